@@ -1,0 +1,65 @@
+# Everything a newcomer needs: `make demo` and `make test` do their own set-up. GNU make 3.81 and later.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PINNED := pyproject.toml constraints.txt
+# Looked for only where .venv has to be made. Any Python from 3.11 to 3.13 that can make a virtual environment.
+SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3; do \
+	$$found -c '$(SUITS)' 2>/dev/null && echo $$found && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test lint clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed ## Install, ingest samples/documents, search them
+	@.ci/packages tesseract redis
+	@$(BIN)/python samples/demo.py
+
+install: $(VENV)/.installed ## Make .venv with the pinned packages and the command docrelay
+
+test: $(VENV)/.installed-for-tests ## Install, then run every check and every test
+	@.ci/packages $(if $(CI),--required) tesseract redis postgres
+	@$(MAKE) --no-print-directory lint
+	@echo "== pytest"
+	@$(BIN)/pytest -q
+	@echo "All checks and all tests passed."
+
+lint: $(VENV)/.installed-for-tests ## Style, types, and who may import whom
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "== mypy"
+	@$(BIN)/mypy
+	@echo "== import-linter"
+	@$(BIN)/lint-imports
+
+clean: ## Remove .venv, the demo's data and all caches
+	rm -rf $(VENV) .docrelay build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: $(BIN)/python $(PINNED)
+	@echo "Installing the pinned packages into $(VENV): half a minute to ten, as fast as the network is."
+	@echo "PyTorch is the largest; README.md, section \"PyTorch without a GPU\", says how to fetch the small build."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-for-tests: $(BIN)/python $(PINNED)
+	@echo "Installing the pinned packages and the tools of the tests into $(VENV): half a minute to ten."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,postgres,pypdf2]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --upgrade \
+		--target $(VENV)/llamaindex llama-index-vector-stores-qdrant
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11, 3.12 or 3.13 was found that can make a virtual environment."; \
+		echo "  Debian, Ubuntu:  sudo apt-get install python3 python3-venv"; \
+		echo "  macOS:           brew install python@3.12"; \
+		echo "Or name one:       make PYTHON=/path/to/python3.12 ..."; \
+		exit 1; \
+	fi
+	@echo "Making $(VENV) with $(PYTHON) ($$($(PYTHON) -c 'import platform; print(platform.python_version())'))."
+	@$(PYTHON) -m venv $(VENV)
