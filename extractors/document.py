@@ -1,0 +1,122 @@
+"""What an extractor yields: a document's text in pages, with offsets that never move."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate
+from typing import Any, Literal
+
+__all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section"]
+
+PAGE_SEPARATOR = "\n"
+"""Stands between two pages in `Document.text`."""
+
+Origin = Literal["text", "ocr", "empty", "pending"]
+"""Where a page's text comes from; a `pending` page has no usable text layer and waits for OCR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its text and how it was read.
+
+    `number` counts from 1 and is None where the format has no pages (a text file). `label` is the
+    printed page number ("iv", "A-3") where the file records one. `confidence` is OCR's mean word
+    confidence, 0 to 1.
+    """
+
+    number: int | None
+    text: str
+    label: str | None = None
+    origin: Origin = "text"
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and the span of text it governs, as offsets into `Document.text`.
+
+    `path` holds the titles from the outermost heading down to this one.
+    """
+
+    path: tuple[str, ...]
+    char_start: int
+    char_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's extracted text: ordered pages, the sections over them, and what was noticed.
+
+    A format without pages yields exactly one page whose number is None. Sections are ordered by
+    `char_start` and do not overlap; text before the first heading belongs to none.
+    """
+
+    media_type: str
+    pages: tuple[Page, ...]
+    sections: tuple[Section, ...] = ()
+    language: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The whole text; every offset in the product points into it."""
+        return PAGE_SEPARATOR.join(page.text for page in self.pages)
+
+    @property
+    def page_starts(self) -> list[int]:
+        """Offset of each page's first character in `text`, in page order."""
+        return _starts(self.pages)
+
+    @property
+    def pending(self) -> list[int]:
+        """Numbers of the pages that wait for OCR."""
+        return [page.number for page in self.pages if page.origin == "pending" and page.number is not None]
+
+    def with_pages(self, read: dict[int, Page]) -> Document:
+        """Return the document with the given pages put in the place of their numbers.
+
+        Sections move with the pages they begin and end on; within a page that is replaced, an offset falls
+        back to the page's beginning.
+        """
+        pages = tuple(read.get(page.number, page) if page.number else page for page in self.pages)
+        return replace(self, pages=pages, sections=tuple(_moved(self, pages)) if self.sections else ())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document as JSON-ready data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Document:
+        """Read back what `to_json` gave."""
+        return cls(
+            **{
+                **data,
+                "pages": tuple(Page(**page) for page in data["pages"]),
+                "sections": tuple(Section(tuple(s["path"]), s["char_start"], s["char_end"]) for s in data["sections"]),
+                "warnings": tuple(data["warnings"]),
+            }
+        )
+
+
+def _moved(before: Document, pages: tuple[Page, ...]) -> Iterator[Section]:
+    """The sections of a document whose pages were replaced by these."""
+    old, new = before.page_starts, _starts(pages)
+    old_end, new_end = len(before.text), new[-1] + len(pages[-1].text)
+
+    def shifted(offset: int) -> int:
+        if offset >= old_end:
+            return new_end
+        index = bisect_right(old, offset) - 1
+        return new[index] + (offset - old[index] if before.pages[index] is pages[index] else 0)
+
+    for section in before.sections:
+        start = shifted(section.char_start)
+        yield replace(section, char_start=start, char_end=max(start, shifted(section.char_end)))
+
+
+def _starts(pages: tuple[Page, ...]) -> list[int]:
+    lengths = [len(page.text) + len(PAGE_SEPARATOR) for page in pages]
+    return [0, *accumulate(lengths)][: len(lengths)]

@@ -1,0 +1,57 @@
+"""The words and numbers that a Word file keeps in its charts and its SmartArt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["CHART", "DIAGRAM", "figure_lines"]
+
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
+
+
+def figure_lines(root: Any, separator: str) -> list[str]:
+    """Return what the figure says, line by line; [] for a part that is neither chart nor SmartArt.
+
+    A chart is its title and the table it is drawn from: a row for each category, a column for each
+    series. SmartArt is the text of its shapes in their order.
+    """
+    if root.tag == CHART + "chartSpace":
+        titles = [_text(title) for title in root.iter(CHART + "title")]
+        return [line for line in [*titles, *_rows(root, separator)] if line]
+    if root.tag == DIAGRAM + "dataModel":
+        return [line for paragraph in root.iter(A + "p") if (line := _text(paragraph))]
+    return []
+
+
+def _text(element: Any) -> str:
+    return " ".join("".join(text.text or "" for text in element.iter(A + "t")).split())
+
+
+def _rows(root: Any, separator: str) -> list[str]:
+    series = list(root.iter(CHART + "ser"))
+    columns = [_points(one, "val") or _points(one, "yVal") for one in series]
+    categories: dict[int, str] = {}
+    for one in series:
+        categories |= _points(one, "cat") or _points(one, "xVal")
+    names = separator.join(_points(one, "tx").get(0, "") for one in series)
+    places = sorted(categories.keys() | {place for column in columns for place in column})
+    rows = [[categories.get(place, ""), *(column.get(place, "") for column in columns)] for place in places]
+    return [names, *(separator.join(row) for row in rows)]
+
+
+def _points(series: Any, what: str) -> dict[int, str]:
+    """The values that Word keeps of a series' names, categories or numbers, by their place."""
+    found = series.find(CHART + what)
+    points = [] if found is None else list(found.iter(CHART + "pt"))
+    return {int(p.get("idx")): _value(p) for p in points if p.get("idx", "").isdecimal()}
+
+
+def _value(point: Any) -> str:
+    """As a reader sees it: 2.4, where the file has 2.3999999999999999."""
+    text = (point.findtext(CHART + "v") or "").strip()
+    try:
+        return f"{float(text):.15g}"
+    except ValueError:
+        return text

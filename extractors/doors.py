@@ -1,0 +1,179 @@
+"""The doors of the package: whatever a library does with a file, a `Document` or an `ExtractError` comes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from extractors.document import Document, Page, Section
+from extractors.errors import Corrupt, Empty, ExtractError, OcrUnavailable, OutOfMemory, TooLarge
+from extractors.options import Options
+from extractors.registry import Render, find_extractor, find_renderer
+from extractors.sniff import sniff
+
+__all__ = ["extract", "finish", "ocr", "read"]
+
+DEFAULTS = Options()
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def extract(path: Path | str, options: Options = DEFAULTS) -> Document:
+    """Read a file. Pages without a usable text layer come back with the origin `pending`.
+
+    Raises:
+        ExtractError: of the kind that fits.
+        OSError: the system does not give the file.
+    """
+    path = Path(path)
+    with _door():
+        document = _clean(find_extractor(sniff(path, options))(path, options))
+    _check_size(document, options)
+    if not document.pending:
+        _check_text(document)
+    return document
+
+
+def ocr(
+    path: Path | str,
+    page_numbers: Iterable[int],
+    options: Options = DEFAULTS,
+    warn: Callable[[str], None] = lambda message: None,
+) -> list[Page]:
+    """Read the given pages by OCR, in the given order. A page without writing has the origin `empty`.
+
+    A page that cannot be drawn or read is `empty` too, and `warn` gets a sentence about it: the other
+    pages are worth having.
+
+    Raises:
+        OcrUnavailable: Tesseract or a language of it is not installed.
+        ExtractError: the file as a whole cannot be read.
+    """
+    path = Path(path)
+    with _door():
+        render = find_renderer(sniff(path, options))
+    return [_ocr_page(render, path, number, options, warn) for number in page_numbers]
+
+
+def finish(document: Document, pages: Iterable[Page], warnings: Iterable[str] = ()) -> Document:
+    """Return the document with the pages that OCR read in their places, and with OCR's warnings.
+
+    Where OCR found nothing on a page, the little text that its text layer had stays.
+
+    Raises:
+        Empty: there is no text, neither before nor now.
+    """
+    before = {page.number: page for page in document.pages}
+    found = {page.number: _better(before.get(page.number, page), page) for page in pages if page.number is not None}
+    whole = replace(document, warnings=(*document.warnings, *warnings))
+    whole = whole.with_pages(found) if found else whole
+    if not whole.pending:
+        _check_text(whole)
+    return whole
+
+
+def read(path: Path | str, options: Options = DEFAULTS) -> Document:
+    """Read a file, OCR included where a page needs it.
+
+    Raises:
+        ExtractError: as `extract` and `ocr`.
+    """
+    document = extract(path, options)
+    if not document.pending:
+        return document
+    warnings: list[str] = []
+    pages = ocr(path, document.pending, options, warnings.append)
+    return finish(document, pages, warnings)
+
+
+@contextmanager
+def _door() -> Iterator[None]:
+    """Turn what a library throws into an error of ours; the cause stays attached."""
+    try:
+        yield
+    except (ExtractError, ImportError):  # a package that is missing is no fault of the file
+        raise
+    except OSError as error:
+        if error.errno is not None:  # the system's; without a number it is a library's, about the content
+            raise
+        raise Corrupt from error
+    except MemoryError as error:
+        raise OutOfMemory from error
+    except RecursionError as error:
+        raise Corrupt("The file is nested without end.") from error
+    except Exception as error:  # a damaged file makes a library raise anything at all
+        raise Corrupt from error
+
+
+def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: Callable[[str], None]) -> Page:
+    from extractors.tesseract import read_image
+
+    try:
+        with _door():
+            text, confidence = read_image(render(path, number, options), options)
+    except (OcrUnavailable, OutOfMemory):
+        raise
+    except (ExtractError, OSError) as error:
+        warn(f"Page {number} could not be read by OCR: {error}")
+        return Page(number, "", origin="empty")
+    text = _without_surrogates(text).replace("\0", "").strip()
+    return Page(number, text, origin="ocr", confidence=confidence) if text else Page(number, "", origin="empty")
+
+
+def _better(before: Page, read: Page) -> Page:
+    """What OCR read, under the label of the page; the sparse text layer where OCR read nothing."""
+    if before.text.strip() and not read.text.strip():
+        return replace(before, origin="text")
+    return replace(read, label=before.label)
+
+
+def _check_size(document: Document, options: Options) -> None:
+    if len(document.pages) > options.max_pages:
+        raise TooLarge(f"The file has {len(document.pages)} pages; `max_pages` allows {options.max_pages}.")
+    if sum(len(page.text) for page in document.pages) > options.max_chars:
+        raise TooLarge(f"The file has more text than `max_chars` allows ({options.max_chars}).")
+
+
+def _check_text(document: Document) -> None:
+    if not any(page.text and not page.text.isspace() for page in document.pages):
+        raise Empty
+
+
+def _clean(document: Document) -> Document:
+    """Take NUL characters out and put U+FFFD for lone surrogates: databases, JSON and tokenizers refuse both."""
+    text = document.text
+    if "\0" in text:
+        document = replace(document, sections=tuple(_moved(text, document.sections)))
+    return replace(
+        document,
+        pages=tuple(
+            replace(page, text=_safe(page.text), label=page.label and _safe(page.label)) for page in document.pages
+        ),
+        sections=tuple(replace(s, path=tuple(map(_safe, s.path))) for s in document.sections),
+        metadata={_safe(key): _safe(value) for key, value in document.metadata.items()},
+        warnings=tuple(map(_safe, document.warnings)),
+    )
+
+
+def _moved(text: str, sections: tuple[Section, ...]) -> Iterator[Section]:
+    """The sections as they are once the NUL characters before and in them are gone."""
+    at = gone = 0
+
+    def shifted(offset: int) -> int:
+        nonlocal at, gone
+        gone += text.count("\0", at, offset) if offset >= at else -text.count("\0", offset, at)
+        at = offset
+        return offset - gone
+
+    for section in sections:
+        yield replace(section, char_start=shifted(section.char_start), char_end=shifted(section.char_end))
+
+
+def _safe(text: str) -> str:
+    return _without_surrogates(text.replace("\0", ""))
+
+
+def _without_surrogates(text: str) -> str:
+    return SURROGATE.sub("\ufffd", text)

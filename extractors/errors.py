@@ -1,0 +1,110 @@
+"""What can be wrong with a file. Every error is about the file alone and is final for it.
+
+    ExtractError
+    ├── Unsupported      unsupported
+    ├── Encrypted        encrypted
+    ├── Corrupt          corrupt
+    ├── Empty            empty
+    ├── TooLarge         too_large
+    ├── TimedOut         timeout
+    ├── OutOfMemory      out_of_memory
+    ├── Crashed          crashed
+    └── OcrUnavailable   ocr_unavailable
+
+A class docstring is its default message. `code` is stable; `hint` says what the user can do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "Corrupt",
+    "Crashed",
+    "Empty",
+    "Encrypted",
+    "ExtractError",
+    "OcrUnavailable",
+    "OutOfMemory",
+    "TimedOut",
+    "TooLarge",
+    "Unsupported",
+]
+
+
+class ExtractError(Exception):
+    """The file could not be read."""
+
+    code: ClassVar[str] = "extract_failed"
+    hint: ClassVar[str] = "Open the file in its own program and save it again."
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        """One plain sentence."""
+        return str(self.args[0])
+
+
+class Unsupported(ExtractError):
+    """This kind of file is not supported."""
+
+    code = "unsupported"
+    hint = "Convert it to PDF, DOCX, text, Markdown or an image."
+
+
+class Encrypted(ExtractError):
+    """The file is encrypted and none of the given passwords opens it."""
+
+    code = "encrypted"
+    hint = "Give its password in the setting `passwords`, or save the file without one."
+
+
+class Corrupt(ExtractError):
+    """The file is damaged or is not what it claims to be."""
+
+    code = "corrupt"
+    hint = "Open the file in its own program and save it again, or fetch a fresh copy."
+
+
+class Empty(ExtractError):
+    """The file holds no text."""
+
+    code = "empty"
+    hint = "Check that the file is complete; a picture without writing cannot be searched."
+
+
+class TooLarge(ExtractError):
+    """The file is larger than the limits allow."""
+
+    code = "too_large"
+    hint = "Split the file, or raise the limit that the message names."
+
+
+class TimedOut(ExtractError):
+    """Reading the file took longer than the limit."""
+
+    code = "timeout"
+    hint = "Split the file, or raise the setting `extract_timeout_s`."
+
+
+class OutOfMemory(ExtractError):
+    """Reading the file needed more memory than the limit."""
+
+    code = "out_of_memory"
+    hint = "Split the file, or raise the setting `extract_memory_mb`."
+
+
+class Crashed(ExtractError):
+    """The extractor died on this file, twice."""
+
+    code = "crashed"
+    hint = "Save the file again in its own program; please report it if it opens there."
+
+
+class OcrUnavailable(ExtractError):
+    """The file has pages that need OCR, and Tesseract or a language of it is not installed."""
+
+    code = "ocr_unavailable"
+    hint = "Then try it again with: docrelay failures retry"

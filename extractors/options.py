@@ -1,0 +1,30 @@
+"""How files are to be read: limits, engines, languages. Plain data, handed in by the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Options", "PdfEngine"]
+
+PdfEngine = Literal["pdfium", "pypdf", "pypdf2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Limits and choices for one extraction.
+
+    `passwords` are tried in order on encrypted files, after the empty one. `max_chars` bounds the
+    extracted text, `max_pages` the pages of one file, `max_image_pixels` one decoded picture.
+    `ocr_languages` are Tesseract's codes joined by "+". `ocr_timeout_s` bounds one page.
+    """
+
+    pdf_engine: PdfEngine = "pdfium"
+    passwords: tuple[str, ...] = ()
+    max_bytes: int = 512 * 2**20
+    max_pages: int = 20_000
+    max_chars: int = 50_000_000
+    max_image_pixels: int = 120_000_000
+    ocr_languages: str = "deu+eng"
+    ocr_dpi: int = 300
+    ocr_timeout_s: float = 120.0

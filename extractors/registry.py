@@ -1,0 +1,138 @@
+"""Which formats there are, and which function reads each: the table below is the whole answer.
+
+    @extractor("application/pdf")        (path, options) -> Document
+    @renderer("application/pdf")         (path, page_number, options) -> PIL image of that page
+
+A built-in format is a row of `BUILTIN` and a module that is imported when a file first needs it.
+Someone else's format registers itself when its module is imported: no row is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from extractors.document import Document
+from extractors.errors import Unsupported
+from extractors.options import Options
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "BUILTIN",
+    "Extract",
+    "Format",
+    "Render",
+    "extractor",
+    "find_extractor",
+    "find_renderer",
+    "formats",
+    "renderer",
+]
+
+Extract: TypeAlias = Callable[[Path, Options], Document]
+Render: TypeAlias = "Callable[[Path, int, Options], Image]"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file that can be read.
+
+    `suffixes` are lower case with their dot, the usual one first. `module` holds the extractor and is
+    imported on first use; it is "" where the extractor registered itself.
+    """
+
+    name: str
+    media_types: tuple[str, ...]
+    suffixes: tuple[str, ...]
+    module: str = ""
+
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+BUILTIN = (
+    Format("PDF", ("application/pdf",), (".pdf",), "extractors.pdf"),
+    Format("Word", (DOCX,), (".docx",), "extractors.docx"),
+    Format("Markdown", ("text/markdown",), (".md", ".markdown", ".mdown"), "extractors.text"),
+    Format("Text", ("text/plain",), (".txt", ".text", ".log", ".csv", ".tsv", ".json", ".rst"), "extractors.text"),
+    Format("PNG", ("image/png",), (".png",), "extractors.image"),
+    Format("JPEG", ("image/jpeg",), (".jpg", ".jpeg"), "extractors.image"),
+    Format("TIFF", ("image/tiff",), (".tif", ".tiff"), "extractors.image"),
+    Format("BMP", ("image/bmp",), (".bmp",), "extractors.image"),
+    Format("WebP", ("image/webp",), (".webp",), "extractors.image"),
+    Format("GIF", ("image/gif",), (".gif",), "extractors.image"),
+)
+
+_formats: dict[str, Format] = {media_type: row for row in BUILTIN for media_type in row.media_types}
+_extractors: dict[str, Extract] = {}
+_renderers: dict[str, Render] = {}
+
+
+def extractor(*media_types: str, suffixes: tuple[str, ...] = (), name: str = "") -> Callable[[Extract], Extract]:
+    """Register the decorated function as the reader of these media types.
+
+    `suffixes` and `name` describe a format that has no row in `BUILTIN`; a built-in row is kept as it is.
+    Someone else's reader takes the place of a built-in one, in whichever order they are imported.
+    """
+
+    def register(function: Extract) -> Extract:
+        own = Format(name or media_types[0], media_types, suffixes)
+        for media_type in media_types:
+            row = _formats.setdefault(media_type, own)
+            if media_type not in _extractors or function.__module__ != row.module:
+                _extractors[media_type] = function
+        return function
+
+    return register
+
+
+def renderer(*media_types: str) -> Callable[[Render], Render]:
+    """Register the decorated function as what draws a page of these media types for OCR."""
+
+    def register(function: Render) -> Render:
+        for media_type in media_types:
+            row = _formats.get(media_type)
+            if media_type not in _renderers or row is None or function.__module__ != row.module:
+                _renderers[media_type] = function
+        return function
+
+    return register
+
+
+def formats() -> list[Format]:
+    """Return every format that can be read, built-in ones first; nothing is imported for it."""
+    return list(dict.fromkeys(_formats.values()))
+
+
+def find_extractor(media_type: str) -> Extract:
+    """Return the function that reads this media type.
+
+    Raises:
+        Unsupported: no format has this media type.
+    """
+    _load(media_type, _extractors)
+    if media_type not in _extractors:
+        raise Unsupported(f"Files of type {media_type} are not supported.")
+    return _extractors[media_type]
+
+
+def find_renderer(media_type: str) -> Render:
+    """Return the function that draws a page of this media type.
+
+    Raises:
+        Unsupported: pages of this media type cannot be drawn.
+    """
+    _load(media_type, _renderers)
+    if media_type not in _renderers:
+        raise Unsupported(f"Pages of type {media_type} cannot be drawn for OCR.")
+    return _renderers[media_type]
+
+
+def _load(media_type: str, found: dict[str, Extract] | dict[str, Render]) -> None:
+    row = _formats.get(media_type)
+    if media_type not in found and row and row.module:
+        import_module(row.module)
