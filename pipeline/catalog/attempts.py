@@ -1,0 +1,263 @@
+"""Runs of the flow over one version: moving them through their states, counting, failing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import events
+from pipeline.catalog.jobs import settle
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, submissions, versions
+from pipeline.catalog.slices import slices
+
+__all__ = [
+    "Carried",
+    "Failure",
+    "advance",
+    "all_embedded",
+    "cancel",
+    "carried",
+    "close",
+    "complete",
+    "count",
+    "fail",
+    "keep_failure",
+    "recipe",
+    "set_chunks",
+    "set_pages",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A document as a batch carries it."""
+
+    attempt_id: str
+    document_id: str
+    version_id: str
+    job_id: str
+    collection: str
+    source: str
+    content_sha256: str
+    size: int
+    modified_at: float
+    media_type: str | None
+    title: str | None
+    chunks_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document failed: stable code, one sentence, what to do; transient ones may be retried.
+
+    `reading` names the way in which the file was read, where reading it so again can only fail again.
+    """
+
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool = False
+    reading: str | None = None
+
+
+def carried(connection: Connection, batch_id: str) -> list[Carried]:
+    """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
+    found = connection.execute(
+        sa.select(
+            attempts.c.id.label("attempt_id"),
+            attempts.c.document_id,
+            attempts.c.version_id,
+            attempts.c.job_id,
+            attempts.c.chunks_total,
+            documents.c.collection,
+            documents.c.source,
+            versions.c.content_sha256,
+            versions.c.size,
+            versions.c.modified_at,
+            versions.c.media_type,
+            versions.c.title,
+        )
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE), documents.c.attempt_id == attempts.c.id)
+        .order_by(attempts.c.id)
+    )
+    return [Carried(**row) for row in found.mappings()]
+
+
+def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
+    """Move attempts to a later active state; those that are there already, or ended, stay."""
+    earlier = ACTIVE[: rank(state)]
+    now = time.time()
+    moved = connection.execute(
+        attempts.update()
+        .where(attempts.c.id.in_(ids), attempts.c.state.in_(earlier))
+        .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, now))
+        .returning(attempts.c.job_id, attempts.c.document_id)
+    ).all()
+    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
+
+
+def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
+    """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
+    for attempt_id, columns in amounts.items():
+        values = {name: attempts.c[name] + amount for name, amount in columns.items()}
+        here = attempts.c.batch_id == batch_id if batch_id is not None else sa.true()
+        connection.execute(attempts.update().where(attempts.c.id == attempt_id, here).values(values))
+
+
+def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
+    """Write pages_total and pages_done of attempts; writing them twice changes nothing."""
+    for attempt_id, values in pages.items():
+        if values:
+            connection.execute(attempts.update().where(attempts.c.id == attempt_id).values(dict(values)))
+
+
+def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
+    """Write how many chunks attempts have; what was embedded and upserted of them starts at none."""
+    fresh = {"chunks_embedded": 0, "chunks_cached": 0, "chunks_upserted": 0}
+    for attempt_id, total in totals.items():
+        values = {"chunks_total": total, "pages_done": attempts.c.pages_total, **fresh}
+        connection.execute(attempts.update().where(attempts.c.id == attempt_id).values(values))
+
+
+def all_embedded(connection: Connection, ids: Sequence[str]) -> None:
+    """Move on those of these attempts whose chunks are all embedded."""
+    done = connection.scalars(
+        sa.select(attempts.c.id).where(
+            attempts.c.id.in_(ids), attempts.c.chunks_embedded >= attempts.c.chunks_total, attempts.c.chunks_total > 0
+        )
+    ).all()
+    advance(connection, done, "upserting")
+
+
+def recipe(connection: Connection, batch_id: str) -> str | None:
+    """The recipe by which a batch's documents were taken in."""
+    query = sa.select(versions.c.recipe).join(attempts, attempts.c.version_id == versions.c.id)
+    return connection.scalar(query.where(attempts.c.batch_id == batch_id).limit(1))
+
+
+def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
+    """End attempts as failed, each with its cause, and keep the causes as open failures.
+
+    One whose version readers see already has not failed: what went wrong came after.
+    """
+    seen = connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), _switched())).all()
+    if seen:
+        complete(connection, seen)
+    ended = _end(connection, causes.keys() - set(seen), "failed")
+    for row in ended:
+        cause = causes[row["id"]]
+        told = {"code": cause.code, "message": cause.message}
+        connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
+        connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
+        keep_failure(connection, row["job_id"], row["document_id"], cause)
+        events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
+    settle(connection, [row["id"] for row in ended])
+
+
+def keep_failure(connection: Connection, job_id: str, document_id: str, cause: Failure) -> None:
+    """Keep one open failure per document: the newest."""
+    about = connection.execute(
+        sa.select(documents.c.collection, documents.c.source).where(documents.c.id == document_id)
+    ).one()
+    connection.execute(failures.delete().where(failures.c.document_id == document_id))
+    connection.execute(
+        failures.insert().values(
+            id=document_id,
+            job_id=job_id,
+            document_id=document_id,
+            collection=about.collection,
+            source=about.source,
+            stage=cause.stage,
+            code=cause.code,
+            message=cause.message,
+            hint=cause.hint,
+            transient=cause.transient,
+            reading=cause.reading,
+            created_at=time.time(),
+        )
+    )
+
+
+def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | None = None) -> int:
+    """End running attempts as cancelled.
+
+    Returns:
+        How many were ended.
+    """
+    # One whose version readers see already is past cancelling: it only waits to be called completed.
+    ids = connection.scalars(sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~_switched())).all()
+    ended = _end(connection, ids, "cancelled")
+    for piece in slices(ids if code else ()):
+        connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
+        connection.execute(submissions.update().where(submissions.c.attempt_id.in_(piece)).values(code=code))
+    events.add(connection, "document.cancelled", ((row["job_id"], row["document_id"]) for row in ended))
+    settle(connection, ids)
+    return len(ended)
+
+
+def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """End attempts as completed, and close the failures of their documents.
+
+    Returns:
+        id, job_id, document_id and version_id of those that were still running.
+    """
+    ended = _end(connection, ids, "completed")
+    for piece in slices(row["document_id"] for row in ended):
+        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
+    events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
+    settle(connection, ids)
+    return ended
+
+
+def close(connection: Connection, batch_id: str) -> None:
+    """End what is still running of a batch that is done.
+
+    Somebody else took a document on, or deleted it, between the switch to its version and this moment: then it was
+    completed; one that never was seen is cancelled.
+    """
+    rows = connection.execute(
+        sa.select(attempts.c.id, versions.c.live_at)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE))
+    ).all()
+    for state, ids in (
+        ("completed", [row.id for row in rows if row.live_at is not None]),
+        ("cancelled", [row.id for row in rows if row.live_at is None]),
+    ):
+        ended = _end(connection, ids, state)
+        events.add(connection, f"document.{state}", ((row["job_id"], row["document_id"]) for row in ended))
+        settle(connection, ids)
+
+
+def _switched() -> sa.ColumnElement[bool]:
+    """Whether the attempt's version is the one that readers see."""
+    return sa.exists().where(
+        documents.c.id == attempts.c.document_id, documents.c.live_version_id == attempts.c.version_id
+    )
+
+
+def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    for piece in slices(ids):
+        ended = connection.execute(
+            attempts.update()
+            .where(attempts.c.id.in_(piece), attempts.c.state.in_(ACTIVE))
+            .values(state=state, finished_at=time.time())
+            .returning(attempts.c.id, attempts.c.job_id, attempts.c.document_id, attempts.c.version_id)
+        )
+        rows += [dict(row) for row in ended.mappings()]
+    for few in slices(row["id"] for row in rows):
+        connection.execute(
+            submissions.update()
+            .where(submissions.c.attempt_id.in_(few), submissions.c.outcome.is_(None))
+            .values(outcome=state)
+        )
+    return rows

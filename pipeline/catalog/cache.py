@@ -1,0 +1,62 @@
+"""The vector cache: a chunk whose text was embedded before in the same space is not embedded again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.schema import vectors
+
+__all__ = ["lookup", "prune", "store"]
+
+
+def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Known vectors of these text hashes: {hash: (dim,) float32}."""
+    found = sa.select(vectors.c.text_hash, vectors.c.vector).where(
+        vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(set(hashes))
+    )
+    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(found)}
+
+
+def store(connection: Connection, fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> None:
+    """Keep vectors by text hash; one that another worker has stored meanwhile stays."""
+    now = time.time()
+    known = connection.scalars(
+        sa.select(vectors.c.text_hash).where(vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(fresh))
+    )
+    missing = fresh.keys() - set(known)
+    rows = [
+        {
+            "fingerprint": fingerprint,
+            "text_hash": name,
+            "vector": fresh[name].astype("<f4").tobytes(),
+            "created_at": now,
+        }
+        for name in sorted(missing)
+    ]
+    if rows:
+        connection.execute(_insert(connection), rows)
+
+
+def prune(connection: Connection, keep: int) -> None:
+    """Forget the oldest vectors beyond `keep`."""
+    edge = connection.scalar(
+        sa.select(vectors.c.created_at).order_by(vectors.c.created_at.desc()).offset(keep).limit(1)
+    )
+    if edge is not None:
+        connection.execute(vectors.delete().where(vectors.c.created_at <= edge))
+
+
+def _insert(connection: Connection) -> sa.Insert:
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+
+        return insert(vectors).on_conflict_do_nothing()
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+    return insert_postgresql(vectors).on_conflict_do_nothing()

@@ -1,0 +1,312 @@
+"""Documents and their versions: recording what intake found, switching versions, deleting."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import events
+from pipeline.catalog.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.schema import ACTIVE, attempts, counters, documents, failures, jobs, submissions, versions
+
+__all__ = [
+    "Found",
+    "Recorded",
+    "collection_of",
+    "describe_version",
+    "document_id",
+    "live_versions",
+    "record",
+    "reject",
+    "still_failing",
+    "switch",
+    "switches",
+    "tombstone",
+    "with_failures",
+]
+
+NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as intake took it: where it came from, what it holds, when it was last written."""
+
+    source: str
+    content_sha256: str
+    size: int
+    modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of recording a file: a new attempt, an attempt already running, or nothing to do."""
+
+    document_id: str
+    attempt_id: str | None
+    outcome: Literal["new", "joined", "unchanged"]
+
+
+def document_id(collection: str, source: str) -> str:
+    """The id of a document, the same wherever it is computed."""
+    return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
+
+
+def record(connection: Connection, job_id: str, recipe: str, found: Found) -> Recorded:
+    """Record one file of a job.
+
+    A live version with the same content and recipe makes it `unchanged`; a running attempt for the same is
+    joined; anything else becomes a new version with a new attempt, which replaces a running one.
+    """
+    job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+    identity, is_new = _document(connection, job.collection, found.source)
+    if is_new:
+        # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
+        version_id = _version(connection, identity, recipe, found, None)
+        result = Recorded(identity, _attempt(connection, job_id, identity, version_id, found, 1), "new")
+        _submit(connection, job_id, found, result, again=False)
+        return result
+    live, running = _current(connection, identity)
+    if live is not None and _same(live, found, recipe):
+        cancel(connection, attempts.c.document_id == identity, code="superseded")
+        # Whatever went wrong with another content, this one is there and searchable.
+        connection.execute(failures.delete().where(failures.c.document_id == identity))
+        _stand_by(connection, identity, live["id"])
+        result = Recorded(identity, None, "unchanged")
+    elif running is not None and _same(running, found, recipe):
+        result = Recorded(identity, running["attempt_id"], "joined")
+    else:
+        cancel(connection, attempts.c.document_id == identity, code="superseded")
+        result = Recorded(identity, new_attempt(connection, job_id, identity, recipe, found), "new")
+    _submit(connection, job_id, found, result)
+    return result
+
+
+def with_failures(connection: Connection, job_id: str, reading: str, sources: Sequence[str]) -> set[str]:
+    """Sources of a job whose documents have an open failure of this reading."""
+    collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
+    ids = {document_id(collection, source): source for source in sources}
+    found = sa.select(failures.c.document_id).where(failures.c.document_id.in_(ids), failures.c.reading == reading)
+    return {ids[identity] for identity in connection.scalars(found)}
+
+
+def still_failing(connection: Connection, job_id: str, recipe: str, reading: str, found: Found) -> Failure | None:
+    """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
+    collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
+    identity = document_id(collection, found.source)
+    known = connection.execute(
+        sa.select(failures).where(failures.c.document_id == identity, failures.c.reading == reading)
+    ).one_or_none()
+    newest = _newest(connection, identity)
+    _, running = _current(connection, identity)
+    if known is None or running is not None or newest is None or not _same(newest._mapping, found, recipe):
+        return None
+    return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
+
+
+def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure) -> None:
+    """Record a file that intake did not take, or that is known to fail."""
+    job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+    identity, _ = _document(connection, job.collection, source)
+    told = {"code": cause.code, "message": cause.message}
+    row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
+    connection.execute(
+        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)
+    )
+    connection.execute(submissions.insert().values(row))
+    keep_failure(connection, job_id, identity, cause)
+    events.add(connection, "document.failed", [(job_id, identity)], told)
+
+
+def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found) -> str:
+    """Begin a run over this content: the newest version if it holds the same, else a new one.
+
+    Returns:
+        The attempt's id; it is the document's current attempt from here on.
+    """
+    newest = _newest(connection, identity)
+    reusable = newest is not None and newest.live_at is None and _same(newest._mapping, found, recipe)
+    if newest is not None and reusable:
+        version_id = newest.id
+        # Its points may have been removed when it failed; now it gets new ones.
+        connection.execute(versions.update().where(versions.c.id == version_id).values(removed_at=None))
+    else:
+        version_id = _version(connection, identity, recipe, found, newest)
+    number = connection.scalar(
+        sa.select(sa.func.count()).select_from(attempts).where(attempts.c.document_id == identity)
+    )
+    return _attempt(connection, job_id, identity, version_id, found, (number or 0) + 1)
+
+
+def _attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
+    now, attempt_id = time.time(), str(uuid.uuid4())
+    connection.execute(
+        attempts.insert().values(
+            id=attempt_id,
+            document_id=identity,
+            version_id=version_id,
+            job_id=job_id,
+            number=number,
+            state="queued",
+            size=found.size,
+            created_at=now,
+        )
+    )
+    connection.execute(
+        documents.update()
+        .where(documents.c.id == identity)
+        .values(attempt_id=attempt_id, deleted_at=None, updated_at=now)
+    )
+    return attempt_id
+
+
+def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
+    """Make these versions the live ones: {document id: version id}. What was live is retired."""
+    now = time.time()
+    for identity, version_id in documents_versions.items():
+        connection.execute(
+            versions.update()
+            .where(versions.c.document_id == identity, versions.c.live_at.is_not(None), versions.c.retired_at.is_(None))
+            .values(retired_at=now)
+        )
+        connection.execute(
+            versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
+        )
+        connection.execute(
+            documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)
+        )
+    _bump(connection)
+
+
+def tombstone(connection: Connection, identities: Sequence[str]) -> None:
+    """Take documents out of what readers see; their running attempts are cancelled."""
+    now = time.time()
+    cancel(connection, attempts.c.document_id.in_(identities), code="deleted")
+    connection.execute(
+        versions.update()
+        .where(versions.c.document_id.in_(identities), versions.c.retired_at.is_(None))
+        .values(retired_at=now)
+    )
+    connection.execute(
+        documents.update()
+        .where(documents.c.id.in_(identities))
+        .values(live_version_id=None, attempt_id=None, deleted_at=now, updated_at=now)
+    )
+    _bump(connection)
+
+
+def collection_of(connection: Connection, identity: str) -> str:
+    """The collection that a document belongs to."""
+    return str(connection.execute(sa.select(documents.c.collection).where(documents.c.id == identity)).scalar_one())
+
+
+def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+    """Live version of each of these documents that has one."""
+    found = sa.select(documents.c.id, documents.c.live_version_id).where(
+        documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
+    )
+    return {row.id: row.live_version_id for row in connection.execute(found)}
+
+
+def switches(connection: Connection) -> int:
+    """A number that grows whenever what readers may see changes."""
+    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == "switch")) or 0
+
+
+def describe_version(connection: Connection, version_id: str, facts: Mapping[str, Any]) -> None:
+    """Write what a stage found out about a version: pages, chunks, title, media type, warnings."""
+    connection.execute(versions.update().where(versions.c.id == version_id).values(dict(facts)))
+
+
+def _stand_by(connection: Connection, identity: str, version_id: str) -> None:
+    """Make the attempt that brought the live version the current one again."""
+    made = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
+    attempt_id = connection.scalar(made.order_by(attempts.c.number.desc()).limit(1))
+    connection.execute(documents.update().where(documents.c.id == identity).values(attempt_id=attempt_id))
+
+
+def _newest(connection: Connection, identity: str) -> Any:
+    query = sa.select(versions).where(versions.c.document_id == identity).order_by(versions.c.sequence.desc())
+    return connection.execute(query.limit(1)).one_or_none()
+
+
+def _same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
+    return bool(version["content_sha256"] == found.content_sha256 and version["recipe"] == recipe)
+
+
+def _document(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
+    """The document's id, and whether it is new."""
+    identity = document_id(collection, source)
+    known = connection.scalar(sa.select(documents.c.id).where(documents.c.id == identity).with_for_update())
+    if known is None:
+        now = time.time()
+        connection.execute(
+            documents.insert().values(id=identity, collection=collection, source=source, created_at=now, updated_at=now)
+        )
+    return identity, known is None
+
+
+def _current(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:
+    live = connection.execute(
+        sa.select(versions)
+        .join(documents, documents.c.live_version_id == versions.c.id)
+        .where(documents.c.id == identity)
+    )
+    running = connection.execute(
+        sa.select(versions, attempts.c.id.label("attempt_id"))
+        .join(attempts, attempts.c.version_id == versions.c.id)
+        .join(documents, documents.c.attempt_id == attempts.c.id)
+        .where(documents.c.id == identity, attempts.c.state.in_(ACTIVE))
+    )
+    return live.mappings().one_or_none(), running.mappings().one_or_none()
+
+
+def _version(connection: Connection, identity: str, recipe: str, found: Found, newest: Any) -> str:
+    sequence = newest.sequence + 1 if newest is not None else 1
+    # The sequence is part of the id: content that comes back later is a version of its own, so that
+    # removing the older one can never take the newer one's points.
+    version_id = str(uuid.uuid5(NAMESPACE, f"{identity}/{found.content_sha256}/{recipe}/{sequence}"))
+    connection.execute(
+        versions.insert().values(
+            id=version_id,
+            document_id=identity,
+            sequence=sequence,
+            content_sha256=found.content_sha256,
+            recipe=recipe,
+            size=found.size,
+            modified_at=found.modified_at,
+            created_at=time.time(),
+        )
+    )
+    return version_id
+
+
+def _submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:
+    if again:
+        connection.execute(
+            submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)
+        )
+    connection.execute(
+        submissions.insert().values(
+            job_id=job_id,
+            document_id=result.document_id,
+            source=found.source,
+            size=found.size,
+            attempt_id=result.attempt_id,
+            outcome="unchanged" if result.outcome == "unchanged" else None,
+        )
+    )
+    if result.outcome == "unchanged":
+        events.add(connection, "document.unchanged", [(job_id, result.document_id)])
+
+
+def _bump(connection: Connection) -> None:
+    moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
+    if not moved.rowcount:
+        connection.execute(counters.insert().values(name="switch", value=1))

@@ -1,0 +1,182 @@
+"""Opening the catalog: SQLite in WAL mode or PostgreSQL by URL, brought up to the current schema.
+
+Both keep the same order of things: one transaction writes at a time, and one that reads sees one moment. SQLite
+cannot do otherwise; on PostgreSQL a lock of our own sees to it. What is decided by counting (is this the batch's
+last task, the job's last document, is there room in the window) would go wrong between two that count at once,
+and events are read in the order of their ids, which must be the order of commits. A writing transaction takes
+milliseconds; `docs/distributed.md` says how many fit into a second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from pipeline.errors import BadRequest, StackUnavailable
+
+__all__ = ["HEAD", "open_catalog", "sqlite_url", "writing"]
+
+HEAD = "0001"
+"""Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
+
+BUSY_TIMEOUT_MS = 60_000
+MIGRATION_LOCK = 0x646F6372656C6179
+WRITE_LOCK = MIGRATION_LOCK + 1
+"""Numbers of advisory locks; who shares the server with others shares the numbers, not the databases."""
+
+IDLE_TIMEOUT_MS = 300_000
+"""A transaction that says nothing for so long is ended: its process hangs or is cut off, and others wait for it."""
+
+LIBPQ = {
+    "application_name": "docrelay",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+def sqlite_url(data_dir: Path) -> str:
+    """The URL of the catalog in a data folder."""
+    return sa.URL.create("sqlite", database=str(data_dir / "catalog.db")).render_as_string(hide_password=False)
+
+
+def open_catalog(url: str) -> Engine:
+    """Open the catalog and bring its tables up to date.
+
+    Raises:
+        BadRequest: the URL names another kind of database.
+        StackUnavailable: the database does not answer, its driver is missing, or a newer Docrelay has written it.
+    """
+    engine = _engine(url)
+    with ExitStack() as undo:
+        undo.callback(engine.dispose)
+        try:
+            if _version(engine) != HEAD:
+                _upgrade(engine)
+        except sa.exc.OperationalError as error:
+            place = engine.url.render_as_string()
+            hint = "Check that the database is up and that DOCRELAY_DATABASE_URL is right."
+            raise StackUnavailable(f"The catalog {place} cannot be opened: {error.orig}", hint) from error
+        undo.pop_all()
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; it holds the write lock from its first statement, and others wait."""
+    with engine.connect() as connection:
+        _will_write(connection)
+        with connection.begin():
+            yield connection
+
+
+def _engine(url: str) -> Engine:
+    parsed = sa.make_url(url)
+    kind = parsed.get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        return _postgres(parsed.set(drivername="postgresql+psycopg"))
+    if kind != "sqlite":
+        raise BadRequest(f"The catalog cannot be kept in {kind}.", "Use a postgresql:// or sqlite:// URL.")
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres(url: sa.URL) -> Engine:
+    try:
+        engine = sa.create_engine(
+            url,
+            isolation_level="REPEATABLE READ",
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=4,
+            max_overflow=8,
+            connect_args=LIBPQ,
+        )
+    except ModuleNotFoundError as error:
+        raise StackUnavailable("The driver of PostgreSQL is missing.", "pip install 'docrelay[postgres]'") from error
+    sa.event.listen(engine, "connect", _prepare_postgres)
+    sa.event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _prepare_postgres(raw: Any, _record: Any) -> None:
+    raw.autocommit = True
+    raw.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    raw.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
+    raw.autocommit = False
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("writing"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
+def _will_write(connection: Connection) -> None:
+    connection.execution_options(writing=True)
+    if connection.dialect.name == "postgresql":
+        # Every statement sees what was committed before it, so all of it that the lock's last holder did.
+        connection.execution_options(isolation_level="READ COMMITTED")
+
+
+def _prepare_sqlite(raw: Any, _record: Any) -> None:
+    # The driver's own transaction handling starts them late; SQLAlchemy's documentation says to
+    # switch it off and to send BEGIN in the `begin` event.
+    raw.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _version(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return found
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    # The option is read with interpolation, where a percent sign is doubled.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with _alone(engine), writing(engine) as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StackUnavailable("A newer Docrelay has written this catalog.", "Upgrade this one.") from error
+
+
+@contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Only one process migrates at a time."""
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(MIGRATION_LOCK)))
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))

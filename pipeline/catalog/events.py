@@ -1,0 +1,55 @@
+"""What happened, in order: the trail that `subscribe` and the timeline of a document read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.schema import events
+
+__all__ = ["Event", "add", "after", "newest", "prune"]
+
+
+class Event(NamedTuple):
+    """One happening; `id` grows, `kind` is a dotted word such as `document.completed` or `job.finished`."""
+
+    id: int
+    at: float
+    job_id: str
+    document_id: str | None
+    kind: str
+    data: dict[str, Any]
+
+
+def add(
+    connection: Connection, kind: str, about: Iterable[tuple[str, str | None]], data: dict[str, Any] | None = None
+) -> None:
+    """Record that something happened to each (job, document)."""
+    now = time.time()
+    rows = [
+        {"at": now, "job_id": job, "document_id": document, "kind": kind, "data": data or {}} for job, document in about
+    ]
+    if rows:
+        connection.execute(events.insert(), rows)
+
+
+def after(connection: Connection, job_id: str, last: int, limit: int = 500) -> list[Event]:
+    """Events of a job after the one with the id `last`, oldest first."""
+    found = connection.execute(
+        sa.select(events).where(events.c.job_id == job_id, events.c.id > last).order_by(events.c.id).limit(limit)
+    )
+    return [Event(**row) for row in found.mappings()]
+
+
+def newest(connection: Connection, job_id: str) -> int:
+    """Id of the job's last event, 0 when there is none."""
+    return connection.scalar(sa.select(sa.func.max(events.c.id)).where(events.c.job_id == job_id)) or 0
+
+
+def prune(connection: Connection, before: float) -> None:
+    """Forget what happened before this time."""
+    connection.execute(events.delete().where(events.c.at < before))

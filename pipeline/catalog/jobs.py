@@ -1,0 +1,180 @@
+"""Jobs: what somebody submitted, when it is done, and how far it is."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import events
+from pipeline.catalog.schema import ACTIVE, attempts, jobs, submissions, versions
+from pipeline.catalog.slices import slices
+
+__all__ = [
+    "active_jobs",
+    "create",
+    "finish_intake",
+    "is_cancelled",
+    "priority",
+    "progress",
+    "remember",
+    "reopen",
+    "settle",
+    "settle_job",
+]
+
+SAMPLES = 20
+"""Points of (time, fraction) kept per job, for rate and ETA."""
+
+OVERHEAD_BYTES = 2048
+"""What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
+
+
+def create(
+    connection: Connection, collection: str, workflow: str, urgency: int, request_id: str, bytes_expected: int
+) -> str:
+    """Record a job whose documents are still being taken in.
+
+    Returns:
+        Its id.
+    """
+    job_id = str(uuid.uuid4())
+    connection.execute(
+        jobs.insert().values(
+            id=job_id,
+            collection=collection,
+            workflow=workflow,
+            priority=urgency,
+            request_id=request_id,
+            created_at=time.time(),
+            intake_done=False,
+            bytes_expected=bytes_expected,
+            fraction=0.0,
+            samples=[],
+        )
+    )
+    events.add(connection, "job.created", [(job_id, None)])
+    return job_id
+
+
+def priority(connection: Connection, job_id: str) -> int:
+    """The job's priority, 1 to 10."""
+    return int(connection.execute(sa.select(jobs.c.priority).where(jobs.c.id == job_id)).scalar_one())
+
+
+def is_cancelled(connection: Connection, job_id: str) -> bool:
+    """Whether somebody cancelled the job."""
+    return connection.execute(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)).scalar_one() is not None
+
+
+def taking_in(connection: Connection, before: float) -> list[str]:
+    """Jobs created before this time whose intake is still open."""
+    return list(connection.scalars(sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before)))
+
+
+def reopen(connection: Connection, job_id: str) -> None:
+    """More documents come, though the job was closed to them: its door stood still and goes on."""
+    connection.execute(
+        jobs.update().where(jobs.c.id == job_id, jobs.c.intake_done).values(intake_done=False, finished_at=None)
+    )
+
+
+def finish_intake(connection: Connection, job_id: str) -> None:
+    """No more documents come to this job."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True))
+    settle_job(connection, job_id)
+
+
+def settle(connection: Connection, attempt_ids: Sequence[str]) -> None:
+    """Finish the jobs that waited for these attempts and for nothing else."""
+    waiting: set[str] = set()
+    for piece in slices(attempt_ids):
+        query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(piece)).distinct()
+        waiting |= set(connection.scalars(query))
+    for job_id in sorted(waiting):
+        settle_job(connection, job_id)
+
+
+def settle_job(connection: Connection, job_id: str) -> None:
+    """Finish a job when all its documents have an outcome."""
+    open_ones = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
+    finished = connection.execute(
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.intake_done, jobs.c.finished_at.is_(None), ~sa.exists(open_ones))
+        .values(finished_at=time.time(), fraction=1.0)
+    )
+    if finished.rowcount:
+        events.add(connection, "job.finished", [(job_id, None)])
+
+
+def progress(connection: Connection, job_id: str) -> dict[str, Any]:
+    """Counts of a job: documents by outcome and by running state, pages, chunks, bytes done and in all."""
+    ended = connection.execute(
+        sa.select(submissions.c.outcome, sa.func.count(), sa.func.sum(submissions.c.size + OVERHEAD_BYTES))
+        .where(submissions.c.job_id == job_id)
+        .group_by(submissions.c.outcome)
+    ).all()
+    running = connection.execute(
+        sa.select(attempts.c.state, sa.func.count(), sa.func.sum((submissions.c.size + OVERHEAD_BYTES) * _share()))
+        .join(submissions, submissions.c.attempt_id == attempts.c.id)
+        .where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
+        .group_by(attempts.c.state)
+    ).all()
+    work = connection.execute(_work(job_id)).mappings().one()
+    # What failed, was unchanged or was given up is no work done: it only leaves less to do.
+    idle = sum(float(weight or 0) for outcome, _, weight in ended if outcome and outcome != "completed")
+    return {
+        "outcomes": {outcome: number for outcome, number, _ in ended if outcome},
+        "states": {state: number for state, number, _ in running},
+        "weight_all": sum(float(weight or 0) for _, _, weight in ended),
+        "weight_idle": idle,
+        "weight_done": sum(float(weight or 0) for outcome, _, weight in ended if outcome == "completed")
+        + sum(float(weight or 0) for _, _, weight in running),
+        "documents": sum(number for _, number, _ in ended),
+        **{name: int(value or 0) for name, value in work.items()},
+    }
+
+
+def remember(connection: Connection, job_id: str, fraction: float, samples: list[list[float]]) -> None:
+    """Keep how far a job is; the fraction never goes back."""
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.fraction <= fraction)
+        .values(fraction=fraction, samples=samples[-SAMPLES:])
+    )
+
+
+def active_jobs(connection: Connection) -> list[str]:
+    """Jobs that are not finished, oldest first."""
+    found = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
+    return list(connection.scalars(found))
+
+
+def _share() -> sa.ColumnElement[float]:
+    """How much of a running attempt is done, 0 to 1, weighed by what the stages cost on text."""
+    extracted = sa.case(
+        (attempts.c.state.in_(ACTIVE[2:]), 1.0),
+        (attempts.c.pages_total > 0, 1.0 * attempts.c.pages_done / attempts.c.pages_total),
+        else_=0.0,
+    )
+    chunked = sa.case((attempts.c.state.in_(ACTIVE[3:]), 1.0), else_=0.0)
+    known = attempts.c.chunks_total > 0
+    embedded = sa.case((known, 1.0 * attempts.c.chunks_embedded / attempts.c.chunks_total), else_=0.0)
+    upserted = sa.case((known, 1.0 * attempts.c.chunks_upserted / attempts.c.chunks_total), else_=0.0)
+    return 0.25 * extracted + 0.05 * chunked + 0.6 * embedded + 0.1 * upserted
+
+
+def _work(job_id: str) -> sa.Select[Any]:
+    columns = ("pages_total", "pages_done", "chunks_total", "chunks_embedded", "chunks_cached", "chunks_upserted")
+    sums = [sa.func.sum(attempts.c[name]).label(name) for name in columns]
+    done = sa.func.sum(sa.case((attempts.c.state == "completed", versions.c.chunks), else_=0)).label("chunks")
+    return (
+        sa.select(*sums, done)
+        .join(submissions, submissions.c.attempt_id == attempts.c.id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(submissions.c.job_id == job_id)
+    )

@@ -1,0 +1,272 @@
+"""Batches and the tasks that are due in them: what the messages in the broker only hint at.
+
+A task is `due` (to be started), `running` (on `runner`) or `done`. A batch is `waiting` (not admitted),
+`active`, `done` or `cancelled`. Task ids are derived from (batch, stage, part) and are the Celery ids.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.schema import attempts, batches, jobs, tasks
+from pipeline.catalog.slices import slices
+
+__all__ = [
+    "Claim",
+    "Due",
+    "add_due",
+    "admit",
+    "batch_facts",
+    "claim",
+    "create_batch",
+    "finish",
+    "finish_batch",
+    "open_tasks",
+    "outstanding",
+    "release",
+    "republished",
+    "task_id",
+]
+
+NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do one task, held by one runner; `starts` counts this start too.
+
+    `last_try`: if it fails in a way that passes, it will not be tried again.
+    """
+
+    task_id: str
+    batch_id: str
+    stage: str
+    part: int
+    starts: int
+    detail: dict[str, Any]
+    job_id: str
+    priority: int
+    workflow: str
+    request_id: str
+    last_try: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A task that is due or running, as the reconciler sees it."""
+
+    task_id: str
+    batch_id: str
+    stage: str
+    part: int
+    state: str
+    runner: str | None
+    starts: int
+    since: float
+    priority: int
+    workflow: str
+    request_id: str
+
+
+def task_id(batch_id: str, stage: str, part: int = 0) -> str:
+    """The id of a task, the same whenever and wherever it is computed."""
+    return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
+
+
+def create_batch(
+    connection: Connection, job_id: str, priority: int, attempt_ids: Sequence[str], *, active: bool = False
+) -> str:
+    """Put attempts into a new batch, waiting for admission unless `active`."""
+    batch_id = str(uuid.uuid4())
+    now = time.time()
+    connection.execute(
+        batches.insert().values(
+            id=batch_id,
+            job_id=job_id,
+            priority=priority,
+            state="active" if active else "waiting",
+            created_at=now,
+            admitted_at=now if active else None,
+        )
+    )
+    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
+    return batch_id
+
+
+def admit(connection: Connection, window: int, first_stage: str) -> list[str]:
+    """Admit waiting batches up to `window` active ones per job; their first stage becomes due.
+
+    Returns:
+        The admitted batches, most urgent first.
+    """
+    busy: dict[str, int] = dict(
+        connection.execute(
+            sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active").group_by(batches.c.job_id)
+        ).all()
+    )
+    chosen = []
+    for job_id in _jobs_waiting(connection):
+        free = max(window - busy.get(job_id, 0), 0)
+        chosen += _oldest_waiting(connection, job_id, free)
+    if chosen:
+        connection.execute(
+            batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
+        )
+        add_due(connection, [(batch_id, first_stage, 0, None) for batch_id in chosen])
+    return chosen
+
+
+def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
+    """Make tasks due: (batch, stage, part, detail). One that is known already stays as it is."""
+    now = time.time()
+    rows = [
+        {
+            "id": task_id(batch_id, stage, part),
+            "batch_id": batch_id,
+            "stage": stage,
+            "part": part,
+            "state": "due",
+            "starts": 0,
+            "published_at": now,
+            "detail": detail or {},
+        }
+        for batch_id, stage, part, detail in wanted
+    ]
+    known: set[str] = set()
+    for piece in slices(row["id"] for row in rows):
+        known |= set(connection.scalars(sa.select(tasks.c.id).where(tasks.c.id.in_(piece))))
+    fresh = [row for row in rows if row["id"] not in known]
+    if fresh:
+        connection.execute(tasks.insert(), fresh)
+
+
+def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
+    """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
+    row = connection.execute(
+        sa.select(tasks, batches.c.job_id, batches.c.priority, jobs.c.workflow, jobs.c.request_id)
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(tasks.c.id == wanted, tasks.c.state != "done", batches.c.state == "active")
+        .with_for_update(of=tasks)
+    ).one_or_none()
+    if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
+        return None
+    connection.execute(
+        tasks.update()
+        .where(tasks.c.id == wanted)
+        .values(state="running", runner=runner, starts=row.starts + 1, started_at=time.time())
+    )
+    return Claim(
+        task_id=wanted,
+        batch_id=row.batch_id,
+        stage=row.stage,
+        part=row.part,
+        starts=row.starts + 1,
+        detail=row.detail,
+        job_id=row.job_id,
+        priority=row.priority,
+        workflow=row.workflow,
+        request_id=row.request_id,
+    )
+
+
+def finish(connection: Connection, done: str, runner: str) -> bool:
+    """Commit a task by compare-and-set; False when this runner no longer holds it."""
+    ended = connection.execute(
+        tasks.update()
+        .where(tasks.c.id == done, tasks.c.state == "running", tasks.c.runner == runner)
+        .values(state="done", finished_at=time.time())
+    )
+    return bool(ended.rowcount)
+
+
+def release(connection: Connection, held: str, runner: str) -> None:
+    """Give a task back in good order, to be started again: this start does not count."""
+    connection.execute(
+        tasks.update()
+        .where(tasks.c.id == held, tasks.c.state == "running", tasks.c.runner == runner)
+        .values(state="due", runner=None, starts=tasks.c.starts - 1, published_at=time.time())
+    )
+
+
+def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
+    """How many tasks of these stages are not done yet in a batch."""
+    query = sa.select(sa.func.count()).where(
+        tasks.c.batch_id == batch_id, tasks.c.stage.in_(stages), tasks.c.state != "done"
+    )
+    return connection.scalar(query) or 0
+
+
+def batch_facts(connection: Connection, batch_id: str) -> tuple[int, str]:
+    """A batch's priority (1 to 10) and workflow."""
+    row = connection.execute(
+        sa.select(batches.c.priority, jobs.c.workflow)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(batches.c.id == batch_id)
+    ).one()
+    return row.priority, row.workflow
+
+
+def finish_batch(connection: Connection, batch_id: str) -> None:
+    """The batch is done; its ledger rows stay until the maintenance sweeps them."""
+    connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
+
+
+def open_tasks(connection: Connection) -> list[Due]:
+    """Every task of an active batch that is due or running, oldest first."""
+    since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
+    found = connection.execute(
+        sa.select(
+            tasks.c.id.label("task_id"),
+            tasks.c.batch_id,
+            tasks.c.stage,
+            tasks.c.part,
+            tasks.c.state,
+            tasks.c.runner,
+            tasks.c.starts,
+            sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
+            batches.c.priority,
+            jobs.c.workflow,
+            jobs.c.request_id,
+        )
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(tasks.c.state != "done", batches.c.state == "active")
+        .order_by(tasks.c.published_at)
+    )
+    return [Due(**row) for row in found.mappings()]
+
+
+def republished(connection: Connection, ids: Sequence[str]) -> None:
+    """These tasks were published again: they are due, on no runner."""
+    for piece in slices(ids):
+        connection.execute(
+            tasks.update()
+            .where(tasks.c.id.in_(piece), tasks.c.state != "done")
+            .values(state="due", runner=None, published_at=time.time())
+        )
+
+
+def _jobs_waiting(connection: Connection) -> list[str]:
+    urgency = sa.func.max(batches.c.priority)
+    age = sa.func.min(batches.c.created_at)
+    query = sa.select(batches.c.job_id).where(batches.c.state == "waiting").group_by(batches.c.job_id)
+    return list(connection.scalars(query.order_by(urgency.desc(), age)))
+
+
+def _oldest_waiting(connection: Connection, job_id: str, limit: int) -> list[str]:
+    query = (
+        sa.select(batches.c.id)
+        .where(batches.c.state == "waiting", batches.c.job_id == job_id)
+        .order_by(batches.c.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.scalars(query))

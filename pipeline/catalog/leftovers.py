@@ -1,0 +1,100 @@
+"""What is left over: versions that nobody sees, and originals that nobody needs any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, versions
+
+__all__ = ["needed_originals", "neglected", "removed", "unneeded_originals", "unseen_versions"]
+
+
+def unseen_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
+    """Versions of these documents that readers do not see and that are not being built.
+
+    Those whose points were removed before are left out, but for the ones that this batch carried: it may have
+    stored points of a cancelled attempt after that.
+    """
+    carried = sa.select(attempts.c.version_id).where(attempts.c.batch_id == batch_id)
+    found = (
+        sa.select(versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .where(
+            versions.c.document_id.in_(identities),
+            versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
+            sa.or_(attempts.c.id.is_(None), attempts.c.version_id != versions.c.id, attempts.c.state.not_in(ACTIVE)),
+            sa.or_(versions.c.removed_at.is_(None), versions.c.id.in_(carried)),
+        )
+    )
+    return list(connection.scalars(found))
+
+
+def neglected(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
+    """Documents with versions made before this time that nobody sees, whose points were never removed.
+
+    Returns:
+        (collection, document id), by collection.
+    """
+    found = (
+        sa.select(documents.c.collection, documents.c.id)
+        .join(versions, versions.c.document_id == documents.c.id)
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .where(
+            versions.c.removed_at.is_(None),
+            versions.c.created_at < before,
+            versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
+            sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)),
+        )
+        .distinct()
+        .order_by(documents.c.collection)
+        .limit(limit)
+    )
+    return [(row.collection, row.id) for row in connection.execute(found)]
+
+
+def removed(connection: Connection, version_ids: Sequence[str]) -> None:
+    """The points of these versions are gone."""
+    connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(removed_at=time.time()))
+
+
+def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str, str]]:
+    """Originals that this batch was the last to need: (SHA-256, source). A failed one stays, for a retry."""
+    found = (
+        sa.select(versions.c.content_sha256, documents.c.source)
+        .join(attempts, attempts.c.version_id == versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(attempts.c.batch_id == batch_id, ~_needed_elsewhere())
+    )
+    return [(row.content_sha256, row.source) for row in connection.execute(found)]
+
+
+def needed_originals(connection: Connection) -> list[tuple[str, str]]:
+    """Originals that a running attempt, or the retry of an open failure, needs: (SHA-256, source)."""
+    query = (
+        sa.select(versions.c.content_sha256, documents.c.source)
+        .join(attempts, attempts.c.version_id == versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .outerjoin(failures, failures.c.document_id == documents.c.id)
+        .where(_needs(attempts, failures))
+    )
+    return [(row.content_sha256, row.source) for row in connection.execute(query)]
+
+
+def _needed_elsewhere() -> sa.ColumnElement[bool]:
+    version, attempt, failure = versions.alias(), attempts.alias(), failures.alias()
+    found = sa.select(version.c.id).join(attempt, attempt.c.version_id == version.c.id)
+    found = found.outerjoin(failure, failure.c.document_id == attempt.c.document_id)
+    return sa.exists(
+        found.where(version.c.content_sha256 == versions.c.content_sha256, _needs(attempt, failure)).correlate(versions)
+    )
+
+
+def _needs(attempt: sa.FromClause, failure: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether an attempt still needs its file: it runs, or it failed and the failure is open."""
+    retried = sa.and_(attempt.c.state == "failed", failure.c.document_id.is_not(None))
+    return sa.or_(attempt.c.state.in_(ACTIVE), retried)

@@ -1,0 +1,231 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Bring the tables up."""
+    op.create_table(
+        "attempts",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("version_id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("batch_id", sa.String(length=64), nullable=True),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("pages_total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pages_done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chunks_total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chunks_embedded", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chunks_cached", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chunks_upserted", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=True),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
+    )
+    op.create_index(op.f("ix_attempts_batch_id"), "attempts", ["batch_id"], unique=False)
+    op.create_index(op.f("ix_attempts_document_id"), "attempts", ["document_id"], unique=False)
+    op.create_index(op.f("ix_attempts_finished_at"), "attempts", ["finished_at"], unique=False)
+    op.create_index(op.f("ix_attempts_job_id"), "attempts", ["job_id"], unique=False)
+    op.create_index(op.f("ix_attempts_state"), "attempts", ["state"], unique=False)
+    op.create_index(op.f("ix_attempts_version_id"), "attempts", ["version_id"], unique=False)
+    op.create_table(
+        "batches",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("admitted_at", sa.Double(), nullable=True),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+    )
+    op.create_index(op.f("ix_batches_job_id"), "batches", ["job_id"], unique=False)
+    op.create_index(op.f("ix_batches_state"), "batches", ["state"], unique=False)
+    op.create_table(
+        "collections",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_collections")),
+    )
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    op.create_table(
+        "documents",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("live_version_id", sa.String(length=64), nullable=True),
+        sa.Column("attempt_id", sa.String(length=64), nullable=True),
+        sa.Column("deleted_at", sa.Double(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
+        sa.UniqueConstraint("collection", "source", name=op.f("uq_documents_collection_source")),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=True),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_events_job_id_id", "events", ["job_id", "id"], unique=False)
+    op.create_index("ix_events_document_id", "events", ["document_id"], unique=False)
+    op.create_index("ix_events_at", "events", ["at"], unique=False)
+    op.create_table(
+        "failures",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("stage", sa.String(length=64), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("hint", sa.Text(), nullable=False),
+        sa.Column("transient", sa.Boolean(), nullable=False),
+        sa.Column("reading", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_failures")),
+    )
+    op.create_index(op.f("ix_failures_code"), "failures", ["code"], unique=False)
+    op.create_index(op.f("ix_failures_document_id"), "failures", ["document_id"], unique=False)
+    op.create_index(op.f("ix_failures_job_id"), "failures", ["job_id"], unique=False)
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("workflow", sa.String(length=64), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("intake_done", sa.Boolean(), nullable=False),
+        sa.Column("cancelled_at", sa.Double(), nullable=True),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.Column("bytes_expected", sa.BigInteger(), nullable=False),
+        sa.Column("fraction", sa.Double(), nullable=False),
+        sa.Column("samples", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"], unique=False)
+    op.create_table(
+        "submissions",
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("attempt_id", sa.String(length=64), nullable=True),
+        sa.Column("outcome", sa.String(length=64), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("job_id", "document_id", name=op.f("pk_submissions")),
+    )
+    op.create_index(op.f("ix_submissions_attempt_id"), "submissions", ["attempt_id"], unique=False)
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("batch_id", sa.String(length=64), nullable=False),
+        sa.Column("stage", sa.String(length=64), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("runner", sa.String(length=64), nullable=True),
+        sa.Column("starts", sa.Integer(), nullable=False),
+        sa.Column("published_at", sa.Double(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=True),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.Column("detail", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+    )
+    op.create_index(op.f("ix_tasks_batch_id"), "tasks", ["batch_id"], unique=False)
+    op.create_index(op.f("ix_tasks_finished_at"), "tasks", ["finished_at"], unique=False)
+    op.create_index(op.f("ix_tasks_state"), "tasks", ["state"], unique=False)
+    op.create_table(
+        "vectors",
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("text_hash", sa.String(length=64), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", "text_hash", name=op.f("pk_vectors")),
+    )
+    op.create_index(op.f("ix_vectors_created_at"), "vectors", ["created_at"], unique=False)
+    op.create_table(
+        "versions",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.String(length=64), nullable=False),
+        sa.Column("recipe", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("modified_at", sa.Double(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=True),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("pages_text", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pages_ocr", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pages_empty", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chunks", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("warnings", sa.JSON(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("live_at", sa.Double(), nullable=True),
+        sa.Column("retired_at", sa.Double(), nullable=True),
+        sa.Column("removed_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_versions")),
+    )
+    op.create_index(op.f("ix_versions_content_sha256"), "versions", ["content_sha256"], unique=False)
+    op.create_index(op.f("ix_versions_document_id"), "versions", ["document_id"], unique=False)
+
+
+def downgrade() -> None:
+    """Take the tables back."""
+    op.drop_index(op.f("ix_versions_document_id"), table_name="versions")
+    op.drop_index(op.f("ix_versions_content_sha256"), table_name="versions")
+    op.drop_table("versions")
+    op.drop_index(op.f("ix_vectors_created_at"), table_name="vectors")
+    op.drop_table("vectors")
+    op.drop_index(op.f("ix_tasks_state"), table_name="tasks")
+    op.drop_index(op.f("ix_tasks_finished_at"), table_name="tasks")
+    op.drop_index(op.f("ix_tasks_batch_id"), table_name="tasks")
+    op.drop_table("tasks")
+    op.drop_index(op.f("ix_submissions_attempt_id"), table_name="submissions")
+    op.drop_table("submissions")
+    op.drop_index(op.f("ix_jobs_finished_at"), table_name="jobs")
+    op.drop_table("jobs")
+    op.drop_index(op.f("ix_failures_job_id"), table_name="failures")
+    op.drop_index(op.f("ix_failures_document_id"), table_name="failures")
+    op.drop_index(op.f("ix_failures_code"), table_name="failures")
+    op.drop_table("failures")
+    op.drop_index("ix_events_at", table_name="events")
+    op.drop_index("ix_events_document_id", table_name="events")
+    op.drop_index("ix_events_job_id_id", table_name="events")
+    op.drop_table("events")
+    op.drop_table("documents")
+    op.drop_table("counters")
+    op.drop_table("collections")
+    op.drop_index(op.f("ix_batches_state"), table_name="batches")
+    op.drop_index(op.f("ix_batches_job_id"), table_name="batches")
+    op.drop_table("batches")
+    op.drop_index(op.f("ix_attempts_version_id"), table_name="attempts")
+    op.drop_index(op.f("ix_attempts_state"), table_name="attempts")
+    op.drop_index(op.f("ix_attempts_job_id"), table_name="attempts")
+    op.drop_index(op.f("ix_attempts_finished_at"), table_name="attempts")
+    op.drop_index(op.f("ix_attempts_document_id"), table_name="attempts")
+    op.drop_index(op.f("ix_attempts_batch_id"), table_name="attempts")
+    op.drop_table("attempts")

@@ -1,0 +1,257 @@
+"""The tables of the catalog. Times are seconds since 1970 (UTC); ids are UUID strings.
+
+collections          a named set of points and the space of its vectors
+jobs                 what somebody submitted
+documents            one per (collection, source); points at its live version and current attempt
+versions             one content of one document, cut and embedded by one recipe
+attempts             one run of the flow over one version
+submissions          which job asked for which document, and what came of it there
+batches              documents that one canvas carries
+tasks                the ledger: what is due, running and done of each batch
+failures             what went wrong and is not cured yet: the dead letters
+events               what happened, in order, for those who follow a job
+vectors              the vector cache
+counters             `switch`: grows with every change of what readers may see
+"""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+__all__ = [
+    "ACTIVE",
+    "STATES",
+    "TERMINAL",
+    "attempts",
+    "batches",
+    "collections",
+    "counters",
+    "documents",
+    "events",
+    "failures",
+    "jobs",
+    "metadata",
+    "rank",
+    "submissions",
+    "tasks",
+    "vectors",
+    "versions",
+]
+
+ACTIVE = ("queued", "extracting", "chunking", "embedding", "upserting")
+"""States of a running attempt in their order; an attempt only moves to the right."""
+
+TERMINAL = ("completed", "unchanged", "failed", "cancelled", "deleted")
+STATES = ACTIVE + TERMINAL
+
+
+def rank(state: str) -> int:
+    """Position of a state; terminal states share the last one."""
+    return ACTIVE.index(state) if state in ACTIVE else len(ACTIVE)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = sa.String(64)
+Code = sa.String(64)
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Text(sa.TypeDecorator[str]):
+    """Text of any length, whatever it holds.
+
+    Titles and messages come out of files: NUL, which PostgreSQL refuses, and lone surrogates, which have no UTF-8,
+    become U+FFFD.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """What is sent to the database."""
+        return value if value is None else UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
+collections = sa.Table(
+    "collections",
+    metadata,
+    sa.Column("name", Id, primary_key=True),
+    sa.Column("fingerprint", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("workflow", Id, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("request_id", Id, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("intake_done", sa.Boolean, nullable=False),
+    sa.Column("cancelled_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("bytes_expected", sa.BigInteger, nullable=False),
+    sa.Column("fraction", sa.Double, nullable=False),
+    sa.Column("samples", sa.JSON, nullable=False),
+)
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("live_version_id", Id),
+    sa.Column("attempt_id", Id),
+    sa.Column("deleted_at", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("collection", "source"),
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("content_sha256", Id, nullable=False, index=True),
+    sa.Column("recipe", Id, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified_at", sa.Double, nullable=False),
+    sa.Column("media_type", Text),
+    sa.Column("title", Text),
+    sa.Column("pages_text", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_ocr", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_empty", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("warnings", sa.JSON),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("live_at", sa.Double),
+    sa.Column("retired_at", sa.Double),
+    sa.Column("removed_at", sa.Double),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("version_id", Id, nullable=False, index=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("batch_id", Id, index=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("pages_total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_embedded", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_cached", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_upserted", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("code", Code),
+    sa.Column("message", Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+)
+
+submissions = sa.Table(
+    "submissions",
+    metadata,
+    sa.Column("job_id", Id, primary_key=True),
+    sa.Column("document_id", Id, primary_key=True),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("attempt_id", Id, index=True),
+    sa.Column("outcome", Id),
+    sa.Column("code", Code),
+    sa.Column("message", Text),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("admitted_at", sa.Double),
+    sa.Column("finished_at", sa.Double),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("batch_id", Id, nullable=False, index=True),
+    sa.Column("stage", Id, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("runner", Id),
+    sa.Column("starts", sa.Integer, nullable=False),
+    sa.Column("published_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("detail", sa.JSON),
+)
+
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("stage", Id, nullable=False),
+    sa.Column("code", Code, nullable=False, index=True),
+    sa.Column("message", Text, nullable=False),
+    sa.Column("hint", Text, nullable=False),
+    sa.Column("transient", sa.Boolean, nullable=False),
+    sa.Column("reading", Id),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("document_id", Id),
+    sa.Column("kind", Id, nullable=False),
+    sa.Column("data", sa.JSON),
+    sa.Index("ix_events_job_id_id", "job_id", "id"),
+    sa.Index("ix_events_document_id", "document_id"),
+    sa.Index("ix_events_at", "at"),
+    sqlite_autoincrement=True,
+)
+
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    sa.Column("fingerprint", Id, primary_key=True),
+    sa.Column("text_hash", Id, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False, index=True),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", Id, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)

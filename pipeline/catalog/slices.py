@@ -1,0 +1,20 @@
+"""Long lists of ids in pieces: databases bound the parameters of one statement (PostgreSQL at 65,535)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+__all__ = ["slices"]
+
+Item = TypeVar("Item")
+
+SIZE = 5000
+
+
+def slices(items: Iterable[Item], size: int = SIZE) -> Iterator[Sequence[Item]]:
+    """The items in order, at most `size` at a time."""
+    rest = iter(items)
+    while piece := list(islice(rest, size)):
+        yield piece
