@@ -1,0 +1,73 @@
+"""Our plain data in the words of Qdrant Edge, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qdrant_edge as edge
+
+from pipeline.vectorstore.base import Filter, Point, Query
+from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
+from pipeline.vectorstore.edge_shards import LIVE
+from pipeline.vectorstore.fusion import RRF_K, depth
+
+__all__ = ["native_filter", "native_payload", "native_point", "native_query", "plain_payload"]
+
+
+def native_point(point: Point) -> edge.Point:
+    """A point; an empty sparse vector is left out, so that it does not count in the document frequencies."""
+    vectors: dict[str, Any] = {"dense": point.dense}
+    if point.sparse.indices:
+        vectors["sparse"] = edge.SparseVector(point.sparse.indices, point.sparse.values)
+    return edge.Point(point.id, vectors, native_payload(point.payload))
+
+
+def native_payload(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload with the integer that stands for its flag."""
+    return {**payload, LIVE: int(payload["live"])} if "live" in payload else payload
+
+
+def plain_payload(payload: dict[str, Any] | None) -> dict[str, Any]:
+    """The payload as it was given."""
+    return {key: value for key, value in (payload or {}).items() if key != LIVE}
+
+
+def native_filter(where: Filter) -> edge.Filter:
+    """A filter whose sources are exact."""
+    return edge.Filter(must=[_condition(condition) for condition in conditions(where)])
+
+
+def native_query(query: Query, where: Filter) -> edge.QueryRequest | None:
+    """A search request; None when the question has no words that count."""
+    exact = native_filter(where)
+    asked = _rankings(query)
+    if not asked:
+        return None
+    if query.mode != "hybrid":
+        return edge.QueryRequest(query.limit, query=asked[0], filter=exact, with_payload=True)
+    prefetches = [edge.Prefetch(depth(query.limit), query=ranking, filter=exact) for ranking in asked]
+    # The stubs declare Rrf beside Fusion, not under it.
+    fusion: Any = edge.Fusion.Rrf(k=RRF_K)
+    return edge.QueryRequest(query.limit, query=fusion, prefetches=prefetches, with_payload=True)
+
+
+def _rankings(query: Query) -> list[edge.Query]:
+    found = []
+    if query.mode != "sparse" and query.dense is not None:
+        found.append(edge.Query.Nearest(query.dense, using="dense"))
+    if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
+        words = edge.SparseVector(query.sparse.indices, query.sparse.values)
+        found.append(edge.Query.Nearest(words, using="sparse"))
+    return found
+
+
+def _condition(condition: Condition) -> edge.FieldCondition:
+    match condition:
+        case AnyOf(key, values):
+            return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
+        case Flag(_, value):
+            return edge.FieldCondition(LIVE, match=edge.MatchValue(int(value)))
+        case Within(key, least, most):
+            return edge.FieldCondition(key, range=edge.RangeFloat(gte=least, lte=most))
+        case Between(key, since, until):
+            return edge.FieldCondition(key, range=edge.RangeDateTime(gte=since, lt=until))

@@ -1,0 +1,121 @@
+"""What is written beside every vector; `docs/payload.md` says what each field means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from pipeline.chunking import Chunk
+
+__all__ = ["CITATION", "About", "payload"]
+
+CITATION = (
+    "document_id",
+    "version_id",
+    "source",
+    "title",
+    "media_type",
+    "order",
+    "page_start",
+    "page_end",
+    "char_start",
+    "char_end",
+    "section",
+    "language",
+    "confidence",
+    "modified_at",
+)
+"""The fields that LangChain finds under `metadata`. None of them ever changes for a point."""
+
+
+class About(Protocol):
+    """What all chunks of one document version share."""
+
+    @property
+    def document_id(self) -> str:
+        """The document, whatever its version."""
+
+    @property
+    def version_id(self) -> str:
+        """This content of the document."""
+
+    @property
+    def source(self) -> str:
+        """Where it came from, a URI."""
+
+    @property
+    def title(self) -> str | None:
+        """The document's own title."""
+
+    @property
+    def media_type(self) -> str | None:
+        """What the file is, as in `application/pdf`."""
+
+    @property
+    def language(self) -> str | None:
+        """ISO 639 code, where known."""
+
+    @property
+    def content_sha256(self) -> str:
+        """Names the file's bytes."""
+
+    @property
+    def modified_at(self) -> float:
+        """The file's time in seconds since 1970."""
+
+    @property
+    def confidence(self) -> float | None:
+        """OCR's mean word confidence, 0 to 1; None where nothing was recognised."""
+
+
+def payload(
+    about: About, chunk: Chunk, fingerprint: str, *, live: bool = False, ingested_at: datetime | None = None
+) -> dict[str, Any]:
+    """The payload of one chunk, JSON-ready.
+
+    Args:
+        about: the document version that the chunk belongs to.
+        chunk: the piece of text and where it stands.
+        fingerprint: `Fingerprint.id` of the vector's space.
+        live: whether searches may find it; a version being written is not live yet.
+        ingested_at: when it is written; now, if not given.
+    """
+    fields = {**_place(chunk), **_shared(about)}
+    return {
+        **fields,
+        "content_sha256": about.content_sha256,
+        "ingested_at": _utc(ingested_at or datetime.now(UTC)),
+        "fingerprint": fingerprint,
+        "live": live,
+        "metadata": {name: fields[name] for name in CITATION},
+    }
+
+
+def _place(chunk: Chunk) -> dict[str, Any]:
+    return {
+        "text": chunk.text,
+        "order": chunk.order,
+        "page_start": chunk.page_start,
+        "page_end": chunk.page_end,
+        "page_breaks": [list(page_break) for page_break in chunk.page_breaks],
+        "char_start": chunk.char_start,
+        "char_end": chunk.char_end,
+        "section": list(chunk.section),
+    }
+
+
+def _shared(about: About) -> dict[str, Any]:
+    return {
+        "document_id": about.document_id,
+        "version_id": about.version_id,
+        "source": about.source,
+        "title": about.title,
+        "media_type": about.media_type,
+        "language": about.language,
+        "confidence": about.confidence,
+        "modified_at": _utc(datetime.fromtimestamp(about.modified_at, UTC)),
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

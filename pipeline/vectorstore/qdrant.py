@@ -1,0 +1,205 @@
+"""The vector store on a Qdrant server (1.16 or newer), through qdrant-client."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from qdrant_client import QdrantClient, models
+
+from embeddings.base import Fingerprint
+from pipeline.errors import StackUnavailable
+from pipeline.vectorstore.base import Filter, Hit, Point, Query
+from pipeline.vectorstore.checks import all_finite, bounded, collection_name, query_fits, same_space
+from pipeline.vectorstore.conditions import INDEXED, MOST_SOURCES, resolved
+from pipeline.vectorstore.qdrant_words import (
+    AlreadyThere,
+    NoCollection,
+    native_filter,
+    native_point,
+    native_query,
+    server_trouble,
+)
+
+__all__ = ["QdrantStore", "open_qdrant"]
+
+SPACE = "docrelay_space"
+"""The key of the fingerprint in the collection's metadata, which Qdrant has since 1.16."""
+
+BATCH = 256
+"""Points per request: a server takes bodies of 32 MiB, and 256 points of 1,536 numbers are about 9."""
+
+PAGE = 10_000
+
+
+def open_qdrant(url: str, api_key: str | None = None, timeout_s: float = 30.0) -> QdrantStore:
+    """A store on the server at `url`; nothing is sent before the first call.
+
+    Args:
+        url: with scheme and port, as in `http://127.0.0.1:6333`.
+        api_key: sent with every request if given.
+        timeout_s: seconds that one request may take.
+    """
+    seconds = max(1, round(timeout_s))
+    with warnings.catch_warnings():
+        # Said by every process and command, inside one host's network too; docs/distributed.md says when it matters.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return QdrantStore(QdrantClient(url=url, api_key=api_key, timeout=seconds, check_compatibility=False))
+
+
+class QdrantStore:
+    """A `VectorStore` on a Qdrant client: a server's, or the client's own `:memory:`.
+
+    Any number of processes may share a server. Every write waits until it is applied. What the server cannot do just
+    now is `StackUnavailable`.
+    """
+
+    def __init__(self, client: QdrantClient) -> None:
+        self._client = client
+
+    def ensure(self, collection: str, fingerprint: Fingerprint) -> None:
+        """Create the collection with its payload indexes, or check that it holds this space.
+
+        Raises:
+            BadRequest: the name cannot name a collection.
+            SpaceMismatch: the collection's vectors live in another space, or nothing says in which.
+            StackUnavailable: the server cannot be reached, or is too old to keep a fingerprint.
+        """
+        with server_trouble(collection_name(collection)):
+            info = self._info(collection) or self._create(collection, fingerprint)
+            same_space(collection, _space(info), fingerprint)
+            for field in INDEXED.keys() - info.payload_schema.keys():
+                self._client.create_payload_index(collection, field, models.PayloadSchemaType(INDEXED[field]))
+
+    def collections(self) -> dict[str, Fingerprint]:
+        """Every collection that Docrelay made, and the space of its vectors."""
+        with server_trouble():
+            names = [description.name for description in self._client.get_collections().collections]
+        infos = {name: self._info(name) for name in names}
+        spaces = {name: _space(info) for name, info in infos.items() if info}
+        return {name: space for name, space in spaces.items() if space}
+
+    def drop(self, collection: str) -> None:
+        """Remove the collection; one that is not there is no error."""
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            self._client.delete_collection(collection)
+
+    def upsert(self, collection: str, points: Sequence[Point]) -> None:
+        """Store the points durably; equal ids are overwritten.
+
+        Raises:
+            BadRequest: the collection was never created, or a vector holds NaN or infinity.
+            SpaceMismatch: a vector of another length.
+        """
+        all_finite(points)
+        with server_trouble(collection_name(collection)):
+            for start in range(0, len(points), BATCH):
+                batch = [native_point(point) for point in points[start : start + BATCH]]
+                self._client.upsert(collection, batch, wait=True)
+
+    def count(self, collection: str, where: Filter) -> int:
+        """How many points match, exactly; 0 for a collection that is not there."""
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            if exact := self._exact(collection, where):
+                return self._client.count(collection, native_filter(exact), exact=True).count
+        return 0
+
+    def ids(self, collection: str, where: Filter) -> list[str]:
+        """Ids of all matching points, in no order."""
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            if exact := self._exact(collection, where):
+                return list(self._scroll(collection, native_filter(exact)))
+        return []
+
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
+        """Write these payload fields on every matching point; other fields stay."""
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            exact = self._exact(collection, where)
+            if exact and payload:
+                self._client.set_payload(collection, payload, native_filter(exact), wait=True)
+
+    def delete(self, collection: str, where: Filter) -> None:
+        """Remove every matching point.
+
+        Raises:
+            ValueError: the filter is empty.
+        """
+        bounded(where)
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            if exact := self._exact(collection, where):
+                self._client.delete(collection, models.FilterSelector(filter=native_filter(exact)), wait=True)
+
+    def search(self, collection: str, query: Query) -> list[Hit]:
+        """The best `query.limit` points, best first; empty for a collection that is not there.
+
+        Raises:
+            ValueError: the query does not bring the vector its mode needs.
+            SpaceMismatch: its dense vector has another length than the collection's.
+        """
+        query_fits(query)
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            exact = self._exact(collection, query.where)
+            request = native_query(query, exact) if exact else None
+            if request is not None:
+                found = self._client.query_points(collection, **request).points
+                return [Hit(str(point.id), point.score, point.payload or {}) for point in found]
+        return []
+
+    def maintain(self) -> None:
+        """Nothing: a server looks after itself."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _info(self, collection: str) -> models.CollectionInfo | None:
+        with suppress(NoCollection), server_trouble(collection):
+            return self._client.get_collection(collection)
+        return None
+
+    def _create(self, collection: str, fingerprint: Fingerprint) -> models.CollectionInfo:
+        with suppress(AlreadyThere), server_trouble(collection):
+            self._client.create_collection(
+                collection,
+                vectors_config={"dense": models.VectorParams(size=fingerprint.dim, distance=models.Distance.COSINE)},
+                sparse_vectors_config={"sparse": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                metadata={SPACE: asdict(fingerprint)},
+            )
+            return _kept(self._client.get_collection(collection))
+        return self._client.get_collection(collection)
+
+    def _exact(self, collection: str, where: Filter) -> Filter | None:
+        return resolved(where, lambda rest: self._sources(collection, rest))
+
+    def _sources(self, collection: str, where: Filter) -> list[str]:
+        response = self._client.facet(
+            collection, "source", facet_filter=native_filter(where), limit=MOST_SOURCES, exact=True
+        )
+        return [str(hit.value) for hit in response.hits]
+
+    def _scroll(self, collection: str, where: models.Filter) -> Iterator[str]:
+        offset = None
+        while True:
+            page, offset = self._client.scroll(
+                collection, where, limit=PAGE, offset=offset, with_payload=False, with_vectors=False
+            )
+            yield from (str(record.id) for record in page)
+            if offset is None:
+                return
+
+
+def _space(info: models.CollectionInfo) -> Fingerprint | None:
+    written = (info.config.metadata or {}).get(SPACE)
+    return Fingerprint(**written) if written else None
+
+
+def _kept(info: models.CollectionInfo) -> models.CollectionInfo:
+    if _space(info) is None:
+        raise StackUnavailable(
+            "The Qdrant server is older than 1.16 and forgets what a collection's vectors mean.",
+            "Upgrade the Qdrant server to 1.16 or newer.",
+        )
+    return info

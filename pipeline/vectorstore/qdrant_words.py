@@ -1,0 +1,115 @@
+"""Our plain data in the words of qdrant-client, and its errors in ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from qdrant_client import models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnavailable
+from pipeline.vectorstore.base import Filter, Point, Query
+from pipeline.vectorstore.checks import missing_collection
+from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
+from pipeline.vectorstore.fusion import RRF_K, depth
+
+__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_query", "server_trouble"]
+
+
+class NoCollection(BadRequest):
+    """There is no such collection."""
+
+
+class AlreadyThere(BadRequest):
+    """Another process has just made the collection."""
+
+
+def native_point(point: Point) -> models.PointStruct:
+    """A point; an empty sparse vector is left out, so that it does not count in the document frequencies."""
+    vectors: dict[str, Any] = {"dense": point.dense}
+    if point.sparse.indices:
+        vectors["sparse"] = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
+    return models.PointStruct(id=point.id, vector=vectors, payload=point.payload)
+
+
+def native_filter(where: Filter) -> models.Filter:
+    """A filter whose sources are exact."""
+    return models.Filter(must=[_condition(condition) for condition in conditions(where)])
+
+
+def native_query(query: Query, where: Filter) -> dict[str, Any] | None:
+    """Arguments of `QdrantClient.query_points`; None when the question has no words that count."""
+    exact = native_filter(where)
+    asked = _rankings(query)
+    if not asked:
+        return None
+    common = {"limit": query.limit, "with_payload": True}
+    if query.mode != "hybrid":
+        return {**common, **asked[0], "query_filter": exact}
+    prefetches = [models.Prefetch(**ranking, filter=exact, limit=depth(query.limit)) for ranking in asked]
+    return {**common, "prefetch": prefetches, "query": models.RrfQuery(rrf=models.Rrf(k=RRF_K))}
+
+
+@contextmanager
+def server_trouble(collection: str = "") -> Iterator[None]:
+    """Turn the client's errors into ours, those of its own local engine too.
+
+    Raises:
+        NoCollection: the collection does not exist.
+        AlreadyThere: it does, and should have been made.
+        SpaceMismatch: a vector of another length.
+        StackUnavailable: the server cannot be reached, refuses the key, or cannot do it now.
+        BadRequest: the server says that the request is wrong.
+    """
+    try:
+        yield
+    except PipelineError:
+        raise
+    except (ResponseHandlingException, ResourceExhaustedResponse) as error:
+        raise StackUnavailable(f"Qdrant does not answer: {error}", "Check `qdrant_url`, and that it runs.") from error
+    except UnexpectedResponse as error:
+        raise _refused(collection, error.status_code or 0, error.content.decode("utf-8", "replace")) from error
+    except ValueError as error:
+        raise _refused(collection, 0, str(error)) from error
+
+
+def _refused(collection: str, status: int, text: str) -> PipelineError:
+    if "ollection" in text and ("doesn't exist" in text or "not found" in text):
+        gone = missing_collection(collection)
+        return NoCollection(gone.message, gone.advice)
+    if "already exists" in text:
+        return AlreadyThere(f"The collection {collection!r} exists already.")
+    # The second is how the client's local engine fails on a query: numpy's own words.
+    if "dimension error" in text or "not aligned" in text:
+        return SpaceMismatch(f"The collection {collection!r} holds vectors of another length: {text}")
+    if status in (401, 403):
+        return StackUnavailable("Qdrant refuses the API key.", "Check the setting `qdrant_api_key`.")
+    if status == 0 or status in (400, 413, 422):
+        return BadRequest(f"Qdrant refuses the request: {text}")
+    return StackUnavailable(f"Qdrant answers {status}: {text}")
+
+
+def _rankings(query: Query) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if query.mode != "sparse":
+        found.append({"query": query.dense, "using": "dense"})
+    if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
+        words = models.SparseVector(indices=query.sparse.indices, values=query.sparse.values)
+        found.append({"query": words, "using": "sparse"})
+    return found
+
+
+def _condition(condition: Condition) -> models.FieldCondition:
+    match condition:
+        case AnyOf(key, values):
+            return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
+        case Flag(key, value):
+            return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+        case Within(key, least, most):
+            return models.FieldCondition(key=key, range=models.Range(gte=least, lte=most))
+        case Between(key, since, until):
+            bounds = {name: value for name, value in (("gte", since), ("lt", until)) if value is not None}
+            return models.FieldCondition(key=key, range=models.DatetimeRange.model_validate(bounds))
