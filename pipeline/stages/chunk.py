@@ -1,0 +1,136 @@
+"""Chunk: cut the texts of a batch, and fill chunk batches across its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from extractors import finish
+from extractors.document import Document, Page
+from extractors.errors import Empty, ExtractError
+from pipeline import flow
+from pipeline.app import broker_priority
+from pipeline.canvas import Batch, finalize, load_workflow
+from pipeline.catalog import attempts, documents, ledger
+from pipeline.catalog.attempts import Carried, Failure
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.chunking import Chunk, cut
+from pipeline.services import Services
+from pipeline.spool import Spool, read_json
+from pipeline.stages.artifacts import About, Part, batch_prefix, load_document, part_key, text_key
+from pipeline.stages.extract import describe, failure_of
+
+__all__ = ["fill", "work"]
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Cuts:
+    """What became of the batch's documents: chunks and their payload facts by attempt, facts by version."""
+
+    chunks: dict[str, list[Chunk]] = field(default_factory=dict)
+    about: dict[str, About] = field(default_factory=dict)
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    apart: list[str] = field(default_factory=list)
+
+
+def work(services: Services, claim: Claim) -> flow.Done:
+    """Cut every document of the batch and leave chunk batches for `embed`."""
+    with writing(services.catalog) as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+        attempts.advance(connection, [one.attempt_id for one in carried], "chunking")
+    cuts = Cuts()
+    _ = services.tokenizer  # that it cannot be had is no fault of a document
+    pages, warnings = _ocr_pages(services.spool, claim.batch_id)
+    for one in carried:
+        try:
+            document = load_document(services.spool, text_key(claim.batch_id, one.attempt_id))
+            _cut(services, one, finish(document, pages, warnings) if pages else document, cuts)
+        except ExtractError as error:
+            cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
+        except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
+            if len(carried) == 1 or flow.may_pass(error):
+                raise
+            log.exception("document.set_apart", document=one.document_id)
+            cuts.apart.append(one.attempt_id)
+    parts = fill(cuts.chunks, services.settings.chunk_batch_size)
+    for number, part in enumerate(parts):
+        _save(services.spool, part_key(claim.batch_id, number), part, cuts.about)
+    return _done(services, claim, cuts, parts)
+
+
+def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chunk]]]:
+    """Fill chunk batches of at most `size` across documents, chunks of like length together.
+
+    Sorted over the whole batch, little of what the model reads is padding (useful tokens .99, against .80
+    when each call sorts its own).
+    """
+    every = [(attempt_id, chunk) for attempt_id, cuts in chunks.items() for chunk in cuts]
+    every.sort(key=lambda pair: pair[1].tokens, reverse=True)
+    return [every[start : start + size] for start in range(0, len(every), size)]
+
+
+def _cut(services: Services, one: Carried, document: Document, cuts: Cuts) -> None:
+    settings = services.settings
+    chunks = cut(document, services.tokenizer, services.chunk_tokens, settings.chunk_overlap_tokens)
+    if not chunks:
+        raise Empty
+    cuts.chunks[one.attempt_id] = chunks
+    cuts.about[one.attempt_id] = _about(one, document)
+    cuts.facts[one.version_id] = {**describe(document, one.source), "chunks": len(chunks)}
+
+
+def _ocr_pages(spool: Spool, batch_id: str) -> tuple[list[Page], list[str]]:
+    prefix = batch_prefix(batch_id)
+    groups = [read_json(spool, f"{prefix}/{name}") for name in spool.names(prefix) if name.startswith("ocr-")]
+    pages = [Page(**page) for group in groups for page in group["pages"]]
+    return pages, [warning for group in groups for warning in group["warnings"]]
+
+
+def _about(one: Carried, document: Document) -> About:
+    return About(
+        document_id=one.document_id,
+        version_id=one.version_id,
+        source=one.source,
+        title=one.title,
+        media_type=one.media_type,
+        language=document.language,
+        content_sha256=one.content_sha256,
+        modified_at=one.modified_at,
+    )
+
+
+def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict[str, About]) -> None:
+    needed = {attempt_id: about[attempt_id] for attempt_id, _ in part}
+    Part(tuple(part), needed).save(spool, key)
+
+
+def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> flow.Done:
+    def record(connection: Connection) -> None:
+        attempts.fail(connection, cuts.failed)
+        flow.set_apart(connection, claim, cuts.apart)
+        for version_id, told in cuts.facts.items():
+            documents.describe_version(connection, version_id, told)
+        attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
+        attempts.advance(connection, list(cuts.chunks), "embedding")
+        ledger.add_due(connection, [(claim.batch_id, "embed", n, _detail(part)) for n, part in enumerate(parts)])
+
+    def publish() -> None:
+        batch = Batch(claim.batch_id, broker_priority(claim.priority, services.settings))
+        workflow = load_workflow(claim.workflow)
+        flow.launch(services, workflow.fan(batch, range(len(parts))) if parts else finalize(batch), batch)
+        if cuts.apart:
+            flow.admit(services)
+
+    facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
+    return flow.Done(record, publish, facts)
+
+
+def _detail(part: Sequence[tuple[str, Chunk]]) -> dict[str, object]:
+    return {"attempts": sorted({attempt_id for attempt_id, _ in part})}

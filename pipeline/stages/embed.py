@@ -1,0 +1,95 @@
+"""Embed: the vectors of one chunk batch, from the cache where the text was embedded before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from embeddings.base import Vectors
+from embeddings.errors import EndpointError
+from pipeline import flow
+from pipeline.catalog import attempts, cache
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.chunking import text_hash
+from pipeline.errors import SpaceMismatch
+from pipeline.services import Services
+from pipeline.spool import write_vectors
+from pipeline.stages.artifacts import Part, load_part, part_key, vectors_key
+
+__all__ = ["embed_missing", "work"]
+
+Embed = Callable[[Sequence[str]], Vectors]
+
+DOWN = 3
+"""After so many documents in a row it is not the documents: the endpoint is down."""
+
+
+def work(services: Services, claim: Claim) -> flow.Done:
+    """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
+    with services.catalog.connect() as connection:
+        wanted = {one.attempt_id for one in attempts.carried(connection, claim.batch_id)}
+        wanted &= set(claim.detail["attempts"])
+        if wanted and attempts.recipe(connection, claim.batch_id) != services.recipe:
+            raise SpaceMismatch("This worker's model or chunking differs from the one that took the document in.")
+    if not wanted:
+        return flow.Done(lambda _connection: None)
+    part = load_part(services.spool, part_key(claim.batch_id, claim.part))
+    hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
+    space = services.fingerprint.id
+    with services.catalog.connect() as connection:
+        known = cache.lookup(connection, space, hashes)
+    wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
+    fresh, failed = _fresh(wanted_texts, known, services.embedder.embed, claim.last_try)
+    every = {**known, **fresh}
+    empty = np.zeros(services.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
+    vectors = np.stack([every.get(name, empty) for name in hashes]).astype(np.float32)
+    write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
+    if fresh:
+        with writing(services.catalog) as connection:
+            cache.store(connection, space, fresh)
+
+    def record(connection: Connection) -> None:
+        attempts.fail(connection, failed)
+        attempts.count(connection, _amounts(part, hashes, known), claim.batch_id)
+        attempts.all_embedded(connection, sorted(wanted))
+
+    return flow.Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
+
+
+def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> dict[str, Vectors]:
+    """Embed each distinct text that is not known by its hash; the fresh vectors, (dim,) float32 by hash."""
+    missing = {name: text for text in texts if (name := text_hash(text)) not in known}
+    return dict(zip(missing, embed(list(missing.values())), strict=True)) if missing else {}
+
+
+def _fresh(
+    texts: Sequence[tuple[str, str]], known: Mapping[str, Vectors], embed: Embed, last_try: bool
+) -> tuple[dict[str, Vectors], dict[str, Failure]]:
+    """Embed the texts, given as (attempt, text); what the endpoint refuses fails the document that holds it alone."""
+    names = list(dict.fromkeys(name for name, _ in texts))
+    try:
+        return embed_missing([text for _, text in texts], known, embed), {}
+    except EndpointError as error:
+        if len(names) == 1 or (error.transient and not last_try):
+            raise
+    fresh: dict[str, Vectors] = {}
+    failed: dict[str, Failure] = {}
+    for name in names:
+        try:
+            fresh |= embed_missing([text for owner, text in texts if owner == name], {**known, **fresh}, embed)
+        except EndpointError as error:
+            failed[name] = Failure("embed", error.code, error.message, error.hint, error.transient)
+            if error.transient and len(failed) == DOWN and not fresh:
+                raise
+    return fresh, failed
+
+
+def _amounts(part: Part, hashes: Sequence[str], known: Mapping[str, Vectors]) -> dict[str, dict[str, int]]:
+    done = Counter(attempt_id for attempt_id, _ in part.chunks)
+    cached = Counter(attempt_id for (attempt_id, _), name in zip(part.chunks, hashes, strict=True) if name in known)
+    return {name: {"chunks_embedded": number, "chunks_cached": cached[name]} for name, number in done.items()}

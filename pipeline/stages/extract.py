@@ -1,0 +1,162 @@
+"""Extract: read the files of a batch. A document with scanned pages leaves the batch and goes on alone."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from extractors.document import Document
+from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
+from pipeline import flow
+from pipeline.app import broker_priority
+from pipeline.canvas import Batch, load_workflow
+from pipeline.catalog import attempts, documents, ledger
+from pipeline.catalog.attempts import Carried, Failure
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.errors import Unreadable
+from pipeline.sandbox import Sandbox
+from pipeline.services import Services
+from pipeline.spool import Spool, original_key, write_json
+from pipeline.stages.artifacts import load_document, text_key
+
+__all__ = ["page_groups", "title_of", "work"]
+
+log = structlog.get_logger()
+
+GONE = "The copy of the file that intake made is gone."
+GONE_HINT = "Ingest the file again."
+
+LASTING = (Corrupt, Empty, Encrypted, TooLarge, Unsupported)
+"""What a file is, not what happened to it: a crash, a hang or a missing language may be gone the next time."""
+
+FLUSH_S = 0.5
+"""Progress within a batch is written this often."""
+
+
+@dataclass
+class Read:
+    """What became of the batch's documents so far."""
+
+    failed: dict[str, Failure] = field(default_factory=dict)
+    scanned: dict[str, list[list[int]]] = field(default_factory=dict)
+    facts: dict[str, dict[str, object]] = field(default_factory=dict)
+
+
+def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
+    """Read every document of the batch that is not read yet."""
+    with writing(services.catalog) as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+        attempts.advance(connection, [one.attempt_id for one in carried], "extracting")
+    read, pages, flushed = Read(), dict[str, dict[str, int]](), time.monotonic()
+    for one in carried:
+        pages[one.attempt_id] = _read_one(services, claim, sandbox, one, read)
+        if time.monotonic() - flushed > FLUSH_S:
+            _flush(services, claim.job_id, pages, read)
+            pages, flushed = {}, time.monotonic()
+    _flush(services, claim.job_id, pages, read)
+    return _done(services, claim, carried, read)
+
+
+def page_groups(numbers: Sequence[int], size: int) -> list[list[int]]:
+    """Cut page numbers into groups of at most `size`, in order."""
+    return [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+
+
+def title_of(document: Document, source: str) -> str:
+    """The document's own title, or its file's name."""
+    return document.metadata.get("title", "").strip() or PurePath(source).name
+
+
+def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, read: Read) -> dict[str, int]:
+    settings = services.settings
+    key = text_key(claim.batch_id, one.attempt_id)
+    try:
+        document = _kept(services.spool, key)
+        if document is None:
+            with services.spool.local(original_key(one.content_sha256, one.source)) as path:
+                document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
+            write_json(services.spool, key, document.to_json())
+    except (ExtractError, FileNotFoundError, PermissionError) as error:
+        read.failed[one.attempt_id] = failure_of(services, "extract", error)
+        return {}
+    read.facts[one.version_id] = describe(document, one.source)
+    if document.pending:
+        read.scanned[one.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
+    return {"pages_total": len(document.pages), "pages_done": len(document.pages) - len(document.pending)}
+
+
+def failure_of(services: Services, stage: str, error: ExtractError | OSError) -> Failure:
+    """The failure of a file that cannot be read, marked where reading it again in the same way is in vain."""
+    if isinstance(error, OSError):
+        return Failure(stage, Unreadable.code, GONE, GONE_HINT)
+    reading = services.reading if isinstance(error, LASTING) else None
+    return Failure(stage, error.code, error.message, error.hint, reading=reading)
+
+
+def _kept(spool: Spool, key: str) -> Document | None:
+    """What an earlier start of this task has read; None where there is nothing, or nothing that makes sense."""
+    try:
+        return load_document(spool, key)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, zlib.error):
+        log.warning("artifact.damaged", key=key)
+        return None
+
+
+def describe(document: Document, source: str) -> dict[str, object]:
+    """What the catalog keeps of a document: the receipt of its pages among it."""
+    origins = [page.origin for page in document.pages]
+    return {
+        "media_type": document.media_type,
+        "title": title_of(document, source),
+        "pages_text": origins.count("text"),
+        "pages_ocr": origins.count("ocr"),
+        "pages_empty": origins.count("empty"),
+        "warnings": list(document.warnings),
+    }
+
+
+def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], read: Read) -> None:
+    """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
+    with writing(services.catalog) as connection:
+        attempts.set_pages(connection, pages)
+        attempts.fail(connection, read.failed)
+    services.announce(job_id)
+
+
+def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Read) -> flow.Done:
+    alone: dict[str, list[list[int]]] = {}
+
+    def record(connection: Connection) -> None:
+        attempts.fail(connection, read.failed)
+        for version_id, facts in read.facts.items():
+            documents.describe_version(connection, version_id, facts)
+        for attempt_id, groups in read.scanned.items():
+            alone[_leave(services, connection, claim, attempt_id, groups)] = groups
+
+    def publish() -> None:
+        workflow = load_workflow(claim.workflow)
+        for batch_id, groups in alone.items():
+            batch = Batch(batch_id, broker_priority(claim.priority, services.settings))
+            flow.launch(services, workflow.scanned(batch, range(len(groups))), batch)
+
+    facts = {"documents": len(carried), "failed": len(read.failed), "scanned": len(read.scanned)}
+    return flow.Done(record, publish, facts)
+
+
+def _leave(services: Services, connection: Connection, claim: Claim, attempt_id: str, groups: list[list[int]]) -> str:
+    """Move a scanned document into a batch of its own, whose OCR tasks are due."""
+    batch_id = ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], active=True)
+    text = services.spool.read(text_key(claim.batch_id, attempt_id))
+    services.spool.write(text_key(batch_id, attempt_id), text)
+    due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]
+    ledger.add_due(connection, due)
+    return batch_id

@@ -1,0 +1,98 @@
+"""Finalize: verify that every chunk is a point, switch readers to the new versions, remove the old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from pipeline import flow
+from pipeline.catalog import attempts, documents, leftovers
+from pipeline.catalog.attempts import Carried, Failure
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.catalog.schema import attempts as attempts_table
+from pipeline.errors import VerificationFailed
+from pipeline.removal import remove_unseen
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.stages.artifacts import batch_prefix
+from pipeline.stages.upsert import store_part
+from pipeline.vectorstore.base import Filter, VectorStore
+
+__all__ = ["missing", "work"]
+
+log = structlog.get_logger()
+
+INCOMPLETE = Failure(
+    "finalize", VerificationFailed.code, "Points of the document are missing in the store.",
+    "Try it again with: docrelay failures retry", transient=True,
+)  # fmt: skip
+
+
+def work(services: Services, claim: Claim) -> flow.Done:
+    """Make the batch's documents visible, each in one step; then remove what they replace.
+
+    A document whose points are not in the store, though they were stored a moment ago, fails; its neighbours do not.
+    """
+    with services.catalog.connect() as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+        touched = connection.scalars(
+            sa.select(attempts_table.c.document_id).where(attempts_table.c.batch_id == claim.batch_id)
+        ).all()
+    lacking = _verify(services, claim, carried) if carried else []
+    whole = [one for one in carried if one not in lacking]
+    if whole:
+        versions = tuple(one.version_id for one in whole)
+        services.store.set_payload(whole[0].collection, {"live": True}, Filter(version_ids=versions))
+        _switch(services, claim, versions)
+    with writing(services.catalog) as connection:
+        attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
+    remove_unseen(services, touched, claim.batch_id)
+
+    def record(connection: Connection) -> None:
+        attempts.complete(connection, [one.attempt_id for one in whole])
+        if not services.settings.keep_originals:
+            for content, source in leftovers.unneeded_originals(connection, claim.batch_id):
+                services.spool.delete(original_key(content, source))
+
+    def publish() -> None:
+        services.spool.delete(batch_prefix(claim.batch_id))
+
+    facts = {"documents": len(whole), "failed": len(lacking), "points": sum(one.chunks_total for one in whole)}
+    return flow.Done(record, publish, facts)
+
+
+def missing(store: VectorStore, carried: Sequence[Carried]) -> list[Carried]:
+    """Documents whose points in the store are not exactly their chunks in the catalog."""
+    collection = carried[0].collection
+    versions = tuple(one.version_id for one in carried)
+    if store.count(collection, Filter(version_ids=versions)) == sum(one.chunks_total for one in carried):
+        return []
+    return [
+        one for one in carried if store.count(collection, Filter(version_ids=(one.version_id,))) != one.chunks_total
+    ]
+
+
+def _verify(services: Services, claim: Claim, carried: Sequence[Carried]) -> list[Carried]:
+    """Documents that lack points even after they were stored once more."""
+    lacking = missing(services.store, carried)
+    if not lacking:
+        return []
+    log.warning("points.missing", documents=[one.document_id for one in lacking])
+    # None of them is visible yet. What is not theirs, of an earlier run that cut otherwise, goes too.
+    services.store.delete(lacking[0].collection, Filter(version_ids=tuple(one.version_id for one in lacking)))
+    prefix = batch_prefix(claim.batch_id)
+    for name in services.spool.names(prefix):
+        if name.startswith("part-"):
+            store_part(services, claim.batch_id, int(name.removeprefix("part-")), lacking)
+    return missing(services.store, lacking)
+
+
+def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None:
+    with writing(services.catalog) as connection:
+        current = attempts.carried(connection, claim.batch_id)
+        ready = {one.document_id: one.version_id for one in current if one.version_id in versions}
+        documents.switch(connection, ready)

@@ -1,0 +1,43 @@
+"""OCR: read one group of scanned pages of one document."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy.engine import Connection
+
+from extractors.errors import ExtractError
+from pipeline import flow
+from pipeline.catalog import attempts
+from pipeline.catalog.ledger import Claim
+from pipeline.sandbox import Sandbox
+from pipeline.services import Services
+from pipeline.spool import original_key, write_json
+from pipeline.stages.artifacts import ocr_key
+from pipeline.stages.extract import failure_of
+
+__all__ = ["work"]
+
+
+def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
+    """Read the group's pages; a document that failed or was cancelled meanwhile costs nothing more."""
+    with services.catalog.connect() as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+    numbers: list[int] = claim.detail["pages"]
+    if not carried:
+        return flow.Done(lambda _connection: None)
+    one, settings = carried[0], services.settings
+    try:
+        with services.spool.local(original_key(one.content_sha256, one.source)) as path:
+            timeout_s = settings.ocr_timeout_s * len(numbers)
+            pages, warnings = sandbox.ocr(path, numbers, settings.options, timeout_s)
+    except (ExtractError, FileNotFoundError, PermissionError) as error:
+        failure = failure_of(services, "ocr", error)
+        return flow.Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
+    read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
+    write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)
+
+    def record(connection: Connection) -> None:
+        attempts.count(connection, {one.attempt_id: {"pages_done": len(numbers)}})
+
+    return flow.Done(record, facts={"pages": len(numbers)})

@@ -1,0 +1,79 @@
+"""Upsert: store the points of one chunk batch, not yet visible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence, Set
+
+from sqlalchemy.engine import Connection
+
+from embeddings.base import Vectors
+from pipeline import flow
+from pipeline.catalog import attempts
+from pipeline.catalog.attempts import Carried
+from pipeline.catalog.ledger import Claim
+from pipeline.chunking import chunk_id
+from pipeline.removal import remove_unseen, show_live
+from pipeline.services import Services
+from pipeline.spool import read_vectors
+from pipeline.stages.artifacts import Part, load_part, part_key, vectors_key
+from pipeline.vectorstore.base import Point
+from pipeline.vectorstore.payload import payload
+from pipeline.vectorstore.sparse import encode_passages
+
+__all__ = ["points", "store_part", "work"]
+
+
+def work(services: Services, claim: Claim) -> flow.Done:
+    """Store the points of the documents that are still wanted."""
+    with services.catalog.connect() as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+    wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
+    if not wanted:
+        return flow.Done(lambda _connection: None)
+    done = store_part(services, claim.batch_id, claim.part, wanted)
+
+    def record(connection: Connection) -> None:
+        amounts = {name: {"chunks_upserted": number} for name, number in done.items()}
+        attempts.count(connection, amounts, claim.batch_id)
+
+    def lost() -> None:
+        # This process stood still while another did the task, and has now written the points once more.
+        touched = [one.document_id for one in wanted]
+        show_live(services, touched)
+        remove_unseen(services, touched, claim.batch_id)
+
+    return flow.Done(record, facts={"points": done.total()}, lost=lost)
+
+
+def store_part(services: Services, batch_id: str, part: int, wanted: Sequence[Carried]) -> Counter[str]:
+    """Store the points of one chunk batch that belong to these documents.
+
+    Returns:
+        How many points of each attempt.
+    """
+    held = load_part(services.spool, part_key(batch_id, part))
+    vectors = read_vectors(services.spool, vectors_key(batch_id, part))
+    collection, keep = wanted[0].collection, {one.attempt_id for one in wanted}
+    services.store.ensure(collection, services.fingerprint)
+    services.store.upsert(collection, points(held, vectors, keep, services.fingerprint.id))
+    return Counter(attempt_id for attempt_id, _ in held.chunks if attempt_id in keep)
+
+
+def points(part: Part, vectors: Vectors, keep: Set[str], fingerprint: str) -> list[Point]:
+    """The points of a chunk batch: (n, dim) vectors in the order of its chunks; only of the attempts in `keep`."""
+    chosen = [
+        (part.documents[attempt_id], chunk, vector)
+        for (attempt_id, chunk), vector in zip(part.chunks, vectors, strict=True)
+        if attempt_id in keep
+    ]
+    sparse = encode_passages([chunk.text for _, chunk, _ in chosen])
+    return [
+        Point(
+            id=chunk_id(about.version_id, chunk.order, chunk.text),
+            dense=vector.tolist(),
+            sparse=terms,
+            payload=payload(about, chunk, fingerprint),
+        )
+        for (about, chunk, vector), terms in zip(chosen, sparse, strict=True)
+    ]
