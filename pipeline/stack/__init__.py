@@ -1,0 +1,54 @@
+"""The embedded stack: a private Redis, the workers and beat, on one machine, for as long as a command needs them.
+
+Every command holds a shared lock on the data folder (`lease`). A supervisor process starts the parts,
+restarts what dies, and ends all of it when nobody holds that lock any more; a warden process ends it
+when the supervisor itself was killed. The supervisor and the warden live under this package and must
+start fast, so the names below are imported when they are first used: settings and errors cost half a
+second.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.stack.client import check, connect, peek, running
+    from pipeline.stack.foreground import hold
+    from pipeline.stack.plan import processes, settings_environment
+    from pipeline.stack.spec import Launch, ProcessSpec
+    from pipeline.stack.state import ProcessState, StackState
+
+__all__ = [
+    "Launch",
+    "ProcessSpec",
+    "ProcessState",
+    "StackState",
+    "check",
+    "connect",
+    "hold",
+    "peek",
+    "processes",
+    "running",
+    "settings_environment",
+]
+
+_HOMES = {
+    "Launch": "spec",
+    "ProcessSpec": "spec",
+    "ProcessState": "state",
+    "StackState": "state",
+    "check": "client",
+    "connect": "client",
+    "hold": "foreground",
+    "peek": "client",
+    "processes": "plan",
+    "running": "client",
+    "settings_environment": "plan",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,63 @@
+"""How a supervisor speaks: the state for other programs, and its own log."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from datetime import UTC, datetime
+
+import psutil
+
+from pipeline.stack.folder import Folder
+from pipeline.stack.redis_server import RedisServer
+from pipeline.stack.state import Level, ProcessState, StackState, write
+
+__all__ = ["Herald", "log"]
+
+
+class Herald:
+    """Writes `stack.json` whenever the state is another one than before."""
+
+    def __init__(self, folder: Folder, settings: dict[str, str] | None = None) -> None:
+        self._path = folder.state
+        self._settings = settings or {}
+        self._id = uuid.uuid4().hex
+        self._created = psutil.Process().create_time()
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._last: StackState | None = None
+
+    def say(
+        self,
+        level: Level,
+        redis: RedisServer | None = None,
+        parts: tuple[ProcessState, ...] = (),
+        failure: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Publish the state; a folder that is gone or full must not end the stack."""
+        port, url = (redis.port, redis.url) if redis else (0, "")
+        new = StackState(
+            id=self._id,
+            pid=os.getpid(),
+            created=self._created,
+            started_at=self._started_at,
+            level=level,
+            port=port,
+            redis_url=url,
+            processes=parts,
+            error=failure[0],
+            hint=failure[1],
+            settings=self._settings,
+        )
+        if new == self._last:
+            return
+        try:
+            write(self._path, new)
+            self._last = new
+        except OSError as error:
+            log("state not written", error=str(error))
+
+
+def log(event: str, **fields: object) -> None:
+    """One line of JSON to the supervisor's log."""
+    print(json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **fields}), flush=True)
