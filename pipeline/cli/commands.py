@@ -1,0 +1,265 @@
+"""The commands and their options. What they do is in the files beside this one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+app = typer.Typer(
+    help="Turn files into searchable vectors with exact citations, and keep them true.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+failures_app = typer.Typer(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
+app.add_typer(failures_app, name="failures")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of everything that embedded mode writes.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Collection = Annotated[
+    str | None,
+    typer.Option("--collection", "-c", help="Collection; the setting `collection` by default.", show_default=False),
+]
+
+
+class SearchMode(StrEnum):
+    """How to search."""
+
+    dense = "dense"
+    sparse = "sparse"
+    hybrid = "hybrid"
+
+
+class Group(StrEnum):
+    """Worker groups."""
+
+    extract = "extract"
+    embed = "embed"
+    store = "store"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"docrelay {version('docrelay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    data_dir: DataDir = None,
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn files into searchable vectors with exact citations, and keep them true."""
+    context.obj = {"data_dir": data_dir}
+
+
+def _settings(context: typer.Context, data_dir: Path | None) -> Settings:
+    from pipeline.logs import log_to_file
+    from pipeline.settings import load_settings
+
+    settings = load_settings({"data_dir": data_dir or context.obj["data_dir"]})
+    # Without it, structlog would print on stdout.
+    log_to_file(settings, "cli")
+    return settings
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    collection: Collection = None,
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Workflow.", show_default=False)] = None,
+    priority: Annotated[
+        int | None,
+        typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all files are taken in.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Take files in and make them searchable."""
+    from pipeline.cli.ingest import run
+    from pipeline.submission import Request
+
+    raise typer.Exit(
+        run(_settings(context, data_dir), Request(paths, collection, workflow, priority), not no_wait, json)
+    )
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    collection: Collection = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Hits at most.")] = 5,
+    mode: Annotated[
+        SearchMode, typer.Option("--mode", "-m", help="By meaning, by words, or both.")
+    ] = SearchMode.hybrid,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="Only sources like this glob, e.g. '*.pdf'; may be repeated.", show_default=False
+        ),
+    ] = None,
+    media_type: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only this media type, e.g. application/pdf; may be repeated.", show_default=False),
+    ] = None,
+    page: Annotated[int | None, typer.Option("--page", min=1, help="Only this page.", show_default=False)] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Modified after (ISO 8601).", show_default=False)] = None,
+    before: Annotated[
+        str | None,
+        typer.Option("--before", help="Modified before (ISO 8601).", show_default=False),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Search, with page and passage of every hit."""
+    from pipeline.cli.search import run, where
+
+    condition = where(source or [], media_type or [], page, after, before)
+    run(_settings(context, data_dir), query, collection, limit, mode.value, condition, as_json=json)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    identity: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="A job, a document or a task; nothing for everything.", show_default=False),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends; resumes it too.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show a job, a document, a task, or everything."""
+    from pipeline.cli.status import run
+
+    raise typer.Exit(run(_settings(context, data_dir), identity, follow, json))
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A job or a document.", show_default=False)],
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Cancel a job, or what is being done to a document."""
+    from pipeline.cli.manage import cancel as run
+
+    run(_settings(context, data_dir), identity, json)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    sources: Annotated[list[str], typer.Argument(help="Files, folders or document ids.", show_default=False)],
+    collection: Collection = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete documents from the index; the files stay."""
+    from pipeline.cli.manage import delete as run
+
+    run(_settings(context, data_dir), collection, sources, json)
+
+
+Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
+Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
+
+
+@failures_app.command("list")
+def failures_list(
+    context: typer.Context, code: Code = None, job: Job = None, json: Json = False, data_dir: DataDir = None
+) -> None:
+    """List documents that failed, with the reason and what to do."""
+    from pipeline.cli.failures import show
+
+    show(_settings(context, data_dir), code, job, json)
+
+
+@failures_app.command("retry")
+def failures_retry(
+    context: typer.Context,
+    identities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Documents, sources or jobs; nothing for all.", show_default=False),
+    ] = None,
+    code: Code = None,
+    job: Job = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Try failed documents again."""
+    from pipeline.cli.failures import Choice, retry
+
+    raise typer.Exit(retry(_settings(context, data_dir), Choice(identities or [], code, job), not no_wait, json))
+
+
+@failures_app.command("purge")
+def failures_purge(
+    context: typer.Context, code: Code = None, job: Job = None, json: Json = False, data_dir: DataDir = None
+) -> None:
+    """Forget failures; the documents stay as they are."""
+    from pipeline.cli.failures import purge
+
+    purge(_settings(context, data_dir), code, job, json)
+
+
+@app.command()
+def up(context: typer.Context, data_dir: DataDir = None) -> None:
+    """Run the whole stack on this machine until Ctrl-C."""
+    from pipeline.cli.stack import up as run
+
+    run(_settings(context, data_dir))
+
+
+@app.command()
+def worker(
+    context: typer.Context,
+    group: Annotated[Group, typer.Argument(help="What it works on.", show_default=False)],
+    queues: Annotated[str, typer.Option("--queues", "-Q", help="Only these of the group's queues: a,b.")] = "",
+    name: Annotated[str | None, typer.Option("--name", help="Its name in logs.", show_default=False)] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run one worker, for a distributed set-up."""
+    from pipeline.cli.stack import worker as run
+
+    raise typer.Exit(run(_settings(context, data_dir), group.value, queues, name))
+
+
+@app.command()
+def beat(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name", help="Its name in logs.")] = "beat",
+    data_dir: DataDir = None,
+) -> None:
+    """Run the clock, for a distributed set-up: one is enough."""
+    from pipeline.cli.stack import beat as run
+
+    run(_settings(context, data_dir), name)
+
+
+@app.command()
+def config(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
+    """Show every setting, its value, and where it came from."""
+    from pipeline.cli.config import run
+
+    run({"data_dir": data_dir or context.obj["data_dir"]}, json)

@@ -1,0 +1,87 @@
+"""`docrelay failures`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from pipeline import stack
+from pipeline.cli.following import display, follow
+from pipeline.cli.ingest import exit_code, interrupted, summary, tell
+from pipeline.cli.output import note, out, plain, print_json
+from pipeline.results import FailureRecord, JobStatus
+from pipeline.retrying import choose
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.task_manager import TaskManager
+
+__all__ = ["Choice", "purge", "retry", "show"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which failures are meant; nothing given means all."""
+
+    identities: list[str]
+    code: str | None
+    job: str | None
+
+
+def show(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
+    """List failures."""
+    found = TaskManager(Services(settings)).failures(code=code, job_id=job)
+    if as_json:
+        print_json({"failures": [failure.model_dump() for failure in found]})
+        return
+    for failure in found:
+        _line(failure)
+    out.print(f"{len(found)} failures. Try them again with: docrelay failures retry" if found else "There are none.")
+
+
+def retry(settings: Settings, choice: Choice, wait: bool, as_json: bool) -> int:
+    """Try again and report like `ingest`.
+
+    Returns:
+        The exit code.
+    """
+    ended: list[JobStatus] = []
+    offline = Services(settings)
+    manager = TaskManager(offline)
+    if choose(offline, choice.identities, code=choice.code, job_id=choice.job):
+        with stack.connect(settings, say=None if as_json else note) as connected:
+            manager = TaskManager(Services(connected))
+            for job_id in manager.retry(choice.identities, code=choice.code, job_id=choice.job):
+                try:
+                    with display(quiet=as_json) as watch:
+                        ended.append(follow(manager, job_id, watch) if wait else manager.job(job_id))
+                except KeyboardInterrupt:
+                    return interrupted(manager, job_id)
+    reports = [summary(manager, status, status.seconds) for status in ended]
+    if as_json:
+        print_json({"jobs": reports})
+    elif not ended:
+        out.print("There is nothing to try again.")
+    else:
+        for report, status in zip(reports, ended, strict=True):
+            tell(report, status)
+    return max((exit_code(status) for status in ended), default=0)
+
+
+def purge(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
+    """Forget failures."""
+    number = TaskManager(Services(settings)).purge(code=code, job_id=job)
+    if as_json:
+        print_json({"purged": number})
+    else:
+        out.print(f"{number} failures are forgotten.")
+
+
+def _line(failure: FailureRecord) -> None:
+    kind = "transient" if failure.transient else "permanent"
+    out.print(
+        Text.assemble(
+            (failure.code, "bold"), f"  {plain(failure.source)}  ({failure.collection}, {failure.stage}, {kind})"
+        )
+    )
+    out.print(Text(f"    {plain(failure.message)} {failure.hint}"))

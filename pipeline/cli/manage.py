@@ -1,0 +1,35 @@
+"""`docrelay cancel` and `docrelay delete`."""
+
+from __future__ import annotations
+
+from pipeline import stack
+from pipeline.cli.output import note, out, print_json
+from pipeline.deletion import choose
+from pipeline.deletion import delete as delete_documents
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.task_manager import TaskManager
+
+__all__ = ["cancel", "delete"]
+
+
+def cancel(settings: Settings, identity: str, as_json: bool) -> None:
+    """Cancel; where a stack runs it is told at once, where none runs the catalog alone is enough."""
+    with stack.peek(settings) as connected:
+        number = TaskManager(Services(connected or settings)).cancel(identity)
+    if as_json:
+        print_json({"id": identity, "cancelled": number})
+    else:
+        out.print(f"{number} documents are cancelled. What was searchable before still is.")
+
+
+def delete(settings: Settings, collection: str | None, sources: list[str], as_json: bool) -> None:
+    """Delete, and verify that the points are gone."""
+    name = collection or settings.collection
+    choose(Services(settings), name, sources)  # a wrong name is told at once, without a stack
+    with stack.connect(settings, say=None if as_json else note) as connected:
+        deleted = delete_documents(Services(connected), name, sources)
+    if as_json:
+        print_json(deleted.model_dump())
+    else:
+        out.print(f"{deleted.documents} documents and {deleted.points} points are deleted. The files are untouched.")

@@ -1,0 +1,134 @@
+"""What commands say: JSON for programs on stdout, everything for people on stderr or as the final lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "UNREACHABLE",
+    "WRONG_USE",
+    "command",
+    "note",
+    "out",
+    "plain",
+    "print_json",
+    "print_table",
+    "reporting",
+]
+
+FAILED = 1
+"""Some documents failed."""
+
+WRONG_USE = 2
+UNREACHABLE = 3
+
+WIDEST = 10_000
+"""Columns of a line that no terminal shows."""
+
+INTERRUPTED = 130
+"""Ctrl-C, as shells say it."""
+
+# No markup and no emoji names: what is printed holds names and words from outside.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def plain(words: str) -> str:
+    """Words from outside as one printable line: names may hold newlines and control characters."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
+
+
+def note(words: str) -> None:
+    """Tell a person something that is not the result."""
+    err.print(Text(plain(words)))
+
+
+def command(words: str) -> str:
+    """A command for the user to type, on the same data folder as this one."""
+    given = [after for flag, after in pairwise(sys.argv) if flag == "--data-dir"]
+    given += [word.removeprefix("--data-dir=") for word in sys.argv if word.startswith("--data-dir=")]
+    return f"docrelay {words}" + (f" --data-dir {shlex.quote(given[-1])}" if given else "")
+
+
+def print_table(table: Table) -> None:
+    """Print a table whose cells are never cut: folded on a terminal, as wide as they are elsewhere."""
+    for column in table.columns:
+        column.overflow = "fold"
+    out.print(table, width=None if out.is_terminal else WIDEST)
+
+
+def print_json(data: Any) -> None:
+    """Print the one JSON document."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(data, ensure_ascii=not utf8, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn errors into a sentence, a hint and the fixed exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its escape, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except Exception as error:  # the last door: what is known gets a sentence, the rest its traceback
+        code = _explained(error)
+        if code is None:
+            raise
+        raise SystemExit(code) from error
+
+
+def _explained(error: Exception) -> int | None:
+    """Tell a person about the error; its exit code, None for one that nobody foresaw."""
+    # Imported only now: with their services these are most of the time that `--help` would take.
+    import redis
+    import sqlalchemy.exc
+
+    from embeddings.errors import EmbedError
+    from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnavailable, UnknownId
+
+    if isinstance(error, PipelineError):
+        _tell(error.message, error.advice, error.code)
+        if isinstance(error, StackUnavailable):
+            return UNREACHABLE
+        return WRONG_USE if isinstance(error, (BadRequest, UnknownId, SpaceMismatch)) else FAILED
+    if isinstance(error, EmbedError):
+        _tell(error.message, error.hint, error.code)
+        return WRONG_USE
+    if isinstance(error, (sqlalchemy.exc.DBAPIError, redis.RedisError, OSError)):
+        _tell(*_unreachable(error), StackUnavailable.code)
+        return UNREACHABLE
+    return None
+
+
+def _unreachable(error: Exception) -> tuple[str, str]:
+    """What cannot be reached, and what to do."""
+    if hasattr(error, "orig"):
+        return f"The catalog cannot be used: {error.orig}", "Check the data folder."
+    if isinstance(error, OSError) and error.filename is not None:
+        told = f"{error.filename} cannot be used: {error.strerror}."
+        return told, "If it is in the data folder, give another one with --data-dir."
+    return f"A service or a file cannot be reached: {error}", "Start the stack with: docrelay up"
+
+
+def _tell(message: str, hint: str, code: str) -> None:
+    if "--json" in sys.argv:
+        print_json({"error": {"code": code, "message": plain(message), "hint": plain(hint)}})
+    err.print(Text.assemble(("error ", "bold red"), (f"{code}: ", "bold"), plain(message)))
+    if hint:
+        err.print(Text(f"  {plain(hint)}"))
