@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `docrelay`."""
+
+from pipeline.cli import main
+
+main()

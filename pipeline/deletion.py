@@ -1,0 +1,105 @@
+"""Deleting documents: out of what readers see at once, their points gone and verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.catalog import documents
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import documents as documents_table
+from pipeline.catalog.schema import failures, versions
+from pipeline.errors import UnknownId, VerificationFailed
+from pipeline.removal import remove_unseen
+from pipeline.services import Services
+from pipeline.sweeping import sweep_originals
+from pipeline.vectorstore.base import Filter
+from pipeline.walk import source_of
+
+__all__ = ["Deleted", "choose", "delete", "find"]
+
+SLICE = 200
+"""Documents whose points are removed by one request to the store."""
+
+
+class Deleted(BaseModel):
+    """What was deleted; `points` were in the store before and are not any more."""
+
+    model_config = ConfigDict(frozen=True)
+
+    documents: int
+    points: int
+    sources: list[str]
+
+
+def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted:
+    """Delete documents by source (a file, or a folder for all below it) or by id.
+
+    Raises:
+        UnknownId: one of the names is no document's; nothing is deleted then.
+        VerificationFailed: points are left; deleting again removes them.
+    """
+    chosen = choose(services, collection, named)
+    points = 0
+    identities = list(chosen)
+    for start in range(0, len(identities), SLICE):
+        points += _delete_some(services, collection, identities[start : start + SLICE])
+    sweep_originals(services)
+    return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
+
+
+def choose(services: Services, collection: str, named: Sequence[str]) -> dict[str, str]:
+    """The documents that these names mean: {id: source}; only the catalog is asked.
+
+    Raises:
+        UnknownId: one of the names is no document's.
+    """
+    chosen: dict[str, str] = {}
+    with services.catalog.connect() as connection:
+        for name in named:
+            found = find(connection, collection, name)
+            if not found:
+                raise UnknownId(f"No document of the collection {collection} is named {name}.")
+            chosen |= found
+    return chosen
+
+
+def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str]:
+    """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
+    given = os.fsencode(name).decode("utf-8", "backslashreplace")
+    path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
+    folder = path.rstrip("/") + "/"
+    matches = sa.or_(
+        documents_table.c.id == given,
+        documents_table.c.source.in_((given, path)),
+        # Not LIKE, which takes capital letters for small ones on SQLite.
+        sa.func.substr(documents_table.c.source, 1, len(folder)) == folder,
+    )
+    left = sa.exists().where(versions.c.document_id == documents_table.c.id, versions.c.removed_at.is_(None))
+    there = sa.or_(documents_table.c.deleted_at.is_(None), left)
+    rows = connection.execute(
+        sa.select(documents_table.c.id, documents_table.c.source).where(
+            documents_table.c.collection == collection, there, matches
+        )
+    )
+    return {row.id: row.source for row in rows}
+
+
+def _delete_some(services: Services, collection: str, identities: list[str]) -> int:
+    where = Filter(document_ids=tuple(identities))
+    before = services.store.count(collection, where)
+    with writing(services.catalog) as connection:
+        documents.tombstone(connection, identities)
+        connection.execute(failures.delete().where(failures.c.document_id.in_(identities)))
+    remove_unseen(services, identities)
+    left = services.store.count(collection, where)
+    if left:
+        with writing(services.catalog) as connection:
+            forgotten = versions.update().where(versions.c.document_id.in_(identities))
+            connection.execute(forgotten.values(removed_at=None))
+        raise VerificationFailed(f"{left} points of deleted documents are still in the store.")
+    return before

@@ -1,0 +1,214 @@
+"""How work moves: admit batches, launch canvases, and run one task as guard → work → commit → publish.
+
+Celery's messages move the work; the catalog knows what is due. Everything here may run twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery.result import denied_join_result
+from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy.engine import Connection
+
+from embeddings.errors import EmbedError
+from extractors.errors import Crashed
+from pipeline.app import broker_priority
+from pipeline.canvas import Batch, finalize, guarded, load_workflow
+from pipeline.catalog import attempts, events, ledger
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.errors import TRANSIENT, PipelineError
+from pipeline.liveness import living_nodes
+from pipeline.services import Services
+
+if TYPE_CHECKING:
+    from celery import Signature
+
+__all__ = ["Done", "Stage", "Transient", "admit", "follow", "launch", "may_pass", "run", "set_apart"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a stage has done: how to record it, and what to publish once that is committed.
+
+    `lost` mends what the work changed outside, where another runner has done the task meanwhile.
+    """
+
+    record: Callable[[Connection], None]
+    publish: Callable[[], None] | None = None
+    facts: Mapping[str, Any] | None = None
+    lost: Callable[[], None] | None = None
+
+
+Stage = Callable[[Services, Claim], Done]
+"""The body of a task: loads, calls pure functions, stores in the spool; the catalog waits for `record`."""
+
+
+UNREACHED: tuple[type[Exception], ...] = (BrokerError, *TRANSIENT)
+MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
+
+
+class Transient(Exception):
+    """The task is to be tried again; its cause is `__cause__`."""
+
+
+def admit(services: Services) -> int:
+    """Admit waiting batches up to each job's window and launch them.
+
+    Returns:
+        How many were admitted.
+    """
+    with writing(services.catalog) as connection:
+        admitted = ledger.admit(connection, services.settings.window, "extract")
+        facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
+    for batch_id, (urgency, workflow) in facts.items():
+        batch = Batch(batch_id, broker_priority(urgency, services.settings))
+        launch(services, load_workflow(workflow).begin(batch), batch)
+    return len(admitted)
+
+
+def launch(services: Services, canvas: Signature, batch: Batch) -> None:
+    """Publish a canvas. A failure to publish is no loss: the ledger has it, the reconciler publishes again."""
+    try:
+        # Signatures find their application through the current one of the thread.
+        services.app.set_current()
+        # Else every publisher subscribes to the result of every task that it publishes.
+        with denied_join_result():
+            guarded(canvas, batch).apply_async(priority=batch.priority)
+    except UNREACHED as error:
+        log.warning("publish.failed", batch=batch.id, error=str(error))
+
+
+def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) -> None:
+    """Do one task, if it is still to be done and nobody who lives does it.
+
+    Raises:
+        Transient: it failed in a way that passes; the caller retries it after a while.
+    """
+    alive = living_nodes(services.redis)
+    with writing(services.catalog) as connection:
+        claim = ledger.claim(connection, wanted, node, alive)
+    if claim is None:
+        log.info("task.dropped", task=wanted)
+        return
+    claim = replace(claim, last_try=retries >= services.settings.max_retries)
+    began = time.monotonic()
+    with structlog.contextvars.bound_contextvars(
+        request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
+    ):
+        done = _work(services, stage, claim, node, retries)
+        if _commit(services, claim, node, done):
+            log.info("stage.done", ms=round((time.monotonic() - began) * 1000), **(done.facts or {}))
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the error is about a service, and not about what the task holds in its hands.
+
+    An artifact that is gone is the latter: waiting does not bring it back, beginning anew does.
+    """
+    return isinstance(error, MAY_PASS) and not isinstance(error, FileNotFoundError)
+
+
+def follow(connection: Connection, claim: Claim) -> None:
+    """Make due what comes after this task, now that it is done."""
+    batch_id = claim.batch_id
+    if claim.stage in ("extract", "ocr") and not ledger.outstanding(connection, batch_id, ("extract", "ocr")):
+        ledger.add_due(connection, [(batch_id, "chunk", 0, None)])
+    elif claim.stage == "embed":
+        ledger.add_due(connection, [(batch_id, "upsert", claim.part, claim.detail)])
+    elif claim.stage in ("chunk", "upsert") and not ledger.outstanding(connection, batch_id, ("embed", "upsert")):
+        ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
+    elif claim.stage == "finalize":
+        attempts.close(connection, batch_id)
+        ledger.finish_batch(connection, batch_id)
+
+
+def _work(services: Services, stage: Stage, claim: Claim, node: str, retries: int) -> Done:
+    if claim.starts > services.settings.max_starts:
+        cause = Failure(claim.stage, Crashed.code, f"The worker died {claim.starts - 1} times on it.", Crashed.hint)
+        return _failed(services, claim, cause, apart=True)
+    try:
+        return stage(services, claim)
+    except PipelineError as error:
+        if isinstance(error, TRANSIENT):
+            return _again(services, claim, node, retries, error)
+        return _failed(services, claim, Failure(claim.stage, error.code, error.message, error.advice))
+    except Exception as error:  # a task is a door: what nobody foresaw fails its documents, with its name
+        if may_pass(error):
+            return _again(services, claim, node, retries, error)
+        log.exception("stage.failed")
+        told = Failure(claim.stage, "internal", f"{type(error).__name__}: {error}", PipelineError.hint)
+        return _failed(services, claim, told, apart=True)
+
+
+def _again(services: Services, claim: Claim, node: str, retries: int, error: Exception) -> Done:
+    if retries >= services.settings.max_retries or not _passes(error):
+        code = getattr(error, "code", "unavailable")
+        told = getattr(error, "message", f"{type(error).__name__}: {error}")
+        hint = getattr(error, "advice", getattr(error, "hint", "Mend the cause, then run: docrelay failures retry"))
+        log.warning("stage.gave_up", error=told)
+        return _failed(services, claim, Failure(claim.stage, code, told, hint, transient=_passes(error)))
+    log.warning("stage.retry", error=f"{type(error).__name__}: {error}", retries=retries)
+    with writing(services.catalog) as connection:
+        ledger.release(connection, claim.task_id, node)
+        events.add(connection, "task.retrying", [(claim.job_id, None)], {"stage": claim.stage, "error": str(error)})
+    raise Transient from error
+
+
+def _passes(error: Exception) -> bool:
+    """An embedding endpoint says itself whether its error passes."""
+    return bool(getattr(error, "transient", True))
+
+
+def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
+    """The documents of the task fail; `apart`: of several, each begins anew alone, so that only the guilty one does."""
+
+    def record(connection: Connection) -> None:
+        still = [one.attempt_id for one in attempts.carried(connection, claim.batch_id)]
+        ids = [name for name in still if name in claim.detail.get("attempts", still)]
+        if apart and len(ids) > 1:
+            log.warning("batch.split", documents=len(ids), cause=cause.message)
+            set_apart(connection, claim, ids)
+        else:
+            attempts.fail(connection, dict.fromkeys(ids, cause))
+
+    def publish() -> None:
+        if claim.stage == "chunk":
+            batch = Batch(claim.batch_id, broker_priority(claim.priority, services.settings))
+            launch(services, finalize(batch), batch)
+        admit(services)
+
+    return Done(record, publish)
+
+
+def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:
+    """Move attempts out of the task's batch: each begins anew in one of its own."""
+    for attempt_id in ids:
+        ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id])
+
+
+def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
+    with writing(services.catalog) as connection:
+        held = ledger.finish(connection, claim.task_id, node)
+        if held:
+            done.record(connection)
+            follow(connection, claim)
+    if not held:
+        log.warning("task.lost", task=claim.task_id)
+        if done.lost is not None:
+            done.lost()
+        return False
+    if done.publish is not None:
+        done.publish()
+    services.announce(claim.job_id)
+    if claim.stage == "finalize":
+        admit(services)
+    return True

@@ -1,0 +1,226 @@
+"""Intake: hash, dedupe, copy in, record in the catalog, hand over in batches. Every door comes through here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import documents, jobs, ledger
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found
+from pipeline.catalog.engine import writing
+from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
+from pipeline.flow import admit
+from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
+from pipeline.services import Services
+from pipeline.spool import Spool, original_key
+from pipeline.walk import Candidate
+
+__all__ = ["Taken", "take", "take_in"]
+
+READS = 3
+"""How often a file that changes while it is read is read again."""
+
+PAUSE_S = 0.2
+
+COURTESY_S = 0.05
+"""After each group the others get a turn: SQLite's writers wait by polling, and would not find a gap in between."""
+
+BLOCK = 1 << 20
+IN_MEMORY = 4 << 20
+"""Files up to this size are held in memory while they are hashed, so that an unchanged one is never written."""
+
+FIRST_BATCH = 4
+"""Documents of a job's first batch; it doubles up to `batch_documents`, so that all stages are busy soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file's content while intake holds it: in memory, or in a temporary file."""
+
+    found: Found
+    data: bytes | None
+    draft: Path | None
+
+
+def take_in(
+    services: Services, job_id: str, candidates: Iterable[Candidate], tell: Callable[[int], None] | None = None
+) -> None:
+    """Take files into a job, batch by batch; returns when all are durable in the catalog.
+
+    What ends it early (Ctrl-C, a cancelled job) closes the job to more files; those taken go on.
+
+    Args:
+        services: the engine's services.
+        job_id: a job whose intake is open; it is closed at the end.
+        candidates: what the walk found.
+        tell: called with the number of files taken so far.
+    """
+    settings, number = services.settings, 0
+    # As long as this heart beats, the reconciler leaves the job open for more.
+    stop = beat_heart(
+        services.redis,
+        door_of(job_id),
+        settings.heartbeat_s,
+        wait_time_to_restore(settings.dead_after_s),
+        holds_messages=False,
+    )
+    try:
+        for group in _groups(services, candidates):
+            if not _take_group(services, job_id, group):
+                break
+            number += len(group)
+            time.sleep(COURTESY_S)
+            if tell is not None:
+                tell(number)
+    finally:
+        with writing(services.catalog) as connection:
+            jobs.finish_intake(connection, job_id)
+        stop()
+        services.announce(job_id)
+
+
+def take(path: Path, source: str, max_bytes: int, drafts: Path) -> Taken:
+    """Read a file once: its hash and its content, which are of one moment.
+
+    Raises:
+        Rejected: it is no regular file, cannot be read, is too large, or changes while it is read.
+    """
+    for trial in range(READS):
+        if trial:
+            time.sleep(PAUSE_S)
+        taken = _read(path, source, max_bytes, drafts)
+        if taken is not None:
+            return taken
+    raise Changing
+
+
+def _read(path: Path, source: str, max_bytes: int, drafts: Path) -> Taken | None:
+    try:
+        # Not blocking: a pipe that took the file's place must not stop intake.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unreadable(f"The file cannot be opened: {error.strerror}.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotAFile
+        if before.st_size > max_bytes:
+            raise TooLargeToTake
+        digest, data, draft, size = _copy(file, before.st_size, drafts)
+        after = os.fstat(descriptor)
+    if (size, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
+        _drop(draft)
+        return None
+    return Taken(Found(source, digest, size, before.st_mtime), data, draft)
+
+
+def _copy(file: BinaryIO, size: int, drafts: Path) -> tuple[str, bytes | None, Path | None, int]:
+    if size <= IN_MEMORY:
+        data = _read_some(file, size + 1)
+        return hashlib.sha256(data).hexdigest(), data, None, len(data)
+    digest, count = hashlib.sha256(), 0
+    with tempfile.NamedTemporaryFile(dir=drafts, delete=False) as out:
+        draft = Path(out.name)
+        try:
+            while count <= size and (block := _read_some(file, BLOCK)):
+                digest.update(block)
+                out.write(block)
+                count += len(block)
+        except BaseException:
+            draft.unlink()
+            raise
+    return digest.hexdigest(), None, draft, count
+
+
+def _read_some(file: BinaryIO, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise Unreadable(f"The file cannot be read: {error.strerror}.") from error
+
+
+def _groups(services: Services, candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    settings = services.settings
+    most, limit, weight = settings.batch_documents, settings.batch_mb << 20, 0
+    size, group = min(FIRST_BATCH, most), list[Candidate]()
+    for candidate in candidates:
+        if group and (len(group) >= size or weight + candidate.size > limit):
+            yield group
+            size, group, weight = min(size * 2, most), [], 0
+        group.append(candidate)
+        weight += candidate.size
+    if group:
+        yield group
+
+
+def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool:
+    """Take one group in; False when the job was cancelled meanwhile."""
+    taken: list[Taken] = []
+    refused: list[tuple[Candidate, Rejected]] = []
+    drafts = services.drafts
+    for candidate in group:
+        try:
+            if candidate.problem is not None:
+                raise candidate.problem
+            taken.append(take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts))
+        except Rejected as error:
+            refused.append((candidate, error))
+    with writing(services.catalog) as connection:
+        if jobs.is_cancelled(connection, job_id):
+            return False
+        jobs.reopen(connection, job_id)
+        _record(connection, services, job_id, taken)
+        for candidate, reason in refused:
+            cause = Failure("intake", reason.code, reason.message, reason.advice)
+            documents.reject(connection, job_id, candidate.source, candidate.size, cause)
+    admit(services)
+    services.announce(job_id)
+    return True
+
+
+def _keep(spool: Spool, taken: list[Taken]) -> None:
+    for item in taken:
+        key = original_key(item.found.content_sha256, item.found.source)
+        if spool.exists(key):
+            _drop(item.draft)
+        elif item.data is not None:
+            spool.write(key, item.data)
+        elif item.draft is not None:
+            spool.take(key, item.draft)
+
+
+def _record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
+    sources = [item.found.source for item in taken]
+    suspects = documents.with_failures(connection, job_id, services.reading, sources)
+    hopeful = []
+    for item in taken:
+        known = None
+        if item.found.source in suspects:
+            known = documents.still_failing(connection, job_id, services.recipe, services.reading, item.found)
+        if known is None:
+            hopeful.append(item)
+        else:
+            documents.reject(connection, job_id, item.found.source, item.found.size, known)
+    recorded = [documents.record(connection, job_id, services.recipe, item.found) for item in hopeful]
+    fresh = [one.attempt_id for one in recorded if one.outcome == "new" and one.attempt_id]
+    # Before the catalog names them, and under its lock: the sweep cannot come between.
+    _keep(services.spool, [item for item, one in zip(hopeful, recorded, strict=True) if one.outcome == "new"])
+    for item in taken:
+        _drop(item.draft)
+    if fresh:
+        ledger.create_batch(connection, job_id, jobs.priority(connection, job_id), fresh)
+
+
+def _drop(draft: Path | None) -> None:
+    if draft is not None:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""Structured logs: one JSON object a line, in the data folder; the terminal stays for people."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from pipeline.settings import Settings
+
+__all__ = ["log_as_set", "log_to_file"]
+
+MAX_BYTES = 20 << 20
+BACKUPS = 3
+NOISY = ("celery.app.trace", "celery.worker.strategy", "httpx", "httpcore", "alembic")
+SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def log_as_set(settings: Settings, name: str) -> None:
+    """Send a worker's log lines, Celery's among them, where the setting `log_to` says."""
+    if settings.log_to == "stderr":
+        _log(logging.StreamHandler(sys.stderr), settings, name)
+    else:
+        log_to_file(settings, name)
+
+
+def log_to_file(settings: Settings, name: str) -> Path:
+    """Send this process's log lines, Celery's among them, to `logs/<name>.log` in the data folder."""
+    folder = settings.data_dir / "logs"
+    settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    for made in (settings.data_dir, folder):
+        made.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{name}.log"
+    handler = RotatingFileHandler(
+        path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True, errors="replace"
+    )
+    _log(handler, settings, name)
+    return path
+
+
+def _log(handler: logging.Handler, settings: Settings, name: str) -> None:
+    level = getattr(logging, settings.log_level.upper())
+    handler.setFormatter(_formatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in NOISY:
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(process=name)
+
+
+def _formatter() -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+    )

@@ -1,0 +1,107 @@
+"""How far a job is: fraction, rate, ETA. Computed from the catalog; the fraction never goes back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import jobs
+from pipeline.catalog.schema import jobs as jobs_table
+
+__all__ = ["Measure", "eta", "look", "measure", "rate"]
+
+SPACING_S = 1.0
+"""Two kept samples are at least this far apart."""
+
+TOLD_FROM = 0.05
+"""Below this fraction an ETA would be a guess."""
+
+PAUSE_S = 300.0
+"""Without a measurement for so long, the clock starts anew."""
+
+WINDOW_S = 60.0
+"""The rate is taken over about this long: long enough to be calm, short enough to notice a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A job at one moment; `fraction_per_s` and `eta_s` are None while nothing is known.
+
+    `samples` are what is to be remembered of it, None when that is nothing new.
+    """
+
+    counts: dict[str, Any]
+    fraction: float
+    fraction_per_s: float | None
+    eta_s: float | None
+    samples: list[list[float]] | None = None
+
+
+def measure(connection: Connection, job_id: str) -> Measure:
+    """Measure a job and keep the result. The connection must be writing."""
+    told = look(connection, job_id)
+    if told.samples is not None:
+        jobs.remember(connection, job_id, told.fraction, told.samples)
+    return told
+
+
+def look(connection: Connection, job_id: str) -> Measure:
+    """Measure a job; nothing is written."""
+    job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
+    counts = jobs.progress(connection, job_id)
+    if job.finished_at is not None:
+        return Measure(counts, 1.0, None, 0.0)
+    whole = max(float(job.bytes_expected), counts["weight_all"]) - counts["weight_idle"]
+    fraction = max(min(counts["weight_done"] / whole, 0.999) if whole > 0 else 0.0, job.fraction)
+    samples = _sampled(job.samples, job.created_at, time.time(), fraction)
+    is_new = samples != job.samples or fraction > job.fraction
+    speed = rate(samples)
+    return Measure(counts, fraction, speed, eta(fraction, speed), samples if is_new else None)
+
+
+def rate(samples: list[list[float]]) -> float | None:
+    """Fraction per second over the last minute's samples, [[time, fraction], …], oldest first.
+
+    Where the last minute brought nothing, it is the rate since the beginning.
+    """
+    recent = [sample for sample in samples if sample[0] >= samples[-1][0] - WINDOW_S]
+    return _slope(recent) or _slope(samples)
+
+
+def _slope(samples: list[list[float]]) -> float | None:
+    if len(samples) < 2:
+        return None
+    (began, low), (ended, high) = samples[0], samples[-1]
+    return (high - low) / (ended - began) if ended - began >= SPACING_S and high > low else None
+
+
+def eta(fraction: float, fraction_per_s: float | None) -> float | None:
+    """Seconds that the rest will take at this rate; None as long as too little is done to tell."""
+    return (1.0 - fraction) / fraction_per_s if fraction_per_s and fraction >= TOLD_FROM else None
+
+
+def _sampled(kept: list[list[float]], began: float, now: float, fraction: float) -> list[list[float]]:
+    samples = kept or [[began, 0.0]]
+    if now - samples[-1][0] < SPACING_S:
+        return samples
+    if now - samples[-1][0] > PAUSE_S:
+        # Nobody measured it, so nobody worked on it: the stack was down, and that time tells nothing.
+        return [[now, fraction]]
+    if fraction == 0.0:
+        # The clock starts with the first work: workers that load the model say nothing about its speed.
+        return [[now, 0.0]]
+    return _thinned([*samples, [now, fraction]])
+
+
+def _thinned(samples: list[list[float]]) -> list[list[float]]:
+    """The first, and of the window so many that it is spanned: where they crowd most, one goes."""
+    samples = [samples[0], *(sample for sample in samples[1:] if sample[0] >= samples[-1][0] - WINDOW_S)]
+    if len(samples) <= jobs.SAMPLES:
+        return samples
+    inner = range(1, len(samples) - 1)
+    drop = min(inner, key=lambda place: samples[place + 1][0] - samples[place - 1][0])
+    return samples[:drop] + samples[drop + 1 :]

@@ -1,0 +1,190 @@
+"""What `TaskManager` answers: typed, JSON-ready. Times are ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "ActiveTask",
+    "Count",
+    "DocumentStatus",
+    "FailureRecord",
+    "JobStatus",
+    "QueueStatistics",
+    "Stages",
+    "Step",
+    "SystemStatus",
+    "TaskStatus",
+    "WorkerStatus",
+    "iso",
+]
+
+JobState = Literal["taking_in", "running", "completed", "failed", "cancelled"]
+Activity = Literal["waiting", "queued", "working", "retrying", "recovering", "ended"]
+
+
+def iso(seconds: float | None) -> str | None:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class Result(BaseModel):
+    """Base of all answers: frozen plain data."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Count(Result):
+    """Done of what is known so far; `total` grows while earlier stages find more."""
+
+    done: int
+    total: int
+
+
+class Stages(Result):
+    """Work of a job by stage."""
+
+    pages: Count
+    chunks_embedded: Count
+    points: Count
+    batches: Count
+    chunks_cached: int
+
+
+class FailureRecord(Result):
+    """A document that failed and is not cured yet; a transient one may simply be retried."""
+
+    document_id: str
+    job_id: str
+    collection: str
+    source: str
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    failed_at: str | None
+
+
+class JobStatus(Result):
+    """A job. `failed` means that it ended with at least one failed document; the others are completed."""
+
+    id: str
+    state: JobState
+    collection: str
+    workflow: str
+    priority: int
+    created_at: str | None
+    finished_at: str | None
+    seconds: float
+    documents: int
+    completed: int
+    unchanged: int
+    failed: int
+    cancelled: int
+    deleted: int
+    active: dict[str, int]
+    chunks: int
+    stages: Stages
+    fraction: float
+    documents_per_s: float | None
+    eta_s: float | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.finished_at is not None
+
+
+class Step(Result):
+    """A state that a document reached, and when."""
+
+    state: str
+    at: str | None
+
+
+class DocumentStatus(Result):
+    """A document: its state, what is being done about it, its receipt and its way through the stages.
+
+    Receipt: pages = pages_text + pages_ocr + pages_empty, chunks = points of the live version.
+    `searchable` tells whether readers see a version of it, be it an older one.
+    """
+
+    id: str
+    collection: str
+    source: str
+    state: str
+    activity: Activity
+    searchable: bool
+    attempt: int
+    job_id: str | None
+    version_id: str | None
+    content_sha256: str | None
+    media_type: str | None
+    title: str | None
+    size: int
+    pages: int
+    pages_text: int
+    pages_ocr: int
+    pages_empty: int
+    chunks: int
+    warnings: list[str]
+    code: str | None
+    message: str | None
+    hint: str | None
+    timeline: list[Step]
+
+
+class TaskStatus(Result):
+    """One Celery task of a stage; `state` is due, running or done."""
+
+    id: str
+    stage: str
+    part: int
+    state: str
+    activity: Activity
+    job_id: str
+    batch_id: str
+    worker: str | None
+    starts: int
+    published_at: str | None
+    started_at: str | None
+    finished_at: str | None
+
+
+class ActiveTask(Result):
+    """A task that a worker is doing at this moment."""
+
+    id: str
+    stage: str
+    part: int
+    job_id: str
+    worker: str
+    running_s: float
+
+
+class WorkerStatus(Result):
+    """A worker process that lives; `node` is unique to this start of it."""
+
+    node: str
+
+
+class QueueStatistics(Result):
+    """Messages waiting in each queue, documents waiting for admission, living workers."""
+
+    depth: dict[str, int]
+    waiting_batches: int
+    workers: list[WorkerStatus]
+
+
+class SystemStatus(Result):
+    """Everything at a glance."""
+
+    jobs: list[JobStatus]
+    documents: dict[str, int]
+    collections: dict[str, int]
+    failures: int
+    queues: QueueStatistics | None

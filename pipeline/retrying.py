@@ -1,0 +1,137 @@
+"""Trying failed documents again, as new jobs: from the source as it is now, or from the copy that intake kept of it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from pipeline import flow
+from pipeline.catalog import collections, documents, jobs, ledger, status
+from pipeline.catalog.documents import Found
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import failures, versions
+from pipeline.errors import BadRequest, OutsideRoot, UnknownId, Unreadable
+from pipeline.intake import take_in
+from pipeline.results import FailureRecord
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.walk import Candidate, source_of, walk
+
+__all__ = ["choose", "retry"]
+
+log = structlog.get_logger()
+
+
+def retry(services: Services, identities: Sequence[str], *, code: str | None, job_id: str | None) -> list[str]:
+    """Try again these failed documents, or all that match.
+
+    Returns:
+        Ids of the new jobs, one for each collection.
+
+    Raises:
+        UnknownId: one of the documents has not failed.
+        SpaceMismatch: a collection was made with another model than the configured one.
+    """
+    by_collection: dict[str, list[FailureRecord]] = defaultdict(list)
+    for failure in choose(services, identities, code=code, job_id=job_id):
+        by_collection[failure.collection].append(failure)
+    return [_retry(services, collection, group) for collection, group in by_collection.items()]
+
+
+def choose(
+    services: Services, identities: Sequence[str], *, code: str | None, job_id: str | None
+) -> list[FailureRecord]:
+    """The failures that are meant: of these documents, sources or jobs, or all; only the catalog is asked.
+
+    Raises:
+        UnknownId: one of the documents has not failed.
+    """
+    with services.catalog.connect() as connection:
+        failed = status.list_failures(connection, status.failure_filter(code, job_id, None))
+    if not identities:
+        return failed
+    chosen: dict[str, FailureRecord] = {}
+    for identity in identities:
+        path = source_of(Path(os.path.abspath(identity)))  # noqa: PTH100 - as intake named it
+        found = [one for one in failed if {identity, path} & {one.document_id, one.job_id, one.source}]
+        if not found:
+            raise UnknownId(
+                f"No failed document, and no job with one, is named {identity}.", "See: docrelay failures list"
+            )
+        chosen |= {one.document_id: one for one in found}
+    return list(chosen.values())
+
+
+def _retry(services: Services, collection: str, group: Sequence[FailureRecord]) -> str:
+    settings, request_id = services.settings, uuid.uuid4().hex[:12]
+    candidates = {failure.document_id: _from_source(services, failure) for failure in group}
+    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
+    with writing(services.catalog) as connection:
+        collections.register(connection, collection, services.fingerprint)
+        job_id = jobs.create(connection, collection, settings.workflow, settings.priority, request_id, weight)
+        kept = [one for one in group if candidates[one.document_id].problem is not None]
+        taken = _take_from_spool(services, connection, job_id, kept)
+        # Who retries may know what is better now; intake must not answer from memory.
+        forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
+        connection.execute(forget.values(reading=None))
+    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(group))
+    flow.admit(services)
+    take_in(services, job_id, [one for identity, one in candidates.items() if identity not in taken])
+    return job_id
+
+
+def _from_source(services: Services, failure: FailureRecord) -> Candidate:
+    """The source as it is now: what failed may have been mended there."""
+    path = Path(failure.source)
+    if failure.code == OutsideRoot.code and path.is_symlink():
+        # Named by itself it would be followed; but nobody has named it.
+        return Candidate(path, failure.source, 0, OutsideRoot("The symbolic link leaves the folder it was found in."))
+    try:
+        found = next(walk([path], services.settings.max_file_mb << 20), None)
+    except BadRequest:
+        found = None
+    if found is None or found.source != failure.source:
+        return Candidate(path, failure.source, 0, Unreadable("The file is not there any more."))
+    return found
+
+
+def _take_from_spool(
+    services: Services, connection: Connection, job_id: str, group: Sequence[FailureRecord]
+) -> set[str]:
+    """Begin again with the copies that intake kept of sources that cannot be read now.
+
+    Returns:
+        The documents for which there is one.
+    """
+    taken: set[str] = set()
+    fresh: list[str] = []
+    for failure in group:
+        found = _kept(services, connection, failure)
+        if found is not None:
+            recorded = documents.record(connection, job_id, services.recipe, found)
+            taken.add(failure.document_id)
+            fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
+    size = services.settings.batch_documents
+    for start in range(0, len(fresh), size):
+        ledger.create_batch(connection, job_id, services.settings.priority, fresh[start : start + size])
+    return taken
+
+
+def _kept(services: Services, connection: Connection, failure: FailureRecord) -> Found | None:
+    """The content that failed, if intake's copy of it is still there."""
+    newest = connection.execute(
+        sa.select(versions)
+        .where(versions.c.document_id == failure.document_id)
+        .order_by(versions.c.sequence.desc())
+        .limit(1)
+    ).one_or_none()
+    if newest is None or not services.spool.exists(original_key(newest.content_sha256, failure.source)):
+        return None
+    return Found(failure.source, newest.content_sha256, newest.size, newest.modified_at)

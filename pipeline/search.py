@@ -1,0 +1,137 @@
+"""Search: the best chunks for a question, of exactly one version of each document.
+
+The store may hold two versions of a document for a moment, or parts of one that is being built. What readers
+see is decided by the catalog: hits of other versions are dropped, and if versions switched while the store was
+asked, it is asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.asking import ask
+from pipeline.catalog import collections, documents
+from pipeline.errors import BadRequest
+from pipeline.services import Services
+from pipeline.vectorstore.base import Filter, Mode, Query
+from pipeline.vectorstore.base import Hit as Found
+from pipeline.vectorstore.sparse import encode_query
+
+__all__ = ["Hit", "SearchResult", "is_known", "search", "search_vectors"]
+
+MOST_HITS = 1000
+ROUNDS = 10
+"""How often the store is asked again because versions switched meanwhile."""
+
+FIRST_ANSWER_S = 120.0
+"""Longest wait for the query's vector: a worker that has just started still loads the model."""
+
+
+class Hit(BaseModel):
+    """A passage: `text` is the source's extracted text from char_start to char_end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: float
+    source: str
+    document_id: str
+    page_start: int | None
+    page_end: int | None
+    char_start: int
+    char_end: int
+    text: str
+    title: str | None
+    media_type: str | None
+    section: list[str]
+    page_breaks: list[Any]
+    confidence: float | None
+    chunk_id: str
+    version_id: str
+
+
+class SearchResult(BaseModel):
+    """The hits for a question, best first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    mode: Mode
+    collection: str
+    hits: list[Hit]
+
+
+def search(
+    services: Services,
+    question: str,
+    collection: str,
+    limit: int = 10,
+    mode: Mode = "hybrid",
+    where: Filter | None = None,
+) -> SearchResult:
+    """Search a collection.
+
+    Raises:
+        BadRequest: an empty question or a wrong limit.
+        SpaceMismatch: the collection was made with another model than the configured one.
+        StackUnavailable: nobody answers.
+    """
+    known = is_known(services, question, collection, limit)
+    dense = _query_vector(services, question) if known and mode != "sparse" else None
+    sparse = encode_query(question) if mode != "dense" else None
+    query = Query(mode, limit, dense, sparse, replace(where or Filter(), live=True))
+    hits = search_vectors(services, collection, query) if known else []
+    return SearchResult(query=question, mode=mode, collection=collection, hits=hits)
+
+
+def is_known(services: Services, question: str, collection: str, limit: int) -> bool:
+    """Check a search; False when there is no such collection yet, so nothing to be found. No stack is needed.
+
+    Raises:
+        BadRequest: an empty or unreadable question, or a wrong limit.
+        SpaceMismatch: the collection was made with another model than the configured one.
+    """
+    if not question.strip():
+        raise BadRequest("The question is empty.", "Say what to look for.")
+    if any("\ud800" <= char <= "\udfff" for char in question):
+        raise BadRequest("The question holds bytes that are no text.", "Write it in UTF-8.")
+    if not 1 <= limit <= MOST_HITS:
+        raise BadRequest(f"The limit {limit} is out of range.", f"Take 1 to {MOST_HITS}.")
+    with services.catalog.connect() as connection:
+        return collections.check(connection, collection, services.fingerprint)
+
+
+def search_vectors(services: Services, collection: str, query: Query) -> list[Hit]:
+    """Search with vectors at hand: one version of each document, `query.limit` hits if there are as many."""
+    asked = query.limit + 10
+    visible: list[Found] = []
+    for _ in range(ROUNDS):
+        with services.catalog.connect() as connection:
+            before = documents.switches(connection)
+        found = services.store.search(collection, replace(query, limit=asked))
+        with services.catalog.connect() as connection:
+            after = documents.switches(connection)
+            live = documents.live_versions(connection, list({str(hit.payload["document_id"]) for hit in found}))
+        visible = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
+        dropped = len(found) - len(visible)
+        if dropped and before != after:
+            continue
+        if len(visible) >= query.limit or len(found) < asked:
+            break
+        asked *= 2
+    return [_hit(hit) for hit in visible[: query.limit]]
+
+
+def _query_vector(services: Services, question: str) -> list[float]:
+    vector = ask(
+        services.redis, "embed", "embed_query", {"text": question, "space": services.fingerprint.id}, FIRST_ANSWER_S
+    )
+    return [float(value) for value in vector]
+
+
+def _hit(found: Found) -> Hit:
+    payload = found.payload
+    told = {name: payload.get(name) for name in Hit.model_fields if name in payload}
+    return Hit(**{**told, "score": found.score, "chunk_id": found.id, "section": payload.get("section") or []})

@@ -1,0 +1,208 @@
+"""The spool: originals on their way in, and what one stage leaves for the next.
+
+    originals/ab/abcd….pdf  a file as it was taken in, named by its SHA-256
+    batches/<batch id>/…    texts, chunks and vectors of one document batch
+
+A local folder, or any fsspec URL shared by all hosts. Writes are atomic: a key holds all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import Any, Protocol
+
+import numpy as np
+
+from embeddings.base import Vectors
+
+__all__ = [
+    "LocalSpool",
+    "RemoteSpool",
+    "Spool",
+    "open_spool",
+    "original_key",
+    "read_json",
+    "read_vectors",
+    "write_json",
+    "write_vectors",
+]
+
+
+class Spool(Protocol):
+    """Where intermediate artifacts live."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Store the bytes under the key, all or nothing."""
+
+    def read(self, key: str) -> bytes:
+        """The bytes under the key. Raises FileNotFoundError."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the key holds something."""
+
+    def take(self, key: str, path: Path) -> None:
+        """Move a local file into the spool under the key, all or nothing."""
+
+    def local(self, key: str) -> Any:
+        """A context manager that yields the artifact as a local path. Raises FileNotFoundError."""
+
+    def delete(self, prefix: str) -> None:
+        """Remove the key, or everything below it."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Names directly below the prefix."""
+
+
+def open_spool(url: str | None, data_dir: Path) -> Spool:
+    """The spool at this path or fsspec URL; without one, in the data folder."""
+    if url is None:
+        return LocalSpool(data_dir / "spool")
+    return (
+        RemoteSpool(url)
+        if "://" in url and not url.startswith("file://")
+        else LocalSpool(Path(url.removeprefix("file://")))
+    )
+
+
+class LocalSpool:
+    """A spool in a folder of this machine (or a shared mount)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Store the bytes under the key, all or nothing."""
+        path = self._prepare(key)
+        draft = path.with_name(f".{uuid.uuid4().hex}")
+        draft.write_bytes(data)
+        draft.replace(path)
+
+    def read(self, key: str) -> bytes:
+        """The bytes under the key. Raises FileNotFoundError."""
+        return (self.root / key).read_bytes()
+
+    def exists(self, key: str) -> bool:
+        """Whether the key holds something."""
+        return (self.root / key).exists()
+
+    def take(self, key: str, path: Path) -> None:
+        """Move a local file into the spool under the key, all or nothing."""
+        target = self._prepare(key)
+        draft = target.with_name(f".{uuid.uuid4().hex}")
+        shutil.move(path, draft)
+        draft.replace(target)
+
+    @contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        """Yield the artifact's path. Raises FileNotFoundError."""
+        path = self.root / key
+        path.stat()
+        yield path
+
+    def delete(self, prefix: str) -> None:
+        """Remove the key, or everything below it."""
+        path = self.root / prefix
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def names(self, prefix: str) -> list[str]:
+        """Names directly below the prefix."""
+        path = self.root / prefix
+        return [entry.name for entry in path.iterdir()] if path.is_dir() else []
+
+    def _prepare(self, key: str) -> Path:
+        path = self.root / key
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+class RemoteSpool:
+    """A spool on any store that fsspec speaks to; one put is atomic on object stores."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        # Listings that other hosts have changed meanwhile must not come from a cache.
+        self.files, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+
+    def write(self, key: str, data: bytes) -> None:
+        """Store the bytes under the key, all or nothing."""
+        self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+        self.files.pipe_file(self._path(key), data)
+
+    def read(self, key: str) -> bytes:
+        """The bytes under the key. Raises FileNotFoundError."""
+        return bytes(self.files.cat_file(self._path(key)))
+
+    def exists(self, key: str) -> bool:
+        """Whether the key holds something."""
+        return bool(self.files.exists(self._path(key)))
+
+    def take(self, key: str, path: Path) -> None:
+        """Move a local file into the spool under the key, all or nothing."""
+        self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+        self.files.put_file(str(path), self._path(key))
+        path.unlink()
+
+    @contextmanager
+    def local(self, key: str) -> Iterator[Path]:
+        """Yield a temporary copy of the artifact. Raises FileNotFoundError."""
+        with tempfile.TemporaryDirectory(prefix="docrelay-") as folder:
+            path = Path(folder) / key.rpartition("/")[2]
+            self.files.get_file(self._path(key), str(path))
+            yield path
+
+    def delete(self, prefix: str) -> None:
+        """Remove the key, or everything below it."""
+        if self.exists(prefix):
+            self.files.rm(self._path(prefix), recursive=True)
+
+    def names(self, prefix: str) -> list[str]:
+        """Names directly below the prefix."""
+        if not self.exists(prefix):
+            return []
+        return [str(name).rstrip("/").rpartition("/")[2] for name in self.files.ls(self._path(prefix), detail=False)]
+
+    def _path(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+
+def original_key(content_sha256: str, source: str) -> str:
+    """Where the original with this content lies; its suffix stays, as it hints at the format."""
+    suffix = re.sub(r"[^a-z0-9.]", "", PurePath(source).suffix.lower())[:12]
+    return f"originals/{content_sha256[:2]}/{content_sha256}{suffix}"
+
+
+def write_json(spool: Spool, key: str, data: Any) -> None:
+    """Store JSON-ready data, compressed."""
+    spool.write(key, zlib.compress(json.dumps(data, ensure_ascii=False).encode(), 1))
+
+
+def read_json(spool: Spool, key: str) -> Any:
+    """Read back what `write_json` stored. Raises FileNotFoundError."""
+    return json.loads(zlib.decompress(spool.read(key)))
+
+
+def write_vectors(spool: Spool, key: str, vectors: Vectors) -> None:
+    """Store (n, dim) float32 as a .npy file."""
+    buffer = BytesIO()
+    np.save(buffer, vectors, allow_pickle=False)
+    spool.write(key, buffer.getvalue())
+
+
+def read_vectors(spool: Spool, key: str) -> Vectors:
+    """Read back what `write_vectors` stored: (n, dim) float32. Raises FileNotFoundError."""
+    vectors: Vectors = np.load(BytesIO(spool.read(key)), allow_pickle=False)
+    return vectors

@@ -1,0 +1,82 @@
+"""Submitting files: what every door does to begin a job."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from pipeline.canvas import load_workflow
+from pipeline.catalog import collections, jobs
+from pipeline.catalog.engine import writing
+from pipeline.errors import BadRequest
+from pipeline.services import Services
+from pipeline.walk import Candidate, walk
+
+__all__ = ["Request", "find", "open_job"]
+
+log = structlog.get_logger()
+
+COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for; None takes the setting."""
+
+    paths: Sequence[Path]
+    collection: str | None = None
+    workflow: str | None = None
+    priority: int | None = None
+    request_id: str | None = None
+
+
+def find(services: Services, request: Request) -> list[Candidate]:
+    """Check the request and find its files; nothing is recorded, and no stack is needed.
+
+    Raises:
+        BadRequest: no such path, workflow, or a wrong priority or collection name.
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    settings = services.settings
+    collection, workflow, urgency = _with_defaults(services, request)
+    if not COLLECTION.fullmatch(collection):
+        raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
+    if not 1 <= urgency <= 10:
+        raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
+    load_workflow(workflow)
+    with services.catalog.connect() as connection:
+        collections.check(connection, collection, services.fingerprint)
+    found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
+    if not found:
+        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    return found
+
+
+def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
+    """Record a job for the files that `find` found; `pipeline.intake.take_in` does the rest.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    collection, workflow, urgency = _with_defaults(services, request)
+    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in found)
+    request_id = request.request_id or uuid.uuid4().hex[:12]
+    with writing(services.catalog) as connection:
+        collections.register(connection, collection, services.fingerprint)
+        job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
+    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(found))
+    return job_id
+
+
+def _with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
+    settings = services.settings
+    urgency = settings.priority if request.priority is None else request.priority
+    return request.collection or settings.collection, request.workflow or settings.workflow, urgency

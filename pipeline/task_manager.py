@@ -1,0 +1,292 @@
+"""`TaskManager`: the one door to the state of documents, jobs and tasks, for people and for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import redis
+import sqlalchemy as sa
+
+from pipeline import retrying, stack
+from pipeline.broker import queue_depths
+from pipeline.cancelling import cancel_document, cancel_job
+from pipeline.catalog import events, jobs
+from pipeline.catalog import status as read
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import batches
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.errors import UnknownId
+from pipeline.liveness import door_of, living_nodes
+from pipeline.progress import Measure, look
+from pipeline.results import (
+    ActiveTask,
+    Count,
+    DocumentStatus,
+    FailureRecord,
+    JobStatus,
+    QueueStatistics,
+    Stages,
+    SystemStatus,
+    TaskStatus,
+    WorkerStatus,
+    iso,
+)
+from pipeline.services import PREFIX, Services
+
+__all__ = ["TaskManager"]
+
+PATIENCE_S = 1.0
+"""News are pushed; a follower looks by itself after this time, as a pushed hint may be lost."""
+
+REST = 20.0
+"""A follower rests this many times as long as it took to look."""
+
+SPACING_S = 0.05
+"""Shortest time between two looks."""
+
+SHOWN_JOBS = 20
+
+
+class TaskManager:
+    """Status, progress, subscription, cancellation and retry.
+
+    Reads work from the catalog alone. What is told of workers and queues needs Redis, and is left out
+    without it.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def status(self, identity: str) -> JobStatus | DocumentStatus | TaskStatus:
+        """The job, document or Celery task with this id, or with the one id that begins so.
+
+        Raises:
+            UnknownId: it was never submitted.
+        """
+        kind, found = self._resolve(identity)
+        if kind == "job":
+            return self.job(found)
+        return self.document(found) if kind == "document" else self.task(found)
+
+    def job(self, job_id: str) -> JobStatus:
+        """A job's state and progress. Raises UnknownId."""
+        with self._services.catalog.connect() as connection:
+            row = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one_or_none()
+            if row is None:
+                raise UnknownId(f"There is no job {job_id}.")
+            told = look(connection, job_id)
+            done, every = read.batch_counts(connection, job_id)
+        # Apart, so that whoever only looks does not keep those waiting who work.
+        if told.samples is not None:
+            with writing(self._services.catalog) as connection:
+                jobs.remember(connection, job_id, told.fraction, told.samples)
+        if self._services.settings.redis_url is None:
+            # No stack is known to run, so nothing says when the job will end.
+            told = replace(told, eta_s=None)
+        return _job_status(row, told, Count(done=done, total=every))
+
+    def document(self, document_id: str) -> DocumentStatus:
+        """A document's state, receipt and timeline. Raises UnknownId."""
+        with self._services.catalog.connect() as connection:
+            return read.document(connection, document_id, self._alive())
+
+    def task(self, task_id: str) -> TaskStatus:
+        """A Celery task of ours. Raises UnknownId: an id that was never submitted is an error, not PENDING."""
+        with self._services.catalog.connect() as connection:
+            return read.task(connection, task_id, self._alive())
+
+    def system(self) -> SystemStatus:
+        """Everything at a glance: the newest jobs, documents by state, points by collection, queues."""
+        with self._services.catalog.connect() as connection:
+            newest = connection.scalars(
+                sa.select(jobs_table.c.id).order_by(jobs_table.c.created_at.desc()).limit(SHOWN_JOBS)
+            ).all()
+            states, chunks, failed = read.totals(connection)
+        connected = self._services.settings.redis_url is not None
+        return SystemStatus(
+            jobs=[self.job(job_id) for job_id in newest],
+            documents=states,
+            collections=chunks,
+            failures=failed,
+            queues=self.queues() if connected else None,
+        )
+
+    def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
+        """Follow a job: its status now, at every news, and at its end, where the iteration stops.
+
+        Args:
+            job_id: the job.
+            timeout_s: longest time to follow; None follows to the end.
+
+        Raises:
+            UnknownId: there is no such job.
+        """
+        deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+        with self._services.redis.pubsub(ignore_subscribe_messages=True) as news:
+            news.subscribe(f"{PREFIX}news:{job_id}")
+            while True:
+                began = time.monotonic()
+                told = self.job(job_id)
+                cost_s = time.monotonic() - began
+                yield told
+                left_s = deadline - time.monotonic()
+                if told.ended or left_s <= 0:
+                    return
+                # A job of very many documents takes a while to look at: looking must not become the work.
+                time.sleep(min(max(SPACING_S, cost_s * REST), left_s))
+                _wait_for_news(news, min(PATIENCE_S, left_s))
+                # The catalog, which a follower reads, would not notice that the stack has ended.
+                stack.check(self._services.settings)
+
+    def wait(self, job_id: str) -> JobStatus:
+        """Wait for a job's end without measuring it on the way.
+
+        Raises:
+            UnknownId: there is no such job.
+        """
+        ended = sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job_id)
+        with self._services.redis.pubsub(ignore_subscribe_messages=True) as news:
+            news.subscribe(f"{PREFIX}news:{job_id}")
+            while True:
+                with self._services.catalog.connect() as connection:
+                    row = connection.execute(ended).one_or_none()
+                if row is None or row.finished_at is not None:
+                    return self.job(job_id)
+                time.sleep(SPACING_S)
+                _wait_for_news(news, PATIENCE_S)
+                stack.check(self._services.settings)
+
+    def events(self, job_id: str, after: int = 0) -> list[events.Event]:
+        """What happened in a job after the event with this id, oldest first."""
+        with self._services.catalog.connect() as connection:
+            return events.after(connection, job_id, after)
+
+    def cancel(self, identity: str) -> int:
+        """Cancel a job, or what is being done to a document. An older version stays searchable.
+
+        Returns:
+            How many documents were cancelled.
+
+        Raises:
+            UnknownId: there is no such job or document.
+        """
+        kind, found = self._resolve(identity)
+        with writing(self._services.catalog) as connection:
+            if kind == "task":
+                kind, found = "job", read.job_of_task(connection, found)
+            if kind == "job":
+                number, told = cancel_job(connection, found), [found]
+            else:
+                number, told = cancel_document(connection, found)
+        if self._services.settings.redis_url is not None:
+            for job_id in told:
+                self._services.announce(job_id)
+        return number
+
+    def failures(
+        self, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
+    ) -> list[FailureRecord]:
+        """Documents that failed and are not cured yet, newest first."""
+        with self._services.catalog.connect() as connection:
+            return read.list_failures(connection, read.failure_filter(code, job_id, transient))
+
+    def failed_in(self, job_id: str) -> list[dict[str, Any]]:
+        """What failed in a job, as it was then: source, code, message, hint."""
+        with self._services.catalog.connect() as connection:
+            return read.failed_in(connection, job_id)
+
+    def retry(self, identities: Sequence[str] = (), *, code: str | None = None, job_id: str | None = None) -> list[str]:
+        """Try failed documents again: these, or all that match. Each collection's come as a new job.
+
+        Returns:
+            The new jobs' ids.
+
+        Raises:
+            UnknownId: one of the documents has not failed.
+        """
+        return retrying.retry(self._services, identities, code=code, job_id=job_id)
+
+    def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
+        """Forget failures; the documents stay as they are.
+
+        Returns:
+            How many were forgotten.
+        """
+        with writing(self._services.catalog) as connection:
+            return read.purge_failures(connection, read.failure_filter(code, job_id, None))
+
+    def active(self) -> list[ActiveTask]:
+        """Tasks that living workers are doing at this moment."""
+        with self._services.catalog.connect() as connection:
+            return read.active(connection, self._alive())
+
+    def queues(self) -> QueueStatistics:
+        """Depth of every queue, batches that wait for admission, workers that live."""
+        with self._services.catalog.connect() as connection:
+            waiting = connection.scalar(
+                sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")
+            )
+        return QueueStatistics(
+            depth=queue_depths(self._services),
+            waiting_batches=waiting or 0,
+            workers=[WorkerStatus(node=node) for node in sorted(self._alive()) if not node.startswith(door_of(""))],
+        )
+
+    def _alive(self) -> set[str]:
+        return living_nodes(self._services.redis) if self._services.settings.redis_url is not None else set()
+
+    def _resolve(self, identity: str) -> tuple[str, str]:
+        with self._services.catalog.connect() as connection:
+            return read.resolve(connection, identity)
+
+
+def _job_status(row: Any, told: Measure, batch: Count) -> JobStatus:
+    counts, outcomes = told.counts, told.counts["outcomes"]
+    ended = sum(outcomes.values())
+    seconds = (row.finished_at or time.time()) - row.created_at
+    return JobStatus(
+        id=row.id,
+        state=_job_state(row, outcomes),
+        collection=row.collection,
+        workflow=row.workflow,
+        priority=row.priority,
+        created_at=iso(row.created_at),
+        finished_at=iso(row.finished_at),
+        seconds=round(seconds, 3),
+        documents=counts["documents"],
+        **{name: outcomes.get(name, 0) for name in ("completed", "unchanged", "failed", "cancelled", "deleted")},
+        active=counts["states"],
+        chunks=counts["chunks"],
+        stages=Stages(
+            pages=Count(done=counts["pages_done"], total=counts["pages_total"]),
+            chunks_embedded=Count(done=counts["chunks_embedded"], total=counts["chunks_total"]),
+            points=Count(done=counts["chunks_upserted"], total=counts["chunks_total"]),
+            batches=batch,
+            chunks_cached=counts["chunks_cached"],
+        ),
+        fraction=told.fraction,
+        documents_per_s=round(ended / seconds, 3) if seconds > 0 and ended else None,
+        eta_s=told.eta_s,
+    )
+
+
+def _job_state(row: Any, outcomes: dict[str, int]) -> Any:
+    if row.finished_at is None:
+        return "running" if row.intake_done else "taking_in"
+    if row.cancelled_at is not None:
+        return "cancelled"
+    return "failed" if outcomes.get("failed") else "completed"
+
+
+def _wait_for_news(news: Any, seconds: float) -> None:
+    """Wait for one message, and drop those that came with it."""
+    try:
+        news.get_message(timeout=seconds)
+        while news.get_message(timeout=0) is not None:
+            continue
+    except redis.ConnectionError:
+        # Redis may be starting again; whether it is gone for good is asked elsewhere.
+        time.sleep(seconds)

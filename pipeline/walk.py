@@ -1,0 +1,128 @@
+"""Finding files below the given paths without opening anything: links, pipes and devices are looked at, not into."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
+
+__all__ = ["SKIPPED_FOLDERS", "Candidate", "source_of", "walk"]
+
+SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
+"""Folders that hold no documents: version control, caches, packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that was found: a regular one to be read, or one with the reason why it is not."""
+
+    path: Path
+    source: str
+    size: int
+    problem: Rejected | None = None
+
+
+def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Iterator[Candidate]:
+    """Every file at and below the paths, in a stable order, each once.
+
+    Args:
+        paths: files and folders; folders are walked, symbolic links inside them must stay inside.
+        max_bytes: larger files come with the problem `too_large`.
+        skip: a folder that is left out: Docrelay's own data.
+
+    Raises:
+        BadRequest: a path does not exist.
+    """
+    seen: set[str] = set()
+    ours = _identity(skip) if skip is not None else None
+    for path in paths:
+        named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the link that the user named
+        if not os.path.lexists(named):
+            raise BadRequest(f"There is no file or folder {source_of(named)}.", "Check the path.")
+        found = _below(named, ours) if named.is_dir() else iter([named])
+        for file in found:
+            candidate = _look(file, named, max_bytes)
+            if candidate is not None and candidate.source not in seen:
+                seen.add(candidate.source)
+                yield candidate
+
+
+def source_of(path: Path) -> str:
+    """The source of a local file: its absolute path; bytes that are no UTF-8 are written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _below(folder: Path, skip: tuple[int, int] | None) -> Iterator[Path]:
+    """Everything below a folder that is no folder, and the folders that cannot be listed."""
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        if skip is not None and _identity(here) == skip:
+            continue
+        try:
+            with os.scandir(here) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            yield here
+            continue
+        folders = [entry for entry in found if _is_folder(entry)]
+        pending += [here / entry.name for entry in reversed(folders) if entry.name not in SKIPPED_FOLDERS]
+        yield from (here / entry.name for entry in found if not _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a folder is, however it is named: over a link, or with dots in its path."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def _look(path: Path, root: Path, max_bytes: int) -> Candidate | None:
+    source = source_of(path)
+    try:
+        facts = path.stat()
+    except OSError as error:
+        return Candidate(path, source, 0, _unreachable(path, error))
+    if path.is_symlink() and path != root and not _inside(path, root):
+        return Candidate(path, source, 0, OutsideRoot("The symbolic link leaves the given folder."))
+    if stat.S_ISDIR(facts.st_mode):
+        # A link to a folder inside is walked where the folder itself is; a folder seen here cannot be listed.
+        return None if path.is_symlink() else Candidate(path, source, 0, Unreadable("The folder cannot be listed."))
+    return Candidate(path, source, facts.st_size if stat.S_ISREG(facts.st_mode) else 0, _problem(facts, max_bytes))
+
+
+def _problem(facts: os.stat_result, max_bytes: int) -> Rejected | None:
+    if not stat.S_ISREG(facts.st_mode):
+        return NotAFile(f"It is a {_kind(facts.st_mode)}, not a regular file.")
+    if facts.st_size > max_bytes:
+        return TooLargeToTake(f"The file has {facts.st_size / 2**20:.0f} MB; the limit is {max_bytes / 2**20:.0f} MB.")
+    return None
+
+
+def _unreachable(path: Path, error: OSError) -> Rejected:
+    if os.path.islink(path):  # noqa: PTH114 - Path.is_symlink raises for a path that is too long
+        return OutsideRoot("The symbolic link leads nowhere or in a circle.")
+    return Unreadable(f"The file cannot be looked at: {error.strerror}.")
+
+
+def _inside(path: Path, root: Path) -> bool:
+    folder = root if root.is_dir() else root.parent
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "named pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISCHR, "device"))
+    return next((name for test, name in kinds if test(mode)), "device")

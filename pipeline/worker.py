@@ -1,0 +1,187 @@
+"""A worker process: `python -m pipeline.worker GROUP --name NAME`, with its settings in the environment.
+
+extract    extract, ocr, chunk    prefork, with memory and task limits
+embed      embed                  one process, one thread, the model loaded once
+store      upsert, finalize, maintenance; the one owner of the vectors in embedded mode
+beat       the clock
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from embeddings.base import Embedder
+from embeddings.errors import EmbedError
+from pipeline import runtime
+from pipeline.app import MAINTENANCE, make_app
+from pipeline.asking import serve
+from pipeline.errors import SpaceMismatch
+from pipeline.liveness import beat_heart, wait_time_to_restore
+from pipeline.logs import log_as_set
+from pipeline.services import PREFIX, Services
+from pipeline.settings import Settings, load_settings
+from pipeline.stack.plan import cores
+
+__all__ = ["GROUPS", "run_beat", "run_worker"]
+
+log = structlog.get_logger()
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "extract": ("extract", "ocr", "chunk"),
+    "embed": ("embed",),
+    "store": ("upsert", "finalize", MAINTENANCE),
+}
+"""Worker groups and the queues that each serves."""
+
+UNUSABLE = 70
+"""Exit code of a worker that lacks what it needs, its model say."""
+
+READY_TTL_S = 7 * 86400
+
+
+def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] = ()) -> int:
+    """Run a worker of a group until it is told to stop.
+
+    Returns:
+        The exit code.
+    """
+    log_as_set(settings, name)
+    node = f"{name}@{uuid.uuid4().hex[:12]}"
+    app = make_app(settings, node)
+    runtime.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
+    _on_ready(app, settings, group, name, node)
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    if _pool(settings, group) == "prefork":
+        signals.worker_process_init.connect(_lead_group, weak=False)
+    worker = app.Worker(
+        hostname=node,
+        queues=list(queues or GROUPS[group]),
+        pool=_pool(settings, group),
+        # Workers here need no gossip: who lives is known by `pipeline.liveness`.
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+        **_limits(settings, group),
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def run_beat(settings: Settings, name: str) -> None:
+    """Run the clock until it is told to stop."""
+    log_as_set(settings, name)
+    app = make_app(settings)
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    signals.beat_init.connect(lambda **_: _say_ready(Services(settings), name), weak=False)
+    folder = settings.data_dir / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    app.Beat(schedule=str(folder / f"{name}.schedule"), max_interval=1).run()
+
+
+def _pool(settings: Settings, group: str) -> str:
+    return settings.pool if group == "extract" else "solo"
+
+
+def _limits(settings: Settings, group: str) -> dict[str, Any]:
+    if group != "extract":
+        return {"concurrency": 1}
+    limits: dict[str, Any] = {"concurrency": settings.extract_processes or cores()}
+    if settings.autoscale and settings.pool == "prefork":
+        limits["autoscale"] = settings.autoscale
+    return limits
+
+
+def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str) -> None:
+    ttl_s = wait_time_to_restore(settings.dead_after_s)
+    services = Services(settings)
+
+    def begin(**_: Any) -> None:
+        # In the parent alone, after the pool has forked: threads do not survive a fork.
+        sign_off = beat_heart(services.redis, node, settings.heartbeat_s, ttl_s)
+        signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
+        try:
+            _prepare(group)
+        except Exception as error:  # Celery would swallow it, and the worker would live on without its model
+            log.exception("worker.unusable")
+            print(f"{name} cannot work: {error}", file=sys.stderr, flush=True)
+            os._exit(UNUSABLE)
+        _say_ready(services, name)
+
+    signals.worker_ready.connect(begin, weak=False)
+
+
+def _prepare(group: str) -> None:
+    """Open what the group needs before its first task, and answer what others ask of it."""
+    services = runtime.runtime().services
+    if group == "embed":
+        serve(services.redis, "embed", {"embed_query": partial(_embed_query, services.embedder)})
+    elif group == "store" and services.settings.qdrant_url is None:
+        from pipeline.owner import SUBJECT, answers_of
+
+        signals.worker_shutdown.connect(lambda **_: services.store.close(), weak=False)
+        serve(services.redis, SUBJECT, answers_of(services.store))
+
+
+def _embed_query(embedder: Embedder, text: str, space: str) -> list[float]:
+    """The vector of a question, if this worker's model makes vectors of the space that is asked for."""
+    if embedder.fingerprint.id != space:
+        held = embedder.fingerprint.model
+        raise SpaceMismatch(f"The running workers embed with {held}, not with the model that is configured here.")
+    return [float(value) for value in embedder.embed_query(text)]
+
+
+def _say_ready(services: Services, name: str) -> None:
+    services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
+    log.info("worker.ready", name=name, pid=os.getpid())
+
+
+def _lead_group(**_: Any) -> None:
+    # A hard time limit kills the whole group of a pool process: the sandbox does not outlive it.
+    os.setpgrp()
+    # What the first task would wait for begins to load now.
+    runtime.runtime().sandbox.warm_up()
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    services = runtime.runtime().services
+    try:
+        services.tokenizer.count(["warm"])
+    except (EmbedError, OSError) as error:
+        # The task that needs it says so to whom it concerns.
+        log.warning("warm_up.failed", error=str(error))
+
+
+def _keep_logging(**_: Any) -> None:
+    """Celery leaves logging alone when this signal has a receiver."""
+
+
+def main() -> int:
+    """Entry of the process."""
+    os.umask(0o077)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("group", choices=[*GROUPS, "beat"])
+    options.add_argument("--name", required=True)
+    options.add_argument("--queues", default="", help="only these of the group's queues, separated by commas")
+    asked = options.parse_args()
+    settings = load_settings()
+    if asked.group == "beat":
+        run_beat(settings, asked.name)
+        return 0
+    return run_worker(settings, asked.group, asked.name, [queue for queue in asked.queues.split(",") if queue])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
