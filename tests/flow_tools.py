@@ -1,0 +1,55 @@
+"""Small things that the tests of the flow need: documents to ingest, bounded waiting, stopping a process."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import redis
+
+
+def write_documents(folder: Path, number: int, words: int = 120, seed: int = 1) -> list[Path]:
+    """Small texts of invented words, each different from all others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = random.Random(seed)
+    known = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9))) for _ in range(2000)]
+    paths = [folder / f"letter-{position:03}.txt" for position in range(number)]
+    for position, path in enumerate(paths):
+        text = " ".join(chance.choices(known, k=chance.randint(words // 2, words * 3 // 2)))
+        path.write_text(f"Letter {position} of series {seed}. {text}\n", "utf-8")
+    return paths
+
+
+def eventually(what: Callable[[], object], seconds: float = 30.0, pause: float = 0.05) -> bool:
+    """Whether it becomes true within a time that is only there to end a hopeless wait."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if what():
+                return True
+        except redis.exceptions.ConnectionError:  # Redis itself is being killed
+            time.sleep(pause)
+        time.sleep(pause)
+    return bool(what())
+
+
+def path_of(source: str) -> Path:
+    """The file of a source: bytes that are no UTF-8 stand in it as escapes."""
+    if Path(source).exists():
+        return Path(source)
+    return Path(os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), source.encode())))
+
+
+def stop(process: psutil.Process) -> bool:
+    """SIGSTOP, and whether it stands still now."""
+    try:
+        process.send_signal(signal.SIGSTOP)
+        return eventually(lambda: process.status() == psutil.STATUS_STOPPED, 2, 0.001)
+    except psutil.NoSuchProcess:
+        return False

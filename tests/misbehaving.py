@@ -1,0 +1,126 @@
+"""An extractor gone wrong, for the sandbox to end: it speaks the protocol and does what the file's first line says.
+
+Run as the sandbox's program (`python -m misbehaving MEGABYTES`) with this folder in PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import extractors
+from extractors.options import Options
+from pipeline import sandboxed
+
+ANSWERS = sys.stdout.buffer
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def hang() -> None:
+    time.sleep(600)
+
+
+def hang_without_the_interpreter() -> None:
+    ctypes.PyDLL(None).sleep(600)  # holds the interpreter lock: no signal handler of Python runs
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def eat_memory() -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(16 << 20))
+
+
+def eat_memory_and_abort() -> None:
+    hoard = []
+    try:
+        while True:
+            hoard.append(bytearray(16 << 20))
+    except MemoryError:
+        os.abort()  # as allocators of native libraries do
+
+
+def leave() -> None:
+    os._exit(0)
+
+
+def kill_itself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def close_and_hang() -> None:
+    pipe = os.fstat(ANSWERS.fileno())
+    for descriptor in range(3, 64):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), pipe):
+                os.close(descriptor)
+    hang()
+
+
+def garbage() -> None:
+    ANSWERS.write(b"Segmentation fault (not really)\n" * 100)
+    ANSWERS.flush()
+    hang()
+
+
+def half_an_answer() -> None:
+    ANSWERS.write(sandboxed.HEADER.pack(1000) + b'{"result": ')
+    ANSWERS.flush()
+    hang()
+
+
+def no_json() -> None:
+    ANSWERS.write(sandboxed.HEADER.pack(5) + b"hello")
+    ANSWERS.flush()
+
+
+def leave_children() -> None:
+    subprocess.Popen(["sleep", "600"])
+    subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"])
+    hang()
+
+
+DEEDS: dict[str, Callable[[], None]] = {
+    deed.__name__: deed
+    for deed in (
+        segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
+        close_and_hang, garbage, half_an_answer, no_json, leave_children,
+    )
+}  # fmt: skip
+
+
+def extract(path: Path, options: Options, pages: list[int]) -> Any:
+    deed, _, once = path.read_text("utf-8").splitlines()[0].partition(" once ")
+    if deed in DEEDS and not (once and Path(once).exists()):
+        if once:
+            Path(once).touch()
+        DEEDS[deed]()
+    os.write(1, b"a library's chatter\n")
+    os.write(2, b"and its complaints\n")
+    return extractors.extract(path, options).to_json()
+
+
+def main() -> None:
+    global ANSWERS
+    sandboxed.METHODS["extract"] = extract
+    ANSWERS = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    sandboxed.main()
+
+
+if __name__ == "__main__":
+    main()

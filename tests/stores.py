@@ -1,0 +1,160 @@
+"""The stores that the contract is tried on: Edge, the client's local engine, the same over HTTP, a real server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from embeddings.base import Fingerprint, Vectors
+from pipeline.vectorstore import Filter, Point, Query, SparseVector, VectorStore, open_store
+from pipeline.vectorstore.sparse import encode_passages
+
+DIM = 8
+SPACE = Fingerprint("test/tiny", "1", "float", "mean", True, "", "", DIM)
+EMPTY = SparseVector([], [])
+STAND_IN = Path(__file__).with_name("qdrant_stand_in.py")
+STORES = ("edge", "memory", "stand-in", "server")
+
+LIBRARY: list[dict[str, Any]] = [
+    {
+        "document_id": "d0",
+        "version_id": "v0",
+        "source": "file:///srv/docs/reports/2026/boat%20yard.pdf",
+        "media_type": "application/pdf",
+        "page_start": 1,
+        "page_end": 3,
+        "modified_at": "2026-01-01T00:00:00Z",
+        "live": True,
+    },
+    {
+        "document_id": "d0",
+        "version_id": "v1",
+        "source": "file:///srv/docs/reports/2026/boat%20yard.pdf",
+        "media_type": "application/pdf",
+        "page_start": 3,
+        "page_end": 3,
+        "modified_at": "2026-02-01T12:30:00.250000Z",
+        "live": False,
+    },
+    {
+        "document_id": "d1",
+        "version_id": "v2",
+        "source": "file:///srv/docs/letters/a[1].txt",
+        "media_type": "text/plain",
+        "page_start": None,
+        "page_end": None,
+        "modified_at": "2026-02-01T12:30:00.500000Z",
+        "live": True,
+    },
+    {
+        "document_id": "d2",
+        "version_id": "v3",
+        "source": "file:///srv/docs/letters/Re%20ports/x.PDF",
+        "media_type": "application/pdf",
+        "page_start": 7,
+        "page_end": 12,
+        "modified_at": "2026-03-01T00:00:00Z",
+        "live": True,
+    },
+]
+
+
+@dataclass
+class Place:
+    """A store, and a collection of its own for one test."""
+
+    store: VectorStore
+    name: str
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> Iterator[str]:
+    command = [sys.executable, str(STAND_IN), "--port", "0", "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
+        yield from placed(request, tmp_path)
+
+
+@pytest.fixture(scope="module", params=STORES)
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place that holds LIBRARY and is only read."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
+        for place in placed(request, tmp_path_factory.mktemp("library")):
+            fill(place, LIBRARY)
+            yield place
+
+
+def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
+    store = opened(request, folder)
+    name = f"test-{uuid4().hex[:12]}"
+    yield Place(store, name)
+    store.drop(name)
+    store.close()
+
+
+def opened(request: pytest.FixtureRequest, folder: Path) -> VectorStore:
+    if request.param == "edge":
+        return open_store(folder / "vectors")
+    if request.param == "memory":
+        from qdrant_client import QdrantClient
+
+        from pipeline.vectorstore.qdrant import QdrantStore
+
+        return QdrantStore(QdrantClient(":memory:"))
+    if request.param == "stand-in":
+        return open_store(url=request.getfixturevalue("stand_in"))
+    url = os.environ.get("DOCRELAY_TEST_QDRANT_URL")
+    if not url:
+        pytest.skip("no Qdrant server: DOCRELAY_TEST_QDRANT_URL is not set")
+    return open_store(url=url, api_key=os.environ.get("DOCRELAY_TEST_QDRANT_API_KEY"))
+
+
+def vectors(count: int, seed: int = 7) -> Vectors:
+    raw: Vectors = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    unit: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    return unit
+
+
+def identity(number: int) -> str:
+    return str(UUID(int=number + 1))
+
+
+def points(payloads: list[dict[str, Any]], texts: list[str] | None = None) -> list[Point]:
+    sparse = encode_passages(texts) if texts else [EMPTY] * len(payloads)
+    rows = zip(vectors(len(payloads)), sparse, payloads, strict=True)
+    return [
+        Point(identity(number), dense.tolist(), words, payload) for number, (dense, words, payload) in enumerate(rows)
+    ]
+
+
+def fill(place: Place, payloads: list[dict[str, Any]], texts: list[str] | None = None) -> None:
+    place.store.ensure(place.name, SPACE)
+    place.store.upsert(place.name, points(payloads, texts))
+
+
+def matching(place: Place, where: Filter) -> list[int]:
+    """Numbers of the matching points; `count` and a search have to agree with `ids`."""
+    found = sorted(UUID(one).int - 1 for one in place.store.ids(place.name, where))
+    hits = place.store.search(place.name, Query("dense", 1000, vectors(1)[0].tolist(), where=where))
+    assert place.store.count(place.name, where) == len(found)
+    assert sorted(UUID(hit.id).int - 1 for hit in hits) == found
+    return found

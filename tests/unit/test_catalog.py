@@ -1,0 +1,416 @@
+"""The catalog: its newest migration, who is admitted first, what is read of it, cancelling, and one live version."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy.engine import Connection, Engine
+
+import pipeline.catalog
+from pipeline.cancelling import cancel_document, cancel_job
+from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
+from pipeline.catalog.schema import batches, tasks, versions
+from pipeline.catalog.schema import documents as documents_table
+from pipeline.catalog.schema import failures as failures_table
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.catalog.schema import submissions as submissions_table
+from pipeline.errors import UnknownId
+
+CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.")
+SPOILT = Failure("intake", "unreadable", "It cannot be opened.", "Look.")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    found = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
+    yield found
+    found.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """A catalog as good as empty: what the test writes is undone."""
+    with engine.connect() as opened:
+        opened.execution_options(writing=True)
+        with opened.begin() as transaction:
+            yield opened
+            transaction.rollback()
+
+
+def begin(connection: Connection, urgency: int = 5, collection: str = "documents") -> str:
+    return jobs.create(connection, collection, "ingest", urgency, "request", 0)
+
+
+def take(connection: Connection, job: str, source: str, content: str = "a") -> Recorded:
+    return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
+
+
+def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
+    taken = [str(one.attempt_id) for one in recorded]
+    return ledger.create_batch(connection, job, jobs.priority(connection, job), taken, active=active)
+
+
+def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
+    """What finalize does with a batch, the store left out."""
+    carried = attempts.carried(connection, batch)
+    for one in carried:
+        documents.describe_version(connection, one.version_id, {"chunks": chunks, "pages_text": 1, "pages_ocr": 2})
+    documents.switch(connection, {one.document_id: one.version_id for one in carried})
+    attempts.complete(connection, [one.attempt_id for one in carried])
+    ledger.finish_batch(connection, batch)
+
+
+def state_of(connection: Connection, job: str) -> tuple[bool, dict[str, int]]:
+    """Whether a job is finished, and its outcomes."""
+    row = connection.execute(sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job)).one()
+    return row.finished_at is not None, jobs.progress(connection, job)["outcomes"]
+
+
+# Migrations
+
+
+def test_head_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", f"{next(iter(pipeline.catalog.__path__))}/migrations")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+# Admission
+
+
+def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection) -> None:
+    low, high, later = begin(connection, 2), begin(connection, 9), begin(connection, 2)
+    waiting = {
+        job: [batch_of(connection, job, take(connection, job, f"/{job}/{n}"), active=False) for n in range(4)]
+        for job in (low, high, later)
+    }
+    admitted = ledger.admit(connection, 2, "extract")
+    assert admitted == [*waiting[high][:2], *waiting[low][:2], *waiting[later][:2]]
+    assert ledger.admit(connection, 2, "extract") == []
+    ledger.finish_batch(connection, waiting[later][1])
+    # Nobody waits for another job's batches to end.
+    assert ledger.admit(connection, 2, "extract") == [waiting[later][2]]
+    due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
+    assert sorted(due) == sorted([*admitted, waiting[later][2]])
+
+
+# Reading
+
+
+def test_resolve(connection: Connection) -> None:
+    job = begin(connection)
+    one = take(connection, job, "/a")
+    batch = batch_of(connection, job, one, active=False)
+    ledger.admit(connection, 1, "extract")
+    task = ledger.task_id(batch, "extract")
+    for kind, identity in (("job", job), ("document", one.document_id), ("task", task)):
+        assert status.resolve(connection, identity) == (kind, identity)
+        assert status.resolve(connection, identity[:6]) == (kind, identity)
+    for unknown in (job[:5], "", "%%%%%%", "______", str(uuid.uuid4()), job + "0"):
+        with pytest.raises(UnknownId):
+            status.resolve(connection, unknown)
+    twin = job[:8] + "x"
+    connection.execute(documents_table.insert().values(id=twin, collection="c", source="s", created_at=0, updated_at=0))
+    with pytest.raises(UnknownId, match="not unique"):
+        status.resolve(connection, job[:8])
+    assert status.resolve(connection, job) == ("job", job)
+
+
+def test_what_is_told_of_a_document(connection: Connection) -> None:
+    job = begin(connection)
+    one = take(connection, job, "/a")
+    batch = batch_of(connection, job, one, active=False)
+    assert status.document(connection, one.document_id, ()).activity == "waiting"
+    ledger.admit(connection, 1, "extract")
+    assert status.document(connection, one.document_id, ()).activity == "queued"
+    task = ledger.task_id(batch, "extract")
+    ledger.claim(connection, task, "w1", {"w1"})
+    told = [status.document(connection, one.document_id, alive).activity for alive in ({"w1"}, {"w2"})]
+    assert told == ["working", "recovering"]
+    assert [one.id for one in status.active(connection, {"w1"})] == [task]
+    assert status.active(connection, {"w2"}) == []
+    ledger.release(connection, task, "w1")
+    assert status.document(connection, one.document_id, {"w1"}).activity == "retrying"
+    finish(connection, batch)
+    done = status.document(connection, one.document_id, ())
+    assert (done.state, done.activity, done.searchable) == ("completed", "ended", True)
+    assert (done.pages, done.pages_ocr, done.chunks) == (3, 2, 2)
+    assert [step.state for step in done.timeline] == ["completed"]
+
+
+def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
+    """While a new version is built, of that; when it has failed, of the one that is still there."""
+    job = begin(connection)
+    old = take(connection, job, "/a", "a")
+    finish(connection, batch_of(connection, job, old), chunks=7)
+    new = take(connection, begin(connection), "/a", "b")
+    building = status.document(connection, old.document_id, ())
+    assert (building.state, building.content_sha256, building.searchable) == ("queued", "b" * 64, True)
+    attempts.fail(connection, {str(new.attempt_id): CORRUPT})
+    failed = status.document(connection, old.document_id, ())
+    assert (failed.state, failed.code, failed.content_sha256, failed.chunks) == ("failed", "corrupt", "a" * 64, 7)
+    assert (failed.searchable, failed.hint) == (True, "Mend it.")
+    # The old content comes back: nothing is to be done, and nothing is wrong any more.
+    assert take(connection, begin(connection), "/a", "a").outcome == "unchanged"
+    cured = status.document(connection, old.document_id, ())
+    assert (cured.code, cured.searchable) == (None, True)
+    documents.tombstone(connection, [old.document_id])
+    assert status.document(connection, old.document_id, ()).state == "deleted"
+
+
+def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
+    job = begin(connection)
+    documents.reject(connection, job, "/pipe", 0, SPOILT)
+    identity = documents.document_id("documents", "/pipe")
+    assert status.document(connection, identity, ()).state == "failed"
+    assert status.purge_failures(connection, status.failure_filter(None, job, None)) == 1
+    told = status.document(connection, identity, ())
+    assert (told.state, told.code, told.searchable) == ("failed", None, False)
+    assert status.totals(connection)[0] == {"failed": 1}
+
+
+def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
+    first, second = begin(connection), begin(connection)
+    attempts.fail(connection, {str(take(connection, first, "/a").attempt_id): CORRUPT})
+    documents.reject(connection, second, "/a", 0, SPOILT)
+    assert [(one["code"], one["hint"]) for one in status.failed_in(connection, first)] == [("corrupt", "")]
+    assert [(one["code"], one["hint"]) for one in status.failed_in(connection, second)] == [("unreadable", "Look.")]
+    (kept,) = status.list_failures(connection, status.failure_filter(None, None, None))
+    assert (kept.code, kept.job_id) == ("unreadable", second)
+
+
+def test_totals(connection: Connection) -> None:
+    job = begin(connection)
+    done, failed, waiting = (take(connection, job, f"/{name}") for name in "abc")
+    finish(connection, batch_of(connection, job, done), chunks=3)
+    attempts.fail(connection, {str(failed.attempt_id): CORRUPT})
+    other = take(connection, begin(connection, collection="other"), "/d")
+    finish(connection, batch_of(connection, job, other), chunks=4)
+    documents.tombstone(connection, [waiting.document_id])
+    states, chunks, failures = status.totals(connection)
+    assert states == {"completed": 2, "failed": 1, "deleted": 1}
+    assert (chunks, failures) == ({"documents": 3, "other": 4}, 1)
+
+
+# Cancelling
+
+
+def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) -> None:
+    mine, theirs = begin(connection), begin(connection)
+    shared, own = take(connection, mine, "/shared"), take(connection, mine, "/own")
+    together = batch_of(connection, mine, shared, own, active=False)
+    assert take(connection, theirs, "/shared").outcome == "joined"
+    for job in (mine, theirs):
+        jobs.finish_intake(connection, job)
+    assert cancel_job(connection, mine) == 2
+    assert state_of(connection, mine) == (True, {"cancelled": 2})
+    assert state_of(connection, theirs) == (False, {})
+    # What the other waits for is in a batch that still waits to be admitted.
+    assert ledger.admit(connection, 1, "extract") == [together]
+    assert [one.source for one in attempts.carried(connection, together)] == ["/shared"]
+    finish(connection, together)
+    assert state_of(connection, theirs) == (True, {"completed": 1})
+    assert state_of(connection, mine) == (True, {"cancelled": 2})
+
+
+def test_cancelling_a_job_that_only_joined(connection: Connection) -> None:
+    mine, theirs = begin(connection), begin(connection)
+    batch = batch_of(connection, mine, take(connection, mine, "/shared"))
+    take(connection, theirs, "/shared")
+    for job in (mine, theirs):
+        jobs.finish_intake(connection, job)
+    assert cancel_job(connection, theirs) == 1
+    assert state_of(connection, theirs) == (True, {"cancelled": 1})
+    finish(connection, batch)
+    assert state_of(connection, mine) == (True, {"completed": 1})
+
+
+def test_cancelling_twice_and_after_the_end(connection: Connection) -> None:
+    job = begin(connection)
+    batch = batch_of(connection, job, take(connection, job, "/a"), active=False)
+    # The door is still taking files in.
+    assert cancel_job(connection, job) == 1
+    assert state_of(connection, job) == (True, {"cancelled": 1})
+    assert jobs.is_cancelled(connection, job)
+    assert connection.scalar(sa.select(batches.c.state).where(batches.c.id == batch)) == "cancelled"
+    assert cancel_job(connection, job) == 0
+    done = begin(connection)
+    finish(connection, batch_of(connection, done, take(connection, done, "/b")))
+    jobs.finish_intake(connection, done)
+    assert cancel_job(connection, done) == 0
+    assert not jobs.is_cancelled(connection, done)
+
+
+def test_cancelling_a_document_ends_it_for_all_who_wait(connection: Connection) -> None:
+    mine, theirs = begin(connection), begin(connection)
+    shared = take(connection, mine, "/shared")
+    take(connection, theirs, "/shared")
+    for job in (mine, theirs):
+        jobs.finish_intake(connection, job)
+    number, told = cancel_document(connection, shared.document_id)
+    assert (number, set(told)) == (1, {mine, theirs})
+    assert state_of(connection, mine) == state_of(connection, theirs) == (True, {"cancelled": 1})
+    assert cancel_document(connection, shared.document_id) == (0, [])
+
+
+# One live version, whatever happens
+
+
+def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(connection: Connection) -> None:
+    """A retry builds the same version again: that its points were removed once says nothing of the new ones."""
+    first = take(connection, begin(connection), "/a", "a")
+    attempts.fail(connection, {str(first.attempt_id): CORRUPT})
+    (version,) = leftovers.unseen_versions(connection, [first.document_id])
+    leftovers.removed(connection, [version])
+    again = take(connection, begin(connection), "/a", "a")
+    finish(connection, batch_of(connection, begin(connection), again))
+    assert documents.live_versions(connection, [first.document_id]) == {first.document_id: version}
+    finish(connection, batch_of(connection, begin(connection), take(connection, begin(connection), "/a", "b")))
+    assert leftovers.unseen_versions(connection, [first.document_id]) == [version]
+
+
+class Versions(RuleBasedStateMachine):
+    """Two documents under everything that can happen to them, beside a store that knows whose points it holds."""
+
+    engine: Engine
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = uuid.uuid4().hex
+        self.store: set[str] = set()
+        self.open: list[str] = []
+        self.jobs: list[str] = []
+
+    def source(self, which: int) -> str:
+        return f"/{self.name}/{which}"
+
+    def identity(self, which: int) -> str:
+        return documents.document_id("documents", self.source(which))
+
+    def known(self, connection: Connection) -> dict[str, str | None]:
+        mine = documents_table.c.source.startswith(f"/{self.name}/")
+        rows = connection.execute(sa.select(documents_table.c.id, documents_table.c.live_version_id).where(mine))
+        return {row.id: row.live_version_id for row in rows}
+
+    def remove_unseen(self, connection: Connection, identities: list[str], batch: str = "") -> None:
+        unseen = leftovers.unseen_versions(connection, identities, batch)
+        self.store -= set(unseen)
+        leftovers.removed(connection, unseen)
+
+    @rule(which=st.integers(0, 1), content=st.sampled_from("ab"))
+    def ingest(self, which: int, content: str) -> None:
+        with writing(self.engine) as connection:
+            job = begin(connection)
+            recorded = take(connection, job, self.source(which), content)
+            jobs.finish_intake(connection, job)
+            self.jobs.append(job)
+            if recorded.outcome == "new":
+                self.open.append(batch_of(connection, job, recorded))
+
+    @rule(which=st.integers(0, 9))
+    def upsert(self, which: int) -> None:
+        """A worker may store points of an attempt that was cancelled a moment ago."""
+        if self.open:
+            batch = self.open[which % len(self.open)]
+            with self.engine.connect() as connection:
+                query = sa.text("SELECT version_id FROM attempts WHERE batch_id = :batch")
+                self.store |= set(connection.scalars(query, {"batch": batch}))
+
+    @rule(which=st.integers(0, 3), fails=st.booleans())
+    def finalize(self, which: int, fails: bool) -> None:
+        if not self.open:
+            return
+        batch = self.open.pop(which % len(self.open))
+        with writing(self.engine) as connection:
+            carried = attempts.carried(connection, batch)
+            if fails:
+                attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
+                carried = []
+            self.store |= {one.version_id for one in carried}
+            documents.switch(connection, {one.document_id: one.version_id for one in carried})
+        with writing(self.engine) as connection:
+            query = sa.text("SELECT document_id FROM attempts WHERE batch_id = :batch")
+            self.remove_unseen(connection, list(connection.scalars(query, {"batch": batch})), batch)
+            attempts.complete(connection, [one.attempt_id for one in carried])
+            ledger.finish_batch(connection, batch)
+
+    @rule(which=st.integers(0, 1), content=st.sampled_from("ab"), fails=st.booleans())
+    def ingest_to_the_end(self, which: int, content: str, fails: bool) -> None:
+        before = len(self.open)
+        self.ingest(which, content)
+        if len(self.open) > before:
+            self.finalize(before, fails)
+
+    @rule(which=st.integers(0, 1))
+    def cancel(self, which: int) -> None:
+        with writing(self.engine) as connection:
+            cancel_document(connection, self.identity(which))
+
+    @rule(which=st.integers(0, 9))
+    def cancel_a_job(self, which: int) -> None:
+        if self.jobs:
+            with writing(self.engine) as connection:
+                cancel_job(connection, self.jobs[which % len(self.jobs)])
+
+    @rule(which=st.integers(0, 1))
+    def delete(self, which: int) -> None:
+        with writing(self.engine) as connection:
+            if self.identity(which) in self.known(connection):
+                documents.tombstone(connection, [self.identity(which)])
+                self.remove_unseen(connection, [self.identity(which)])
+
+    @invariant()
+    def at_most_one_version_is_live(self) -> None:
+        with self.engine.connect() as connection:
+            for identity, live in self.known(connection).items():
+                query = sa.select(versions.c.id).where(
+                    versions.c.document_id == identity, versions.c.live_at.is_not(None), versions.c.retired_at.is_(None)
+                )
+                assert list(connection.scalars(query)) == ([live] if live else [])
+                assert live is None or live in self.store
+
+    @invariant()
+    def a_job_is_finished_when_nothing_of_it_is_open(self) -> None:
+        with self.engine.connect() as connection:
+            for job in self.jobs:
+                open_ones = submissions_table.c.job_id == job, submissions_table.c.outcome.is_(None)
+                waiting = connection.scalar(sa.select(sa.func.count()).select_from(submissions_table).where(*open_ones))
+                assert state_of(connection, job)[0] == (waiting == 0)
+
+    def teardown(self) -> None:
+        """When all is quiet, the store holds the live versions and nothing else, and what is live has not failed."""
+        while self.open:
+            self.finalize(0, fails=False)
+        with self.engine.connect() as connection:
+            known = self.known(connection)
+            assert self.store == {live for live in known.values() if live}
+            failed = connection.scalars(
+                sa.select(failures_table.c.document_id).where(failures_table.c.document_id.in_(known))
+            ).all()
+            assert [name for name in failed if status.document(connection, name, ()).state == "completed"] == []
+
+
+def test_at_most_one_version_is_live(engine: Engine) -> None:
+    machine = type("Machine", (Versions,), {"engine": engine})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=15,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+            # Shrinking takes minutes, as every step writes to a file.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        ),
+    )

@@ -1,0 +1,401 @@
+"""What is written for people holds: commands, options, settings and codes are documented, and examples are real."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_command
+
+from embeddings.errors import EmbedError
+from extractors.errors import ExtractError
+from pipeline.app import QUEUES
+from pipeline.catalog import jobs
+from pipeline.catalog.engine import writing
+from pipeline.cli.commands import app
+from pipeline.cli.ingest import summary
+from pipeline.deletion import Deleted
+from pipeline.errors import TRANSIENT, PipelineError, Rejected
+from pipeline.results import DocumentStatus, FailureRecord, JobStatus, SystemStatus, TaskStatus
+from pipeline.search import SearchResult
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.task_manager import TaskManager
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+CLI = (ROOT / "docs/cli.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "samples/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+ROOMS = ("pipeline", "extractors", "embeddings", "workflows")
+NOT_CLASSES = {"unavailable"}
+"""Codes that no class of ours has: a failure of somebody else's."""
+
+# Brackets keep the patterns from finding themselves.
+MACHINE = re.compile(r"(?<![\w.$}])/(?:roo[t]|home/\w+|wor[k]|Users/\w+|tm[p]/\w)/")
+REGISTRIES = re.compile(
+    r"pyp[i]\.(?:org|io)|pythonhoste[d]\.org|pytorc[h]\.org|anacond[a]\.(?:org|com)|npmj[s]\.(?:org|com)"
+    r"|(?:registr[y]|hu[b])\.[\w-]+\.(?:io|com|org)|(?:docke[r]|ghc[r]|qua[y]|gc[r])\.io"
+)
+NOBODYS = ("/home/me/", "/home/anna/", "/root/.cache/pip")
+"""Folders in examples, and the one of every container's user."""
+
+
+def commands() -> dict[str, Any]:
+    """Every command by its words, the program itself as ""."""
+    found: dict[str, Any] = {}
+
+    def walk(command: Any, words: tuple[str, ...]) -> None:
+        found[" ".join(words)] = command
+        for name, sub in getattr(command, "commands", {}).items():
+            walk(sub, (*words, name))
+
+    walk(get_command(app), ())
+    return found
+
+
+def section(page: str, title: str) -> str:
+    """What stands under a heading, up to the next one of any level."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page, flags=re.M | re.S)
+    assert found is not None, f"there is no section {title!r}"
+    return found[1]
+
+
+def rows(text: str) -> dict[str, tuple[str, ...]]:
+    """Rows of tables by the first word in backticks of their first cell."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        cells = tuple(cell.strip() for cell in line.strip("|").split(" |"))
+        name = re.match(r"`([^`]+)`", cells[0])
+        if line.startswith("| `") and name is not None:
+            assert name[1] not in found, f"{name[1]} stands there twice"
+            found[name[1]] = cells
+    return found
+
+
+def fences(page: str, language: str) -> list[str]:
+    """Blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.M | re.S)
+
+
+def typed(page: str) -> Iterator[str]:
+    """Lines that the reader is to type."""
+    for block in fences(page, "console"):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                yield line.removeprefix("$ ")
+
+
+def kinds(base: type[Any]) -> Iterator[type[Any]]:
+    """A class and all below it in its module."""
+    yield base
+    for below in base.__subclasses__():
+        if below.__module__ == base.__module__:
+            yield from kinds(below)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_and_option_is_documented_as_it_is(name: str) -> None:
+    command = commands()[name]
+    text = section(CLI, name or "The command line")
+    told = rows(text)
+    options = {parameter.opts[0]: parameter for parameter in command.params if parameter.param_type_name == "option"}
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+
+    assert {shown for shown in told if shown.startswith("-")} == options.keys()
+    for shown, option in options.items():
+        default = getattr(option.default, "value", option.default)
+        expected = (", ".join(f"`{opt}`" for opt in option.opts), option.help, f"`{default}`" if default else "")
+        assert tuple(cell.removesuffix("|").strip() for cell in told[shown]) == expected
+    assert [told_row[1] for shown, told_row in told.items() if shown.isupper() or "ID" in shown or "..." in shown] == [
+        argument.help for argument in arguments
+    ]
+    assert not name or f"\n{command.help}\n" in text
+
+
+def test_no_command_is_documented_that_does_not_exist() -> None:
+    headings = set(re.findall(r"^#+ (.+)$", CLI, flags=re.M)) - {"The command line"}
+
+    assert headings == commands().keys() - {""}
+
+
+def test_the_groups_of_workers_and_their_queues_are_documented() -> None:
+    from pipeline.worker import GROUPS
+
+    told = rows(section(CLI, "worker"))
+
+    for group, queues in GROUPS.items():
+        assert tuple(re.findall(r"`(\w+)`", told[group][1])) == queues
+    assert {queue for queues in GROUPS.values() for queue in queues} == set(QUEUES)
+
+
+SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
+    ("search", [SearchResult]),
+    ("status", [SystemStatus, JobStatus, DocumentStatus, TaskStatus]),
+    ("delete", [Deleted]),
+]
+
+
+@pytest.mark.parametrize(("name", "models"), SHAPES)
+def test_json_examples_have_the_shape_of_the_answers(name: str, models: list[type[BaseModel]]) -> None:
+    examples = [json.loads(block) for block in fences(section(CLI, name), "json")]
+
+    assert len(examples) == len(models)
+    for example, model in zip(examples, models, strict=True):
+        checked = model.model_validate(example)
+        assert dumped_keys(checked.model_dump()) == dumped_keys(example)
+
+
+def dumped_keys(data: Any) -> Any:
+    """Keys at every level where the shape is fixed; an empty list or mapping stands for any."""
+    if isinstance(data, dict):
+        return {key: dumped_keys(value) for key, value in data.items()}
+    return [dumped_keys(one) for one in data[:1]] if isinstance(data, list) else None
+
+
+def test_the_example_of_failures_has_their_shape() -> None:
+    (example,) = [json.loads(block) for block in fences(section(CLI, "failures list"), "json")]
+
+    assert [FailureRecord(**one).model_dump() for one in example["failures"]] == example["failures"]
+
+
+def test_the_example_of_ingest_has_the_shape_of_a_summary(tmp_path: Path) -> None:
+    (example,) = [json.loads(block) for block in fences(section(CLI, "ingest"), "json")]
+    services = Services(Settings(data_dir=tmp_path))
+    with writing(services.catalog) as connection:
+        job = jobs.create(connection, "documents", "ingest", 5, "r", 0)
+    manager = TaskManager(services)
+    told = summary(manager, manager.job(job), 1.0)
+    services.catalog.dispose()
+
+    assert list(example) == list(told)
+    assert set(example["failures"][0]) == {"source", "code", "message", "hint"}
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    told = rows((ROOT / "docs/configuration.md").read_text("utf-8"))
+
+    assert told.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        expected = (f"`{name}`", default_of(name), values_of(field), field.description)
+        assert tuple(cell.removesuffix("|").strip() for cell in told[name]) == expected
+
+
+def default_of(name: str) -> str:
+    """A default as the table shows it."""
+    value = Settings.model_fields[name].default
+    if name == "data_dir":
+        return "`~/.docrelay`"
+    if value in (None, ()):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def values_of(field: Any) -> str:
+    """What a setting may hold, as the table shows it."""
+    if typing.get_origin(field.annotation) is typing.Literal:
+        return ", ".join(f"`{value}`" for value in typing.get_args(field.annotation))
+    bounds = {
+        name: getattr(limit, name) for limit in field.metadata for name in ("ge", "le", "gt") if hasattr(limit, name)
+    }
+    if "le" in bounds:
+        return f"{bounds['ge']} to {bounds['le']}"
+    if bounds:
+        return f"{bounds['ge']} or more" if "ge" in bounds else f"more than {bounds['gt']:g}"
+    return {bool: "`true`, `false`", Path: "a folder"}.get(field.annotation, "text")
+
+
+def test_the_settings_named_in_the_readme_exist() -> None:
+    told = rows(section(README, "Configuration"))
+
+    assert len(told) == 10
+    assert told.keys() <= Settings.model_fields.keys()
+
+
+def test_the_example_of_a_settings_file_is_valid() -> None:
+    page = (ROOT / "docs/configuration.md").read_text("utf-8")
+    (example,) = fences(page, "toml")
+
+    assert Settings(**tomllib.loads(example)).chunk_tokens == 384
+    exported = re.findall(r"^export DOCRELAY_(\w+)=", "".join(fences(page, "sh")), flags=re.M)
+    assert {name.lower() for name in exported} <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("base", [ExtractError, PipelineError, EmbedError])
+def test_every_code_is_in_the_readme_with_its_meaning_and_hint(base: type[Any]) -> None:
+    text = section(README, "What can go wrong")
+    for kind in kinds(base):
+        meaning = (kind.__doc__ or "").splitlines()[0]
+        row = f"| `{kind.code}` | {meaning} | {kind.hint} |"
+        assert row in text
+        if base is not ExtractError and not issubclass(kind, Rejected):
+            passes = kind.transient if base is EmbedError else issubclass(kind, TRANSIENT)
+            assert f"{row}{' yes |' if passes else ' |'}\n" in text
+
+
+def test_no_code_is_in_the_readme_that_does_not_exist() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \|", section(README, "What can go wrong"), flags=re.M))
+
+    codes = {kind.code for base in (ExtractError, PipelineError, EmbedError) for kind in kinds(base)}
+    assert told == codes | NOT_CLASSES
+
+
+def test_what_the_readme_says_to_type_can_be_typed() -> None:
+    lines = [line for page in PAGES for line in typed(page.read_text("utf-8"))]
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
+
+    assert sum(line.startswith("docrelay ") for line in lines) >= 9
+    for line in lines:
+        program, *words = shlex.split(line)
+        if program == "make":
+            assert set(words) <= targets, line
+        elif program == "export":
+            assert words[0].partition("=")[0].removeprefix("DOCRELAY_").lower() in Settings.model_fields, line
+        elif program == "docrelay":
+            understand(words)
+        else:
+            assert line == "source .venv/bin/activate"
+
+
+def understand(words: list[str]) -> None:
+    """Parse a command line as the program would, without doing anything."""
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context("docrelay", words)
+
+
+def test_a_wrong_option_would_be_noticed() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        understand(["search", "x", "--colour"])
+
+
+def test_the_searches_of_the_readme_are_the_ones_of_the_demo() -> None:
+    planted = tomllib.loads((ROOT / "samples/planted.toml").read_text("utf-8"))["search"]
+    shown = [shlex.split(line)[2] for line in typed(README) if line.startswith("docrelay search") and "--" not in line]
+
+    assert shown == [search["query"] for search in planted[: len(shown)]]
+    assert len(shown) == 3
+    for search in planted[:3]:
+        assert f"/{search['file']}, page" in README
+
+
+def test_the_numbers_of_samples_in_the_readme_are_those_of_the_table() -> None:
+    files = tomllib.loads((ROOT / "samples/planted.toml").read_text("utf-8"))["file"]
+    good = sum(row["expected"] == "completed" for row in files)
+
+    assert f"{len(files)} documents: {good} completed, {len(files) - good} failed" in README
+    assert len(files) - good == 5
+
+
+def test_the_python_example_names_what_exists() -> None:
+    (example,) = fences(README, "python")
+    for node in ast.walk(ast.parse(example)):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(str(node.module))
+            for name in node.names:
+                assert name.name in getattr(module, "__all__", ()) or importlib.import_module(
+                    f"{node.module}.{name.name}"
+                )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.is_file(), f"{page.name} links to {link}"
+        if anchor:
+            assert anchor in anchors(target.read_text("utf-8")), f"{page.name} links to {link}"
+
+
+def anchors(text: str) -> set[str]:
+    """Names of headings as they stand in links."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(
+        rf"`((?:{'|'.join((*ROOMS, 'samples', 'tests', 'docs', 'bench'))})/[\w./-]+)`", page.read_text("utf-8")
+    )
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_changelog_knows_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+
+    assert re.search(
+        rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.M
+    )
+
+
+def test_every_requirement_is_pinned() -> None:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pinned = {canonicalize_name(pin.name): pin for pin in pins}
+
+    assert len(pinned) == len(pins)
+    for pin in pins:
+        (specifier,) = pin.specifier
+        assert specifier.operator == "=="
+        assert pin.url is None
+        assert "+" not in specifier.version, f"{pin.name} is pinned to a local build"
+    for requirement in map(Requirement, wanted):
+        specifier = next(iter(pinned[canonicalize_name(requirement.name)].specifier))
+        assert requirement.specifier.contains(specifier.version), requirement.name
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_modules_offer_is_there(room: str) -> None:
+    for path in sorted((ROOT / room).rglob("*.py")):
+        if "migrations" in path.parts or path.name == "__main__.py":
+            continue
+        dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        module = importlib.import_module(dotted)
+        lacking = [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)]
+        assert lacking == [], dotted
+
+
+def test_no_machine_and_no_package_registry_is_named() -> None:
+    found = []
+    for name in filter(None, TRACKED.split("\0")):
+        try:
+            text = (ROOT / name).read_text("utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # a picture, or removed and not committed yet
+        for example in NOBODYS:
+            text = text.replace(example, "")
+        for pattern in (MACHINE, REGISTRIES):
+            found += [f"{name}: {match[0]}" for match in pattern.finditer(text)]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["see /roo" + "t/x", "/wor" + "k/main", "/home/be" + "n/x", "https://pyp" + "i.org/simple", "docke" + "r.io/redis"],
+)
+def test_the_patterns_find_what_they_are_for(text: str) -> None:
+    assert MACHINE.search(text) or REGISTRIES.search(text)

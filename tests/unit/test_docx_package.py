@@ -1,0 +1,143 @@
+"""Word files as packages: dialects that are read, and packages that are refused with a reason."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import docx
+import pytest
+from docx.enum.text import WD_BREAK
+
+from extractors.docx import extract_docx, is_encrypted_package
+from extractors.errors import Corrupt, Encrypted, TooLarge
+from extractors.options import Options
+
+OPTIONS = Options()
+
+
+def rewritten(path: Path, change: Callable[[str, bytes], bytes | None]) -> Path:
+    """A copy of the package with each part as `change` returns it; None leaves it out."""
+    copy = path.with_name("changed.docx")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            content = change(name, source.read(name))
+            if content is not None:
+                target.writestr(name, content)
+    return copy
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    word = docx.Document()
+    word.add_paragraph("Plain text")
+    word.save(tmp_path / "plain.docx")
+    return tmp_path / "plain.docx"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        b"application/vnd.ms-word.document.macroEnabled.main+xml",
+        b"application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
+    ],
+)
+def test_macro_files_and_templates_are_read_as_text(kind: bytes, plain: Path) -> None:
+    usual = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    changed = rewritten(plain, lambda name, content: content.replace(usual, kind))
+    assert extract_docx(changed, OPTIONS).text == "Plain text"
+
+
+def test_strict_open_xml_is_read(plain: Path) -> None:
+    def strict(name: str, content: bytes) -> bytes:
+        content = content.replace(
+            b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+            b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        )
+        return content.replace(
+            b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+            b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        )
+
+    assert extract_docx(rewritten(plain, strict), OPTIONS).text == "Plain text"
+
+
+def test_a_missing_picture_does_not_matter(plain: Path) -> None:
+    link = b'<Relationship Id="rId99" Type="http://x/relationships/image" Target="media/gone.png"/></Relationships>'
+    changed = rewritten(plain, lambda name, content: content.replace(b"</Relationships>", link))
+    assert extract_docx(changed, OPTIONS).text == "Plain text"
+
+
+@pytest.mark.parametrize("missing", ["word/document.xml", "[Content_Types].xml", "_rels/.rels"])
+def test_a_missing_part_is_corrupt(missing: str, plain: Path) -> None:
+    changed = rewritten(plain, lambda name, content: None if name == missing else content)
+    with pytest.raises(Corrupt):
+        extract_docx(changed, OPTIONS)
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_a_document_type_is_refused(codec: str, plain: Path) -> None:
+    def declare(name: str, content: bytes) -> bytes:
+        if name != "word/document.xml":
+            return content
+        body = content.decode().partition("?>")[2]
+        return f'<?xml version="1.0" encoding="{codec}"?><!DOCTYPE x [<!ENTITY a "b">]>{body}'.encode(codec)
+
+    with pytest.raises(Corrupt, match="document type"):
+        extract_docx(rewritten(plain, declare), OPTIONS)
+
+
+@pytest.mark.parametrize("depth", [200, 5_000])
+def test_deep_nesting_ends_in_an_answer(depth: int, plain: Path) -> None:
+    deep = b"<w:ins>" * depth + b"<w:r><w:t>deep</w:t></w:r>" + b"</w:ins>" * depth
+
+    def nest(name: str, content: bytes) -> bytes:
+        return content.replace(b"<w:body>", b"<w:body><w:p>" + deep + b"</w:p>")
+
+    changed = rewritten(plain, nest)
+    if depth < 256:
+        assert extract_docx(changed, OPTIONS).text.startswith("deep")
+    else:
+        with pytest.raises(Corrupt):
+            extract_docx(changed, OPTIONS)
+
+
+def test_tables_nested_to_the_parsers_limit_end_in_an_answer(plain: Path) -> None:
+    deep = b"<w:tbl><w:tr><w:tc>" * 80 + b"<w:p><w:r><w:t>deep</w:t></w:r></w:p>" + b"</w:tc></w:tr></w:tbl>" * 80
+    changed = rewritten(plain, lambda name, content: content.replace(b"<w:body>", b"<w:body>" + deep))
+    assert extract_docx(changed, OPTIONS).text.startswith("deep")
+
+
+def test_the_limits_are_kept(plain: Path, tmp_path: Path) -> None:
+    with pytest.raises(TooLarge, match="max_bytes"):
+        extract_docx(plain, Options(max_bytes=10_000))
+    with pytest.raises(TooLarge, match="max_chars"):
+        extract_docx(plain, Options(max_chars=5))
+    word = docx.Document()
+    for _ in range(5):
+        word.add_paragraph("x").add_run().add_break(WD_BREAK.PAGE)
+    word.add_paragraph("x")
+    word.save(tmp_path / "pages.docx")
+    assert len(extract_docx(tmp_path / "pages.docx", Options(max_pages=6)).pages) == 6
+    with pytest.raises(TooLarge, match="max_pages"):
+        extract_docx(tmp_path / "pages.docx", Options(max_pages=5))
+
+
+def test_a_password_is_seen(tmp_path: Path, plain: Path) -> None:
+    path = tmp_path / "locked.docx"
+    path.write_bytes(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096) + "EncryptedPackage".encode("utf-16-le") + bytes(64)
+    )
+    assert is_encrypted_package(path)
+    assert not is_encrypted_package(plain)
+    with pytest.raises(Encrypted):
+        extract_docx(path, OPTIONS)
+
+
+@pytest.mark.parametrize("part", [3, 2, 1.01])
+def test_a_file_cut_off_is_corrupt(part: float, plain: Path) -> None:
+    content = plain.read_bytes()
+    plain.write_bytes(content[: int(len(content) / part)])
+    with pytest.raises(Corrupt):
+        extract_docx(plain, OPTIONS)

@@ -1,0 +1,174 @@
+"""Whatever happens inside, a document or an ExtractError comes out."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from handmade import PICTURE, book, show
+from PIL import Image
+
+from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
+from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
+
+LONG = "A page with a text layer that is certainly long enough to be one."
+TESSERACT = "extractors.tesseract.read_image"
+
+
+@pytest.fixture(autouse=True)
+def clean_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Built-in readers register when they are imported, which happens once: before the copy, not into it.
+    for row in registry.BUILTIN:
+        import_module(row.module)
+    for name in ("_formats", "_extractors", "_renderers"):
+        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
+    return
+
+
+def _reads_as(folder: Path, result: Document | Callable[[], Document]) -> Path:
+    """A file whose extractor yields this."""
+
+    @extractor("text/x-test", suffixes=(".test",))
+    def extract_test(path: Path, options: Options) -> Document:
+        return result() if callable(result) else result
+
+    path = folder / "a.test"
+    path.write_text("content")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("thrown", "comes_out"),
+    [
+        (ValueError("odd"), Corrupt),
+        (RecursionError(), Corrupt),
+        (OSError("image file is truncated"), Corrupt),
+        (MemoryError(), OutOfMemory),
+        (Encrypted(), Encrypted),
+        (PermissionError(errno.EACCES, "denied"), PermissionError),
+        (ImportError("no library"), ImportError),
+    ],
+)
+def test_what_a_library_throws(tmp_path: Path, thrown: Exception, comes_out: type[Exception]) -> None:
+    def fail() -> Document:
+        raise thrown
+
+    with pytest.raises(comes_out) as caught:
+        extract(_reads_as(tmp_path, fail))
+    assert caught.value is thrown or caught.value.__cause__ is thrown
+
+
+def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        extract(tmp_path / "none.txt")
+
+
+def test_no_text_and_nothing_pending_is_empty(tmp_path: Path) -> None:
+    with pytest.raises(Empty):
+        extract(_reads_as(tmp_path, Document("x", (Page(1, " \n"), Page(2, "", origin="empty")))))
+    with pytest.raises(Empty):
+        extract(_reads_as(tmp_path, Document("x", ())))
+    assert extract(_reads_as(tmp_path, Document("x", (Page(1, "", origin="pending"),)))).pending == [1]
+
+
+def test_limits_hold_for_every_format(tmp_path: Path) -> None:
+    path = _reads_as(tmp_path, Document("x", (Page(1, "12345"), Page(2, "12345"))))
+    for options in (Options(max_chars=9), Options(max_pages=1)):
+        with pytest.raises(TooLarge):
+            extract(path, options)
+    assert extract(path, Options(max_chars=10, max_pages=2)).text == "12345\n12345"
+
+
+def test_no_nul_and_no_lone_surrogate_leaves(tmp_path: Path) -> None:
+    text = "\0in\0tro\n\ud800One\0 text\0\nTwo"
+    places = [text.index("\ud800"), text.index("Two"), len(text)]
+    sections = (Section(("\ud800One\0",), places[0], places[1]), Section(("Two",), places[1], places[2]))
+    pages = (Page(1, text, label="\0i"),)
+    document = extract(_reads_as(tmp_path, Document("x", pages, sections, None, {"title": "\0t\udfff"}, ("w\0",))))
+    assert document.text == "intro\n\ufffdOne text\nTwo"
+    assert [document.text[s.char_start : s.char_end] for s in document.sections] == ["\ufffdOne text\n", "Two"]
+    assert "\\u0000" not in json.dumps(document.to_json())
+    json.dumps(document.to_json(), ensure_ascii=False).encode()
+
+
+def _scans(folder: Path, count: int) -> Path:
+    path = folder / "mixed.pdf"
+    path.write_bytes(book([show(LONG), *[PICTURE] * count]))
+    return path
+
+
+def test_ocr_reads_the_pages_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+        seen.append(image.size)
+        return ("found\0 ", 0.9) if len(seen) == 1 else (" ", None)
+
+    monkeypatch.setattr(TESSERACT, engine)
+    pages = ocr(_scans(tmp_path, 2), [3, 2], Options(ocr_dpi=72))
+    assert pages == [Page(3, "found", origin="ocr", confidence=0.9), Page(2, "", origin="empty")]
+    assert seen == [(200, 200), (200, 200)]
+
+
+def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([Corrupt("odd picture"), ("found", 0.9)])
+
+    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(TESSERACT, engine)
+    document = read(_scans(tmp_path, 2))
+    assert [page.origin for page in document.pages] == ["text", "empty", "ocr"]
+    assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
+
+
+@pytest.mark.parametrize("error", [OcrUnavailable, OutOfMemory])
+def test_what_stops_ocr_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+        raise error
+
+    monkeypatch.setattr(TESSERACT, engine)
+    with pytest.raises(error):
+        read(_scans(tmp_path, 1))
+
+
+def test_a_page_that_cannot_be_drawn_is_reported(tmp_path: Path) -> None:
+    @renderer("application/pdf")
+    def draw(path: Path, number: int, options: Options) -> Image.Image:
+        raise ValueError("odd")
+
+    warnings: list[str] = []
+    assert ocr(_scans(tmp_path, 1), [2], warn=warnings.append) == [Page(2, "", origin="empty")]
+    assert len(warnings) == 1
+
+
+def test_read_is_empty_when_ocr_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TESSERACT, lambda image, options: ("", None))
+    path = tmp_path / "blank.pdf"
+    path.write_bytes(book([PICTURE]))
+    assert extract(path).pending == [1]
+    with pytest.raises(Empty):
+        read(path)
+
+
+def test_finish_keeps_labels_and_sparse_text() -> None:
+    before = (Page(1, "Scan 7", "i", "pending"), Page(2, "Scan 8", "ii", "pending"), Page(3, "text", "iii"))
+    found = [Page(1, "read", origin="ocr", confidence=0.8), Page(2, "", origin="empty")]
+    document = finish(Document("x", before), found, ["a warning"])
+    assert document.pages == (Page(1, "read", "i", "ocr", 0.8), Page(2, "Scan 8", "ii", "text"), Page(3, "text", "iii"))
+    assert document.warnings == ("a warning",)
+
+
+def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
+    before = (Page(1, "", origin="pending"), Page(2, "", origin="pending"))
+    document = finish(Document("x", before), [Page(1, "", origin="empty")])
+    assert document.pending == [2]
+    with pytest.raises(Empty):
+        finish(document, [Page(2, "", origin="empty")])

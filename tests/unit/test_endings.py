@@ -1,0 +1,140 @@
+"""Every attempt ends with its batch, and what nobody needs any more goes: on the catalog alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.schema import attempts as attempts_table
+from pipeline.catalog.slices import slices
+
+CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.", reading="as usual")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = open_catalog(sqlite_url(tmp_path))
+    with writing(engine) as opened:
+        yield opened
+    engine.dispose()
+
+
+def take(connection: Connection, job: str, content: str) -> Recorded:
+    return documents.record(connection, job, "recipe", found(content))
+
+
+def found(content: str) -> Found:
+    return Found("/a", content * 64, 100, 1.0)
+
+
+def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
+    """A job with one document in one active batch."""
+    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    recorded = take(connection, job, content)
+    jobs.finish_intake(connection, job)
+    return job, recorded, ledger.create_batch(connection, job, 5, [str(recorded.attempt_id)], active=True)
+
+
+def switch(connection: Connection, batch: str) -> None:
+    documents.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
+
+
+def finish(connection: Connection, batch: str) -> None:
+    switch(connection, batch)
+    attempts.complete(connection, [one.attempt_id for one in attempts.carried(connection, batch)])
+    ledger.finish_batch(connection, batch)
+
+
+def fail(connection: Connection, recorded: Recorded) -> None:
+    attempts.fail(connection, {str(recorded.attempt_id): CORRUPT})
+
+
+def is_finished(connection: Connection, job: str) -> bool:
+    return job not in jobs.active_jobs(connection)
+
+
+@pytest.mark.parametrize("event", ["ingested again", "deleted"])
+def test_a_document_taken_on_between_switch_and_commit_was_completed(connection: Connection, event: str) -> None:
+    job, recorded, batch = begin(connection, "a")
+    switch(connection, batch)  # and here the worker dies
+    if event == "deleted":
+        documents.tombstone(connection, [recorded.document_id])
+    else:
+        begin(connection, "b")
+    assert attempts.carried(connection, batch) == []
+
+    attempts.close(connection, batch)
+
+    assert is_finished(connection, job)
+    assert jobs.progress(connection, job)["outcomes"] == {"completed": 1}
+
+
+def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: Connection) -> None:
+    job, _, batch = begin(connection, "a")
+    attempts.close(connection, batch)
+    assert jobs.progress(connection, job)["outcomes"] == {"cancelled": 1}
+
+
+def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connection) -> None:
+    _, recorded, batch = begin(connection, "a")
+    finish(connection, batch)
+    _, bad, _ = begin(connection, "b")
+    fail(connection, bad)
+    begin(connection, "a")
+    assert status.document(connection, recorded.document_id, set()).state == "completed"
+    assert status.totals(connection)[0] == {"completed": 1}
+
+
+def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection) -> None:
+    _, bad, batch = begin(connection, "a")
+    fail(connection, bad)
+    assert leftovers.needed_originals(connection) == [("a" * 64, "/a")]
+    assert leftovers.unneeded_originals(connection, batch) == []
+    status.purge_failures(connection, sa.true())
+    assert leftovers.needed_originals(connection) == []
+    assert leftovers.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
+
+
+def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connection: Connection) -> None:
+    job, bad, _ = begin(connection, "a")
+    fail(connection, bad)
+    known = documents.still_failing(connection, job, "recipe", "as usual", found("a"))
+    assert known is not None
+    assert known.code == "corrupt"
+    assert documents.still_failing(connection, job, "recipe", "with a password", found("a")) is None
+    assert documents.still_failing(connection, job, "another recipe", "as usual", found("a")) is None
+    assert documents.still_failing(connection, job, "recipe", "as usual", found("b")) is None
+
+
+def test_a_job_whose_door_stood_still_is_open_again(connection: Connection) -> None:
+    job, _, batch = begin(connection, "a")
+    finish(connection, batch)
+    assert is_finished(connection, job)
+    jobs.reopen(connection, job)
+    assert not is_finished(connection, job)
+    jobs.finish_intake(connection, job)
+    assert is_finished(connection, job)
+
+
+def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(connection: Connection) -> None:
+    job, recorded, batch = begin(connection, "a")
+    row = (
+        connection.execute(sa.select(attempts_table).where(attempts_table.c.id == recorded.attempt_id)).mappings().one()
+    )
+    many = 260_000  # Debian's SQLite takes 250,000
+    connection.execute(attempts_table.insert(), [{**row, "id": f"many-{n}"} for n in range(many)])
+    assert attempts.cancel(connection, attempts_table.c.job_id == job) == many + 1
+    assert attempts.carried(connection, batch) == []
+
+
+def test_slices_are_all_items_in_order() -> None:
+    assert list(slices(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(slices([])) == []

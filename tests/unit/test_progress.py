@@ -1,0 +1,166 @@
+"""Progress: the fraction never goes back, the rate and the time left follow from its samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine import Engine
+
+from pipeline import progress
+from pipeline.catalog import attempts, documents, jobs, ledger
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found
+from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.schema import ACTIVE
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
+
+CAUSE = Failure("extract", "corrupt", "It is broken.", "Mend it.")
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("progress")))
+    yield engine
+    engine.dispose()
+
+
+def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[str]]:
+    with writing(engine) as connection:
+        job = jobs.create(connection, "documents", "ingest", 5, "request", expected)
+        found = [Found(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
+        taken = [str(documents.record(connection, job, "recipe", one).attempt_id) for one in found]
+        ledger.create_batch(connection, job, 5, taken)
+        jobs.finish_intake(connection, job)
+    return job, taken
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from(["advance", "pages", "chunks", "embed", "upsert", "again", "complete", "fail", "cancel"]),
+        st.integers(0, 20),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 10**9), min_size=3, max_size=3), st.integers(0, 10**9), STEPS)
+def test_the_fraction_never_goes_back(
+    catalog: Engine, sizes: list[int], expected: int, steps: list[tuple[int, str, int]]
+) -> None:
+    """Whatever happens to three documents, in whatever order, retries among it."""
+    job, taken = begin(catalog, sizes, expected)
+    seen = [0.0]
+    for which, what, number in steps:
+        with writing(catalog) as connection:
+            happen(connection, taken[which], what, number)
+            told = measure(connection, job)
+        assert seen[-1] <= told.fraction <= 1.0
+        seen.append(told.fraction)
+        finished = look_at(catalog, job).finished_at is not None
+        assert (told.fraction == 1.0) == finished
+        assert told.eta_s is None or told.eta_s >= 0
+
+
+def look_at(engine: Engine, job: str) -> sa.Row[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job)).one()
+
+
+def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> None:
+    if what == "advance":
+        attempts.advance(connection, [attempt], ACTIVE[number % len(ACTIVE)])
+    elif what == "pages":
+        attempts.set_pages(connection, {attempt: {"pages_total": number, "pages_done": number // 2}})
+    elif what in ("chunks", "again"):
+        attempts.set_chunks(connection, {attempt: number})
+    elif what in ("embed", "upsert"):
+        column = "chunks_embedded" if what == "embed" else "chunks_upserted"
+        row = connection.execute(sa.text("SELECT * FROM attempts WHERE id = :id"), {"id": attempt}).one()
+        attempts.count(connection, {attempt: {column: min(number, row.chunks_total - getattr(row, column))}})
+    elif what == "complete":
+        attempts.complete(connection, [attempt])
+    elif what == "fail":
+        attempts.fail(connection, {attempt: CAUSE})
+    else:
+        attempts.cancel(connection, sa.column("id") == attempt)
+
+
+def test_all_done_is_one(catalog: Engine) -> None:
+    job, taken = begin(catalog, [10, 20], 10**9)
+    with writing(catalog) as connection:
+        before = measure(connection, job)
+        attempts.complete(connection, taken)
+        told = measure(connection, job)
+    assert (before.fraction, told.fraction, told.eta_s) == (0.0, 1.0, 0.0)
+
+
+def test_looking_writes_nothing(catalog: Engine) -> None:
+    job, taken = begin(catalog, [10, 20], 0)
+    with writing(catalog) as connection:
+        attempts.complete(connection, taken[:1])
+        assert 0 < look(connection, job).fraction < 1
+    assert look_at(catalog, job).fraction == 0.0
+
+
+# Rate and time left
+
+
+def test_rate_is_that_of_the_last_minute() -> None:
+    slow_then_fast = [[0.0, 0.0], [100.0, 0.1], [150.0, 0.2], [160.0, 0.5]]
+    assert rate(slow_then_fast) == pytest.approx(0.4 / 60)
+    assert eta(0.5, rate(slow_then_fast)) == pytest.approx(75)
+
+
+def test_without_news_the_rate_is_that_of_the_whole_job() -> None:
+    standing = [[0.0, 0.0], [100.0, 0.5], [130.0, 0.5], [160.0, 0.5]]
+    assert rate(standing) == pytest.approx(0.5 / 160)
+
+
+@pytest.mark.parametrize("samples", [[], [[0.0, 0.0]], [[0.0, 0.0], [9.0, 0.0]], [[0.0, 0.0], [0.1, 0.5]]])
+def test_nothing_is_known_at_first(samples: list[list[float]]) -> None:
+    assert rate(samples) is None
+    assert eta(0.0, rate(samples)) is None
+
+
+@given(st.lists(st.floats(0.1, 5.0), min_size=1, max_size=300))
+def test_kept_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
+    """However often a job is looked at, what is kept is bounded, in order, and holds the newest."""
+    now, kept = 0.0, list[list[float]]()
+    for position, pause in enumerate(pauses, 1):
+        now += pause
+        kept = progress._sampled(kept, 0.0, now, position / len(pauses))
+        assert len(kept) <= jobs.SAMPLES
+        assert kept == sorted(kept)
+        assert now - kept[-1][0] < SPACING_S
+        # The clock starts with the first work: at the last look that found none done.
+        assert kept[0] in ([0.0, 0.0], [pauses[0], 0.0])
+    assert len(kept) < 3 or now < WINDOW_S or kept[1][0] < now - WINDOW_S / 3
+
+
+def test_the_clock_starts_with_the_first_work() -> None:
+    """Workers that still load their model say nothing about their speed."""
+    kept = list[list[float]]()
+    for now, fraction in ((10.0, 0.0), (20.0, 0.0), (22.0, 0.2), (24.0, 0.4)):
+        kept = progress._sampled(kept, 0.0, now, fraction)
+    assert kept == [[20.0, 0.0], [22.0, 0.2], [24.0, 0.4]]
+    assert eta(0.4, rate(kept)) == pytest.approx(6.0)
+
+
+def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, taken = begin(catalog, [1000] * 20, 0)
+    began = look_at(catalog, job).created_at
+    told = []
+    for number, attempt in enumerate(taken[:-1], 1):
+        monkeypatch.setattr(time, "time", lambda moment=began + 2 * number: moment)
+        with writing(catalog) as connection:
+            attempts.complete(connection, [attempt])
+            told.append(measure(connection, job).eta_s)
+    assert told == pytest.approx([2.0 * (20 - number) for number in range(1, 20)], rel=0.01)

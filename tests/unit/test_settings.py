@@ -1,0 +1,125 @@
+"""Settings: their sources and the order of these, what is refused, and that a worker reads back what a command had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipeline.errors import BadRequest
+from pipeline.settings import Settings, load_settings, origins
+from pipeline.stack import settings_environment
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0,", exclude_categories=("Cs",)), min_size=1, max_size=20
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOCRELAY_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_later_sources_win(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "docrelay.toml").write_text('collection = "of_file"\npriority = 2\nwindow = 3\n')
+    monkeypatch.setenv("DOCRELAY_COLLECTION", "of_environment")
+    monkeypatch.setenv("DOCRELAY_PRIORITY", "4")
+    line = {"collection": "of_line", "priority": None}
+    found = load_settings(line)
+    assert (found.collection, found.priority, found.window, found.max_starts) == ("of_line", 4, 3, 5)
+    where = origins(line)
+    names = ("collection", "priority", "window", "max_starts", "data_dir")
+    assert [where[name] for name in names] == ["command line", "environment", "file", "default", "environment"]
+
+
+def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "docrelay.toml").write_text("window = 3")
+    (folder / "other.toml").write_text("priority = 7")
+    monkeypatch.setenv("DOCRELAY_CONFIG", str(folder / "other.toml"))
+    assert (load_settings().window, load_settings().priority) == (6, 7)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("DOCRELAY_COLOUR", "", "colour .*: there is no such setting"),
+        ("DOCRELAY_PRIORITY", "0", "priority"),
+        ("DOCRELAY_PRIORITY", "11", "priority"),
+        ("DOCRELAY_PRIORITY", "high", "priority"),
+        ("DOCRELAY_COLLECTION", "a/b", "collection"),
+        ("DOCRELAY_OCR_LANGUAGES", "deu; rm -rf", "ocr_languages"),
+        ("DOCRELAY_AUTOSCALE", "many", "autoscale"),
+        ("DOCRELAY_PDF_ENGINE", "word", "pdf_engine"),
+    ],
+)
+def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadRequest, match=told):
+        load_settings()
+
+
+@pytest.mark.parametrize("content", ["colour = 1", "window =", "[window]\nx = 1", "\xff\xfe"])
+def test_a_wrong_file_is_refused(folder: Path, content: str) -> None:
+    (folder / "docrelay.toml").write_text(content, "latin-1")
+    with pytest.raises(BadRequest):
+        load_settings()
+
+
+def test_an_empty_variable_is_unset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REDIS_URL", "PRIORITY", "PASSWORDS", "QDRANT_URL"):
+        monkeypatch.setenv(f"DOCRELAY_{name}", "")
+    assert load_settings() == Settings(data_dir=folder)
+    assert set(origins().values()) == {"default", "environment"}
+    assert origins()["passwords"] == "default"
+
+
+def test_variables_of_tests_are_no_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCRELAY_TEST_ANYTHING", "x")
+    assert load_settings().embedded
+
+
+def test_frozen_and_closed(folder: Path) -> None:
+    with pytest.raises(ValidationError):
+        load_settings().priority = 3  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        Settings(colour="red")  # type: ignore[call-arg]
+
+
+def test_data_folder_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert load_settings({"data_dir": "data"}).data_dir == tmp_path / "data"
+    assert load_settings({"data_dir": "~/data"}).data_dir == tmp_path / "home" / "data"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "passwords": st.lists(TEXT, min_size=1, max_size=3).map(tuple),
+            "ocr_timeout_s": st.floats(0.1, 1e6),
+            "priority": st.integers(1, 10),
+            "keep_originals": st.booleans(),
+            "redis_url": TEXT,
+            "qdrant_api_key": TEXT,
+            "autoscale": st.sampled_from(["4,1", "10,2"]),
+            "embedding_dim": st.integers(1, 5000),
+        },
+    )
+)
+def test_a_worker_reads_back_what_the_command_had(folder: Path, values: dict[str, Any]) -> None:
+    had = Settings(data_dir=folder, **values)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings_environment(had).items():
+            patch.setenv(name, value)
+        assert load_settings() == had

@@ -1,0 +1,102 @@
+"""The spool does the same in a folder and on a store that fsspec speaks to."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from pipeline.spool import (
+    LocalSpool,
+    RemoteSpool,
+    Spool,
+    open_spool,
+    original_key,
+    read_json,
+    read_vectors,
+    write_json,
+    write_vectors,
+)
+
+
+@pytest.fixture(params=["local", "file", "memory"])
+def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Spool:
+    urls = {"local": str(tmp_path / "spool"), "file": f"file://{tmp_path}/spool", "memory": f"memory://{uuid4().hex}"}
+    found = open_spool(urls[request.param], tmp_path)
+    assert isinstance(found, RemoteSpool if request.param == "memory" else LocalSpool)
+    return found
+
+
+def test_without_a_url_it_is_in_the_data_folder(tmp_path: Path) -> None:
+    open_spool(None, tmp_path).write("a/b", b"x")
+    assert (tmp_path / "spool" / "a" / "b").read_bytes() == b"x"
+
+
+def test_what_is_written_is_read(spool: Spool) -> None:
+    assert not spool.exists("batches/1/x")
+    assert spool.names("batches") == []
+    spool.write("batches/1/x", b"old")
+    spool.write("batches/1/x", b"new")
+    spool.write("batches/2/y", b"")
+    assert spool.exists("batches/1/x")
+    assert (spool.read("batches/1/x"), spool.read("batches/2/y")) == (b"new", b"")
+    assert sorted(spool.names("batches")) == ["1", "2"]
+    assert spool.names("batches/1") == ["x"]
+    with spool.local("batches/1/x") as path:
+        assert path.read_bytes() == b"new"
+
+
+def test_what_is_not_there(spool: Spool) -> None:
+    with pytest.raises(FileNotFoundError):
+        spool.read("none")
+    with pytest.raises(FileNotFoundError), spool.local("none"):
+        pass
+    spool.delete("none")
+
+
+def test_taking_a_file_moves_it(spool: Spool, tmp_path: Path) -> None:
+    path = tmp_path / "draft"
+    path.write_bytes(b"all of it")
+    key = original_key("ab" * 32, "/in/Letter.PDF")
+    assert key == f"originals/ab/{'ab' * 32}.pdf"
+    spool.take(key, path)
+    assert spool.read(key) == b"all of it"
+    assert not path.exists()
+
+
+def test_deleting_goes_below(spool: Spool) -> None:
+    for key in ("batches/1/x", "batches/1/y", "batches/12/z"):
+        spool.write(key, b"")
+    spool.delete("batches/1")
+    assert spool.names("batches") == ["12"]
+    spool.delete("batches/12/z")
+    assert not spool.exists("batches/12/z")
+
+
+def test_json_and_vectors(spool: Spool) -> None:
+    data = {"text": "a\0b \N{GRINNING FACE} ä", "breaks": [[1, None]]}
+    write_json(spool, "j", data)
+    assert read_json(spool, "j") == data
+    vectors = np.random.default_rng(1).random((3, 5), dtype=np.float32)
+    write_vectors(spool, "v", vectors)
+    assert (read_vectors(spool, "v") == vectors).all()
+
+
+def test_a_reader_never_sees_half(spool: Spool) -> None:
+    contents = {bytes([number]) * 200_000 for number in range(4)}
+    spool.write("k", min(contents))
+    seen: set[bytes] = set()
+
+    def read() -> None:
+        seen.update(spool.read("k") for _ in range(60))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(15):
+        for content in contents:
+            spool.write("k", content)
+    reader.join()
+    assert seen <= contents

@@ -1,0 +1,173 @@
+"""One contract, every store: collections, writing, deleting, what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import stores
+from stores import DIM, EMPTY, SPACE, Place, fill, identity, matching, points, vectors
+
+from pipeline.errors import BadRequest, SpaceMismatch
+from pipeline.vectorstore import Filter, Point, Query
+from pipeline.vectorstore.sparse import encode_query
+
+stand_in = stores.stand_in
+library = stores.library
+place = stores.place
+
+
+def test_a_collection_keeps_its_space(place: Place) -> None:
+    place.store.ensure(place.name, SPACE)
+    place.store.ensure(place.name, SPACE)
+
+    assert place.store.collections()[place.name] == SPACE
+    for other in (replace(SPACE, dim=DIM + 1), replace(SPACE, model="test/other")):
+        with pytest.raises(SpaceMismatch, match="test/tiny"):
+            place.store.ensure(place.name, other)
+
+
+def test_a_dropped_collection_is_gone_and_may_be_made_anew(place: Place) -> None:
+    other = replace(SPACE, dim=DIM + 1)
+    fill(place, [{}])
+
+    place.store.drop(place.name)
+    place.store.drop(place.name)
+
+    assert place.name not in place.store.collections()
+    place.store.ensure(place.name, other)
+    assert place.store.collections()[place.name] == other
+    assert place.store.count(place.name, Filter()) == 0
+
+
+def test_an_unknown_collection_is_empty_and_refuses_points(place: Place) -> None:
+    for where in (Filter(), Filter(sources=("*.pdf",))):
+        assert place.store.count(place.name, where) == 0
+        assert place.store.ids(place.name, where) == []
+        assert place.store.search(place.name, Query("dense", 5, [1.0] * DIM, where=where)) == []
+        place.store.set_payload(place.name, {"live": True}, where)
+    place.store.delete(place.name, Filter(live=True))
+    with pytest.raises(BadRequest, match="There is no collection"):
+        place.store.upsert(place.name, points([{}]))
+    assert place.name not in place.store.collections()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", ".hidden", "ä", "x" * 65, "a\n", "a\x00"])
+def test_a_bad_name_is_refused_everywhere(library: Place, name: str) -> None:
+    store, query = library.store, Query("dense", 1, [1.0] * DIM)
+    for call in (
+        lambda: store.ensure(name, SPACE),
+        lambda: store.drop(name),
+        lambda: store.upsert(name, []),
+        lambda: store.count(name, Filter()),
+        lambda: store.ids(name, Filter()),
+        lambda: store.set_payload(name, {}, Filter()),
+        lambda: store.delete(name, Filter(live=True)),
+        lambda: store.search(name, query),
+    ):
+        with pytest.raises(BadRequest, match="cannot name a collection"):
+            call()
+
+
+def test_two_thousand_points_in_one_call_are_all_there_once(place: Place) -> None:
+    batch = points([{"document_id": f"d{number % 10}", "live": True} for number in range(2000)])
+    place.store.ensure(place.name, SPACE)
+
+    place.store.upsert(place.name, batch)
+    place.store.upsert(place.name, batch[500:700])
+    place.store.upsert(place.name, [])
+
+    assert place.store.count(place.name, Filter()) == 2000
+    assert place.store.count(place.name, Filter(document_ids=("d3",))) == 200
+    assert sorted(place.store.ids(place.name, Filter())) == [identity(number) for number in range(2000)]
+
+
+def test_an_equal_id_is_overwritten_whole(place: Place) -> None:
+    fill(place, [{"text": "old", "gone": 1}], ["harbour"])
+
+    place.store.upsert(place.name, [Point(identity(0), vectors(2)[1].tolist(), EMPTY, {"text": "new"})])
+
+    [hit] = place.store.search(place.name, Query("dense", 5, vectors(2)[1].tolist()))
+    assert hit.payload == {"text": "new"}
+    assert hit.score == pytest.approx(1.0, abs=1e-5)
+    assert place.store.search(place.name, Query("sparse", 5, sparse=encode_query("harbour"))) == []
+
+
+def test_a_payload_comes_back_as_it_went(place: Place) -> None:
+    payload = {
+        "text": "Größe 日本 \U0001f600 \x01 \u202e\"'\\",
+        "none": None,
+        "live": True,
+        "page_breaks": [[3, 2], [90, 3]],
+        "section": [],
+        "confidence": 0.25,
+        "big": 2**53,
+        "metadata": {"source": "file:///a%20b.pdf", "deep": {"a": [1, {"b": None}]}},
+    }
+    fill(place, [payload])
+
+    [hit] = place.store.search(place.name, Query("dense", 1, vectors(1)[0].tolist()))
+    assert hit.payload == payload
+
+
+def test_set_payload_writes_only_what_it_names(place: Place) -> None:
+    fill(place, [{"version_id": f"v{number % 2}", "live": False, "text": str(number)} for number in range(6)])
+
+    place.store.set_payload(place.name, {"live": True, "note": "x"}, Filter(version_ids=("v1",)))
+
+    assert matching(place, Filter(live=True)) == [1, 3, 5]
+    assert matching(place, Filter(live=False)) == [0, 2, 4]
+    hits = place.store.search(place.name, Query("dense", 9, [1.0] * DIM))
+    assert {hit.payload["text"]: hit.payload.get("note") for hit in hits} == {
+        str(number): "x" if number % 2 else None for number in range(6)
+    }
+    place.store.set_payload(place.name, {"live": False}, Filter())
+    assert matching(place, Filter(live=False)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_delete_removes_what_matches_and_nothing_else(place: Place) -> None:
+    fill(place, [{"document_id": f"d{number % 3}", "source": f"file:///{number}.pdf"} for number in range(9)])
+
+    place.store.delete(place.name, Filter(document_ids=("d0", "d2"), sources=("*.pdf",)))
+    assert matching(place, Filter()) == [1, 4, 7]
+    place.store.delete(place.name, Filter(sources=("nothing.*",)))
+    place.store.delete(place.name, Filter(document_ids=("d0",)))
+    assert matching(place, Filter()) == [1, 4, 7]
+    with pytest.raises(ValueError, match="empty filter"):
+        place.store.delete(place.name, Filter())
+
+
+def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(place: Place) -> None:
+    fill(place, [{}])
+
+    with pytest.raises(SpaceMismatch, match="vectors of"):
+        place.store.upsert(place.name, [Point(identity(5), [1.0] * (DIM + 1), EMPTY, {})])
+    with pytest.raises(SpaceMismatch, match="vectors of"):
+        place.store.search(place.name, Query("dense", 1, [1.0] * (DIM - 1)))
+    with pytest.raises(BadRequest, match="finite"):
+        place.store.upsert(place.name, [Point(identity(6), [float("nan")] * DIM, EMPTY, {})])
+    assert place.store.count(place.name, Filter()) == 1
+
+
+def test_a_query_without_its_vector_is_a_mistake_of_the_caller(place: Place) -> None:
+    fill(place, [{}])
+    words = encode_query("boat")
+
+    for query in (
+        Query("dense", 5),
+        Query("sparse", 5, [1.0] * DIM),
+        Query("hybrid", 5, [1.0] * DIM),
+        Query("hybrid", 5, sparse=words),
+        Query("dense", 0, [1.0] * DIM),
+    ):
+        with pytest.raises(ValueError, match=r"needs a|must be positive"):
+            place.store.search(place.name, query)
+
+
+def test_importing_the_package_loads_no_engine() -> None:
+    code = "import sys, pipeline.vectorstore; print([m for m in sys.modules if m.startswith('qdrant')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,162 @@
+"""One contract, every store: rankings against a computation of our own, and filters one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import stores
+from stores import EMPTY, Place, fill, matching, vectors
+
+from pipeline.errors import BadRequest
+from pipeline.vectorstore import Filter, Mode, Query
+from pipeline.vectorstore.fusion import RRF_K, depth
+from pipeline.vectorstore.sparse import encode_passages, encode_query
+
+stand_in = stores.stand_in
+library = stores.library
+place = stores.place
+
+
+def test_dense_is_the_exact_cosine_order(place: Place) -> None:
+    fill(place, [{"n": number} for number in range(300)])
+    question = vectors(1, seed=9)[0]
+
+    hits = place.store.search(place.name, Query("dense", 25, question.tolist()))
+
+    scores = vectors(300) @ question
+    best = np.argsort(-scores)[:25]
+    assert [hit.payload["n"] for hit in hits] == best.tolist()
+    np.testing.assert_allclose([hit.score for hit in hits], scores[best], atol=1e-5)
+
+
+TEXTS = [
+    "The harbour master checks every boat in the harbour at night.",
+    "A boat builder planks the hull with larch.",
+    "Accounts for the year: rent, timber, wages.",
+    "The night ferry leaves the harbour, the night ferry returns late every Tuesday.",
+    "Larch and oak; oak for the keel, larch for the planks of a hull.",
+    "Wages are paid on Friday.",
+    "the and of",
+]
+
+
+def bm25(question: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Scores of TEXTS computed here: weights times inverse document frequency over the points that have words."""
+    rows = [dict(zip(words.indices, words.values, strict=True)) for words in encode_passages(TEXTS)]
+    total = sum(1 for row in rows if row)
+    scores = np.zeros(len(rows))
+    for index in encode_query(question).indices:
+        frequency = sum(index in row for row in rows)
+        inverse = np.log((total - frequency + 0.5) / (frequency + 0.5) + 1)
+        scores += [row.get(index, 0.0) * inverse for row in rows]
+    return scores
+
+
+def test_sparse_is_bm25(place: Place) -> None:
+    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+
+    for question in ("harbour at night", "larch planks", "wages"):
+        hits = place.store.search(place.name, Query("sparse", 9, sparse=encode_query(question)))
+
+        scores = bm25(question)
+        order = [int(number) for number in np.argsort(-scores, kind="stable") if scores[number] > 0]
+        assert [hit.payload["n"] for hit in hits] == order
+        np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-4)
+
+
+def test_hybrid_is_reciprocal_rank_fusion(place: Place) -> None:
+    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+    question, dense = "larch planks of the hull and the harbour boat", vectors(1, seed=11)[0]
+
+    hits = place.store.search(place.name, Query("hybrid", 9, dense.tolist(), encode_query(question)))
+
+    expected: dict[int, float] = {}
+    for scores, least in ((vectors(len(TEXTS)) @ dense, -2.0), (bm25(question), 0.0)):
+        ranked = [int(number) for number in np.argsort(-scores) if scores[number] > least]
+        for rank, number in enumerate(ranked[: depth(9)]):
+            expected[number] = expected.get(number, 0.0) + 1 / (rank + RRF_K)
+    assert {hit.payload["n"]: pytest.approx(hit.score, rel=1e-4) for hit in hits} == expected
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert len({round(score, 9) for score in expected.values()}) > len(TEXTS) // 2
+
+
+def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Place) -> None:
+    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+    wordless = vectors(len(TEXTS))[6].tolist()
+
+    for query in (
+        Query("dense", 1, wordless),
+        Query("hybrid", 1, wordless, encode_query("the of")),
+        Query("hybrid", 1, wordless, EMPTY),
+    ):
+        assert [hit.payload["n"] for hit in place.store.search(place.name, query)] == [6]
+    assert place.store.search(place.name, Query("sparse", 5, sparse=encode_query("the of and"))) == []
+    assert place.store.count(place.name, Filter()) == len(TEXTS)
+
+
+def test_the_limit_is_filled_through_a_filter(place: Place) -> None:
+    fill(
+        place,
+        [
+            {"n": number, "source": f"file:///{'rare' if number % 50 == 0 else 'common'}/{number}.txt"}
+            for number in range(400)
+        ],
+        ["boat"] * 400,
+    )
+    where = Filter(sources=("rare/*",))
+
+    for mode in ("dense", "sparse", "hybrid"):
+        query = Query(mode_of(mode), 5, vectors(1, seed=3)[0].tolist(), encode_query("boat"), where)
+        hits = place.store.search(place.name, query)
+        assert len(hits) == 5
+        assert all(hit.payload["n"] % 50 == 0 for hit in hits)
+
+
+def mode_of(name: str) -> Mode:
+    modes: dict[str, Mode] = {"dense": "dense", "sparse": "sparse", "hybrid": "hybrid"}
+    return modes[name]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (Filter(), [0, 1, 2, 3]),
+        (Filter(document_ids=("d0",)), [0, 1]),
+        (Filter(document_ids=("d0", "d2", "d9")), [0, 1, 3]),
+        (Filter(version_ids=("v1", "v2")), [1, 2]),
+        (Filter(media_types=("text/plain",)), [2]),
+        (Filter(media_types=("text/plain", "application/pdf")), [0, 1, 2, 3]),
+        (Filter(page=1), [0]),
+        (Filter(page=3), [0, 1]),
+        (Filter(page=10), [3]),
+        (Filter(page=13), []),
+        (Filter(live=True), [0, 2, 3]),
+        (Filter(live=False), [1]),
+        (Filter(modified_after="2026-02-01T12:30:00.500000Z"), [2, 3]),
+        (Filter(modified_before="2026-02-01T12:30:00.500000Z"), [0, 1]),
+        (Filter(modified_after="2026-02-01", modified_before="2026-03-01T01:00:00+01:00"), [1, 2]),
+        (Filter(sources=("file:///srv/docs/letters/Re%20ports/x.PDF",)), [3]),
+        (Filter(sources=("file:///srv/docs/letters/a[1].txt",)), [2]),
+        (Filter(sources=("*",)), [0, 1, 2, 3]),
+        (Filter(sources=("*.pdf",)), [0, 1]),
+        (Filter(sources=("*.[pP][dD][fF]",)), [0, 1, 3]),
+        (Filter(sources=("reports/*",)), [0, 1]),
+        (Filter(sources=("ports/*",)), []),
+        (Filter(sources=("/srv/docs/letters/*",)), [2, 3]),
+        (Filter(sources=("boat yard.pdf",)), [0, 1]),
+        (Filter(sources=("file:///srv/docs/l*",)), [2, 3]),
+        (Filter(sources=("*.txt", "x.PDF")), [2, 3]),
+        (Filter(sources=("*.docx",)), []),
+        (Filter(sources=("*.pdf",), live=True, page=2, document_ids=("d0",)), [0]),
+        (Filter(sources=("*.pdf",), media_types=("text/plain",)), []),
+    ],
+)
+def test_filters(library: Place, where: Filter, expected: list[int]) -> None:
+    assert matching(library, where) == expected
+
+
+def test_what_is_no_time_is_refused(library: Place) -> None:
+    with pytest.raises(BadRequest, match="is not a time"):
+        library.store.count(library.name, Filter(modified_after="yesterday"))

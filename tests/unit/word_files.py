@@ -1,0 +1,60 @@
+"""Builds Word files for tests: python-docx for the usual, raw XML for what it cannot write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import docx
+from docx.oxml.parser import parse_xml
+
+from extractors.document import Document
+from extractors.docx import extract_docx
+from extractors.options import Options
+
+OPTIONS = Options()
+SPACES = (
+    'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" '
+    'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" '
+    'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math" '
+    'xmlns:v="urn:schemas-microsoft-com:vml" '
+    'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" '
+    'xmlns:symex="http://schemas.microsoft.com/office/word/2015/wordml/symex"'
+)
+
+
+def element(xml: str) -> Any:
+    """Parse a fragment; the first tag gets the namespaces."""
+    head, rest = xml.split(">", 1) if not xml.split(">", 1)[0].endswith("/") else (xml[:-2], None)
+    return parse_xml(f"{head} {SPACES}>{rest}" if rest is not None else f"{head} {SPACES}/>")
+
+
+def read(word: Any, folder: Path) -> Document:
+    """Save the document and read it back by our own reader."""
+    word.save(folder / "word.docx")
+    return extract_docx(folder / "word.docx", OPTIONS)
+
+
+def add(word: Any, *fragments: str) -> None:
+    """Append raw paragraphs and tables to the body."""
+    for fragment in fragments:
+        word.element.body.insert_element_before(element(fragment), "w:sectPr")
+
+
+def read_xml(folder: Path, *fragments: str) -> Document:
+    """Read a document whose body is the given fragments."""
+    word = docx.Document()
+    add(word, *fragments)
+    return read(word, folder)
+
+
+def paragraph(*content: str, properties: str = "") -> str:
+    return f"<w:p><w:pPr>{properties}</w:pPr>{''.join(content)}</w:p>"
+
+
+def run(text: str) -> str:
+    return f'<w:r><w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def box(text: str) -> str:
+    return f"<w:txbxContent><w:p>{run(text)}</w:p></w:txbxContent>"
