@@ -1,0 +1,15 @@
+"""What several modules of these tests share; each module gets a stack of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from canvas_rig import Around, surrounded
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
+    """A stack whose surroundings fail when a test wants it."""
+    with surrounded(tmp_path_factory.mktemp("canvas")) as found:
+        yield found

@@ -1,0 +1,212 @@
+"""Runs docker-compose.yml without containers: each service a process with the command and environment of the file.
+
+What a container engine would give is put in its place: host names become ports of the loopback, volumes become
+folders, a container's host name becomes a worker's `--name`. Redis is the real one with the file's own options,
+PostgreSQL is the real one, and Qdrant is the stand-in under tests/ until a server can be had.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import redis
+import sqlalchemy as sa
+from compose_file import load
+from flow_rig import FlowRig, eventually, marked
+from postgres_server import PASSWORD, Postgres, find_binaries, free_port
+
+from pipeline.catalog.schema import tasks
+from pipeline.settings import ENV_PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+MARK = "DOCRELAY_TEST_FLOW"
+STAND_IN = ROOT / "tests" / "qdrant_stand_in.py"
+CHOSEN = {"DOCRELAY_EMBEDDING_MODEL": "hashing", "DOCRELAY_EXTRACT_PROCESSES": "1"}
+"""What a user would write into .env."""
+
+QUICK = {"DOCRELAY_CHUNK_BATCH_SIZE": "8", "DOCRELAY_BATCH_DOCUMENTS": "4", "DOCRELAY_RECONCILE_S": "1"}
+"""What a user would write into an override file: small batches, so that all have work; faults are looked for often."""
+
+
+class Cluster:
+    """The services of the file as they run."""
+
+    def __init__(self, folder: Path, postgres: Postgres, extra: Mapping[str, str]) -> None:
+        self.folder, self.postgres, self.extra = folder, postgres, extra
+        self.mark = uuid4().hex
+        self.words = {name: secrets.token_hex(8) for name in ("REDIS_PASSWORD", "QDRANT_API_KEY")}
+        variables = {**CHOSEN, **self.words, "POSTGRES_PASSWORD": PASSWORD}
+        self.services: dict[str, Any] = load(ROOT / "docker-compose.yml", variables)["services"]
+        self.ports = {"redis:6379": free_port(), "qdrant:6333": free_port(), "postgres:5432": postgres.port}
+        self.database = postgres.create().rpartition("/")[2]
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    # What a container engine would do
+
+    def environment(self, service: str, host: str) -> dict[str, str]:
+        """The environment of the file, on this machine."""
+        own = Path(sys.executable).parent
+        places = {"/spool": str(self.folder / "spool"), "/data": str(self.folder / host)}
+        said = {**self.services[service]["environment"], **(self.extra if service not in BACKING else {})}
+        return {
+            **{name: self._here(places.get(value, value)) for name, value in said.items()},
+            "PATH": f"{own}:{find_binaries()}:{os.environ['PATH']}",
+            "HOME": str(self.folder / host),
+            MARK: self.mark,
+        }
+
+    def start_backing(self, stack: ExitStack) -> None:
+        """Redis by the file's own command, and the stand-in with the file's own key."""
+        port, data = self.ports["redis:6379"], self.folder / "redis"
+        data.mkdir()
+        line = [*self.services["redis"]["command"], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
+        self._spawn("redis", line, self.environment("redis", "redis"))
+        key = self.services["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"]
+        line = [sys.executable, str(STAND_IN), "--port", str(self.ports["qdrant:6333"]), "--api-key", key]
+        self._spawn("qdrant", line, self.environment("qdrant", "qdrant"))
+        stack.callback(self.kill_all)
+        for name in BACKING:
+            assert eventually(lambda name=name: self.is_healthy(name), 30, 0.2), f"{name} is not healthy"
+
+    def start(self, host: str) -> None:
+        """Start a container of a service: `embed-2` is the second one of embed."""
+        service = host.rpartition("-")[0]
+        line = [*self.services[service]["command"], "--name", host]
+        self._spawn(host, line, self.environment(service, host))
+
+    def stop(self) -> dict[str, int]:
+        """Stop what is ours as `docker compose stop` does; exit codes by name."""
+        ours = {host: process for host, process in self.running.items() if host not in BACKING}
+        for process in ours.values():
+            process.send_signal(signal.SIGTERM)
+        return {host: process.wait(60) for host, process in ours.items()}
+
+    def kill(self, host: str) -> None:
+        """SIGKILL for all that runs in the container."""
+        process = self.running.pop(host)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def kill_all(self) -> None:
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+        for one in marked(self.mark, self.folder):
+            one.kill()
+
+    def is_healthy(self, host: str) -> bool:
+        """What the service's health check says."""
+        service = host if host in BACKING else host.rpartition("-")[0]
+        kind, *line = self.services[service]["healthcheck"]["test"]
+        line = ["sh", "-c", *line] if kind == "CMD-SHELL" else line
+        line = [self._probe(word) for word in line] + (["-p", str(self.postgres.port)] if service == "postgres" else [])
+        if service not in BACKING and line[-1] == "worker":
+            line += ["--name", host]
+        environment = self.environment(service, host)
+        return subprocess.run(line, env=environment, cwd="/", capture_output=True, check=False).returncode == 0
+
+    def run(self, *line: str) -> subprocess.Popen[bytes]:
+        """`docker compose run --rm docrelay ...`"""
+        service = self.services["docrelay"]
+        environment = self.environment("docrelay", "door")
+        return subprocess.Popen(
+            [*service["entrypoint"], *line], env=environment, cwd=self.folder, stdout=subprocess.PIPE
+        )
+
+    def answer(self, *line: str) -> Any:
+        """What a command prints as JSON."""
+        process = self.run(*line, "--json")
+        printed = process.communicate(timeout=100)[0]
+        assert process.returncode in (0, 1), process.returncode
+        return json.loads(printed)
+
+    # What the tests look at
+
+    @contextmanager
+    def rig(self) -> Iterator[FlowRig]:
+        """The same settings as the services', for reading what they did."""
+        environment = self.environment("docrelay", "test")
+        told = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX) and name != MARK}
+        rig = FlowRig(Settings(**{name.removeprefix(ENV_PREFIX).lower(): value for name, value in told.items()}))
+        try:
+            yield rig
+        finally:
+            rig.services.catalog.dispose()
+            rig.services.store.close()
+            rig.services.redis.close()
+
+    def kill_in_the_act(self, rig: FlowRig, stage: str) -> str:
+        """SIGKILL for a worker that is at a task of this stage at that very moment; its host name."""
+        query = sa.select(tasks.c.id, tasks.c.runner).where(tasks.c.stage == stage, tasks.c.state == "running")
+        killed: list[str] = []
+
+        def strike() -> bool:
+            for row in rig.rows(query):
+                host = row.runner.rpartition("@")[0]
+                os.killpg(self.running[host].pid, signal.SIGSTOP)
+                if any(again.id == row.id and again.runner == row.runner for again in rig.rows(query)):
+                    self.kill(host)
+                    killed.append(host)
+                    return True
+                os.killpg(self.running[host].pid, signal.SIGCONT)
+            return False
+
+        assert eventually(strike, 40, 0.001), f"nobody was caught at {stage}"
+        return killed[0]
+
+    def _spawn(self, host: str, line: Sequence[str], environment: dict[str, str]) -> None:
+        home = self.folder / host
+        home.mkdir(exist_ok=True)
+        with (self.folder / f"{host}.out").open("ab") as out:
+            self.running[host] = subprocess.Popen(
+                line, env=environment, cwd=home, stdout=out, stderr=out, start_new_session=True
+            )
+
+    def _here(self, value: str) -> str:
+        for place, port in self.ports.items():
+            value = value.replace(place, f"127.0.0.1:{port}")
+        return re.sub(r"(?<=:\d{5}/)docrelay$", self.database, value)
+
+    def _probe(self, word: str) -> str:
+        """A probe inside a container knows its service's own port."""
+        word = word.replace("redis-cli", f"redis-cli -p {self.ports['redis:6379']}")
+        return word.replace("127.0.0.1/6333", f"127.0.0.1/{self.ports['qdrant:6333']}")
+
+
+BACKING = ("redis", "qdrant", "postgres")
+SCALE = {"extract": 2, "embed": 2, "upsert": 2, "finalize": 1, "beat": 1}
+"""`docker compose up --scale extract=2 --scale embed=2 --scale upsert=2`"""
+
+
+@contextmanager
+def cluster(folder: Path, postgres: Postgres, **extra: str) -> Iterator[Cluster]:
+    """All services of the file, healthy; when the block ends, nothing of them is left.
+
+    Args:
+        folder: everything lies in it.
+        postgres: the server.
+        extra: variables added to the environment of our services.
+    """
+    folder.mkdir(exist_ok=True)
+    found = Cluster(folder, postgres, {**QUICK, **extra})
+    with ExitStack() as stack:
+        found.start_backing(stack)
+        for service, number in SCALE.items():
+            for place in range(number):
+                found.start(f"{service}-{place + 1}")
+        client = redis.Redis.from_url(found.environment("beat", "test")["DOCRELAY_REDIS_URL"])
+        stack.callback(client.close)
+        working = sum(SCALE.values()) - 1
+        assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, 90, 0.3), found.running
+        yield found

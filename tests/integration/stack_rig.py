@@ -1,0 +1,147 @@
+"""What the tests of the stack share: small workers, commands as processes of their own, a census of processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.settings import Settings
+from pipeline.stack import Launch, ProcessSpec, StackState, running
+
+MARK = "DOCRELAY_TEST_MARK"
+
+FORKING = """
+import os, signal, subprocess, sys, time, redis
+subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"])
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
+"""
+READY = """
+import os, sys, time, redis
+redis.Redis.from_url(os.environ["DOCRELAY_REDIS_URL"]).set("docrelay:ready:" + sys.argv[1], os.getpid())
+"""
+SLEEP = "\ntime.sleep(600)\n"
+COMMAND = """
+import os, sys
+from pathlib import Path
+from pipeline.settings import Settings
+from pipeline.stack import Launch, connect
+settings, launch = Settings(data_dir=Path(sys.argv[1])), Launch.from_json(sys.argv[2])
+print("here", flush=True)
+for line in sys.stdin:
+    if line != "connect\\n":
+        break
+    with connect(settings, launch=launch) as attached:
+        print(attached.redis_url, flush=True)
+        if sys.stdin.readline() == "fork\\n" and os.fork() == 0:
+            os.execvp("sleep", ["sleep", "600"]) if len(sys.argv) > 3 else __import__("time").sleep(600)
+    print("left", flush=True)
+"""
+
+
+class Rig:
+    """One data folder, the stack that its tests start, and the processes that carry its mark."""
+
+    def __init__(self, data_dir: Path, mark: str) -> None:
+        self.mark = mark
+        self.settings = Settings(data_dir=data_dir)
+        self.launch = Launch(
+            str(data_dir), (worker("w1"), worker("w2")), grace_s=5, lease_interval_s=0.1, restart_delay_s=0.02
+        )
+
+    def with_workers(self, *specs: ProcessSpec, **values: Any) -> Launch:
+        """The same stack with other workers."""
+        return replace(self.launch, processes=specs, **values)
+
+    def ours(self) -> list[psutil.Process]:
+        """Every living process that the stack started, found by what it inherited, not by what the stack says."""
+        return [one for one in psutil.process_iter() if one.pid != os.getpid() and self._is_ours(one)]
+
+    def named(self, word: str) -> list[psutil.Process]:
+        """Those of ours whose command line has the word."""
+        return [one for one in self.ours() if word in " ".join(cmdline(one))]
+
+    def state(self) -> StackState:
+        """The living stack's state."""
+        found = running(self.settings)
+        assert found is not None
+        return found
+
+    def part(self, name: str) -> Any:
+        """The state of one part, None while no stack lives."""
+        found = running(self.settings)
+        return next((part for part in found.processes if part.name == name), None) if found else None
+
+    def clear(self) -> None:
+        """End what a failed test left behind."""
+        for one in self.ours():
+            one.kill()
+
+    def gone(self) -> bool:
+        """Whether nothing of the stack is left."""
+        return running(self.settings) is None and not self.ours()
+
+    @contextmanager
+    def command(self, *extra: str, launch: Launch | None = None) -> Iterator[subprocess.Popen[str]]:
+        """A command as a process of its own; it connects when it is told `connect`."""
+        line = [sys.executable, "-c", COMMAND, str(self.settings.data_dir), (launch or self.launch).to_json(), *extra]
+        # `MARK` on its own line must not count the command itself among the stack's processes.
+        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        with process:
+            try:
+                assert hear(process) == "here"
+                yield process
+            finally:
+                process.kill()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE or "pipeline.settings" in " ".join(process.cmdline()):
+                return False
+            # A server that renames itself may overwrite its environment, so the folder that it works in counts too.
+            return process.environ().get(MARK) == self.mark or process.cwd() == f"{self.launch.data_dir}/run/redis"
+        except psutil.Error:
+            return False
+
+
+def worker(name: str, code: str = FORKING + READY + SLEEP) -> ProcessSpec:
+    """A worker of a few lines."""
+    return ProcessSpec(name, (sys.executable, "-c", code, name))
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def cmdline(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def eventually(what: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Whether it becomes true within a time that is only there to end a hopeless wait."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.03)
+    return bool(what())

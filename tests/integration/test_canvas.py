@@ -1,0 +1,226 @@
+"""Our canvases on real workers: every stage fails in every way, and a batch always reaches its end."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from canvas_rig import Around, attempt_of, batch_of, some, spoil
+from flow_tools import eventually
+
+from pipeline import sweeping
+from pipeline.catalog import documents
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import tasks
+from pipeline.spool import original_key, read_json, write_json
+from pipeline.stages.artifacts import part_key, text_key, vectors_key
+from pipeline.vectorstore.base import Filter
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+
+
+# Extract
+
+
+def test_extract_a_damaged_artifact_is_made_anew(around: Around, tmp_path: Path) -> None:
+    some(tmp_path, 4, 20)
+    with around.halted("extract"):
+        job = around.rig.submit(tmp_path / "in", collection="e1")
+        key = text_key(batch_of(around.rig, job), attempt_of(around.rig, job, 0).id)
+        around.rig.services.spool.write(key, b"not what anybody wrote")
+    assert around.rig.wait(job) == {"completed": 4}
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("e1")
+
+
+def test_extract_an_original_that_is_gone(around: Around, tmp_path: Path) -> None:
+    paths = some(tmp_path, 4, 21)
+    with around.halted("extract"):
+        job = around.rig.submit(tmp_path / "in", collection="e2")
+        content = hashlib.sha256(paths[2].read_bytes()).hexdigest()
+        around.rig.services.spool.delete(original_key(content, str(paths[2])))
+    assert around.rig.wait(job) == {"completed": 3, "failed": 1}
+    assert around.rig.codes(job)[paths[2].name] == "unreadable"
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("e2")
+
+
+def test_ocr_beyond_the_time_limit(around: Around, tmp_path: Path, needs: Callable[..., None]) -> None:
+    """The hard limit kills the process; the errback has the task begun again, and a chord without a member ends."""
+    needs("tesseract")
+    some(tmp_path, 3, 22)
+    shutil.copy(SAMPLES / "letter_scan.png", tmp_path / "in" / "scan.png")
+    around.slow.touch()
+    job = around.rig.submit(tmp_path / "in", collection="e3")
+    assert around.rig.wait(job, 120) == {"completed": 4}
+    scanned = around.rig.tasks_of(job, tasks.c.stage == "ocr")
+    assert [row.starts for row in scanned] == [2]
+    assert scanned[0].id in {line["task"] for line in around.rig.logged("task.republished")}
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("e3")
+    assert eventually(lambda: not around.rig.processes("extract", "tesseract"))
+
+
+# Chunk
+
+
+def test_chunk_one_text_that_makes_no_sense(around: Around, tmp_path: Path) -> None:
+    """It can be loaded, but not cut: its document begins anew alone, and is then read as it is."""
+    some(tmp_path, 4, 23)
+    rig = around.rig
+    with around.halted("extract"):
+        job = rig.submit(tmp_path / "in", collection="c1")
+        key = text_key(batch_of(rig, job), attempt_of(rig, job, 1).id)
+        page = {"number": None, "text": "some text", "origin": "text", "confidence": None, "label": None}
+        section = {"path": ["one"], "char_start": "zero", "char_end": 4}
+        rest = {"language": None, "metadata": {}, "warnings": []}
+        nonsense = {"media_type": "text/plain", "pages": [page], "sections": [section], **rest}
+        write_json(rig.services.spool, key, nonsense)
+    assert rig.wait(job) == {"completed": 4}
+    assert len(rig.logged("document.set_apart")) == 1
+    assert len({row.batch_id for row in rig.tasks_of(job)}) == 2
+    rig.assert_at_rest(job)
+    rig.assert_exact("c1")
+
+
+# Embed
+
+
+def test_embed_one_text_refused(around: Around, tmp_path: Path) -> None:
+    paths = some(tmp_path, 8, 24)
+    spoil(paths[3], "refuse")
+    job = around.rig.submit(tmp_path / "in", collection="v1")
+    assert around.rig.wait(job) == {"completed": 7, "failed": 1}
+    assert around.rig.codes(job)[paths[3].name] == "endpoint_error"
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("v1")
+
+
+def test_embed_retries_what_passes(around: Around, tmp_path: Path) -> None:
+    paths = some(tmp_path, 8, 25)
+    spoil(paths[3], "busy-2")
+    job = around.rig.submit(tmp_path / "in", collection="v2")
+    assert around.rig.wait(job) == {"completed": 8}
+    assert around.rig.happened(job, "task.retrying") == 2
+    assert all(row.starts == 1 for row in around.rig.tasks_of(job))
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("v2")
+
+
+def test_embed_gives_up_on_one_text_alone(around: Around, tmp_path: Path) -> None:
+    paths = some(tmp_path, 8, 26)
+    spoil(paths[3], "busy")
+    job = around.rig.submit(tmp_path / "in", collection="v3")
+    assert around.rig.wait(job) == {"completed": 7, "failed": 1}
+    assert around.rig.codes(job)[paths[3].name] == "endpoint_busy"
+    around.rig.assert_at_rest(job)
+    around.rig.assert_exact("v3")
+
+
+def test_embed_the_endpoint_is_down_for_good(around: Around, tmp_path: Path) -> None:
+    some(tmp_path, 8, 27)
+    around.endpoint.down = True
+    try:
+        job = around.rig.submit(tmp_path / "in", collection="v4")
+        assert around.rig.wait(job) == {"failed": 8}
+    finally:
+        around.endpoint.down = False
+    assert set(around.rig.codes(job).values()) == {"endpoint_busy"}
+    around.rig.assert_at_rest(job)
+    assert around.rig.stored("v4") == []
+    assert around.rig.ingest(tmp_path / "in", collection="v4") == {"completed": 8}
+    around.rig.assert_exact("v4")
+
+
+# Upsert and finalize
+
+
+def test_upsert_damaged_vectors(around: Around, tmp_path: Path) -> None:
+    """Nobody knows whose fault it is: every document of the part begins anew alone, and all complete."""
+    rig = around.rig
+    some(tmp_path, 4, 28)
+    with around.halted("store"):
+        job = rig.submit(tmp_path / "in", collection="u1")
+        assert eventually(lambda: rig.tasks_of(job, tasks.c.stage == "upsert"))
+        key = vectors_key(batch_of(rig, job), 0)
+        rig.services.spool.write(key, rig.services.spool.read(key)[:-100])
+    assert rig.wait(job) == {"completed": 4}
+    assert len(rig.logged("batch.split")) == 1
+    rig.assert_at_rest(job)
+    rig.assert_exact("u1")
+
+
+def test_upsert_the_store_is_down_and_comes_back(around: Around, tmp_path: Path) -> None:
+    rig = around.rig
+    some(tmp_path, 4, 29)
+    around.store.stop()
+    try:
+        job = rig.submit(tmp_path / "in", collection="u2")
+        assert eventually(lambda: rig.happened(job, "task.retrying"))
+    finally:
+        around.store.start()
+    assert rig.wait(job) == {"completed": 4}
+    rig.assert_at_rest(job)
+    rig.assert_exact("u2")
+
+
+def test_finalize_puts_back_points_that_were_lost(around: Around, tmp_path: Path) -> None:
+    rig = around.rig
+    some(tmp_path, 4, 30)
+    with around.halted("final"):
+        job = rig.submit(tmp_path / "in", collection="f1")
+        assert eventually(lambda: rig.tasks_of(job, tasks.c.stage == "finalize"))
+        lost = attempt_of(rig, job, 2).version_id
+        rig.services.store.delete("f1", Filter(version_ids=(lost,)))
+    assert rig.wait(job) == {"completed": 4}
+    assert rig.logged("points.missing")
+    rig.assert_at_rest(job)
+    rig.assert_exact("f1")
+
+
+def test_finalize_fails_only_what_is_not_whole(around: Around, tmp_path: Path) -> None:
+    """A document's points are lost, and its chunks too: it fails, readers never see half of it, the others go on."""
+    rig = around.rig
+    some(tmp_path, 4, 31)
+    with around.halted("final"):
+        job = rig.submit(tmp_path / "in", collection="f2")
+        assert eventually(lambda: rig.tasks_of(job, tasks.c.stage == "finalize"))
+        lost, batch = attempt_of(rig, job, 2), batch_of(rig, job)
+        rig.services.store.delete("f2", Filter(version_ids=(lost.version_id,)))
+        key = part_key(batch, 0)
+        part = read_json(rig.services.spool, key)
+        part["chunks"] = [one if one[0] != lost.id else [attempt_of(rig, job, 0).id, one[1]] for one in part["chunks"]]
+        write_json(rig.services.spool, key, part)
+    assert rig.wait(job) == {"completed": 3, "failed": 1}
+    assert set(rig.codes(job).values()) == {"completed", "verification_failed"}
+    rig.assert_at_rest(job)
+    rig.assert_exact("f2")
+
+
+def test_finalize_dies_after_the_switch(around: Around, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What readers see has not failed, whatever comes after."""
+    rig = around.rig
+    path = some(tmp_path, 1, 32)[0]
+    rig.ingest(path, collection="f3")
+    path.write_text(path.read_text("utf-8") + " and more")
+    with around.halted("final"):
+        job = rig.submit(path, collection="f3")
+        assert eventually(lambda: rig.tasks_of(job, tasks.c.stage == "finalize"))
+        current = attempt_of(rig, job, 0)
+        with writing(rig.services.catalog) as connection:
+            rig.services.store.set_payload("f3", {"live": True}, Filter(version_ids=(current.version_id,)))
+            documents.switch(connection, {current.document_id: current.version_id})
+        around.store.stop()
+    try:
+        assert rig.wait(job) == {"completed": 1}
+    finally:
+        around.store.start()
+    assert attempt_of(rig, job, 0).state == "completed"
+    # The old version's points could not be removed then; the sweep does it.
+    assert len(rig.stored("f3")) > len(rig.expected("f3"))
+    monkeypatch.setattr(sweeping, "KEEP_DRAFTS_S", 0.0)
+    sweeping.sweep(rig.services)
+    rig.assert_exact("f3")

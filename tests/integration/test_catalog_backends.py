@@ -1,0 +1,404 @@
+"""The catalog does the same on SQLite and on PostgreSQL, also when several connections come at once."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine import Connection, Engine
+
+from pipeline.catalog import attempts, cache, documents, events, jobs, ledger, leftovers, schema
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
+from pipeline.errors import BadRequest, StackUnavailable
+
+pytest_plugins = ("postgres_fixture",)
+
+RECIPE = "recipe"
+MIGRATE = "import sys; from pipeline.catalog.engine import open_catalog; open_catalog(sys.argv[1]).dispose()"
+NEVER = Failure("extract", "corrupt", "It is broken.", "Mend it.")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty catalog, before its first migration."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return str(request.getfixturevalue("postgres").create())
+
+
+@pytest.fixture
+def catalog(url: str) -> Iterator[Engine]:
+    with opened(url) as engine:
+        yield engine
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    engine = open_catalog(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def begin_job(connection: Connection, urgency: int = 5) -> str:
+    """A job whose intake is open."""
+    return jobs.create(connection, "documents", "ingest", urgency, "request", 1000)
+
+
+def found(source: str, content: str = "a") -> Found:
+    return Found(source, content * 64, 100, 1_700_000_000.0)
+
+
+def take(connection: Connection, job: str, *sources: str, content: str = "a") -> list[Recorded]:
+    return [documents.record(connection, job, RECIPE, found(source, content)) for source in sources]
+
+
+def batch_of(connection: Connection, job: str, recorded: list[Recorded], *, active: bool = False) -> str:
+    return ledger.create_batch(connection, job, 5, [str(one.attempt_id) for one in recorded], active=active)
+
+
+def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
+    """The results of functions that start at the same moment, each in a thread; their errors are raised here."""
+    gate = threading.Barrier(len(work))
+    results: list[Any] = [None] * len(work)
+
+    def run(place: int) -> None:
+        gate.wait()
+        try:
+            results[place] = work[place]()
+        except BaseException as error:
+            results[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def test_migrates_from_empty_and_again(url: str) -> None:
+    for _ in range(2):
+        with opened(url) as engine, engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == HEAD
+            names = set(sa.inspect(connection).get_table_names())
+            assert names == {*schema.metadata.tables, "alembic_version"}
+
+
+def test_migration_makes_the_tables_of_the_schema(catalog: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with catalog.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_two_processes_migrate_at_once(url: str) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url], stderr=subprocess.PIPE) for _ in range(2)]
+    ends = [(process.communicate()[1].decode(), process.returncode) for process in processes]
+    assert ends == [("", 0)] * 2
+    with opened(url) as engine, engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM alembic_version")) == 1
+
+
+def test_a_newer_catalog_is_refused(url: str) -> None:
+    with opened(url) as engine, writing(engine) as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'zzzz'"))
+    with pytest.raises(StackUnavailable, match="newer"):
+        open_catalog(url)
+
+
+def test_a_document_goes_through(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        [one] = take(connection, job, "/a.txt")
+        batch = batch_of(connection, job, [one])
+        jobs.finish_intake(connection, job)
+        assert ledger.admit(connection, 6, "extract") == [batch]
+    task = ledger.task_id(batch, "extract")
+    with writing(catalog) as connection:
+        claim = ledger.claim(connection, task, "w1", set())
+        assert claim is not None
+        assert (claim.starts, claim.job_id, claim.detail) == (1, job, {})
+        attempts.advance(connection, [str(one.attempt_id)], "extracting")
+        assert ledger.finish(connection, task, "w1")
+        assert not ledger.finish(connection, task, "w1")
+    with writing(catalog) as connection:
+        [carried] = attempts.carried(connection, batch)
+        attempts.set_chunks(connection, {carried.attempt_id: 3})
+        attempts.count(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
+        documents.describe_version(
+            connection, carried.version_id, {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}
+        )
+        documents.switch(connection, {carried.document_id: carried.version_id})
+        attempts.complete(connection, [carried.attempt_id])
+        ledger.finish_batch(connection, batch)
+    with catalog.connect() as connection:
+        counts = jobs.progress(connection, job)
+        assert counts["outcomes"] == {"completed": 1}
+        assert counts["weight_done"] == counts["weight_all"] > 0
+        assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
+        assert documents.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
+        assert documents.switches(connection) == 1
+        kinds = [event.kind for event in events.after(connection, job, 0)]
+        assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
+        assert ledger.open_tasks(connection) == []
+        assert jobs.active_jobs(connection) == []
+
+
+def test_the_same_file_again(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        first = begin_job(connection)
+        [one] = take(connection, first, "/a.txt")
+        batch = batch_of(connection, first, [one], active=True)
+        [joined] = take(connection, begin_job(connection), "/a.txt")
+        assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
+        [carried] = attempts.carried(connection, batch)
+        documents.switch(connection, {carried.document_id: carried.version_id})
+        attempts.complete(connection, [carried.attempt_id])
+        [same] = take(connection, begin_job(connection), "/a.txt")
+        assert (same.outcome, same.attempt_id) == ("unchanged", None)
+        [changed] = take(connection, begin_job(connection), "/a.txt", content="b")
+        assert changed.outcome == "new"
+        second = batch_of(connection, first, [changed], active=True)
+        [newer] = attempts.carried(connection, second)
+        documents.switch(connection, {newer.document_id: newer.version_id})
+        attempts.complete(connection, [newer.attempt_id])
+        assert leftovers.unseen_versions(connection, [one.document_id]) == [carried.version_id]
+        leftovers.removed(connection, [carried.version_id])
+        assert leftovers.unseen_versions(connection, [one.document_id]) == []
+        documents.tombstone(connection, [one.document_id])
+        assert documents.live_versions(connection, [one.document_id]) == {}
+
+
+def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        broken, unwanted = take(connection, job, "/broken.pdf", "/unwanted.pdf")
+        documents.reject(connection, job, "/pipe", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+        jobs.finish_intake(connection, job)
+        attempts.fail(connection, {str(broken.attempt_id): NEVER})
+        assert jobs.active_jobs(connection) == [job]
+        assert attempts.cancel(connection, schema.attempts.c.id == unwanted.attempt_id) == 1
+        assert jobs.active_jobs(connection) == []
+        assert jobs.progress(connection, job)["outcomes"] == {"failed": 2, "cancelled": 1}
+        open_failures = sa.select(schema.failures.c.source, schema.failures.c.code).order_by("source")
+        assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
+
+
+def test_the_vector_cache(catalog: Engine) -> None:
+    vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
+    with writing(catalog) as connection:
+        cache.store(connection, "space", vectors)
+        cache.store(connection, "space", {"y": vectors["y"] + 1, "z": vectors["x"]})
+        known = cache.lookup(connection, "space", ["x", "y", "none"])
+        assert known.keys() == {"x", "y"}
+        assert all((known[name] == vectors[name]).all() for name in known)
+        assert cache.lookup(connection, "other", ["x"]) == {}
+        cache.prune(connection, 0)
+        assert cache.lookup(connection, "space", ["x", "y", "z"]) == {}
+
+
+def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:
+    with suppress(KeyError), writing(catalog) as connection:
+        begin_job(connection)
+        raise KeyError
+    with catalog.connect() as connection:
+        assert jobs.active_jobs(connection) == []
+
+
+def test_a_reader_sees_one_moment(catalog: Engine) -> None:
+    with catalog.connect() as reading:
+        assert jobs.active_jobs(reading) == []
+        with writing(catalog) as connection:
+            begin_job(connection)
+        assert jobs.active_jobs(reading) == []
+    with catalog.connect() as reading:
+        assert len(jobs.active_jobs(reading)) == 1
+
+
+def test_one_of_many_claims_wins(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"), active=True)
+        ledger.add_due(connection, [(batch, "embed", part, None) for part in range(10)])
+    runners = [f"w{number}" for number in range(4)]
+
+    def claim_all(runner: str) -> int:
+        won = 0
+        for part in range(10):
+            with writing(catalog) as connection:
+                won += ledger.claim(connection, ledger.task_id(batch, "embed", part), runner, set(runners)) is not None
+        return won
+
+    assert sum(all_at_once([partial(claim_all, runner) for runner in runners])) == 10
+
+
+def test_of_two_that_finish_last_one_sees_it(catalog: Engine) -> None:
+    """What is counted inside a commit: is this the batch's last task, is this the job's last document?"""
+    rounds, fans = 10, 4
+    with writing(catalog) as connection:
+        batches = []
+        for number in range(rounds):
+            job = begin_job(connection)
+            recorded = take(connection, job, *(f"/{number}-{part}" for part in range(fans)))
+            batch = batch_of(connection, job, recorded, active=True)
+            ledger.add_due(connection, [(batch, "upsert", part, None) for part in range(fans)])
+            for part in range(fans):
+                ledger.claim(connection, ledger.task_id(batch, "upsert", part), "w", set())
+            jobs.finish_intake(connection, job)
+            batches.append((batch, [str(one.attempt_id) for one in recorded]))
+
+    def finish(batch: str, part: int, attempt: str) -> bool:
+        with writing(catalog) as connection:
+            assert ledger.finish(connection, ledger.task_id(batch, "upsert", part), "w")
+            attempts.complete(connection, [attempt])
+            return not ledger.outstanding(connection, batch, ["embed", "upsert"])
+
+    for batch, ids in batches:
+        lasts = all_at_once([partial(finish, batch, part, ids[part]) for part in range(fans)])
+        assert sum(lasts) == 1
+    with catalog.connect() as connection:
+        assert jobs.active_jobs(connection) == []
+        finished = sa.select(sa.func.count()).where(schema.events.c.kind == "job.finished")
+        assert connection.scalar(finished) == rounds
+
+
+def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job, urgent = begin_job(connection), begin_job(connection, 9)
+        for name, count in ((job, 12), (urgent, 3)):
+            for number in range(count):
+                one = take(connection, name, f"/{name}/{number}")
+                priority = jobs.priority(connection, name)
+                ledger.create_batch(connection, name, priority, [str(one[0].attempt_id)])
+
+    def admit() -> list[str]:
+        with writing(catalog) as connection:
+            return ledger.admit(connection, 5, "extract")
+
+    admitted = [batch for batches in all_at_once([admit] * 4) for batch in batches]
+    assert len(admitted) == len(set(admitted)) == 5 + 3
+    with catalog.connect() as connection:
+        open_tasks = ledger.open_tasks(connection)
+        assert sorted(due.batch_id for due in open_tasks) == sorted(admitted)
+        assert {due.state for due in open_tasks} == {"due"}
+
+
+def test_many_doors_record_the_same_files(catalog: Engine) -> None:
+    """In opposite orders, too: nobody waits for the other for ever, and each file becomes one document."""
+    names = [f"/{number}.txt" for number in range(8)]
+
+    def door(order: int) -> list[Recorded]:
+        with writing(catalog) as connection:
+            return take(connection, begin_job(connection), *names[::order])
+
+    taken = [one for recorded in all_at_once([partial(door, order) for order in (1, -1, 1, -1)]) for one in recorded]
+    assert sorted(one.outcome for one in taken) == ["joined"] * 24 + ["new"] * 8
+    with catalog.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.documents)) == 8
+
+
+def test_events_are_committed_in_the_order_of_their_ids(catalog: Engine) -> None:
+    """Who follows a job asks for what comes after the last id seen: none may appear before it later on."""
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+    seen: list[int] = []
+    done = threading.Event()
+
+    def write() -> None:
+        for _ in range(25):
+            with writing(catalog) as connection:
+                events.add(connection, "document.failed", [(job, None)] * 3)
+
+    def follow() -> None:
+        last = 0
+        while True:
+            ended = done.is_set()
+            with catalog.connect() as connection:
+                fresh = [event.id for event in events.after(connection, job, last)]
+            seen.extend(fresh)
+            last = max([last, *fresh])
+            if ended and not fresh:
+                return
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    all_at_once([write] * 4)
+    done.set()
+    reader.join()
+    with catalog.connect() as connection:
+        assert seen == list(connection.scalars(sa.select(schema.events.c.id).order_by(schema.events.c.id)))
+
+
+def test_a_dead_runner_loses_its_task(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"))
+        ledger.admit(connection, 1, "extract")
+        task = ledger.task_id(batch, "extract")
+        assert ledger.claim(connection, task, "w1", {"w1", "w2"})
+        assert ledger.claim(connection, task, "w2", {"w1", "w2"}) is None
+        again = ledger.claim(connection, task, "w2", {"w2"})
+        assert again is not None
+        assert again.starts == 2
+        assert not ledger.finish(connection, task, "w1")
+        ledger.release(connection, task, "w2")
+        [due] = ledger.open_tasks(connection)
+        assert (due.state, due.starts, due.runner) == ("due", 1, None)
+        ledger.republished(connection, [task])
+        attempts.cancel(connection, schema.attempts.c.job_id == job)
+
+
+ANY = st.text(st.characters(exclude_categories=()) | st.sampled_from("\0\ud800"), max_size=30)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(source=ANY, title=ANY, message=ANY)
+def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str) -> None:
+    """Names, titles and messages may hold anything; what no database can store is replaced, not refused."""
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
+        batch = batch_of(connection, job, [one], active=True)
+        [carried] = attempts.carried(connection, batch)
+        documents.describe_version(connection, carried.version_id, {"title": title, "warnings": [message]})
+        attempts.fail(connection, {carried.attempt_id: Failure("extract", "corrupt", message, "Mend it.")})
+        kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)
+        kept = kept.join(schema.attempts, schema.attempts.c.version_id == schema.versions.c.id)
+        row = connection.execute(kept.where(schema.attempts.c.id == carried.attempt_id)).one()
+    assert tuple(row) == (storable(title), [message], storable(message))
+
+
+def storable(text: str) -> str:
+    return re.sub("[\0\ud800-\udfff]", "\ufffd", text)
+
+
+@pytest.mark.parametrize("wrong", ["mysql://u@h/d", "mssql+pyodbc://u@h/d"])
+def test_another_database_is_refused(wrong: str) -> None:
+    with pytest.raises(BadRequest, match="cannot be kept"):
+        open_catalog(wrong)
+
+
+def test_a_database_that_does_not_answer() -> None:
+    with pytest.raises(StackUnavailable, match=r"docrelay:\*\*\*@127\.0\.0\.1"):
+        open_catalog("postgresql://docrelay:secret@127.0.0.1:9/none")

@@ -1,0 +1,421 @@
+"""The real `docrelay` against a running stack: what it prints, how it ends, what it leaves in the index."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cli_rig import Cli, cli_on, until
+from flow_tools import eventually, write_documents
+
+from pipeline.app import STAGES
+from pipeline.catalog.documents import document_id
+from pipeline.catalog.schema import batches, submissions, tasks
+from pipeline.liveness import door_of
+from pipeline.task_manager import TaskManager
+from pipeline.vectorstore.base import Filter
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+INGEST_KEYS = {"job", "documents", "completed", "unchanged", "failed", "chunks", "seconds", "failures"}
+HIT_KEYS = {"score", "source", "document_id", "page_start", "page_end", "char_start", "char_end", "text"}
+NASTY = "evil\x1b[31m\r\nname\u202e.txt"
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """`docrelay up` on a data folder; every test has a collection of its own."""
+    with cli_on(tmp_path_factory.mktemp("cli") / "data") as rig, rig.up():
+        yield rig
+
+
+def spell(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.txt").write_text(text, "utf-8")
+    return folder
+
+
+# Ingest and search
+
+
+def test_ingest_again_and_changed(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in", walrus="A walrus sings.", heron="A heron wades.", lynx="A lynx waits.")
+    first = cli.run("ingest", folder, "-c", "plain", "--json").json
+    assert first.keys() >= INGEST_KEYS
+    assert (first["documents"], first["completed"], first["failed"], first["failures"]) == (3, 3, 0, [])
+    assert first["chunks"] == first["embedded"] == cli.count(collection="plain") == 3
+    again = cli.json("ingest", folder, "-c", "plain")
+    assert (again["documents"], again["unchanged"], again["completed"], again["embedded"]) == (3, 3, 0, 0)
+    assert cli.rows(sa.select(batches.c.id).where(batches.c.job_id == again["job"])) == []
+    spell(folder, lynx="An ocelot waits.")
+    changed = cli.json("ingest", folder, "-c", "plain")
+    assert (changed["unchanged"], changed["completed"], changed["embedded"]) == (2, 1, 1)
+    assert cli.found("lynx", "plain") == set()
+    assert cli.found("ocelot", "plain") == {"lynx.txt"}
+    assert cli.count(collection="plain") == 3
+
+
+def test_search_json(cli: Cli, tmp_path: Path) -> None:
+    cli.json("ingest", spell(tmp_path / "in", one="Barnacles grow below.", two="Sails hang above."), "-c", "hits")
+    found = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json
+    assert found["query"] == "barnacles"
+    (hit,) = found["hits"]
+    assert hit.keys() >= HIT_KEYS
+    assert (hit["text"], hit["char_start"], hit["char_end"]) == ("Barnacles grow below.", 0, 21)
+    assert hit["document_id"] == document_id("hits", hit["source"])
+
+
+def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in", good="Gannets dive.", bad="")
+    ended = cli.run("ingest", folder, "-c", "lines")
+    assert ended.code == 1
+    assert "\x1b" not in ended.out + ended.err
+    assert "2 documents: 1 completed, 1 failed; 1 chunks" in ended.out
+    assert re.search(rf"empty +{re.escape(str(folder / 'bad.txt'))}\n +The file has no bytes\.", ended.out)
+    assert "100%, 2 of 2 documents" in ended.err
+    shown = cli.run("search", "gannets", "-c", "lines").out
+    assert f"1. {folder / 'good.txt'}, characters 0-13" in shown
+    assert "Gannets dive." in shown
+
+
+def test_bars_on_a_terminal(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in", good="Puffins nest.")
+    (folder / NASTY).write_bytes(b"")
+    ours, theirs = pty.openpty()
+    command = cli.start("ingest", folder, "-c", "terminal", stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            block = os.read(ours, 65536)
+        except OSError:  # the terminal's other side is closed
+            break
+        if not block:
+            break
+        said += block
+    os.close(ours)
+    assert command.wait(60) == 1
+    assert "━".encode() in said
+    assert b"chunks embedded" in said
+    assert b"evil\\x1b[31m\\r\\nname\\u202e.txt" in said
+    assert b"evil\x1b" not in said
+
+
+def test_names_are_never_printed_raw(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in")
+    (folder / NASTY).write_text("Kittiwake in a strange file.\n")
+    bad = folder / f"bad {NASTY}"
+    bad.write_bytes(b"")
+    reported = cli.json("ingest", folder, "-c", "nasty", code=1)
+    assert [failure["source"] for failure in reported["failures"]] == [str(bad)]
+    identity = document_id("nasty", str(folder / NASTY))
+    commands: list[list[str]] = [["ingest", str(folder)], ["search", "kittiwake"], ["delete", f"{folder}/no{NASTY}"]]
+    commands = [*([*words, "-c", "nasty"] for words in commands), ["failures", "list"], ["status", identity]]
+    said = [cli.quick(*words) for words in commands]
+    assert [ended.code for ended in said] == [1, 0, 2, 0, 0]
+    for ended in said:
+        assert "evil\\x1b[31m\\r\\nname\\u202e.txt" in ended.out + ended.err, ended
+        assert not re.search("[\x1b\r\u202e]", ended.out + ended.err)
+    assert "Kittiwake in a strange file." in said[1].out
+
+
+def test_markup_in_names_is_no_markup(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "[red]in", **{":smile: [b]x": ""})
+    ended = cli.run("ingest", folder, "-c", "markup")
+    assert f"{folder}/:smile: [b]x.txt" in ended.out
+
+
+def test_priority_reaches_the_job(cli: Cli, tmp_path: Path) -> None:
+    job = cli.json("ingest", spell(tmp_path / "in", a="Terns."), "-c", "urgent", "--priority", "9")["job"]
+    assert cli.json("status", job)["priority"] == 9
+
+
+# Wrong use
+
+
+WRONG: dict[tuple[str | bytes, ...], str] = {
+    ("search", ""): "The question is empty",
+    ("search", " \n"): "The question is empty",
+    ("search", b"\xff\xfe"): "no text",
+    ("search", "x", "--limit", "0"): "--limit",
+    ("search", "x", "--after", "yesterday"): "is no time",
+    ("search", "x", "--before", "0001-01-01T00:00:00+14:00"): "is no time",
+    ("search", "x", "--mode", "magic"): "--mode",
+    ("ingest", "/nowhere/at/all"): "There is no file or folder /nowhere/at/all",
+    ("ingest", "/dev", "--workflow", "nothing"): "There is no workflow nothing",
+    ("ingest", ".", "--priority", "0"): "--priority",
+    ("ingest", ".", "--priority", "11"): "--priority",
+    ("ingest", ".", "--collection", "a/b"): "no name for a collection",
+    ("ingest",): "Missing argument",
+    ("status", "0123456789"): "Nothing has the id 0123456789",
+    ("status", "--follow"): "What is to be followed",
+    ("status", "0123456789", "--follow"): "Nothing has the id",
+    ("status", f"x{NASTY}"): "Nothing has the id xevil\\x1b[31m\\r\\nname\\u202e.txt",
+    ("cancel", "0123456789"): "Nothing has the id",
+    ("delete", "/nowhere"): "No document",
+    ("delete", "~nobody/x"): "No document",
+    ("failures", "retry", "nothing"): "No failed document",
+    ("nonsense",): "nonsense",
+}
+
+
+def test_wrong_use(cli: Cli) -> None:
+    for words, told in WRONG.items():
+        ended = cli.quick(*words)
+        assert (ended.code, ended.out) == (2, ""), (words, ended)
+        assert told in ended.err, (words, ended)
+        assert not re.search("Traceback|[\x1b\r\u202e]", ended.err), (words, ended)
+
+
+def test_an_empty_folder_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
+    assert cli.quick("ingest", tmp_path).code == 2
+
+
+def test_a_collection_that_is_named_must_be_there(cli: Cli) -> None:
+    ended = cli.run("search", "anything", "-c", "never-filled", "--json")
+    assert ended.code == 2
+    assert ended.json["error"]["code"] == "unknown_id"
+    assert "never-filled" in ended.json["error"]["message"]
+
+
+def test_another_model_is_refused(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in", a="Plovers.")
+    cli.json("ingest", folder, "-c", "space")
+    for words in (("search", "x"), ("ingest", folder)):
+        ended = cli.run(*words, "-c", "space", env={"DOCRELAY_EMBEDDING_MODEL": "all-MiniLM-L6-v2"})
+        assert ended.code == 2
+        assert "space_mismatch" in ended.err
+
+
+# Two at once
+
+
+def test_searches_while_ingesting(cli: Cli, tmp_path: Path) -> None:
+    cli.json("ingest", spell(tmp_path / "first", a="The cormorant dries its wings."), "-c", "busy")
+    write_documents(tmp_path / "in", 120, seed=11)
+    ingests = [cli.start("ingest", tmp_path / "in", "-c", "busy", "--json") for _ in range(2)]
+    searches = [cli.start("search", "cormorant wings", "-c", "busy", "--json") for _ in range(5)]
+    for search in searches:
+        ended = cli.end(search)
+        assert ended.code == 0, ended
+        assert ended.json["hits"][0]["text"] == "The cormorant dries its wings."
+    ended = [cli.end(ingest) for ingest in ingests]
+    assert [one.code for one in ended] == [0, 0], ended
+    for one in ended:
+        assert one.json["documents"] == one.json["completed"] + one.json["unchanged"] == 120
+    live = cli.count(Filter(live=True), "busy")
+    assert live == cli.count(collection="busy") == cli.json("status")["collections"]["busy"] >= 121
+
+
+# Status
+
+
+def test_status_of_everything(cli: Cli, tmp_path: Path) -> None:
+    job = cli.json("ingest", spell(tmp_path / "in", a="Skuas.", b="Auks."), "-c", "states")["job"]
+    everything = cli.json("status")
+    assert everything["jobs"][0]["id"] == job
+    assert everything["collections"]["states"] == 2
+    groups = {worker["node"].partition("@")[0] for worker in everything["queues"]["workers"]}
+    assert groups == {"extract", "embed-1", "embed-2", "store"}
+    assert set(everything["queues"]["depth"]) == {
+        "extract",
+        "ocr",
+        "chunk",
+        "embed",
+        "upsert",
+        "finalize",
+        "maintenance",
+    }
+    told = cli.json("status", job)
+    assert (told["state"], told["fraction"], told["documents"], told["completed"]) == ("completed", 1.0, 2, 2)
+    assert cli.json("status", job[:8]) == told
+    identity = document_id("states", str(tmp_path / "in" / "a.txt"))
+    document = cli.json("status", identity)
+    assert (document["state"], document["activity"], document["searchable"]) == ("completed", "ended", True)
+    assert document["chunks"] == 1
+    task = cli.rows(
+        sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id).where(batches.c.job_id == job)
+    )
+    assert cli.json("status", str(task[0].id))["state"] == "done"
+    shown = [cli.quick("status", *words) for words in ((), (job,), (identity,), (str(task[0].id),))]
+    assert [ended.code for ended in shown] == [0, 0, 0, 0]
+    assert f"Job {job}: completed, collection states, priority 5" in shown[1].out
+    assert "Skuas" not in "".join(ended.out for ended in shown)
+    assert cli.json("status", job, "--follow")["completed"] == 2
+
+
+def test_no_wait_then_follow(cli: Cli, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 30, seed=12)
+    submitted = cli.json("ingest", tmp_path / "in", "-c", "later", "--no-wait")
+    assert submitted["documents"] == 30
+    followed = cli.run("status", submitted["job"][:10], "--follow")
+    assert followed.code == 0
+    assert "30 documents: 30 completed" in followed.out
+    assert cli.count(collection="later") == cli.json("status", submitted["job"])["chunks"]
+
+
+# Delete
+
+
+def test_delete(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = spell(tmp_path / "in", one="Mistletoe one.", two="Mistletoe two.", three="Mistletoe three.")
+    spell(tmp_path / "in" / "deep", four="Mistletoe four.")
+    spell(tmp_path / "in" / "DEEP", five="Mistletoe five.")
+    spell(tmp_path / "in" / "deeper", six="Mistletoe six.")
+    cli.json("ingest", folder, "-c", "gone")
+    assert cli.count(collection="gone") == 6
+    monkeypatch.chdir(folder / "deep")
+    by_path = cli.json("delete", "../one.txt", "-c", "gone")
+    assert by_path == {"documents": 1, "points": 1, "sources": [str(folder / "one.txt")]}
+    by_folder = cli.json("delete", ".", "-c", "gone")
+    assert by_folder["sources"] == [str(folder / "deep" / "four.txt")]
+    by_id = cli.json("delete", document_id("gone", str(folder / "two.txt")), "-c", "gone")
+    assert by_id["sources"] == [str(folder / "two.txt")]
+    assert cli.count(collection="gone") == 3
+    assert cli.found("mistletoe", "gone") == {"three.txt", "five.txt", "six.txt"}
+    twice = cli.quick("delete", folder / "one.txt", "-c", "gone", "--json")
+    assert (twice.code, twice.json["error"]["code"]) == (2, "unknown_id")
+    assert "unknown_id" in twice.err
+    # One name of several is wrong: nothing is deleted.
+    assert cli.quick("delete", folder / "three.txt", folder / "one.txt", "-c", "gone").code == 2
+    assert cli.count(collection="gone") == 3
+    assert cli.status(document_id("gone", str(folder / "two.txt"))).state == "deleted"
+    again = cli.json("ingest", folder, "-c", "gone")
+    assert (again["completed"], again["unchanged"], again["embedded"]) == (3, 3, 0)
+    assert cli.count(collection="gone") == 6
+    assert cli.found("mistletoe", "gone") == {f"{name}.txt" for name in ("one", "two", "three", "four", "five", "six")}
+    everything = cli.json("delete", folder, "-c", "gone")
+    assert (everything["documents"], everything["points"], cli.count(collection="gone")) == (6, 6, 0)
+
+
+# Failures
+
+
+def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = spell(tmp_path / "in", good="Fulmars.", hollow="")
+    shutil.copy(SAMPLES / "salaries_encrypted.pdf", folder / "locked.pdf")
+    shutil.copy(SAMPLES / "truncated.pdf", folder / "broken.pdf")
+    (folder / "outside").symlink_to("/etc/hostname")
+    job = cli.json("ingest", folder, "-c", "failing", code=1)["job"]
+    listed = {Path(one["source"]).name: one for one in cli.json("failures", "list", "--job", job)["failures"]}
+    codes = {"hollow.txt": "empty", "locked.pdf": "encrypted", "broken.pdf": "corrupt", "outside": "outside_root"}
+    assert {name: one["code"] for name, one in listed.items()} == codes
+    assert all(one["hint"] and one["message"] and not one["transient"] for one in listed.values())
+    assert [one["code"] for one in cli.json("failures", "list", "--code", "encrypted", "--job", job)["failures"]] == [
+        "encrypted"
+    ]
+    # By code: the others are left alone; nothing has changed, so it fails again, and says so.
+    (again,) = cli.json("failures", "retry", "--code", "encrypted", "--job", job, code=1)["jobs"]
+    assert (again["documents"], [one["code"] for one in again["failures"]]) == (1, ["encrypted"])
+    # Mended at the source, by relative path.
+    shutil.copy(SAMPLES / "annual_report.pdf", folder / "locked.pdf")
+    monkeypatch.chdir(folder)
+    (mended,) = cli.json("failures", "retry", "locked.pdf")["jobs"]
+    assert (mended["documents"], mended["completed"]) == (1, 1)
+    assert cli.found("Harmattan", "failing") == {"locked.pdf"}
+    # What intake refused: still refused while the link leaves the folder, taken when a file stands there.
+    (refused,) = cli.json("failures", "retry", folder / "outside", code=1)["jobs"]
+    assert [one["code"] for one in refused["failures"]] == ["outside_root"]
+    (folder / "outside").unlink()
+    (folder / "outside").write_text("Inside at last.\n")
+    assert cli.json("failures", "retry", folder / "outside")["jobs"][0]["completed"] == 1
+    # The source is gone: the copy that intake kept is tried.
+    (folder / "broken.pdf").unlink()
+    (kept,) = cli.json("failures", "retry", folder / "broken.pdf", code=1)["jobs"]
+    assert [one["code"] for one in kept["failures"]] == ["corrupt"]
+    assert cli.json("failures", "purge", "--code", "corrupt", "--job", kept["job"]) == {"purged": 1}
+    left = [one["source"] for one in cli.json("failures", "list")["failures"] if one["collection"] == "failing"]
+    assert left == [str(folder / "hollow.txt")]
+    assert cli.status(document_id("failing", str(folder / "broken.pdf"))).state == "failed"
+    assert cli.quick("failures", "retry", folder / "broken.pdf").code == 2
+    assert "There is nothing to try again" in cli.quick("failures", "retry", "--code", "nothing").out
+
+
+def test_a_restored_file_cures_its_failure(cli: Cli, tmp_path: Path) -> None:
+    path = spell(tmp_path / "in", a="Sanderlings run.") / "a.txt"
+    cli.json("ingest", path, "-c", "cured")
+    path.write_bytes(b"")
+    job = cli.json("ingest", path, "-c", "cured", code=1)["job"]
+    assert cli.found("sanderlings", "cured") == {"a.txt"}
+    identity = document_id("cured", str(path))
+    receipt = cli.status(identity)
+    assert (receipt.state, receipt.code, receipt.searchable, receipt.chunks) == ("failed", "empty", True, 1)
+    path.write_text("Sanderlings run.")
+    (report,) = cli.json("failures", "retry", "--job", job)["jobs"]
+    assert report["unchanged"] == 1
+    assert cli.json("failures", "list", "--job", job)["failures"] == []
+    assert cli.status(identity).code is None
+
+
+# Cancel
+
+
+def test_cancel_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 24, seed=13)
+    assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == 24
+    before = cli.count(Filter(live=True), "stopped")
+    for number, path in enumerate(paths):
+        path.write_text(" ".join(f"word{number}x{position}" for position in range(8000)))
+    command = cli.start("ingest", tmp_path / "in", "-c", "stopped", "--json")
+    job = newest_job(cli, command, 24)
+    cancelled = cli.json("cancel", job)
+    ended = cli.end(command)
+    assert ended.code == 1
+    assert ended.json["state"] == "cancelled"
+    assert ended.json["cancelled"] == cancelled["cancelled"] > 0
+    assert ended.json["cancelled"] + ended.json["completed"] == 24
+    assert cli.json("cancel", job)["cancelled"] == 0
+    found = cli.found("letter series", "stopped")
+    assert found
+    with cli.services() as services:
+        assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES), 60)
+    assert eventually(lambda: not cli.rows(open_work(job)), 60, 0.2)
+    # Nothing of the cancelled versions is left, and what was searchable is.
+    if ended.json["completed"] == 0:
+        assert cli.count(collection="stopped") == cli.count(Filter(live=True), "stopped") == before
+    assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == ended.json["cancelled"]
+
+
+def newest_job(cli: Cli, command: subprocess.Popen[str], documents: int) -> str:
+    """The id of the job that the command opened, as soon as this many documents were taken in."""
+    query = sa.select(submissions.c.job_id).order_by(sa.literal_column("rowid").desc())
+    number = len(cli.rows(query))
+    assert until(lambda: len(cli.rows(query)) >= number + documents, command)
+    return str(cli.rows(query)[0].job_id)
+
+
+def open_work(job: str) -> sa.Select[tuple[str]]:
+    query = sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id)
+    return query.where(batches.c.job_id == job, tasks.c.state != "done", batches.c.state == "active")
+
+
+def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
+    """While files are taken in, the door's heart beats among the workers' hearts."""
+    write_documents(tmp_path / "in", 200, words=20, seed=14)
+    command = cli.start("ingest", tmp_path / "in", "-c", "door", "--json")
+    with cli.services() as services:
+        manager = TaskManager(services)
+        names: set[str] = set()
+        assert until(lambda: names.update(one.node for one in manager.queues().workers), command) is False
+    assert cli.end(command).code == 0
+    assert {name for name in names if name.startswith(door_of(""))} == set()
+    assert names
+
+
+# Where settings stand
+
+
+def test_data_folder_before_and_after_the_subcommand(cli: Cli, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    for words in (("--data-dir", elsewhere, "config", "--json"), ("config", "--data-dir", elsewhere, "--json")):
+        told = json.loads(cli.quick(*words).out)
+        assert told["data_dir"] == {"value": str(elsewhere), "origin": "command line"}
+    assert cli.quick("--data-dir", elsewhere, "status").out.startswith("Nothing was ingested yet")

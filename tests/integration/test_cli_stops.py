@@ -1,0 +1,212 @@
+"""`docrelay` without a stack that runs already: stopping, being killed, going on, and what cannot be started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cli_rig import Cli, cli_on, until
+from flow_tools import write_documents
+
+from pipeline.catalog.schema import documents, jobs, submissions, versions
+from pipeline.stack import running
+
+TAKEN = sa.select(submissions.c.job_id)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    with cli_on(tmp_path / "data") as rig:
+        yield rig
+
+
+def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 400, words=40, seed=21)
+    command = cli.start("ingest", tmp_path / "in", "--json")
+    assert until(lambda: cli.rows(TAKEN), command)
+    command.send_signal(signal.SIGINT)
+    stopped = cli.end(command)
+    assert (stopped.code, stopped.out) == (130, ""), stopped
+    job = str(cli.rows(sa.select(jobs.c.id))[0].id)
+    assert f"docrelay status {job} --follow" in stopped.err
+    assert "Traceback" not in stopped.err
+    taken = len(cli.rows(TAKEN))
+    assert 0 < taken < 400
+    assert "run the same command again" in stopped.err
+    assert cli.gone()
+    # Ctrl-C while following, before the workers are up, is no different.
+    follower = cli.start("status", job, "--follow")
+    assert until(lambda: running(cli.settings) and running(cli.settings).usable, follower)
+    follower.send_signal(signal.SIGINT)
+    assert cli.end(follower).code == 130
+    assert cli.gone()
+    followed = cli.run("status", job, "--follow", "--json")
+    assert (followed.code, followed.json["completed"], followed.json["documents"]) == (0, taken, taken)
+    again = cli.run("ingest", tmp_path / "in", "--json")
+    assert again.code == 0, again
+    assert (again.json["unchanged"], again.json["completed"]) == (taken, 400 - taken)
+    assert cli.gone()
+
+
+def test_a_killed_ingest_goes_on_later(cli: Cli, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 400, words=40, seed=22)
+    command = cli.start("ingest", tmp_path / "in", "--json")
+    assert until(lambda: cli.rows(TAKEN), command)
+    command.kill()
+    assert cli.end(command).code == -signal.SIGKILL
+    assert cli.gone()
+    (job,) = cli.rows(sa.select(jobs))
+    assert (job.intake_done, job.finished_at) == (False, None)
+    # Nobody will take in the rest any more: the job ends by itself with what it has.
+    followed = cli.run("status", job.id, "--follow", "--json")
+    assert followed.code == 0, followed
+    assert 0 < followed.json["completed"] == followed.json["documents"] == len(cli.rows(TAKEN)) < 400
+    live = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
+    assert followed.json["chunks"] == cli.rows(live)[0][0]
+    assert cli.gone()
+
+
+def test_status_and_cancel_without_a_stack(cli: Cli, tmp_path: Path) -> None:
+    empty = cli.run("status")
+    assert (empty.code, empty.out) == (0, "Nothing was ingested yet. Begin with: docrelay ingest PATH\n")
+    assert cli.json("status")["queues"] is None
+    assert cli.json("failures", "list") == {"failures": []}
+    assert cli.json("failures", "retry") == {"jobs": []}
+    write_documents(tmp_path / "in", 40, words=40, seed=23)
+    job = cli.run("ingest", tmp_path / "in", "--no-wait", "--json").json["job"]
+    assert cli.gone()
+    told = cli.json("status", job)
+    assert (told["state"], told["documents"]) == ("running", 40)
+    assert cli.json("cancel", job[:6])["cancelled"] == 40 - told["completed"]
+    assert cli.json("status", job)["state"] == "cancelled"
+    # It has ended: following it starts nothing.
+    followed = cli.quick("status", job, "--follow", "--json")
+    assert (followed.code, json.loads(followed.out)["cancelled"]) == (1, 40 - told["completed"])
+    cli.end_forks()
+    assert cli.left() == []
+
+
+def test_up_ends_by_a_signal_and_leaves_nothing(cli: Cli) -> None:
+    with cli.up() as process:  # SIGTERM at its end
+        assert len(cli.left()) > 5
+        joined = cli.start("up")
+        joined.send_signal(signal.SIGINT)
+        assert joined.wait(30) in (0, 130, -signal.SIGINT)
+        assert process.poll() is None
+
+
+# What cannot be reached or started
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 1)
+    nobody = {"DOCRELAY_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0"}
+    wrong = {"DOCRELAY_REDIS_URL": "nonsense"}
+    file = tmp_path / "file"
+    file.write_text("")
+    in_a_file = {"DOCRELAY_DATA_DIR": str(file / "data")}
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    (torn / "catalog.db").write_bytes(b"this is no database " * 100)
+    cases = [
+        (("ingest", tmp_path / "in"), nobody),
+        (("ingest", tmp_path / "in"), wrong),
+        (("worker", "extract"), {}),
+        (("ingest", tmp_path / "in"), in_a_file),
+        (("status",), in_a_file),
+        (("status",), {"DOCRELAY_DATA_DIR": str(torn)}),
+    ]
+    for words, environment in cases:
+        ended = cli.run(*words, env=environment)
+        assert (ended.code, ended.out) == (3, ""), (words, environment, ended)
+        assert ended.err.startswith("error stack_unavailable: "), ended
+        assert "Traceback" not in ended.err
+        assert "secret" not in ended.err
+    assert cli.rows(sa.select(jobs.c.id)) == []
+
+
+def test_a_stack_that_cannot_start(cli: Cli, tmp_path: Path) -> None:
+    """Redis is there, but every worker dies at once: its model does not exist."""
+    write_documents(tmp_path / "in", 1)
+    (tmp_path / "model").mkdir()
+    ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
+    assert ended.code in (2, 3)
+    assert "Traceback" not in ended.err
+    assert cli.gone()
+
+
+# Settings
+
+
+def test_config_tells_values_and_origins(cli: Cli, tmp_path: Path) -> None:
+    cli.folder.mkdir()
+    (cli.folder / "docrelay.toml").write_text('ocr_dpi = 200\nlog_level = "debug"\npasswords = ["hush,hush"]\n')
+    environment = {
+        "DOCRELAY_LOG_LEVEL": "error",
+        "DOCRELAY_QDRANT_API_KEY": "hush",
+        "DOCRELAY_DATABASE_URL": "postgresql://me:hush@db.example/docs?sslpassword=hush",
+        "DOCRELAY_REDIS_URL": "redis://:hu/sh@cache.example:6379/0",
+        "DOCRELAY_EMBEDDING_URL": "https://user:hush@models.example/v1",
+        "DOCRELAY_OCR_LANGUAGES": "",
+    }
+    for words in (("config", "--json"), ("config",)):
+        ended = cli.run(*words, env=environment)
+        assert ended.code == 0
+        assert "hush" not in ended.out + ended.err
+        assert "sh@" not in ended.out
+    told = cli.run("config", "--json", env=environment).json
+    assert told["ocr_dpi"] == {"value": 200, "origin": "file"}
+    assert told["log_level"] == {"value": "error", "origin": "environment"}
+    assert told["ocr_languages"] == {"value": "deu+eng", "origin": "default"}
+    assert told["data_dir"] == {"value": str(cli.folder), "origin": "environment"}
+    assert told["database_url"]["value"].startswith("postgresql://me:********@db.example/docs")
+    assert told["redis_url"]["value"] == "redis://:********@cache.example:6379/0"
+    assert cli.left() == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "told"),
+    [
+        ({"DOCRELAY_COLOUR": "red"}, "", "there is no such setting"),
+        ({"DOCRELAY_PRIORITY": "11"}, "", "priority"),
+        ({}, "colour = 'red'", "there is no such setting"),
+        ({}, "priority = ", "cannot be read"),
+        ({"DOCRELAY_CONFIG": "/nowhere/docrelay.toml"}, "", "does not exist"),
+    ],
+)
+def test_config_refuses(cli: Cli, environment: dict[str, str], file: str, told: str) -> None:
+    cli.folder.mkdir()
+    (cli.folder / "docrelay.toml").write_text(file)
+    ended = cli.run("config", env=environment)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+
+
+def test_output_in_another_encoding(cli: Cli, tmp_path: Path) -> None:
+    """A terminal or a pipe that is not UTF-8 gets escapes; JSON stays JSON."""
+    environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    cli.folder.mkdir()
+    (cli.folder / "docrelay.toml").write_text('workflow = "Größe"\n', "utf-8")
+    assert cli.run("config", "--json", env=environment).json["workflow"]["value"] == "Größe"
+    assert "Gr\\xf6\\xdfe" in cli.run("config", env=environment).out
+
+
+def test_a_pipe_that_is_closed_early(cli: Cli) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = cli.end(cli.start("config", stdout=writing))
+    os.close(writing)
+    assert ended.code in (0, 1)
+    assert "Traceback" not in ended.err

@@ -1,0 +1,96 @@
+"""Distributed by URL: the services of docker-compose.yml as processes that share queues, catalog, spool and store."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from distributed_rig import BACKING, ROOT, SCALE, Cluster, cluster
+from flow_tools import eventually, write_documents
+from postgres_server import Postgres
+
+from pipeline.catalog.schema import batches, tasks
+
+pytest_plugins = ("postgres_fixture",)
+
+SAMPLES = (
+    "annual_report.pdf",
+    "delivery_note_cp1252.txt",
+    "invoice_wrong_suffix.txt",
+    "letter_scan.png",
+    "minutes_utf16.txt",
+    "salaries_encrypted.pdf",
+    "staff_handbook.docx",
+    "tide_sensor.md",
+    "truncated.pdf",
+    "zero_bytes.txt",
+)
+GENERATED = 14
+PLANTED = {"Quicksilver Heron": ("annual_report.pdf", 3), "Löwenzahnblüte": ("delivery_note_cp1252.txt", None)}
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster"), postgres) as found:
+        yield found
+        assert set(found.stop().values()) == {0}
+
+
+def expected() -> dict[str, str]:
+    table = tomllib.loads((ROOT / "samples" / "planted.toml").read_text("utf-8"))
+    return {file["name"]: file["expected"] for file in table["file"] if file["name"] in SAMPLES}
+
+
+def test_every_service_is_healthy(services: Cluster) -> None:
+    hosts = [*BACKING, *(f"{name}-1" for name in SCALE)]
+    assert [host for host in hosts if not services.is_healthy(host)] == []
+    assert not services.is_healthy("embed-9")
+
+
+def test_no_name_of_a_service_is_left(services: Cluster) -> None:
+    values = [value for name in SCALE for value in services.environment(name, "x").values()]
+    assert not any(place in value for place in services.ports for value in values)
+
+
+def test_files_become_searchable_while_workers_are_killed(services: Cluster, tmp_path: Path) -> None:
+    letters = write_documents(tmp_path / "letters", GENERATED, words=3000)
+    samples = [ROOT / "samples" / "documents" / name for name in SAMPLES]
+    with services.rig() as rig:
+        door = services.run("ingest", *map(str, [*letters, *samples]), "--json")
+        killed = [services.kill_in_the_act(rig, stage) for stage in ("embed", "upsert")]
+        assert [host.rpartition("-")[0] for host in killed] == ["embed", "upsert"]
+        report = json.loads(door.communicate(timeout=100)[0])
+        assert door.returncode == 1
+        assert rig.codes(report["job"]) == expected() | {letter.name: "completed" for letter in letters}
+        rig.assert_at_rest(report["job"])
+        rig.assert_exact()
+        assert report["chunks"] == len(rig.stored())
+        extracting = rig.rows(sa.select(tasks.c.runner).where(tasks.c.stage == "extract"))
+        assert {row.runner.rpartition("@")[0] for row in extracting} == {"extract-1", "extract-2"}
+    for planted, (name, page) in PLANTED.items():
+        [hit, *_] = services.answer("search", planted)["hits"]
+        assert planted in hit["text"]
+        assert (Path(hit["source"]).name, hit["page_start"]) == (name, page)
+    for host in killed:
+        services.start(host)
+    again = services.answer("ingest", *map(str, letters))
+    assert (again["unchanged"], again["embedded"]) == (GENERATED, 0)
+
+
+def test_redis_may_lose_everything(services: Cluster, tmp_path: Path) -> None:
+    """It holds hints: what is due is published again from the catalog."""
+    letters = write_documents(tmp_path / "more", 8, words=2000, seed=2)
+    with services.rig() as rig:
+        door = services.run("ingest", *map(str, letters), "--json")
+        embedded = sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id)
+        embedded = embedded.where(tasks.c.stage == "embed", tasks.c.state == "done", batches.c.state == "active")
+        assert eventually(lambda: rig.rows(embedded), 40, 0.001)
+        rig.services.redis.flushall()
+        report = json.loads(door.communicate(timeout=100)[0])
+        assert report["completed"] == len(letters)
+        rig.assert_at_rest(report["job"])
+        rig.assert_exact()

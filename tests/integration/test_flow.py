@@ -1,0 +1,163 @@
+"""A folder of documents through the real stack: exact points, unchanged files, replaced versions, bad neighbours."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flow_rig import FlowRig, stack_on
+from flow_tools import write_documents
+
+from pipeline.catalog.schema import attempts, documents, vectors, versions
+from pipeline.vectorstore.base import Filter
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("flow") / "data") as found:
+        yield found
+
+
+def cached(rig: FlowRig) -> int:
+    return int(rig.scalar(sa.select(sa.func.count()).select_from(vectors)))
+
+
+def embedded(rig: FlowRig, job: str) -> int:
+    """Chunks of a job that were embedded anew."""
+    fresh = sa.func.sum(attempts.c.chunks_embedded - attempts.c.chunks_cached)
+    return int(rig.scalar(sa.select(fresh).where(attempts.c.job_id == job)) or 0)
+
+
+def live_version(rig: FlowRig, path: Path, collection: str) -> str:
+    query = sa.select(documents.c.live_version_id)
+    return str(rig.scalar(query.where(documents.c.source == str(path), documents.c.collection == collection)))
+
+
+def test_sixty_documents(rig: FlowRig, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 60)
+    job = rig.submit(tmp_path / "in", collection="sixty")
+    assert rig.wait(job) == {"completed": 60}
+    rig.assert_at_rest(job)
+    rig.assert_exact("sixty")
+    # Without a fault, messages alone move the work: the reconciler found nothing to do.
+    assert rig.logged("task.republished") == []
+    assert all(row.starts == 1 for row in rig.tasks_of(job))
+    assert embedded(rig, job) == len(rig.stored("sixty"))
+
+
+def test_again_costs_nothing(rig: FlowRig, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 12, seed=2)
+    assert rig.ingest(tmp_path / "in", collection="again") == {"completed": 12}
+    points, vectors_before = set(rig.stored("again")), cached(rig)
+    job = rig.submit(tmp_path / "in", collection="again")
+    assert rig.wait(job) == {"unchanged": 12}
+    assert rig.rows(sa.select(attempts.c.id).where(attempts.c.job_id == job)) == []
+    assert rig.tasks_of(job) == []
+    assert (set(rig.stored("again")), cached(rig)) == (points, vectors_before)
+
+
+def test_the_same_text_under_another_name_is_not_embedded_again(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 5, seed=3)
+    rig.ingest(tmp_path / "in", collection="names")
+    before = cached(rig)
+    for path in paths:
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    job = rig.submit(tmp_path / "in", collection="names")
+    assert rig.wait(job) == {"unchanged": 5, "completed": 5}
+    assert embedded(rig, job) == 0
+    assert cached(rig) == before
+    rig.assert_exact("names")
+
+
+def test_a_changed_file_replaces_its_version(rig: FlowRig, tmp_path: Path) -> None:
+    path = write_documents(tmp_path / "in", 1, words=1500, seed=4)[0]
+    rig.ingest(path, collection="replaced")
+    old = live_version(rig, path, "replaced")
+    seen: list[tuple[str, int, int]] = []
+    ended = threading.Event()
+    watcher = threading.Thread(target=watch, args=(rig, path, seen, ended))
+    watcher.start()
+    try:
+        path.write_text(path.read_text() * 2)
+        assert rig.ingest(path, collection="replaced") == {"completed": 1}
+    finally:
+        ended.set()
+        watcher.join()
+    new = live_version(rig, path, "replaced")
+    assert new != old
+    # Whatever version a reader was sent to, all its points were there at that moment.
+    assert {version for version, _, _ in seen} == {old, new}
+    assert [one for one in seen if one[1] != one[2]] == []
+    rig.assert_exact("replaced")
+    assert rig.services.store.count("replaced", Filter(version_ids=(old,))) == 0
+
+
+def watch(rig: FlowRig, path: Path, seen: list[tuple[str, int, int]], ended: threading.Event) -> None:
+    """Note (live version, its chunks, its live points) for as long as both looks at the catalog agree."""
+    query = (
+        sa.select(versions.c.id, versions.c.chunks)
+        .join(documents, documents.c.live_version_id == versions.c.id)
+        .where(documents.c.source == str(path), documents.c.collection == "replaced")
+    )
+    while not ended.is_set():
+        before = rig.rows(query)
+        points = rig.services.store.count("replaced", Filter(version_ids=(before[0].id,), live=True))
+        if rig.rows(query) == before and len(before) == 1:
+            seen.append((before[0].id, before[0].chunks, points))
+
+
+@pytest.mark.parametrize("damage", ["salaries_encrypted.pdf", "truncated.pdf", "zero_bytes.txt"])
+def test_a_failed_replacement_leaves_the_old_version(rig: FlowRig, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "report.pdf"
+    shutil.copy(SAMPLES / "annual_report.pdf", path)
+    collection = damage.partition(".")[0]
+    assert rig.ingest(path, collection=collection) == {"completed": 1}
+    old, points = live_version(rig, path, collection), set(rig.stored(collection, live=True))
+    path.write_bytes((SAMPLES / damage).read_bytes())
+    job = rig.submit(path, collection=collection)
+    assert rig.wait(job) == {"failed": 1}
+    rig.assert_at_rest(job)
+    assert live_version(rig, path, collection) == old
+    assert set(rig.stored(collection)) == set(rig.stored(collection, live=True)) == points
+    assert points
+
+
+def test_bad_neighbours(rig: FlowRig, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_documents(folder, 10, seed=5)
+    bad = {
+        "salaries_encrypted.pdf": "encrypted",
+        "truncated.pdf": "corrupt",
+        "zero_bytes.txt": "empty",
+        "sound.wav": "unsupported",
+    }
+    for name in bad:
+        shutil.copy(SAMPLES / name, folder / name)
+    job = rig.submit(folder, collection="neighbours")
+    assert rig.wait(job) == {"completed": 10, "failed": 4}
+    assert {name: code for name, code in rig.codes(job).items() if name in bad} == bad
+    rig.assert_at_rest(job)
+    rig.assert_exact("neighbours")
+    assert rig.logged("task.republished") == []
+
+
+def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:
+    """Every format through the stack, scanned and mixed ones over OCR."""
+    assert callable(needs)
+    needs("tesseract")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("letter_scan.pdf", "project_file_mixed.pdf", "staff_handbook.docx", "tide_sensor.md"):
+        shutil.copy(SAMPLES / name, folder / name)
+    job = rig.submit(folder, collection="samples")
+    assert rig.wait(job) == {"completed": 4}
+    rig.assert_at_rest(job)
+    rig.assert_exact("samples")
+    assert {row.stage for row in rig.tasks_of(job)} == {"extract", "ocr", "chunk", "embed", "upsert", "finalize"}
+    assert rig.logged("task.republished") == []

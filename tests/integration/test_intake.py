@@ -1,0 +1,281 @@
+"""What is not to be read: links, pipes, devices, giants, vanishing and changing files; and names of any bytes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from flow_rig import FlowRig, stack_on
+from flow_tools import write_documents
+from hostile import HOSTILE, HostileCase, fifo, named, sparse, symlink_out, unix_socket
+
+from pipeline.catalog.schema import documents
+from pipeline.errors import BadRequest, Changing, NotAFile, Rejected, Unreadable
+from pipeline.intake import take
+from pipeline.walk import walk
+
+MAX_BYTES = 512 << 20
+GIANT, RESTLESS = "sparse 20 GB", "growing"
+PATHS = [case for case in HOSTILE if (case.kind != "content" or case.name == GIANT) and case.name != RESTLESS]
+NOTHING_THERE = ("folder loop", "folder named like a file")
+"""What a walk steps into or past: there is no file, so there is nothing to refuse."""
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("intake") / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def drafts(tmp_path: Path) -> Path:
+    folder = tmp_path / "drafts"
+    folder.mkdir()
+    return folder
+
+
+def found_in(*paths: Path, skip: Path | None = None) -> dict[str, str]:
+    """Name of each candidate and what is wrong with it."""
+    found = walk(paths, MAX_BYTES, skip)
+    return {os.fsdecode(one.path.name): one.problem.code if one.problem else "" for one in found}
+
+
+# The walk
+
+
+def test_links_stay_inside(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    (folder / "deep" / "real.txt").write_text("text")
+    (folder / "good.txt").symlink_to("deep/real.txt")
+    (folder / "bad.txt").symlink_to("../out/secret.txt")
+    (folder / "bad-folder").symlink_to(outside)
+    (folder / "good-folder").symlink_to(folder / "deep")
+    (folder / "self").symlink_to(folder)
+    (folder / "a").symlink_to(folder / "b")
+    (folder / "b").symlink_to(folder / "a")
+    assert found_in(folder) == {
+        "real.txt": "", "good.txt": "", "bad.txt": "outside_root", "bad-folder": "outside_root",
+        "a": "outside_root", "b": "outside_root",
+    }  # fmt: skip
+    # A link that the user names is what the user wants.
+    assert found_in(folder / "bad.txt") == {"bad.txt": ""}
+    assert found_in(folder / "bad-folder") == {"secret.txt": ""}
+
+
+def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fifo(tmp_path)
+    unix_socket(tmp_path)
+    sparse(tmp_path)
+    symlink_out(tmp_path)
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "proc").symlink_to("/proc/self/mem")
+    opened: list[str] = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    found = found_in(tmp_path)
+    assert found == {
+        "pipe.txt": "not_a_file", "socket.pdf": "not_a_file", "sparse.txt": "too_large",
+        "passwords.txt": "outside_root", "null": "outside_root", "proc": "outside_root",
+    }  # fmt: skip
+    assert [name for name in opened if str(tmp_path) in name] == []
+
+
+def test_devices_that_are_named(tmp_path: Path) -> None:
+    assert found_in(Path("/dev/zero")) == {"zero": "not_a_file"}
+    (tmp_path / "zeros.txt").symlink_to("/dev/zero")
+    assert found_in(tmp_path / "zeros.txt") == {"zeros.txt": "not_a_file"}
+
+
+def test_each_file_once(tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in" / "below", 3)
+    found = [one.path for one in walk([paths[1], tmp_path / "in", tmp_path / "in" / "below", paths[1]], MAX_BYTES)]
+    assert sorted(found) == paths
+    dotted = tmp_path / "in" / "below" / ".." / "below" / paths[0].name
+    assert [one.path for one in walk([dotted, paths[0]], MAX_BYTES)] == [paths[0]]
+
+
+@pytest.mark.parametrize("spelling", ["plain", "linked", "dotted"])
+def test_our_own_folder_is_left_out(tmp_path: Path, spelling: str) -> None:
+    data = tmp_path / "in" / "data"
+    data.mkdir(parents=True)
+    (data / "catalog.db").write_text("ours")
+    (tmp_path / "in" / "letter.txt").write_text("theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    spellings = {"plain": data, "linked": tmp_path / "link" / "data", "dotted": tmp_path / "in" / ".." / "in" / "data"}
+    assert found_in(tmp_path / "in", skip=spellings[spelling]) == {"letter.txt": ""}
+    assert found_in(tmp_path / "link", skip=data) == {"letter.txt": ""}
+    assert found_in(data, skip=spellings[spelling]) == {}
+
+
+def test_a_very_deep_folder(tmp_path: Path) -> None:
+    """Deeper than a call stack, and in the end than a path may be long."""
+    depth = 0
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(2100):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here, depth = below, depth + 1
+    finally:
+        os.close(here)
+    (tmp_path / "letter.txt").write_text("text")
+    try:
+        found = list(walk([tmp_path], MAX_BYTES))
+        assert [one.problem.code if one.problem else one.path.name for one in found] == ["letter.txt", "unreadable"]
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="no file or folder"):
+        list(walk([tmp_path / "nothing"], MAX_BYTES))
+
+
+# Taking a file
+
+
+def test_a_file_that_vanishes(tmp_path: Path, drafts: Path) -> None:
+    with pytest.raises(Unreadable):
+        take(tmp_path / "gone.txt", "gone.txt", MAX_BYTES, drafts)
+
+
+@pytest.mark.parametrize("make", [fifo, unix_socket])
+def test_a_file_that_became_something_else(tmp_path: Path, drafts: Path, make: object) -> None:
+    """Between the walk and the opening, a pipe took the file's place."""
+    assert callable(make)
+    with pytest.raises((NotAFile, Unreadable)):
+        take(make(tmp_path), "letter.txt", MAX_BYTES, drafts)
+
+
+def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
+    path = tmp_path / "growing.log"
+    path.write_bytes(b"x" * (5 << 20))
+    ended = threading.Event()
+
+    def grow() -> None:
+        while not ended.is_set():
+            with path.open("ab") as file:
+                file.write(b"more")
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        with pytest.raises(Changing):
+            take(path, "growing.log", MAX_BYTES, drafts)
+    finally:
+        ended.set()
+        writer.join()
+    assert list(drafts.iterdir()) == []
+
+
+def test_no_room_for_a_copy(tmp_path: Path) -> None:
+    """That the disk is full is not the file's fault, and nothing is left of the copy."""
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"x" * (6 << 20))
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from pipeline.errors import Rejected
+from pipeline.intake import take
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    take(Path(sys.argv[1]), "large.txt", 1 << 30, Path(sys.argv[2]))
+except Rejected as error:
+    print("rejected", error)
+except OSError as error:
+    print("OSError")
+"""
+    (tmp_path / "drafts").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "drafts")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["OSError"]
+    assert list((tmp_path / "drafts").iterdir()) == []
+
+
+def test_memory_stays_bounded(tmp_path: Path, drafts: Path) -> None:
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(300 << 20)
+    code = """
+import resource, sys
+from pathlib import Path
+from pipeline.intake import take
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+taken = take(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
+assert taken.data is None and taken.draft.stat().st_size == taken.found.size == 300 << 20
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(drafts)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 60 << 10
+
+
+# All of it through the stack
+
+
+def test_all_of_it_at_once(rig: FlowRig, tmp_path: Path) -> None:
+    """Every file that troubles a path, in one folder with good ones, the data folder among them."""
+    folder = rig.settings.data_dir.parent
+    write_documents(folder / "good", 5, seed=7)
+    expected = {str(built(case, folder)): case for case in PATHS}
+    job = rig.submit(folder)
+    rig.wait(job)
+    rig.assert_at_rest(job)
+    rig.assert_exact()
+    codes = {str(one.path): one.source for one in walk([folder], MAX_BYTES, rig.settings.data_dir)}
+    sources = rig.codes_by_source(job)
+    assert len(sources) == len(set(sources))
+    for path, case in expected.items():
+        outcome = sources.get(codes.get(path, ""), "nothing")
+        assert outcome in case.expected or (outcome == "nothing" and case.name in NOTHING_THERE), (case.name, outcome)
+    assert not [source for source in sources if str(rig.settings.data_dir) in source]
+    assert sum(code == "completed" for code in sources.values()) >= 5 + sum(case.kind == "name" for case in PATHS)
+    stored = rig.rows(sa.select(documents.c.source).where(documents.c.live_version_id.is_not(None)))
+    assert {row.source for row in stored} == {name for name, code in sources.items() if code == "completed"}
+
+
+def built(case: HostileCase, folder: Path) -> Path:
+    place = folder / case.name.replace(":", "").replace(" ", "-")
+    place.mkdir()
+    return case.build(place)
+
+
+def test_a_file_that_goes_while_the_job_runs(rig: FlowRig, tmp_path: Path) -> None:
+    """Intake has a copy: what becomes of the file afterwards does not matter."""
+    write_documents(tmp_path / "in", 10, seed=8)
+    job = rig.submit(tmp_path / "in", collection="gone")
+    shutil.rmtree(tmp_path / "in")
+    assert rig.wait(job) == {"completed": 10}
+
+
+def test_a_folder_that_is_no_longer_there_at_intake(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 3, seed=9)
+    named(tmp_path / "in", b"\xff.txt")
+    found = list(walk([tmp_path / "in"], MAX_BYTES))
+    shutil.rmtree(tmp_path / "in")
+    job = rig.take(found, "lost")
+    assert rig.wait(job) == {"failed": 4}
+    assert set(rig.codes(job).values()) == {"unreadable"}
+    assert len(paths) == 3
+
+
+def test_a_refusal_names_the_reason(tmp_path: Path) -> None:
+    fifo(tmp_path)
+    problem = next(walk([tmp_path], MAX_BYTES)).problem
+    assert isinstance(problem, Rejected)
+    assert (problem.code, problem.message, bool(problem.advice)) == (
+        "not_a_file", "It is a named pipe, not a regular file.", True,
+    )  # fmt: skip

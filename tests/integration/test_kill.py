@@ -1,0 +1,139 @@
+"""SIGKILL for a process of each kind while it works: all documents complete, and not a point is lost or left over."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually, stop, write_documents
+
+from pipeline.catalog.schema import tasks
+
+NUMBER = 60
+SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1}
+"""Many small tasks, so that there is always one to hit; one pool process, so that it is known whom."""
+
+
+@dataclass(frozen=True)
+class Blow:
+    """Whom to kill, while a task of which stage runs there; `parts` of the stack of which one is chosen."""
+
+    name: str
+    stage: str
+    parts: tuple[str, ...]
+    find: Callable[[FlowRig, str], list[psutil.Process]]
+    dies: bool = True
+
+
+def leader(rig: FlowRig, part: str) -> list[psutil.Process]:
+    pid = rig.part(part).pid
+    return [psutil.Process(pid)] if pid else []  # without a pid, psutil takes the caller's own
+
+
+def pool_children(rig: FlowRig, part: str) -> list[psutil.Process]:
+    return [child for process in leader(rig, part) for child in process.children()]
+
+
+def sandboxes(rig: FlowRig, part: str) -> list[psutil.Process]:
+    # Each leads a group, in which its watcher is too.
+    return [one for one in rig.processes(part, "pipeline.sandboxed") if os.getpgid(one.pid) == one.pid]
+
+
+BLOWS = [
+    Blow("extract worker", "extract", ("extract",), leader),
+    Blow("pool process", "extract", ("extract",), pool_children, dies=False),
+    Blow("pool process", "chunk", ("extract",), pool_children, dies=False),
+    Blow("sandbox", "extract", ("extract",), sandboxes, dies=False),
+    Blow("embed worker", "embed", ("embed-1", "embed-2"), leader),
+    Blow("store worker", "upsert", ("store",), leader),
+    Blow("store worker", "finalize", ("store",), leader),
+    Blow("redis", "embed", ("redis",), leader),
+    Blow("beat", "embed", ("beat",), leader),
+]
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("kill") / "data", **SLOW) as found:
+        yield found
+
+
+@pytest.mark.parametrize("blow", BLOWS, ids=lambda blow: f"{blow.name} at {blow.stage}")
+def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow) -> None:
+    seed = BLOWS.index(blow) + 100
+    write_documents(tmp_path / "in", NUMBER, words=400, seed=seed)
+    part = random.Random(seed).choice(blow.parts)
+    restarts = rig.part(part).restarts
+    job = rig.submit(tmp_path / "in", collection=f"kill-{seed}")
+    hit = strike(rig, job, blow, part)
+    assert rig.wait(job) == {"completed": NUMBER}
+    rig.assert_at_rest(job)
+    rig.assert_exact(f"kill-{seed}")
+    assert rig.part(part).restarts == restarts + blow.dies
+    begun_again = [row for row in rig.tasks_of(job) if row.id in hit and row.starts > 1]
+    assert begun_again or blow.name in ("sandbox", "beat", "redis")
+    assert eventually(lambda: rig.state().level == "ready")
+
+
+def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
+    """Kill one of them in the middle of a task of the stage.
+
+    They are stopped first, and killed if the task is still unfinished then: the blow never comes too late.
+
+    Returns:
+        Ids of the tasks that were running there.
+    """
+    chance, deadline = random.Random(blow.stage), time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if not at_it(rig, job, blow, part):
+            time.sleep(0.002)
+            continue
+        targets = blow.find(rig, part)
+        stopped = [process for process in targets if stop(process)]
+        hit = at_it(rig, job, blow, part)
+        if stopped and len(hit) >= (len(targets) if len(targets) > 1 else 1):
+            chance.choice(stopped).kill()
+            resume(stopped)
+            return hit
+        resume(stopped)
+    raise AssertionError(f"no task of {blow.stage} was caught")
+
+
+def at_it(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
+    """Running tasks of the stage, in that part if the part runs tasks."""
+    rows = rig.tasks_of(job, tasks.c.state == "running", tasks.c.stage == blow.stage)
+    runs_tasks = part not in ("redis", "beat")
+    return {row.id for row in rows if row.runner.startswith(f"{part}@") or not runs_tasks}
+
+
+def resume(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.send_signal(signal.SIGCONT)
+        except psutil.NoSuchProcess:
+            continue
+
+
+def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", NUMBER, words=400, seed=99)
+    with stack_on(tmp_path / "data", **SLOW) as rig:
+        job = rig.submit(tmp_path / "in")
+        assert eventually(lambda: rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed"), pause=0.005)
+        former = rig.state()
+        psutil.Process(former.pid).kill()
+        assert eventually(lambda: not any(psutil.pid_exists(one.pid or 0) for one in former.processes))
+        assert not rig.finished(job)
+    with stack_on(tmp_path / "data", **SLOW) as rig:
+        assert rig.state().id != former.id
+        assert rig.wait(job) == {"completed": NUMBER}
+        rig.assert_at_rest(job)
+        rig.assert_exact()
+        assert rig.logged("task.republished")

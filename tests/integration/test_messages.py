@@ -1,0 +1,169 @@
+"""Messages lost, duplicated, replayed and unheard of; reconcilers that look at once, and what merely waits."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from canvas_rig import Around, some
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually, write_documents
+
+from pipeline import flow, reconciler
+from pipeline.catalog import jobs
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import attempts, events, tasks
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.intake import take_in
+from pipeline.liveness import beat_heart, door_of
+from pipeline.settings import Settings
+from pipeline.stack import Launch, ProcessSpec
+from pipeline.walk import walk
+
+
+def queued(rig: FlowRig, stage: str) -> dict[bytes, list[bytes]]:
+    """Raw messages of a stage by their key in Redis."""
+    keys = [key for key in rig.services.redis.scan_iter(f"{stage}*") if rig.services.redis.type(key) == b"list"]
+    return {key: rig.services.redis.lrange(key, 0, -1) for key in keys}
+
+
+def test_messages_duplicated_and_replayed(around: Around, tmp_path: Path) -> None:
+    rig = around.rig
+    some(tmp_path, 8, 33)
+    with around.halted("embed-1"):
+        job = rig.submit(tmp_path / "in", collection="m1")
+        assert eventually(lambda: len(rig.tasks_of(job, tasks.c.stage == "embed")) > 1 and queued(rig, "embed"))
+        assert eventually(lambda: not rig.tasks_of(job, tasks.c.stage == "chunk", tasks.c.state != "done"))
+        copies = queued(rig, "embed")
+        for key, messages in copies.items():
+            rig.services.redis.rpush(key, *messages, *messages)
+    assert rig.wait(job) == {"completed": 8}
+    rig.assert_at_rest(job)
+    assert all(row.starts == 1 for row in rig.tasks_of(job))
+    before = (sorted(rig.stored("m1")), happenings(rig, job))
+    for key, messages in copies.items():
+        rig.services.redis.rpush(key, *messages)
+    assert eventually(lambda: not rig.messages())
+    rig.assert_at_rest(job)
+    assert (sorted(rig.stored("m1")), happenings(rig, job)) == before
+    rig.assert_exact("m1")
+    counted = rig.rows(sa.select(attempts).where(attempts.c.job_id == job))
+    assert [(row.chunks_embedded, row.chunks_upserted) for row in counted] == [
+        (row.chunks_total,) * 2 for row in counted
+    ]
+
+
+def happenings(rig: FlowRig, job: str) -> int:
+    return int(rig.scalar(sa.select(sa.func.count()).where(events.c.job_id == job)))
+
+
+@pytest.mark.parametrize(("part", "stage"), [("extract", "extract"), ("embed-1", "embed"), ("store", "upsert")])
+def test_a_message_lost(around: Around, tmp_path: Path, part: str, stage: str) -> None:
+    rig = around.rig
+    some(tmp_path, 8, 34 + len(stage))
+    with around.halted(part):
+        job = rig.submit(tmp_path / "in", collection=f"lost-{stage}")
+        # A halted worker may hold one message already; what waits in the queue is surely in nobody's hands.
+        assert eventually(lambda: any(queued(rig, stage).values()))
+        key, messages = next((key, messages) for key, messages in queued(rig, stage).items() if messages)
+        assert rig.services.redis.lrem(key, 1, messages[0]) == 1
+        lost = json.loads(messages[0])["headers"]["id"]
+    assert not eventually(lambda: rig.finished(job), 1.5)
+    already = len(rig.logged("task.republished"))
+    with ThreadPoolExecutor() as pool:
+        again = {name for _ in range(8) for names in both(pool, rig) for name in names if not time.sleep(0.2)}
+    assert lost in again
+    assert len(rig.logged("task.republished")) == already
+    around.reconcile(job)
+    assert rig.wait(job) == {"completed": 8}
+    rig.assert_at_rest(job)
+    rig.assert_exact(f"lost-{stage}")
+
+
+def both(pool: ThreadPoolExecutor, rig: FlowRig) -> list[list[str]]:
+    """Two reconcilers at once."""
+    return list(pool.map(reconciler.reconcile, [rig.services, rig.services]))
+
+
+def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
+    """A task name that no worker knows is thrown away; the worker goes on."""
+    rig = around.rig
+    some(tmp_path, 2, 50)
+    with rig.broker() as connection, connection.Producer(serializer="json") as producer:
+        for stage in ("extract", "embed", "upsert", "finalize"):
+            headers = {"task": "docrelay.unheard_of", "id": f"nobody-{stage}", "lang": "py", "argsrepr": "()"}
+            producer.publish([[], {}, {}], exchange="docrelay", routing_key=stage, headers=headers, priority=0)
+    assert rig.ingest(tmp_path / "in", collection="nobody") == {"completed": 2}
+    assert eventually(lambda: not rig.messages())
+
+
+# The broker alone: no worker runs
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    """A stack of Redis and nothing else."""
+    chosen = {"batch_documents": 1, "window": 1000}
+    with stack_on(tmp_path_factory.mktemp("still") / "data", launch=without_workers, **chosen) as rig:
+        yield rig
+
+
+def without_workers(settings: Settings, specs: list[ProcessSpec]) -> Launch:
+    return Launch(str(settings.data_dir), ())
+
+
+def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
+    write_documents(tmp_path / "in", 300, words=10, seed=60)
+    job = still.submit(tmp_path / "in")
+    assert len(still.tasks_of(job, tasks.c.state == "due")) == 300
+    assert still.messages() == {"extract": 300}
+    assert [reconciler.reconcile(still.services) for _ in range(5)] == [[]] * 5
+    # Of what is lost, each is published once, however many reconcilers look.
+    key = next(iter(queued(still, "extract")))
+    lost = {json.loads(still.services.redis.lpop(key))["headers"]["id"] for _ in range(5)}
+    with ThreadPoolExecutor(4) as pool:
+        found = [
+            name for _ in range(6) for names in pool.map(reconciler.reconcile, [still.services] * 4) for name in names
+        ]
+    assert sorted(found) == sorted(lost)
+    assert still.messages() == {"extract": 300}
+
+
+def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its job is closed to more files; not so when Redis has only just begun to hear who lives."""
+    with writing(still.services.catalog) as connection:
+        job = jobs.create(connection, "documents", "ingest", 5, "request", 1)
+        connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(created_at=time.time() - 7200))
+    monkeypatch.setattr(reconciler, "ABANDONED_S", 3600.0)
+    reconciler.reconcile(still.services)
+    assert not still.finished(job)
+    monkeypatch.setattr(reconciler, "ABANDONED_S", 0.0)
+    stop = beat_heart(still.services.redis, door_of(job), 0.1, 5.0)
+    reconciler.reconcile(still.services)
+    assert not still.finished(job)
+    stop()
+    reconciler.reconcile(still.services)
+    assert still.finished(job)
+
+
+def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
+    """Redis is gone at the very moment: the work stays due, and is published when Redis is back."""
+    write_documents(tmp_path / "in", 1, seed=61)
+    with writing(still.services.catalog) as connection:
+        job = jobs.create(connection, "documents", "ingest", 5, "request", 1)
+    gone = replace(still.services, settings=still.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    take_in(gone, job, walk([tmp_path / "in"], 1 << 30))
+    assert [row.state for row in still.tasks_of(job)] == ["due"]
+    before = still.messages()["extract"]
+    flow.admit(still.services)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconciler, "GRACE_S", 0.0)
+        assert [reconciler.reconcile(still.services) for _ in range(2)] == [[], [row.id for row in still.tasks_of(job)]]
+    assert still.messages()["extract"] == before + 1

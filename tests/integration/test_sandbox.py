@@ -1,0 +1,193 @@
+"""Extractors that crash, hang, eat memory and talk nonsense: a stable code, in bounded time, and nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually, write_documents
+from hostile import HOSTILE, HostileCase
+
+from extractors.errors import Crashed, ExtractError
+from extractors.options import Options
+from pipeline.sandbox import Sandbox
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+TESTS = Path(__file__).parents[1]
+MEMORY_MB = 600
+TIMEOUT_S = 1.0
+PATIENCE_S = 30.0
+"""Nothing here may take longer; it is a bound, not a measurement."""
+
+ENDS = {
+    "segfault": "crashed",
+    "hang": "timeout",
+    "hang_without_the_interpreter": "timeout",
+    "spin": "timeout",
+    "eat_memory": "out_of_memory",
+    "eat_memory_and_abort": "out_of_memory",
+    "leave": "crashed",
+    "kill_itself": "out_of_memory",
+    "close_and_hang": "crashed",
+    "garbage": "crashed",
+    "half_an_answer": "timeout",
+    "no_json": "crashed",
+    "leave_children": "timeout",
+}
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    made = Sandbox(MEMORY_MB, module="misbehaving")
+    yield made
+    made.close()
+    assert offspring() == []
+
+
+def offspring() -> list[psutil.Process]:
+    """Living processes that the sandbox started, in whatever generation; what was orphaned is found by its group."""
+    return [one for one in psutil.process_iter() if one.pid != os.getpid() and is_of_sandbox(one)]
+
+
+def is_of_sandbox(process: psutil.Process) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return process.environ().get("OMP_THREAD_LIMIT") == "1" and os.getsid(process.pid) == os.getsid(0)
+    except (psutil.Error, ProcessLookupError):
+        return False
+
+
+def told(tmp_path: Path, deed: str) -> Path:
+    path = tmp_path / f"{deed}.txt"
+    path.write_text(f"{deed}\nand some text\n")
+    return path
+
+
+@pytest.mark.parametrize(("deed", "code"), ENDS.items())
+def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ExtractError) as caught:
+        sandbox.extract(told(tmp_path, deed), Options(), TIMEOUT_S if code == "timeout" else PATIENCE_S)
+    assert caught.value.code == code
+    assert time.monotonic() - began < 2 * PATIENCE_S
+    # The next file is read as if nothing had happened, chatter on stdout or not.
+    assert "some text" in sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
+
+
+@pytest.mark.parametrize("deed", ["segfault", "leave", "kill_itself", "close_and_hang", "garbage", "no_json"])
+def test_a_death_is_forgiven_once(sandbox: Sandbox, tmp_path: Path, deed: str) -> None:
+    path = tmp_path / "unlucky.txt"
+    path.write_text(f"{deed} once {tmp_path / 'done'}\nand some text\n")
+    assert "some text" in sandbox.extract(path, Options(), PATIENCE_S).text
+    assert (tmp_path / "done").exists()
+
+
+def test_a_child_killed_while_idle_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S)
+    for process in offspring():
+        process.kill()
+    assert eventually(lambda: not offspring())
+    assert sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
+
+
+def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: Path) -> None:
+    hoard = bytearray(MEMORY_MB << 20)
+    hoard[:: 1 << 12] = b"x" * len(hoard[:: 1 << 12])
+    with pytest.raises(Crashed):
+        sandbox.extract(told(tmp_path, "segfault"), Options(), PATIENCE_S)
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from extractors.options import Options
+from pipeline.sandbox import Sandbox
+Sandbox(2048).ocr(Path(sys.argv[1]), [1], Options(), 120)
+"""
+
+
+def test_tesseract_ends_with_the_process_that_wanted_it(tmp_path: Path, needs: Callable[..., None]) -> None:
+    """The pool process is killed: the sandbox dies with it, and so does what the sandbox had started."""
+    needs("tesseract")
+    wrapper = tmp_path / "bin" / "tesseract"
+    wrapper.parent.mkdir()
+    # The real program, but slow to begin, so that the blow hits it at work.
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *--version*|*--list-langs*) ;; *) touch {tmp_path}/begun; sleep 600;; esac\n'
+        f'exec {shutil.which("tesseract")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    mark = {"DOCRELAY_TEST_SANDBOX": str(tmp_path), "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER, str(SAMPLES / "letter_scan.png")], env={**os.environ, **mark}
+    )
+    try:
+        assert eventually((tmp_path / "begun").exists)
+        left = [one for one in psutil.process_iter() if carries(one, mark) and one.pid != caller.pid]
+        assert any("sleep" in " ".join(one.cmdline()) for one in left)
+    finally:
+        caller.send_signal(signal.SIGKILL)
+        caller.wait()
+    assert eventually(lambda: not [one for one in psutil.process_iter() if carries(one, mark)])
+
+
+def carries(process: psutil.Process, mark: dict[str, str]) -> bool:
+    try:
+        environment = process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+        return environment.get("DOCRELAY_TEST_SANDBOX") == mark["DOCRELAY_TEST_SANDBOX"]
+    except psutil.Error:
+        return False
+
+
+WORST = (
+    "docx zip bomb",
+    "pdf flate bomb",
+    "pdf with exponential forms",
+    "tiff bomb",
+    "pdf with cyclic pages",
+    "text of noise",
+)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    limits = {"extract_memory_mb": MEMORY_MB, "extract_timeout_s": 5.0, "ocr_timeout_s": 5.0}
+    with stack_on(tmp_path_factory.mktemp("sandbox") / "data", **limits) as found:
+        yield found
+
+
+def test_hostile_files_in_one_batch_with_good_ones(rig: FlowRig, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write_documents(folder, 8, seed=6)
+    chosen = [case for case in HOSTILE if case.name in WORST]
+    assert len(chosen) == len(WORST)
+    names = {place(case, folder, tmp_path / case.name.replace(" ", "-")): case for case in chosen}
+    job = rig.submit(folder)
+    counts = rig.wait(job, 200)
+    codes = rig.codes(job)
+    assert {name: codes[name] for name, case in names.items() if codes[name] not in case.expected} == {}
+    assert all(code == "completed" for name, code in codes.items() if name not in names)
+    assert counts["completed"] >= 8
+    rig.assert_at_rest(job)
+    assert len(rig.stored()) == len(set(rig.stored(live=True)))
+    # Whatever was started to read them is gone, but for the sandboxes themselves and their watchers.
+    assert eventually(lambda: not rig.processes("extract", "tesseract"))
+
+
+def place(case: HostileCase, folder: Path, built: Path) -> str:
+    built.mkdir()
+    path = case.build(built)
+    target = folder / f"{built.name}{path.suffix}"
+    path.rename(target)
+    return target.name

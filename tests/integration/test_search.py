@@ -1,0 +1,205 @@
+"""The sample documents through the real stack with the real model: every planted string is found, on its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_rig import Cli, cli_on
+
+import embeddings
+from extractors import read
+from pipeline.search import Hit, SearchResult, search
+from pipeline.services import Services
+from pipeline.vectorstore.base import Filter, Mode
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+PLANTED: dict[str, list[dict[str, Any]]] = tomllib.loads((SAMPLES / "planted.toml").read_text("utf-8"))
+FINE = [row for row in PLANTED["file"] if row["expected"] == "completed"]
+STRINGS = [(row["name"], planted) for row in FINE for planted in row["must_include"]]
+IN_PROCESS = """
+import sys
+sys.argv = ["docrelay", *sys.argv[1:]]
+from pipeline.cli import main
+try:
+    main()
+finally:
+    print(sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Cli]:
+    """`docrelay up` with the real model, and the samples in it; their times are set so that they can be asked for."""
+    needs("tesseract")
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "samples").mkdir()
+    for number, path in enumerate(sorted((SAMPLES / "documents").iterdir())):
+        copy = folder / "samples" / path.name
+        copy.write_bytes(path.read_bytes())
+        os.utime(copy, (1_600_000_000 + number * 86_400,) * 2)
+    # The stack answers its heart later when OCR has both cores.
+    with cli_on(folder / "data", embedding_model="all-MiniLM-L6-v2", dead_after_s=8.0) as rig, rig.up():
+        report = rig.json("ingest", folder / "samples", code=1)
+        failed = {Path(one["source"]).name: one["code"] for one in report["failures"]}
+        assert failed == {row["name"]: row["expected"] for row in PLANTED["file"] if row["expected"] != "completed"}
+        assert report["completed"] == len(FINE)
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def services(cli: Cli) -> Iterator[Services]:
+    with cli.services() as found:
+        yield found
+
+
+def where(cli: Cli, name: str) -> str:
+    return str(cli.folder.parent / "samples" / name)
+
+
+def page_of(hit: dict[str, Any] | Hit, position: int) -> int | None:
+    """The page on which a character of a hit stands."""
+    told = hit if isinstance(hit, dict) else hit.model_dump()
+    page: int | None = told["page_start"]
+    for offset, number in told["page_breaks"]:
+        page = number if offset <= position else page
+    return page
+
+
+# Through the command
+
+
+def test_every_planted_string_is_found_on_its_page(cli: Cli, services: Services) -> None:
+    """Each file's first one through the command, the others through what the command calls."""
+    lost, asked = [], set[str]()
+    for name, planted in STRINGS:
+        if name in asked:
+            found = search(services, planted["text"], "documents", 50, where=Filter(sources=(f"*/{name}",)))
+            hits = found.model_dump()["hits"]
+        else:
+            hits = cli.json("search", planted["text"], "--source", f"*/{name}", "-n", "50")["hits"]
+        asked.add(name)
+        assert {Path(hit["source"]).name for hit in hits} <= {name}
+        pages = [
+            page_of(hit, match.start()) for hit in hits for match in pattern(planted["text"]).finditer(hit["text"])
+        ]
+        if not pages or set(pages) != {planted.get("page", pages[0])}:
+            lost.append((name, planted, pages))
+    assert lost == []
+    assert len(asked) == len(FINE)
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """The text, wherever its lines break."""
+    return re.compile(r"\s+".join(map(re.escape, text.split(" "))))
+
+
+@pytest.mark.parametrize("row", PLANTED["search"], ids=lambda row: row["query"])
+def test_the_searches_of_the_demo(cli: Cli, row: dict[str, Any]) -> None:
+    first = cli.json("search", row["query"])["hits"][0]
+    assert Path(first["source"]).name == row["file"]
+    assert first["page_start"] <= row["page"] <= first["page_end"]
+
+
+def test_text_of_every_hit_is_the_slice_of_its_source(cli: Cli) -> None:
+    for row in (row for row in FINE if not row["ocr"] or row["name"] in ("letter_scan.png", "project_file_mixed.pdf")):
+        hits = cli.json("search", "the boat", "--source", f"*/{row['name']}", "-n", "100")["hits"]
+        assert hits
+        text = read(Path(where(cli, row["name"])), cli.settings.options).text
+        assert [hit["text"] for hit in hits] == [text[hit["char_start"] : hit["char_end"]] for hit in hits]
+
+
+def test_a_search_does_not_import_torch(cli: Cli) -> None:
+    """The model that is loaded already answers."""
+    ended = subprocess.run(
+        [sys.executable, "-c", IN_PROCESS, "search", "ferry", "--json"],
+        env=cli.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert json.loads(ended.stdout)["hits"]
+    assert "numpy" in ended.stderr
+    assert not re.search("'(torch|transformers|sentence_transformers|tokenizers)'", ended.stderr)
+
+
+# Through the library
+
+
+def ask(services: Services, question: str, mode: Mode = "hybrid", limit: int = 5, **condition: Any) -> SearchResult:
+    return search(services, question, "documents", limit, mode, Filter(**condition))
+
+
+def names(result: SearchResult) -> list[str]:
+    return [Path(hit.source).name for hit in result.hits]
+
+
+def test_modes_differ_in_what_they_find(services: Services) -> None:
+    """A word that means nothing is found by words; a meaning in other words is found by meaning."""
+    assert names(ask(services, "Zaunkönigsgold", "sparse"))[0] == "invoice_wrong_suffix.txt"
+    meaning = "vacation allowance of staff"
+    assert names(ask(services, meaning, "dense"))[0] == "staff_handbook.docx"
+    assert ask(services, "vacation allowance", "sparse").hits == []
+    for question, name in (("Zaunkönigsgold", "invoice_wrong_suffix.txt"), (meaning, "staff_handbook.docx")):
+        assert name in names(ask(services, question))
+
+
+def test_dense_scores_are_the_models_own_cosines(cli: Cli, services: Services) -> None:
+    question = "sea trial of the electric ferry"
+    model = embeddings.load(services.embedder_config)
+    hits = ask(services, question, "dense", 100).hits
+    cosines = model.embed([hit.text for hit in hits]) @ model.embed_query(question)
+    # Passages are embedded in batches of other shapes than here: bf16 rounds by the third digit.
+    assert np.abs(cosines - [hit.score for hit in hits]).max() < 0.01
+    assert len(hits) == cli.json("status")["collections"]["documents"]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_limit_and_one_version_each(services: Services) -> None:
+    for limit in (1, 3, 1000):
+        hits = ask(services, "boat", limit=limit).hits
+        assert len({hit.chunk_id for hit in hits}) == len(hits) <= limit
+    assert len(ask(services, "boat", limit=3).hits) == 3
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_filters(cli: Cli, services: Services, mode: Mode) -> None:
+    question, every = "Boot boat ferry Bootswerft sensor und the", {"limit": 100, "mode": mode}
+    assert set(names(ask(services, question, **every, sources=("*.tif", "*/tide_*")))) == {
+        "inspection.tif",
+        "tide_sensor.md",
+    }
+    assert set(names(ask(services, question, **every, sources=(where(cli, "tide_sensor.md"),)))) == {"tide_sensor.md"}
+    assert ask(services, question, **every, sources=("tide_sensor.m",)).hits == []
+    images = set(names(ask(services, question, **every, media_types=("image/png", "image/tiff"))))
+    assert images == {"hauling_out_upside_down.png", "inspection.tif", "letter_scan.png"}
+    paged = ask(services, question, **every, page=4).hits
+    assert {Path(hit.source).name for hit in paged} == {"annual_report.pdf", "project_file_mixed.pdf"}
+    assert all((hit.page_start or 0) <= 4 <= (hit.page_end or 0) for hit in paged)
+    assert ask(services, question, **every, page=99).hits == []
+
+
+def test_times(cli: Cli) -> None:
+    """Files were written one a day, in the order of their names, from 13 September 2020, 12:26:40 UTC."""
+    order = sorted(path.name for path in (SAMPLES / "documents").iterdir())
+    fine = {row["name"] for row in FINE}
+    asked = ("search", "Boot boat the und", "-n", "200")
+
+    def found(*words: str) -> set[str]:
+        return {Path(hit["source"]).name for hit in cli.json(*asked, *words)["hits"]}
+
+    assert found("--after", "2020-09-23T00:00:00Z") == {name for name in order[10:] if name in fine}
+    assert found("--before", "2020-09-23T00:00:00Z") == {name for name in order[:10] if name in fine}
+    between = found("--after", "2020-09-22T12:00:00Z", "--before", "2020-09-22T14:00:00+01:00")
+    assert between == {order[9]} & fine
+    assert found("--after", "2031-01-01") == set()

@@ -1,0 +1,144 @@
+"""SIGKILL for every part of the private stack: no orphans, and what can live on does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+import redis
+from stack_rig import MARK, Rig, cmdline, eventually, hear, tell
+
+from pipeline.errors import StackUnavailable
+from pipeline.stack import check, connect, running
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    mark = uuid4().hex
+    monkeypatch.setenv(MARK, mark)
+    rig = Rig(tmp_path / "data", mark)
+    yield rig
+    left = [] if eventually(rig.gone) else [cmdline(one) for one in rig.ours()]
+    rig.clear()
+    assert not left
+
+
+def _warden(rig: Rig) -> psutil.Process | None:
+    return next(iter(rig.named("pipeline.stack.warden")), None)
+
+
+def test_the_command(rig: Rig) -> None:
+    with rig.command() as command:
+        tell(command, "connect")
+        assert hear(command).startswith("redis://")
+        assert eventually(lambda: rig.state().level == "ready")
+        command.kill()
+        assert eventually(rig.gone)
+
+
+def test_the_command_while_the_stack_starts(rig: Rig) -> None:
+    with rig.command() as command:
+        tell(command, "connect")
+        assert eventually(lambda: rig.named("pipeline.stack.supervisor"))
+        command.kill()
+        assert eventually(rig.gone)
+
+
+def test_the_supervisor(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch) as attached:
+        os.kill(rig.state().pid, signal.SIGKILL)
+        assert eventually(rig.gone)
+        with pytest.raises(StackUnavailable, match="ended while"):
+            check(attached)
+        with connect(rig.settings, until="ready", launch=rig.launch) as again:
+            assert again.redis_url != attached.redis_url
+            check(again)
+
+
+def test_the_supervisor_before_it_could_say_anything(rig: Rig) -> None:
+    with rig.command() as command:
+        tell(command, "connect")
+        assert eventually(lambda: rig.named("pipeline.stack.supervisor"))
+        (first,) = rig.named("pipeline.stack.supervisor")
+        first.kill()
+        assert hear(command).startswith("redis://")
+        assert rig.state().pid != first.pid
+        assert eventually(lambda: rig.state().level == "ready")
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_the_supervisor_while_it_starts_its_parts(rig: Rig, after: int) -> None:
+    with rig.command() as command:
+        tell(command, "connect")
+        assert eventually(lambda: len(rig.ours()) > after)
+        for supervisor in rig.named("pipeline.stack.supervisor"):
+            supervisor.kill()
+        command.kill()
+        assert eventually(rig.gone)
+
+
+def test_the_warden_and_then_the_supervisor(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch) as attached:
+        first = _warden(rig)
+        assert first is not None
+        first.kill()
+        assert eventually(lambda: (now := _warden(rig)) is not None and now.pid != first.pid)
+        check(attached)
+        assert rig.state().level == "ready"
+        os.kill(rig.state().pid, signal.SIGKILL)
+        assert eventually(rig.gone)
+
+
+def test_supervisor_and_warden_together_are_cleaned_up_by_the_next_stack(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch):
+        left = {part.pid for part in rig.state().processes}
+        warden = _warden(rig)
+        assert warden is not None
+        warden.suspend()
+        os.kill(rig.state().pid, signal.SIGKILL)
+        warden.kill()
+        assert eventually(lambda: running(rig.settings) is None)
+        assert left <= {one.pid for one in rig.ours()}
+        with connect(rig.settings, until="ready", launch=rig.launch):
+            assert not left & {one.pid for one in rig.ours()}
+            assert eventually(lambda: len(rig.ours()) == 11)
+
+
+def test_redis(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch) as attached:
+        os.kill(rig.part("redis").pid, signal.SIGKILL)
+        assert eventually(lambda: rig.part("redis").restarts == 1)
+        assert eventually(lambda: rig.state().level == "ready")
+        with redis.Redis.from_url(str(attached.redis_url)) as client:
+            assert client.ping()
+        check(attached)
+
+
+def test_a_worker(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch):
+        first = rig.part("w1").pid
+        family = [one.pid for one in rig.ours() if os.getsid(one.pid) == first]
+        assert eventually(lambda: len(rig.ours()) == 11)
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: rig.part("w1").restarts == 1)
+        assert eventually(lambda: rig.state().level == "ready")
+        assert rig.part("w1").pid != first
+        assert not {one.pid for one in rig.ours()} & set(family)
+        assert rig.part("w2").restarts == 0
+
+
+def test_a_worker_again_and_again_is_no_failure_once_it_was_ready(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch):
+        for count in range(1, 7):
+            os.kill(rig.part("w2").pid, signal.SIGKILL)
+            assert eventually(partial(_is_up_again, rig, count))
+
+
+def _is_up_again(rig: Rig, restarts: int) -> bool:
+    return bool(rig.part("w2").restarts == restarts and rig.state().level == "ready")

@@ -1,0 +1,231 @@
+"""`TaskManager` over the real stack: status, progress, subscription, cancelling; and what the logs tell."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually, write_documents
+
+from pipeline.app import QUEUES, STAGES
+from pipeline.catalog.documents import document_id
+from pipeline.catalog.schema import batches, tasks
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.errors import UnknownId
+from pipeline.intake import take_in
+from pipeline.results import JobStatus
+from pipeline.submission import Request, find, open_job
+from pipeline.task_manager import TaskManager
+
+PLANTED = "Wendelin-Quastenflosser-4711"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("manager") / "data", embed_processes=1, batch_documents=4) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def manager(rig: FlowRig) -> TaskManager:
+    return TaskManager(rig.services)
+
+
+def follow(manager: TaskManager, job: str) -> list[JobStatus]:
+    return list(manager.subscribe(job, timeout_s=120))
+
+
+@contextmanager
+def stopped(rig: FlowRig, part: str) -> Iterator[list[psutil.Process]]:
+    """A part of the stack stands still for a block, too short for it to be taken for dead."""
+    processes = rig.processes(part)
+    for process in processes:
+        process.suspend()
+    assert eventually(lambda: all(one.status() == psutil.STATUS_STOPPED for one in processes), 10)
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    (path,) = write_documents(tmp_path / "in", 1, seed=31)
+    job = rig.submit(path, collection="kinds", priority=8)
+    assert follow(manager, job)[-1].ended
+    told = manager.status(job)
+    assert isinstance(told, JobStatus)
+    assert (told.state, told.priority, told.documents, told.completed, told.fraction) == ("completed", 8, 1, 1, 1.0)
+    assert (told.stages.points.done, told.stages.points.total, told.eta_s) == (told.chunks, told.chunks, 0.0)
+    assert (told.stages.batches.done, told.stages.batches.total) == (1, 1)
+    document = manager.document(document_id("kinds", str(path)))
+    assert (document.state, document.job_id, document.chunks) == ("completed", job, told.chunks)
+    steps = [step.state for step in document.timeline]
+    assert (steps[0], steps[-1]) == ("extracting", "completed")
+    stages = {row.stage: manager.task(row.id) for row in rig.tasks_of(job)}
+    assert set(stages) == {"extract", "chunk", "embed", "upsert", "finalize"}
+    assert {(one.state, one.job_id, one.starts) for one in stages.values()} == {("done", job, 1)}
+    assert [event.kind for event in manager.events(job)][-1] == "job.finished"
+    for unknown in ("0" * 36, "nothing", ""):
+        for ask in (manager.status, manager.job, manager.document, manager.task, manager.cancel):
+            with pytest.raises(UnknownId):
+                ask(unknown)
+        with pytest.raises(UnknownId):
+            next(manager.subscribe(unknown))
+
+
+def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    """Seen by two at once; a worker stands still for a while, and its task is begun again by another start of it."""
+    write_documents(tmp_path / "in", 24, words=3000, seed=32)
+    job = rig.submit(tmp_path / "in", collection="long")
+    seen: list[list[JobStatus]] = [[], []]
+    followers = [threading.Thread(target=lambda kept=kept: kept.extend(follow(manager, job))) for kept in seen]
+    for follower in followers:
+        follower.start()
+    assert eventually(lambda: killed_at_work(rig, manager, job), 60, 0.01)
+    for follower in followers:
+        follower.join(120)
+    for told in seen:
+        assert told[-1].ended
+        assert [one.ended for one in told[:-1]] == [False] * (len(told) - 1)
+        fractions = [one.fraction for one in told]
+        assert fractions == sorted(fractions)
+        assert 0 <= fractions[0] < 1
+        assert fractions[-1] == 1
+        assert len(set(fractions)) > 5
+        for one in told:
+            assert one.documents == one.completed + one.unchanged + one.failed + one.cancelled + sum(
+                one.active.values()
+            )
+            for count in (one.stages.pages, one.stages.chunks_embedded, one.stages.points, one.stages.batches):
+                assert 0 <= count.done <= count.total
+        left = [one.eta_s for one in told if one.eta_s is not None]
+        assert left
+        assert left[-1] == 0.0
+        assert max(left) > 0
+    assert max(row.starts for row in rig.tasks_of(job)) > 1
+    rig.assert_exact("long")
+
+
+def killed_at_work(rig: FlowRig, manager: TaskManager, job: str) -> bool:
+    """Whether the embed worker was at a task of this job, not its first, and is killed in the middle of it."""
+    with stopped(rig, "embed-1") as processes:
+        tasks_now = [task for task in manager.active() if (task.job_id, task.stage) == (job, "embed")]
+        # Only reading: the one that stands still may hold the catalog's write lock.
+        done = [row for row in rig.tasks_of(job) if (row.stage, row.state) == ("embed", "done")]
+        if not tasks_now or not done:
+            return False
+        for process in processes:
+            process.kill()
+    return True
+
+
+def test_subscription_ends_at_its_time(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 2, seed=33)
+    with stopped(rig, "extract"):
+        job = rig.submit(tmp_path / "in", collection="waiting")
+        told = list(manager.subscribe(job, timeout_s=0.5))
+        assert told
+        assert not told[-1].ended
+    assert follow(manager, job)[-1].completed == 2
+
+
+def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 40, words=20, seed=34)
+    assert eventually(lambda: not any(manager.queues().depth[stage] for stage in STAGES), 30)
+    with stopped(rig, "embed-1"):
+        job = rig.submit(tmp_path / "in", collection="standing")
+        assert eventually(lambda: manager.queues().depth["embed"] >= 3, 60)
+        found = manager.queues()
+        assert set(found.depth) == set(QUEUES)
+        assert {worker.node.partition("@")[0] for worker in found.workers} >= {"extract", "store"}
+        waiting = sa.select(sa.func.count()).where(batches.c.job_id == job, batches.c.state == "waiting")
+        assert found.waiting_batches == rig.scalar(waiting) > 0
+        system = manager.system()
+        assert system.queues is not None
+        assert system.jobs[0].id == job
+        assert system.jobs[0].active
+    told = follow(manager, job)[-1]
+    assert (told.completed, manager.queues().waiting_batches) == (40, 0)
+
+
+def test_what_is_being_done_is_told_apart(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    """Waiting for admission, queued, worked at, ended: four things that look different."""
+    paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
+    seen: dict[str, set[str]] = {"first": set(), "last": set()}
+    running: set[str] = set()
+    last = document_id("told", str(paths[-1]))
+    with stopped(rig, "store"):
+        # Nothing is finalized, so the job's window stays full.
+        job = rig.submit(tmp_path / "in", collection="told")
+        seen["last"].add(manager.document(last).activity)
+    while not manager.job(job).ended:
+        for name, path in (("first", paths[0]), ("last", paths[-1])):
+            seen[name].add(manager.document(document_id("told", str(path))).activity)
+        running |= {task.stage for task in manager.active() if task.job_id == job}
+    for name, path in (("first", paths[0]), ("last", paths[-1])):
+        seen[name].add(manager.document(document_id("told", str(path))).activity)
+    assert "waiting" in seen["last"]
+    assert {"queued", "working"} & seen["last"]
+    assert all("ended" in activities for activities in seen.values())
+    assert running
+    assert manager.active() == [] or job not in {task.job_id for task in manager.active()}
+
+
+def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 30, words=50, seed=36)
+    with stopped(rig, "embed-1"):
+        job = rig.submit(tmp_path / "in", collection="cancelled")
+        one = document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
+        assert manager.cancel(one) == 1
+        assert manager.document(one).state == "cancelled"
+        assert manager.cancel(job) == 29
+        told = follow(manager, job)
+        assert (told[-1].state, told[-1].cancelled) == ("cancelled", 30)
+    assert eventually(lambda: not rig.messages(), 60)
+    assert rig.stored("cancelled") == []
+    (tmp_path / "hollow.txt").write_bytes(b"")
+    failed = rig.submit(tmp_path / "hollow.txt", collection="cancelled")
+    assert follow(manager, failed)[-1].state == "failed"
+    (tmp_path / "hollow.txt").write_text("No longer.")
+    (again,) = manager.retry(job_id=failed)
+    assert follow(manager, again)[-1].completed == 1
+    assert manager.failures(job_id=failed) == manager.failures(job_id=again) == []
+    assert manager.retry(job_id=failed) == []
+
+
+# Logs
+
+
+def test_logs(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object) -> None:
+    """JSON lines; the door's request id in every process that a document goes through; no text of a document."""
+    folder = tmp_path / "in"
+    write_documents(folder, 6, seed=37)
+    (folder / "planted.md").write_text(f"# {PLANTED}\n\nThe {PLANTED} swims in every log, or in none.\n")
+    (folder / "broken.pdf").write_bytes(f"%PDF-1.4\n({PLANTED}) Tj".encode())
+    request = Request([folder], "logged", request_id="request-4711")
+    job = open_job(rig.services, request, found := find(rig.services, request))
+    take_in(rig.services, job, found)
+    assert follow(manager, job)[-1].completed == 7
+    own = [batch.id for batch in rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job))]
+    assert rig.scalar(sa.select(jobs_table.c.request_id).where(jobs_table.c.id == job)) == "request-4711"
+    done = [line for line in rig.logged("stage.done") if line.get("request") == "request-4711"]
+    assert {line["stage"] for line in done} == {"extract", "chunk", "embed", "upsert", "finalize"}
+    assert {line["process"] for line in done} == {"extract", "embed-1", "store"}
+    assert {line["job"] for line in done} == {job}
+    assert {line["batch"] for line in done} == set(own)
+    ran = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
+    assert len(done) == rig.scalar(ran.where(batches.c.job_id == job))
+    folder_of_logs = rig.settings.data_dir / "logs"
+    for path in folder_of_logs.glob("*.log"):
+        for line in path.read_text("utf-8").splitlines():
+            assert {"event", "level", "timestamp", "process"} <= json.loads(line).keys()
+    assert [path.name for path in folder_of_logs.iterdir() if PLANTED in path.read_text("utf-8", "replace")] == []
