@@ -1,0 +1,251 @@
+r"""How much of a document's text Docrelay reads: measured against published files with known text.
+
+    python bench/fidelity.py [CORPORA] [--workers 2] [--limit N] [--json FILE] [--write]
+
+CORPORA is a folder with `groundtruth.jsonl`, one line per file; default: $DOCRELAY_TEST_CORPORA, else
+../shared/corpora beside the repository. Words are runs of \w in lower case, counted as a multiset; letters
+in Chinese, Japanese and Korean. Markdown marks are stripped from both sides where the truth is Markdown.
+A file that fails counts as recall 0. Every file is read in a process of its own.
+
+Exit code: 0, or 1 if a threshold is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from words import flat, same_newlines, score, strip_marks
+
+ROOT = Path(__file__).resolve().parents[1]
+READ_TIMEOUT_S = 900
+PDF, PDF_RAW = "PDF against the truth", "PDF, pdfium's own text against the truth"
+PDF_KEPT = "PDF, pdfium's own words kept"
+ENCODINGS = "Encodings, whole text exact"
+DOCX = "DOCX, docling"
+CONTAINS = "DOCX and PDF, planted strings (markitdown)"
+TESSERACT = "OCR, Tesseract's own test pages"
+PLAIN = "Plain text, docling"
+BY_FORMAT = {
+    ("pdf", "full_text"): PDF,
+    ("docx", "full_text"): DOCX,
+    ("txt", "full_text"): PLAIN,
+    ("pdf", "contains"): CONTAINS,
+    ("docx", "contains"): CONTAINS,
+}
+GERMAN = {
+    "clean300": "German OCR, clean 300 dpi",
+    "scan150": "German OCR, JPEG scan 150 dpi",
+    "skew200": "German OCR, skewed 200 dpi",
+    "fax200": "German OCR, fax 200 dpi",
+    "image-only": "German OCR, image-only PDF",
+}
+ASKED = {GERMAN["clean300"]: 0.975, GERMAN["scan150"]: 0.95, ENCODINGS: 0.97, DOCX: 0.97}
+"""The least mean recall (share of exact texts for encodings). PDF is compared with pdfium instead."""
+ORDER = (*GERMAN.values(), TESSERACT, ENCODINGS, PDF, PDF_RAW, PDF_KEPT, DOCX, PLAIN, CONTAINS)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One file in one class; `code` says why it could not be read."""
+
+    file: str
+    group: str
+    recall: float
+    precision: float
+    code: str | None = None
+    seconds: float = 0.0
+
+
+def main() -> int:
+    """Measure, print and return the exit code."""
+    asked = _arguments()
+    if asked.read:
+        print(json.dumps(read_one(Path(asked.read))))
+        return 0
+    rows = [json.loads(line) for line in (asked.corpora / "groundtruth.jsonl").read_text("utf-8").splitlines()]
+    covered = _limited([row for row in rows if group_of(row)], asked.limit)
+    with ThreadPoolExecutor(asked.workers) as pool:
+        found = [result for results in pool.map(lambda row: measure(asked.corpora, row), covered) for result in results]
+    page = report(found, Counter(row["fmt"] for row in rows if not group_of(row)))
+    print(page)
+    if asked.json:
+        asked.json.write_text(json.dumps([asdict(result) for result in found], indent=1), "utf-8")
+    if asked.write:
+        (ROOT / "docs" / "fidelity.md").write_text(page, "utf-8")
+    return 0 if all(passed is not False for _, passed in verdicts(found).values()) else 1
+
+
+def group_of(row: dict[str, Any]) -> str | None:
+    """The class that a line of the ground truth belongs to; None for formats that are not read yet."""
+    if row["set"] == "ocr_german_rendered":
+        return next((name for mark, name in GERMAN.items() if mark in row["note"]), None)
+    if row["set"] == "ocr_tesseract_test":
+        return TESSERACT
+    return ENCODINGS if row["check"] == "encoding" else BY_FORMAT.get((row["fmt"], row["check"]))
+
+
+def measure(corpora: Path, row: dict[str, Any]) -> list[Result]:
+    """Read one file and compare it; a PDF gives three results."""
+    group, start = group_of(row) or "", time.monotonic()
+    got = _in_child(corpora / row["file"])
+    seconds = round(time.monotonic() - start, 2)
+    text = got["text"]
+    compared = _COMPARE[row["check"]](corpora, row, text)
+    results = [Result(row["file"], group, *compared, got["code"], seconds)]
+    if group == PDF and got["raw"] is not None:
+        results.append(Result(row["file"], PDF_RAW, *_full_text(corpora, row, got["raw"])))
+        results.append(Result(row["file"], PDF_KEPT, *score(got["raw"], text), got["code"]))
+    return results
+
+
+def _full_text(corpora: Path, row: dict[str, Any], text: str) -> tuple[float, float]:
+    truth = (corpora / row["gt"]).read_text("utf-8", errors="replace")
+    if row["gt"].endswith(".md"):
+        truth, text = strip_marks(truth), strip_marks(text)
+    return score(truth, text)
+
+
+def _encoding(corpora: Path, row: dict[str, Any], text: str) -> tuple[float, float]:
+    truth = (corpora / row["gt"]["text"]).read_text("utf-8")
+    same = float(same_newlines(truth) == same_newlines(text))
+    return same, same
+
+
+def _contains(_: Path, row: dict[str, Any], text: str) -> tuple[float, float]:
+    must, must_not, whole = row["gt"]["must"], row["gt"]["must_not"], flat(text)
+    found = sum(flat(wanted) in whole for wanted in must)
+    forbidden = sum(flat(unwanted) in whole for unwanted in must_not)
+    return found / (len(must) or 1), 1 - forbidden / (len(must_not) or 1)
+
+
+_COMPARE: dict[str, Callable[[Path, dict[str, Any], str], tuple[float, float]]] = {
+    "full_text": _full_text,
+    "encoding": _encoding,
+    "contains": _contains,
+}
+
+
+def read_one(path: Path) -> dict[str, str | None]:
+    """Read a file in this process: its text, the code if it fails, and pdfium's own text of a PDF."""
+    from extractors import read
+    from extractors.errors import ExtractError
+    from extractors.options import Options
+
+    raw = _pdfium_text(path) if path.suffix == ".pdf" else None
+    try:
+        return {"text": read(path, Options()).text, "code": None, "raw": raw}
+    except ExtractError as error:
+        return {"text": "", "code": error.code, "raw": raw}
+
+
+def _pdfium_text(path: Path) -> str:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(path)
+    try:
+        return "\n".join(page.get_textpage().get_text_range() for page in document)
+    finally:
+        document.close()
+
+
+def _in_child(path: Path) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--read", str(path)]
+    environment = {**os.environ, "OMP_THREAD_LIMIT": "1", "PYTHONPATH": str(ROOT)}
+    nothing = {"text": "", "raw": None}
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=READ_TIMEOUT_S, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return {**nothing, "code": "timeout"}
+    if done.returncode:
+        print(done.stderr.decode(errors="replace")[-2000:], file=sys.stderr)
+        return {**nothing, "code": "crashed"}
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def verdicts(found: list[Result]) -> dict[str, tuple[float | None, bool | None]]:
+    """For each class what is asked of its mean recall and whether it is reached; None where nothing is asked."""
+    means = {group: _mean(found, group) for group in ORDER if any(result.group == group for result in found)}
+    asked = {group: ASKED.get(group) for group in means} | ({PDF: means[PDF_RAW]} if PDF_RAW in means else {})
+    return {group: (wish, None if wish is None else means[group] >= wish) for group, wish in asked.items()}
+
+
+def report(found: list[Result], not_covered: Counter[str]) -> str:
+    """Return the whole page as Markdown."""
+    head = ["| class | files | recall | precision | lowest | failed | asked | |", "|---|--:|--:|--:|--:|--:|--:|---|"]
+    judged = verdicts(found)
+    table = [_line(found, group, *judged[group]) for group in ORDER if group in judged]
+    missing = ", ".join(f"{fmt} ({count})" for fmt, count in sorted(not_covered.items()))
+    below = ["## Files below what is asked of their class", "", *_below(found, judged), ""]
+    not_read = f"Not covered by any reader yet: {missing}."
+    return "\n".join(["# Fidelity", "", *_INTRODUCTION, "", *head, *table, "", not_read, "", *below])
+
+
+_INTRODUCTION = (
+    "Made by `python bench/fidelity.py --write`; the page says what is measured and how. Recall: the share of the",
+    "truth's words that were read. Precision: the share of the words read that stand in the truth; the truth of",
+    "docling's files is Markdown that leaves page headers out and describes pictures, so neither can be 1 everywhere.",
+)
+
+
+def _line(found: list[Result], group: str, wish: float | None, passed: bool | None) -> str:
+    results = [result for result in found if result.group == group]
+    failed = sum(result.code is not None for result in results)
+    precision = sum(result.precision for result in results) / len(results)
+    values = f"{_mean(found, group):.4f} | {precision:.4f} | {min(result.recall for result in results):.3f}"
+    verdict = {None: "", True: "reached", False: "**missed**"}[passed]
+    asked = "" if wish is None else f"{wish:.4g}"
+    return f"| {group} | {len(results)} | {values} | {failed} | {asked} | {verdict} |"
+
+
+def _below(found: list[Result], judged: dict[str, tuple[float | None, bool | None]]) -> list[str]:
+    raw = {result.file: result.recall for result in found if result.group == PDF_RAW}
+    lines = []
+    for result in found:
+        wish = raw.get(result.file) if result.group == PDF else judged[result.group][0]
+        if result.code or (wish is not None and result.recall < wish):
+            reason = f", `{result.code}`" if result.code else ""
+            lines.append(f"- {result.group}: `{result.file}` {result.recall:.3f} (asked {wish or 0:.3f}){reason}")
+    return lines or ["None."]
+
+
+def _mean(found: list[Result], group: str) -> float:
+    values = [result.recall for result in found if result.group == group]
+    return round(sum(values) / len(values), 6)
+
+
+def _limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
+    taken: Counter[str | None] = Counter()
+    kept = []
+    for row in rows:
+        taken[group_of(row)] += 1
+        if limit is None or taken[group_of(row)] <= limit:
+            kept.append(row)
+    return kept
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure how much of a document's text is read.")
+    folder = os.environ.get("DOCRELAY_TEST_CORPORA") or ROOT.parent / "shared" / "corpora"
+    parser.add_argument("corpora", nargs="?", type=Path, default=Path(folder), help="folder with groundtruth.jsonl")
+    parser.add_argument("--workers", type=int, default=2, help="files read at once")
+    parser.add_argument("--limit", type=int, help="files of each class at most")
+    parser.add_argument("--json", type=Path, help="write every result there")
+    parser.add_argument("--write", action="store_true", help="write docs/fidelity.md")
+    parser.add_argument("--read", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""Does what goes in as files come out as well ranked as it could be?
+
+    python bench/retrieval.py [CORPORA] [--corpus cranfield med] [--engine] [--write]
+
+Every document of a judged collection is written as a text file and taken in by `docrelay ingest`; every question is
+asked through the product's own search in each mode, and compared with a plain brute force of sentence-transformers
+(fp32) over the very same chunks, read back from the store. A document counts as its best chunk.
+
+CORPORA is a folder with `<corpus>/corpus.jsonl`, `queries.jsonl`, `qrels.tsv`; default: `retrieval` in
+$DOCRELAY_TEST_CORPORA, else in ../shared/corpora beside the repository. `--engine` leaves the product out: whole
+texts, the embedded store alone. `--write` puts the table into docs/retrieval.md.
+
+Exit code: 0, or 1 if dense is off the brute force by more than .01, or hybrid is not better than dense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ranking import Corpus, Search, evaluate, read_corpus  # noqa: E402
+
+import embeddings  # noqa: E402
+from embeddings.registry import DEFAULT  # noqa: E402
+from embeddings.sources import resolve  # noqa: E402
+from pipeline import stack  # noqa: E402
+from pipeline.search import search  # noqa: E402
+from pipeline.services import Services  # noqa: E402
+from pipeline.settings import load_settings  # noqa: E402
+from pipeline.vectorstore import Filter, Mode, Point, Query, open_store  # noqa: E402
+from pipeline.vectorstore.sparse import encode_passages, encode_query  # noqa: E402
+
+MODES: tuple[Mode, ...] = ("dense", "sparse", "hybrid")
+CHUNKS_PER_QUESTION = 100
+COLLECTION = "bench"
+TOLERANCE = 0.01
+
+Row: TypeAlias = dict[str, float]
+Encode: TypeAlias = Callable[[Sequence[str]], Any]
+
+
+def main() -> int:
+    """Measure what was asked for and print the table."""
+    asked = _arguments()
+    encode = plain_model()
+    measure = engine_alone if asked.engine else product
+    rows = {name: measure(read_corpus(asked.corpora / name), encode) for name in asked.corpus}
+    page = table(rows)
+    print(page)
+    if asked.write:
+        (ROOT / "docs" / "retrieval.md").write_text(f"# Retrieval quality\n\nnDCG@10, higher is better.\n\n{page}\n")
+    return 0 if all(holds(row) for row in rows.values()) else 1
+
+
+def product(corpus: Corpus, encode: Encode) -> Row:
+    """Files in, search out; the brute force runs over the chunks that the product made."""
+    with TemporaryDirectory(prefix="docrelay-bench-") as folder:
+        files, data = Path(folder, "files"), Path(folder, "data")
+        write_files(corpus, files)
+        told = ingest(files, data)
+        with stack.connect(load_settings({"data_dir": data}), until="ready", timeout_s=180) as settings:
+            services = Services(settings)
+            row = {mode: evaluate(product_search(services, mode), corpus) for mode in MODES}
+            chunks = stored_chunks(services, told["chunks"])
+    return {"chunks": float(len(chunks)), **row, "brute force": evaluate(brute_force(chunks, encode), corpus)}
+
+
+def product_search(services: Services, mode: Mode) -> Search:
+    """The product's search as the harness takes it."""
+
+    def found(question: str) -> Iterable[tuple[str, float]]:
+        hits = search(services, question, COLLECTION, CHUNKS_PER_QUESTION, mode).hits
+        return [(document_of(hit.source), hit.score) for hit in hits]
+
+    return found
+
+
+def stored_chunks(services: Services, count: int) -> list[tuple[str, str]]:
+    """(document id, text) of every visible chunk: a search that is as long as the collection."""
+    anything = [1.0] * services.fingerprint.dim
+    hits = services.store.search(COLLECTION, Query("dense", count + 1, anything, where=Filter(live=True)))
+    if len(hits) != count:
+        raise SystemExit(f"the store holds {len(hits)} chunks, the catalog {count}")
+    return [(document_of(hit.payload["source"]), hit.payload["text"]) for hit in hits]
+
+
+def engine_alone(corpus: Corpus, encode: Encode) -> Row:
+    """Whole texts straight into the embedded store: fusion and BM25 without the product around them."""
+    chunks = list(corpus.texts.items())
+    space = embeddings.describe(embeddings.EmbedderConfig()).fingerprint
+    questions = {text: encode([text])[0].tolist() for text in corpus.questions.values()}
+    with TemporaryDirectory(prefix="docrelay-bench-") as folder:
+        store = open_store(Path(folder))
+        store.ensure(COLLECTION, space)
+        store.upsert(COLLECTION, engine_points(chunks, encode))
+
+        def by(mode: Mode) -> Search:
+            def found(question: str) -> Iterable[tuple[str, float]]:
+                query = Query(mode, CHUNKS_PER_QUESTION, questions[question], encode_query(question))
+                return [(hit.payload["document"], hit.score) for hit in store.search(COLLECTION, query)]
+
+            return found
+
+        row = {mode: evaluate(by(mode), corpus) for mode in MODES}
+        store.close()
+    return {"chunks": float(len(chunks)), **row, "brute force": evaluate(brute_force(chunks, encode), corpus)}
+
+
+def engine_points(chunks: list[tuple[str, str]], encode: Encode) -> list[Point]:
+    """A point per text."""
+    texts = [text for _, text in chunks]
+    rows = zip(chunks, encode(texts), encode_passages(texts), strict=True)
+    return [
+        Point(str(UUID(int=number + 1)), dense.tolist(), words, {"document": document})
+        for number, ((document, _), dense, words) in enumerate(rows)
+    ]
+
+
+def brute_force(chunks: list[tuple[str, str]], encode: Encode) -> Search:
+    """Cosine of the question to every chunk, nothing approximate."""
+    vectors = encode([text for _, text in chunks])
+
+    def found(question: str) -> Iterable[tuple[str, float]]:
+        scores = vectors @ encode([question])[0]
+        best = np.argsort(-scores, kind="stable")[:CHUNKS_PER_QUESTION]
+        return [(chunks[number][0], float(scores[number])) for number in best]
+
+    return found
+
+
+def plain_model() -> Encode:
+    """sentence-transformers as its own README shows it, in fp32, on the product's default model."""
+    from sentence_transformers import SentenceTransformer
+
+    known: dict[tuple[str, ...], Any] = {}
+    model = SentenceTransformer(str(resolve(DEFAULT).folder), device="cpu")
+
+    def encode(texts: Sequence[str]) -> Any:
+        key = tuple(texts)
+        if key not in known:
+            known[key] = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return known[key]
+
+    return encode
+
+
+def write_files(corpus: Corpus, folder: Path) -> None:
+    """One text file per document, named by its id."""
+    folder.mkdir(parents=True)
+    for number, text in corpus.texts.items():
+        (folder / f"{number}.txt").write_text(text, encoding="utf-8")
+
+
+def ingest(files: Path, data: Path) -> dict[str, Any]:
+    """Run the command line and return what it says."""
+    command = [str(Path(sys.executable).with_name("docrelay")), "ingest", str(files), "--collection", COLLECTION]
+    done = subprocess.run([*command, "--data-dir", str(data), "--json"], stdout=subprocess.PIPE, text=True, check=True)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def document_of(source: str) -> str:
+    """The id that a file was named by."""
+    return Path(unquote(urlsplit(source).path)).stem
+
+
+def holds(row: Row) -> bool:
+    """What is promised: dense is what the model can do, and hybrid is more."""
+    return abs(row["dense"] - row["brute force"]) <= TOLERANCE and row["hybrid"] > row["dense"]
+
+
+def table(rows: dict[str, Row]) -> str:
+    """Markdown, one row per corpus."""
+    columns = ["chunks", "brute force", *MODES]
+    lines = [f"| corpus | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for name, row in rows.items():
+        cells = [f"{row[column]:.0f}" if column == "chunks" else f"{row[column]:.4f}" for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _arguments() -> argparse.Namespace:
+    folder = os.environ.get("DOCRELAY_TEST_CORPORA") or ROOT.parent / "shared" / "corpora"
+    parser = argparse.ArgumentParser(description="nDCG@10 through files and search.")
+    parser.add_argument("corpora", nargs="?", type=Path, default=Path(folder, "retrieval"))
+    parser.add_argument("--corpus", nargs="+", default=["cranfield", "med"])
+    parser.add_argument("--engine", action="store_true", help="the embedded store alone, on whole texts")
+    parser.add_argument("--write", action="store_true", help="write docs/retrieval.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
