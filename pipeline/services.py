@@ -18,6 +18,7 @@ from embeddings.base import Embedder, Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.errors import StackUnavailable
+from pipeline.recipes import recipe
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
 
@@ -30,8 +31,6 @@ __all__ = ["PREFIX", "Services"]
 
 PREFIX = "docrelay:"
 """Begins every key of ours in Redis."""
-
-CHUNKER_VERSION = "1"
 
 if not structlog.is_configured():
     # Whoever uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
@@ -138,18 +137,8 @@ class Services:
     @cached_property
     def recipe(self) -> str:
         """What besides the content decides the points: extractor, chunking, vector space."""
-        settings = self.settings
-        parts = (
-            EXTRACTOR_VERSION,
-            CHUNKER_VERSION,
-            settings.pdf_engine,
-            settings.ocr_languages,
-            settings.ocr_dpi,
-            self.chunk_tokens,
-            settings.chunk_overlap_tokens,
-            self.fingerprint.id,
-        )
-        return sha256(repr(parts).encode()).hexdigest()[:32]
+        cutting = (self.chunk_tokens, self.settings.chunk_overlap_tokens)
+        return recipe(self.settings, cutting, self.fingerprint.id)
 
     @cached_property
     def reading(self) -> str:
