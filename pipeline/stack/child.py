@@ -80,7 +80,7 @@ class Child:
                 env={**environment, **self.spec.environment},
                 cwd=self.spec.folder,
                 start_new_session=True,
-                preexec_fn=self._warden.announcer(),  # safe: the supervisor has one thread
+                preexec_fn=self._warden.announcer(),  # safe: the others only wait or ask
             )
         self._session = Session(self._process.pid)
         self._started, self._created = time.monotonic(), _created(self._process.pid)

@@ -26,7 +26,7 @@ from pipeline.stack.plan import processes
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import StackState, current, is_same_process, read
 
-__all__ = ["Say", "check", "connect", "peek", "running"]
+__all__ = ["Say", "check", "connect", "inherited", "peek", "running"]
 
 Say = Callable[[str], None]
 POLL_S = 0.03
@@ -224,7 +224,7 @@ def _spawn(folder: Folder, launch: Launch) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env=_environment(),
+            env=inherited(),
             start_new_session=True,
         )
     if process.stdin is not None:
@@ -235,7 +235,7 @@ def _spawn(folder: Folder, launch: Launch) -> subprocess.Popen[bytes]:
     return process
 
 
-def _environment() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """Ours, for a process whose settings come from its `ProcessSpec` alone.
 
     PYTHONSAFEPATH keeps a `redis.py` among the user's own files in the working folder from being imported.

@@ -23,6 +23,9 @@ class Folder:
         self.stack = self.run / "stack.lock"
         self.warden = self.run / "warden.lock"
         self.state = self.run / "stack.json"
+        self.doors = self.run / "doors.lock"
+        self.doors_warden = self.run / "doors-warden.lock"
+        self.doors_state = self.run / "doors.json"
 
     def create(self) -> None:
         """Make the folders, readable by this user only.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
 from pipeline.errors import BadRequest
 from pipeline.settings import Settings
 from pipeline.stack.client import Say, check, connect, running
-from pipeline.stack.spec import Launch
+from pipeline.stack.doors import Doors
+from pipeline.stack.plan import doors as planned_doors
+from pipeline.stack.spec import Launch, ProcessSpec
 from pipeline.stack.state import StackState, is_same_process
 
 __all__ = ["hold"]
@@ -21,11 +23,14 @@ POLL_S = 0.2
 PATIENCE_S = 2.0
 
 
-def hold(settings: Settings, say: Say, launch: Launch | None = None) -> None:
-    """Keep the private stack alive until SIGINT or SIGTERM, then wait until it has ended.
+def hold(
+    settings: Settings, say: Say, launch: Launch | None = None, doors: Sequence[ProcessSpec] | None = None
+) -> None:
+    """Keep the private stack and the doors alive until SIGINT or SIGTERM, then wait until it has ended.
 
     A stack that already runs is joined. It ends when no other command uses it any more; a second
-    signal ends it at once. To be called from the main thread.
+    signal ends it at once. To be called from the main thread. `launch` and `doors` are in the place of those
+    that follow from the settings.
 
     Raises:
         BadRequest: `redis_url` is set, so there is no private stack.
@@ -37,7 +42,11 @@ def hold(settings: Settings, say: Say, launch: Launch | None = None) -> None:
         with connect(settings, say, launch=launch) as attached:
             # Only now: before, a signal simply ends this command, and with it a stack that nobody else uses.
             signals = scope.enter_context(_counted_signals())
-            last = _until_signal(settings, attached, signals, say)
+            opened = Doors(attached, planned_doors(settings) if doors is None else doors, say)
+            try:
+                last = _until_signal(settings, attached, signals, opened, say)
+            finally:
+                opened.close()
         if last is not None:
             _until_gone(settings, last, signals, say)
     say("The stack has ended")
@@ -65,11 +74,14 @@ def _counted_signals() -> Iterator[_Signals]:
             signal.signal(number, handler)
 
 
-def _until_signal(settings: Settings, attached: Settings, signals: _Signals, say: Say) -> StackState | None:
+def _until_signal(
+    settings: Settings, attached: Settings, signals: _Signals, doors: Doors, say: Say
+) -> StackState | None:
     said = ""
     state = running(settings)
     while not signals.count:
         check(attached)
+        doors.tick()
         state = running(settings) or state
         line = _line(state) if state else said
         if line != said:

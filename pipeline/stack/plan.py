@@ -8,7 +8,7 @@ import sys
 from pipeline.settings import ENV_PREFIX, Settings
 from pipeline.stack.spec import ProcessSpec
 
-__all__ = ["cores", "processes", "settings_environment"]
+__all__ = ["cores", "doors", "processes", "settings_environment"]
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -28,6 +28,11 @@ def processes(settings: Settings) -> list[ProcessSpec]:
     embedders = settings.embed_processes or cores()
     named = [("extract", "extract"), *(("embed", f"embed-{n + 1}") for n in range(embedders)), ("store", "store")]
     return [_worker(group, name, environment) for group, name in [*named, ("beat", "beat")]]
+
+
+def doors(settings: Settings) -> list[ProcessSpec]:
+    """The processes that only `docrelay up` runs: ways in that stay open while somebody holds the stack."""
+    return []
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

@@ -24,10 +24,14 @@ __all__ = ["Warden", "main"]
 
 
 class Warden:
-    """The supervisor's end: starts the warden process and keeps it informed."""
+    """The supervisor's end: starts the warden process and keeps it informed.
 
-    def __init__(self, folder: Folder) -> None:
+    `lock` is held as long as the process lives; None takes the stack's own.
+    """
+
+    def __init__(self, folder: Folder, lock: Path | None = None) -> None:
         self._folder = folder
+        self._lock = lock or folder.warden
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +64,7 @@ class Warden:
             self._process.wait()
 
     def _start(self) -> None:
-        with FileLock(self._folder.warden) as lock, _open_log(self._folder.log("warden")) as log:
+        with FileLock(self._lock) as lock, _open_log(self._folder.log(self._lock.stem)) as log:
             lock.acquire(shared=True)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.stack.warden"],
