@@ -38,14 +38,15 @@ def ask(connection: redis.Redis, subject: str, method: str, arguments: dict[str,
         PipelineError: the other side refused, with its code.
     """
     identity = uuid.uuid4().hex
-    deadline = time.time() + timeout_s
-    question = {"id": identity, "method": method, "arguments": arguments, "deadline": deadline}
+    deadline = time.monotonic() + timeout_s
+    until = _now(connection) + timeout_s
+    question = {"id": identity, "method": method, "arguments": arguments, "deadline": until}
     key = f"{PREFIX}ask:{subject}"
     with connection.pipeline() as pipe:
         pipe.lpush(key, json.dumps(question))
         pipe.expire(key, int(timeout_s) + ANSWER_TTL_S)
         pipe.execute()
-    while (left := deadline - time.time()) > 0:
+    while (left := deadline - time.monotonic()) > 0:
         found = connection.brpop([f"{PREFIX}answer:{identity}"], timeout=min(max(left, 0.1), 5.0))
         if found is not None:
             return _unpack(json.loads(found[1]))
@@ -72,7 +73,7 @@ def _answer_all(connection: redis.Redis, subject: str, answers: Answers) -> None
 
 
 def _answer(connection: redis.Redis, question: dict[str, Any], answers: Answers) -> None:
-    if question["deadline"] < time.time():
+    if question["deadline"] < _now(connection):
         return
     try:
         answer = json.dumps({"result": answers[question["method"]](**question["arguments"])})
@@ -86,6 +87,12 @@ def _answer(connection: redis.Redis, question: dict[str, Any], answers: Answers)
         pipe.lpush(key, answer)
         pipe.expire(key, ANSWER_TTL_S)
         pipe.execute()
+
+
+def _now(connection: redis.Redis) -> float:
+    """Redis's time, in seconds: the clocks of two hosts may differ by more than a question may take."""
+    seconds, microseconds = connection.time()
+    return float(seconds) + float(microseconds) / 1e6
 
 
 def _unpack(answer: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """The spool: originals on their way in, and what one stage leaves for the next.
 
+    drafts/…                what is being written, swept after a day
     originals/ab/abcd….pdf  a file as it was taken in, named by its SHA-256
     batches/<batch id>/…    texts, chunks and vectors of one document batch
 
@@ -78,12 +79,13 @@ class LocalSpool:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.drafts = root / "drafts"
+        self.drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write(self, key: str, data: bytes) -> None:
         """Store the bytes under the key, all or nothing."""
         path = self._prepare(key)
-        draft = path.with_name(f".{uuid.uuid4().hex}")
+        draft = self.drafts / uuid.uuid4().hex
         draft.write_bytes(data)
         draft.replace(path)
 
@@ -98,7 +100,7 @@ class LocalSpool:
     def take(self, key: str, path: Path) -> None:
         """Move a local file into the spool under the key, all or nothing."""
         target = self._prepare(key)
-        draft = target.with_name(f".{uuid.uuid4().hex}")
+        draft = self.drafts / uuid.uuid4().hex
         shutil.move(path, draft)
         draft.replace(target)
 

@@ -13,7 +13,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import batches, tasks
 from pipeline.removal import remove_unseen
 from pipeline.services import Services
-from pipeline.spool import original_key
+from pipeline.spool import LocalSpool, original_key
 from pipeline.stages.artifacts import batch_prefix
 
 __all__ = ["sweep", "sweep_originals"]
@@ -66,26 +66,25 @@ def sweep_originals(services: Services) -> None:
     """Remove copies of files that neither a running attempt nor a retry needs."""
     if services.settings.keep_originals:
         return
-    found = {f"originals/{folder}/{name}" for folder in _folders(services) for name in _names(services, folder)}
+    spool = services.spool
+    found = {
+        f"originals/{folder}/{name}"
+        for folder in spool.names("originals")
+        for name in spool.names(f"originals/{folder}")
+    }
     if not found:
         return
     # Under the write lock: intake copies originals in before it commits their rows, and looks again inside.
     with writing(services.catalog) as connection:
         needed = {original_key(content, source) for content, source in leftovers.needed_originals(connection)}
         for key in found - needed:
-            services.spool.delete(key)
-
-
-def _folders(services: Services) -> list[str]:
-    return services.spool.names("originals")
-
-
-def _names(services: Services, folder: str) -> list[str]:
-    return [name for name in services.spool.names(f"originals/{folder}") if not name.startswith(".")]
+            spool.delete(key)
 
 
 def _sweep_drafts(services: Services, before: float) -> None:
-    for draft in services.drafts.iterdir():
+    spool = services.spool
+    folders = {services.drafts, spool.drafts} if isinstance(spool, LocalSpool) else {services.drafts}
+    for draft in (draft for folder in folders for draft in folder.iterdir()):
         try:
             if draft.stat().st_mtime < before:
                 draft.unlink()

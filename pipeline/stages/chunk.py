@@ -28,6 +28,9 @@ __all__ = ["fill", "work"]
 
 log = structlog.get_logger()
 
+CHARS_AT_ONCE = 20_000_000
+"""Characters whose chunks one task holds; documents of the batch beyond that begin anew, each in its own."""
+
 
 @dataclass
 class Cuts:
@@ -38,6 +41,7 @@ class Cuts:
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
     failed: dict[str, Failure] = field(default_factory=dict)
     apart: list[str] = field(default_factory=list)
+    chars: int = 0
 
 
 def work(services: Services, claim: Claim) -> flow.Done:
@@ -49,6 +53,9 @@ def work(services: Services, claim: Claim) -> flow.Done:
     _ = services.tokenizer  # that it cannot be had is no fault of a document
     pages, warnings = _ocr_pages(services.spool, claim.batch_id)
     for one in carried:
+        if cuts.chars > CHARS_AT_ONCE:
+            cuts.apart.append(one.attempt_id)
+            continue
         try:
             document = load_document(services.spool, text_key(claim.batch_id, one.attempt_id))
             _cut(services, one, finish(document, pages, warnings) if pages else document, cuts)
@@ -82,6 +89,7 @@ def _cut(services: Services, one: Carried, document: Document, cuts: Cuts) -> No
     if not chunks:
         raise Empty
     cuts.chunks[one.attempt_id] = chunks
+    cuts.chars += sum(len(chunk.text) for chunk in chunks)
     cuts.about[one.attempt_id] = _about(one, document)
     cuts.facts[one.version_id] = {**describe(document, one.source), "chunks": len(chunks)}
 

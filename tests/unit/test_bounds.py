@@ -1,0 +1,79 @@
+"""What a stage holds at once and what it leaves behind are bounded; the bodies of the tasks run without a worker."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import extractors
+from extractors.options import Options
+from pipeline import sweeping
+from pipeline.catalog import collections, documents, jobs, ledger
+from pipeline.catalog.documents import Found
+from pipeline.catalog.engine import writing
+from pipeline.catalog.ledger import Claim
+from pipeline.catalog.schema import attempts
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.spool import LocalSpool, write_json
+from pipeline.stages import chunk
+from pipeline.stages.artifacts import text_key
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return Services(Settings(data_dir=tmp_path / "data", embedding_model="hashing"))
+
+
+def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
+    """A batch whose texts are extracted, about to be cut."""
+    with writing(services.catalog) as connection:
+        collections.register(connection, "documents", services.fingerprint)
+        job_id = jobs.create(connection, "documents", "ingest", 5, "test", 1)
+        found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
+        ids = [documents.record(connection, job_id, services.recipe, one).attempt_id or "" for one in found]
+        batch_id = ledger.create_batch(connection, job_id, 5, ids, active=True)
+    for number, attempt_id in enumerate(ids):
+        path = folder / f"{number}.txt"
+        path.write_text(f"Letter {number} is about the lighthouse. " * 40)
+        write_json(services.spool, text_key(batch_id, attempt_id), asdict(extractors.extract(path, Options())))
+    return Claim("task", batch_id, "chunk", 0, 1, {}, job_id, 5, "ingest", "test")
+
+
+def batches_of(services: Services, claim: Claim) -> list[str]:
+    with services.catalog.connect() as connection:
+        return list(connection.scalars(sa.select(attempts.c.batch_id).where(attempts.c.job_id == claim.job_id)))
+
+
+def test_chunks_of_many_long_documents_are_not_held_at_once(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = batch_of_texts(services, tmp_path, 5)
+    monkeypatch.setattr(chunk, "CHARS_AT_ONCE", 2000)
+    done = chunk.work(services, claim)
+    assert done.facts is not None
+    assert done.facts["documents"] == 2
+    with writing(services.catalog) as connection:
+        done.record(connection)
+    # The others begin anew, each in a batch of its own: none is lost, none is failed.
+    apart = [name for name in batches_of(services, claim) if name != claim.batch_id]
+    assert len(apart) == len(set(apart)) == 3
+
+
+def test_what_a_killed_writer_left_is_swept(services: Services) -> None:
+    spool = services.spool
+    assert isinstance(spool, LocalSpool)
+    spool.write("originals/ab/abc.txt", b"x")
+    assert list(spool.drafts.iterdir()) == []
+    old, young = spool.drafts / "old", spool.drafts / "young"
+    for draft in (old, young):
+        draft.write_bytes(b"half a file")
+    two_days_ago = time.time() - 2 * sweeping.DAY_S
+    os.utime(old, (two_days_ago, two_days_ago))
+    sweeping.sweep(services)
+    assert [path.name for path in spool.drafts.iterdir()] == ["young"]
