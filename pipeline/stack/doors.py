@@ -8,6 +8,7 @@ lock and takes over. They have a warden of their own, so a killed `up` leaves no
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -106,7 +107,7 @@ class Doors:
         except redis.RedisError:
             return
         for child, answer in zip(waiting, answers, strict=True):
-            pid, _, words = answer.decode().partition(" ") if answer else ("", "", "")
+            pid, _, words = os.fsdecode(answer or b"").partition(" ")
             child.ready = pid.isdigit() and child.owns(int(pid))
             if child.ready:
                 self._tell(f"{child.spec.name} is ready" + (f": {words}" if words else ""))
