@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.catalog import documents
+from pipeline.catalog import documents, indexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
@@ -17,6 +17,7 @@ from pipeline.errors import UnknownId, VerificationFailed
 from pipeline.removal import remove_unseen
 from pipeline.services import Services
 from pipeline.sweeping import sweep_originals
+from pipeline.texts import sweep_texts
 from pipeline.vectorstore.base import Filter
 from pipeline.walk import source_of
 
@@ -49,6 +50,7 @@ def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted
     for start in range(0, len(identities), SLICE):
         points += _delete_some(services, collection, identities[start : start + SLICE])
     sweep_originals(services)
+    sweep_texts(services)
     return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
 
 
@@ -91,12 +93,15 @@ def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str
 
 def _delete_some(services: Services, collection: str, identities: list[str]) -> int:
     where = Filter(document_ids=tuple(identities))
-    before = services.store.count(collection, where)
+    with services.catalog.connect() as connection:
+        held = [index.name for index in indexes.of_collection(connection, collection)]
+        shown = indexes.live(connection, collection)
+    before = services.store.count(shown.name, where) if shown else 0
     with writing(services.catalog) as connection:
         documents.tombstone(connection, identities)
         connection.execute(failures.delete().where(failures.c.document_id.in_(identities)))
     remove_unseen(services, identities)
-    left = services.store.count(collection, where)
+    left = sum(services.store.count(name, where) for name in held)
     if left:
         with writing(services.catalog) as connection:
             forgotten = versions.update().where(versions.c.document_id.in_(identities))

@@ -192,7 +192,7 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
 def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:
     """Move attempts out of the task's batch: each begins anew in one of its own."""
     for attempt_id in ids:
-        ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id])
+        ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], workflow=claim.workflow)
 
 
 def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:

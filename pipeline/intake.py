@@ -21,6 +21,7 @@ from pipeline.catalog.engine import writing
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
 from pipeline.flow import admit
 from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
+from pipeline.places import place_of
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
@@ -200,18 +201,19 @@ def _keep(spool: Spool, taken: list[Taken]) -> None:
 
 
 def _record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
+    place, recipe = place_of(services, connection, job_id)
     sources = [item.found.source for item in taken]
     suspects = documents.with_failures(connection, job_id, services.reading, sources)
     hopeful = []
     for item in taken:
         known = None
         if item.found.source in suspects:
-            known = documents.still_failing(connection, job_id, services.recipe, services.reading, item.found)
+            known = documents.still_failing(connection, job_id, recipe, services.reading, item.found)
         if known is None:
             hopeful.append(item)
         else:
             documents.reject(connection, job_id, item.found.source, item.found.size, known)
-    recorded = [documents.record(connection, job_id, services.recipe, item.found) for item in hopeful]
+    recorded = [documents.record(connection, job_id, recipe, item.found, place) for item in hopeful]
     fresh = [one.attempt_id for one in recorded if one.outcome == "new" and one.attempt_id]
     # Before the catalog names them, and under its lock: the sweep cannot come between.
     _keep(services.spool, [item for item, one in zip(hopeful, recorded, strict=True) if one.outcome == "new"])

@@ -36,6 +36,14 @@ class AskedStore:
         """Remove the collection."""
         self._ask("drop", collection=collection)
 
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+        return dict(self._ask("aliases"))
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Let another name stand for a collection."""
+        self._ask("set_alias", alias=alias, collection=collection)
+
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably."""
         self._ask("upsert", collection=collection, points=[asdict(point) for point in points])
@@ -76,6 +84,8 @@ def answers_of(store: VectorStore) -> Answers:
         "ensure": lambda collection, fingerprint: store.ensure(collection, Fingerprint(**fingerprint)),
         "collections": lambda: {name: asdict(space) for name, space in store.collections().items()},
         "drop": store.drop,
+        "aliases": store.aliases,
+        "set_alias": store.set_alias,
         "upsert": lambda collection, points: store.upsert(collection, [_point(point) for point in points]),
         "count": lambda collection, where: store.count(collection, _filter(where)),
         "ids": lambda collection, where: store.ids(collection, _filter(where)),

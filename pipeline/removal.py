@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.catalog import documents, leftovers
+from pipeline.catalog import leftovers
 from pipeline.catalog.engine import writing
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
@@ -18,19 +18,17 @@ def remove_unseen(services: Services, identities: Sequence[str], batch_id: str =
         return
     with services.catalog.connect() as connection:
         unseen = leftovers.unseen_versions(connection, identities, batch_id)
-        collection = documents.collection_of(connection, identities[0])
+        places = leftovers.by_index(connection, unseen)
+    for index, version_ids in places.items():
+        services.store.delete(index, Filter(version_ids=tuple(version_ids)))
     if unseen:
-        services.store.delete(collection, Filter(version_ids=tuple(unseen)))
         with writing(services.catalog) as connection:
             leftovers.removed(connection, unseen)
 
 
 def show_live(services: Services, identities: Sequence[str]) -> None:
-    """Mark the points of these documents' live versions as live, whoever wrote them last."""
-    if not identities:
-        return
+    """Mark the points of the versions that stand in any index as live, whoever wrote them last."""
     with services.catalog.connect() as connection:
-        live = documents.live_versions(connection, identities)
-        collection = documents.collection_of(connection, identities[0])
-    if live:
-        services.store.set_payload(collection, {"live": True}, Filter(version_ids=tuple(live.values())))
+        places = leftovers.seen_by_index(connection, identities)
+    for index, version_ids in places.items():
+        services.store.set_payload(index, {"live": True}, Filter(version_ids=tuple(version_ids)))

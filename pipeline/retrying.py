@@ -19,6 +19,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import failures, versions
 from pipeline.errors import BadRequest, OutsideRoot, UnknownId, Unreadable
 from pipeline.intake import take_in
+from pipeline.places import place_of
 from pipeline.results import FailureRecord
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -74,7 +75,7 @@ def _retry(services: Services, collection: str, group: Sequence[FailureRecord]) 
     candidates = {failure.document_id: _from_source(services, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
-        collections.register(connection, collection, services.fingerprint)
+        collections.register(connection, collection, services.fingerprint, services.making)
         job_id = jobs.create(connection, collection, settings.workflow, settings.priority, request_id, weight)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job_id, kept)
@@ -110,12 +111,13 @@ def _take_from_spool(
     Returns:
         The documents for which there is one.
     """
+    place, recipe = place_of(services, connection, job_id)
     taken: set[str] = set()
     fresh: list[str] = []
     for failure in group:
         found = _kept(services, connection, failure)
         if found is not None:
-            recorded = documents.record(connection, job_id, services.recipe, found)
+            recorded = documents.record(connection, job_id, recipe, found, place)
             taken.add(failure.document_id)
             fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
     size = services.settings.batch_documents

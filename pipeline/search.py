@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.asking import ask
-from pipeline.catalog import collections, documents
+from pipeline.catalog import collections, documents, indexes
+from pipeline.catalog.indexes import Index
 from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Mode, Query
@@ -78,16 +79,27 @@ def search(
         SpaceMismatch: the collection was made with another model than the configured one.
         StackUnavailable: nobody answers.
     """
-    known = is_known(services, question, collection, limit)
-    dense = _query_vector(services, question) if known and mode != "sparse" else None
+    index = is_known(services, question, collection, limit)
     sparse = encode_query(question) if mode != "dense" else None
-    query = Query(mode, limit, dense, sparse, replace(where or Filter(), live=True))
-    hits = search_vectors(services, collection, query) if known else []
-    return SearchResult(query=question, mode=mode, collection=collection, hits=hits)
+    hits: list[Hit] | None = []
+    for _ in range(ROUNDS):
+        if index is None:
+            break
+        dense = _query_vector(services, question, index) if mode != "sparse" else None
+        query = Query(mode, limit, dense, sparse, replace(where or Filter(), live=True))
+        hits = search_vectors(services, index, query)
+        if hits is not None:
+            break
+        # A re-index switched the collection to another index meanwhile, whose vectors may be of another model.
+        index = is_known(services, question, collection, limit)
+    return SearchResult(query=question, mode=mode, collection=collection, hits=hits or [])
 
 
-def is_known(services: Services, question: str, collection: str, limit: int) -> bool:
-    """Check a search; False when there is no such collection yet, so nothing to be found. No stack is needed.
+def is_known(services: Services, question: str, collection: str, limit: int) -> Index | None:
+    """Check a search; None when there is no such collection yet, so nothing to be found. No stack is needed.
+
+    Returns:
+        The index that answers for the collection now.
 
     Raises:
         BadRequest: an empty or unreadable question, or a wrong limit.
@@ -103,16 +115,22 @@ def is_known(services: Services, question: str, collection: str, limit: int) -> 
         return collections.check(connection, collection, services.fingerprint)
 
 
-def search_vectors(services: Services, collection: str, query: Query) -> list[Hit]:
-    """Search with vectors at hand: one version of each document, `query.limit` hits if there are as many."""
+def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] | None:
+    """Search an index with vectors at hand: one version of each document, `query.limit` hits if there are as many.
+
+    Returns:
+        None when the collection is answered from another index meanwhile.
+    """
     asked = query.limit + 10
     visible: list[Found] = []
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
             before = documents.switches(connection)
-        found = services.store.search(collection, replace(query, limit=asked))
+        found = services.store.search(index.name, replace(query, limit=asked))
         with services.catalog.connect() as connection:
             after = documents.switches(connection)
+            if before != after and indexes.live(connection, index.collection) != index:
+                return None
             live = documents.live_versions(connection, list({str(hit.payload["document_id"]) for hit in found}))
         visible = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
         dropped = len(found) - len(visible)
@@ -124,10 +142,8 @@ def search_vectors(services: Services, collection: str, query: Query) -> list[Hi
     return [_hit(hit) for hit in visible[: query.limit]]
 
 
-def _query_vector(services: Services, question: str) -> list[float]:
-    vector = ask(
-        services.redis, "embed", "embed_query", {"text": question, "space": services.fingerprint.id}, FIRST_ANSWER_S
-    )
+def _query_vector(services: Services, question: str, index: Index) -> list[float]:
+    vector = ask(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, FIRST_ANSWER_S)
     return [float(value) for value in vector]
 
 

@@ -14,17 +14,19 @@ from redis import Redis
 from sqlalchemy.engine import Engine
 
 import embeddings
-from embeddings.base import Embedder, Fingerprint, Tokenizer
+from embeddings.base import Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.errors import StackUnavailable
-from pipeline.recipes import recipe
+from pipeline.models import Models
+from pipeline.recipes import Making, extraction, making_of, recipe
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
 
 if TYPE_CHECKING:
     from celery import Celery
 
+    from pipeline.catalog.indexes import Index
     from pipeline.vectorstore import VectorStore
 
 __all__ = ["PREFIX", "Services"]
@@ -101,44 +103,49 @@ class Services:
         return AskedStore(self.redis)
 
     @cached_property
+    def models(self) -> Models:
+        """The models of all indexes."""
+        return Models(self.settings)
+
+    @cached_property
+    def named(self) -> set[str]:
+        """Collections of which this process knows that the vector store knows their names."""
+        return set()
+
+    @cached_property
+    def making(self) -> Making:
+        """What new collections are made with."""
+        return making_of(self.settings)
+
+    @cached_property
     def embedder_config(self) -> embeddings.EmbedderConfig:
-        """Which model, how precise, where."""
-        settings = self.settings
-        return embeddings.EmbedderConfig(
-            model=settings.embedding_model,
-            precision=settings.embedding_precision,
-            device=settings.embedding_device,
-            threads=1,
-            base_url=settings.embedding_url,
-            api_key=settings.embedding_api_key,
-            dim=settings.embedding_dim,
-        )
+        """Which model new collections are made with, how precise, where."""
+        return self.models.config(self.making)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """The space of the vectors that this configuration makes; no model is loaded for it."""
-        return embeddings.describe(self.embedder_config).fingerprint
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        """The model itself."""
-        return embeddings.load(self.embedder_config)
+        """The space of new collections; no model is loaded for it."""
+        return self.models.fingerprint(self.making)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The model's own tokenizer, without the model."""
-        return embeddings.load_tokenizer(self.embedder_config)
+        """The tokenizer of the model for new collections."""
+        return self.models.tokenizer(self.making)
 
     @cached_property
     def chunk_tokens(self) -> int:
-        """Tokens of a chunk at most: as set, but never more than the model reads."""
-        return min(self.settings.chunk_tokens, embeddings.describe(self.embedder_config).max_tokens)
+        """Tokens of a chunk at most in new collections."""
+        return self.models.chunk_tokens(self.making)
 
     @cached_property
-    def recipe(self) -> str:
-        """What besides the content decides the points: extractor, chunking, vector space."""
-        cutting = (self.chunk_tokens, self.settings.chunk_overlap_tokens)
-        return recipe(self.settings, cutting, self.fingerprint.id)
+    def extraction(self) -> str:
+        """What decides the text of a file: extractors and how they are set."""
+        return extraction(self.settings)
+
+    def recipe(self, index: Index, reading: str | None = None) -> str:
+        """What besides the content decides the points of an index: extraction, chunking, vector space."""
+        cutting = (self.models.chunk_tokens(index.making), index.making.overlap_tokens)
+        return recipe(reading or self.extraction, cutting, index.fingerprint.id)
 
     @cached_property
     def reading(self) -> str:

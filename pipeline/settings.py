@@ -97,6 +97,7 @@ class Settings(BaseModel):
     dead_after_s: float = Field(8.0, gt=0, description="silence after which a worker counts as dead")
     reconcile_s: float = Field(3.0, gt=0, description="how often the reconciler looks for lost work")
     keep_originals: bool = Field(False, description="keep the copy of a file after it is completed")
+    keep_texts: bool = Field(True, description="keep extracted texts: a re-index then needs neither file nor OCR")
 
     @field_validator("data_dir", mode="after")
     @classmethod

@@ -70,7 +70,7 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in found)
     request_id = request.request_id or uuid.uuid4().hex[:12]
     with writing(services.catalog) as connection:
-        collections.register(connection, collection, services.fingerprint)
+        collections.register(connection, collection, services.fingerprint, services.making)
         job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
     log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(found))
     return job_id

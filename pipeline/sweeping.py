@@ -15,6 +15,7 @@ from pipeline.removal import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import LocalSpool, original_key
 from pipeline.stages.artifacts import batch_prefix
+from pipeline.texts import sweep_texts
 
 __all__ = ["sweep", "sweep_originals"]
 
@@ -42,6 +43,7 @@ def sweep(services: Services) -> None:
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)
     sweep_originals(services)
+    sweep_texts(services)
     _sweep_drafts(services, now - KEEP_DRAFTS_S)
 
 

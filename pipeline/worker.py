@@ -21,12 +21,11 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
-from embeddings.base import Embedder
 from embeddings.errors import EmbedError
 from pipeline import runtime
 from pipeline.app import MAINTENANCE, make_app
 from pipeline.asking import serve
-from pipeline.errors import SpaceMismatch
+from pipeline.catalog import indexes
 from pipeline.liveness import beat_heart, wait_time_to_restore
 from pipeline.logs import log_as_set
 from pipeline.services import PREFIX, Services
@@ -126,7 +125,8 @@ def _prepare(group: str) -> None:
     """Open what the group needs before its first task, and answer what others ask of it."""
     services = runtime.runtime().services
     if group == "embed":
-        serve(services.redis, "embed", {"embed_query": partial(_embed_query, services.embedder)})
+        services.models.embedder(services.making, services.fingerprint)
+        serve(services.redis, "embed", {"embed_query": partial(_embed_query, services)})
     elif group == "store" and services.settings.qdrant_url is None:
         from pipeline.owner import SUBJECT, answers_of
 
@@ -134,11 +134,11 @@ def _prepare(group: str) -> None:
         serve(services.redis, SUBJECT, answers_of(services.store))
 
 
-def _embed_query(embedder: Embedder, text: str, space: str) -> list[float]:
-    """The vector of a question, if this worker's model makes vectors of the space that is asked for."""
-    if embedder.fingerprint.id != space:
-        held = embedder.fingerprint.model
-        raise SpaceMismatch(f"The running workers embed with {held}, not with the model that is configured here.")
+def _embed_query(services: Services, text: str, index: str) -> list[float]:
+    """The vector of a question by the model of an index."""
+    with services.catalog.connect() as connection:
+        found = indexes.get(connection, index)
+    embedder = services.models.embedder(found.making, found.fingerprint)
     return [float(value) for value in embedder.embed_query(text)]
 
 

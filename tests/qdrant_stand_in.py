@@ -97,6 +97,17 @@ def list_collections(stand_in: StandIn, name: str, body: Body) -> Any:
     return stand_in.client.get_collections()
 
 
+@route("GET", "/aliases")
+def list_aliases(stand_in: StandIn, name: str, body: Body) -> Any:
+    return stand_in.client.get_aliases()
+
+
+@route("POST", "/collections/aliases")
+def change_aliases(stand_in: StandIn, name: str, body: Body) -> Any:
+    asked = models.ChangeAliasesOperation.model_validate(body)
+    return stand_in.client.update_collection_aliases(asked.actions)
+
+
 @route("GET", "/collections/{name}/exists")
 def exists(stand_in: StandIn, name: str, body: Body) -> Any:
     return {"exists": stand_in.client.collection_exists(name)}

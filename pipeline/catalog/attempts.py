@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import events
+from pipeline.catalog import events, shadows
 from pipeline.catalog.jobs import settle
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, submissions, versions
 from pipeline.catalog.slices import slices
@@ -27,7 +27,6 @@ __all__ = [
     "count",
     "fail",
     "keep_failure",
-    "recipe",
     "set_chunks",
     "set_pages",
 ]
@@ -42,6 +41,8 @@ class Carried:
     version_id: str
     job_id: str
     collection: str
+    index: str
+    extraction: str
     source: str
     content_sha256: str
     size: int
@@ -77,6 +78,8 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
             attempts.c.chunks_total,
             documents.c.collection,
             documents.c.source,
+            versions.c.index_name.label("index"),
+            versions.c.extraction,
             versions.c.content_sha256,
             versions.c.size,
             versions.c.modified_at,
@@ -85,7 +88,7 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
         )
         .join(documents, documents.c.id == attempts.c.document_id)
         .join(versions, versions.c.id == attempts.c.version_id)
-        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE), documents.c.attempt_id == attempts.c.id)
+        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE), shadows.is_current())
         .order_by(attempts.c.id)
     )
     return [Carried(**row) for row in found.mappings()]
@@ -137,27 +140,24 @@ def all_embedded(connection: Connection, ids: Sequence[str]) -> None:
     advance(connection, done, "upserting")
 
 
-def recipe(connection: Connection, batch_id: str) -> str | None:
-    """The recipe by which a batch's documents were taken in."""
-    query = sa.select(versions.c.recipe).join(attempts, attempts.c.version_id == versions.c.id)
-    return connection.scalar(query.where(attempts.c.batch_id == batch_id).limit(1))
-
-
 def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
     """End attempts as failed, each with its cause, and keep the causes as open failures.
 
     One whose version readers see already has not failed: what went wrong came after.
     """
-    seen = connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), _switched())).all()
+    seen = connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), shadows.is_seen())).all()
     if seen:
         complete(connection, seen)
     ended = _end(connection, causes.keys() - set(seen), "failed")
+    # What fails in an index that nobody reads is told by its re-index; the document itself has not failed.
+    beside = _beside(connection, [row["id"] for row in ended])
     for row in ended:
         cause = causes[row["id"]]
         told = {"code": cause.code, "message": cause.message}
         connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
         connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
-        keep_failure(connection, row["job_id"], row["document_id"], cause)
+        if row["id"] not in beside:
+            keep_failure(connection, row["job_id"], row["document_id"], cause)
         events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
     settle(connection, [row["id"] for row in ended])
 
@@ -193,7 +193,9 @@ def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | No
         How many were ended.
     """
     # One whose version readers see already is past cancelling: it only waits to be called completed.
-    ids = connection.scalars(sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~_switched())).all()
+    ids = connection.scalars(
+        sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~shadows.is_seen())
+    ).all()
     ended = _end(connection, ids, "cancelled")
     for piece in slices(ids if code else ()):
         connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
@@ -210,7 +212,8 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
         id, job_id, document_id and version_id of those that were still running.
     """
     ended = _end(connection, ids, "completed")
-    for piece in slices(row["document_id"] for row in ended):
+    beside = _beside(connection, [row["id"] for row in ended])
+    for piece in slices(row["document_id"] for row in ended if row["id"] not in beside):
         connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
     events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
     settle(connection, ids)
@@ -237,11 +240,12 @@ def close(connection: Connection, batch_id: str) -> None:
         settle(connection, ids)
 
 
-def _switched() -> sa.ColumnElement[bool]:
-    """Whether the attempt's version is the one that readers see."""
-    return sa.exists().where(
-        documents.c.id == attempts.c.document_id, documents.c.live_version_id == attempts.c.version_id
-    )
+def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Those of these attempts that are of an index beside the live one."""
+    found: set[str] = set()
+    for piece in slices(ids):
+        found |= set(connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(piece), shadows.is_attempt())))
+    return found
 
 
 def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping[str, Any]]:

@@ -11,17 +11,21 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import events
+from pipeline.catalog import events, shadows
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.indexes import first_name
 from pipeline.catalog.schema import ACTIVE, attempts, counters, documents, failures, jobs, submissions, versions
 
 __all__ = [
     "Found",
+    "Place",
     "Recorded",
+    "bump",
     "collection_of",
     "describe_version",
     "document_id",
     "live_versions",
+    "new_attempt",
     "record",
     "reject",
     "still_failing",
@@ -45,6 +49,15 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`)."""
+
+    index: str
+    workflow: str = "ingest"
+    extraction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What came of recording a file: a new attempt, an attempt already running, or nothing to do."""
 
@@ -58,23 +71,32 @@ def document_id(collection: str, source: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
 
 
-def record(connection: Connection, job_id: str, recipe: str, found: Found) -> Recorded:
+def record(connection: Connection, job_id: str, recipe: str, found: Found, place: Place | None = None) -> Recorded:
     """Record one file of a job.
 
     A live version with the same content and recipe makes it `unchanged`; a running attempt for the same is
     joined; anything else becomes a new version with a new attempt, which replaces a running one.
+
+    Args:
+        connection: a writing transaction.
+        job_id: the job.
+        recipe: what besides the content decides the points.
+        found: the file.
+        place: where its points go; by default the collection's first index.
     """
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+    place = place or Place(first_name(job.collection), job.workflow)
     identity, is_new = _document(connection, job.collection, found.source)
     if is_new:
         # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
-        version_id = _version(connection, identity, recipe, found, None)
+        version_id = _version(connection, identity, recipe, found, place, None)
         result = Recorded(identity, _attempt(connection, job_id, identity, version_id, found, 1), "new")
+        _begin(connection, identity, str(result.attempt_id))
         _submit(connection, job_id, found, result, again=False)
         return result
     live, running = _current(connection, identity)
     if live is not None and _same(live, found, recipe):
-        cancel(connection, attempts.c.document_id == identity, code="superseded")
+        cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
         # Whatever went wrong with another content, this one is there and searchable.
         connection.execute(failures.delete().where(failures.c.document_id == identity))
         _stand_by(connection, identity, live["id"])
@@ -82,8 +104,10 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found) -> Re
     elif running is not None and _same(running, found, recipe):
         result = Recorded(identity, running["attempt_id"], "joined")
     else:
-        cancel(connection, attempts.c.document_id == identity, code="superseded")
-        result = Recorded(identity, new_attempt(connection, job_id, identity, recipe, found), "new")
+        cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
+        attempt_id = new_attempt(connection, job_id, identity, recipe, found, place)
+        _begin(connection, identity, attempt_id)
+        result = Recorded(identity, attempt_id, "new")
     _submit(connection, job_id, found, result)
     return result
 
@@ -124,20 +148,25 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     events.add(connection, "document.failed", [(job_id, identity)], told)
 
 
-def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found) -> str:
-    """Begin a run over this content: the newest version if it holds the same, else a new one.
+def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Place) -> str:
+    """A run over this content: of the newest version if it holds the same in the same place, else of a new one.
 
     Returns:
-        The attempt's id; it is the document's current attempt from here on.
+        The attempt's id; who asks makes it the current one.
     """
     newest = _newest(connection, identity)
-    reusable = newest is not None and newest.live_at is None and _same(newest._mapping, found, recipe)
+    reusable = (
+        newest is not None
+        and newest.live_at is None
+        and newest.index_name == place.index
+        and _same(newest._mapping, found, recipe)
+    )
     if newest is not None and reusable:
         version_id = newest.id
         # Its points may have been removed when it failed; now it gets new ones.
         connection.execute(versions.update().where(versions.c.id == version_id).values(removed_at=None))
     else:
-        version_id = _version(connection, identity, recipe, found, newest)
+        version_id = _version(connection, identity, recipe, found, place, newest)
     number = connection.scalar(
         sa.select(sa.func.count()).select_from(attempts).where(attempts.c.document_id == identity)
     )
@@ -145,7 +174,7 @@ def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str,
 
 
 def _attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
-    now, attempt_id = time.time(), str(uuid.uuid4())
+    attempt_id = str(uuid.uuid4())
     connection.execute(
         attempts.insert().values(
             id=attempt_id,
@@ -155,33 +184,48 @@ def _attempt(connection: Connection, job_id: str, identity: str, version_id: str
             number=number,
             state="queued",
             size=found.size,
-            created_at=now,
+            created_at=time.time(),
         )
-    )
-    connection.execute(
-        documents.update()
-        .where(documents.c.id == identity)
-        .values(attempt_id=attempt_id, deleted_at=None, updated_at=now)
     )
     return attempt_id
 
 
+def _begin(connection: Connection, identity: str, attempt_id: str) -> None:
+    """Make a run the current one of its document."""
+    connection.execute(
+        documents.update()
+        .where(documents.c.id == identity)
+        .values(attempt_id=attempt_id, deleted_at=None, updated_at=time.time())
+    )
+
+
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
-    """Make these versions the live ones: {document id: version id}. What was live is retired."""
+    """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
     now = time.time()
+    beside = shadows.among(connection, documents_versions.values())
     for identity, version_id in documents_versions.items():
+        index = beside.get(version_id)
+        there = sa.select(versions.c.index_name).where(versions.c.id == version_id).scalar_subquery()
         connection.execute(
             versions.update()
-            .where(versions.c.document_id == identity, versions.c.live_at.is_not(None), versions.c.retired_at.is_(None))
+            .where(
+                versions.c.document_id == identity,
+                versions.c.index_name == there,
+                versions.c.live_at.is_not(None),
+                versions.c.retired_at.is_(None),
+            )
             .values(retired_at=now)
         )
         connection.execute(
             versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
         )
+        if index is not None:
+            shadows.point(connection, identity, index, live_version_id=version_id)
+            continue
         connection.execute(
             documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)
         )
-    _bump(connection)
+    bump(connection)
 
 
 def tombstone(connection: Connection, identities: Sequence[str]) -> None:
@@ -198,7 +242,8 @@ def tombstone(connection: Connection, identities: Sequence[str]) -> None:
         .where(documents.c.id.in_(identities))
         .values(live_version_id=None, attempt_id=None, deleted_at=now, updated_at=now)
     )
-    _bump(connection)
+    shadows.forget(connection, identities)
+    bump(connection)
 
 
 def collection_of(connection: Connection, identity: str) -> str:
@@ -267,7 +312,7 @@ def _current(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] |
     return live.mappings().one_or_none(), running.mappings().one_or_none()
 
 
-def _version(connection: Connection, identity: str, recipe: str, found: Found, newest: Any) -> str:
+def _version(connection: Connection, identity: str, recipe: str, found: Found, place: Place, newest: Any) -> str:
     sequence = newest.sequence + 1 if newest is not None else 1
     # The sequence is part of the id: content that comes back later is a version of its own, so that
     # removing the older one can never take the newer one's points.
@@ -279,6 +324,9 @@ def _version(connection: Connection, identity: str, recipe: str, found: Found, n
             sequence=sequence,
             content_sha256=found.content_sha256,
             recipe=recipe,
+            index_name=place.index,
+            workflow=place.workflow,
+            extraction=place.extraction,
             size=found.size,
             modified_at=found.modified_at,
             created_at=time.time(),
@@ -306,7 +354,8 @@ def _submit(connection: Connection, job_id: str, found: Found, result: Recorded,
         events.add(connection, "document.unchanged", [(job_id, result.document_id)])
 
 
-def _bump(connection: Connection) -> None:
+def bump(connection: Connection) -> None:
+    """What readers may see has changed."""
     moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
     if not moved.rowcount:
         connection.execute(counters.insert().values(name="switch", value=1))

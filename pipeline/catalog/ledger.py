@@ -81,15 +81,22 @@ def task_id(batch_id: str, stage: str, part: int = 0) -> str:
 
 
 def create_batch(
-    connection: Connection, job_id: str, priority: int, attempt_ids: Sequence[str], *, active: bool = False
+    connection: Connection,
+    job_id: str,
+    priority: int,
+    attempt_ids: Sequence[str],
+    *,
+    active: bool = False,
+    workflow: str | None = None,
 ) -> str:
-    """Put attempts into a new batch, waiting for admission unless `active`."""
+    """Put attempts into a new batch, waiting for admission unless `active`; its workflow is by default the job's."""
     batch_id = str(uuid.uuid4())
     now = time.time()
     connection.execute(
         batches.insert().values(
             id=batch_id,
             job_id=job_id,
+            workflow=workflow,
             priority=priority,
             state="active" if active else "waiting",
             created_at=now,
@@ -150,7 +157,7 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
 def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
     """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
     row = connection.execute(
-        sa.select(tasks, batches.c.job_id, batches.c.priority, jobs.c.workflow, jobs.c.request_id)
+        sa.select(tasks, batches.c.job_id, batches.c.priority, _workflow(), jobs.c.request_id)
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
         .where(tasks.c.id == wanted, tasks.c.state != "done", batches.c.state == "active")
@@ -207,7 +214,7 @@ def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) ->
 def batch_facts(connection: Connection, batch_id: str) -> tuple[int, str]:
     """A batch's priority (1 to 10) and workflow."""
     row = connection.execute(
-        sa.select(batches.c.priority, jobs.c.workflow)
+        sa.select(batches.c.priority, _workflow())
         .join(jobs, jobs.c.id == batches.c.job_id)
         .where(batches.c.id == batch_id)
     ).one()
@@ -233,7 +240,7 @@ def open_tasks(connection: Connection) -> list[Due]:
             tasks.c.starts,
             sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
             batches.c.priority,
-            jobs.c.workflow,
+            _workflow(),
             jobs.c.request_id,
         )
         .join(batches, batches.c.id == tasks.c.batch_id)
@@ -252,6 +259,10 @@ def republished(connection: Connection, ids: Sequence[str]) -> None:
             .where(tasks.c.id.in_(piece), tasks.c.state != "done")
             .values(state="due", runner=None, published_at=time.time())
         )
+
+
+def _workflow() -> sa.Label[str]:
+    return sa.func.coalesce(batches.c.workflow, jobs.c.workflow).label("workflow")
 
 
 def _jobs_waiting(connection: Connection) -> list[str]:

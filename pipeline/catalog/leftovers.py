@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, versions
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, shadows, versions
+from pipeline.catalog.shadows import is_version
+from pipeline.catalog.slices import slices
 
-__all__ = ["needed_originals", "neglected", "removed", "unneeded_originals", "unseen_versions"]
+__all__ = [
+    "by_index",
+    "needed_originals",
+    "needed_texts",
+    "neglected",
+    "removed",
+    "seen_by_index",
+    "unneeded_originals",
+    "unseen_versions",
+]
 
 
 def unseen_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
@@ -20,18 +32,42 @@ def unseen_versions(connection: Connection, identities: Sequence[str], batch_id:
     stored points of a cancelled attempt after that.
     """
     carried = sa.select(attempts.c.version_id).where(attempts.c.batch_id == batch_id)
+    building = sa.exists().where(
+        attempts.c.version_id == versions.c.id,
+        attempts.c.state.in_(ACTIVE),
+        sa.or_(attempts.c.id == documents.c.attempt_id, sa.exists().where(shadows.c.attempt_id == attempts.c.id)),
+    )
     found = (
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
-        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
         .where(
             versions.c.document_id.in_(identities),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
-            sa.or_(attempts.c.id.is_(None), attempts.c.version_id != versions.c.id, attempts.c.state.not_in(ACTIVE)),
+            ~is_version(),
+            ~building,
             sa.or_(versions.c.removed_at.is_(None), versions.c.id.in_(carried)),
         )
     )
     return list(connection.scalars(found))
+
+
+def by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The versions by the index that holds their points."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for piece in slices(version_ids):
+        for row in connection.execute(sa.select(versions.c.index_name, versions.c.id).where(versions.c.id.in_(piece))):
+            found[row.index_name].append(row.id)
+    return found
+
+
+def seen_by_index(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
+    """The versions of these documents that stand in an index, the live one or one beside it, by index."""
+    query = (
+        sa.select(versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(documents.c.id.in_(identities), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
+    )
+    return by_index(connection, connection.scalars(query).all())
 
 
 def neglected(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
@@ -48,6 +84,7 @@ def neglected(connection: Connection, before: float, limit: int) -> list[tuple[s
             versions.c.removed_at.is_(None),
             versions.c.created_at < before,
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
+            ~is_version(),
             sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)),
         )
         .distinct()
@@ -83,6 +120,22 @@ def needed_originals(connection: Connection) -> list[tuple[str, str]]:
         .where(_needs(attempts, failures))
     )
     return [(row.content_sha256, row.source) for row in connection.execute(query)]
+
+
+def needed_texts(connection: Connection) -> list[tuple[str, str, str]]:
+    """Texts of versions that stand in an index, are being built, or may be retried: (SHA-256, source, extraction)."""
+    tried = sa.exists(
+        sa.select(attempts.c.id)
+        .outerjoin(failures, failures.c.document_id == attempts.c.document_id)
+        .where(attempts.c.version_id == versions.c.id, _needs(attempts, failures))
+        .correlate(versions)
+    )
+    query = (
+        sa.select(versions.c.content_sha256, documents.c.source, versions.c.extraction)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), tried))
+    )
+    return [(row.content_sha256, row.source, row.extraction) for row in connection.execute(query)]
 
 
 def _needed_elsewhere() -> sa.ColumnElement[bool]:

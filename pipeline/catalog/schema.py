@@ -1,6 +1,9 @@
 """The tables of the catalog. Times are seconds since 1970 (UTC); ids are UUID strings.
 
-collections          a named set of points and the space of its vectors
+collections          what users name, and the space of its vectors
+indexes              where the points of a collection are: one live, beside it those being built or kept for a while
+shadows              what `documents` says of the live index, for documents in the indexes beside it
+reindexes            a re-index: its index, how far it is, what the gate found
 jobs                 what somebody submitted
 documents            one per (collection, source); points at its live version and current attempt
 versions             one content of one document, cut and embedded by one recipe
@@ -32,9 +35,12 @@ __all__ = [
     "documents",
     "events",
     "failures",
+    "indexes",
     "jobs",
     "metadata",
     "rank",
+    "reindexes",
+    "shadows",
     "submissions",
     "tasks",
     "vectors",
@@ -63,6 +69,7 @@ metadata = sa.MetaData(
 
 Id = sa.String(64)
 Code = sa.String(64)
+Name = sa.String(96)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -87,6 +94,49 @@ collections = sa.Table(
     sa.Column("name", Id, primary_key=True),
     sa.Column("fingerprint", sa.JSON, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+)
+
+indexes = sa.Table(
+    "indexes",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("collection", Id, nullable=False, index=True),
+    sa.Column("role", Id, nullable=False),
+    sa.Column("fingerprint", sa.JSON, nullable=False),
+    sa.Column("making", sa.JSON, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("dropped_at", sa.Double),
+)
+
+shadows = sa.Table(
+    "shadows",
+    metadata,
+    sa.Column("document_id", Id, primary_key=True),
+    sa.Column("index_name", Name, primary_key=True),
+    sa.Column("live_version_id", Id, index=True),
+    sa.Column("attempt_id", Id, index=True),
+)
+
+reindexes = sa.Table(
+    "reindexes",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("collection", Id, nullable=False, index=True),
+    sa.Column("from_index", Name, nullable=False),
+    sa.Column("to_index", Name, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("cursor", Id),
+    sa.Column("fed", sa.Integer, nullable=False),
+    sa.Column("report", sa.JSON),
+    sa.Column("message", Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("entered_at", sa.Double, nullable=False),
+    sa.Column("soak_until", sa.Double),
+    sa.Column("finished_at", sa.Double),
 )
 
 jobs = sa.Table(
@@ -128,6 +178,9 @@ versions = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("content_sha256", Id, nullable=False, index=True),
     sa.Column("recipe", Id, nullable=False),
+    sa.Column("index_name", Name, nullable=False),
+    sa.Column("workflow", Id, nullable=False),
+    sa.Column("extraction", Id, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("modified_at", sa.Double, nullable=False),
     sa.Column("media_type", Text),
@@ -185,6 +238,7 @@ batches = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("workflow", Id),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("state", Id, nullable=False, index=True),
     sa.Column("created_at", sa.Double, nullable=False),

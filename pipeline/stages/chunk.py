@@ -14,15 +14,17 @@ from extractors.errors import Empty, ExtractError
 from pipeline import flow
 from pipeline.app import broker_priority
 from pipeline.canvas import Batch, finalize, load_workflow
-from pipeline.catalog import attempts, documents, ledger
+from pipeline.catalog import attempts, documents, indexes, ledger
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import Chunk, cut
+from pipeline.recipes import Making
 from pipeline.services import Services
 from pipeline.spool import Spool, read_json
 from pipeline.stages.artifacts import About, Part, batch_prefix, load_document, part_key, text_key
 from pipeline.stages.extract import describe, failure_of
+from pipeline.texts import keep_text
 
 __all__ = ["fill", "work"]
 
@@ -50,7 +52,11 @@ def work(services: Services, claim: Claim) -> flow.Done:
         carried = attempts.carried(connection, claim.batch_id)
         attempts.advance(connection, [one.attempt_id for one in carried], "chunking")
     cuts = Cuts()
-    _ = services.tokenizer  # that it cannot be had is no fault of a document
+    if not carried:
+        return _done(services, claim, cuts, [])
+    with services.catalog.connect() as connection:
+        making = indexes.get(connection, carried[0].index).making
+    services.models.tokenizer(making)  # that it cannot be had is no fault of a document
     pages, warnings = _ocr_pages(services.spool, claim.batch_id)
     for one in carried:
         if cuts.chars > CHARS_AT_ONCE:
@@ -58,7 +64,10 @@ def work(services: Services, claim: Claim) -> flow.Done:
             continue
         try:
             document = load_document(services.spool, text_key(claim.batch_id, one.attempt_id))
-            _cut(services, one, finish(document, pages, warnings) if pages else document, cuts)
+            if pages:
+                document = finish(document, pages, warnings)
+            _cut(services, making, one, document, cuts)
+            keep_text(services, one, document)  # not before: it may make no sense
         except ExtractError as error:
             cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
         except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
@@ -83,9 +92,9 @@ def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chun
     return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-def _cut(services: Services, one: Carried, document: Document, cuts: Cuts) -> None:
-    settings = services.settings
-    chunks = cut(document, services.tokenizer, services.chunk_tokens, settings.chunk_overlap_tokens)
+def _cut(services: Services, making: Making, one: Carried, document: Document, cuts: Cuts) -> None:
+    models = services.models
+    chunks = cut(document, models.tokenizer(making), models.chunk_tokens(making), making.overlap_tokens)
     if not chunks:
         raise Empty
     cuts.chunks[one.attempt_id] = chunks

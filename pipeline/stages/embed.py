@@ -11,12 +11,11 @@ from sqlalchemy.engine import Connection
 from embeddings.base import Vectors
 from embeddings.errors import EndpointError
 from pipeline import flow
-from pipeline.catalog import attempts, cache
+from pipeline.catalog import attempts, cache, indexes
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import text_hash
-from pipeline.errors import SpaceMismatch
 from pipeline.services import Services
 from pipeline.spool import write_vectors
 from pipeline.stages.artifacts import Part, load_part, part_key, vectors_key
@@ -32,21 +31,21 @@ DOWN = 3
 def work(services: Services, claim: Claim) -> flow.Done:
     """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
     with services.catalog.connect() as connection:
-        wanted = {one.attempt_id for one in attempts.carried(connection, claim.batch_id)}
-        wanted &= set(claim.detail["attempts"])
-        if wanted and attempts.recipe(connection, claim.batch_id) != services.recipe:
-            raise SpaceMismatch("This worker's model or chunking differs from the one that took the document in.")
-    if not wanted:
+        carried = attempts.carried(connection, claim.batch_id)
+        wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
+        index = indexes.get(connection, carried[0].index) if wanted else None
+    if index is None:
         return flow.Done(lambda _connection: None)
     part = load_part(services.spool, part_key(claim.batch_id, claim.part))
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
-    space = services.fingerprint.id
+    embedder = services.models.embedder(index.making, index.fingerprint)
+    space = index.fingerprint.id
     with services.catalog.connect() as connection:
         known = cache.lookup(connection, space, hashes)
     wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
-    fresh, failed = _fresh(wanted_texts, known, services.embedder.embed, claim.last_try)
+    fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
     every = {**known, **fresh}
-    empty = np.zeros(services.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
+    empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
     vectors = np.stack([every.get(name, empty) for name in hashes]).astype(np.float32)
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:

@@ -25,6 +25,7 @@ from pipeline.sandbox import Sandbox
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key, write_json
 from pipeline.stages.artifacts import load_document, text_key
+from pipeline.texts import known_text
 
 __all__ = ["page_groups", "title_of", "work"]
 
@@ -76,17 +77,21 @@ def title_of(document: Document, source: str) -> str:
 
 def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, read: Read) -> dict[str, int]:
     settings = services.settings
-    key = text_key(claim.batch_id, one.attempt_id)
+    key, anew = text_key(claim.batch_id, one.attempt_id), dict[str, object]()
     try:
         document = _kept(services.spool, key)
+        if document is None and (document := known_text(services, one)) is not None:
+            write_json(services.spool, key, document.to_json())
         if document is None:
             with services.spool.local(original_key(one.content_sha256, one.source)) as path:
                 document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
+            # Its version may ask for a text that was read by older extractors and is not kept any more.
+            anew = {"extraction": services.extraction}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         read.failed[one.attempt_id] = failure_of(services, "extract", error)
         return {}
-    read.facts[one.version_id] = describe(document, one.source)
+    read.facts[one.version_id] = describe(document, one.source) | anew
     if document.pending:
         read.scanned[one.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
     return {"pages_total": len(document.pages), "pages_done": len(document.pages) - len(document.pending)}
@@ -154,7 +159,9 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
 
 def _leave(services: Services, connection: Connection, claim: Claim, attempt_id: str, groups: list[list[int]]) -> str:
     """Move a scanned document into a batch of its own, whose OCR tasks are due."""
-    batch_id = ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], active=True)
+    batch_id = ledger.create_batch(
+        connection, claim.job_id, claim.priority, [attempt_id], active=True, workflow=claim.workflow
+    )
     text = services.spool.read(text_key(claim.batch_id, attempt_id))
     services.spool.write(text_key(batch_id, attempt_id), text)
     due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]

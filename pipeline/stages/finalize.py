@@ -46,7 +46,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
     whole = [one for one in carried if one not in lacking]
     if whole:
         versions = tuple(one.version_id for one in whole)
-        services.store.set_payload(whole[0].collection, {"live": True}, Filter(version_ids=versions))
+        services.store.set_payload(whole[0].index, {"live": True}, Filter(version_ids=versions))
         _switch(services, claim, versions)
     with writing(services.catalog) as connection:
         attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
@@ -67,13 +67,11 @@ def work(services: Services, claim: Claim) -> flow.Done:
 
 def missing(store: VectorStore, carried: Sequence[Carried]) -> list[Carried]:
     """Documents whose points in the store are not exactly their chunks in the catalog."""
-    collection = carried[0].collection
+    index = carried[0].index
     versions = tuple(one.version_id for one in carried)
-    if store.count(collection, Filter(version_ids=versions)) == sum(one.chunks_total for one in carried):
+    if store.count(index, Filter(version_ids=versions)) == sum(one.chunks_total for one in carried):
         return []
-    return [
-        one for one in carried if store.count(collection, Filter(version_ids=(one.version_id,))) != one.chunks_total
-    ]
+    return [one for one in carried if store.count(index, Filter(version_ids=(one.version_id,))) != one.chunks_total]
 
 
 def _verify(services: Services, claim: Claim, carried: Sequence[Carried]) -> list[Carried]:
@@ -83,7 +81,7 @@ def _verify(services: Services, claim: Claim, carried: Sequence[Carried]) -> lis
         return []
     log.warning("points.missing", documents=[one.document_id for one in lacking])
     # None of them is visible yet. What is not theirs, of an earlier run that cut otherwise, goes too.
-    services.store.delete(lacking[0].collection, Filter(version_ids=tuple(one.version_id for one in lacking)))
+    services.store.delete(lacking[0].index, Filter(version_ids=tuple(one.version_id for one in lacking)))
     prefix = batch_prefix(claim.batch_id)
     for name in services.spool.names(prefix):
         if name.startswith("part-"):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence, Set
 
+import structlog
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Vectors
 from pipeline import flow
-from pipeline.catalog import attempts
+from pipeline.catalog import attempts, indexes
 from pipeline.catalog.attempts import Carried
+from pipeline.catalog.indexes import Index
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import chunk_id
+from pipeline.errors import BadRequest
 from pipeline.removal import remove_unseen, show_live
 from pipeline.services import Services
 from pipeline.spool import read_vectors
@@ -22,6 +25,8 @@ from pipeline.vectorstore.payload import payload
 from pipeline.vectorstore.sparse import encode_passages
 
 __all__ = ["points", "store_part", "work"]
+
+log = structlog.get_logger()
 
 
 def work(services: Services, claim: Claim) -> flow.Done:
@@ -54,10 +59,25 @@ def store_part(services: Services, batch_id: str, part: int, wanted: Sequence[Ca
     """
     held = load_part(services.spool, part_key(batch_id, part))
     vectors = read_vectors(services.spool, vectors_key(batch_id, part))
-    collection, keep = wanted[0].collection, {one.attempt_id for one in wanted}
-    services.store.ensure(collection, services.fingerprint)
-    services.store.upsert(collection, points(held, vectors, keep, services.fingerprint.id))
+    keep = {one.attempt_id for one in wanted}
+    with services.catalog.connect() as connection:
+        index = indexes.get(connection, wanted[0].index)
+    services.store.ensure(index.name, index.fingerprint)
+    if index.role == "live" and index.collection not in services.named:
+        _name(services, index)
+    services.store.upsert(index.name, points(held, vectors, keep, index.fingerprint.id))
     return Counter(attempt_id for attempt_id, _ in held.chunks if attempt_id in keep)
+
+
+def _name(services: Services, index: Index) -> None:
+    """Give a new collection its name in the store too, for those who read that without us."""
+    try:
+        if index.collection not in services.store.aliases():
+            services.store.set_alias(index.collection, index.name)
+    except BadRequest as error:
+        # Something else has the name there; we go by the name of the index.
+        log.warning("alias.refused", collection=index.collection, error=error.message)
+    services.named.add(index.collection)
 
 
 def points(part: Part, vectors: Vectors, keep: Set[str], fingerprint: str) -> list[Point]:

@@ -61,13 +61,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search: `dense` is needed by the modes dense and hybrid, `sparse` by sparse and hybrid."""
+    """A search: `dense` is needed by the modes dense and hybrid, `sparse` by sparse and hybrid.
+
+    `exact` compares with every vector; what an index that approximates finds is measured against it.
+    """
 
     mode: Mode
     limit: int
     dense: list[float] | None = None
     sparse: SparseVector | None = None
     where: Filter = field(default_factory=Filter)
+    exact: bool = False
 
 
 class VectorStore(Protocol):
@@ -85,6 +89,12 @@ class VectorStore(Protocol):
 
     def drop(self, collection: str) -> None:
         """Remove the collection; one that is not there is no error."""
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Let another name stand for a collection, in one step; every call takes it as well as the real name."""
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten."""

@@ -21,7 +21,8 @@ __all__ = [
     "same_space",
 ]
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(~[0-9]{1,9})?")
+"""What users name, and with a number behind a tilde the indexes of it."""
 
 
 def collection_name(name: str) -> str:

@@ -73,6 +73,22 @@ class EdgeStore:
         with self._lock, engine_trouble():
             self._folder.drop(collection_name(collection))
 
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+        with self._lock, engine_trouble():
+            return self._folder.aliases()
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Let another name stand for a collection, in one step.
+
+        Raises:
+            BadRequest: there is no such collection.
+        """
+        with self._lock, engine_trouble():
+            if self._folder.get(collection_name(collection)) is None:
+                raise missing_collection(collection)
+            self._folder.set_alias(collection_name(alias), collection)
+
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten.
 

@@ -1,6 +1,7 @@
 """The folder of an embedded store: one shard of Qdrant Edge per collection, owned by one process.
 
     lock                      held while the store is open, with the owner's process id
+    aliases.json              other names of collections
     <collection>/space.json   the fingerprint, written before the shard
     <collection>/shard.new    a shard that is being made
     <collection>/shard        the shard; the rename to this name is what creates the collection
@@ -67,6 +68,7 @@ class ShardFolder:
         self._lock: IO[str] | None = None
         self._owner = 0
         self._open: dict[str, Collection] = {}
+        self._aliases: dict[str, str] | None = None
 
     def names(self) -> list[str]:
         """The collections that exist."""
@@ -74,8 +76,9 @@ class ShardFolder:
         return sorted(shard.parent.name for shard in self._path.glob("[!.]*/shard"))
 
     def get(self, name: str) -> Collection | None:
-        """A collection, opened if need be; None if it does not exist."""
+        """A collection by its name or an alias, opened if need be; None if it does not exist."""
         self._hold()
+        name = self.aliases().get(name, name)
         folder = self._path / name
         if name not in self._open and (folder / "shard").is_dir():
             space = Fingerprint(**json.loads((folder / "space.json").read_text("utf-8")))
@@ -104,6 +107,20 @@ class ShardFolder:
             _sync(self._path)
             shutil.rmtree(gone, ignore_errors=True)
 
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+        self._hold()
+        if self._aliases is None:
+            path = self._path / "aliases.json"
+            self._aliases = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return dict(self._aliases or {})
+
+    def set_alias(self, alias: str, name: str) -> None:
+        """Let another name stand for a collection."""
+        known = {**self.aliases(), alias: name}
+        _write(self._path / "aliases.json", json.dumps(known, indent=2))
+        self._aliases = known
+
     def opened(self) -> list[EdgeShard]:
         """The shards that are open now."""
         return [collection.shard for collection in self._open.values()]
@@ -114,6 +131,7 @@ class ShardFolder:
             _, collection = self._open.popitem()
             collection.shard.flush()
             collection.shard.close()
+        self._aliases = None
         if self._lock:
             self._lock.close()
             self._lock = None

@@ -44,7 +44,8 @@ def native_query(query: Query, where: Filter) -> edge.QueryRequest | None:
     if not asked:
         return None
     if query.mode != "hybrid":
-        return edge.QueryRequest(query.limit, query=asked[0], filter=exact, with_payload=True)
+        params = edge.SearchParams(exact=True) if query.exact else None
+        return edge.QueryRequest(query.limit, query=asked[0], filter=exact, with_payload=True, params=params)
     prefetches = [edge.Prefetch(depth(query.limit), query=ranking, filter=exact) for ranking in asked]
     # The stubs declare Rrf beside Fusion, not under it.
     fusion: Any = edge.Fusion.Rrf(k=RRF_K)

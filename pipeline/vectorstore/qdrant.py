@@ -87,6 +87,23 @@ class QdrantStore:
         with suppress(NoCollection), server_trouble(collection_name(collection)):
             self._client.delete_collection(collection)
 
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+        with server_trouble():
+            return {one.alias_name: one.collection_name for one in self._client.get_aliases().aliases}
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Let another name stand for a collection, in one step.
+
+        Raises:
+            BadRequest: there is no such collection, or one that has the alias as its own name.
+        """
+        with server_trouble(collection_name(alias)):
+            made = models.CreateAlias(collection_name=collection_name(collection), alias_name=alias)
+            gone = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            steps = [gone] if alias in self.aliases() else []
+            self._client.update_collection_aliases([*steps, models.CreateAliasOperation(create_alias=made)])
+
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten.
 

@@ -46,7 +46,9 @@ def native_query(query: Query, where: Filter) -> dict[str, Any] | None:
     asked = _rankings(query)
     if not asked:
         return None
-    common = {"limit": query.limit, "with_payload": True}
+    common: dict[str, Any] = {"limit": query.limit, "with_payload": True}
+    if query.exact:
+        common["search_params"] = models.SearchParams(exact=True)
     if query.mode != "hybrid":
         return {**common, **asked[0], "query_filter": exact}
     prefetches = [models.Prefetch(**ranking, filter=exact, limit=depth(query.limit)) for ranking in asked]

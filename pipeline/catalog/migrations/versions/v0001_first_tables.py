@@ -42,6 +42,7 @@ def upgrade() -> None:
         "batches",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("workflow", sa.String(length=64), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
@@ -111,6 +112,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_failures_document_id"), "failures", ["document_id"], unique=False)
     op.create_index(op.f("ix_failures_job_id"), "failures", ["job_id"], unique=False)
     op.create_table(
+        "indexes",
+        sa.Column("name", sa.String(length=96), nullable=False),
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.JSON(), nullable=False),
+        sa.Column("making", sa.JSON(), nullable=False),
+        sa.Column("pinned", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("dropped_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_indexes")),
+    )
+    op.create_index(op.f("ix_indexes_collection"), "indexes", ["collection"], unique=False)
+    op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("collection", sa.String(length=64), nullable=False),
@@ -127,6 +141,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
     op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"], unique=False)
+    op.create_table(
+        "reindexes",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("from_index", sa.String(length=96), nullable=False),
+        sa.Column("to_index", sa.String(length=96), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("cursor", sa.String(length=64), nullable=True),
+        sa.Column("fed", sa.Integer(), nullable=False),
+        sa.Column("report", sa.JSON(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("entered_at", sa.Double(), nullable=False),
+        sa.Column("soak_until", sa.Double(), nullable=True),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reindexes")),
+    )
+    op.create_index(op.f("ix_reindexes_collection"), "reindexes", ["collection"], unique=False)
+    op.create_index(op.f("ix_reindexes_job_id"), "reindexes", ["job_id"], unique=False)
+    op.create_index(op.f("ix_reindexes_state"), "reindexes", ["state"], unique=False)
+    op.create_table(
+        "shadows",
+        sa.Column("document_id", sa.String(length=64), nullable=False),
+        sa.Column("index_name", sa.String(length=96), nullable=False),
+        sa.Column("live_version_id", sa.String(length=64), nullable=True),
+        sa.Column("attempt_id", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("document_id", "index_name", name=op.f("pk_shadows")),
+    )
+    op.create_index(op.f("ix_shadows_attempt_id"), "shadows", ["attempt_id"], unique=False)
+    op.create_index(op.f("ix_shadows_live_version_id"), "shadows", ["live_version_id"], unique=False)
     op.create_table(
         "submissions",
         sa.Column("job_id", sa.String(length=64), nullable=False),
@@ -174,6 +221,9 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("recipe", sa.String(length=64), nullable=False),
+        sa.Column("index_name", sa.String(length=96), nullable=False),
+        sa.Column("workflow", sa.String(length=64), nullable=False),
+        sa.Column("extraction", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("modified_at", sa.Double(), nullable=False),
         sa.Column("media_type", sa.Text(), nullable=True),
@@ -206,8 +256,17 @@ def downgrade() -> None:
     op.drop_table("tasks")
     op.drop_index(op.f("ix_submissions_attempt_id"), table_name="submissions")
     op.drop_table("submissions")
+    op.drop_index(op.f("ix_shadows_live_version_id"), table_name="shadows")
+    op.drop_index(op.f("ix_shadows_attempt_id"), table_name="shadows")
+    op.drop_table("shadows")
+    op.drop_index(op.f("ix_reindexes_state"), table_name="reindexes")
+    op.drop_index(op.f("ix_reindexes_job_id"), table_name="reindexes")
+    op.drop_index(op.f("ix_reindexes_collection"), table_name="reindexes")
+    op.drop_table("reindexes")
     op.drop_index(op.f("ix_jobs_finished_at"), table_name="jobs")
     op.drop_table("jobs")
+    op.drop_index(op.f("ix_indexes_collection"), table_name="indexes")
+    op.drop_table("indexes")
     op.drop_index(op.f("ix_failures_job_id"), table_name="failures")
     op.drop_index(op.f("ix_failures_document_id"), table_name="failures")
     op.drop_index(op.f("ix_failures_code"), table_name="failures")
