@@ -31,6 +31,7 @@ __all__ = [
     "find_extractor",
     "find_renderer",
     "formats",
+    "media_types_of",
     "renderer",
 ]
 
@@ -106,6 +107,18 @@ def renderer(*media_types: str) -> Callable[[Render], Render]:
 def formats() -> list[Format]:
     """Return every format that can be read, built-in ones first; nothing is imported for it."""
     return list(dict.fromkeys(_formats.values()))
+
+
+def media_types_of(word: str) -> tuple[str, ...]:
+    """Return the media types that a word means: a media type itself, a suffix with or without dot, or a format's name.
+
+    Empty where no format is known by it.
+    """
+    if "/" in word:
+        return (word.lower(),)
+    wanted, suffix = word.lower(), "." + word.lower().lstrip(".")
+    known = [row for row in formats() if suffix in row.suffixes or row.name.lower() == wanted]
+    return tuple(media_type for row in known for media_type in row.media_types)
 
 
 def find_extractor(media_type: str) -> Extract:

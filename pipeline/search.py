@@ -7,11 +7,13 @@ asked, it is asked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from extractors.registry import formats, media_types_of
 from pipeline.asking import ask
 from pipeline.catalog import collections, documents, indexes
 from pipeline.catalog.indexes import Index
@@ -21,7 +23,7 @@ from pipeline.vectorstore.base import Filter, Mode, Query
 from pipeline.vectorstore.base import Hit as Found
 from pipeline.vectorstore.sparse import encode_query
 
-__all__ = ["Hit", "SearchResult", "is_known", "search", "search_vectors"]
+__all__ = ["Hit", "SearchResult", "is_known", "named_types", "search", "search_vectors"]
 
 MOST_HITS = 1000
 ROUNDS = 10
@@ -75,10 +77,11 @@ def search(
     """Search a collection.
 
     Raises:
-        BadRequest: an empty question or a wrong limit.
+        BadRequest: an empty question, a wrong limit, or a type that no format has.
         SpaceMismatch: the collection was made with another model than the configured one.
         StackUnavailable: nobody answers.
     """
+    condition = replace(where or Filter(), live=True, media_types=named_types(where.media_types if where else ()))
     index = is_known(services, question, collection, limit)
     sparse = encode_query(question) if mode != "dense" else None
     hits: list[Hit] | None = []
@@ -86,13 +89,27 @@ def search(
         if index is None:
             break
         dense = _query_vector(services, question, index) if mode != "sparse" else None
-        query = Query(mode, limit, dense, sparse, replace(where or Filter(), live=True))
+        query = Query(mode, limit, dense, sparse, condition)
         hits = search_vectors(services, index, query)
         if hits is not None:
             break
         # A re-index switched the collection to another index meanwhile, whose vectors may be of another model.
         index = is_known(services, question, collection, limit)
     return SearchResult(query=question, mode=mode, collection=collection, hits=hits or [])
+
+
+def named_types(words: Sequence[str]) -> tuple[str, ...]:
+    """Media types as people name them: `application/pdf`, `pdf`, `.pdf` and `PDF` are the same.
+
+    Raises:
+        BadRequest: no format is known by one of the words.
+    """
+    found = {word: media_types_of(word) for word in words}
+    unknown = [word for word, types in found.items() if not types]
+    if unknown:
+        known = ", ".join(row.suffixes[0].lstrip(".") for row in formats() if row.suffixes)
+        raise BadRequest(f"There is no type {unknown[0]}.", f"Name a media type, or one of: {known}.")
+    return tuple(dict.fromkeys(media_type for types in found.values() for media_type in types))
 
 
 def is_known(services: Services, question: str, collection: str, limit: int) -> Index | None:

@@ -189,8 +189,14 @@ class TaskManager:
     def failures(
         self, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
     ) -> list[FailureRecord]:
-        """Documents that failed and are not cured yet, newest first."""
+        """Documents that failed and are not cured yet, newest first.
+
+        Raises:
+            UnknownId: there is no such job.
+        """
         with self._services.catalog.connect() as connection:
+            if job_id is not None and not jobs.exists(connection, job_id):
+                raise UnknownId(f"There is no job {job_id}.")
             return read.list_failures(connection, read.failure_filter(code, job_id, transient))
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from pipeline.catalog.slices import slices
 __all__ = [
     "active_jobs",
     "create",
+    "exists",
     "finish_intake",
     "is_cancelled",
     "priority",
@@ -146,6 +147,11 @@ def remember(connection: Connection, job_id: str, fraction: float, samples: list
         .where(jobs.c.id == job_id, jobs.c.fraction <= fraction)
         .values(fraction=fraction, samples=samples[-SAMPLES:])
     )
+
+
+def exists(connection: Connection, job_id: str) -> bool:
+    """Whether a job has this id."""
+    return connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is not None
 
 
 def active_jobs(connection: Connection) -> list[str]:

@@ -118,7 +118,9 @@ def search(
     ] = None,
     media_type: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Only this media type, e.g. application/pdf; may be repeated.", show_default=False),
+        typer.Option(
+            "--type", help="Only this type: pdf, application/pdf, markdown; may be repeated.", show_default=False
+        ),
     ] = None,
     page: Annotated[int | None, typer.Option("--page", min=1, help="Only this page.", show_default=False)] = None,
     after: Annotated[str | None, typer.Option("--after", help="Modified after (ISO 8601).", show_default=False)] = None,

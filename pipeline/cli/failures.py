@@ -9,7 +9,7 @@ from rich.text import Text
 from pipeline import stack
 from pipeline.cli.following import display, follow
 from pipeline.cli.ingest import exit_code, interrupted, summary, tell
-from pipeline.cli.output import note, out, plain, print_json
+from pipeline.cli.output import command, note, out, plain, print_json, several
 from pipeline.results import FailureRecord, JobStatus
 from pipeline.retrying import choose
 from pipeline.services import Services
@@ -36,7 +36,8 @@ def show(settings: Settings, code: str | None, job: str | None, as_json: bool) -
         return
     for failure in found:
         _line(failure)
-    out.print(f"{len(found)} failures. Try them again with: docrelay failures retry" if found else "There are none.")
+    again = f"{several(len(found), 'failure')}. Try again with: {command('failures retry')}"
+    out.print(again if found else "There are none.")
 
 
 def retry(settings: Settings, choice: Choice, wait: bool, as_json: bool) -> int:
@@ -74,7 +75,7 @@ def purge(settings: Settings, code: str | None, job: str | None, as_json: bool) 
     if as_json:
         print_json({"purged": number})
     else:
-        out.print(f"{number} failures are forgotten.")
+        out.print(f"Forgotten: {several(number, 'failure')}.")
 
 
 def _line(failure: FailureRecord) -> None:

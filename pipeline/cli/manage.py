@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline import stack
-from pipeline.cli.output import note, out, print_json
+from pipeline.cli.output import note, out, print_json, several
 from pipeline.deletion import choose
 from pipeline.deletion import delete as delete_documents
 from pipeline.services import Services
@@ -20,7 +20,8 @@ def cancel(settings: Settings, identity: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": identity, "cancelled": number})
     else:
-        out.print(f"{number} documents are cancelled. What was searchable before still is.")
+        done = f"Cancelled: {several(number, 'document')}." if number else "Nothing of it was running any more."
+        out.print(f"{done} What was searchable before still is.")
 
 
 def delete(settings: Settings, collection: str | None, sources: list[str], as_json: bool) -> None:
@@ -32,4 +33,5 @@ def delete(settings: Settings, collection: str | None, sources: list[str], as_js
     if as_json:
         print_json(deleted.model_dump())
     else:
-        out.print(f"{deleted.documents} documents and {deleted.points} points are deleted. The files are untouched.")
+        gone = f"{several(deleted.documents, 'document')} and {several(deleted.points, 'point')}"
+        out.print(f"Deleted: {gone}. The files are untouched.")

@@ -27,6 +27,7 @@ __all__ = [
     "print_json",
     "print_table",
     "reporting",
+    "several",
 ]
 
 FAILED = 1
@@ -49,6 +50,11 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 def plain(words: str) -> str:
     """Words from outside as one printable line: names may hold newlines and control characters."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
+
+
+def several(number: int, noun: str) -> str:
+    """A number with its noun: 1 document, 2 documents."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def note(words: str) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from pipeline import stack
 from pipeline.cli.output import command, note, out, plain, print_json
 from pipeline.errors import BadRequest, UnknownId
-from pipeline.search import Hit, SearchResult, is_known, search
+from pipeline.search import Hit, SearchResult, is_known, named_types, search
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Mode
@@ -27,10 +27,10 @@ WORD = re.compile(r"\w{4,}")
 def where(
     sources: list[str], media_types: list[str], page: int | None, after: str | None, before: str | None
 ) -> Filter:
-    """The filter that the options mean. Raises BadRequest for a time that is none."""
+    """The filter that the options mean. Raises BadRequest for a time or a type that is none."""
     return Filter(
         sources=tuple(sources),
-        media_types=tuple(media_types),
+        media_types=named_types(media_types),
         page=page,
         modified_after=_utc(after),
         modified_before=_utc(before),

@@ -25,6 +25,7 @@ def matches(source: str, glob: str) -> bool:
     `reports/*` and `letter.txt` all find `file:///home/me/reports/letter.txt` where their words fit.
     A source always matches itself, whatever wildcards its name holds.
     """
+    glob = glob.removeprefix("./")
     if glob in (source, "*"):
         return True
     path = _path(source)

@@ -93,3 +93,13 @@ def test_a_builtin_reader_can_be_replaced_before_or_after_its_import(monkeypatch
     assert registry.find_extractor("application/pdf") is _lower
     assert registry.find_renderer("application/pdf") is draw  # type: ignore[comparison-overlap]
     assert formats()[0].name == "PDF"
+
+
+@pytest.mark.parametrize("word", ["pdf", ".pdf", "PDF", "application/pdf", "Application/PDF"])
+def test_a_type_may_be_named_as_people_do(word: str) -> None:
+    assert registry.media_types_of(word) == ("application/pdf",)
+
+
+def test_a_type_that_no_format_has() -> None:
+    assert registry.media_types_of("pdfx") == ()
+    assert registry.media_types_of("") == ()

@@ -1,0 +1,24 @@
+"""What a search may be narrowed by, as people write it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import BadRequest
+from pipeline.search import named_types
+from pipeline.vectorstore.sources import matches
+
+
+def test_types_are_named_once() -> None:
+    assert named_types(["pdf", ".pdf", "jpg"]) == ("application/pdf", "image/jpeg")
+
+
+def test_an_unknown_type_says_which_there_are() -> None:
+    with pytest.raises(BadRequest, match="There is no type exe") as caught:
+        named_types(["pdf", "exe"])
+    assert "docx" in caught.value.advice
+
+
+def test_a_folder_below_here_is_named_with_or_without_a_dot() -> None:
+    assert matches("/home/me/reports/letter.txt", "./reports/*")
+    assert not matches("/home/me/reports/letter.txt", "./report/*")
