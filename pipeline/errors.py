@@ -6,6 +6,22 @@
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
+    ├── Refused              refused               a request that a door does not let in
+    │   ├── NoKey            unauthorized          no API key, or one that is not valid
+    │   ├── NotAllowed       forbidden             a key without the scope, a host or origin that is not ours
+    │   ├── PathNotAllowed   path_not_allowed      a path outside the folders that the API may read
+    │   ├── TooMany          rate_limited          more requests than the key may send
+    │   ├── Busy             busy                  more at once than this process serves
+    │   ├── TooSlow          too_slow              a body that does not come
+    │   ├── BodyTooLarge     body_too_large        more bytes, files or fields than one request may have
+    │   ├── WrongMediaType   wrong_media_type      a body of a kind that is not read here
+    │   ├── BrokenBody       broken_body           multipart or JSON that cannot be read
+    │   ├── Invalid          invalid_request       fields that are unknown, missing or wrong
+    │   ├── NoSuchRoute      not_found             a path that the API does not have
+    │   ├── NoSuchMethod     method_not_allowed    a method that this path does not have
+    │   ├── OtherRequest     idempotency_mismatch  an Idempotency-Key that stands for another request
+    │   ├── Gone             content_gone          the original of a document is not there any more
+    │   └── HookRefused      webhook_refused       an address that no webhook may have
     └── Rejected             (a code of its own)   a file that intake does not take
         ├── NotAFile         not_a_file            a folder, FIFO, device or socket
         ├── Unreadable       unreadable            no permission, or it vanished
@@ -28,17 +44,33 @@ import sqlalchemy.exc
 __all__ = [
     "TRANSIENT",
     "BadRequest",
+    "BodyTooLarge",
+    "BrokenBody",
+    "Busy",
     "Changing",
+    "Gone",
+    "HookRefused",
+    "Invalid",
+    "NoKey",
+    "NoSuchMethod",
+    "NoSuchRoute",
     "NotAFile",
+    "NotAllowed",
+    "OtherRequest",
     "OutsideRoot",
+    "PathNotAllowed",
     "PipelineError",
+    "Refused",
     "Rejected",
     "SpaceMismatch",
     "StackUnavailable",
+    "TooMany",
+    "TooSlow",
     "TooLargeToTake",
     "UnknownId",
     "Unreadable",
     "VerificationFailed",
+    "WrongMediaType",
 ]
 
 
@@ -98,6 +130,118 @@ class VerificationFailed(PipelineError):
 
     code = "verification_failed"
     hint = "It is retried by itself; if it stays, run: docrelay failures retry"
+
+
+class Refused(PipelineError):
+    """The request is not let in."""
+
+    code = "refused"
+    hint = "See docs/api.md."
+
+
+class NoKey(Refused):
+    """The API key is missing or not valid."""
+
+    code = "unauthorized"
+    hint = "Send `Authorization: Bearer KEY`; a key is made with: docrelay keys create"
+
+
+class NotAllowed(Refused):
+    """This request is not allowed."""
+
+    code = "forbidden"
+    hint = "Use a key with the scope that docs/api.md names for it."
+
+
+class PathNotAllowed(Refused):
+    """The path is outside the folders that the API may read."""
+
+    code = "path_not_allowed"
+    hint = "Name the folder in the setting `api_roots`, or send the files themselves."
+
+
+class TooMany(Refused):
+    """The key has sent more requests than it may."""
+
+    code = "rate_limited"
+    hint = "Wait as long as the header Retry-After says."
+
+
+class Busy(Refused):
+    """The API serves as many requests as it can at once."""
+
+    code = "busy"
+    hint = "Try again a little later."
+
+
+class TooSlow(Refused):
+    """The body of the request did not come in time."""
+
+    code = "too_slow"
+    hint = "Send it without pauses."
+
+
+class BodyTooLarge(Refused):
+    """The request has more bytes, files or fields than it may."""
+
+    code = "body_too_large"
+    hint = "Split the request."
+
+
+class WrongMediaType(Refused):
+    """A body of this kind is not read here."""
+
+    code = "wrong_media_type"
+    hint = "docs/api.md says which kind each address reads."
+
+
+class BrokenBody(Refused):
+    """The body of the request cannot be read."""
+
+    code = "broken_body"
+    hint = "Check how the request is put together."
+
+
+class Invalid(Refused):
+    """Fields of the request are unknown, missing or wrong."""
+
+    code = "invalid_request"
+    hint = "The list `errors` names them."
+
+
+class NoSuchRoute(Refused):
+    """The API has no such path."""
+
+    code = "not_found"
+    hint = "The paths are listed at /docs and /openapi.json."
+
+
+class NoSuchMethod(Refused):
+    """This path does not have this method."""
+
+    code = "method_not_allowed"
+    hint = "The header Allow lists the methods that it has."
+
+
+class OtherRequest(Refused):
+    """This Idempotency-Key stands for another request."""
+
+    code = "idempotency_mismatch"
+    hint = "Take a new key for every new request."
+
+
+class Gone(Refused):
+    """The original of this document is not there any more."""
+
+    code = "content_gone"
+    hint = "Set `keep_originals`, or send the file instead of naming its path."
+
+
+class HookRefused(Refused):
+    """No webhook may have this address."""
+
+    code = "webhook_refused"
+    hint = "Give an http(s) address of a public host, or set `webhook_private`."
 
 
 class Rejected(PipelineError):

@@ -89,6 +89,17 @@ class Settings(BaseModel):
     )
     task_time_limit_s: int = Field(3600, ge=10, description="hard limit of one task in a prefork pool")
 
+    api_host: str = Field("127.0.0.1", description="address that the API listens on; other than loopback needs keys")
+    api_port: int = Field(8372, ge=0, le=65535, description="port of the API; 0: any free one")
+    api_roots: tuple[str, ...] = Field((), description="folders from which jobs of the API may take files")
+    api_documents: int = Field(100, ge=1, le=10_000, description="files that one request may bring at most")
+    api_requests: int = Field(128, ge=1, description="requests that the API serves at once")
+    api_followers: int = Field(256, ge=1, description="event streams that the API serves at once")
+    api_patience_s: float = Field(20.0, gt=0, description="longest pause of a client that sends a request")
+    webhook_private: bool = Field(False, description="let webhooks go to private and loopback addresses")
+    server: str | None = Field(None, description="URL of another Docrelay that the command line works on")
+    api_key: str | None = Field(None, description="key for that server")
+
     max_starts: int = Field(5, ge=2, description="starts of one task before its documents fail as crashed")
     max_retries: int = Field(6, ge=0, description="retries of a transient error before it becomes a failure")
     retry_backoff_s: float = Field(1.0, gt=0, description="first delay of a retry; doubles, with jitter")
@@ -170,7 +181,7 @@ def _environment() -> dict[str, Any]:
         name = variable.removeprefix(ENV_PREFIX).lower()
         # An empty variable is an unset one, as in a compose file; an unknown one is refused either way.
         if value or name not in Settings.model_fields:
-            found[name] = tuple(value.split(",")) if name == "passwords" else value
+            found[name] = tuple(value.split(",")) if name in ("passwords", "api_roots") else value
     return found
 
 

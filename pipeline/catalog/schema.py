@@ -14,6 +14,11 @@ tasks                the ledger: what is due, running and done of each batch
 failures             what went wrong and is not cured yet: the dead letters
 events               what happened, in order, for those who follow a job
 vectors              the vector cache
+api_keys             who may use the API, and for what; the keys themselves are not kept
+answers              what an Idempotency-Key was answered
+orders               paths that the API has promised to take in
+hooks                where to tell that a job has ended
+deliveries           the outbox of the webhooks
 counters             `switch`: grows with every change of what readers may see
 """
 
@@ -28,16 +33,21 @@ __all__ = [
     "ACTIVE",
     "STATES",
     "TERMINAL",
+    "answers",
+    "api_keys",
     "attempts",
     "batches",
     "collections",
     "counters",
+    "deliveries",
     "documents",
     "events",
     "failures",
+    "hooks",
     "indexes",
     "jobs",
     "metadata",
+    "orders",
     "rank",
     "reindexes",
     "shadows",
@@ -308,4 +318,63 @@ counters = sa.Table(
     metadata,
     sa.Column("name", Id, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", Text, nullable=False),
+    sa.Column("sha256", Id, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("rate", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("used_at", sa.Double),
+    sa.Column("revoked_at", sa.Double),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("scope", Id, primary_key=True),
+    sa.Column("request", Id, nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False, index=True),
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    sa.Column("job_id", Id, primary_key=True),
+    sa.Column("request", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("taken_at", sa.Double, index=True),
+)
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, index=True),
+    sa.Column("key_id", Id, index=True),
+    sa.Column("url", Text, nullable=False),
+    sa.Column("secret", Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("hook_id", Id, nullable=False),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("state", Id, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),
+    sa.Column("body", Text),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Index("ix_deliveries_state_due_at", "state", "due_at"),
 )

@@ -242,9 +242,81 @@ def upgrade() -> None:
     op.create_index(op.f("ix_versions_content_sha256"), "versions", ["content_sha256"], unique=False)
     op.create_index(op.f("ix_versions_document_id"), "versions", ["document_id"], unique=False)
 
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("rate", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("used_at", sa.Double(), nullable=True),
+        sa.Column("revoked_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_api_keys_sha256")),
+    )
+    op.create_table(
+        "answers",
+        sa.Column("scope", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.String(length=64), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_answers")),
+    )
+    op.create_index(op.f("ix_answers_created_at"), "answers", ["created_at"], unique=False)
+    op.create_table(
+        "orders",
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("taken_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_orders")),
+    )
+    op.create_index(op.f("ix_orders_taken_at"), "orders", ["taken_at"], unique=False)
+    op.create_table(
+        "hooks",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=True),
+        sa.Column("key_id", sa.String(length=64), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hooks")),
+    )
+    op.create_index(op.f("ix_hooks_job_id"), "hooks", ["job_id"], unique=False)
+    op.create_index(op.f("ix_hooks_key_id"), "hooks", ["key_id"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("hook_id", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_index(op.f("ix_deliveries_job_id"), "deliveries", ["job_id"], unique=False)
+    op.create_index("ix_deliveries_state_due_at", "deliveries", ["state", "due_at"], unique=False)
+
 
 def downgrade() -> None:
     """Take the tables back."""
+    op.drop_index("ix_deliveries_state_due_at", table_name="deliveries")
+    op.drop_index(op.f("ix_deliveries_job_id"), table_name="deliveries")
+    op.drop_table("deliveries")
+    op.drop_index(op.f("ix_hooks_key_id"), table_name="hooks")
+    op.drop_index(op.f("ix_hooks_job_id"), table_name="hooks")
+    op.drop_table("hooks")
+    op.drop_index(op.f("ix_orders_taken_at"), table_name="orders")
+    op.drop_table("orders")
+    op.drop_index(op.f("ix_answers_created_at"), table_name="answers")
+    op.drop_table("answers")
+    op.drop_table("api_keys")
     op.drop_index(op.f("ix_versions_document_id"), table_name="versions")
     op.drop_index(op.f("ix_versions_content_sha256"), table_name="versions")
     op.drop_table("versions")
