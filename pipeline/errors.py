@@ -64,9 +64,9 @@ __all__ = [
     "Rejected",
     "SpaceMismatch",
     "StackUnavailable",
+    "TooLargeToTake",
     "TooMany",
     "TooSlow",
-    "TooLargeToTake",
     "UnknownId",
     "Unreadable",
     "VerificationFailed",
@@ -165,6 +165,8 @@ class TooMany(Refused):
 
     code = "rate_limited"
     hint = "Wait as long as the header Retry-After says."
+    retry_after = 60.0
+    """Seconds until the next request is served."""
 
 
 class Busy(Refused):

@@ -26,7 +26,7 @@ from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
 
-__all__ = ["Taken", "take", "take_in"]
+__all__ = ["Taken", "record", "take", "take_in"]
 
 READS = 3
 """How often a file that changes while it is read is read again."""
@@ -180,7 +180,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         if jobs.is_cancelled(connection, job_id):
             return False
         jobs.reopen(connection, job_id)
-        _record(connection, services, job_id, taken)
+        record(connection, services, job_id, taken)
         for candidate, reason in refused:
             cause = Failure("intake", reason.code, reason.message, reason.advice)
             documents.reject(connection, job_id, candidate.source, candidate.size, cause)
@@ -200,7 +200,8 @@ def _keep(spool: Spool, taken: list[Taken]) -> None:
             spool.take(key, item.draft)
 
 
-def _record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
+def record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
+    """Write down what was taken, in one transaction: versions, attempts, a batch, and the copies in the spool."""
     place, recipe = place_of(services, connection, job_id)
     sources = [item.found.source for item in taken]
     suspects = documents.with_failures(connection, job_id, services.reading, sources)

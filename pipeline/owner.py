@@ -56,6 +56,10 @@ class AskedStore:
         """Ids of all matching points."""
         return list(self._ask("ids", collection=collection, where=asdict(where)))
 
+    def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
+        """Payloads of matching points."""
+        return list(self._ask("read", collection=collection, where=asdict(where), limit=limit))
+
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
         """Write these payload fields on every matching point."""
         self._ask("set_payload", collection=collection, payload=payload, where=asdict(where))
@@ -89,6 +93,7 @@ def answers_of(store: VectorStore) -> Answers:
         "upsert": lambda collection, points: store.upsert(collection, [_point(point) for point in points]),
         "count": lambda collection, where: store.count(collection, _filter(where)),
         "ids": lambda collection, where: store.ids(collection, _filter(where)),
+        "read": lambda collection, where, limit: store.read(collection, _filter(where), limit),
         "set_payload": lambda collection, payload, where: store.set_payload(collection, payload, _filter(where)),
         "delete": lambda collection, where: store.delete(collection, _filter(where)),
         "search": lambda collection, query: [asdict(hit) for hit in store.search(collection, _query(query))],

@@ -10,6 +10,7 @@ A local folder, or any fsspec URL shared by all hosts. Writes are atomic: a key 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -52,6 +53,9 @@ class Spool(Protocol):
 
     def take(self, key: str, path: Path) -> None:
         """Move a local file into the spool under the key, all or nothing."""
+
+    def secure(self, key: str, path: Path) -> None:
+        """Put a copy of a local file into the spool that a power cut does not take; the file stays."""
 
     def local(self, key: str) -> Any:
         """A context manager that yields the artifact as a local path. Raises FileNotFoundError."""
@@ -103,6 +107,21 @@ class LocalSpool:
         draft = self.drafts / uuid.uuid4().hex
         shutil.move(path, draft)
         draft.replace(target)
+
+    def secure(self, key: str, path: Path) -> None:
+        """Put a copy of a local file into the spool that a power cut does not take; the file stays."""
+        target = self._prepare(key)
+        try:
+            # First the name, then both: most file systems write them out together.
+            target.hardlink_to(path)
+        except FileExistsError:
+            return
+        except OSError:  # another file system, or one without hard links
+            draft = target.with_name(f".{uuid.uuid4().hex}")
+            shutil.copyfile(path, draft)
+            draft.replace(target)
+        for place in (target, target.parent):
+            _sync(place)
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -158,6 +177,12 @@ class RemoteSpool:
         self.files.put_file(str(path), self._path(key))
         path.unlink()
 
+    def secure(self, key: str, path: Path) -> None:
+        """Put a copy of a local file into the spool; the file stays."""
+        if not self.exists(key):
+            self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
+            self.files.put_file(str(path), self._path(key))
+
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
         """Yield a temporary copy of the artifact. Raises FileNotFoundError."""
@@ -179,6 +204,14 @@ class RemoteSpool:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def original_key(content_sha256: str, source: str) -> str:

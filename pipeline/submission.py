@@ -17,7 +17,7 @@ from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.walk import Candidate, walk
 
-__all__ = ["Request", "find", "open_job"]
+__all__ = ["Request", "check", "find", "open_job", "with_defaults"]
 
 log = structlog.get_logger()
 
@@ -43,7 +43,21 @@ def find(services: Services, request: Request) -> list[Candidate]:
         SpaceMismatch: the collection holds vectors of another model.
     """
     settings = services.settings
-    collection, workflow, urgency = _with_defaults(services, request)
+    check(services, request)
+    found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
+    if not found:
+        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    return found
+
+
+def check(services: Services, request: Request) -> None:
+    """Check everything of a request but its paths.
+
+    Raises:
+        BadRequest: no such workflow, or a wrong priority or collection name.
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    collection, workflow, urgency = with_defaults(services, request)
     if not COLLECTION.fullmatch(collection):
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
@@ -51,10 +65,6 @@ def find(services: Services, request: Request) -> list[Candidate]:
     load_workflow(workflow)
     with services.catalog.connect() as connection:
         collections.check(connection, collection, services.fingerprint)
-    found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
-    if not found:
-        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
-    return found
 
 
 def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
@@ -66,7 +76,7 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     Raises:
         SpaceMismatch: the collection holds vectors of another model.
     """
-    collection, workflow, urgency = _with_defaults(services, request)
+    collection, workflow, urgency = with_defaults(services, request)
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in found)
     request_id = request.request_id or uuid.uuid4().hex[:12]
     with writing(services.catalog) as connection:
@@ -76,7 +86,8 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     return job_id
 
 
-def _with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
+def with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
+    """Collection, workflow and priority of a request, from the settings where it does not say."""
     settings = services.settings
     urgency = settings.priority if request.priority is None else request.priority
     return request.collection or settings.collection, request.workflow or settings.workflow, urgency

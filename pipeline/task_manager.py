@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from pipeline import retrying, stack
 from pipeline.broker import queue_depths
 from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import events, jobs
+from pipeline.catalog import events, jobs, listing
 from pipeline.catalog import status as read
 from pipeline.catalog.engine import writing
+from pipeline.catalog.listing import Page
 from pipeline.catalog.schema import batches
 from pipeline.catalog.schema import jobs as jobs_table
-from pipeline.errors import UnknownId
+from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.liveness import door_of, living_nodes
 from pipeline.progress import Measure, look
 from pipeline.results import (
@@ -35,6 +36,7 @@ from pipeline.results import (
     iso,
 )
 from pipeline.services import PREFIX, Services
+from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]
 
@@ -92,6 +94,28 @@ class TaskManager:
         """A document's state, receipt and timeline. Raises UnknownId."""
         with self._services.catalog.connect() as connection:
             return read.document(connection, document_id, self._alive())
+
+    def documents(self, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
+        """A job's documents with their state there, page by page, and where the next page begins. Raises UnknownId."""
+        with self._services.catalog.connect() as connection:
+            return listing.documents_of(connection, job_id, page)
+
+    def points(self, status: DocumentStatus) -> int | None:
+        """Points of a document's version in the store, counted now; None when the store cannot be asked."""
+        if status.version_id is None:
+            return 0
+        try:
+            return self._services.store.count(status.collection, Filter(version_ids=(status.version_id,)))
+        except (StackUnavailable, redis.RedisError):
+            return None
+
+    def chunks(self, status: DocumentStatus, after: int, limit: int) -> list[dict[str, Any]]:
+        """Chunks of the version that readers see, in their order, from the one with this number on."""
+        if status.version_id is None or not status.searchable:
+            return []
+        where = Filter(version_ids=(status.version_id,), orders=(after, after + limit - 1))
+        found = self._services.store.read(status.collection, where, limit)
+        return sorted(found, key=lambda payload: int(payload["order"]))
 
     def task(self, task_id: str) -> TaskStatus:
         """A Celery task of ours. Raises UnknownId: an id that was never submitted is an error, not PENDING."""

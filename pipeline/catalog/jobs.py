@@ -10,14 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import events
-from pipeline.catalog.schema import ACTIVE, attempts, jobs, submissions, versions
+from pipeline.catalog import events, outbox
+from pipeline.catalog.schema import ACTIVE, attempts, jobs, orders, submissions, versions
 from pipeline.catalog.slices import slices
 
 __all__ = [
     "active_jobs",
     "create",
     "exists",
+    "expect",
     "finish_intake",
     "is_cancelled",
     "priority",
@@ -73,8 +74,15 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
 
 
 def taking_in(connection: Connection, before: float) -> list[str]:
-    """Jobs created before this time whose intake is still open."""
-    return list(connection.scalars(sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before)))
+    """Jobs created before this time whose intake is still open; those that the API will take in are left out."""
+    promised = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised)
+    return list(connection.scalars(query))
+
+
+def expect(connection: Connection, job_id: str, bytes_expected: int) -> None:
+    """Write down what a job will weigh, once that is known."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(bytes_expected=bytes_expected))
 
 
 def reopen(connection: Connection, job_id: str) -> None:
@@ -110,6 +118,7 @@ def settle_job(connection: Connection, job_id: str) -> None:
     )
     if finished.rowcount:
         events.add(connection, "job.finished", [(job_id, None)])
+        outbox.enqueue(connection, job_id)
 
 
 def progress(connection: Connection, job_id: str) -> dict[str, Any]:

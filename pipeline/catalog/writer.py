@@ -51,6 +51,10 @@ class GroupWriter:
         except TimeoutError:
             raise StackUnavailable("The catalog is busy and did not take the request in time.") from None
 
+    def later(self, change: Change) -> None:
+        """Carry out a change that nobody waits for."""
+        self._waiting.put((change, Future()))
+
     def close(self) -> None:
         """Carry out what waits, then end."""
         self._waiting.put(None)
@@ -76,16 +80,14 @@ class GroupWriter:
                 ended = [_one(connection, change, done) for change, done in group]
         except Exception as error:  # the transaction as a whole failed: everybody who waits is told
             ended = [(done, None, error) for _, done in group]
-        for done, result, error in ended:
-            if error is None:
+        for done, result, problem in ended:
+            if problem is None:
                 done.set_result(result)
             else:
-                done.set_exception(error)
+                done.set_exception(problem)
 
 
-def _one(
-    connection: Connection, change: Change, done: Future[Any]
-) -> tuple[Future[Any], Any, BaseException | None]:
+def _one(connection: Connection, change: Change, done: Future[Any]) -> tuple[Future[Any], Any, BaseException | None]:
     try:
         with connection.begin_nested():
             return done, change(connection), None

@@ -46,7 +46,8 @@ class Filter:
 
     `source` is a glob over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
     is a page number that the point's span includes; times are ISO 8601 in UTC and compare the
-    source's modification time. None and empty mean "any".
+    source's modification time; `orders` are the first and the last place of a chunk in its document that are
+    meant. None and empty mean "any".
     """
 
     document_ids: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class Filter:
     modified_after: str | None = None
     modified_before: str | None = None
     live: bool | None = None
+    orders: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class VectorStore(Protocol):
 
     def ids(self, collection: str, where: Filter) -> list[str]:
         """Ids of all matching points, in no order."""
+
+    def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
+        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
         """Write these payload fields on every matching point; other fields stay."""

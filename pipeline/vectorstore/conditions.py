@@ -118,6 +118,8 @@ def _rest(where: Filter) -> Iterator[Condition]:
         yield Between("modified_at", _utc(where.modified_after), _utc(where.modified_before))
     if where.live is not None:
         yield Flag("live", where.live)
+    if where.orders is not None:
+        yield Within("order", *where.orders)
 
 
 def _utc(time: str | None) -> str | None:

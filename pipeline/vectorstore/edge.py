@@ -117,6 +117,16 @@ class EdgeStore:
             have, exact = self._matching(collection, where)
             return _ids(have.shard, native_filter(exact)) if have and exact else []
 
+    def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
+        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
+        with self._lock, engine_trouble():
+            have, exact = self._matching(collection, where)
+            if not have or not exact:
+                return []
+            request = ScrollRequest(limit=limit, filter=native_filter(exact), with_payload=True, with_vector=False)
+            page, _ = have.shard.scroll(request)
+            return [{**plain_payload(record.payload), "id": str(record.id)} for record in page]
+
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
         """Write these payload fields on every matching point; other fields stay."""
         with self._lock, engine_trouble():

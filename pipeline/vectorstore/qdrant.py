@@ -131,6 +131,16 @@ class QdrantStore:
                 return list(self._scroll(collection, native_filter(exact)))
         return []
 
+    def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
+        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
+        with suppress(NoCollection), server_trouble(collection_name(collection)):
+            if exact := self._exact(collection, where):
+                page, _ = self._client.scroll(
+                    collection, native_filter(exact), limit=limit, with_payload=True, with_vectors=False
+                )
+                return [{**(record.payload or {}), "id": str(record.id)} for record in page]
+        return []
+
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
         """Write these payload fields on every matching point; other fields stay."""
         with suppress(NoCollection), server_trouble(collection_name(collection)):

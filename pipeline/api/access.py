@@ -1,0 +1,130 @@
+"""Who may come in: API keys with scopes and rates; on loopback without any key, this machine's own programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import redis
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from pipeline.api import LOOPBACK
+from pipeline.api.door import Door, DoorOf
+from pipeline.catalog import keys
+from pipeline.catalog.keys import Key
+from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany
+from pipeline.services import PREFIX
+
+__all__ = ["Admin", "Caller", "Reader", "Submitter", "check_start"]
+
+NOBODY = "-"
+
+BUCKET = """
+local now = redis.call('TIME')
+now = now[1] + now[2] / 1e6
+local rate, most = ARGV[1] / 60, tonumber(ARGV[1])
+local held = redis.call('HMGET', KEYS[1], 'left', 'at')
+local left = math.min(most, (tonumber(held[1]) or most) + (now - (tonumber(held[2]) or now)) * rate)
+local wait = 0
+if left >= 1 then left = left - 1 else wait = (1 - left) / rate end
+redis.call('HSET', KEYS[1], 'left', tostring(left), 'at', tostring(now))
+redis.call('EXPIRE', KEYS[1], 120)
+return tostring(wait)
+"""
+"""A bucket of one minute's requests that fills steadily; answers how many seconds are to be waited."""
+
+_bearer = HTTPBearer(auto_error=False, description="An API key, made with `docrelay keys create`.", scheme_name="key")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key_header")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks; `key_id` is "-" for a program of this machine that needs no key."""
+
+    key_id: str
+    scopes: tuple[str, ...]
+
+    @property
+    def key(self) -> str | None:
+        """The key's id, None without one."""
+        return None if self.key_id == NOBODY else self.key_id
+
+
+def check_start(door_keys: bool, host: str, *, embedded: bool) -> None:
+    """Refuse to serve whoever comes by: without keys only loopback is served, and only in embedded mode.
+
+    Raises:
+        BadRequest: there is no key, and the address needs one.
+    """
+    if door_keys or (embedded and host in LOOPBACK):
+        return
+    raise BadRequest(f"The API is not served on {host} without keys.", "Make one first with: docrelay keys create NAME")
+
+
+def _needs(scope: str) -> Callable[..., Caller]:
+    def check(
+        request: Request,
+        door: DoorOf,
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+        header: Annotated[str | None, Depends(_header)],
+    ) -> Caller:
+        secret = bearer.credentials if bearer is not None else header
+        caller, rate = _caller(request, door, secret)
+        if scope not in caller.scopes and "admin" not in caller.scopes:
+            raise NotAllowed(f"This request needs a key with the scope {scope}.")
+        _spend(door.services.redis, caller, rate)
+        return caller
+
+    return check
+
+
+def _caller(request: Request, door: Door, secret: str | None) -> tuple[Caller, int]:
+    with door.services.catalog.connect() as connection:
+        key = keys.find(connection, secret) if secret else None
+        is_open = key is None and not secret and not keys.any_made(connection)
+    if key is not None:
+        if keys.is_stale(key):
+            _note(door, key)
+        return Caller(key.id, key.scopes), key.rate
+    if not (is_open and door.embedded and door.settings.api_host in LOOPBACK):
+        raise NoKey
+    _is_local(request)
+    return Caller(NOBODY, ("admin",)), 0
+
+
+def _is_local(request: Request) -> None:
+    """Refuse what a page in a browser could have sent: a foreign name of ours, or a foreign origin.
+
+    Raises:
+        NotAllowed: the headers Host or Origin are not this machine's.
+    """
+    named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if named not in LOOPBACK:
+        raise NotAllowed("Without keys the API answers to localhost alone.", "Call it by http://127.0.0.1.")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise NotAllowed("Without keys the API does not answer pages of other origins.", "Use a key.")
+
+
+def _note(door: Door, key: Key) -> None:
+    door.writer.later(lambda connection: keys.used(connection, key.id))
+
+
+def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:
+    if not rate:
+        return
+    answered: Any = connection.eval(BUCKET, 1, f"{PREFIX}rate:{caller.key_id}", rate)
+    wait_s = float(answered)
+    if wait_s > 0:
+        error = TooMany(f"The key may send {rate} requests a minute.")
+        error.retry_after = wait_s
+        raise error
+
+
+Reader = Annotated[Caller, Depends(_needs("read"))]
+Submitter = Annotated[Caller, Depends(_needs("submit"))]
+Admin = Annotated[Caller, Depends(_needs("admin"))]

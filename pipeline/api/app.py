@@ -1,0 +1,77 @@
+"""The application: routes, limits, problem details, and what runs beside the requests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+
+from pipeline.api import documents, following, jobs, searching, submitting
+from pipeline.api.door import opened
+from pipeline.api.limits import Limits
+from pipeline.api.problems import Problem, install
+from pipeline.services import Services
+
+__all__ = ["make_app"]
+
+THREADS = 12
+"""Requests that read the catalog at once: SQLAlchemy holds so many connections, and two cores have enough to do."""
+
+DESCRIPTION = """Submit documents, follow them, search them. Every error is a problem detail (RFC 9457) with a stable
+`code`. Without keys the API answers programs of this machine only; see docs/api.md."""
+
+
+def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = lambda: None) -> FastAPI:
+    """The API over these services.
+
+    Args:
+        services: connected ones; `redis_url` is set.
+        embedded: whether loopback is served without keys.
+        ready: called when requests can be answered.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        async with opened(services, embedded=embedded) as door:
+            app.state.door = door
+            ready()
+            yield
+
+    app = FastAPI(
+        title="Docrelay",
+        version=version("docrelay"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        swagger_ui_oauth2_redirect_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Limits, settings=services.settings)
+    install(app)
+    for part in (submitting, jobs, following, documents, searching):
+        app.include_router(part.router)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Let the description name our problem details in the place of the framework's own errors."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = original()
+            parts = schema.setdefault("components", {}).setdefault("schemas", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                parts.pop(name, None)
+            found = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.update(found.pop("$defs", {}))
+            parts["Problem"] = found
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]

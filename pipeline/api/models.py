@@ -1,0 +1,232 @@
+"""What the API is sent and answers, beside the models that `TaskManager` and search answer with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pipeline.results import DocumentStatus
+from pipeline.vectorstore.base import Mode
+
+__all__ = [
+    "Accepted",
+    "Cancelled",
+    "Chunk",
+    "Chunks",
+    "CollectionFacts",
+    "DocumentDetail",
+    "DocumentState",
+    "Documents",
+    "FailureList",
+    "FormatFacts",
+    "JobRequest",
+    "Jobs",
+    "Purged",
+    "Receipt",
+    "RefusedUpload",
+    "RetryRequest",
+    "SearchFilter",
+    "SearchRequest",
+    "TakenDocument",
+    "WebhookRequest",
+    "WorkflowFacts",
+]
+
+EXAMPLE_JOB = "5f0c3f0e-52a7-4f4f-8a0e-6d1f7c1f2b10"
+EXAMPLE_DOCUMENT = "2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"
+
+# NUL and lone surrogates are no text: neither PostgreSQL nor Qdrant takes them.
+Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Sent(BaseModel):
+    """Base of what is sent: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WebhookRequest(Sent):
+    """Where the end of the job is to be told, and the secret that signs it."""
+
+    url: str = Field(max_length=2000, examples=["https://example.org/hooks/docrelay"])
+    secret: str = Field(min_length=16, max_length=256, examples=["a-long-random-secret"])
+
+
+class JobRequest(Sent):
+    """Files and folders on the server to be taken in."""
+
+    paths: list[Annotated[str, StringConstraints(min_length=1, max_length=4096)]] = Field(
+        min_length=1, max_length=100, examples=[["/srv/documents/reports"]]
+    )
+    glob: Words | None = Field(None, min_length=1, max_length=256, examples=["*.pdf"])
+    collection: CollectionName | None = Field(None, examples=["reports"])
+    workflow: Words | None = Field(None, max_length=64, examples=["ingest"])
+    priority: int | None = Field(None, ge=1, le=10, examples=[5])
+    webhook: WebhookRequest | None = None
+
+
+class SearchFilter(Sent):
+    """Conditions that all hold together; empty means any."""
+
+    sources: list[Words] = Field([], max_length=100, examples=[["*.pdf"]])
+    media_types: list[Words] = Field([], max_length=100)
+    page: int | None = Field(None, ge=1, le=1_000_000)
+    modified_after: Words | None = Field(None, max_length=40, examples=["2026-01-01"])
+    modified_before: Words | None = Field(None, max_length=40)
+
+
+class SearchRequest(Sent):
+    """A question."""
+
+    query: str = Field(min_length=1, max_length=10_000, examples=["How many days of holiday are there?"])
+    collection: CollectionName | None = Field(None, examples=["documents"])
+    limit: int = Field(10, ge=1, le=1000)
+    mode: Mode = "hybrid"
+    filter: SearchFilter = SearchFilter()
+
+
+class RetryRequest(Sent):
+    """Which failures are tried again: these, or all that match."""
+
+    ids: list[Words] = Field([], max_length=1000, description="documents, sources or jobs")
+    code: Words | None = Field(None, max_length=64)
+    job_id: Words | None = Field(None, max_length=64)
+
+
+class TakenDocument(BaseModel):
+    """A document of a job as it is when the job is accepted."""
+
+    document_id: str = Field(examples=[EXAMPLE_DOCUMENT])
+    source: str = Field(examples=["upload://report.pdf"])
+    size: int = Field(examples=[20480])
+    state: str = Field(description="queued, unchanged or failed", examples=["queued"])
+    code: str | None = Field(None, examples=[None])
+    message: str | None = None
+
+
+class RefusedUpload(BaseModel):
+    """A file of the request that was not taken."""
+
+    name: str = Field(examples=["huge.pdf"])
+    code: str = Field(examples=["too_large"])
+    message: str
+    hint: str
+
+
+class Accepted(BaseModel):
+    """The job that was made; it goes on by itself."""
+
+    job_id: str = Field(examples=[EXAMPLE_JOB])
+    documents: list[TakenDocument] = Field([], description="empty for paths, which are read afterwards")
+    refused: list[RefusedUpload] = []
+
+
+class Jobs(BaseModel):
+    """Jobs that were made."""
+
+    jobs: list[str] = Field(examples=[[EXAMPLE_JOB]])
+
+
+class Cancelled(BaseModel):
+    """What was cancelled."""
+
+    id: str = Field(examples=[EXAMPLE_JOB])
+    cancelled: int = Field(examples=[3])
+
+
+class Purged(BaseModel):
+    """What was forgotten."""
+
+    purged: int = Field(examples=[2])
+
+
+class DocumentState(BaseModel):
+    """A document of a job: its state there."""
+
+    document_id: str = Field(examples=[EXAMPLE_DOCUMENT])
+    source: str = Field(examples=["upload://report.pdf"])
+    size: int
+    state: str = Field(examples=["completed"])
+    code: str | None = None
+    message: str | None = None
+
+
+class Documents(BaseModel):
+    """One page of a job's documents; `next` is the cursor of the following one, null at the end."""
+
+    documents: list[DocumentState]
+    next: str | None = None
+
+
+class Receipt(BaseModel):
+    """What became of the pages and chunks. pages_in = extracted + ocred + empty + failed; chunks = points."""
+
+    pages_in: int = Field(examples=[12])
+    extracted: int = Field(examples=[9])
+    ocred: int = Field(examples=[2])
+    empty: int = Field(examples=[1])
+    failed: int = Field(examples=[0])
+    chunks: int = Field(examples=[31])
+    points: int | None = Field(description="in the store now; null when it cannot be asked", examples=[31])
+
+
+class DocumentDetail(DocumentStatus):
+    """A document with its receipt."""
+
+    receipt: Receipt
+
+
+class Chunk(BaseModel):
+    """A passage as it is searched."""
+
+    chunk_id: str
+    order: int
+    text: str
+    page_start: int | None
+    page_end: int | None
+    char_start: int
+    char_end: int
+    section: list[str]
+    metadata: dict[str, Any] = {}
+
+
+class Chunks(BaseModel):
+    """One page of a document's chunks in their order."""
+
+    document_id: str
+    version_id: str | None
+    chunks: list[Chunk]
+    next: str | None = None
+
+
+class FailureList(BaseModel):
+    """Open failures, newest first."""
+
+    failures: list[dict[str, Any]]
+
+
+class WorkflowFacts(BaseModel):
+    """A workflow that a job may name."""
+
+    name: str = Field(examples=["ingest"])
+    description: str = ""
+
+
+class FormatFacts(BaseModel):
+    """A kind of file that is read."""
+
+    name: str = Field(examples=["PDF"])
+    media_types: list[str] = Field(examples=[["application/pdf"]])
+    suffixes: list[str] = Field(examples=[[".pdf"]])
+
+
+class CollectionFacts(BaseModel):
+    """A collection, and the space of its vectors."""
+
+    name: str = Field(examples=["documents"])
+    model: str = Field(examples=["all-MiniLM-L6-v2"])
+    dim: int = Field(examples=[384])
+    documents: int = Field(examples=[120])
+    chunks: int = Field(examples=[2310])

@@ -1,0 +1,192 @@
+"""Routes that take work: files in the body, or paths on the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+
+from pipeline.api.access import Caller, Submitter
+from pipeline.api.door import Door, DoorOf
+from pipeline.api.form import Form, boundary_of
+from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
+from pipeline.api.problems import printable, responses
+from pipeline.catalog.answers import scope_of
+from pipeline.catalog.outbox import Hook
+from pipeline.errors import BadRequest, Invalid
+from pipeline.ordering import confined, place
+from pipeline.submission import Request as Submission
+from pipeline.submission import check
+from pipeline.uploads import Draft, Extra, Once, fingerprint, take_uploads
+from pipeline.webhooks import guard
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["submit"])
+
+FEED = 1 << 20
+"""Bytes that are parsed and written at once, in a thread."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same request with the same key is carried out once, and answered the same for a day.",
+        examples=["9f0c1c9e-invoice-4711"],
+    ),
+]
+
+FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 3,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "the files; how many, the setting `api_documents` says",
+                        },
+                        "source": {
+                            "type": "string",
+                            "pattern": r"^https://[a-z]{1,20}\.example/[a-z0-9]{1,20}$",
+                            "description": "URI of the file that follows; a file of the same source is a new version",
+                            "example": "https://wiki.example/report",
+                        },
+                        "collection": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "documents"},
+                        "workflow": {"type": "string", "enum": ["ingest"], "example": "ingest"},
+                        "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
+                        "webhook": {
+                            "type": "string",
+                            "description": "JSON: url and secret",
+                            "enum": ['{"url": "https://example.org/hook", "secret": "a-long-random-secret"}'],
+                            "example": '{"url": "https://example.org/hook", "secret": "a-long-random-secret"}',
+                        },
+                    },
+                },
+                "encoding": {"file": {"contentType": "application/octet-stream"}},
+            }
+        },
+    }
+}
+WRONG = responses(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)
+LOCATION = {"headers": {"Location": {"description": "the job", "schema": {"type": "string"}}}}
+ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"description": "The job is durable and goes on by itself."}}
+
+
+@router.post(
+    "/v1/documents",
+    status_code=202,
+    summary="Submit files",
+    responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
+    openapi_extra=FORM,
+)
+async def submit_documents(
+    request: Request, response: Response, door: DoorOf, caller: Submitter, idempotency_key: IdempotencyKey = None
+) -> Accepted:
+    """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
+    form = Form(
+        boundary_of(request.headers.get("content-type")), lambda: Draft(door.services), door.settings.api_documents
+    )
+    loop, pending = asyncio.get_running_loop(), bytearray()
+    try:
+        async for piece in request.stream():
+            pending += piece
+            if len(pending) >= FEED:
+                await loop.run_in_executor(door.uploads, form.feed, bytes(pending))
+                pending.clear()
+        accepted = await loop.run_in_executor(
+            door.uploads, _take, door, form, bytes(pending), (caller, idempotency_key)
+        )
+    except ClientDisconnect:
+        form.drop()
+        raise
+    except BaseException:
+        form.drop()
+        raise
+    door.admission.wake()
+    response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
+    return accepted
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    summary="Submit paths on the server",
+    responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
+)
+def submit_paths(
+    wanted: JobRequest, response: Response, door: DoorOf, caller: Submitter, idempotency_key: IdempotencyKey = None
+) -> Accepted:
+    """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
+    paths = confined(wanted.paths, door.settings.api_roots)
+    request = Submission(paths, wanted.collection, wanted.workflow, wanted.priority)
+    check(door.services, request)
+    body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
+    extra = _extra(door, caller, ("jobs", idempotency_key, body), wanted.webhook)
+    job_id = place(door.services, door.writer, request, wanted.glob, extra)
+    door.orders.wake()
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    return Accepted(job_id=job_id)
+
+
+def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -> Accepted:
+    form.feed(rest)
+    form.end()
+    refused = [
+        RefusedUpload(
+            name=printable(one.name)[:255], code=one.error.code, message=one.error.message, hint=one.error.advice
+        )
+        for one in form.refused
+    ]
+    if not form.uploads:
+        raise form.refused[0].error
+    fields = form.fields
+    request = Submission((), fields.get("collection"), fields.get("workflow"), _number(fields.get("priority")))
+    check(door.services, request)
+    asked = fingerprint(fields, form.uploads)
+    extra = _extra(door, who[0], ("documents", who[1], asked), _webhook(fields.get("webhook")))
+    taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
+    return Accepted(**taken, refused=refused)
+
+
+def _extra(door: Door, caller: Caller, once: tuple[str, str | None, str], hook: WebhookRequest | None) -> Extra:
+    route, key, body = once
+    if hook is not None:
+        guard.check(hook.url, private=door.settings.webhook_private)
+    return Extra(
+        Once(scope_of(caller.key_id, route, key), body) if key else None,
+        Hook(hook.url, hook.secret) if hook is not None else None,
+        caller.key,
+    )
+
+
+def _webhook(text: str | None) -> WebhookRequest | None:
+    if text is None:
+        return None
+    try:
+        return WebhookRequest.model_validate(json.loads(text))
+    except (ValidationError, ValueError, RecursionError):
+        raise Invalid('The field webhook is not like {"url": "https://…", "secret": "…"}.') from None
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 2:
+        raise BadRequest("The priority is no number from 1 to 10.", "Priorities go from 1 to 10.")
+    return int(text)

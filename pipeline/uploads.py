@@ -1,0 +1,194 @@
+"""Files that come over a wire instead of a path: written as they arrive, durable before anybody is told so."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import answers, collections, jobs
+from pipeline.catalog.documents import Found
+from pipeline.catalog.outbox import Hook, attach
+from pipeline.catalog.schema import submissions
+from pipeline.catalog.writer import GroupWriter
+from pipeline.errors import Invalid, TooLargeToTake
+from pipeline.intake import Taken, record
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.submission import Request, with_defaults
+
+__all__ = ["Draft", "Extra", "Once", "Upload", "fingerprint", "source_of", "take_uploads"]
+
+log = structlog.get_logger()
+
+SCHEME = "upload://"
+LONGEST_NAME = 255
+LONGEST_SOURCE = 2000
+URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file that has arrived whole."""
+
+    source: str
+    content_sha256: str
+    size: int
+    draft: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What makes a request one that is carried out once: whose key it is, and the whole of what it asks for."""
+
+    scope: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a door knows of a request beside its documents."""
+
+    once: Once | None = None
+    hook: Hook | None = None
+    key_id: str | None = None
+
+
+class Draft:
+    """A file on its way in: hashed as it is written, in a folder that is swept when nobody finishes it."""
+
+    def __init__(self, services: Services) -> None:
+        descriptor, name = tempfile.mkstemp(dir=services.drafts)
+        self._services = services
+        self._file = os.fdopen(descriptor, "wb")
+        self._path = Path(name)
+        self._digest = sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            TooLargeToTake: they are too many.
+        """
+        self._size += len(data)
+        most = self._services.settings.max_file_mb
+        if self._size > most << 20:
+            raise TooLargeToTake(f"The file has more than {most} MB, which is the limit.")
+        self._digest.update(data)
+        self._file.write(data)
+
+    def finish(self, source: str) -> Upload:
+        """The whole file, safe on the disk under its content's name."""
+        self._file.flush()
+        content = self._digest.hexdigest()
+        self._services.spool.secure(original_key(content, source), self._path)
+        self._file.close()
+        return Upload(source, content, self._size, self._path)
+
+    def drop(self) -> None:
+        """Forget it."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def source_of(name: str, given: str | None = None) -> str:
+    """The source of an uploaded file: what its sender calls it, never a path of this machine.
+
+    Args:
+        name: the file's name as it was sent; folders in it are left out.
+        given: the source that the sender wants, a URI.
+
+    Raises:
+        Invalid: control characters, or too long, or a source that is no URI or one of a local file.
+    """
+    if given is not None:
+        if not URI.match(given):
+            raise Invalid("A source must be a URI like https://… or crm://…, and none of a file on this machine.")
+        return _checked(given, LONGEST_SOURCE, "source")
+    plain = re.split(r"[/\\]", name)[-1].strip() or "unnamed"
+    return SCHEME + _checked(plain, LONGEST_NAME, "name of a file")
+
+
+def take_uploads(
+    services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], extra: Extra
+) -> dict[str, Any]:
+    """Make a job of files that have arrived; when it returns, the catalog has it for good.
+
+    Returns:
+        `job_id`, and of every document its id, source, size and outcome so far. The same again for a request
+        that was carried out before.
+
+    Raises:
+        OtherRequest: the Idempotency-Key stands for another request.
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    now = time.time()
+    taken = [Taken(Found(one.source, one.content_sha256, one.size, now), None, one.draft) for one in uploads]
+
+    def change(connection: Connection) -> dict[str, Any]:
+        before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
+        if before:
+            return before
+        job_id = _open(connection, services, request, uploads)
+        record(connection, services, job_id, taken)
+        jobs.finish_intake(connection, job_id)
+        attach(connection, job_id, extra.hook, extra.key_id)
+        answer = {"job_id": job_id, "documents": _documents(connection, job_id)}
+        if extra.once is not None:
+            answers.keep(connection, extra.once.scope, extra.once.request, answer)
+        log.info("job.opened", job=job_id, documents=len(uploads))
+        return answer
+
+    try:
+        return writer.do(change)
+    finally:
+        for one in uploads:
+            one.draft.unlink(missing_ok=True)
+
+
+def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
+    """What a request asks for, however it was put on the wire."""
+    files = [(one.source, one.content_sha256) for one in uploads]
+    return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _open(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload]) -> str:
+    collection, workflow, urgency = with_defaults(services, request)
+    collections.register(connection, collection, services.fingerprint)
+    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in uploads)
+    return jobs.create(connection, collection, workflow, urgency, request.request_id or uuid.uuid4().hex[:12], weight)
+
+
+def _documents(connection: Connection, job_id: str) -> list[dict[str, Any]]:
+    rows = connection.execute(sa.select(submissions).where(submissions.c.job_id == job_id)).all()
+    return [
+        {
+            "document_id": row.document_id,
+            "source": row.source,
+            "size": row.size,
+            "state": row.outcome or "queued",
+            "code": row.code,
+            "message": row.message,
+        }
+        for row in rows
+    ]
+
+
+def _checked(text: str, longest: int, what: str) -> str:
+    if len(text) > longest:
+        raise Invalid(f"The {what} is longer than {longest} characters.")
+    if not text.isprintable():
+        raise Invalid(f"The {what} holds control characters.")
+    return text

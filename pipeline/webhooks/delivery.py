@@ -1,0 +1,108 @@
+"""Sending what the outbox holds: bounded, without redirects, with growing pauses, until taken or given up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import structlog
+
+from pipeline.catalog import outbox
+from pipeline.catalog.engine import writing
+from pipeline.catalog.outbox import Delivery
+from pipeline.errors import HookRefused
+from pipeline.results import iso
+from pipeline.services import Services
+from pipeline.task_manager import TaskManager
+from pipeline.webhooks.guard import Target, resolve
+from pipeline.webhooks.signing import headers
+
+__all__ = ["deliver_for_ever"]
+
+log = structlog.get_logger()
+
+AT_ONCE = 8
+EVERY_S = 1.0
+TIMEOUT_S = 10.0
+"""Longest time of one try, from the first packet to the last header of the answer."""
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 3600.0
+MOST_TRIES = 10
+"""The last try comes about three hours after the first."""
+
+
+async def deliver_for_ever(services: Services) -> None:
+    """Look into the outbox again and again, until cancelled."""
+    while True:
+        try:
+            due = await asyncio.to_thread(_claim, services)
+            await asyncio.gather(*(_deliver(services, one) for one in due))
+        except Exception:  # this loop is a door: whatever happened to one round, the next one begins
+            log.exception("webhook.round_failed")
+            due = []
+        if len(due) < AT_ONCE:
+            await asyncio.sleep(EVERY_S)
+
+
+async def _deliver(services: Services, delivery: Delivery) -> None:
+    status, error = None, ""
+    try:
+        body = await asyncio.to_thread(_body, services, delivery)
+        async with asyncio.timeout(TIMEOUT_S):
+            private = services.settings.webhook_private
+            target = await asyncio.to_thread(resolve, delivery.url, private=private)
+            status = await _post(target, body, headers(delivery.secret, delivery.id, body))
+    except HookRefused as refused:
+        error = refused.message
+    except (OSError, TimeoutError, httpx.HTTPError, ValueError) as trouble:
+        error = f"{type(trouble).__name__}: {trouble}"
+    taken = status is not None and 200 <= status < 300
+    await asyncio.to_thread(_note, services, delivery, status, None if taken else error or f"The answer was {status}.")
+
+
+async def _post(target: Target, body: bytes, signed: dict[str, str]) -> int:
+    """Send to the checked address, under the host's own name; the answer's body is not read."""
+    extensions = {"sni_hostname": target.host} if target.scheme == "https" else {}
+    async with (
+        httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
+        client.stream(
+            "POST",
+            target.url,
+            content=body,
+            headers={**signed, "Host": target.authority},
+            extensions=extensions,
+        ) as answer,
+    ):
+        return answer.status_code
+
+
+def _claim(services: Services) -> list[Delivery]:
+    with services.catalog.connect() as connection:
+        waiting = outbox.any_due(connection)
+    if not waiting:
+        return []
+    with writing(services.catalog) as connection:
+        return outbox.claim(connection, AT_ONCE)
+
+
+def _body(services: Services, delivery: Delivery) -> bytes:
+    if delivery.body is not None:
+        return delivery.body.encode()
+    job = TaskManager(services).job(delivery.job_id).model_dump(exclude={"stages", "eta_s", "documents_per_s"})
+    body = json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
+    with writing(services.catalog) as connection:
+        outbox.write_down(connection, delivery.id, body)
+    return body.encode()
+
+
+def _note(services: Services, delivery: Delivery, status: int | None, error: str | None) -> None:
+    pause_s = min(FIRST_PAUSE_S * 3 ** (delivery.tries - 1), LONGEST_PAUSE_S)
+    with writing(services.catalog) as connection:
+        if error is None and status is not None:
+            outbox.delivered(connection, delivery.id, status)
+        else:
+            last = delivery.tries >= MOST_TRIES
+            outbox.failed(connection, delivery.id, status, error or "", None if last else pause_s)
+    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)
