@@ -60,7 +60,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
 
     def ready() -> None:
         services.redis.set(URL_KEY, url, ex=READY_TTL_S)
-        services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
+        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {url}", ex=READY_TTL_S)
         log.info("api.ready", url=url, pid=os.getpid())
         tell(f"The API is ready at {url} (try {url}/docs)")
 

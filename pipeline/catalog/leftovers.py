@@ -105,19 +105,19 @@ def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str,
         sa.select(versions.c.content_sha256, documents.c.source)
         .join(attempts, attempts.c.version_id == versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(attempts.c.batch_id == batch_id, ~_needed_elsewhere())
+        .where(attempts.c.batch_id == batch_id, ~_needed_elsewhere(), ~_kept_for_good())
     )
     return [(row.content_sha256, row.source) for row in connection.execute(found)]
 
 
 def needed_originals(connection: Connection) -> list[tuple[str, str]]:
-    """Originals that a running attempt, or the retry of an open failure, needs: (SHA-256, source)."""
+    """Originals that are needed: by running attempts, retries of open failures, readers of uploads (SHA-256, source)."""
     query = (
         sa.select(versions.c.content_sha256, documents.c.source)
         .join(attempts, attempts.c.version_id == versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
         .outerjoin(failures, failures.c.document_id == documents.c.id)
-        .where(_needs(attempts, failures))
+        .where(sa.or_(_needs(attempts, failures), _kept_for_good()))
     )
     return [(row.content_sha256, row.source) for row in connection.execute(query)]
 
@@ -144,6 +144,17 @@ def _needed_elsewhere() -> sa.ColumnElement[bool]:
     found = found.outerjoin(failure, failure.c.document_id == attempt.c.document_id)
     return sa.exists(
         found.where(version.c.content_sha256 == versions.c.content_sha256, _needs(attempt, failure)).correlate(versions)
+    )
+
+
+def _kept_for_good() -> sa.ColumnElement[bool]:
+    """Whether readers see the version, and its original is nowhere else: it was uploaded, its source is no path."""
+    version, document = versions.alias(), documents.alias()
+    return sa.exists(
+        sa.select(version.c.id)
+        .join(document, document.c.live_version_id == version.c.id)
+        .where(version.c.content_sha256 == versions.c.content_sha256, sa.func.substr(document.c.source, 1, 1) != "/")
+        .correlate(versions)
     )
 
 

@@ -20,6 +20,10 @@ app = typer.Typer(
 )
 failures_app = typer.Typer(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 app.add_typer(failures_app, name="failures")
+keys_app = typer.Typer(help="Keys of the API: who may use it, and for what.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+webhooks_app = typer.Typer(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
+app.add_typer(webhooks_app, name="webhooks")
 
 DataDir = Annotated[
     Path | None,
@@ -48,6 +52,14 @@ class Group(StrEnum):
     store = "store"
 
 
+class KeyScope(StrEnum):
+    """What an API key is for."""
+
+    read = "read"
+    submit = "submit"
+    admin = "admin"
+
+
 def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
@@ -68,11 +80,13 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-def _settings(context: typer.Context, data_dir: Path | None) -> Settings:
+def _settings(
+    context: typer.Context, data_dir: Path | None, given: dict[str, str | int | None] | None = None
+) -> Settings:
     from pipeline.logs import log_to_file
     from pipeline.settings import load_settings
 
-    settings = load_settings({"data_dir": data_dir or context.obj["data_dir"]})
+    settings = load_settings({"data_dir": data_dir or context.obj["data_dir"], **(given or {})})
     # Without it, structlog would print on stdout.
     log_to_file(settings, "cli")
     return settings
@@ -257,6 +271,91 @@ def beat(
     from pipeline.cli.stack import beat as run
 
     run(_settings(context, data_dir), name)
+
+
+@app.command()
+def api(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve the API; `docrelay up` does so too."""
+    from pipeline.cli.api import run
+
+    run(_settings(context, data_dir, {"api_host": host, "api_port": port}))
+
+
+@keys_app.command("create")
+def keys_create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Whose key it is, for the list.", show_default=False)],
+    scope: Annotated[
+        list[KeyScope] | None,
+        typer.Option(
+            "--scope", help="What it is for; may be repeated; read and submit by default.", show_default=False
+        ),
+    ] = None,
+    rate: Annotated[int, typer.Option("--rate", min=0, help="Requests a minute; 0 for no limit.")] = 0,
+    webhook: Annotated[
+        str | None,
+        typer.Option("--webhook", help="URL to be told of the end of the key's jobs.", show_default=False),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key. It is shown this once."""
+    from pipeline.cli.keys import create
+
+    scopes = [one.value for one in scope or (KeyScope.read, KeyScope.submit)]
+    create(_settings(context, data_dir), name, (scopes, rate, webhook), json)
+
+
+@keys_app.command("list")
+def keys_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
+    """List keys; the keys themselves are not kept."""
+    from pipeline.cli.keys import show
+
+    show(_settings(context, data_dir), json)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    context: typer.Context,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="The key's id in the list.", show_default=False)],
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """End a key at once."""
+    from pipeline.cli.keys import revoke
+
+    revoke(_settings(context, data_dir), identity, json)
+
+
+@webhooks_app.command("list")
+def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
+    """List deliveries, newest first."""
+    from pipeline.cli.webhooks import show
+
+    show(_settings(context, data_dir), json)
+
+
+@webhooks_app.command("replay")
+def webhooks_replay(
+    context: typer.Context,
+    identities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Send deliveries again."""
+    from pipeline.cli.webhooks import replay
+
+    replay(_settings(context, data_dir), identities or [], json)
 
 
 @app.command()

@@ -18,6 +18,10 @@ ONE_THREAD = {
 }
 
 
+OF_A_CLIENT = ("server", "api_key")
+"""Settings of a command that works on another machine: no process of a stack here is one."""
+
+
 def processes(settings: Settings) -> list[ProcessSpec]:
     """The processes of an embedded stack, Redis left out.
 
@@ -32,7 +36,9 @@ def processes(settings: Settings) -> list[ProcessSpec]:
 
 def doors(settings: Settings) -> list[ProcessSpec]:
     """The processes that only `docrelay up` runs: ways in that stay open while somebody holds the stack."""
-    return []
+    environment = settings_environment(settings)
+    embedded = ("--embedded",) if settings.embedded else ()
+    return [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
@@ -44,7 +50,9 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     return {
         ENV_PREFIX + name.upper(): _text(value)
         for name, value in settings
-        if value not in (None, ()) and not (name == "passwords" and any("," in one for one in value))
+        if value not in (None, ())
+        and name not in OF_A_CLIENT
+        and not (name == "passwords" and any("," in one for one in value))
     }
 
 
