@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import answers, collections, jobs, orders
+from pipeline.catalog import answers, jobs, orders
 from pipeline.catalog.engine import writing
 from pipeline.catalog.outbox import attach
 from pipeline.catalog.writer import GroupWriter
@@ -23,7 +22,7 @@ from pipeline.errors import BadRequest, PathNotAllowed, Unreadable
 from pipeline.intake import take_in
 from pipeline.liveness import door_of, is_alive
 from pipeline.services import Services
-from pipeline.submission import Request, with_defaults
+from pipeline.submission import Request, record_job
 from pipeline.uploads import Extra
 from pipeline.walk import Candidate, source_of, walk
 
@@ -81,21 +80,17 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     """
     if not list(islice(_found(services, request.paths, pattern, LOOKED_AT), 1)):
         raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
-    collection, workflow, urgency = with_defaults(services, request)
     told = {"paths": [str(path) for path in request.paths], "glob": pattern}
 
     def change(connection: Connection) -> str:
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return str(before["job_id"])
-        collections.register(connection, collection, services.fingerprint)
-        request_id = request.request_id or uuid.uuid4().hex[:12]
-        job_id = jobs.create(connection, collection, workflow, urgency, request_id, 0)
+        job_id = record_job(connection, services, request, ())
         orders.place(connection, job_id, told)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
-        log.info("job.ordered", job=job_id, paths=len(request.paths))
         return job_id
 
     return writer.do(change)

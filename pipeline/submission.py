@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from sqlalchemy.engine import Connection
 
 from pipeline.canvas import load_workflow
 from pipeline.catalog import collections, jobs
@@ -17,7 +18,7 @@ from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.walk import Candidate, walk
 
-__all__ = ["Request", "check", "find", "open_job", "with_defaults"]
+__all__ = ["Request", "check", "find", "open_job", "record_job"]
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ def check(services: Services, request: Request) -> None:
         BadRequest: no such workflow, or a wrong priority or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
-    collection, workflow, urgency = with_defaults(services, request)
+    collection, workflow, urgency = _with_defaults(services, request)
     if not COLLECTION.fullmatch(collection):
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
@@ -76,18 +77,29 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     Raises:
         SpaceMismatch: the collection holds vectors of another model.
     """
-    collection, workflow, urgency = with_defaults(services, request)
-    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in found)
-    request_id = request.request_id or uuid.uuid4().hex[:12]
     with writing(services.catalog) as connection:
-        collections.register(connection, collection, services.fingerprint, services.making)
-        job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
-    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(found))
+        return record_job(connection, services, request, [one.size for one in found])
+
+
+def record_job(connection: Connection, services: Services, request: Request, sizes: Sequence[int]) -> str:
+    """Record a job within the caller's transaction, for documents of these sizes in bytes.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    collection, workflow, urgency = _with_defaults(services, request)
+    weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
+    request_id = request.request_id or uuid.uuid4().hex[:12]
+    collections.register(connection, collection, services.fingerprint, services.making)
+    job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
+    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
     return job_id
 
 
-def with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
-    """Collection, workflow and priority of a request, from the settings where it does not say."""
+def _with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
     settings = services.settings
     urgency = settings.priority if request.priority is None else request.priority
     return request.collection or settings.collection, request.workflow or settings.workflow, urgency

@@ -6,7 +6,6 @@ import os
 import re
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import answers, collections, jobs
+from pipeline.catalog import answers, jobs
 from pipeline.catalog.documents import Found
 from pipeline.catalog.outbox import Hook, attach
 from pipeline.catalog.schema import submissions
@@ -26,11 +24,9 @@ from pipeline.errors import Invalid, TooLargeToTake
 from pipeline.intake import Taken, record
 from pipeline.services import Services
 from pipeline.spool import original_key
-from pipeline.submission import Request, with_defaults
+from pipeline.submission import Request, record_job
 
 __all__ = ["Draft", "Extra", "Once", "Upload", "fingerprint", "source_of", "take_uploads"]
-
-log = structlog.get_logger()
 
 SCHEME = "upload://"
 LONGEST_NAME = 255
@@ -141,14 +137,13 @@ def take_uploads(
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return before
-        job_id = _open(connection, services, request, uploads)
+        job_id = record_job(connection, services, request, [one.size for one in uploads])
         record(connection, services, job_id, taken)
         jobs.finish_intake(connection, job_id)
         attach(connection, job_id, extra.hook, extra.key_id)
         answer = {"job_id": job_id, "documents": _documents(connection, job_id)}
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, answer)
-        log.info("job.opened", job=job_id, documents=len(uploads))
         return answer
 
     try:
@@ -162,13 +157,6 @@ def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
     """What a request asks for, however it was put on the wire."""
     files = [(one.source, one.content_sha256) for one in uploads]
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _open(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload]) -> str:
-    collection, workflow, urgency = with_defaults(services, request)
-    collections.register(connection, collection, services.fingerprint)
-    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in uploads)
-    return jobs.create(connection, collection, workflow, urgency, request.request_id or uuid.uuid4().hex[:12], weight)
 
 
 def _documents(connection: Connection, job_id: str) -> list[dict[str, Any]]:

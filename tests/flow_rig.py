@@ -42,6 +42,7 @@ QUICK: dict[str, Any] = {
     "embed_processes": 2,
     "batch_documents": 8,
     "chunk_batch_size": 32,
+    "api_port": 0,
 }
 """A stack that starts fast and notices faults fast."""
 

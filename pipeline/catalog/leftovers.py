@@ -111,7 +111,7 @@ def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str,
 
 
 def needed_originals(connection: Connection) -> list[tuple[str, str]]:
-    """Originals that are needed: by running attempts, retries of open failures, readers of uploads (SHA-256, source)."""
+    """Originals needed by running attempts, retries of open failures, readers of uploads: (SHA-256, source)."""
     query = (
         sa.select(versions.c.content_sha256, documents.c.source)
         .join(attempts, attempts.c.version_id == versions.c.id)
