@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.catalog import documents, indexes
+from pipeline.catalog import documents, indexes, moves
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
@@ -21,7 +21,7 @@ from pipeline.texts import sweep_texts
 from pipeline.vectorstore.base import Filter
 from pipeline.walk import source_of
 
-__all__ = ["Deleted", "choose", "delete", "find"]
+__all__ = ["Deleted", "choose", "delete", "find", "release"]
 
 SLICE = 200
 """Documents whose points are removed by one request to the store."""
@@ -89,6 +89,21 @@ def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str
         )
     )
     return {row.id: row.source for row in rows}
+
+
+def release(services: Services) -> int:
+    """Remove the points of deleted documents that can be revived no more.
+
+    Returns:
+        How many documents they were.
+    """
+    with services.catalog.connect() as connection:
+        found = moves.expired(connection, SLICE)
+    if found:
+        remove_unseen(services, found)
+        with writing(services.catalog) as connection:
+            moves.forget_undo(connection, found)
+    return len(found)
 
 
 def _delete_some(services: Services, collection: str, identities: list[str]) -> int:

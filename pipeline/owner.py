@@ -60,9 +60,9 @@ class AskedStore:
         """Payloads of matching points."""
         return list(self._ask("read", collection=collection, where=asdict(where), limit=limit))
 
-    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Write these payload fields on every matching point."""
-        self._ask("set_payload", collection=collection, payload=payload, where=asdict(where))
+        self._ask("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point."""
@@ -94,7 +94,9 @@ def answers_of(store: VectorStore) -> Answers:
         "count": lambda collection, where: store.count(collection, _filter(where)),
         "ids": lambda collection, where: store.ids(collection, _filter(where)),
         "read": lambda collection, where, limit: store.read(collection, _filter(where), limit),
-        "set_payload": lambda collection, payload, where: store.set_payload(collection, payload, _filter(where)),
+        "set_payload": lambda collection, payload, where, key: store.set_payload(
+            collection, payload, _filter(where), key
+        ),
         "delete": lambda collection, where: store.delete(collection, _filter(where)),
         "search": lambda collection, query: [asdict(hit) for hit in store.search(collection, _query(query))],
     }

@@ -140,6 +140,7 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
     """
     asked = query.limit + 10
     visible: list[Found] = []
+    sources: dict[str, str] = {}
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
             before = documents.switches(connection)
@@ -148,7 +149,9 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
             after = documents.switches(connection)
             if before != after and indexes.live(connection, index.collection) != index:
                 return None
-            live = documents.live_versions(connection, list({str(hit.payload["document_id"]) for hit in found}))
+            identities = list({str(hit.payload["document_id"]) for hit in found})
+            live = documents.live_versions(connection, identities)
+            sources = documents.sources(connection, identities)
         visible = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
         dropped = len(found) - len(visible)
         if dropped and before != after:
@@ -156,7 +159,7 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
         if len(visible) >= query.limit or len(found) < asked:
             break
         asked *= 2
-    return [_hit(hit) for hit in visible[: query.limit]]
+    return [_hit(hit, sources[hit.payload["document_id"]]) for hit in visible[: query.limit]]
 
 
 def _query_vector(services: Services, question: str, index: Index) -> list[float]:
@@ -164,7 +167,8 @@ def _query_vector(services: Services, question: str, index: Index) -> list[float
     return [float(value) for value in vector]
 
 
-def _hit(found: Found) -> Hit:
-    payload = found.payload
+def _hit(found: Found, source: str) -> Hit:
+    # A renamed document's points hear of it a moment later than the catalog.
+    payload = {**found.payload, "source": source}
     told = {name: payload.get(name) for name in Hit.model_fields if name in payload}
     return Hit(**{**told, "score": found.score, "chunk_id": found.id, "section": payload.get("section") or []})

@@ -14,7 +14,17 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import events, shadows
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
 from pipeline.catalog.indexes import first_name
-from pipeline.catalog.schema import ACTIVE, attempts, counters, documents, failures, jobs, submissions, versions
+from pipeline.catalog.schema import (
+    ACTIVE,
+    UNSTORABLE,
+    attempts,
+    counters,
+    documents,
+    failures,
+    jobs,
+    submissions,
+    versions,
+)
 
 __all__ = [
     "Found",
@@ -28,6 +38,7 @@ __all__ = [
     "new_attempt",
     "record",
     "reject",
+    "sources",
     "still_failing",
     "switch",
     "switches",
@@ -67,7 +78,7 @@ class Recorded:
 
 
 def document_id(collection: str, source: str) -> str:
-    """The id of a document, the same wherever it is computed."""
+    """The id that a document of this source gets, unless one that was renamed has it already."""
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
 
 
@@ -115,21 +126,25 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
 def with_failures(connection: Connection, job_id: str, reading: str, sources: Sequence[str]) -> set[str]:
     """Sources of a job whose documents have an open failure of this reading."""
     collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
-    ids = {document_id(collection, source): source for source in sources}
-    found = sa.select(failures.c.document_id).where(failures.c.document_id.in_(ids), failures.c.reading == reading)
-    return {ids[identity] for identity in connection.scalars(found)}
+    found = sa.select(failures.c.source).where(
+        failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
+    )
+    return set(connection.scalars(found))
 
 
 def still_failing(connection: Connection, job_id: str, recipe: str, reading: str, found: Found) -> Failure | None:
     """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
     collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
-    identity = document_id(collection, found.source)
     known = connection.execute(
-        sa.select(failures).where(failures.c.document_id == identity, failures.c.reading == reading)
+        sa.select(failures).where(
+            failures.c.collection == collection, failures.c.source == found.source, failures.c.reading == reading
+        )
     ).one_or_none()
-    newest = _newest(connection, identity)
-    _, running = _current(connection, identity)
-    if known is None or running is not None or newest is None or not _same(newest._mapping, found, recipe):
+    if known is None:
+        return None
+    newest = _newest(connection, known.document_id)
+    _, running = _current(connection, known.document_id)
+    if running is not None or newest is None or not _same(newest._mapping, found, recipe):
         return None
     return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
 
@@ -144,6 +159,8 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
         submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)
     )
     connection.execute(submissions.insert().values(row))
+    # It is there, be it as a failure, even if it was deleted before.
+    connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
     keep_failure(connection, job_id, identity, cause)
     events.add(connection, "document.failed", [(job_id, identity)], told)
 
@@ -195,7 +212,7 @@ def _begin(connection: Connection, identity: str, attempt_id: str) -> None:
     connection.execute(
         documents.update()
         .where(documents.c.id == identity)
-        .values(attempt_id=attempt_id, deleted_at=None, updated_at=time.time())
+        .values(attempt_id=attempt_id, deleted_at=None, undo_until=None, updated_at=time.time())
     )
 
 
@@ -228,8 +245,11 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
     bump(connection)
 
 
-def tombstone(connection: Connection, identities: Sequence[str]) -> None:
-    """Take documents out of what readers see; their running attempts are cancelled."""
+def tombstone(connection: Connection, identities: Sequence[str], undo_until: float | None = None) -> None:
+    """Take documents out of what readers see; their running attempts are cancelled.
+
+    Until `undo_until` their points are kept, so that they can be revived.
+    """
     now = time.time()
     cancel(connection, attempts.c.document_id.in_(identities), code="deleted")
     connection.execute(
@@ -240,7 +260,7 @@ def tombstone(connection: Connection, identities: Sequence[str]) -> None:
     connection.execute(
         documents.update()
         .where(documents.c.id.in_(identities))
-        .values(live_version_id=None, attempt_id=None, deleted_at=now, updated_at=now)
+        .values(live_version_id=None, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
     )
     shadows.forget(connection, identities)
     bump(connection)
@@ -257,6 +277,12 @@ def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str
         documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
     )
     return {row.id: row.live_version_id for row in connection.execute(found)}
+
+
+def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+    """Where each of these documents comes from, now."""
+    found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
+    return {row.id: row.source for row in connection.execute(found)}
 
 
 def switches(connection: Connection) -> int:
@@ -288,13 +314,23 @@ def _same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
 def _document(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
     """The document's id, and whether it is new."""
     identity = document_id(collection, source)
-    known = connection.scalar(sa.select(documents.c.id).where(documents.c.id == identity).with_for_update())
-    if known is None:
-        now = time.time()
-        connection.execute(
-            documents.insert().values(id=identity, collection=collection, source=source, created_at=now, updated_at=now)
-        )
-    return identity, known is None
+    here = sa.and_(documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None))
+    rows = connection.execute(
+        sa.select(documents.c.id, documents.c.source).where(sa.or_(here, documents.c.id == identity)).with_for_update()
+    ).all()
+    stored = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", source)
+    known = [row.id for row in rows if row.source == stored]
+    if known:
+        # The one that is there, if a deleted one has the same source.
+        return next((name for name in known if name != identity), identity), False
+    if rows:
+        # The document that got this id was renamed.
+        identity = str(uuid.uuid4())
+    now = time.time()
+    connection.execute(
+        documents.insert().values(id=identity, collection=collection, source=source, created_at=now, updated_at=now)
+    )
+    return identity, True
 
 
 def _current(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:

@@ -29,7 +29,7 @@ def unseen_versions(connection: Connection, identities: Sequence[str], batch_id:
     """Versions of these documents that readers do not see and that are not being built.
 
     Those whose points were removed before are left out, but for the ones that this batch carried: it may have
-    stored points of a cancelled attempt after that.
+    stored points of a cancelled attempt after that. Documents that may still be revived keep theirs.
     """
     carried = sa.select(attempts.c.version_id).where(attempts.c.batch_id == batch_id)
     building = sa.exists().where(
@@ -42,6 +42,7 @@ def unseen_versions(connection: Connection, identities: Sequence[str], batch_id:
         .join(documents, documents.c.id == versions.c.document_id)
         .where(
             versions.c.document_id.in_(identities),
+            _undo_is_over(),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
             ~is_version(),
             ~building,
@@ -71,7 +72,9 @@ def seen_by_index(connection: Connection, identities: Sequence[str]) -> dict[str
 
 
 def neglected(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
-    """Documents with versions made before this time that nobody sees, whose points were never removed.
+    """Documents with versions that nobody sees, whose points were never removed.
+
+    Those made before this time, and those of documents that can be revived no more.
 
     Returns:
         (collection, document id), by collection.
@@ -82,7 +85,8 @@ def neglected(connection: Connection, before: float, limit: int) -> list[tuple[s
         .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
         .where(
             versions.c.removed_at.is_(None),
-            versions.c.created_at < before,
+            sa.or_(versions.c.created_at < before, documents.c.undo_until.is_not(None)),
+            _undo_is_over(),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
             ~is_version(),
             sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)),
@@ -92,6 +96,10 @@ def neglected(connection: Connection, before: float, limit: int) -> list[tuple[s
         .limit(limit)
     )
     return [(row.collection, row.id) for row in connection.execute(found)]
+
+
+def _undo_is_over() -> sa.ColumnElement[bool]:
+    return sa.or_(documents.c.undo_until.is_(None), documents.c.undo_until <= time.time())
 
 
 def removed(connection: Connection, version_ids: Sequence[str]) -> None:

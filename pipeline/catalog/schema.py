@@ -5,7 +5,7 @@ indexes              where the points of a collection are: one live, beside it t
 shadows              what `documents` says of the live index, for documents in the indexes beside it
 reindexes            a re-index: its index, how far it is, what the gate found
 jobs                 what somebody submitted
-documents            one per (collection, source); points at its live version and current attempt
+documents            one per (collection, source) but for deleted ones; points at its live version and current attempt
 versions             one content of one document, cut and embedded by one recipe
 attempts             one run of the flow over one version
 submissions          which job asked for which document, and what came of it there
@@ -20,6 +20,8 @@ orders               paths that the API has promised to take in
 hooks                where to tell that a job has ended
 deliveries           the outbox of the webhooks
 counters             `switch`: grows with every change of what readers may see
+watched              folders that are mirrored: which one it was, what is held back there
+seen                 files of those folders as they were when their documents were made
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ __all__ = [
     "ACTIVE",
     "STATES",
     "TERMINAL",
+    "UNSTORABLE",
     "answers",
     "api_keys",
     "attempts",
@@ -50,11 +53,13 @@ __all__ = [
     "orders",
     "rank",
     "reindexes",
+    "seen",
     "shadows",
     "submissions",
     "tasks",
     "vectors",
     "versions",
+    "watched",
 ]
 
 ACTIVE = ("queued", "extracting", "chunking", "embedding", "upserting")
@@ -175,9 +180,18 @@ documents = sa.Table(
     sa.Column("live_version_id", Id),
     sa.Column("attempt_id", Id),
     sa.Column("deleted_at", sa.Double),
+    sa.Column("undo_until", sa.Double, index=True),
+    sa.Column("moved_at", sa.Double, index=True),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
-    sa.UniqueConstraint("collection", "source"),
+)
+sa.Index(
+    "uq_documents_collection_source",
+    documents.c.collection,
+    documents.c.source,
+    unique=True,
+    sqlite_where=documents.c.deleted_at.is_(None),
+    postgresql_where=documents.c.deleted_at.is_(None),
 )
 
 versions = sa.Table(
@@ -377,4 +391,34 @@ deliveries = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
     sa.Index("ix_deliveries_state_due_at", "state", "due_at"),
+)
+
+watched = sa.Table(
+    "watched",
+    metadata,
+    sa.Column("root", Text, primary_key=True),
+    sa.Column("identity", Id),
+    sa.Column("files", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held", Id),
+    sa.Column("held_files", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held_since", sa.Double),
+    sa.Column("confirmed", sa.Integer),
+    sa.Column("mode", Id),
+    sa.Column("trouble", Text),
+    sa.Column("looked_at", sa.Double),
+)
+
+seen = sa.Table(
+    "seen",
+    metadata,
+    sa.Column("collection", Id, primary_key=True),
+    sa.Column("source", Text, primary_key=True),
+    sa.Column("device", Id, nullable=False),
+    sa.Column("inode", Id, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("ctime_ns", sa.BigInteger, nullable=False),
+    sa.Column("sha256", Id),
+    sa.Column("document_id", Id),
+    sa.Column("gone_at", sa.Double),
 )

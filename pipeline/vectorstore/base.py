@@ -110,8 +110,8 @@ class VectorStore(Protocol):
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
         """Payloads of at most so many matching points, each with its point's `id`, in no order."""
 
-    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
-        """Write these payload fields on every matching point; other fields stay."""
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
+        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point. An empty filter is refused with ValueError."""

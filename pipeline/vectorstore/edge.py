@@ -127,12 +127,12 @@ class EdgeStore:
             page, _ = have.shard.scroll(request)
             return [{**plain_payload(record.payload), "id": str(record.id)} for record in page]
 
-    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
-        """Write these payload fields on every matching point; other fields stay."""
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
+        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
         with self._lock, engine_trouble():
             have, exact = self._matching(collection, where)
             if have and exact and payload:
-                change = UpdateOperation.set_payload_by_filter(native_filter(exact), native_payload(payload))
+                change = UpdateOperation.set_payload_by_filter(native_filter(exact), native_payload(payload), key)
                 have.shard.update(change)
                 self._note(1)
 

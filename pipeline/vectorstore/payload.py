@@ -25,7 +25,7 @@ CITATION = (
     "confidence",
     "modified_at",
 )
-"""The fields that LangChain finds under `metadata`. None of them ever changes for a point."""
+"""The fields that LangChain finds under `metadata`. Only `source` and `title` may change: when the file is renamed."""
 
 
 class About(Protocol):

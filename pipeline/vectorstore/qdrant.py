@@ -141,12 +141,12 @@ class QdrantStore:
                 return [{**(record.payload or {}), "id": str(record.id)} for record in page]
         return []
 
-    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter) -> None:
-        """Write these payload fields on every matching point; other fields stay."""
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
+        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
         with suppress(NoCollection), server_trouble(collection_name(collection)):
             exact = self._exact(collection, where)
             if exact and payload:
-                self._client.set_payload(collection, payload, native_filter(exact), wait=True)
+                self._client.set_payload(collection, payload, native_filter(exact), key=key, wait=True)
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point.

@@ -33,7 +33,7 @@ def services(tmp_path: Path) -> Services:
 def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     """A batch whose texts are extracted, about to be cut."""
     with writing(services.catalog) as connection:
-        collections.register(connection, "documents", services.fingerprint)
+        collections.register(connection, "documents", services.fingerprint, services.making)
         job_id = jobs.create(connection, "documents", "ingest", 5, "test", 1)
         found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
         ids = [documents.record(connection, job_id, services.recipe, one).attempt_id or "" for one in found]

@@ -127,6 +127,16 @@ def test_set_payload_writes_only_what_it_names(place: Place) -> None:
     assert matching(place, Filter(live=False)) == [0, 1, 2, 3, 4, 5]
 
 
+def test_set_payload_writes_into_an_object(place: Place) -> None:
+    fill(place, [{"document_id": "d", "metadata": {"source": "/a", "order": number}} for number in range(2)])
+
+    place.store.set_payload(place.name, {"source": "/b"}, Filter(document_ids=("d",)), "metadata")
+
+    hits = place.store.search(place.name, Query("dense", 9, [1.0] * DIM))
+    assert sorted(hit.payload["metadata"]["order"] for hit in hits) == [0, 1]
+    assert {hit.payload["metadata"]["source"] for hit in hits} == {"/b"}
+
+
 def test_delete_removes_what_matches_and_nothing_else(place: Place) -> None:
     fill(place, [{"document_id": f"d{number % 3}", "source": f"file:///{number}.pdf"} for number in range(9)])
 

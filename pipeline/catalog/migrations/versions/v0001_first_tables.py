@@ -73,10 +73,49 @@ def upgrade() -> None:
         sa.Column("live_version_id", sa.String(length=64), nullable=True),
         sa.Column("attempt_id", sa.String(length=64), nullable=True),
         sa.Column("deleted_at", sa.Double(), nullable=True),
+        sa.Column("undo_until", sa.Double(), nullable=True),
+        sa.Column("moved_at", sa.Double(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
-        sa.UniqueConstraint("collection", "source", name=op.f("uq_documents_collection_source")),
+    )
+    op.create_index(
+        "uq_documents_collection_source",
+        "documents",
+        ["collection", "source"],
+        unique=True,
+        sqlite_where=sa.text("deleted_at IS NULL"),
+        postgresql_where=sa.text("deleted_at IS NULL"),
+    )
+    op.create_index(op.f("ix_documents_undo_until"), "documents", ["undo_until"], unique=False)
+    op.create_index(op.f("ix_documents_moved_at"), "documents", ["moved_at"], unique=False)
+    op.create_table(
+        "watched",
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("identity", sa.String(length=64), nullable=True),
+        sa.Column("files", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("held", sa.String(length=64), nullable=True),
+        sa.Column("held_files", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("held_since", sa.Double(), nullable=True),
+        sa.Column("confirmed", sa.Integer(), nullable=True),
+        sa.Column("mode", sa.String(length=64), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True),
+        sa.Column("looked_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("root", name=op.f("pk_watched")),
+    )
+    op.create_table(
+        "seen",
+        sa.Column("collection", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("inode", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("mtime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ctime_ns", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("document_id", sa.String(length=64), nullable=True),
+        sa.Column("gone_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("collection", "source", name=op.f("pk_seen")),
     )
     op.create_table(
         "events",
@@ -347,6 +386,11 @@ def downgrade() -> None:
     op.drop_index("ix_events_document_id", table_name="events")
     op.drop_index("ix_events_job_id_id", table_name="events")
     op.drop_table("events")
+    op.drop_table("seen")
+    op.drop_table("watched")
+    op.drop_index(op.f("ix_documents_moved_at"), table_name="documents")
+    op.drop_index(op.f("ix_documents_undo_until"), table_name="documents")
+    op.drop_index("uq_documents_collection_source", table_name="documents")
     op.drop_table("documents")
     op.drop_table("counters")
     op.drop_table("collections")
