@@ -1,1 +1,49 @@
-"""The engine: settings, catalog, spool, vector store, Celery app, stages, TaskManager, and the doors."""
+"""The engine: settings, catalog, spool, vector store, Celery app, stages, TaskManager, and the doors.
+
+What is offered here is for those who write workflows and notebooks; each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extractors.document import Document, Page, Section
+    from pipeline.about import About
+    from pipeline.chunking import Chunk
+    from pipeline.declaring import stage
+    from pipeline.words import chunk, embed, extract, finalize, route, sidecar, upsert
+
+__all__ = [
+    "About",
+    "Chunk",
+    "Document",
+    "Page",
+    "Section",
+    "chunk",
+    "embed",
+    "extract",
+    "finalize",
+    "route",
+    "sidecar",
+    "stage",
+    "upsert",
+]
+
+_HOMES = {
+    "extractors.document": ("Document", "Page", "Section"),
+    "pipeline.about": ("About",),
+    "pipeline.chunking": ("Chunk",),
+    "pipeline.declaring": ("stage",),
+    "pipeline.words": ("chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"),
+}
+"""Where each name lives."""
+
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

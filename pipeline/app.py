@@ -12,12 +12,12 @@ from kombu.entity import Exchange, Queue
 
 from pipeline.settings import Settings
 
-__all__ = ["MAINTENANCE", "QUEUES", "STAGES", "broker_priority", "make_app", "task_name"]
+__all__ = ["MAINTENANCE", "QUEUES", "STAGES", "all_queues", "broker_priority", "make_app", "task_name"]
 
 STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
 MAINTENANCE = "maintenance"
 QUEUES = (*STAGES, MAINTENANCE)
-"""Every queue; each stage has its own."""
+"""The queues of the engine; each stage has its own. Stages of workflows bring theirs."""
 
 VISIBILITY_TIMEOUT_S = 12 * 3600
 """Redelivery goes by the liveness of processes (`pipeline.liveness`), not by the age of messages."""
@@ -28,6 +28,13 @@ DAY_S = 86400
 def task_name(name: str) -> str:
     """Celery's name of a stage's task."""
     return f"docrelay.{name}"
+
+
+def all_queues() -> tuple[str, ...]:
+    """Every queue of this installation, those of stages from other packages too."""
+    from pipeline.discovery import stages
+
+    return (*QUEUES, *sorted({stage.queue for stage in stages()}))
 
 
 def broker_priority(priority: int, settings: Settings) -> int:
@@ -57,14 +64,20 @@ def _is_amqp(settings: Settings) -> bool:
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
+    from pipeline.discovery import stages
+
     arguments = {"x-max-priority": 10} if _is_amqp(settings) else None
     exchange = Exchange("docrelay", type="direct")
+    own = {stage.name: stage.queue for stage in stages()}
     return {
         "broker_url": settings.broker_url or settings.redis_url,
         "result_backend": settings.redis_url,
-        "task_queues": [Queue(name, exchange, routing_key=name, queue_arguments=arguments) for name in QUEUES],
+        "task_queues": [Queue(name, exchange, routing_key=name, queue_arguments=arguments) for name in all_queues()],
         "task_routes": {
-            **{task_name(stage): {"queue": stage, "routing_key": stage} for stage in STAGES},
+            **{
+                task_name(stage): {"queue": queue, "routing_key": queue}
+                for stage, queue in {**dict(zip(STAGES, STAGES, strict=True)), **own}.items()
+            },
             "docrelay.*": {"queue": MAINTENANCE, "routing_key": MAINTENANCE},
         },
         "task_default_queue": MAINTENANCE,

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 from kombu.connection import Connection
 
-from pipeline.app import QUEUES
+from pipeline.app import all_queues
 from pipeline.liveness import unacked_key
 from pipeline.services import Services
 
@@ -40,7 +40,7 @@ def queue_depths(services: Services) -> dict[str, int]:
     """Messages waiting in each queue, those left out that a worker has taken."""
     if services.broker is None:
         with services.app.connection_for_read() as connection:
-            return {queue: _depth(connection, queue) for queue in QUEUES}
+            return {queue: _depth(connection, queue) for queue in all_queues()}
     return _redis_depths(services.broker)
 
 
@@ -50,7 +50,7 @@ def _redis_depths(connection: redis.Redis) -> dict[str, int]:
         for key in keys:
             pipe.llen(key)
         lengths = pipe.execute()
-    depths = dict.fromkeys(QUEUES, 0)
+    depths = dict.fromkeys(all_queues(), 0)
     for key, length in zip(keys, lengths, strict=True):
         depths[key.partition(PRIORITY_SEPARATOR)[0]] += length
     return depths
@@ -68,7 +68,7 @@ def _depth(connection: Connection, queue: str) -> int:
 
 
 def _queue_keys() -> list[str]:
-    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in QUEUES for step in range(10)]
+    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in all_queues() for step in range(10)]
 
 
 def _task_id(message: bytes | str | dict[str, Any]) -> str | None:

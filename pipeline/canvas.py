@@ -1,4 +1,4 @@
-"""The shapes of work: signatures of the stages, and the builders that join them.
+"""The shapes of work: what Celery is given for a batch, made from the plan that the batch follows.
 
 One level of chord only: measured on Celery 5.6 and 5.7, a chord inside a chord's header hangs for ever when one
 member fails. Every signature is immutable, carries ids alone, and has the id that the ledger knows it by.
@@ -8,94 +8,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Protocol
 
 from celery import Signature, chain, chord, signature
 
-from pipeline.app import STAGES, task_name
+from pipeline.app import task_name
 from pipeline.catalog.ledger import task_id
-from pipeline.errors import BadRequest
+from pipeline.plan import PLAIN, Plan
 
-__all__ = ["Batch", "Workflow", "chunk", "embed", "extract", "finalize", "load_workflow", "ocr", "step", "upsert"]
+__all__ = ["Batch", "begin", "fan", "follow_up", "guarded", "line", "scanned", "task"]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A document batch as a workflow sees it: its id, and its priority on the broker's own scale."""
+    """A document batch: its id, its priority on the broker's own scale, and the plan that it follows."""
 
     id: str
     priority: int
+    plan: Plan = PLAIN
 
 
-class Workflow(Protocol):
-    """A module that declares how the stages are joined; see `workflows/ingest.py`."""
-
-    def begin(self, batch: Batch) -> Signature:
-        """What happens to a batch first; its last link opens the fan."""
-
-    def fan(self, batch: Batch, parts: Sequence[int]) -> Signature:
-        """What happens to the chunk batches of a batch; a chord whose body finalizes it."""
-
-    def scanned(self, batch: Batch, groups: Sequence[int]) -> Signature:
-        """What happens to a document whose pages need OCR; a chord whose body goes on to chunk."""
-
-
-def step(stage: str, batch: Batch, part: int = 0) -> Signature:
-    """The signature of one task of a stage."""
-    if stage not in STAGES:
-        raise BadRequest(f"There is no stage {stage}.", f"The stages are: {', '.join(STAGES)}.")
+def task(batch: Batch, key: str, part: int = 0) -> Signature:
+    """The signature of one task: of the step with this key, for this part of the batch."""
+    step = batch.plan.step(key)
+    # Said here too, so that whoever publishes it need not have the stage installed.
+    way = {"queue": step.queue, "routing_key": step.queue} if step is not None else {}
     return signature(
-        task_name(stage),
+        task_name(step.stage if step is not None else key),
         args=(batch.id, part),
         immutable=True,
-        options={"task_id": task_id(batch.id, stage, part), "priority": batch.priority},
+        options={"task_id": task_id(batch.id, key, part), "priority": batch.priority, **way},
     )
 
 
-def extract(batch: Batch) -> Signature:
-    """Read the files of the batch."""
-    return step("extract", batch)
+def line(batch: Batch, keys: Sequence[str], part: int = 0) -> Signature:
+    """These steps one after the other; finalize is of the whole batch, the others of the part."""
+    links = [task(batch, key, 0 if key == "finalize" else part) for key in keys]
+    return chain(*links) if len(links) > 1 else links[0]
 
 
-def ocr(batch: Batch, group: int) -> Signature:
-    """Read one group of scanned pages."""
-    return step("ocr", batch, group)
+def begin(batch: Batch) -> Signature:
+    """Read the files, work on their texts, cut them; `chunk` is the last link and opens the fan."""
+    return line(batch, ("extract", *batch.plan.texts))
 
 
-def chunk(batch: Batch) -> Signature:
-    """Cut the texts of the batch, and open the fan."""
-    return step("chunk", batch)
+def fan(batch: Batch, parts: Sequence[int]) -> Signature:
+    """All that is done to each chunk batch, then the end of the batch. Without chunk batches the end alone."""
+    finalize = task(batch, "finalize")
+    return chord([line(batch, batch.plan.fan, part) for part in parts], finalize) if parts else finalize
 
 
-def embed(batch: Batch, part: int) -> Signature:
-    """Embed one chunk batch."""
-    return step("embed", batch, part)
+def scanned(batch: Batch, groups: Sequence[int]) -> Signature:
+    """Read the scanned pages by OCR; the body is the next step alone, and publishes what follows it."""
+    return chord([task(batch, "ocr", group) for group in groups], task(batch, batch.plan.texts[0]))
 
 
-def upsert(batch: Batch, part: int) -> Signature:
-    """Store the points of one chunk batch."""
-    return step("upsert", batch, part)
+def follow_up(batch: Batch, key: str, part: int) -> Signature:
+    """A task and all that follows it: a chord that lost a member never calls its body.
 
-
-def finalize(batch: Batch) -> Signature:
-    """Verify the batch's documents and switch to them."""
-    return step("finalize", batch)
-
-
-def load_workflow(name: str) -> Workflow:
-    """The workflow with this name.
-
-    Raises:
-        BadRequest: there is none.
+    A step that is not due yet, because others are still at work, drops out; the last one finds it due.
     """
-    found = entry_points(group="docrelay.workflows", name=name)
-    if not found:
-        known = sorted({entry.name for entry in entry_points(group="docrelay.workflows")})
-        raise BadRequest(f"There is no workflow {name}.", f"There are: {', '.join(known)}.")
-    workflow: Workflow = import_module(next(iter(found)).value)
-    return workflow
+    if key == "ocr":
+        return chain(task(batch, key, part), *(task(batch, one) for one in batch.plan.texts))
+    return line(batch, (key, *batch.plan.rest(key)), part)
 
 
 def guarded(canvas: Signature, batch: Batch) -> Signature:
@@ -104,6 +78,4 @@ def guarded(canvas: Signature, batch: Batch) -> Signature:
     if isinstance(canvas, chord):
         canvas.link_error(errback)
         return canvas
-    if isinstance(canvas, chain):
-        return canvas.on_error(errback)
     return canvas.on_error(errback)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import pairwise
+from typing import Any
 from uuid import UUID, uuid5
 
 from embeddings.base import Tokenizer
@@ -35,7 +36,8 @@ class Chunk:
 
     `page_start` and `page_end` are the pages of its first and last character, None in formats without
     pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
-    that begins inside. `section` is the path of titles. `tokens` counts special tokens too.
+    that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
+    what stages of a workflow have added.
     """
 
     order: int
@@ -47,6 +49,7 @@ class Chunk:
     page_breaks: tuple[tuple[int, int], ...]
     section: tuple[str, ...]
     tokens: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap_tokens: int = 32) -> list[Chunk]:

@@ -6,6 +6,7 @@
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
+    ├── StageFailed          stage_failed          a workflow's own stage failed on a document
     ├── Refused              refused               a request that a door does not let in
     │   ├── NoKey            unauthorized          no API key, or one that is not valid
     │   ├── NotAllowed       forbidden             a key without the scope, a host or origin that is not ours
@@ -64,6 +65,7 @@ __all__ = [
     "Rejected",
     "SpaceMismatch",
     "StackUnavailable",
+    "StageFailed",
     "TooLargeToTake",
     "TooMany",
     "TooSlow",
@@ -130,6 +132,13 @@ class VerificationFailed(PipelineError):
 
     code = "verification_failed"
     hint = "It is retried by itself; if it stays, run: docrelay failures retry"
+
+
+class StageFailed(PipelineError):
+    """A stage of the workflow failed on this document."""
+
+    code = "stage_failed"
+    hint = "Mend the stage or the document, then run: docrelay failures retry"
 
 
 class Refused(PipelineError):

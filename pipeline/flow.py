@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from embeddings.errors import EmbedError
 from extractors.errors import Crashed
 from pipeline.app import broker_priority
-from pipeline.canvas import Batch, finalize, guarded, load_workflow
+from pipeline.canvas import Batch, begin, guarded, line, task
 from pipeline.catalog import attempts, events, ledger
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
@@ -30,7 +30,19 @@ from pipeline.services import Services
 if TYPE_CHECKING:
     from celery import Signature
 
-__all__ = ["Done", "Stage", "Transient", "admit", "follow", "launch", "may_pass", "run", "set_apart"]
+__all__ = [
+    "Done",
+    "Stage",
+    "Transient",
+    "admit",
+    "batch_of",
+    "follow",
+    "go_on",
+    "launch",
+    "may_pass",
+    "run",
+    "set_apart",
+]
 
 log = structlog.get_logger()
 
@@ -69,10 +81,15 @@ def admit(services: Services) -> int:
     with writing(services.catalog) as connection:
         admitted = ledger.admit(connection, services.settings.window, "extract")
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
-    for batch_id, (urgency, workflow) in facts.items():
-        batch = Batch(batch_id, broker_priority(urgency, services.settings))
-        launch(services, load_workflow(workflow).begin(batch), batch)
+    for batch_id, (urgency, plan) in facts.items():
+        batch = Batch(batch_id, broker_priority(urgency, services.settings), plan)
+        launch(services, begin(batch), batch)
     return len(admitted)
+
+
+def batch_of(services: Services, claim: Claim) -> Batch:
+    """The claim's batch, as canvases are made of it."""
+    return Batch(claim.batch_id, broker_priority(claim.priority, services.settings), claim.plan)
 
 
 def launch(services: Services, canvas: Signature, batch: Batch) -> None:
@@ -85,6 +102,16 @@ def launch(services: Services, canvas: Signature, batch: Batch) -> None:
             guarded(canvas, batch).apply_async(priority=batch.priority)
     except UNREACHED as error:
         log.warning("publish.failed", batch=batch.id, error=str(error))
+
+
+def go_on(services: Services, claim: Claim) -> None:
+    """Publish what follows a chord's body, which is a single task: the steps of a scanned document after its first."""
+    if claim.stage != "chunk" and claim.stage == claim.plan.texts[0]:
+        with services.catalog.connect() as connection:
+            is_body = ledger.has(connection, claim.batch_id, "ocr")
+        if is_body:
+            batch = batch_of(services, claim)
+            launch(services, line(batch, claim.plan.rest(claim.stage)), batch)
 
 
 def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) -> None:
@@ -119,16 +146,20 @@ def may_pass(error: Exception) -> bool:
 
 def follow(connection: Connection, claim: Claim) -> None:
     """Make due what comes after this task, now that it is done."""
-    batch_id = claim.batch_id
-    if claim.stage in ("extract", "ocr") and not ledger.outstanding(connection, batch_id, ("extract", "ocr")):
-        ledger.add_due(connection, [(batch_id, "chunk", 0, None)])
-    elif claim.stage == "embed":
-        ledger.add_due(connection, [(batch_id, "upsert", claim.part, claim.detail)])
-    elif claim.stage in ("chunk", "upsert") and not ledger.outstanding(connection, batch_id, ("embed", "upsert")):
-        ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
-    elif claim.stage == "finalize":
+    batch_id, key, fan = claim.batch_id, claim.stage, claim.plan.fan
+    following = claim.plan.rest(key)
+    if key in ("extract", "ocr"):
+        if not ledger.outstanding(connection, batch_id, ("extract", "ocr")):
+            ledger.add_due(connection, [(batch_id, following[0], 0, None)])
+    elif key == "finalize":
         attempts.close(connection, batch_id)
         ledger.finish_batch(connection, batch_id)
+    elif key in fan[:-1]:
+        ledger.add_due(connection, [(batch_id, following[0], claim.part, claim.detail)])
+    elif key not in ("chunk", fan[-1]):
+        ledger.add_due(connection, [(batch_id, following[0], 0, None)])
+    elif not ledger.outstanding(connection, batch_id, fan):
+        ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
 
 
 def _work(services: Services, stage: Stage, claim: Claim, node: str, retries: int) -> Done:
@@ -182,8 +213,9 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
 
     def publish() -> None:
         if claim.stage == "chunk":
-            batch = Batch(claim.batch_id, broker_priority(claim.priority, services.settings))
-            launch(services, finalize(batch), batch)
+            batch = batch_of(services, claim)
+            launch(services, task(batch, "finalize"), batch)
+        go_on(services, claim)
         admit(services)
 
     return Done(record, publish)
@@ -192,7 +224,7 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
 def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:
     """Move attempts out of the task's batch: each begins anew in one of its own."""
     for attempt_id in ids:
-        ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], workflow=claim.workflow)
+        ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)
 
 
 def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import collections
 from pipeline.catalog.documents import Place
 from pipeline.catalog.schema import jobs
+from pipeline.plan import Plan
 from pipeline.services import Services
 
 __all__ = ["place_of"]
@@ -19,6 +20,8 @@ def place_of(services: Services, connection: Connection, job_id: str) -> tuple[P
     Raises:
         SpaceMismatch: the collection was made with another model than the configured one.
     """
-    job = connection.execute(sa.select(jobs.c.collection, jobs.c.workflow).where(jobs.c.id == job_id)).one()
+    job = connection.execute(
+        sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.plan).where(jobs.c.id == job_id)
+    ).one()
     index = collections.register(connection, job.collection, services.fingerprint, services.making)
-    return Place(index.name, job.workflow, services.extraction), services.recipe(index)
+    return Place(index.name, job.workflow, services.extraction), services.recipe(index, plan=Plan.from_json(job.plan))

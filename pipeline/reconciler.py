@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 import redis
 import structlog
-from celery import Signature, chain
 
 from pipeline import flow
 from pipeline.app import broker_priority
 from pipeline.broker import held_tasks, queue_depths
-from pipeline.canvas import Batch, step
+from pipeline.canvas import Batch, follow_up
 from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Due
@@ -112,7 +111,7 @@ def _missing_unasked(services: Services, open_tasks: Sequence[Due], grace_s: flo
     def patience_s(due: Due) -> float:
         if due.state == "running" and due.runner not in alive:
             return grace_s
-        return EMPTY_S if due.state == "due" and not depths[due.stage] else BLIND_AGE_S
+        return EMPTY_S if due.state == "due" and not depths.get(_queue(due)) else BLIND_AGE_S
 
     return [due for due in open_tasks if now - due.since > patience_s(due)]
 
@@ -124,19 +123,13 @@ def _publish(services: Services, lost: Sequence[Due]) -> None:
         ledger.republished(connection, [due.task_id for due in lost])
     for due in lost:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
-        batch = Batch(due.batch_id, broker_priority(due.priority, services.settings))
-        flow.launch(services, _rest(due, batch), batch)
+        batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
+        flow.launch(services, follow_up(batch, due.stage, due.part), batch)
 
 
-def _rest(due: Due, batch: Batch) -> Signature:
-    """The task and all that follows it: a chord that lost a member never calls its body.
-
-    A step that is not due yet, because others are still at work, drops out; the last one finds it due.
-    """
-    following = {"extract": ("chunk",), "ocr": ("chunk",), "embed": ("upsert", "finalize"), "upsert": ("finalize",)}
-    steps = [step(due.stage, batch, due.part)]
-    steps += [step(stage, batch, due.part if stage == "upsert" else 0) for stage in following.get(due.stage, ())]
-    return chain(*steps) if len(steps) > 1 else steps[0]
+def _queue(due: Due) -> str:
+    step = due.plan.step(due.stage)
+    return step.queue if step is not None else due.stage
 
 
 def _close_abandoned(services: Services) -> None:

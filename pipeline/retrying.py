@@ -17,6 +17,7 @@ from pipeline.catalog import collections, documents, jobs, ledger, status
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import failures, versions
+from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest, OutsideRoot, UnknownId, Unreadable
 from pipeline.intake import take_in
 from pipeline.places import place_of
@@ -34,16 +35,19 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     """Try again these failed documents, or all that match.
 
     Returns:
-        Ids of the new jobs, one for each collection.
+        Ids of the new jobs, one for each collection and workflow.
 
     Raises:
         UnknownId: one of the documents has not failed.
         SpaceMismatch: a collection was made with another model than the configured one.
     """
-    by_collection: dict[str, list[FailureRecord]] = defaultdict(list)
-    for failure in choose(services, identities, code=code, job_id=job_id):
-        by_collection[failure.collection].append(failure)
-    return [_retry(services, collection, group) for collection, group in by_collection.items()]
+    groups: dict[tuple[str, str], list[FailureRecord]] = defaultdict(list)
+    chosen = choose(services, identities, code=code, job_id=job_id)
+    with services.catalog.connect() as connection:
+        workflows = jobs.workflows_of(connection, {one.job_id for one in chosen})
+    for failure in chosen:
+        groups[failure.collection, workflows.get(failure.job_id, services.settings.workflow)].append(failure)
+    return [_retry(services, *named, group) for named, group in groups.items()]
 
 
 def choose(
@@ -70,13 +74,15 @@ def choose(
     return list(chosen.values())
 
 
-def _retry(services: Services, collection: str, group: Sequence[FailureRecord]) -> str:
+def _retry(services: Services, collection: str, workflow: str, group: Sequence[FailureRecord]) -> str:
     settings, request_id = services.settings, uuid.uuid4().hex[:12]
+    plan = load_workflow(workflow)
     candidates = {failure.document_id: _from_source(services, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.making)
-        job_id = jobs.create(connection, collection, settings.workflow, settings.priority, request_id, weight)
+        job_id = jobs.create(connection, collection, workflow, settings.priority, request_id, weight)
+        jobs.set_plan(connection, job_id, plan)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job_id, kept)
         # Who retries may know what is better now; intake must not answer from memory.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +19,7 @@ from extractors import EXTRACTOR_VERSION
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
+from pipeline.plan import PLAIN, Plan
 from pipeline.recipes import Making, extraction, making_of, recipe
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
@@ -142,10 +143,16 @@ class Services:
         """What decides the text of a file: extractors and how they are set."""
         return extraction(self.settings)
 
-    def recipe(self, index: Index, reading: str | None = None) -> str:
-        """What besides the content decides the points of an index: extraction, chunking, vector space."""
-        cutting = (self.models.chunk_tokens(index.making), index.making.overlap_tokens)
-        return recipe(reading or self.extraction, cutting, index.fingerprint.id)
+    def cutting(self, making: Making, plan: Plan = PLAIN) -> tuple[int, int]:
+        """Tokens of a chunk at most, and how many it repeats: as the plan says, else as the index is made."""
+        tokens = plan.cutting.get("tokens", making.chunk_tokens)
+        return self.models.chunk_tokens(replace(making, chunk_tokens=tokens)), plan.cutting.get(
+            "overlap", making.overlap_tokens
+        )
+
+    def recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
+        """What besides the content decides the points of an index: extraction, the plan, chunking, vector space."""
+        return recipe(reading or self.extraction, self.cutting(index.making, plan), index.fingerprint.id, plan.mark)
 
     @cached_property
     def reading(self) -> str:

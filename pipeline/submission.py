@@ -11,9 +11,9 @@ from pathlib import Path
 import structlog
 from sqlalchemy.engine import Connection
 
-from pipeline.canvas import load_workflow
 from pipeline.catalog import collections, jobs
 from pipeline.catalog.engine import writing
+from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.walk import Candidate, walk
@@ -95,6 +95,7 @@ def record_job(connection: Connection, services: Services, request: Request, siz
     request_id = request.request_id or uuid.uuid4().hex[:12]
     collections.register(connection, collection, services.fingerprint, services.making)
     job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
+    jobs.set_plan(connection, job_id, load_workflow(workflow))
     log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
     return job_id
 

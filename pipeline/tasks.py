@@ -10,9 +10,10 @@ from celery import Celery, Task
 
 from pipeline import flow, reconciler
 from pipeline.app import STAGES, task_name
+from pipeline.discovery import stages
 from pipeline.runtime import runtime
 from pipeline.settings import Settings
-from pipeline.stages import bodies
+from pipeline.stages import body_of
 
 __all__ = ["register"]
 
@@ -20,7 +21,7 @@ __all__ = ["register"]
 def register(app: Celery) -> None:
     """Put all tasks on the application."""
     # Not shared: a process may hold two applications, a worker's own and the one that publishes.
-    for stage in STAGES:
+    for stage in (*STAGES, *(one.name for one in stages())):
         app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(stage))
     plain = {"reconcile": _reconcile, "recover": _recover, "sweep": _sweep}
     for name, function in plain.items():
@@ -31,7 +32,7 @@ def _stage_task(stage: str) -> Any:
     def perform(task: Task, batch_id: str, part: int = 0) -> None:
         here = runtime()
         try:
-            flow.run(here.services, here.node, bodies(here)[stage], task.request.id, task.request.retries)
+            flow.run(here.services, here.node, body_of(here, stage), task.request.id, task.request.retries)
         except flow.Transient as error:
             delay_s = _delay_s(here.services.settings, task.request.retries, error.__cause__)
             raise task.retry(exc=error, countdown=delay_s, priority=_priority(task)) from error

@@ -1,6 +1,6 @@
 """A worker process: `python -m pipeline.worker GROUP --name NAME`, with its settings in the environment.
 
-extract    extract, ocr, chunk    prefork, with memory and task limits
+extract    extract, ocr, chunk    prefork, with memory and task limits; also the stages that workflows bring
 embed      embed                  one process, one thread, the model loaded once
 store      upsert, finalize, maintenance; the one owner of the vectors in embedded mode
 beat       the clock
@@ -23,7 +23,7 @@ from celery import Celery, signals
 
 from embeddings.errors import EmbedError
 from pipeline import runtime
-from pipeline.app import MAINTENANCE, make_app
+from pipeline.app import MAINTENANCE, QUEUES, all_queues, make_app
 from pipeline.asking import serve
 from pipeline.catalog import indexes
 from pipeline.liveness import beat_heart, wait_time_to_restore
@@ -32,7 +32,7 @@ from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.plan import cores
 
-__all__ = ["GROUPS", "run_beat", "run_worker"]
+__all__ = ["GROUPS", "queues_of", "run_beat", "run_worker"]
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "embed": ("embed",),
     "store": ("upsert", "finalize", MAINTENANCE),
 }
-"""Worker groups and the queues that each serves."""
+"""Worker groups and the queues that each serves; `extract` also those of stages that workflows bring."""
 
 UNUSABLE = 70
 """Exit code of a worker that lacks what it needs, its model say."""
@@ -65,7 +65,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
         signals.worker_process_init.connect(_lead_group, weak=False)
     worker = app.Worker(
         hostname=node,
-        queues=list(queues or GROUPS[group]),
+        queues=list(queues or queues_of(group)),
         pool=_pool(settings, group),
         # Workers here need no gossip: who lives is known by `pipeline.liveness`.
         without_gossip=True,
@@ -75,6 +75,12 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def queues_of(group: str) -> tuple[str, ...]:
+    """The queues that a worker of the group serves unless it is told otherwise."""
+    own = tuple(queue for queue in all_queues() if queue not in QUEUES)
+    return (*GROUPS[group], *(own if group == "extract" else ()))
 
 
 def run_beat(settings: Settings, name: str) -> None:

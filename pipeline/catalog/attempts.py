@@ -25,6 +25,7 @@ __all__ = [
     "close",
     "complete",
     "count",
+    "drop_chunks",
     "fail",
     "keep_failure",
     "set_chunks",
@@ -128,6 +129,19 @@ def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
     for attempt_id, total in totals.items():
         values = {"chunks_total": total, "pages_done": attempts.c.pages_total, **fresh}
         connection.execute(attempts.update().where(attempts.c.id == attempt_id).values(values))
+
+
+def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
+    """So many chunks of these attempts go no further: a stage has left them out."""
+    for attempt_id, number in amounts.items():
+        here = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
+        if number:
+            fewer = attempts.update().where(here).values(chunks_total=attempts.c.chunks_total - number)
+            connection.execute(fewer)
+            version = sa.select(attempts.c.version_id).where(here).scalar_subquery()
+            connection.execute(
+                versions.update().where(versions.c.id == version).values(chunks=versions.c.chunks - number)
+            )
 
 
 def all_embedded(connection: Connection, ids: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import events, outbox
 from pipeline.catalog.schema import ACTIVE, attempts, jobs, orders, submissions, versions
 from pipeline.catalog.slices import slices
+from pipeline.plan import Plan
 
 __all__ = [
     "active_jobs",
@@ -21,12 +22,15 @@ __all__ = [
     "expect",
     "finish_intake",
     "is_cancelled",
+    "plan_of",
     "priority",
     "progress",
     "remember",
     "reopen",
+    "set_plan",
     "settle",
     "settle_job",
+    "workflows_of",
 ]
 
 SAMPLES = 20
@@ -61,6 +65,25 @@ def create(
     )
     events.add(connection, "job.created", [(job_id, None)])
     return job_id
+
+
+def set_plan(connection: Connection, job_id: str, plan: Plan) -> None:
+    """Keep the plan that the job's batches follow, whatever becomes of the workflow meanwhile."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(plan=plan.to_json()))
+
+
+def plan_of(connection: Connection, job_id: str) -> Plan:
+    """The plan that the job's batches follow."""
+    return Plan.from_json(connection.execute(sa.select(jobs.c.plan).where(jobs.c.id == job_id)).scalar_one())
+
+
+def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """The workflows of these jobs by job."""
+    found: dict[str, str] = {}
+    for piece in slices(ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow).where(jobs.c.id.in_(piece)))
+        found |= {row.id: row.workflow for row in rows}
+    return found
 
 
 def priority(connection: Connection, job_id: str) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.schema import attempts, batches, jobs, tasks
 from pipeline.catalog.slices import slices
+from pipeline.plan import Plan
 
 __all__ = [
     "Claim",
@@ -28,6 +29,7 @@ __all__ = [
     "create_batch",
     "finish",
     "finish_batch",
+    "has",
     "open_tasks",
     "outstanding",
     "release",
@@ -53,7 +55,7 @@ class Claim:
     detail: dict[str, Any]
     job_id: str
     priority: int
-    workflow: str
+    plan: Plan
     request_id: str
     last_try: bool = False
 
@@ -71,7 +73,7 @@ class Due:
     starts: int
     since: float
     priority: int
-    workflow: str
+    plan: Plan
     request_id: str
 
 
@@ -87,16 +89,16 @@ def create_batch(
     attempt_ids: Sequence[str],
     *,
     active: bool = False,
-    workflow: str | None = None,
+    plan: Plan | None = None,
 ) -> str:
-    """Put attempts into a new batch, waiting for admission unless `active`; its workflow is by default the job's."""
+    """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
     batch_id = str(uuid.uuid4())
     now = time.time()
     connection.execute(
         batches.insert().values(
             id=batch_id,
             job_id=job_id,
-            workflow=workflow,
+            plan=plan.to_json() if plan is not None else None,
             priority=priority,
             state="active" if active else "waiting",
             created_at=now,
@@ -157,7 +159,7 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
 def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
     """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
     row = connection.execute(
-        sa.select(tasks, batches.c.job_id, batches.c.priority, _workflow(), jobs.c.request_id)
+        sa.select(tasks, batches.c.job_id, batches.c.priority, _plan(), jobs.c.request_id)
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
         .where(tasks.c.id == wanted, tasks.c.state != "done", batches.c.state == "active")
@@ -179,7 +181,7 @@ def claim(connection: Connection, wanted: str, runner: str, alive: Collection[st
         detail=row.detail,
         job_id=row.job_id,
         priority=row.priority,
-        workflow=row.workflow,
+        plan=Plan.from_json(row.plan),
         request_id=row.request_id,
     )
 
@@ -211,14 +213,18 @@ def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) ->
     return connection.scalar(query) or 0
 
 
-def batch_facts(connection: Connection, batch_id: str) -> tuple[int, str]:
-    """A batch's priority (1 to 10) and workflow."""
+def has(connection: Connection, batch_id: str, stage: str) -> bool:
+    """Whether the batch has tasks of this stage, done or not."""
+    query = sa.select(tasks.c.id).where(tasks.c.batch_id == batch_id, tasks.c.stage == stage).limit(1)
+    return connection.scalar(query) is not None
+
+
+def batch_facts(connection: Connection, batch_id: str) -> tuple[int, Plan]:
+    """A batch's priority (1 to 10) and the plan that it follows."""
     row = connection.execute(
-        sa.select(batches.c.priority, _workflow())
-        .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(batches.c.id == batch_id)
+        sa.select(batches.c.priority, _plan()).join(jobs, jobs.c.id == batches.c.job_id).where(batches.c.id == batch_id)
     ).one()
-    return row.priority, row.workflow
+    return row.priority, Plan.from_json(row.plan)
 
 
 def finish_batch(connection: Connection, batch_id: str) -> None:
@@ -240,7 +246,7 @@ def open_tasks(connection: Connection) -> list[Due]:
             tasks.c.starts,
             sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
             batches.c.priority,
-            _workflow(),
+            _plan(),
             jobs.c.request_id,
         )
         .join(batches, batches.c.id == tasks.c.batch_id)
@@ -248,7 +254,7 @@ def open_tasks(connection: Connection) -> list[Due]:
         .where(tasks.c.state != "done", batches.c.state == "active")
         .order_by(tasks.c.published_at)
     )
-    return [Due(**row) for row in found.mappings()]
+    return [Due(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
 
 
 def republished(connection: Connection, ids: Sequence[str]) -> None:
@@ -261,8 +267,8 @@ def republished(connection: Connection, ids: Sequence[str]) -> None:
         )
 
 
-def _workflow() -> sa.Label[str]:
-    return sa.func.coalesce(batches.c.workflow, jobs.c.workflow).label("workflow")
+def _plan() -> sa.Label[Any]:
+    return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")
 
 
 def _jobs_waiting(connection: Connection) -> list[str]:

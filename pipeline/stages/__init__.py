@@ -6,14 +6,14 @@ from functools import partial
 
 from pipeline.flow import Stage
 from pipeline.runtime import Runtime
-from pipeline.stages import chunk, embed, extract, finalize, ocr, upsert
+from pipeline.stages import chunk, embed, extract, finalize, ocr, own, upsert
 
-__all__ = ["bodies"]
+__all__ = ["body_of"]
 
 
-def bodies(here: Runtime) -> dict[str, Stage]:
-    """What each stage does, in this process."""
-    return {
+def body_of(here: Runtime, stage: str) -> Stage:
+    """What a stage does, in this process; what the engine does not know is somebody's own."""
+    bodies: dict[str, Stage] = {
         "extract": partial(extract.work, sandbox=here.sandbox),
         "ocr": partial(ocr.work, sandbox=here.sandbox),
         "chunk": chunk.work,
@@ -21,3 +21,4 @@ def bodies(here: Runtime) -> dict[str, Stage]:
         "upsert": upsert.work,
         "finalize": finalize.work,
     }
+    return bodies.get(stage, own.work)

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from extractors.document import Document
+from pipeline.about import About
 from pipeline.chunking import Chunk
+from pipeline.plan import Plan
 from pipeline.spool import Spool, read_json, write_json
 
 __all__ = [
@@ -16,25 +18,11 @@ __all__ = [
     "load_document",
     "load_part",
     "ocr_key",
+    "part_before",
     "part_key",
     "text_key",
     "vectors_key",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What every chunk of a document repeats in its payload."""
-
-    document_id: str
-    version_id: str
-    source: str
-    title: str | None
-    media_type: str | None
-    language: str | None
-    content_sha256: str
-    modified_at: float
-    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +46,9 @@ def batch_prefix(batch_id: str) -> str:
     return f"batches/{batch_id}"
 
 
-def text_key(batch_id: str, attempt_id: str) -> str:
-    """The extracted document of an attempt."""
-    return f"{batch_prefix(batch_id)}/text-{attempt_id}"
+def text_key(batch_id: str, attempt_id: str, step: str = "") -> str:
+    """The document of an attempt, as extract or a later step left it."""
+    return f"{batch_prefix(batch_id)}/text{step and f'.{step}'}-{attempt_id}"
 
 
 def ocr_key(batch_id: str, group: int) -> str:
@@ -68,9 +56,16 @@ def ocr_key(batch_id: str, group: int) -> str:
     return f"{batch_prefix(batch_id)}/ocr-{group}"
 
 
-def part_key(batch_id: str, part: int) -> str:
-    """A chunk batch."""
-    return f"{batch_prefix(batch_id)}/part-{part}"
+def part_key(batch_id: str, part: int, step: str = "") -> str:
+    """A chunk batch, as chunk or a later step left it."""
+    return f"{batch_prefix(batch_id)}/part{step and f'.{step}'}-{part}"
+
+
+def part_before(plan: Plan, batch_id: str, part: int, key: str) -> str:
+    """A chunk batch as the step with this key finds it."""
+    own = [step.key for step in plan.chunks]
+    before = own[: own.index(key)] if key in own else own
+    return part_key(batch_id, part, before[-1] if before else "")
 
 
 def vectors_key(batch_id: str, part: int) -> str:

@@ -8,25 +8,26 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.engine import Connection
 
-from extractors import finish
-from extractors.document import Document, Page
+from extractors.document import Document
 from extractors.errors import Empty, ExtractError
 from pipeline import flow
-from pipeline.app import broker_priority
-from pipeline.canvas import Batch, finalize, load_workflow
+from pipeline.about import About
+from pipeline.canvas import fan
 from pipeline.catalog import attempts, documents, indexes, ledger
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import Chunk, cut
+from pipeline.discovery import find_chunker
+from pipeline.plan import Plan
 from pipeline.recipes import Making
 from pipeline.services import Services
-from pipeline.spool import Spool, read_json
-from pipeline.stages.artifacts import About, Part, batch_prefix, load_document, part_key, text_key
+from pipeline.spool import Spool
+from pipeline.stages.artifacts import Part, part_key
 from pipeline.stages.extract import describe, failure_of
-from pipeline.texts import keep_text
+from pipeline.stages.texts import Texts, about
 
-__all__ = ["fill", "work"]
+__all__ = ["cut_as_planned", "fill", "work"]
 
 log = structlog.get_logger()
 
@@ -57,17 +58,14 @@ def work(services: Services, claim: Claim) -> flow.Done:
     with services.catalog.connect() as connection:
         making = indexes.get(connection, carried[0].index).making
     services.models.tokenizer(making)  # that it cannot be had is no fault of a document
-    pages, warnings = _ocr_pages(services.spool, claim.batch_id)
+    texts = Texts(services, claim)
     for one in carried:
         if cuts.chars > CHARS_AT_ONCE:
             cuts.apart.append(one.attempt_id)
             continue
         try:
-            document = load_document(services.spool, text_key(claim.batch_id, one.attempt_id))
-            if pages:
-                document = finish(document, pages, warnings)
-            _cut(services, making, one, document, cuts)
-            keep_text(services, one, document)  # not before: it may make no sense
+            _cut(services, (making, claim.plan), one, texts.load(one), cuts)
+            texts.keep(one)  # not before: it may make no sense
         except ExtractError as error:
             cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
         except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
@@ -92,35 +90,27 @@ def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chun
     return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-def _cut(services: Services, making: Making, one: Carried, document: Document, cuts: Cuts) -> None:
-    models = services.models
-    chunks = cut(document, models.tokenizer(making), models.chunk_tokens(making), making.overlap_tokens)
+def cut_as_planned(services: Services, how: tuple[Making, Plan], document: Document) -> list[Chunk]:
+    """The chunks of a document, as the index is made and the plan says.
+
+    Raises:
+        Empty: there are none.
+    """
+    making, plan = how
+    named = plan.cutting.get("chunker")
+    tokenizer, cutting = services.models.tokenizer(making), services.cutting(making, plan)
+    chunks = (find_chunker(named) if named else cut)(document, tokenizer, *cutting)
     if not chunks:
         raise Empty
+    return chunks
+
+
+def _cut(services: Services, how: tuple[Making, Plan], one: Carried, document: Document, cuts: Cuts) -> None:
+    chunks = cut_as_planned(services, how, document)
     cuts.chunks[one.attempt_id] = chunks
     cuts.chars += sum(len(chunk.text) for chunk in chunks)
-    cuts.about[one.attempt_id] = _about(one, document)
+    cuts.about[one.attempt_id] = about(one, document)
     cuts.facts[one.version_id] = {**describe(document, one.source), "chunks": len(chunks)}
-
-
-def _ocr_pages(spool: Spool, batch_id: str) -> tuple[list[Page], list[str]]:
-    prefix = batch_prefix(batch_id)
-    groups = [read_json(spool, f"{prefix}/{name}") for name in spool.names(prefix) if name.startswith("ocr-")]
-    pages = [Page(**page) for group in groups for page in group["pages"]]
-    return pages, [warning for group in groups for warning in group["warnings"]]
-
-
-def _about(one: Carried, document: Document) -> About:
-    return About(
-        document_id=one.document_id,
-        version_id=one.version_id,
-        source=one.source,
-        title=one.title,
-        media_type=one.media_type,
-        language=document.language,
-        content_sha256=one.content_sha256,
-        modified_at=one.modified_at,
-    )
 
 
 def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict[str, About]) -> None:
@@ -136,12 +126,13 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
             documents.describe_version(connection, version_id, told)
         attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
-        ledger.add_due(connection, [(claim.batch_id, "embed", n, _detail(part)) for n, part in enumerate(parts)])
+        ledger.add_due(
+            connection, [(claim.batch_id, claim.plan.fan[0], n, _detail(part)) for n, part in enumerate(parts)]
+        )
 
     def publish() -> None:
-        batch = Batch(claim.batch_id, broker_priority(claim.priority, services.settings))
-        workflow = load_workflow(claim.workflow)
-        flow.launch(services, workflow.fan(batch, range(len(parts))) if parts else finalize(batch), batch)
+        batch = flow.batch_of(services, claim)
+        flow.launch(services, fan(batch, range(len(parts))), batch)
         if cuts.apart:
             flow.admit(services)
 

@@ -18,7 +18,7 @@ from pipeline.catalog.ledger import Claim
 from pipeline.chunking import text_hash
 from pipeline.services import Services
 from pipeline.spool import write_vectors
-from pipeline.stages.artifacts import Part, load_part, part_key, vectors_key
+from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 
 __all__ = ["embed_missing", "work"]
 
@@ -36,7 +36,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
         index = indexes.get(connection, carried[0].index) if wanted else None
     if index is None:
         return flow.Done(lambda _connection: None)
-    part = load_part(services.spool, part_key(claim.batch_id, claim.part))
+    part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.making, index.fingerprint)
     space = index.fingerprint.id
@@ -46,7 +46,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
     every = {**known, **fresh}
     empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
-    vectors = np.stack([every.get(name, empty) for name in hashes]).astype(np.float32)
+    vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
         with writing(services.catalog) as connection:

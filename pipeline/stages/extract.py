@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import structlog
@@ -14,8 +14,7 @@ from sqlalchemy.engine import Connection
 from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from pipeline import flow
-from pipeline.app import broker_priority
-from pipeline.canvas import Batch, load_workflow
+from pipeline.canvas import scanned
 from pipeline.catalog import attempts, documents, ledger
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
@@ -91,7 +90,11 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, 
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         read.failed[one.attempt_id] = failure_of(services, "extract", error)
         return {}
-    read.facts[one.version_id] = describe(document, one.source) | anew
+    facts = describe(document, one.source) | anew
+    if claim.plan.documents:
+        # A stage may be there to take out what the title says.
+        del facts["title"]
+    read.facts[one.version_id] = facts
     if document.pending:
         read.scanned[one.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
     return {"pages_total": len(document.pages), "pages_done": len(document.pages) - len(document.pending)}
@@ -148,10 +151,9 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
             alone[_leave(services, connection, claim, attempt_id, groups)] = groups
 
     def publish() -> None:
-        workflow = load_workflow(claim.workflow)
         for batch_id, groups in alone.items():
-            batch = Batch(batch_id, broker_priority(claim.priority, services.settings))
-            flow.launch(services, workflow.scanned(batch, range(len(groups))), batch)
+            batch = replace(flow.batch_of(services, claim), id=batch_id)
+            flow.launch(services, scanned(batch, range(len(groups))), batch)
 
     facts = {"documents": len(carried), "failed": len(read.failed), "scanned": len(read.scanned)}
     return flow.Done(record, publish, facts)
@@ -159,9 +161,7 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
 
 def _leave(services: Services, connection: Connection, claim: Claim, attempt_id: str, groups: list[list[int]]) -> str:
     """Move a scanned document into a batch of its own, whose OCR tasks are due."""
-    batch_id = ledger.create_batch(
-        connection, claim.job_id, claim.priority, [attempt_id], active=True, workflow=claim.workflow
-    )
+    batch_id = ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], active=True, plan=claim.plan)
     text = services.spool.read(text_key(claim.batch_id, attempt_id))
     services.spool.write(text_key(batch_id, attempt_id), text)
     due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]

@@ -85,7 +85,7 @@ def _verify(services: Services, claim: Claim, carried: Sequence[Carried]) -> lis
     prefix = batch_prefix(claim.batch_id)
     for name in services.spool.names(prefix):
         if name.startswith("part-"):
-            store_part(services, claim.batch_id, int(name.removeprefix("part-")), lacking)
+            store_part(services, claim, int(name.removeprefix("part-")), lacking)
     return missing(services.store, lacking)
 
 

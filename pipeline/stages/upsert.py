@@ -19,7 +19,7 @@ from pipeline.errors import BadRequest
 from pipeline.removal import remove_unseen, show_live
 from pipeline.services import Services
 from pipeline.spool import read_vectors
-from pipeline.stages.artifacts import Part, load_part, part_key, vectors_key
+from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 from pipeline.vectorstore.base import Point
 from pipeline.vectorstore.payload import payload
 from pipeline.vectorstore.sparse import encode_passages
@@ -36,7 +36,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
     wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return flow.Done(lambda _connection: None)
-    done = store_part(services, claim.batch_id, claim.part, wanted)
+    done = store_part(services, claim, claim.part, wanted)
 
     def record(connection: Connection) -> None:
         amounts = {name: {"chunks_upserted": number} for name, number in done.items()}
@@ -51,14 +51,14 @@ def work(services: Services, claim: Claim) -> flow.Done:
     return flow.Done(record, facts={"points": done.total()}, lost=lost)
 
 
-def store_part(services: Services, batch_id: str, part: int, wanted: Sequence[Carried]) -> Counter[str]:
+def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Carried]) -> Counter[str]:
     """Store the points of one chunk batch that belong to these documents.
 
     Returns:
         How many points of each attempt.
     """
-    held = load_part(services.spool, part_key(batch_id, part))
-    vectors = read_vectors(services.spool, vectors_key(batch_id, part))
+    held = load_part(services.spool, part_before(claim.plan, claim.batch_id, part, "upsert"))
+    vectors = read_vectors(services.spool, vectors_key(claim.batch_id, part))
     keep = {one.attempt_id for one in wanted}
     with services.catalog.connect() as connection:
         index = indexes.get(connection, wanted[0].index)

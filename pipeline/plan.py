@@ -1,0 +1,92 @@
+"""What a workflow comes to once it is checked: plain data, kept with every job that follows it.
+
+    intake (route, sidecar) → extract → documents … → chunk → per chunk batch: chunks … → embed → upsert → finalize
+
+Pages that need OCR are read between extract and what follows it, wherever a workflow is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["PLAIN", "Plan", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of a workflow's own at its place.
+
+    `key` names the step in the ledger: the stage's name, numbered where a workflow uses the stage again.
+    """
+
+    key: str
+    stage: str
+    queue: str
+    options: Mapping[str, Any]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a workflow beyond the plain flow; all empty is plain ingest.
+
+    `cutting` holds the options of chunk, `route` and `sidecar` those of the words that intake obeys.
+    """
+
+    documents: tuple[Step, ...] = ()
+    chunks: tuple[Step, ...] = ()
+    cutting: Mapping[str, Any] = field(default_factory=dict)
+    route: Mapping[str, Any] = field(default_factory=dict)
+    sidecar: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is done to a document batch after it is read, in order; `chunk` is the last."""
+        return (*(step.key for step in self.documents), "chunk")
+
+    @property
+    def fan(self) -> tuple[str, ...]:
+        """What is done to each chunk batch, in order."""
+        return (*(step.key for step in self.chunks), "embed", "upsert")
+
+    def rest(self, key: str) -> tuple[str, ...]:
+        """What follows a task of this step up to the next fan or the end, chunk batches by themselves."""
+        if key in ("extract", "ocr"):
+            return self.texts
+        if key in self.texts:
+            return self.texts[self.texts.index(key) + 1 :]
+        if key in self.fan:
+            return (*self.fan[self.fan.index(key) + 1 :], "finalize")
+        return ()
+
+    def step(self, key: str) -> Step | None:
+        """The step of the workflow's own with this key; None for a stage of the engine."""
+        return next((step for step in (*self.documents, *self.chunks) if step.key == key), None)
+
+    @property
+    def mark(self) -> str:
+        """What of the plan decides the points of a document; "" for plain ingest."""
+        made = [[[step.stage, step.version, step.options] for step in steps] for steps in (self.documents, self.chunks)]
+        return json.dumps([*made, self.cutting], sort_keys=True) if any((*made, self.cutting)) else ""
+
+    def to_json(self) -> dict[str, Any] | None:
+        """JSON-ready data; None for the plain plan."""
+        return None if self == PLAIN else asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Plan:
+        """Read back what `to_json` gave."""
+        if data is None:
+            return PLAIN
+        steps = {name: _steps(data[name]) for name in ("documents", "chunks")}
+        return cls(**{**data, **steps})
+
+
+def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
+    return tuple(Step(**row) for row in rows)
+
+
+PLAIN = Plan()
