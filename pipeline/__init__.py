@@ -1,6 +1,6 @@
 """The engine: settings, catalog, spool, vector store, Celery app, stages, TaskManager, and the doors.
 
-What is offered here is for those who write workflows and notebooks; each name is imported when it is first used.
+What is offered here is for those who write workflows, notebooks and programs; each name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from extractors.document import Document, Page, Section
     from pipeline.about import About
     from pipeline.chunking import Chunk
+    from pipeline.client import AsyncClient, Client
     from pipeline.declaring import stage
     from pipeline.words import chunk, embed, extract, finalize, route, sidecar, upsert
 
 __all__ = [
     "About",
+    "AsyncClient",
     "Chunk",
+    "Client",
     "Document",
     "Page",
     "Section",
@@ -35,6 +38,7 @@ _HOMES = {
     "extractors.document": ("Document", "Page", "Section"),
     "pipeline.about": ("About",),
     "pipeline.chunking": ("Chunk",),
+    "pipeline.client": ("AsyncClient", "Client"),
     "pipeline.declaring": ("stage",),
     "pipeline.words": ("chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"),
 }

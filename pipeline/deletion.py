@@ -74,7 +74,7 @@ def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str
     """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
     path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
-    folder = path.rstrip("/") + "/"
+    folder = (given if "://" in given else path).rstrip("/") + "/"
     matches = sa.or_(
         documents_table.c.id == given,
         documents_table.c.source.in_((given, path)),

@@ -20,7 +20,7 @@ from pipeline.catalog.documents import Found
 from pipeline.catalog.outbox import Hook, attach
 from pipeline.catalog.schema import submissions
 from pipeline.catalog.writer import GroupWriter
-from pipeline.errors import Invalid, TooLargeToTake
+from pipeline.errors import BadRequest, Invalid, TooLargeToTake, UnknownId
 from pipeline.intake import Taken, record
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -54,11 +54,16 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """What a door knows of a request beside its documents."""
+    """What a door knows of a request beside its documents.
+
+    `job` is an unfinished job that the files are added to; `more` keeps the job open for further ones.
+    """
 
     once: Once | None = None
     hook: Hook | None = None
     key_id: str | None = None
+    job: str | None = None
+    more: bool = False
 
 
 class Draft:
@@ -137,11 +142,11 @@ def take_uploads(
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return before
-        job_id = record_job(connection, services, request, [one.size for one in uploads])
+        job_id = _job(connection, services, request, uploads, extra)
         record(connection, services, job_id, taken)
-        jobs.finish_intake(connection, job_id)
-        attach(connection, job_id, extra.hook, extra.key_id)
-        answer = {"job_id": job_id, "documents": _documents(connection, job_id)}
+        if not extra.more:
+            jobs.finish_intake(connection, job_id)
+        answer = {"job_id": job_id, "documents": _documents(connection, job_id, [one.source for one in uploads])}
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, answer)
         return answer
@@ -159,8 +164,22 @@ def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _documents(connection: Connection, job_id: str) -> list[dict[str, Any]]:
-    rows = connection.execute(sa.select(submissions).where(submissions.c.job_id == job_id)).all()
+def _job(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload], extra: Extra) -> str:
+    if extra.job is None:
+        job_id = record_job(connection, services, request, [one.size for one in uploads])
+        attach(connection, job_id, extra.hook, extra.key_id)
+        return job_id
+    if not jobs.exists(connection, extra.job):
+        raise UnknownId(f"There is no job {extra.job}.")
+    if jobs.is_cancelled(connection, extra.job):
+        raise BadRequest("The job was cancelled.", "Begin a new one.")
+    jobs.reopen(connection, extra.job)
+    return extra.job
+
+
+def _documents(connection: Connection, job_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
+    query = sa.select(submissions).where(submissions.c.job_id == job_id, submissions.c.source.in_(sources))
+    rows = connection.execute(query).all()
     return [
         {
             "document_id": row.document_id,

@@ -11,6 +11,7 @@ from starlette.background import BackgroundTask
 from pipeline.api.access import Admin, Reader, Submitter
 from pipeline.api.cursors import pack, unpack
 from pipeline.api.door import DoorOf
+from pipeline.api.jobs import ID
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
 from pipeline.deletion import Deleted, delete
@@ -22,7 +23,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503))
 
-DocumentId = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$", examples=[EXAMPLE_DOCUMENT])]
+DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 UNKNOWN = responses(404)
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 

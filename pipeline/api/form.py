@@ -17,7 +17,7 @@ from pipeline.uploads import Draft, Upload, source_of
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of"]
 
 FILES = ("file", "files")
-FIELDS = ("collection", "workflow", "priority", "webhook")
+FIELDS = ("collection", "workflow", "priority", "webhook", "job", "more")
 """Fields that hold for the whole request; `source` holds for the file that follows it."""
 
 LARGEST_FIELD = 16 << 10

@@ -23,14 +23,17 @@ from pipeline.api.problems import responses
 from pipeline.catalog.listing import Page
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 
-__all__ = ["JobId", "router"]
+__all__ = ["ID", "JobId", "router"]
+
+ID = r"^[!-~]{1,64}$"
+"""An id is looked up, whatever it looks like; this keeps out what no database takes."""
 
 router = APIRouter(tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
 
-JobId = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$", examples=[EXAMPLE_JOB])]
-AnyId = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$", description="a job, document or task, or how it begins")]
+JobId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_JOB])]
+AnyId = Annotated[str, Path(pattern=ID, description="a job, document or task, or how it begins")]
 Code = Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$", examples=["encrypted"])]
-OfJob = Annotated[str | None, Query(pattern=r"^[0-9a-f-]{1,64}$")]
+OfJob = Annotated[str | None, Query(pattern=ID)]
 State = Literal[
     "queued",
     "extracting",

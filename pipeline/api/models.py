@@ -151,6 +151,7 @@ class DocumentState(BaseModel):
     state: str = Field(examples=["completed"])
     code: str | None = None
     message: str | None = None
+    hint: str | None = None
 
 
 class Documents(BaseModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from pipeline.api.access import Caller, Submitter
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.form import Form, boundary_of
-from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
+from pipeline.api.models import EXAMPLE_JOB, Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.problems import printable, responses
 from pipeline.catalog.answers import scope_of
 from pipeline.catalog.outbox import Hook
@@ -29,6 +31,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["submit"])
 
+JOB = re.compile(r"[0-9a-f-]{1,64}")
 FEED = 1 << 20
 """Bytes that are parsed and written at once, in a thread."""
 
@@ -68,6 +71,17 @@ FORM: dict[str, Any] = {
                             "example": "https://wiki.example/report",
                         },
                         "collection": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "documents"},
+                        "job": {
+                            "type": "string",
+                            "enum": [EXAMPLE_JOB],
+                            "description": "add the files to this job, which was begun with `more`",
+                        },
+                        "more": {
+                            "type": "string",
+                            "enum": ["true", "false"],
+                            "description": "keep the job open for further files; the last request leaves it out",
+                            "example": "false",
+                        },
                         "workflow": {"type": "string", "enum": ["ingest"], "example": "ingest"},
                         "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
                         "webhook": {
@@ -92,7 +106,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"description": "The job is du
     "/v1/documents",
     status_code=202,
     summary="Submit files",
-    responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
+    responses={**WRONG, **responses(404), 202: {**ACCEPTED[202], **LOCATION}},
     openapi_extra=FORM,
 )
 async def submit_documents(
@@ -160,6 +174,7 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
     check(door.services, request)
     asked = fingerprint(fields, form.uploads)
     extra = _extra(door, who[0], ("documents", who[1], asked), _webhook(fields.get("webhook")))
+    extra = replace(extra, job=_job(fields.get("job")), more=_flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
     return Accepted(**taken, refused=refused)
 
@@ -182,6 +197,18 @@ def _webhook(text: str | None) -> WebhookRequest | None:
         return WebhookRequest.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):
         raise Invalid('The field webhook is not like {"url": "https://…", "secret": "…"}.') from None
+
+
+def _job(text: str | None) -> str | None:
+    if text is not None and not JOB.fullmatch(text):
+        raise Invalid("The field job is no id of a job.")
+    return text
+
+
+def _flag(text: str | None) -> bool:
+    if text not in (None, "true", "false"):
+        raise Invalid("The field more is neither true nor false.")
+    return text == "true"
 
 
 def _number(text: str | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import ACTIVE, attempts, collections, documents, jobs, submissions, versions
+from pipeline.catalog.schema import ACTIVE, attempts, collections, documents, failures, jobs, submissions, versions
 from pipeline.errors import UnknownId
 
 __all__ = ["Page", "collections_of", "documents_of"]
@@ -42,8 +42,12 @@ def documents_of(connection: Connection, job_id: str, page: Page) -> tuple[list[
     )
     names = ("document_id", "source", "size", "code", "message")
     query = (
-        sa.select(*(submissions.c[name] for name in names), state.label("state"))
+        sa.select(*(submissions.c[name] for name in names), state.label("state"), failures.c.hint)
         .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .outerjoin(
+            failures,
+            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
+        )
         .where(submissions.c.job_id == job_id)
         .order_by(submissions.c.document_id)
         .limit(page.limit + 1)

@@ -29,6 +29,10 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of everything that embedded mode writes.", show_default=False),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option("--server", help="Work on this Docrelay: its URL; the key is DOCRELAY_API_KEY.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 Collection = Annotated[
     str | None,
@@ -83,10 +87,16 @@ def root(
 def _settings(
     context: typer.Context, data_dir: Path | None, given: dict[str, str | int | None] | None = None
 ) -> Settings:
+    from pipeline.errors import BadRequest
     from pipeline.logs import log_to_file
     from pipeline.settings import load_settings
 
-    settings = load_settings({"data_dir": data_dir or context.obj["data_dir"], **(given or {})})
+    given = given or {}
+    settings = load_settings(
+        {"data_dir": data_dir or context.obj["data_dir"], **{name: one for name, one in given.items() if one != ""}}
+    )
+    if settings.server is not None and "server" not in given:
+        raise BadRequest("This command works on the machine itself, not on a server.", "Unset DOCRELAY_SERVER.")
     # Without it, structlog would print on stdout.
     log_to_file(settings, "cli")
     return settings
@@ -104,15 +114,18 @@ def ingest(
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all files are taken in.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Take files in and make them searchable."""
-    from pipeline.cli.ingest import run
     from pipeline.submission import Request
 
-    raise typer.Exit(
-        run(_settings(context, data_dir), Request(paths, collection, workflow, priority), not no_wait, json)
-    )
+    settings = _settings(context, data_dir, {"server": server or ""})
+    if settings.server is not None:
+        from pipeline.cli.remote import ingest as run
+    else:
+        from pipeline.cli.ingest import run
+    raise typer.Exit(run(settings, Request(paths, collection, workflow, priority), not no_wait, json))
 
 
 @app.command()
@@ -143,13 +156,22 @@ def search(
         typer.Option("--before", help="Modified before (ISO 8601).", show_default=False),
     ] = None,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search, with page and passage of every hit."""
     from pipeline.cli.search import run, where
 
     condition = where(source or [], media_type or [], page, after, before)
-    run(_settings(context, data_dir), query, collection, limit, mode.value, condition, as_json=json)
+    run(
+        _settings(context, data_dir, {"server": server or ""}),
+        query,
+        collection,
+        limit,
+        mode.value,
+        condition,
+        as_json=json,
+    )
 
 
 @app.command()
@@ -161,12 +183,13 @@ def status(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends; resumes it too.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show a job, a document, a task, or everything."""
     from pipeline.cli.status import run
 
-    raise typer.Exit(run(_settings(context, data_dir), identity, follow, json))
+    raise typer.Exit(run(_settings(context, data_dir, {"server": server or ""}), identity, follow, json))
 
 
 @app.command()
@@ -174,12 +197,13 @@ def cancel(
     context: typer.Context,
     identity: Annotated[str, typer.Argument(metavar="ID", help="A job or a document.", show_default=False)],
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Cancel a job, or what is being done to a document."""
     from pipeline.cli.manage import cancel as run
 
-    run(_settings(context, data_dir), identity, json)
+    run(_settings(context, data_dir, {"server": server or ""}), identity, json)
 
 
 @app.command()
@@ -188,12 +212,13 @@ def delete(
     sources: Annotated[list[str], typer.Argument(help="Files, folders or document ids.", show_default=False)],
     collection: Collection = None,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Delete documents from the index; the files stay."""
     from pipeline.cli.manage import delete as run
 
-    run(_settings(context, data_dir), collection, sources, json)
+    run(_settings(context, data_dir, {"server": server or ""}), collection, sources, json)
 
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
@@ -202,12 +227,17 @@ Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show
 
 @failures_app.command("list")
 def failures_list(
-    context: typer.Context, code: Code = None, job: Job = None, json: Json = False, data_dir: DataDir = None
+    context: typer.Context,
+    code: Code = None,
+    job: Job = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """List documents that failed, with the reason and what to do."""
     from pipeline.cli.failures import show
 
-    show(_settings(context, data_dir), code, job, json)
+    show(_settings(context, data_dir, {"server": server or ""}), code, job, json)
 
 
 @failures_app.command("retry")
@@ -221,22 +251,35 @@ def failures_retry(
     job: Job = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Try failed documents again."""
     from pipeline.cli.failures import Choice, retry
 
-    raise typer.Exit(retry(_settings(context, data_dir), Choice(identities or [], code, job), not no_wait, json))
+    raise typer.Exit(
+        retry(
+            _settings(context, data_dir, {"server": server or ""}),
+            Choice(identities or [], code, job),
+            not no_wait,
+            json,
+        )
+    )
 
 
 @failures_app.command("purge")
 def failures_purge(
-    context: typer.Context, code: Code = None, job: Job = None, json: Json = False, data_dir: DataDir = None
+    context: typer.Context,
+    code: Code = None,
+    job: Job = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Forget failures; the documents stay as they are."""
     from pipeline.cli.failures import purge
 
-    purge(_settings(context, data_dir), code, job, json)
+    purge(_settings(context, data_dir, {"server": server or ""}), code, job, json)
 
 
 @app.command()

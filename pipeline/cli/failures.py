@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from pipeline import stack
 from pipeline.cli.following import display, follow
 from pipeline.cli.ingest import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, several
+from pipeline.cli.remote import RemoteManager, manager_of
 from pipeline.results import FailureRecord, JobStatus
 from pipeline.retrying import choose
 from pipeline.services import Services
@@ -30,7 +32,7 @@ class Choice:
 
 def show(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
     """List failures."""
-    found = TaskManager(Services(settings)).failures(code=code, job_id=job)
+    found = _manager(settings).failures(code=code, job_id=job)
     if as_json:
         print_json({"failures": [failure.model_dump() for failure in found]})
         return
@@ -47,11 +49,12 @@ def retry(settings: Settings, choice: Choice, wait: bool, as_json: bool) -> int:
         The exit code.
     """
     ended: list[JobStatus] = []
-    offline = Services(settings)
-    manager = TaskManager(offline)
-    if choose(offline, choice.identities, code=choice.code, job_id=choice.job):
-        with stack.connect(settings, say=None if as_json else note) as connected:
-            manager = TaskManager(Services(connected))
+    manager = _manager(settings)
+    if _any_meant(settings, choice):
+        with ExitStack() as scope:
+            if settings.server is None:
+                connected = scope.enter_context(stack.connect(settings, say=None if as_json else note))
+                manager = TaskManager(Services(connected))
             for job_id in manager.retry(choice.identities, code=choice.code, job_id=choice.job):
                 try:
                     with display(quiet=as_json) as watch:
@@ -71,11 +74,22 @@ def retry(settings: Settings, choice: Choice, wait: bool, as_json: bool) -> int:
 
 def purge(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
     """Forget failures."""
-    number = TaskManager(Services(settings)).purge(code=code, job_id=job)
+    number = _manager(settings).purge(code=code, job_id=job)
     if as_json:
         print_json({"purged": number})
     else:
         out.print(f"Forgotten: {several(number, 'failure')}.")
+
+
+def _manager(settings: Settings) -> TaskManager | RemoteManager:
+    return TaskManager(Services(settings)) if settings.server is None else manager_of(settings)
+
+
+def _any_meant(settings: Settings, choice: Choice) -> bool:
+    """Whether there is anything to try again; asked before a stack is started."""
+    if settings.server is not None:
+        return True
+    return bool(choose(Services(settings), choice.identities, code=choice.code, job_id=choice.job))
 
 
 def _line(failure: FailureRecord) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from pipeline.cli.output import err, note
 from pipeline.results import Count, JobStatus
-from pipeline.task_manager import TaskManager
 
-__all__ = ["Display", "display", "follow", "paced", "sentence"]
+__all__ = ["Display", "Manager", "display", "follow", "paced", "sentence"]
 
 LINE_EVERY_S = 2.0
 """A plain line at most this often."""
@@ -26,7 +25,23 @@ class Display(Protocol):
         """Show this."""
 
 
-def follow(manager: TaskManager, job_id: str, show: Display) -> JobStatus:
+class Manager(Protocol):
+    """Who knows of jobs: a `TaskManager`, or a server."""
+
+    def job(self, job_id: str, /) -> JobStatus:
+        """How far a job is."""
+
+    def wait(self, job_id: str, /) -> JobStatus:
+        """A job at its end."""
+
+    def subscribe(self, job_id: str, /) -> Iterator[JobStatus]:
+        """A job at every news."""
+
+    def failed_in(self, job_id: str, /) -> list[dict[str, Any]]:
+        """What failed in a job."""
+
+
+def follow(manager: Manager, job_id: str, show: Display) -> JobStatus:
     """Show a job until it ends; where nothing is shown, nothing is measured.
 
     Returns:

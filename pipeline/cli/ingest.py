@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from pipeline import stack
-from pipeline.cli.following import Display, display, duration, follow, nothing, paced
+from pipeline.cli.following import Display, Manager, display, duration, follow, nothing, paced
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json
 from pipeline.intake import take_in
 from pipeline.results import JobStatus
@@ -49,7 +49,7 @@ def run(settings: Settings, request: Request, wait: bool, as_json: bool) -> int:
     return exit_code(status)
 
 
-def tell_taken(manager: TaskManager, job_id: str, show: Display) -> Callable[[int], None] | None:
+def tell_taken(manager: Manager, job_id: str, show: Display) -> Callable[[int], None] | None:
     """What intake calls on its way, if anybody watches."""
     return None if show is nothing else paced(lambda: show(manager.job(job_id)))
 
@@ -59,7 +59,7 @@ def exit_code(status: JobStatus) -> int:
     return FAILED if status.failed or status.cancelled or status.state == "cancelled" else 0
 
 
-def summary(manager: TaskManager, status: JobStatus, seconds: float) -> dict[str, Any]:
+def summary(manager: Manager, status: JobStatus, seconds: float) -> dict[str, Any]:
     """What a job came to, for programs."""
     outcomes = ("completed", "unchanged", "failed", "cancelled")
     return {
@@ -95,7 +95,7 @@ def tell(report: dict[str, Any], status: JobStatus) -> None:
         out.print(f"  … and {report['failed'] - SHOWN_FAILURES} more: {command('failures list')}")
 
 
-def interrupted(manager: TaskManager, job_id: str, found: int = 0) -> int:
+def interrupted(manager: Manager, job_id: str, found: int = 0) -> int:
     """Say how to go on with a job that nobody waits for any more; `found` is how many files it was to have.
 
     Returns:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pipeline import stack
 from pipeline.cli.output import note, out, print_json, several
+from pipeline.cli.remote import delete as delete_there
+from pipeline.cli.remote import manager_of
 from pipeline.deletion import choose
 from pipeline.deletion import delete as delete_documents
 from pipeline.services import Services
@@ -15,8 +17,11 @@ __all__ = ["cancel", "delete"]
 
 def cancel(settings: Settings, identity: str, as_json: bool) -> None:
     """Cancel; where a stack runs it is told at once, where none runs the catalog alone is enough."""
-    with stack.peek(settings) as connected:
-        number = TaskManager(Services(connected or settings)).cancel(identity)
+    if settings.server is not None:
+        number = manager_of(settings).cancel(identity)
+    else:
+        with stack.peek(settings) as connected:
+            number = TaskManager(Services(connected or settings)).cancel(identity)
     if as_json:
         print_json({"id": identity, "cancelled": number})
     else:
@@ -27,9 +32,12 @@ def cancel(settings: Settings, identity: str, as_json: bool) -> None:
 def delete(settings: Settings, collection: str | None, sources: list[str], as_json: bool) -> None:
     """Delete, and verify that the points are gone."""
     name = collection or settings.collection
-    choose(Services(settings), name, sources)  # a wrong name is told at once, without a stack
-    with stack.connect(settings, say=None if as_json else note) as connected:
-        deleted = delete_documents(Services(connected), name, sources)
+    if settings.server is not None:
+        deleted = delete_there(settings, collection, sources)
+    else:
+        choose(Services(settings), name, sources)  # a wrong name is told at once, without a stack
+        with stack.connect(settings, say=None if as_json else note) as connected:
+            deleted = delete_documents(Services(connected), name, sources)
     if as_json:
         print_json(deleted.model_dump())
     else:

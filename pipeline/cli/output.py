@@ -106,13 +106,13 @@ def _explained(error: Exception) -> int | None:
     import sqlalchemy.exc
 
     from embeddings.errors import EmbedError
-    from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnavailable, UnknownId
+    from pipeline.errors import BadRequest, Busy, PipelineError, Refused, SpaceMismatch, StackUnavailable, UnknownId
 
     if isinstance(error, PipelineError):
         _tell(error.message, error.advice, error.code)
-        if isinstance(error, StackUnavailable):
+        if isinstance(error, (StackUnavailable, Busy)):
             return UNREACHABLE
-        return WRONG_USE if isinstance(error, (BadRequest, UnknownId, SpaceMismatch)) else FAILED
+        return WRONG_USE if isinstance(error, (BadRequest, Refused, UnknownId, SpaceMismatch)) else FAILED
     if isinstance(error, EmbedError):
         _tell(error.message, error.hint, error.code)
         return WRONG_USE

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from rich.text import Text
 
 from pipeline import stack
 from pipeline.cli.output import command, note, out, plain, print_json
+from pipeline.client.sync import Client
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.search import Hit, SearchResult, is_known, named_types, search
 from pipeline.services import Services
@@ -22,6 +24,9 @@ MARGIN = 40
 """Characters shown before the first word that matches."""
 
 WORD = re.compile(r"\w{4,}")
+
+
+REMOTE_FILTER = ("sources", "media_types", "page", "modified_after", "modified_before")
 
 
 def where(
@@ -42,7 +47,10 @@ def run(
 ) -> None:
     """Search and print the hits."""
     name = collection or settings.collection
-    if is_known(Services(settings), query, name, limit):
+    if settings.server is not None:
+        where = {key: value for key, value in asdict(condition).items() if key in REMOTE_FILTER and value}
+        result = Client(settings.server, settings.api_key).search(query, collection, limit, mode, where)
+    elif is_known(Services(settings), query, name, limit):
         with stack.connect(settings, say=None if as_json else note) as connected:
             result = search(Services(connected), query, name, limit, mode, condition)
     elif collection is not None:

@@ -11,6 +11,7 @@ from pipeline import stack
 from pipeline.cli.following import display, follow, sentence
 from pipeline.cli.ingest import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, print_table
+from pipeline.cli.remote import RemoteManager, manager_of
 from pipeline.errors import BadRequest
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 from pipeline.services import Services
@@ -29,8 +30,11 @@ def run(settings: Settings, identity: str | None, wait: bool, as_json: bool) -> 
     if wait:
         return _follow(settings, identity, as_json)
     with ExitStack() as scope:
-        connected = scope.enter_context(stack.peek(settings)) or settings
-        manager = TaskManager(Services(connected))
+        manager: TaskManager | RemoteManager
+        if settings.server is not None:
+            manager = manager_of(settings)
+        else:
+            manager = TaskManager(Services(scope.enter_context(stack.peek(settings)) or settings))
         found = manager.system() if identity is None else manager.status(identity)
     if as_json:
         print_json(found.model_dump())
@@ -42,15 +46,19 @@ def run(settings: Settings, identity: str | None, wait: bool, as_json: bool) -> 
 def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
     if identity is None:
         raise BadRequest("What is to be followed?", "Name a job: docrelay status ID --follow")
-    offline = TaskManager(Services(settings))
+    remote = settings.server is not None
+    offline: TaskManager | RemoteManager = manager_of(settings) if remote else TaskManager(Services(settings))
     found = offline.status(identity)
     job_id = found.id if isinstance(found, JobStatus) else found.job_id
     if job_id is None:
         raise BadRequest("Nothing is being done to this document.", "See: docrelay status " + identity)
     last = offline.job(job_id)
     if not last.ended:
-        with stack.connect(settings, say=None if as_json else note) as connected:
-            manager = TaskManager(Services(connected))
+        with ExitStack() as scope:
+            manager = offline
+            if not remote:
+                connected = scope.enter_context(stack.connect(settings, say=None if as_json else note))
+                manager = TaskManager(Services(connected))
             try:
                 with display(quiet=as_json) as show:
                     last = follow(manager, job_id, show)
