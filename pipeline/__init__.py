@@ -1,6 +1,6 @@
 """The engine: settings, catalog, spool, vector store, Celery app, stages, TaskManager, and the doors.
 
-What is offered here is for those who write workflows, notebooks and programs; each name is imported when it is first used.
+What is offered here is for workflows, notebooks and programs; each name is imported when it is first used.
 """
 
 from __future__ import annotations
