@@ -83,6 +83,10 @@ _ROWS = (
         "hashing", "", "",
         384, 8192, "sum", True, "", "", "Apache-2.0", 0, "hashing",
     ),
+    Model(
+        "hashing-128", "", "",
+        128, 8192, "sum", True, "", "", "Apache-2.0", 0, "hashing",
+    ),
 )  # fmt: skip
 
 MODELS: dict[str, Model] = {model.name: model for model in _ROWS}

@@ -122,6 +122,11 @@ def _configuration(settings: Settings) -> dict[str, Any]:
                 # One that was not started in time is worthless: the next one does its work.
                 "options": {"expires": max(settings.reconcile_s * 3, 10), "priority": broker_priority(10, settings)},
             },
+            "reindex": {
+                "task": task_name("reindex"),
+                "schedule": settings.reconcile_s,
+                "options": {"expires": max(settings.reconcile_s * 3, 10)},
+            },
             "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {"expires": 600}},
         },
     }

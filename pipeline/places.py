@@ -7,11 +7,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import collections
 from pipeline.catalog.documents import Place
-from pipeline.catalog.schema import jobs
+from pipeline.catalog.indexes import Index
+from pipeline.catalog.schema import attempts, batches, jobs
 from pipeline.plan import Plan
 from pipeline.services import Services
 
-__all__ = ["place_of"]
+__all__ = ["place_of", "plan_of", "recipe_of"]
 
 
 def place_of(services: Services, connection: Connection, job_id: str) -> tuple[Place, str]:
@@ -25,3 +26,23 @@ def place_of(services: Services, connection: Connection, job_id: str) -> tuple[P
     ).one()
     index = collections.register(connection, job.collection, services.fingerprint, services.making)
     return Place(index.name, job.workflow, services.extraction), services.recipe(index, plan=Plan.from_json(job.plan))
+
+
+def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:
+    """The recipe by which the content of a version, read in this way, is made into points of an index."""
+    return services.recipe(index, extraction, plan_of(connection, version_id))
+
+
+def plan_of(connection: Connection, version_id: str) -> Plan:
+    """The plan by which a version was made, whatever became of its workflow meanwhile."""
+    query = (
+        sa.select(sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan"))
+        .select_from(attempts)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.version_id == version_id)
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return Plan.from_json(None if row is None else row.plan)

@@ -108,6 +108,9 @@ class Settings(BaseModel):
     dead_after_s: float = Field(8.0, gt=0, description="silence after which a worker counts as dead")
     reconcile_s: float = Field(3.0, gt=0, description="how often the reconciler looks for lost work")
     keep_originals: bool = Field(False, description="keep the copy of a file after it is completed")
+    reindex_soak_s: float = Field(86_400.0, ge=0, description="seconds that an old index is kept after a re-index")
+    reindex_recall: float = Field(0.95, ge=0, le=1, description="recall@10 that a new index must have")
+    reindex_overlap: float = Field(0.3, ge=0, le=1, description="hits in common with the old index, for the same model")
     keep_texts: bool = Field(True, description="keep extracted texts: a re-index then needs neither file nor OCR")
 
     @field_validator("data_dir", mode="after")

@@ -23,7 +23,7 @@ def register(app: Celery) -> None:
     # Not shared: a process may hold two applications, a worker's own and the one that publishes.
     for stage in (*STAGES, *(one.name for one in stages())):
         app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(stage))
-    plain = {"reconcile": _reconcile, "recover": _recover, "sweep": _sweep}
+    plain = {"reconcile": _reconcile, "recover": _recover, "reindex": _reindex, "sweep": _sweep}
     for name, function in plain.items():
         app.task(name=task_name(name), ignore_result=True, shared=False)(function)
 
@@ -65,6 +65,13 @@ def _recover(batch_id: str) -> None:
     """Celery told that a task of this batch failed outside our hands."""
     time.sleep(0.2)  # the failed task's message is acknowledged right after the errback is sent
     reconciler.recover(runtime().services, batch_id)
+
+
+def _reindex() -> None:
+    """Take the next step of every re-index."""
+    from pipeline.reindex.driver import advance
+
+    advance(runtime().services)
 
 
 def _sweep() -> None:

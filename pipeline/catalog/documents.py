@@ -30,6 +30,7 @@ __all__ = [
     "Found",
     "Place",
     "Recorded",
+    "begin",
     "bump",
     "collection_of",
     "describe_version",
@@ -40,6 +41,8 @@ __all__ = [
     "reject",
     "sources",
     "still_failing",
+    "submit",
+    "supersede",
     "switch",
     "switches",
     "tombstone",
@@ -102,12 +105,12 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
         # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
         version_id = _version(connection, identity, recipe, found, place, None)
         result = Recorded(identity, _attempt(connection, job_id, identity, version_id, found, 1), "new")
-        _begin(connection, identity, str(result.attempt_id))
-        _submit(connection, job_id, found, result, again=False)
+        begin(connection, identity, str(result.attempt_id))
+        submit(connection, job_id, found, result, again=False)
         return result
     live, running = _current(connection, identity)
     if live is not None and _same(live, found, recipe):
-        cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
+        supersede(connection, identity)
         # Whatever went wrong with another content, this one is there and searchable.
         connection.execute(failures.delete().where(failures.c.document_id == identity))
         _stand_by(connection, identity, live["id"])
@@ -115,11 +118,11 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
     elif running is not None and _same(running, found, recipe):
         result = Recorded(identity, running["attempt_id"], "joined")
     else:
-        cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
+        supersede(connection, identity)
         attempt_id = new_attempt(connection, job_id, identity, recipe, found, place)
-        _begin(connection, identity, attempt_id)
+        begin(connection, identity, attempt_id)
         result = Recorded(identity, attempt_id, "new")
-    _submit(connection, job_id, found, result)
+    submit(connection, job_id, found, result)
     return result
 
 
@@ -190,6 +193,11 @@ def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str,
     return _attempt(connection, job_id, identity, version_id, found, (number or 0) + 1)
 
 
+def supersede(connection: Connection, identity: str) -> None:
+    """End the run over a document in the live index, if there is one, for another that takes its place."""
+    cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
+
+
 def _attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
     attempt_id = str(uuid.uuid4())
     connection.execute(
@@ -207,7 +215,7 @@ def _attempt(connection: Connection, job_id: str, identity: str, version_id: str
     return attempt_id
 
 
-def _begin(connection: Connection, identity: str, attempt_id: str) -> None:
+def begin(connection: Connection, identity: str, attempt_id: str) -> None:
     """Make a run the current one of its document."""
     connection.execute(
         documents.update()
@@ -371,7 +379,8 @@ def _version(connection: Connection, identity: str, recipe: str, found: Found, p
     return version_id
 
 
-def _submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:
+def submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:
+    """Note what a job asked for, and what came of it there."""
     if again:
         connection.execute(
             submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)

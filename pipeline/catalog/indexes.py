@@ -19,7 +19,7 @@ from pipeline.catalog.schema import indexes
 from pipeline.errors import UnknownId
 from pipeline.recipes import Making
 
-__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "set_making", "set_role"]
+__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_making", "set_role"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ def set_role(connection: Connection, name: str, role: str) -> None:
     """Say what an index is for from now on."""
     dropped = {"dropped_at": time.time()} if role == "dropping" else {}
     connection.execute(indexes.update().where(indexes.c.name == name).values(role=role, **dropped))
+
+
+def pin(connection: Connection, name: str) -> None:
+    """From now on no setting changes what the index is made with."""
+    connection.execute(indexes.update().where(indexes.c.name == name).values(pinned=True))
 
 
 def set_making(connection: Connection, name: str, making: Making) -> None:

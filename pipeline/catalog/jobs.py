@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, outbox
-from pipeline.catalog.schema import ACTIVE, attempts, jobs, orders, submissions, versions
+from pipeline.catalog.schema import ACTIVE, attempts, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -97,9 +97,13 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
 
 
 def taking_in(connection: Connection, before: float) -> list[str]:
-    """Jobs created before this time whose intake is still open; those that the API will take in are left out."""
+    """Jobs created before this time whose intake is still open.
+
+    Those that the API will take in are left out, and those of re-indexes, which look after their own.
+    """
     promised = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
-    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised)
+    fed = sa.exists().where(reindexes.c.job_id == jobs.c.id)
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised, ~fed)
     return list(connection.scalars(query))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import attempts, batches, jobs, tasks
+from pipeline.catalog.schema import attempts, batches, jobs, reindexes, tasks
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -274,7 +274,18 @@ def _plan() -> sa.Label[Any]:
 def _jobs_waiting(connection: Connection) -> list[str]:
     urgency = sa.func.max(batches.c.priority)
     age = sa.func.min(batches.c.created_at)
-    query = sa.select(batches.c.job_id).where(batches.c.state == "waiting").group_by(batches.c.job_id)
+    # While a collection switches to another index, nothing new begins in it but what the switch waits for.
+    held = sa.exists().where(
+        reindexes.c.collection == jobs.c.collection,
+        reindexes.c.state.in_(("switching", "rolling_back")),
+        reindexes.c.job_id != jobs.c.id,
+    )
+    query = (
+        sa.select(batches.c.job_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(batches.c.state == "waiting", ~held)
+        .group_by(batches.c.job_id)
+    )
     return list(connection.scalars(query.order_by(urgency.desc(), age)))
 
 

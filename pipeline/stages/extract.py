@@ -47,6 +47,7 @@ class Read:
     failed: dict[str, Failure] = field(default_factory=dict)
     scanned: dict[str, list[list[int]]] = field(default_factory=dict)
     facts: dict[str, dict[str, object]] = field(default_factory=dict)
+    files: int = 0
 
 
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
@@ -84,6 +85,7 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, 
         if document is None:
             with services.spool.local(original_key(one.content_sha256, one.source)) as path:
                 document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
+            read.files += 1
             # Its version may ask for a text that was read by older extractors and is not kept any more.
             anew = {"extraction": services.extraction}
             write_json(services.spool, key, document.to_json())
@@ -155,7 +157,12 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
             batch = replace(flow.batch_of(services, claim), id=batch_id)
             flow.launch(services, scanned(batch, range(len(groups))), batch)
 
-    facts = {"documents": len(carried), "failed": len(read.failed), "scanned": len(read.scanned)}
+    facts = {
+        "documents": len(carried),
+        "read": read.files,
+        "failed": len(read.failed),
+        "scanned": len(read.scanned),
+    }
     return flow.Done(record, publish, facts)
 
 

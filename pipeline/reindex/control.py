@@ -1,0 +1,212 @@
+"""Beginning a re-index, and what can be said to one that is under way."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.engine import Connection
+
+from pipeline.cancelling import cancel_job
+from pipeline.catalog import indexes, jobs, reindexes
+from pipeline.catalog.engine import writing
+from pipeline.catalog.indexes import Index
+from pipeline.catalog.reindexes import OPEN, Reindex
+from pipeline.catalog.schema import documents, versions
+from pipeline.catalog.switching import discard
+from pipeline.errors import BadRequest, UnknownId
+from pipeline.reindex.wish import Target, Wish, target_of
+from pipeline.results import iso
+from pipeline.services import Services
+
+__all__ = ["ReindexStatus", "abandon", "cancel", "pause", "resume", "rollback", "start", "status"]
+
+log = structlog.get_logger()
+
+HINT = "See how it stands with: docrelay reindex status"
+
+
+class ReindexStatus(BaseModel):
+    """A re-index: `lacks` counts documents that the other index lacks, `report` is what the gate found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    job_id: str
+    collection: str
+    state: str
+    paused: bool
+    from_index: str
+    to_index: str
+    from_model: str | None
+    to_model: str | None
+    documents: int
+    lacks: dict[str, int]
+    failures: list[dict[str, str]]
+    report: dict[str, Any] | None
+    message: str | None
+    created_at: str | None
+    soak_until: str | None
+    finished_at: str | None
+
+
+def start(services: Services, wish: Wish) -> ReindexStatus:
+    """Begin a re-index; it goes on by itself.
+
+    Raises:
+        UnknownId: there is no such collection.
+        BadRequest: it asks for nothing, or for what does not go together, or one is under way.
+        ModelUnavailable: there is no such model.
+    """
+    with writing(services.catalog) as connection:
+        target = target_of(services, connection, wish)
+        _only_one(connection, target.live.collection)
+        job_id = _open_job(connection, target)
+        to_index = target.live.name if target.in_place else _new_index(connection, target)
+        options = replace(target.options, fed_at=time.time())
+        pair = (target.live.name, to_index)
+        identity = reindexes.create(connection, job_id, target.live.collection, pair, options)
+    log.info("reindex.started", reindex=identity, job=job_id, to=to_index, model=target.making.model)
+    return status(services, target.live.collection)
+
+
+def pause(services: Services, collection: str) -> ReindexStatus:
+    """Begin no more documents; those under way come to their end. Raises BadRequest."""
+    with writing(services.catalog) as connection:
+        found = _under_way(connection, collection, ("building", "gating", "refused"))
+        reindexes.change(connection, found.id, paused=True)
+    return status(services, collection)
+
+
+def resume(
+    services: Services, collection: str, *, allow_failed: bool | None = None, per_minute: int | None = None
+) -> ReindexStatus:
+    """Go on with one that is paused, or that the gate refused: what failed is tried again.
+
+    Raises:
+        BadRequest: none is paused or refused.
+    """
+    with writing(services.catalog) as connection:
+        found = _under_way(connection, collection, ("building", "gating", "refused"))
+        options = replace(
+            found.options,
+            allow_failed=found.options.allow_failed if allow_failed is None else allow_failed,
+            per_minute=per_minute or found.options.per_minute,
+            fed_at=time.time(),
+        )
+        if found.state == "refused":
+            if not options.allow_failed:
+                reindexes.forgive(connection, found)
+            reindexes.enter(connection, found.id, "building", cursor=None)
+        reindexes.change(connection, found.id, paused=False, options=asdict(options))
+    return status(services, collection)
+
+
+def cancel(services: Services, collection: str) -> ReindexStatus:
+    """Give up before the switch: readers keep what they have, and what was built goes.
+
+    Raises:
+        BadRequest: none is under way, or readers are switched already.
+    """
+    with writing(services.catalog) as connection:
+        found = _under_way(connection, collection, ("building", "gating", "switching", "refused"))
+        abandon(connection, found)
+    services.announce(found.job_id)
+    return status(services, collection)
+
+
+def rollback(services: Services, collection: str) -> ReindexStatus:
+    """Go back to the old index, which was kept up to date while it soaked.
+
+    Raises:
+        BadRequest: there is none to go back to.
+    """
+    with writing(services.catalog) as connection:
+        found = _under_way(connection, collection, ("soaking", "rolling_back"))
+        reindexes.enter(connection, found.id, "rolling_back")
+    return status(services, collection)
+
+
+def status(services: Services, collection: str) -> ReindexStatus:
+    """The collection's last re-index. Raises UnknownId if there never was one."""
+    with services.catalog.connect() as connection:
+        found = reindexes.newest(connection, collection)
+        if found is None:
+            raise UnknownId(f"The collection {collection} was never re-indexed.", "Begin with: docrelay reindex")
+        beside = found.from_index if found.state in ("soaking", "rolling_back") else found.to_index
+        open_still = found.state in OPEN and not found.in_place
+        lacks = reindexes.lacking(connection, collection, beside) if open_still else {}
+        failed = reindexes.failed_in(connection, found, beside) if open_still else []
+        query = sa.select(sa.func.count()).where(
+            documents.c.collection == collection, documents.c.live_version_id.is_not(None)
+        )
+        return ReindexStatus(
+            **{name: getattr(found, name) for name in ("id", "job_id", "collection", "state", "paused")},
+            **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},
+            from_model=_model(connection, found.from_index),
+            to_model=_model(connection, found.to_index),
+            documents=connection.scalar(query) or 0,
+            lacks=lacks,
+            failures=failed,
+            created_at=iso(found.created_at),
+            soak_until=iso(found.soak_until),
+            finished_at=iso(found.finished_at),
+        )
+
+
+def abandon(connection: Connection, found: Reindex) -> None:
+    """End a re-index before its switch."""
+    cancel_job(connection, found.job_id)
+    if not found.in_place:
+        discard(connection, found.to_index)
+    reindexes.enter(connection, found.id, "cancelled")
+
+
+def _only_one(connection: Connection, collection: str) -> None:
+    last = reindexes.newest(connection, collection)
+    if last is None or last.state not in OPEN:
+        return
+    if last.state == "soaking":
+        # Who wants yet another index is content with this one.
+        discard(connection, last.from_index)
+        reindexes.enter(connection, last.id, "done")
+        return
+    raise BadRequest(f"A re-index of {collection} is under way: it is {last.state}.", HINT)
+
+
+def _open_job(connection: Connection, target: Target) -> str:
+    weight = connection.scalar(
+        sa.select(sa.func.sum(versions.c.size + jobs.OVERHEAD_BYTES))
+        .join(documents, documents.c.live_version_id == versions.c.id)
+        .where(documents.c.collection == target.live.collection)
+    )
+    request_id = uuid.uuid4().hex[:12]
+    return jobs.create(
+        connection, target.live.collection, "reindex", target.options.priority, request_id, int(weight or 0)
+    )
+
+
+def _new_index(connection: Connection, target: Target) -> str:
+    name = indexes.next_name(connection, target.live.collection)
+    fresh = Index(name, target.live.collection, "building", target.space, target.making, pinned=True)
+    return indexes.add(connection, fresh).name
+
+
+def _under_way(connection: Connection, collection: str, states: tuple[str, ...]) -> Reindex:
+    found = reindexes.newest(connection, collection)
+    if found is None or found.state not in states:
+        now = f"the last one is {found.state}" if found is not None else "it was never re-indexed"
+        raise BadRequest(f"No re-index of {collection} is in a state for this: {now}.", HINT)
+    return found
+
+
+def _model(connection: Connection, index: str) -> str | None:
+    try:
+        return indexes.get(connection, index).fingerprint.model
+    except UnknownId:
+        return None

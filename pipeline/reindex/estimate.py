@@ -1,0 +1,145 @@
+"""What a re-index would do: documents, chunks, stages, time and disk. Nothing is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import reindexes
+from pipeline.catalog.reindexes import Lack
+from pipeline.catalog.schema import attempts, batches, documents, tasks, versions
+from pipeline.reindex.wish import Target, Wish, target_of
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.stack.plan import cores
+from pipeline.texts import text_key_of
+
+__all__ = ["Plan", "plan"]
+
+MEASURED = 50
+"""Batches, the last ones, from which the rates of the stages are taken."""
+
+PAYLOAD_BYTES = 2_500
+"""A point's payload with its indexes beside the text, as measured on Edge with chunks of 256 tokens."""
+
+
+class Plan(BaseModel):
+    """What would be done.
+
+    `seconds` goes by the model that is used now, and is None where nothing was measured yet; `unreadable` documents
+    have neither a kept text nor their file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    collection: str
+    in_place: bool
+    from_model: str
+    to_model: str
+    dimensions: int
+    chunk_tokens: int
+    documents: int
+    texts_kept: int
+    unreadable: int
+    chunks: int
+    stages: list[str]
+    seconds: float | None
+    disk_bytes: int
+
+
+def plan(services: Services, wish: Wish) -> Plan:
+    """What `start` with the same wish would do.
+
+    Raises:
+        UnknownId: there is no such collection.
+        BadRequest: it asks for nothing, or for what does not go together.
+        ModelUnavailable: there is no such model.
+    """
+    with services.catalog.connect() as connection:
+        target = target_of(services, connection, wish)
+        meant = reindexes.wanted(connection, target.live.collection, target.options)
+        chunks, characters = _chunks(services, connection, target, meant)
+        rates = _rates(connection, services)
+    kept = sum(_has_text(services, one, target) for one in meant)
+    unreadable = sum(not _has_text(services, one, target) and not _has_file(services, one) for one in meant)
+    stages = [*(["extract"] if kept < len(meant) else []), "chunk", "embed", "upsert", "finalize"]
+    amounts = {"extract": len(meant) - kept, "chunk": len(meant), "embed": chunks, "upsert": chunks,
+               "finalize": len(meant)}  # fmt: skip
+    known = [amounts[stage] * rates[stage] for stage in stages if stage in rates]
+    return Plan(
+        collection=target.live.collection,
+        in_place=target.in_place,
+        from_model=target.live.fingerprint.model,
+        to_model=target.space.model,
+        dimensions=target.space.dim,
+        chunk_tokens=services.models.chunk_tokens(target.making),
+        documents=len(meant),
+        texts_kept=kept,
+        unreadable=unreadable,
+        chunks=chunks,
+        stages=stages,
+        seconds=round(sum(known), 1) if "embed" in rates else None,
+        disk_bytes=chunks * (4 * target.space.dim + PAYLOAD_BYTES) + characters,
+    )
+
+
+def _chunks(services: Services, connection: Connection, target: Target, meant: list[Lack]) -> tuple[int, int]:
+    """Chunks there would be, and bytes of their text: as many as now, or in proportion to their new size."""
+    query = (
+        sa.select(sa.func.sum(versions.c.chunks))
+        .join(documents, documents.c.live_version_id == versions.c.id)
+        .where(documents.c.collection == target.live.collection)
+    )
+    every = int(connection.scalar(query) or 0)
+    total = connection.scalar(
+        sa.select(sa.func.count()).where(
+            documents.c.collection == target.live.collection, documents.c.live_version_id.is_not(None)
+        )
+    )
+    part = len(meant) / total if total else 0.0
+    models = services.models
+    before, after = models.chunk_tokens(target.live.making), models.chunk_tokens(target.making)
+    number = round(every * part * before / after) if every else 0
+    number = max(number, len(meant))
+    return number, number * after * 4
+
+
+def _rates(connection: Connection, services: Services) -> dict[str, float]:
+    """Seconds per document or, for embed and upsert, per chunk, by all workers of a stage, in the last batches."""
+    query = sa.select(batches.c.id).where(batches.c.state == "done").order_by(batches.c.finished_at.desc())
+    lately = connection.scalars(query.limit(MEASURED)).all()
+    spent = connection.execute(
+        sa.select(tasks.c.stage, sa.func.sum(tasks.c.finished_at - tasks.c.started_at))
+        .where(tasks.c.batch_id.in_(lately), tasks.c.state == "done", tasks.c.started_at.is_not(None))
+        .group_by(tasks.c.stage)
+    ).all()
+    number, chunks, cached = connection.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(attempts.c.chunks_total), 0),
+            sa.func.coalesce(sa.func.sum(attempts.c.chunks_cached), 0),
+        ).where(attempts.c.batch_id.in_(lately), attempts.c.state == "completed")
+    ).one()
+    amounts = {"extract": number, "chunk": number, "embed": chunks - cached, "upsert": chunks, "finalize": number}
+    workers = {
+        "extract": services.settings.extract_processes or cores(),
+        "chunk": services.settings.extract_processes or cores(),
+        "embed": services.settings.embed_processes or cores(),
+    }
+    return {
+        stage: float(seconds) / amounts[stage] / workers.get(stage, 1) for stage, seconds in spent if amounts.get(stage)
+    }
+
+
+def _has_text(services: Services, one: Lack, target: Target) -> bool:
+    if target.options.re_extract:
+        return False
+    return services.spool.exists(text_key_of(one.found.content_sha256, one.found.source, one.extraction))
+
+
+def _has_file(services: Services, one: Lack) -> bool:
+    kept = services.spool.exists(original_key(one.found.content_sha256, one.found.source))
+    return kept or (one.found.source.startswith("/") and Path(one.found.source).is_file())
