@@ -18,6 +18,7 @@ __all__ = [
     "Step",
     "SystemStatus",
     "TaskStatus",
+    "WatchedFolder",
     "WorkerStatus",
     "iso",
 ]
@@ -180,6 +181,22 @@ class QueueStatistics(Result):
     workers: list[WorkerStatus]
 
 
+class WatchedFolder(Result):
+    """A watched folder. `held` is the reason for which deletions of `held_files` documents are held back.
+
+    `mode` is native or polling; `trouble` what keeps it from being watched, None while it is.
+    """
+
+    root: str
+    files: int
+    mode: str | None
+    held: str | None
+    held_files: int
+    held_since: str | None
+    trouble: str | None
+    looked_at: str | None
+
+
 class SystemStatus(Result):
     """Everything at a glance."""
 
@@ -188,3 +205,4 @@ class SystemStatus(Result):
     collections: dict[str, int]
     failures: int
     queues: QueueStatistics | None
+    watched: list[WatchedFolder]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from embeddings.base import Device, Precision
 from extractors.options import Options, PdfEngine
 from pipeline.errors import BadRequest
+from pipeline.watch.folders import WatchFolder, apart, parse
 
 __all__ = ["ENV_PREFIX", "Settings", "load_settings", "origins"]
 
@@ -112,6 +113,28 @@ class Settings(BaseModel):
     reindex_recall: float = Field(0.95, ge=0, le=1, description="recall@10 that a new index must have")
     reindex_overlap: float = Field(0.3, ge=0, le=1, description="hits in common with the old index, for the same model")
     keep_texts: bool = Field(True, description="keep extracted texts: a re-index then needs neither file nor OCR")
+
+    watch: tuple[WatchFolder, ...] = Field((), description="folders that `docrelay up` mirrors; see watching.md")
+    watch_settle_ms: int = Field(500, ge=1, description="milliseconds that a file must rest before it is taken")
+    watch_events: Literal["auto", "native", "polling"] = Field(
+        "auto", description="how changes of a folder are noticed"
+    )
+    watch_rescan_s: float = Field(60.0, gt=0, description="how often a whole folder is looked at, events or not")
+    watch_poll_s: float = Field(2.0, gt=0, description="the same where events cannot be trusted")
+    watch_undo_s: float = Field(300.0, gt=0, description="seconds for which a removed file's document can be revived")
+    watch_max_gone: float = Field(
+        0.25, ge=0, le=1, description="share of a folder's files that may go at once without being confirmed"
+    )
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        return parse(value)
+
+    @field_validator("watch", mode="after")
+    @classmethod
+    def _folders_apart(cls, value: tuple[WatchFolder, ...]) -> tuple[WatchFolder, ...]:
+        return apart(value)
 
     @field_validator("data_dir", mode="after")
     @classmethod

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pipeline import retrying, stack
 from pipeline.broker import queue_depths
 from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import events, jobs, listing
+from pipeline.catalog import events, jobs, listing, watched
 from pipeline.catalog import status as read
 from pipeline.catalog.engine import writing
 from pipeline.catalog.listing import Page
@@ -32,6 +32,7 @@ from pipeline.results import (
     Stages,
     SystemStatus,
     TaskStatus,
+    WatchedFolder,
     WorkerStatus,
     iso,
 )
@@ -129,6 +130,7 @@ class TaskManager:
                 sa.select(jobs_table.c.id).order_by(jobs_table.c.created_at.desc()).limit(SHOWN_JOBS)
             ).all()
             states, chunks, failed = read.totals(connection)
+            mirrored = watched.folders(connection)
         connected = self._services.settings.redis_url is not None
         return SystemStatus(
             jobs=[self.job(job_id) for job_id in newest],
@@ -136,6 +138,7 @@ class TaskManager:
             collections=chunks,
             failures=failed,
             queues=self.queues() if connected else None,
+            watched=[_watched_folder(row) for row in mirrored],
         )
 
     def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
@@ -301,6 +304,12 @@ def _job_status(row: Any, told: Measure, batch: Count) -> JobStatus:
         documents_per_s=round(ended / seconds, 3) if seconds > 0 and ended else None,
         eta_s=told.eta_s,
     )
+
+
+def _watched_folder(row: Any) -> WatchedFolder:
+    names = ("root", "files", "mode", "held", "held_files", "trouble")
+    told = {name: getattr(row, name) for name in names}
+    return WatchedFolder(**told, held_since=iso(row.held_since), looked_at=iso(row.looked_at))
 
 
 def _job_state(row: Any, outcomes: dict[str, int]) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
 
-__all__ = ["SKIPPED_FOLDERS", "Candidate", "source_of", "walk"]
+__all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "source_of", "walk"]
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders that hold no documents: version control, caches, packages."""
@@ -45,7 +45,7 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
             raise BadRequest(f"There is no file or folder {source_of(named)}.", "Check the path.")
         found = _below(named, ours) if named.is_dir() else iter([named])
         for file in found:
-            candidate = _look(file, named, max_bytes)
+            candidate = look(file, named, max_bytes)
             if candidate is not None and candidate.source not in seen:
                 seen.add(candidate.source)
                 yield candidate
@@ -90,7 +90,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def _look(path: Path, root: Path, max_bytes: int) -> Candidate | None:
+def look(path: Path, root: Path, max_bytes: int) -> Candidate | None:
+    """A file found below a root, with the reason why it cannot be taken if there is one; None for a folder's link."""
     source = source_of(path)
     try:
         facts = path.stat()

@@ -283,6 +283,30 @@ def failures_purge(
 
 
 @app.command()
+def watch(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder.", show_default=False)],
+    collection: Collection = None,
+    delete_missing: Annotated[
+        bool | None,
+        typer.Option(
+            "--delete-missing/--keep-missing", help="Whether documents of removed files go.", show_default=False
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Bring it up to date and end.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm-deletions", help="Let deletions be done that are held back there.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Keep documents in step with a folder until Ctrl-C."""
+    from pipeline.cli.watch import Asked, run
+
+    asked = Asked(folder, collection, delete_missing, once, confirm)
+    raise typer.Exit(run(_settings(context, data_dir), asked))
+
+
+@app.command()
 def up(context: typer.Context, data_dir: DataDir = None) -> None:
     """Run the whole stack on this machine until Ctrl-C."""
     from pipeline.cli.stack import up as run

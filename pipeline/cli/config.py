@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +39,7 @@ def _shown(name: str, value: Any) -> Any:
     if name in URLS and value:
         return _without_password(value)
     if isinstance(value, tuple):
-        return list(value)
+        return [one.model_dump(mode="json") if isinstance(one, BaseModel) else one for one in value]
     return value if isinstance(value, (int, float, bool, type(None))) else str(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import ExitStack
 
 from rich.table import Table
@@ -13,10 +14,11 @@ from pipeline.cli.ingest import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, print_table
 from pipeline.cli.remote import RemoteManager, manager_of
 from pipeline.errors import BadRequest
-from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
+from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
+from pipeline.watch.guard import told
 
 __all__ = ["run"]
 
@@ -99,6 +101,8 @@ def _show_system(found: SystemStatus) -> None:
         out.print(f"Collection {name}: {chunks} chunks searchable")
     if found.failures:
         out.print(f"Failures: {found.failures} (see them with: {command('failures list')})")
+    for folder in found.watched:
+        _show_watched(folder)
     for job in found.jobs:
         out.print(f"Job {job.id}  {job.collection}  {job.state:<10}  {sentence(job)}")
     if found.queues is None:
@@ -110,3 +114,12 @@ def _show_system(found: SystemStatus) -> None:
     depth = ", ".join(f"{name} {number}" for name, number in found.queues.depth.items() if number)
     workers = ", ".join(worker.node for worker in found.queues.workers)
     out.print(f"Queues: {depth or 'empty'}; workers: {workers or 'none'}")
+
+
+def _show_watched(folder: WatchedFolder) -> None:
+    out.print(Text(plain(f"Watched {folder.root}: {folder.files} files, {folder.mode or 'not watched yet'}")))
+    if folder.held is not None:
+        out.print(Text(plain(f"  {told(folder.held, folder.held_files)}"), style="bold red"))
+        out.print(f"  If they are to go: {command(f'watch {shlex.quote(folder.root)} --confirm-deletions')}")
+    if folder.trouble is not None:
+        out.print(Text(plain(f"  {folder.trouble}"), style="bold red"))

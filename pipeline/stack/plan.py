@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -38,7 +39,10 @@ def doors(settings: Settings) -> list[ProcessSpec]:
     """The processes that only `docrelay up` runs: ways in that stay open while somebody holds the stack."""
     environment = settings_environment(settings)
     embedded = ("--embedded",) if settings.embedded else ()
-    return [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
+    found = [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
+    if settings.watch:
+        found.append(ProcessSpec("watch", (sys.executable, "-m", "pipeline.watch", "--name", "watch"), environment))
+    return found
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
@@ -70,4 +74,7 @@ def _worker(group: str, name: str, environment: dict[str, str]) -> ProcessSpec:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        plain = all(isinstance(one, str) for one in value)
+        return ",".join(value) if plain else json.dumps([one.model_dump(mode="json") for one in value])
+    return str(value)

@@ -1,0 +1,121 @@
+"""What is known of watched folders: which folder it was, its files as they were taken in, what is held back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.schema import documents, failures, seen, watched
+from pipeline.catalog.slices import slices
+from pipeline.watch.compare import Key, Known, Mark
+
+__all__ = [
+    "confirm",
+    "files",
+    "folder",
+    "folders",
+    "forget",
+    "identities",
+    "keep",
+    "note",
+    "without_failures",
+]
+
+MARK = ("device", "inode", "size", "mtime_ns", "ctime_ns")
+
+
+def folder(connection: Connection, root: str) -> Any:
+    """What is noted of a watched folder, None for a new one."""
+    return connection.execute(sa.select(watched).where(watched.c.root == root)).one_or_none()
+
+
+def folders(connection: Connection) -> list[Any]:
+    """Every watched folder."""
+    return list(connection.execute(sa.select(watched).order_by(watched.c.root)))
+
+
+def note(connection: Connection, root: str, **values: Any) -> None:
+    """Write down something of a watched folder."""
+    if not connection.execute(watched.update().where(watched.c.root == root).values(values)).rowcount:
+        connection.execute(watched.insert().values(root=root, **values))
+
+
+def confirm(connection: Connection, root: str) -> int:
+    """The deletions that are held back in a folder, and no more than those, may be done.
+
+    Returns:
+        How many files that are.
+    """
+    row = folder(connection, root)
+    if row is None or row.held is None:
+        return 0
+    note(connection, root, confirmed=row.held_files)
+    return int(row.held_files)
+
+
+def files(connection: Connection, root: str) -> dict[Key, Known]:
+    """The files below a folder as they were taken in, those of deleted documents among them."""
+    prefix = root.rstrip("/") + "/"
+    # Not LIKE, which takes capital letters for small ones on SQLite.
+    rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
+    return {
+        (row.collection, row.source): Known(
+            Mark(*(getattr(row, name) for name in MARK)), row.sha256, row.document_id, row.gone_at is not None
+        )
+        for row in rows
+    }
+
+
+def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
+    """Write down files as they are now."""
+    forget(connection, rows)
+    now = time.time()
+    values = [
+        {
+            "collection": key[0],
+            "source": key[1],
+            **{name: getattr(row.mark, name) for name in MARK},
+            "sha256": row.sha256,
+            "document_id": row.document_id,
+            "gone_at": now if row.gone else None,
+        }
+        for key, row in rows.items()
+    ]
+    for piece in slices(values, 1000):
+        connection.execute(seen.insert(), list(piece))
+
+
+def forget(connection: Connection, keys: Collection[Key]) -> None:
+    """These files are of no interest any more."""
+    for piece in slices(sorted(keys), 400):
+        connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
+
+
+def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of these documents that are deleted and can be revived."""
+    found: set[str] = set()
+    for piece in slices(list(document_ids)):
+        query = sa.select(documents.c.id).where(documents.c.id.in_(piece), documents.c.undo_until.is_not(None))
+        found |= set(connection.scalars(query))
+    return found
+
+
+def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of these files, deleted ones left out."""
+    found: dict[Key, str] = {}
+    for piece in slices(sorted(keys), 400):
+        query = sa.select(documents.c.collection, documents.c.source, documents.c.id).where(
+            documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
+        )
+        found |= {(row.collection, row.source): row.id for row in connection.execute(query)}
+    return found
+
+
+def without_failures(connection: Connection, document_ids: Collection[str]) -> None:
+    """What went wrong with documents that are deleted is of no interest."""
+    for piece in slices(list(document_ids)):
+        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))

@@ -1,0 +1,137 @@
+"""`docrelay watch`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline import stack
+from pipeline.catalog import watched
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures
+from pipeline.catalog.slices import slices
+from pipeline.cli.output import FAILED, command, note, out, plain
+from pipeline.errors import BadRequest
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.walk import source_of
+from pipeline.watch.folders import WatchFolder
+from pipeline.watch.guard import Hold, told
+from pipeline.watch.lease import Lease
+from pipeline.watch.loop import watch_all
+from pipeline.watch.mirror import Mirror
+
+__all__ = ["Asked", "run"]
+
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says; None leaves it to the settings."""
+
+    folder: Path
+    collection: str | None = None
+    delete_missing: bool | None = None
+    once: bool = False
+    confirm: bool = False
+
+
+def run(settings: Settings, asked: Asked) -> int:
+    """Watch a folder until Ctrl-C, bring it up to date once, or confirm deletions.
+
+    Returns:
+        The exit code: 1 when deletions are held back, or, after one look, when files failed.
+    """
+    folder = _folder(settings, asked)
+    if asked.confirm:
+        return _confirm(settings, folder)
+    if not folder.path.is_dir():
+        raise BadRequest(f"There is no folder {source_of(folder.path)}.", "Check the path.")
+    with stack.connect(settings, say=note) as connected:
+        services = Services(connected)
+        others = [one.path for one in settings.watch]
+        mirror = _once(services, folder, others) if asked.once else _watch(services, folder, connected)
+    if mirror.hold is not None:
+        _explain(folder, mirror.hold)
+        return FAILED
+    return _outcome(services, mirror) if asked.once else 0
+
+
+def _folder(settings: Settings, asked: Asked) -> WatchFolder:
+    """The folder as the settings have it, if they do, with what the command line says."""
+    named = WatchFolder(path=asked.folder)
+    known = next((one for one in settings.watch if one.path == named.path), named)
+    said = {"collection": asked.collection, "delete_missing": asked.delete_missing}
+    try:
+        return WatchFolder(**{**known.model_dump(), **{name: one for name, one in said.items() if one is not None}})
+    except ValueError:
+        raise BadRequest(
+            f"{asked.collection!r} is no name for a collection.", "Use letters, digits, _ and -."
+        ) from None
+
+
+def _confirm(settings: Settings, folder: WatchFolder) -> int:
+    with writing(Services(settings).catalog) as connection:
+        number = watched.confirm(connection, source_of(folder.path))
+    if number:
+        out.print(f"{number} documents may be deleted. Who watches the folder does so within seconds.")
+    else:
+        out.print("No deletions are held back there.")
+    return 0
+
+
+def _watch(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:
+    ended = threading.Event()
+    former = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        (mirror,) = watch_all(services, [folder], ended, note, lambda: stack.check(connected))
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    return mirror
+
+
+def _once(services: Services, folder: WatchFolder, others: list[Path]) -> Mirror:
+    lease = Lease(services.redis)
+    mirror = Mirror(services, folder, others)
+    try:
+        if not lease.acquire(mirror.root):
+            raise BadRequest(f"Another process watches {mirror.root}.", "It keeps the folder in step by itself.")
+        mirror.catch_up()
+    finally:
+        lease.close()
+    while _busy(services, mirror):
+        time.sleep(POLL_S)
+    return mirror
+
+
+def _busy(services: Services, mirror: Mirror) -> bool:
+    """Whether documents of the folder are still being worked on."""
+    query = sa.select(sa.func.count()).select_from(
+        documents.join(attempts, sa.and_(attempts.c.id == documents.c.attempt_id, attempts.c.state.in_(ACTIVE)))
+    )
+    return _count(services, mirror, query, documents.c.id) > 0
+
+
+def _outcome(services: Services, mirror: Mirror) -> int:
+    failed = _count(services, mirror, sa.select(sa.func.count()).select_from(failures), failures.c.document_id)
+    there = sum(not row.gone for row in mirror.known.values())
+    out.print(plain(f"{mirror.root} is up to date: {there} files, {failed} of them failed."))
+    return FAILED if failed else 0
+
+
+def _count(services: Services, mirror: Mirror, query: sa.Select[int], column: sa.Column[str]) -> int:
+    names = [str(row.document_id) for row in mirror.known.values() if row.document_id and not row.gone]
+    with services.catalog.connect() as connection:
+        return sum(connection.execute(query.where(column.in_(piece))).scalar_one() for piece in slices(names))
+
+
+def _explain(folder: WatchFolder, hold: Hold) -> None:
+    note(told(hold.reason, hold.files))
+    note(f"If they are to go: {command(f'watch {source_of(folder.path)} --confirm-deletions')}")

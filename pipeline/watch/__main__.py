@@ -1,0 +1,47 @@
+"""The watcher as a process of the stack: `python -m pipeline.watch --name NAME`; its settings come by environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+
+import structlog
+
+from pipeline.errors import PipelineError
+from pipeline.logs import log_as_set
+from pipeline.services import PREFIX, Services
+from pipeline.settings import load_settings
+from pipeline.watch.loop import watch_all
+
+log = structlog.get_logger()
+
+READY_TTL_S = 7 * 86400
+
+
+def main() -> int:
+    """Entry of the process."""
+    os.umask(0o077)
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--name", default="watch")
+    name = options.parse_args().name
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        settings = load_settings()
+        log_as_set(settings, name)
+        services = Services(settings)
+        told = ", ".join(str(folder.path) for folder in settings.watch)
+        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {told}", ex=READY_TTL_S)
+        watch_all(services, settings.watch, ended, lambda line: log.info("watch.said", line=line))
+    except PipelineError as error:
+        print(f"{name} cannot work: {error.message} {error.advice}", file=sys.stderr, flush=True)
+        return 70
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""What a mirror does to documents: rename, revive, delete, take in. The catalog's rows of the files follow."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pipeline.catalog import documents, moves, watched
+from pipeline.catalog.engine import writing
+from pipeline.deletion import release
+from pipeline.intake import take_in
+from pipeline.relabelling import relabel
+from pipeline.services import Services
+from pipeline.submission import Request, open_job
+from pipeline.walk import Candidate
+from pipeline.watch.compare import Changes, Key, Known, Seen
+from pipeline.watch.folders import WatchFolder
+
+__all__ = ["Moved", "move", "remove", "take", "tidy"]
+
+
+@dataclass
+class Moved:
+    """What came of the renames: rows as they are now, names that were left, and what could not be done.
+
+    `failed` are to be taken in like new files; `waiting` are tried again.
+    """
+
+    rows: dict[Key, Known] = field(default_factory=dict)
+    left: set[Key] = field(default_factory=set)
+    failed: set[Key] = field(default_factory=set)
+    waiting: set[Key] = field(default_factory=set)
+
+
+def move(services: Services, known: Mapping[Key, Known], changes: Changes, sights: Mapping[Key, Seen]) -> Moved:
+    """Rename and revive documents, and note files that have only another mark, in one transaction."""
+    moved = Moved()
+    if not (changes.replaced or changes.moved or changes.revived or changes.touched):
+        return moved
+    origins = {**changes.moved, **{key: key for key in changes.revived}}
+    living = {str(known[old].document_id): key for key, old in origins.items() if not known[old].gone}
+    deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
+    with writing(services.catalog) as connection:
+        if changes.replaced:
+            names = [str(known[key].document_id) for key in changes.replaced if known[key].document_id]
+            documents.tombstone(connection, names)
+            watched.without_failures(connection, names)
+        renamed = moves.rename(connection, {name: key[1] for name, key in living.items()})
+        revived = moves.revive(connection, {name: key[1] for name, key in deleted.items()})
+        moved.waiting = {key for name, key in living.items() if name not in renamed}
+        moved.failed = {key for name, key in deleted.items() if name not in revived}
+        done = origins.keys() - moved.waiting - moved.failed
+        moved.rows = {key: _row(sights[key], known[origins[key]].document_id) for key in done}
+        moved.rows |= {key: _row(sights[key], known[key].document_id) for key in changes.touched}
+        moved.left = {origins[key] for key in done | moved.failed} - moved.rows.keys()
+        moved.left |= changes.replaced - moved.rows.keys()
+        watched.forget(connection, moved.left)
+        watched.keep(connection, moved.rows)
+    return moved
+
+
+def remove(services: Services, known: Mapping[Key, Known], gone: Collection[Key], undo_s: float) -> dict[Key, Known]:
+    """Delete the documents of files that are gone; for a while they can be revived.
+
+    Returns:
+        The files as they are known now.
+    """
+    if not gone:
+        return {}
+    with writing(services.catalog) as connection:
+        unsure = watched.identities(connection, [key for key in gone if known[key].document_id is None])
+        rows = {
+            key: Known(known[key].mark, known[key].sha256, known[key].document_id or unsure.get(key), gone=True)
+            for key in gone
+        }
+        names = [row.document_id for row in rows.values() if row.document_id is not None]
+        documents.tombstone(connection, names, time.time() + undo_s)
+        watched.without_failures(connection, names)
+        watched.keep(connection, rows)
+    return rows
+
+
+def take(
+    services: Services,
+    folder: WatchFolder,
+    candidates: Mapping[Key, Candidate],
+    sights: Mapping[Key, Seen],
+    known: Mapping[Key, Known],
+) -> dict[Key, Known]:
+    """Take files in, one job for each collection.
+
+    Returns:
+        The files as they are known now.
+    """
+    rows: dict[Key, Known] = {}
+    by_collection: dict[str, list[Key]] = defaultdict(list)
+    for key in candidates:
+        by_collection[key[0]].append(key)
+    for collection, keys in by_collection.items():
+        with writing(services.catalog) as connection:
+            # Before their documents: a file that goes while nobody watches must be missed.
+            watched.keep(connection, {key: Known(sights[key].mark) for key in keys if key not in known})
+        found = [candidates[key] for key in keys]
+        request = Request([folder.path], collection, folder.workflow)
+        take_in(services, open_job(services, request, found), found)
+        with writing(services.catalog) as connection:
+            names = watched.identities(connection, keys)
+            taken = {key: _row(sights[key], names.get(key)) for key in keys}
+            watched.keep(connection, taken)
+        rows |= taken
+    return rows
+
+
+def tidy(services: Services) -> None:
+    """Tell points the new names of their documents, and remove those of documents that are gone for good."""
+    relabel(services)
+    release(services)
+
+
+def _row(sight: Seen, document_id: str | None) -> Known:
+    return Known(sight.mark, sight.sha256, document_id)

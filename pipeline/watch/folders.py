@@ -1,0 +1,77 @@
+"""Which folders are watched, as the settings say it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["WatchFolder", "WatchRule", "apart", "parse"]
+
+COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class WatchRule(BaseModel):
+    """Where the documents of a sub-folder go; the deepest rule that fits a file counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    collection: str = Field(pattern=COLLECTION)
+
+    @field_validator("folder", mode="after")
+    @classmethod
+    def _below(cls, value: str) -> str:
+        parts = PurePosixPath(value).parts
+        if not parts or ".." in parts or parts[0] == "/":
+            raise ValueError("a rule's folder lies below the watched one, as in invoices/2026")
+        return str(PurePosixPath(value))
+
+
+class WatchFolder(BaseModel):
+    """A folder to mirror. None takes the setting of the same name; `delete_missing` says whether files that go go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    collection: str | None = Field(None, pattern=COLLECTION)
+    workflow: str | None = None
+    delete_missing: bool = True
+    rules: tuple[WatchRule, ...] = ()
+
+    @field_validator("path", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        # Not `resolve`: sources are named as the user named the folder.
+        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
+
+    def collection_of(self, folder: str, default: str) -> str:
+        """The collection of files in a sub-folder, which is given relative to the watched one ("" for itself)."""
+        fitting = [rule for rule in self.rules if f"{folder}/".startswith(f"{rule.folder}/")]
+        if fitting:
+            return max(fitting, key=lambda rule: len(rule.folder)).collection
+        return self.collection or default
+
+
+def parse(value: object) -> object:
+    """The setting `watch` as a file or a variable says it: tables or paths, in a list, as JSON, or joined by `:`."""
+    if isinstance(value, str):
+        value = json.loads(value) if value.lstrip().startswith("[") else value.split(os.pathsep)
+    if isinstance(value, list):
+        return tuple({"path": one} if isinstance(one, str) else one for one in value)
+    return value
+
+
+def apart(folders: tuple[WatchFolder, ...]) -> tuple[WatchFolder, ...]:
+    """The same folders, none of them twice; one inside another is left to the inner one.
+
+    Raises:
+        ValueError: a folder is named twice.
+    """
+    paths = [one.path for one in folders]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise ValueError(f"the folder {path} is named twice")
+    return folders

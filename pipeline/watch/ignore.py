@@ -1,0 +1,77 @@
+"""What in a folder is no document: temporary and lock files, dotfiles, and what `.docrelayignore` names.
+
+The files have the syntax and the nesting of `.gitignore`; they come after the rules that always hold and may take
+them back (`!.notes.txt`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pathspec import GitIgnoreSpec
+
+from pipeline.walk import SKIPPED_FOLDERS
+
+__all__ = ["IGNORE_FILE", "Ignore", "is_temporary"]
+
+log = structlog.get_logger()
+
+IGNORE_FILE = ".docrelayignore"
+BEGINNINGS = (".", "~$")
+ENDINGS = ("~", ".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".lock", ".lck")
+LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """The rules that hold in one folder: its own ignore file and those above it, from the root down."""
+
+    folder: Path
+    specs: tuple[tuple[Path, GitIgnoreSpec], ...] = ()
+
+    def below(self, folder: Path) -> Ignore:
+        """The rules of a folder inside, or of the folder itself.
+
+        Raises:
+            OSError: there is an ignore file that cannot be read.
+        """
+        spec = _read(folder / IGNORE_FILE)
+        return Ignore(folder, self.specs if spec is None else (*self.specs, (folder, spec)))
+
+    def ignores(self, name: str, *, is_folder: bool) -> bool:
+        """Whether an entry of the folder is left out."""
+        verdict = name in SKIPPED_FOLDERS or is_temporary(name)
+        for base, spec in self.specs:
+            path = os.path.relpath(self.folder / name, base)
+            found = spec.check_file(path + "/" if is_folder else path).include
+            verdict = verdict if found is None else found
+        return verdict
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is that of a hidden, a temporary or a lock file."""
+    return name.startswith(BEGINNINGS) or name.lower().endswith(ENDINGS)
+
+
+def _read(path: Path) -> GitIgnoreSpec | None:
+    try:
+        with path.open("rb") as file:
+            lines = file.read(LARGEST).decode("utf-8", "replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:
+        return GitIgnoreSpec.from_lines([line for line in lines if _is_pattern(line, path)])
+
+
+def _is_pattern(line: str, path: Path) -> bool:
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        log.warning("ignore.bad_pattern", file=str(path), line=line)
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""Watching: one thread for each folder, for as long as the process lives."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from pipeline.catalog import watched
+from pipeline.catalog.engine import writing
+from pipeline.errors import TRANSIENT, PipelineError
+from pipeline.services import Services
+from pipeline.walk import source_of
+from pipeline.watch.events import Events, is_trusted
+from pipeline.watch.folders import WatchFolder
+from pipeline.watch.ignore import IGNORE_FILE
+from pipeline.watch.lease import Lease
+from pipeline.watch.mirror import Mirror
+
+__all__ = ["Watcher", "watch_all"]
+
+log = structlog.get_logger()
+
+Say = Callable[[str], None]
+
+TURN_S = 1.0
+"""How often a waiting watcher asks whether it is its turn, and a working one whether it still is."""
+
+LONGEST_PAUSE_S = 30.0
+SECOND_LOOK_S = 1.0
+"""A new folder is looked at once more: the system's events begin a moment after the folder."""
+
+MOST_PATHS = 2000
+"""From so many paths on, looking at the whole folder is simpler."""
+
+HELD_RESCAN_S = 5.0
+"""How often a folder with deletions that are held back is looked at: files may return, or somebody may confirm."""
+
+REST = 50.0
+"""A look at the whole folder is followed by this many times as long without one."""
+
+
+class Watcher:
+    """Keeps one folder mirrored, whenever it is its turn to."""
+
+    def __init__(self, services: Services, folder: WatchFolder, others: Sequence[Path], lease: Lease, say: Say) -> None:
+        self.mirror = Mirror(services, folder, others)
+        self._services = services
+        self._folder = folder
+        self._lease = lease
+        self._say = say
+        self._ended = threading.Event()
+        self._events: Events | None = None
+        self._trusted = True
+        self._scope: dict[Path, bool] | None = None
+        self._second: dict[Path, float] = {}
+        self._whole_at = 0.0
+        self._told = ""
+
+    def run(self, ended: threading.Event) -> None:
+        """Watch until the end, whatever happens meanwhile."""
+        self._ended = ended
+        pause = TURN_S
+        while not ended.is_set():
+            try:
+                if not self._lease.acquire(self.mirror.root):
+                    self._tell(f"Another process watches {self.mirror.root}; waiting for it to end")
+                    ended.wait(TURN_S)
+                    continue
+                self._watch()
+                pause = TURN_S
+            except Exception as error:  # the last door of this thread: the folder is watched again after a while
+                self._trouble(error)
+                ended.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_S)
+            finally:
+                self._close_events()
+
+    def _watch(self) -> None:
+        self.mirror.load()
+        self._scope, first = None, True
+        self._open_events()
+        while not self._ended.is_set() and self._lease.holds(self.mirror.root):
+            wait = self._look(expected=first)
+            if wait is None:
+                if first:
+                    self._tell(f"Watching {self.mirror.root} ({self._mode})")
+                    self._note(trouble=None, mode=self._mode)
+                first = False
+            self._gather(wait)
+
+    def _look(self, *, expected: bool) -> float | None:
+        began = time.monotonic()
+        whole = self._scope is None
+        wait = self.mirror.look(self._scope) if whole or self._scope else None
+        if whole and not expected and self.mirror.missed and self._events is not None:
+            self._distrust(f"{self.mirror.missed} changes were not told of")
+        if wait is None:
+            if whole:
+                spent = time.monotonic() - began
+                self._whole_at = time.monotonic() + max(self._rescan_s, REST * spent)
+            self._scope = {}
+        return wait
+
+    def _gather(self, wait: float | None) -> None:
+        """Wait for events, or until it is time to look again, and say where."""
+        now = time.monotonic()
+        soon = min([self._whole_at if self._scope is not None else now, *self._second.values()], default=now) - now
+        seconds = max(0.0, min(TURN_S, soon if wait is None else wait))
+        if self._events is not None and self._events.alive:
+            self._note_paths(self._events.wait(seconds))
+        else:
+            if self._events is not None:
+                self._distrust("the system gives none")
+            self._ended.wait(seconds)
+        now = time.monotonic()
+        if now >= self._whole_at:
+            self._scope = None
+        for folder in [folder for folder, due in self._second.items() if due <= now]:
+            del self._second[folder]
+            if self._scope is not None:
+                self._scope[folder] = True
+
+    def _note_paths(self, paths: set[str]) -> None:
+        if len(paths) > MOST_PATHS or any(path.endswith("/" + IGNORE_FILE) for path in paths):
+            self._scope = None
+        for path in map(Path, paths):
+            if path == self._folder.path:
+                self._scope = None
+            if self._scope is None:
+                return
+            self._scope.setdefault(path.parent, False)
+            is_folder = path.is_dir()
+            if is_folder or not path.exists():
+                self._scope[path] = True
+            if is_folder:
+                self._second[path] = time.monotonic() + SECOND_LOOK_S
+
+    @property
+    def _rescan_s(self) -> float:
+        settings = self._services.settings
+        usual = settings.watch_rescan_s if self._events is not None else settings.watch_poll_s
+        return min(usual, HELD_RESCAN_S) if self.mirror.hold is not None else usual
+
+    @property
+    def _mode(self) -> str:
+        return "polling" if self._events is None else "native"
+
+    def _open_events(self) -> None:
+        chosen = self._services.settings.watch_events
+        if chosen == "native" or (chosen == "auto" and self._trusted and is_trusted(self._folder.path)):
+            self._events = Events(self._folder.path)
+
+    def _close_events(self) -> None:
+        if self._events is not None:
+            self._events.close()
+            self._events = None
+
+    def _distrust(self, why: str) -> None:
+        log.warning("watch.polling", folder=self.mirror.root, why=why)
+        self._trusted = False
+        self._close_events()
+        self._whole_at = 0.0
+        self._note(mode=self._mode)
+
+    def _trouble(self, error: Exception) -> None:
+        if isinstance(error, (PipelineError, *TRANSIENT)):
+            log.warning("watch.trouble", folder=self.mirror.root, error=str(error))
+        else:
+            log.error("watch.failed", folder=self.mirror.root, exc_info=error)
+        self._tell(f"{self.mirror.root} cannot be watched just now: {error}")
+        try:
+            self._note(trouble=f"{type(error).__name__}: {error}")
+        except Exception as second:  # the catalog itself may be what is in trouble
+            log.warning("watch.trouble", folder=self.mirror.root, error=str(second))
+
+    def _note(self, **values: object) -> None:
+        with writing(self._services.catalog) as connection:
+            watched.note(connection, self.mirror.root, looked_at=time.time(), **values)
+
+    def _tell(self, line: str) -> None:
+        if line != self._told:
+            self._say(line)
+            self._told = line
+
+
+def watch_all(
+    services: Services,
+    folders: Sequence[WatchFolder],
+    ended: threading.Event,
+    say: Say,
+    check: Callable[[], None] | None = None,
+) -> list[Mirror]:
+    """Watch folders until the event is set.
+
+    Args:
+        services: the engine's services.
+        folders: what to watch.
+        ended: ends it.
+        say: takes lines for people.
+        check: called every second; what it raises ends it too.
+
+    Returns:
+        The mirrors as they were at the end.
+    """
+    lease = Lease(services.redis)
+    paths = [folder.path for folder in folders]
+    watchers = [Watcher(services, folder, paths, lease, say) for folder in folders]
+    threads = [
+        threading.Thread(target=one.run, args=(ended,), name=f"watch {source_of(one.mirror.folder.path)}", daemon=True)
+        for one in watchers
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        while not ended.wait(TURN_S):
+            if check is not None:
+                check()
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(LONGEST_PAUSE_S)
+        lease.close()
+    return [one.mirror for one in watchers]

@@ -1,0 +1,67 @@
+"""When a change is complete: a file rests, and what belongs together is handled together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+
+from pipeline.watch.compare import Key, Mark
+
+__all__ = ["Settling"]
+
+BURST_S = 1.0
+"""What has settled waits at most this much longer for its neighbours: one job per burst, one look per rename."""
+
+SLACK_S = 0.005
+
+
+class Settling:
+    """Since when each open change is as it is. A file that is missing has no mark."""
+
+    def __init__(self, settle_s: float) -> None:
+        self._settle_s = settle_s
+        self._since: dict[Key, tuple[Mark | None, float]] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._since
+
+    def note(self, changes: Mapping[Key, Mark | None], looked_at: Collection[Key]) -> None:
+        """What is open now among the files that were looked at."""
+        now = time.monotonic()
+        for key in looked_at:
+            if key not in changes:
+                self._since.pop(key, None)
+        for key, mark in changes.items():
+            before = self._since.get(key)
+            if before is None or before[0] != mark:
+                self._since[key] = (mark, now)
+
+    def settled(self, key: Key) -> bool:
+        """Whether a change has rested for long enough."""
+        mark, since = self._since[key]
+        return self._rest_s(mark, since) >= self._settle_s
+
+    def wait_s(self, keys: Collection[Key]) -> float | None:
+        """How long to wait before these are handled; None: now."""
+        now = time.monotonic()
+        rests = [self._rest_s(*self._since[key]) for key in keys]
+        unsettled = [rest for rest in rests if rest < self._settle_s]
+        if not unsettled:
+            return None
+        oldest = min(self._since[key][1] for key in keys)
+        if len(unsettled) < len(rests) and now - oldest >= self._settle_s + BURST_S:
+            return None
+        return self._settle_s - max(min(unsettled), 0.0) + SLACK_S
+
+    def done(self, keys: Collection[Key]) -> None:
+        """These were handled."""
+        for key in keys:
+            self._since.pop(key, None)
+
+    def _rest_s(self, mark: Mark | None, since: float) -> float:
+        seen = time.monotonic() - since
+        if mark is None:
+            return seen
+        # The clock of another machine may go wrong, but never makes a file rest longer than we saw it rest.
+        told = time.time() - max(mark.mtime_ns, mark.ctime_ns) / 1e9
+        return max(seen, told)

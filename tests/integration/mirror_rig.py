@@ -1,0 +1,145 @@
+"""What the tests of the mirror share: a real watcher process beside a real stack, and what must hold at rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flow_rig import FlowRig
+from flow_tools import eventually
+
+from pipeline.catalog.schema import ACTIVE, attempts, documents, seen, versions
+from pipeline.search import search
+from pipeline.stack import settings_environment
+from pipeline.vectorstore.base import Filter
+from pipeline.watch.folders import WatchFolder
+
+SETTLE_MS = 150
+
+
+class MirrorRig:
+    """A folder that is watched by a process of its own."""
+
+    def __init__(self, rig: FlowRig, root: Path, **settings: Any) -> None:
+        self.rig = rig
+        self.root = root
+        self.collection = "documents"
+        self.settings = rig.settings.model_copy(
+            update={"watch": (WatchFolder(path=root),), "watch_settle_ms": SETTLE_MS, "watch_max_gone": 1.0, **settings}
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start a watcher."""
+        environment = {**os.environ, **settings_environment(self.settings)}
+        self._process = subprocess.Popen([sys.executable, "-m", "pipeline.watch", "--name", "watch"], env=environment)
+
+    def kill(self) -> None:
+        """SIGKILL, as if the machine had lost it."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(30)
+
+    def names(self) -> dict[str, str]:
+        """Content of every file in the folder by its source."""
+        return {str(path): path.read_text("utf-8") for path in self.root.rglob("*") if path.is_file()}
+
+    def searchable(self) -> dict[str, str]:
+        """SHA-256 of every document that readers see, by its source."""
+        query = (
+            sa.select(documents.c.source, versions.c.content_sha256)
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .where(documents.c.collection == self.collection)
+        )
+        return {row.source: row.content_sha256 for row in self.rig.rows(query)}
+
+    def wanted(self) -> dict[str, str]:
+        """What must be searchable."""
+        from hashlib import sha256
+
+        return {source: sha256(text.encode()).hexdigest() for source, text in self.names().items() if text}
+
+    def in_step(self) -> bool:
+        """Whether folder and catalog are equal and nothing is under way."""
+        busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
+        labels = sa.select(sa.func.count()).select_from(documents).where(documents.c.moved_at.is_not(None))
+        return self.searchable() == self.wanted() and self.rig.scalar(busy) == 0 and self.rig.scalar(labels) == 0
+
+    def await_step(self, seconds: float = 60.0) -> None:
+        """Wait until folder and catalog are equal."""
+        assert eventually(self.in_step, seconds, 0.1), self.describe()
+
+    def describe(self) -> str:
+        """What differs."""
+        have, want = self.searchable(), self.wanted()
+        lacking = {name for name, content in want.items() if have.get(name) != content}
+        log = self.rig.settings.data_dir / "logs" / "watch.log"
+        tail = log.read_text("utf-8").splitlines()[-15:] if log.exists() else []
+        return json.dumps(
+            {"lacking": sorted(lacking), "too many": sorted(have.keys() - want.keys()), "log": tail}, indent=1
+        )
+
+    def assert_exact(self) -> None:
+        """The points readers can find are exactly those of the files, each under its file's name."""
+        store, index = self.rig.services.store, f"{self.collection}~1"
+        rows = self.rig.rows(
+            sa.select(documents.c.id, documents.c.source, versions.c.id.label("version"), versions.c.chunks)
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .where(documents.c.collection == self.collection)
+        )
+        total = 0
+        for row in rows:
+            payloads = store.read(index, Filter(document_ids=(row.id,), version_ids=(row.version,)), 1000)
+            assert len(payloads) == row.chunks
+            assert {one["source"] for one in payloads} == {row.source}
+            assert {one["metadata"]["source"] for one in payloads} == {row.source}
+            assert {one["live"] for one in payloads} == {True}
+            total += row.chunks
+        assert store.count(index, Filter(live=True)) == total
+        there = sa.select(seen.c.source).where(seen.c.gone_at.is_(None))
+        assert {row.source for row in self.rig.rows(there)} == set(self.names())
+
+    def embedded(self) -> int:
+        """Texts that a model has embedded; what came from the cache does not count."""
+        query = sa.select(sa.func.sum(attempts.c.chunks_embedded - attempts.c.chunks_cached))
+        return int(self.rig.scalar(query) or 0)
+
+    def contents_embedded(self) -> int:
+        """Different contents of which a model has embedded something."""
+        query = sa.select(sa.func.count(versions.c.content_sha256.distinct()))
+        query = query.join(attempts, attempts.c.version_id == versions.c.id).where(attempts.c.chunks_embedded > 0)
+        return int(self.rig.scalar(query))
+
+    def extracted(self) -> int:
+        """Runs of the flow that were begun."""
+        return int(self.rig.scalar(sa.select(sa.func.count()).select_from(attempts)))
+
+    def found(self, words: str) -> set[str]:
+        """Sources that a search by words finds, relative to the folder."""
+        hits = search(self.rig.services, words, self.collection, mode="sparse", limit=100).hits
+        return {str(Path(hit.source).relative_to(self.root)) for hit in hits}
+
+
+@contextmanager
+def mirrored(rig: FlowRig, root: Path, **settings: Any) -> Iterator[MirrorRig]:
+    """A watcher that runs, has caught up, and ends with the block."""
+    root.mkdir(exist_ok=True)
+    mirror = MirrorRig(rig, root, **settings)
+    mirror.start()
+    try:
+        yield mirror
+    finally:
+        mirror.kill()

@@ -1,0 +1,173 @@
+"""A seeded random walk of file operations: after it, folder = catalog = store, and nothing was embedded twice.
+
+`DOCRELAY_TEST_SEEDS` and `DOCRELAY_TEST_OPERATIONS` make it longer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flow_rig import FlowRig, stack_on
+from mirror_rig import SETTLE_MS, MirrorRig, mirrored
+
+SEEDS = int(os.environ.get("DOCRELAY_TEST_SEEDS", "1"))
+OPERATIONS = int(os.environ.get("DOCRELAY_TEST_OPERATIONS", "100" if SEEDS == 1 else "500"))
+FOLDERS = ("", "one", "two", "one/deep", "three")
+
+
+class Walk:
+    """Does to a folder what people and programs do."""
+
+    def __init__(self, mirror: MirrorRig, seed: int) -> None:
+        self.mirror = mirror
+        self.root = mirror.root
+        self.chance = random.Random(seed)
+        self.contents: set[str] = set()
+        self.seed = seed
+        self.done: list[str] = []
+
+    def step(self) -> None:
+        """One operation; a short pause now and then, so that the watcher sees some of them apart."""
+        kinds = {
+            self.create: 24, self.edit: 14, self.save_as_editors_do: 6, self.write_in_parts: 4, self.rename: 16,
+            self.remove: 10, self.move_folder: 4, self.copy: 3, self.swap: 3, self.onto: 3, self.bring_back: 5,
+            self.touch: 3, self.link: 2, self.restart: 1,
+        }  # fmt: skip
+        (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
+        kind()
+        self.done.append(kind.__name__)
+        pause = self.chance.choices((0.0, 0.02, SETTLE_MS / 1000 * 2, 1.0), (50, 30, 15, 3))[0]
+        time.sleep(pause)
+
+    def text(self) -> str:
+        """A content that there never was: one chunk."""
+        words = " ".join(self.chance.choices(("boat", "yard", "sail", "mast", "keel", "tide"), k=8))
+        made = f"Letter {len(self.contents)} of walk {self.seed}: {words}.\n"
+        self.contents.add(made)
+        return made
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.root.rglob("*.txt") if path.is_file())
+
+    def any_file(self) -> Path | None:
+        found = self.files()
+        return self.chance.choice(found) if found else None
+
+    def place(self) -> Path:
+        folder = self.root / self.chance.choice(FOLDERS)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.chance.choice(('Note', 'note', 'letter'))}-{self.chance.randint(1, 40)}.txt"
+
+    def free_place(self) -> Path:
+        while (path := self.place()).exists():
+            continue
+        return path
+
+    # What may happen
+
+    def create(self) -> None:
+        self.free_place().write_text(self.text())
+
+    def edit(self) -> None:
+        if (path := self.any_file()) and path.stat().st_nlink == 1:
+            path.write_text(self.text())
+
+    def save_as_editors_do(self) -> None:
+        if path := self.any_file():
+            draft = path.with_name(f".{path.name}.swp")
+            draft.write_text(self.text())
+            draft.replace(path)
+
+    def write_in_parts(self) -> None:
+        path, text = self.free_place(), self.text()
+        with path.open("w") as file:
+            for start in range(0, len(text), 20):
+                file.write(text[start : start + 20])
+                file.flush()
+                time.sleep(SETTLE_MS / 1000 / 10)
+
+    def rename(self) -> None:
+        if path := self.any_file():
+            path.rename(self.free_place())
+
+    def onto(self) -> None:
+        if (path := self.any_file()) and (other := self.any_file()) and not path.samefile(other):
+            path.replace(other)
+
+    def swap(self) -> None:
+        if (path := self.any_file()) and (other := self.any_file()) and path != other:
+            between = path.with_name(".between")
+            path.rename(between)
+            other.rename(path)
+            between.rename(other)
+
+    def remove(self) -> None:
+        if path := self.any_file():
+            path.unlink()
+
+    def bring_back(self) -> None:
+        """Away for a moment, and back under the same name or another."""
+        if path := self.any_file():
+            away = self.root.parent / "away.txt"
+            path.rename(away)
+            time.sleep(self.chance.choice((0.0, SETTLE_MS / 1000 * 3)))
+            away.rename(self.chance.choice((path, self.free_place())))
+
+    def copy(self) -> None:
+        if path := self.any_file():
+            shutil.copy(path, self.free_place())
+
+    def link(self) -> None:
+        if path := self.any_file():
+            os.link(path, self.free_place())
+
+    def touch(self) -> None:
+        if path := self.any_file():
+            path.touch()
+
+    def move_folder(self) -> None:
+        folders = sorted(path for path in self.root.iterdir() if path.is_dir())
+        if folders:
+            folder = self.chance.choice(folders)
+            target = self.root / f"moved-{self.chance.randint(1, 5)}"
+            if not target.exists():
+                folder.rename(target)
+
+    def restart(self) -> None:
+        self.mirror.kill()
+        for _ in range(self.chance.randint(0, 3)):
+            self.create()
+            self.rename()
+            self.remove()
+        self.mirror.start()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("walk") / "data") as rig:
+        yield rig
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed: int) -> None:
+    with mirrored(stack, tmp_path / "folder") as mirror:
+        mirror.collection = f"walk-{seed}"
+        mirror.settings = mirror.settings.model_copy(update={"collection": mirror.collection})
+        mirror.kill()
+        mirror.start()
+        walk = Walk(mirror, seed)
+        for _ in range(OPERATIONS):
+            walk.step()
+        mirror.await_step(120)
+        mirror.assert_exact()
+        # Each content is one chunk. Those that were replaced before the watcher saw them are never embedded.
+        assert mirror.embedded() == mirror.contents_embedded()
+        assert mirror.contents_embedded() <= (seed + 1) * len(walk.contents)
+        assert mirror.stop() == 0
