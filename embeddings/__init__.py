@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from embeddings.base import Device, Embedder, Fingerprint, Precision, Tokenizer
 from embeddings.errors import BadConfig, EmbedError, EndpointBusy, EndpointError, HubUnreachable, ModelUnavailable
-from embeddings.registry import DEFAULT, MODELS, Model, find
+from embeddings.registry import DEFAULT, MODELS, Model, OutsideModel, find, outside
 from embeddings.sources import Source, resolve
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Model",
     "ModelInfo",
     "ModelUnavailable",
+    "OutsideModel",
     "Tokenizer",
     "describe",
     "load",
@@ -115,6 +116,9 @@ def load(config: EmbedderConfig | str = DEFAULT) -> Embedder:
         from embeddings.hashing import HashingEmbedder
 
         return HashingEmbedder(source)
+    if source.model.kind == "outside":
+        made: Embedder = outside().models[source.model.name].load()
+        return made
     from embeddings.sentence_transformers import SentenceTransformerEmbedder
 
     return SentenceTransformerEmbedder(source, chosen.precision, chosen.device, chosen.threads)

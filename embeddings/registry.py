@@ -6,12 +6,15 @@ the hub (`https://huggingface.co/<hub>`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
 
-__all__ = ["DEFAULT", "MODELS", "Kind", "Model", "find"]
+__all__ = ["DEFAULT", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
 
-Kind = Literal["sentence-transformers", "http", "hashing"]
+Kind = Literal["sentence-transformers", "http", "hashing", "outside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +99,42 @@ MODELS: dict[str, Model] = {model.name: model for model in _ROWS}
 def find(name: str) -> Model | None:
     """The model of this name or hub name, None if it is not a known one."""
     by_hub = {model.hub: model for model in _ROWS if model.hub}
-    return MODELS.get(name) or by_hub.get(name)
+    own = outside().models.get(name)
+    return MODELS.get(name) or by_hub.get(name) or (own.model if own else None)
+
+
+@dataclass(frozen=True)
+class OutsideModel:
+    """A model that another package brings, named in the entry points `docrelay.embedders`.
+
+    `model.kind` is "outside" and `model.name` the entry point's name. `revision` changes with the vectors. `load` makes
+    the `embeddings.base.Embedder` and `tokenizer` its tokenizer, without the model; None takes a cautious one.
+    """
+
+    model: Model
+    revision: str
+    load: Callable[[], Any]
+    tokenizer: Callable[[], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What other packages bring: models by name, and the reasons of those that cannot be had."""
+
+    models: dict[str, OutsideModel]
+    broken: dict[str, str]
+
+
+@lru_cache(maxsize=1)
+def outside() -> Outside:
+    """Load what other packages name in their entry points; one that does not load is left out, the rest works."""
+    found = Outside({}, {})
+    for entry in entry_points(group="docrelay.embedders"):
+        try:
+            loaded = entry.load()
+            if not isinstance(loaded, OutsideModel) or loaded.model.name != entry.name:
+                raise TypeError(f"{entry.value} is no OutsideModel named {entry.name}")
+            found.models[entry.name] = loaded
+        except Exception as error:  # a door: what somebody else's package raises must not stop ours
+            found.broken[entry.name] = f"{type(error).__name__}: {error}"
+    return found

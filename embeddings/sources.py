@@ -18,7 +18,7 @@ from embeddings.base import Fingerprint
 from embeddings.errors import ModelUnavailable
 from embeddings.facts import read_facts
 from embeddings.hub import fetch
-from embeddings.registry import MODELS, Model, find
+from embeddings.registry import MODELS, Model, find, outside
 
 __all__ = ["Place", "Source", "resolve"]
 
@@ -83,6 +83,8 @@ def resolve(name: str) -> Source:
 def _known(model: Model) -> Source:
     if model.kind == "hashing":
         return Source(model, "builtin", "1")
+    if model.kind == "outside":
+        return Source(model, "builtin", outside().models[model.name].revision)
     if model.kind == "http":
         raise ModelUnavailable(f"The model {model.name!r} is served by an endpoint; set `embedding_url`.")
     folder = _package_folder(model.package) if model.package else None

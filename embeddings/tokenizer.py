@@ -10,6 +10,7 @@ from typing import Any
 
 from embeddings.base import Tokenizer
 from embeddings.errors import ModelUnavailable
+from embeddings.registry import outside
 from embeddings.sources import Source
 
 __all__ = ["CautiousTokenizer", "FileTokenizer", "WordTokenizer", "tokenizer_of"]
@@ -103,6 +104,10 @@ def tokenizer_of(source: Source, prefix: str = "") -> Tokenizer:
     """
     if source.model.kind == "hashing":
         return WordTokenizer()
+    own = outside().models.get(source.model.name) if source.model.kind == "outside" else None
+    if own is not None and own.tokenizer is not None:
+        made: Tokenizer = own.tokenizer()
+        return made
     if source.folder is None:
         return CautiousTokenizer(prefix)
     return FileTokenizer(source.folder / "tokenizer.json", prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Literal
@@ -84,6 +84,39 @@ class Document:
         pages = tuple(read.get(page.number, page) if page.number else page for page in self.pages)
         return replace(self, pages=pages, sections=tuple(_moved(self, pages)) if self.sections else ())
 
+    def rewritten(self, find: Callable[[str], Iterable[tuple[int, int, str]]]) -> Document:
+        """Return the document with what `find` names replaced, in the text, the titles of sections and the metadata.
+
+        Pages stay where they are and sections move along. A find across pages leaves its replacement on the first.
+
+        Args:
+            find: given a text, yields (start, end, replacement); of finds that overlap, the first one counts.
+        """
+        spans = _disjoint(find(self.text))
+        pages, moved = [], list[tuple[int, int, str]]()
+        for page, start in zip(self.pages, self.page_starts, strict=True):
+            mine = [
+                (max(low, start), min(high, start + len(page.text)), new if low >= start else "")
+                for low, high, new in spans
+                if low < start + len(page.text) and high > start
+            ]
+            pages.append(replace(page, text=_replaced(page.text, mine, start)))
+            moved += mine
+
+        def shifted(offset: int) -> int:
+            before = [(low, min(high, offset), new) for low, high, new in moved if low < offset]
+            return offset + sum(len(new) - (high - low) for low, high, new in before)
+
+        def plain(text: str) -> str:
+            return _replaced(text, _disjoint(find(text)), 0)
+
+        sections = tuple(
+            Section(tuple(map(plain, one.path)), shifted(one.char_start), shifted(one.char_end))
+            for one in self.sections
+        )
+        told = {name: plain(value) for name, value in self.metadata.items()}
+        return replace(self, pages=tuple(pages), sections=sections, metadata=told)
+
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON-ready data."""
         return asdict(self)
@@ -99,6 +132,26 @@ class Document:
                 "warnings": tuple(data["warnings"]),
             }
         )
+
+
+def _disjoint(spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """The spans in order of place; of those that overlap the one that was named first."""
+    kept: list[tuple[int, int, str]] = []
+    for span in spans:
+        place = bisect_right(kept, span)
+        begins_free = place == 0 or kept[place - 1][1] <= span[0]
+        if span[0] < span[1] and begins_free and (place == len(kept) or span[1] <= kept[place][0]):
+            kept.insert(place, span)
+    return kept
+
+
+def _replaced(text: str, spans: list[tuple[int, int, str]], start: int) -> str:
+    """The text, which begins at this offset, with the spans replaced."""
+    pieces, position = list[str](), start
+    for low, high, new in spans:
+        pieces += [text[position - start : low - start], new]
+        position = high
+    return "".join([*pieces, text[position - start :]])
 
 
 def _moved(before: Document, pages: tuple[Page, ...]) -> Iterator[Section]:

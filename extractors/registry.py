@@ -4,14 +4,17 @@
     @renderer("application/pdf")         (path, page_number, options) -> PIL image of that page
 
 A built-in format is a row of `BUILTIN` and a module that is imported when a file first needs it.
-Someone else's format registers itself when its module is imported: no row is needed.
+Someone else's format registers itself when its module is imported: no row is needed. Modules that packages name in
+the entry points `docrelay.extractors` are imported when the formats are first asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,6 +35,7 @@ __all__ = [
     "find_renderer",
     "formats",
     "media_types_of",
+    "outside",
     "renderer",
 ]
 
@@ -104,8 +108,21 @@ def renderer(*media_types: str) -> Callable[[Render], Render]:
     return register
 
 
+@lru_cache(maxsize=1)
+def outside() -> dict[str, str]:
+    """Import what other packages add; of those that cannot be imported the reason by name, the rest works."""
+    broken: dict[str, str] = {}
+    for entry in entry_points(group="docrelay.extractors"):
+        try:
+            entry.load()
+        except Exception as error:  # a door: what somebody else's package raises must not stop ours
+            broken[entry.name] = f"{type(error).__name__}: {error}"
+    return broken
+
+
 def formats() -> list[Format]:
-    """Return every format that can be read, built-in ones first; nothing is imported for it."""
+    """Return every format that can be read, built-in ones first; no built-in reader is imported for it."""
+    outside()
     return list(dict.fromkeys(_formats.values()))
 
 
@@ -146,6 +163,7 @@ def find_renderer(media_type: str) -> Render:
 
 
 def _load(media_type: str, found: dict[str, Extract] | dict[str, Render]) -> None:
+    outside()
     row = _formats.get(media_type)
     if media_type not in found and row and row.module:
         import_module(row.module)

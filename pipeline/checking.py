@@ -150,7 +150,7 @@ def _header(members: Sequence[Signature], walk: Walk) -> None:
     if len(every) != 1:
         raise BadRequest(
             f"The chord's header has {len(every)} members.",
-            "Write one: it stands for each chunk batch. What is done to it one after the other is a chain.",
+            "Write one, which stands for each chunk batch, in brackets: chord([embed() | upsert()], finalize()).",
         )
     for link in every[0]:
         walk.steps.append(_found(link))

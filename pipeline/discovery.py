@@ -19,7 +19,9 @@ from typing import Any
 
 import structlog
 
+from embeddings import registry as models
 from embeddings.base import Tokenizer
+from extractors import registry as formats
 from extractors.document import Document
 from pipeline.checking import plan_of
 from pipeline.chunking import Chunk
@@ -92,13 +94,18 @@ def discover() -> Discovered:
                 found = take(entry)
             except Exception as error:  # a door: what somebody else's package raises must not stop ours
                 reason = error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-                log.warning("entry_point.broken", group=group, name=entry.name, reason=reason)
+                log.warning("entry_point.broken", group=group, entry=entry.name, reason=reason)
                 broken.append(Broken(group, entry.name, _package(entry), reason))
                 continue
             if isinstance(found, Workflow):
                 workflows.setdefault(entry.name, found)
             elif not isinstance(found, (Stage, ModuleType)):
                 chunkers.setdefault(entry.name, found)
+    for group, reasons in (("extractors", formats.outside()), ("embedders", models.outside().broken)):
+        for name, reason in reasons.items():
+            log.warning("entry_point.broken", group=group, entry=name, reason=reason)
+            (entry,) = list(entry_points(group=f"docrelay.{group}", name=name))[:1]
+            broken.append(Broken(group, name, _package(entry), reason))
     return Discovered(workflows, chunkers, tuple(broken))
 
 

@@ -25,6 +25,7 @@
     │   └── HookRefused      webhook_refused       an address that no webhook may have
     └── Rejected             (a code of its own)   a file that intake does not take
         ├── NotAFile         not_a_file            a folder, FIFO, device or socket
+        ├── BadSidecar       bad_sidecar           the metadata beside it is no JSON object
         ├── Unreadable       unreadable            no permission, or it vanished
         ├── OutsideRoot      outside_root          a symlink that leaves the folder, or loops
         ├── TooLargeToTake   too_large             larger than `max_file_mb`
@@ -45,6 +46,7 @@ import sqlalchemy.exc
 __all__ = [
     "TRANSIENT",
     "BadRequest",
+    "BadSidecar",
     "BodyTooLarge",
     "BrokenBody",
     "Busy",
@@ -267,6 +269,13 @@ class NotAFile(Rejected):
 
     code = "not_a_file"
     hint = "Only regular files are read; folders are walked, pipes and devices never opened."
+
+
+class BadSidecar(Rejected):
+    """The metadata beside the file cannot be used."""
+
+    code = "bad_sidecar"
+    hint = "Mend or remove it: it holds one JSON object, at most a megabyte."
 
 
 class Unreadable(Rejected):

@@ -7,8 +7,9 @@ import os
 import stat
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +21,10 @@ from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
 from pipeline.flow import admit
+from pipeline.intaking import beside, media_type_of, routed_to, without_sidecars
 from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
 from pipeline.places import place_of
+from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
@@ -169,11 +172,15 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
     taken: list[Taken] = []
     refused: list[tuple[Candidate, Rejected]] = []
     drafts = services.drafts
-    for candidate in group:
+    with services.catalog.connect() as connection:
+        plan = jobs.plan_of(connection, job_id)
+    for candidate in without_sidecars(plan, group):
         try:
             if candidate.problem is not None:
                 raise candidate.problem
-            taken.append(take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts))
+            metadata = beside(plan, candidate.path)
+            held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts)
+            taken.append(replace(held, found=replace(held.found, metadata=metadata)) if metadata else held)
         except Rejected as error:
             refused.append((candidate, error))
     with writing(services.catalog) as connection:
@@ -202,24 +209,43 @@ def _keep(spool: Spool, taken: list[Taken]) -> None:
 
 def record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
     """Write down what was taken, in one transaction: versions, attempts, a batch, and the copies in the spool."""
-    place, recipe = place_of(services, connection, job_id)
+    plan = jobs.plan_of(connection, job_id)
+    by_collection: dict[str | None, list[Taken]] = defaultdict(list)
+    for item in taken:
+        by_collection[_routed(services, plan, item)].append(item)
+    for routed, group in by_collection.items():
+        _record_group(connection, services, job_id, routed, group)
+    for item in taken:
+        _drop(item.draft)
+
+
+def _routed(services: Services, plan: Plan, item: Taken) -> str | None:
+    content = item.draft if item.data is None else item.data
+    if not plan.route or content is None:
+        return None
+    return routed_to(plan, media_type_of(item.found.source, content, services.settings.options))
+
+
+def _record_group(
+    connection: Connection, services: Services, job_id: str, routed: str | None, taken: list[Taken]
+) -> None:
+    """Record files that go to one collection; a batch never holds documents of two."""
+    place, recipe = place_of(services, connection, job_id, routed)
     sources = [item.found.source for item in taken]
-    suspects = documents.with_failures(connection, job_id, services.reading, sources)
+    suspects = documents.with_failures(connection, place.collection, services.reading, sources)
     hopeful = []
     for item in taken:
         known = None
         if item.found.source in suspects:
-            known = documents.still_failing(connection, job_id, recipe, services.reading, item.found)
+            known = documents.still_failing(connection, place.collection, recipe, services.reading, item.found)
         if known is None:
             hopeful.append(item)
         else:
-            documents.reject(connection, job_id, item.found.source, item.found.size, known)
+            documents.reject(connection, job_id, item.found.source, item.found.size, known, place.collection)
     recorded = [documents.record(connection, job_id, recipe, item.found, place) for item in hopeful]
     fresh = [one.attempt_id for one in recorded if one.outcome == "new" and one.attempt_id]
     # Before the catalog names them, and under its lock: the sweep cannot come between.
     _keep(services.spool, [item for item, one in zip(hopeful, recorded, strict=True) if one.outcome == "new"])
-    for item in taken:
-        _drop(item.draft)
     if fresh:
         ledger.create_batch(connection, job_id, jobs.priority(connection, job_id), fresh)
 

@@ -15,8 +15,14 @@ from pipeline.services import Services
 __all__ = ["place_of", "plan_of", "recipe_of"]
 
 
-def place_of(services: Services, connection: Connection, job_id: str) -> tuple[Place, str]:
+def place_of(services: Services, connection: Connection, job_id: str, routed: str | None = None) -> tuple[Place, str]:
     """The place of a job's documents and the recipe that is used there; the collection is recorded on first use.
+
+    Args:
+        services: the engine's services.
+        connection: a writing transaction.
+        job_id: the job.
+        routed: the collection that a workflow's route names, instead of the job's own.
 
     Raises:
         SpaceMismatch: the collection was made with another model than the configured one.
@@ -24,8 +30,10 @@ def place_of(services: Services, connection: Connection, job_id: str) -> tuple[P
     job = connection.execute(
         sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.plan).where(jobs.c.id == job_id)
     ).one()
-    index = collections.register(connection, job.collection, services.fingerprint, services.making)
-    return Place(index.name, job.workflow, services.extraction), services.recipe(index, plan=Plan.from_json(job.plan))
+    collection = routed or job.collection
+    index = collections.register(connection, collection, services.fingerprint, services.making)
+    place = Place(index.name, job.workflow, services.extraction, collection)
+    return place, services.recipe(index, plan=Plan.from_json(job.plan))
 
 
 def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:

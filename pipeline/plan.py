@@ -52,6 +52,12 @@ class Plan:
         """What is done to each chunk batch, in order."""
         return (*(step.key for step in self.chunks), "embed", "upsert")
 
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The collections that the plan's route names."""
+        otherwise = self.route.get("otherwise")
+        return (*self.route.get("collections", {}).values(), *([otherwise] if otherwise else []))
+
     def rest(self, key: str) -> tuple[str, ...]:
         """What follows a task of this step up to the next fan or the end, chunk batches by themselves."""
         if key in ("extract", "ocr"):

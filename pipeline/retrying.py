@@ -76,7 +76,7 @@ def choose(
 
 def _retry(services: Services, collection: str, workflow: str, group: Sequence[FailureRecord]) -> str:
     settings, request_id = services.settings, uuid.uuid4().hex[:12]
-    plan = load_workflow(workflow)
+    plan = load_workflow(workflow, services.settings.workflow_options)
     candidates = {failure.document_id: _from_source(services, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
@@ -142,4 +142,4 @@ def _kept(services: Services, connection: Connection, failure: FailureRecord) ->
     ).one_or_none()
     if newest is None or not services.spool.exists(original_key(newest.content_sha256, failure.source)):
         return None
-    return Found(failure.source, newest.content_sha256, newest.size, newest.modified_at)
+    return Found(failure.source, newest.content_sha256, newest.size, newest.modified_at, newest.metadata or {})

@@ -51,6 +51,7 @@ class Hit(BaseModel):
     section: list[str]
     page_breaks: list[Any]
     confidence: float | None
+    added: dict[str, Any]
     chunk_id: str
     version_id: str
 
@@ -171,4 +172,12 @@ def _hit(found: Found, source: str) -> Hit:
     # A renamed document's points hear of it a moment later than the catalog.
     payload = {**found.payload, "source": source}
     told = {name: payload.get(name) for name in Hit.model_fields if name in payload}
-    return Hit(**{**told, "score": found.score, "chunk_id": found.id, "section": payload.get("section") or []})
+    return Hit(
+        **{
+            **told,
+            "score": found.score,
+            "chunk_id": found.id,
+            "section": payload.get("section") or [],
+            "added": payload.get("added") or {},
+        }
+    )

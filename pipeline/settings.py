@@ -6,6 +6,7 @@ Sources, later ones win: the defaults here, `docrelay.toml` in the data folder (
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -38,6 +39,9 @@ class Settings(BaseModel):
     data_dir: Path = Field(Path.home() / ".docrelay", description="folder of everything that embedded mode writes")
     collection: str = Field("documents", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="default collection")
     workflow: str = Field("ingest", description="default workflow")
+    workflow_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="parameters of workflows by workflow; JSON in the environment"
+    )
     priority: int = Field(5, ge=1, le=10, description="default priority of a job, 10 is the most urgent")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what goes to the log files")
 
@@ -207,8 +211,18 @@ def _environment() -> dict[str, Any]:
         name = variable.removeprefix(ENV_PREFIX).lower()
         # An empty variable is an unset one, as in a compose file; an unknown one is refused either way.
         if value or name not in Settings.model_fields:
-            found[name] = tuple(value.split(",")) if name in ("passwords", "api_roots") else value
+            found[name] = _read(name, value)
     return found
+
+
+def _read(name: str, value: str) -> Any:
+    """What a variable says; several values stand with commas between, a mapping in JSON."""
+    if name == "workflow_options":
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return tuple(value.split(",")) if name in ("passwords", "api_roots") else value
 
 
 def _file(folder: Path) -> dict[str, Any]:

@@ -63,9 +63,10 @@ def check(services: Services, request: Request) -> None:
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
-    load_workflow(workflow)
+    plan = load_workflow(workflow, services.settings.workflow_options)
     with services.catalog.connect() as connection:
-        collections.check(connection, collection, services.fingerprint)
+        for name in {collection, *plan.collections}:
+            collections.check(connection, name, services.fingerprint)
 
 
 def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
@@ -95,7 +96,7 @@ def record_job(connection: Connection, services: Services, request: Request, siz
     request_id = request.request_id or uuid.uuid4().hex[:12]
     collections.register(connection, collection, services.fingerprint, services.making)
     job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
-    jobs.set_plan(connection, job_id, load_workflow(workflow))
+    jobs.set_plan(connection, job_id, load_workflow(workflow, services.settings.workflow_options))
     log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
     return job_id
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pipeline.trial import Trial
 
 __all__ = ["WORDS", "Word", "chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"]
+
+
+NAMED = r"^[A-Za-z0-9_-]{1,64}$"
+"""Names of collections."""
 
 
 class Options(BaseModel):
@@ -44,8 +48,8 @@ class Cutting(Options):
 class Routes(Options):
     """Parameters of route: collections by media type; a type may end in `*`, and the first that fits holds."""
 
-    collections: dict[str, str]
-    otherwise: str | None = None
+    collections: dict[str, Annotated[str, Field(pattern=NAMED)]] = Field(min_length=1)
+    otherwise: str | None = Field(None, pattern=NAMED)
 
 
 class Sidecar(Options):

@@ -51,6 +51,7 @@ class Carried:
     media_type: str | None
     title: str | None
     chunks_total: int
+    metadata: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
             versions.c.modified_at,
             versions.c.media_type,
             versions.c.title,
+            versions.c.metadata,
         )
         .join(documents, documents.c.id == attempts.c.document_id)
         .join(versions, versions.c.id == attempts.c.version_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -54,21 +54,26 @@ NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as intake took it: where it came from, what it holds, when it was last written."""
+    """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it."""
 
     source: str
     content_sha256: str
     size: int
     modified_at: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`)."""
+    """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`).
+
+    `collection` is the index's; "" stands for the job's own.
+    """
 
     index: str
     workflow: str = "ingest"
     extraction: str = ""
+    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
     """
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
     place = place or Place(first_name(job.collection), job.workflow)
-    identity, is_new = _document(connection, job.collection, found.source)
+    identity, is_new = _document(connection, place.collection or job.collection, found.source)
     if is_new:
         # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
         version_id = _version(connection, identity, recipe, found, place, None)
@@ -126,18 +131,16 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
     return result
 
 
-def with_failures(connection: Connection, job_id: str, reading: str, sources: Sequence[str]) -> set[str]:
-    """Sources of a job whose documents have an open failure of this reading."""
-    collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
+def with_failures(connection: Connection, collection: str, reading: str, sources: Sequence[str]) -> set[str]:
+    """Sources whose documents in the collection have an open failure of this reading."""
     found = sa.select(failures.c.source).where(
         failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
     )
     return set(connection.scalars(found))
 
 
-def still_failing(connection: Connection, job_id: str, recipe: str, reading: str, found: Found) -> Failure | None:
+def still_failing(connection: Connection, collection: str, recipe: str, reading: str, found: Found) -> Failure | None:
     """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
-    collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
     known = connection.execute(
         sa.select(failures).where(
             failures.c.collection == collection, failures.c.source == found.source, failures.c.reading == reading
@@ -152,10 +155,10 @@ def still_failing(connection: Connection, job_id: str, recipe: str, reading: str
     return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
 
 
-def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure) -> None:
-    """Record a file that intake did not take, or that is known to fail."""
+def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> None:
+    """Record a file that intake did not take, or that is known to fail; in the job's collection if not told."""
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-    identity, _ = _document(connection, job.collection, source)
+    identity, _ = _document(connection, collection or job.collection, source)
     told = {"code": cause.code, "message": cause.message}
     row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
     connection.execute(
@@ -316,7 +319,8 @@ def _newest(connection: Connection, identity: str) -> Any:
 
 
 def _same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
-    return bool(version["content_sha256"] == found.content_sha256 and version["recipe"] == recipe)
+    same = version["content_sha256"] == found.content_sha256 and version["recipe"] == recipe
+    return bool(same and (version["metadata"] or {}) == found.metadata)
 
 
 def _document(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
@@ -368,6 +372,7 @@ def _version(connection: Connection, identity: str, recipe: str, found: Found, p
             sequence=sequence,
             content_sha256=found.content_sha256,
             recipe=recipe,
+            metadata=dict(found.metadata) or None,
             index_name=place.index,
             workflow=place.workflow,
             extraction=place.extraction,

@@ -299,6 +299,7 @@ def _columns(version: Any) -> tuple[Any, ...]:
         version.c.modified_at,
         version.c.workflow,
         version.c.extraction,
+        version.c.metadata,
     )
 
 
@@ -325,7 +326,7 @@ def _lacking(collection: str, index: str) -> sa.Select[Any]:
 
 
 def _lack(row: sa.Row[Any]) -> Lack:
-    found = Found(row.source, row.content_sha256, row.size, row.modified_at)
+    found = Found(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
     return Lack(row.id, row.version_id, found, row.workflow, row.extraction)
 
 

@@ -215,6 +215,7 @@ versions = sa.Table(
     sa.Column("pages_empty", sa.Integer, nullable=False, server_default="0"),
     sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("warnings", sa.JSON),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("live_at", sa.Double),
     sa.Column("retired_at", sa.Double),

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 failures_app = typer.Typer(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 app.add_typer(failures_app, name="failures")
+workflows_app = typer.Typer()
+app.add_typer(workflows_app, name="workflows")
 keys_app = typer.Typer(help="Keys of the API: who may use it, and for what.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 webhooks_app = typer.Typer(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
@@ -423,6 +425,42 @@ def webhooks_replay(
     from pipeline.cli.webhooks import replay
 
     replay(_settings(context, data_dir), identities or [], json)
+
+
+@workflows_app.callback(invoke_without_command=True)
+def workflows(context: typer.Context, json: Json = False) -> None:
+    """Workflows: list them and the stages that they bring, or draw one."""
+    if context.invoked_subcommand is None:
+        from pipeline.cli.workflows import show
+
+        show(json)
+
+
+@workflows_app.command("show")
+def workflows_show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The workflow.", show_default=False)],
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Draw a workflow as a Mermaid diagram."""
+    from pipeline.cli.workflows import draw
+
+    draw(_settings(context, data_dir), name, json)
+
+
+@app.command("try")
+def try_out(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A single file.", show_default=False)],
+    workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Workflow.", show_default=False)] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what each stage of a workflow makes of a file; nothing is stored."""
+    from pipeline.cli.workflows import try_out as run
+
+    raise typer.Exit(run(_settings(context, data_dir), file, workflow, json))
 
 
 @app.command()

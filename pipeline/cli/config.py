@@ -40,6 +40,8 @@ def _shown(name: str, value: Any) -> Any:
         return _without_password(value)
     if isinstance(value, tuple):
         return [one.model_dump(mode="json") if isinstance(one, BaseModel) else one for one in value]
+    if isinstance(value, dict):
+        return value
     return value if isinstance(value, (int, float, bool, type(None))) else str(value)
 
 

@@ -54,7 +54,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     return {
         ENV_PREFIX + name.upper(): _text(value)
         for name, value in settings
-        if value not in (None, ())
+        if value not in (None, (), {})
         and name not in OF_A_CLIENT
         and not (name == "passwords" and any("," in one for one in value))
     }
@@ -74,6 +74,8 @@ def _worker(group: str, name: str, environment: dict[str, str]) -> ProcessSpec:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, tuple):
         plain = all(isinstance(one, str) for one in value)
         return ",".join(value) if plain else json.dumps([one.model_dump(mode="json") for one in value])

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from extractors.errors import Empty
 from pipeline import flow
 from pipeline.catalog import attempts, documents, leftovers
 from pipeline.catalog.attempts import Carried, Failure
@@ -31,6 +32,8 @@ INCOMPLETE = Failure(
     "Try it again with: docrelay failures retry", transient=True,
 )  # fmt: skip
 
+NOTHING_LEFT = Failure("finalize", Empty.code, "The stages of the workflow left no chunk of the document.", Empty.hint)
+
 
 def work(services: Services, claim: Claim) -> flow.Done:
     """Make the batch's documents visible, each in one step; then remove what they replace.
@@ -42,6 +45,8 @@ def work(services: Services, claim: Claim) -> flow.Done:
         touched = connection.scalars(
             sa.select(attempts_table.c.document_id).where(attempts_table.c.batch_id == claim.batch_id)
         ).all()
+    blank = [one for one in carried if not one.chunks_total]
+    carried = [one for one in carried if one.chunks_total]
     lacking = _verify(services, claim, carried) if carried else []
     whole = [one for one in carried if one not in lacking]
     if whole:
@@ -50,6 +55,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
         _switch(services, claim, versions)
     with writing(services.catalog) as connection:
         attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
+        attempts.fail(connection, dict.fromkeys((one.attempt_id for one in blank), NOTHING_LEFT))
     remove_unseen(services, touched, claim.batch_id)
 
     def record(connection: Connection) -> None:

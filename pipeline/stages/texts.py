@@ -69,4 +69,5 @@ def about(one: Carried, document: Document) -> About:
         language=document.language,
         content_sha256=one.content_sha256,
         modified_at=one.modified_at,
+        metadata=one.metadata or {},
     )

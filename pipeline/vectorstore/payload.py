@@ -24,6 +24,7 @@ CITATION = (
     "language",
     "confidence",
     "modified_at",
+    "added",
 )
 """The fields that LangChain finds under `metadata`. Only `source` and `title` may change: when the file is renamed."""
 
@@ -101,6 +102,7 @@ def _place(chunk: Chunk) -> dict[str, Any]:
         "char_start": chunk.char_start,
         "char_end": chunk.char_end,
         "section": list(chunk.section),
+        "added": dict(chunk.metadata),
     }
 
 

@@ -194,10 +194,10 @@ def test_every_setting_is_documented_as_it_is() -> None:
 
 def default_of(name: str) -> str:
     """A default as the table shows it."""
-    value = Settings.model_fields[name].default
+    value = Settings.model_fields[name].get_default(call_default_factory=True)
     if name == "data_dir":
         return "`~/.docrelay`"
-    if value in (None, ()):
+    if value in (None, (), {}):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -213,6 +213,8 @@ def values_of(field: Any) -> str:
         return f"{bounds['ge']} to {bounds['le']}"
     if bounds:
         return f"{bounds['ge']} or more" if "ge" in bounds else f"more than {bounds['gt']:g}"
+    if typing.get_origin(field.annotation) is dict:
+        return "tables"
     return {bool: "`true`, `false`", Path: "a folder"}.get(field.annotation, "text")
 
 

@@ -104,14 +104,14 @@ def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection)
 
 
 def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connection: Connection) -> None:
-    job, bad, _ = begin(connection, "a")
+    _, bad, _ = begin(connection, "a")
     fail(connection, bad)
-    known = documents.still_failing(connection, job, "recipe", "as usual", found("a"))
+    known = documents.still_failing(connection, "documents", "recipe", "as usual", found("a"))
     assert known is not None
     assert known.code == "corrupt"
-    assert documents.still_failing(connection, job, "recipe", "with a password", found("a")) is None
-    assert documents.still_failing(connection, job, "another recipe", "as usual", found("a")) is None
-    assert documents.still_failing(connection, job, "recipe", "as usual", found("b")) is None
+    assert documents.still_failing(connection, "documents", "recipe", "with a password", found("a")) is None
+    assert documents.still_failing(connection, "documents", "another recipe", "as usual", found("a")) is None
+    assert documents.still_failing(connection, "documents", "recipe", "as usual", found("b")) is None
 
 
 def test_a_job_whose_door_stood_still_is_open_again(connection: Connection) -> None:

@@ -41,8 +41,9 @@ ABOUT = About(
     confidence=0.93,
 )
 TEXTS = ("The harbour master checks every boat.", "Planks of larch and oak.", "Wages are paid on Friday.")
+ADDED = {"department": "harbour", "tags": ["night", "boats"]}
 CHUNKS = [
-    Chunk(order, text, 100 * order, 100 * order + len(text), 2, 3, ((4, 3),), ("Rules", "At night"), 9)
+    Chunk(order, text, 100 * order, 100 * order + len(text), 2, 3, ((4, 3),), ("Rules", "At night"), 9, ADDED)
     for order, text in enumerate(TEXTS)
 ]
 
@@ -111,6 +112,7 @@ def test_the_fields_of_a_chunk() -> None:
         "char_start": 100,
         "char_end": 124,
         "section": ["Rules", "At night"],
+        "added": {"department": "harbour", "tags": ["night", "boats"]},
         "document_id": "d1",
         "version_id": "v1",
         "source": "file:///srv/yard/harbour%20rules.pdf",

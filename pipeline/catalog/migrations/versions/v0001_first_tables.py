@@ -273,6 +273,7 @@ def upgrade() -> None:
         sa.Column("pages_empty", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chunks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=True),
+        sa.Column("metadata", sa.JSON(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("live_at", sa.Double(), nullable=True),
         sa.Column("retired_at", sa.Double(), nullable=True),

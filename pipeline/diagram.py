@@ -1,0 +1,47 @@
+"""A workflow as a Mermaid diagram: what Celery is given for a batch, queue by queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from pipeline.plan import Plan, Step
+
+__all__ = ["mermaid"]
+
+
+def mermaid(plan: Plan) -> str:
+    """The flow of one document batch; what is drawn in the box is done for each chunk batch."""
+    intake = [word for word, said in (("route", plan.route), ("sidecar", plan.sidecar)) if said]
+    before = [*intake, "extract", *plan.texts]
+    lines = ["flowchart LR", *(_node(plan, key) for key in before)]
+    lines += _arrows(before)
+    lines += ['    ocr["ocr"]', '    extract -. "scanned pages" .-> ocr', f"    ocr -.-> {plan.texts[0]}"]
+    lines += ['    subgraph each["for each chunk batch"]', *(f"    {_node(plan, key)}" for key in plan.fan)]
+    lines += [f"    {arrow}" for arrow in _arrows(plan.fan)]
+    lines += ["    end", f"    chunk --> {plan.fan[0]}", f"    {plan.fan[-1]} --> finalize"]
+    return "\n".join([*lines, '    finalize["finalize"]']) + "\n"
+
+
+def _arrows(keys: Iterable[str]) -> list[str]:
+    return [f"    {one} --> {other}" for one, other in pairwise(keys)]
+
+
+def _node(plan: Plan, key: str) -> str:
+    """A step: its name, its options, and its queue where that is not its name."""
+    step = plan.step(key) or Step(key, key, key, _options(plan, key), "")
+    said = [f"{name} = {_plain(value)}" for name, value in step.options.items() if value is not None]
+    place = "intake" if key in ("route", "sidecar") else f"queue {step.queue}"
+    told = [step.stage, *said, *([place] if place != f"queue {step.stage}" else [])]
+    return f'    {key}["{"<br/>".join(told)}"]'
+
+
+def _options(plan: Plan, key: str) -> dict[str, object]:
+    return dict({"chunk": plan.cutting, "route": plan.route, "sidecar": plan.sidecar}.get(key, {}))
+
+
+def _plain(value: object) -> str:
+    """A value within the quotes of a label: Mermaid reads entities."""
+    text = str(value)
+    text = text if len(text) <= 60 else f"{text[:59]}…"
+    return "".join(f"#{ord(char)};" if char in '"#<>&`[]{}|' or not char.isprintable() else char for char in text)

@@ -1,0 +1,278 @@
+"""The example workflows and somebody else's package, through the command line and real workers."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flow_tools import eventually, write_documents
+from outside_rig import Composed, composed
+
+from pipeline.catalog.schema import tasks, vectors, versions
+from pipeline.chunking import chunk_id, text_hash
+from pipeline.vectorstore.base import Filter
+
+PERSONAL = {
+    "email": "jane.doe+tides@harbour-office.example",
+    "iban": "DE89 3704 0044 0532 0130 00",
+    "card": "4111 1111 1111 1111",
+    "phone": "+49 30 1234567",
+}
+LETTER = """# Complaint of {email}
+
+The siren rang all night, please call {phone} before noon. The refund goes to {iban}, or to the card {card}.
+
+## Reference DE12 3456 7891 2345 6789 19
+
+The order number 4111 1111 1111 1112 is no card, and 2026-09-21 is no phone number.
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    settings = {"max_starts": 2, "chunk_tokens": 64, "chunk_overlap_tokens": 0}
+    with composed(tmp_path_factory.mktemp("workflows"), **settings) as found:
+        yield found
+
+
+def everything(stack: Composed, collection: str) -> str:
+    """All that readers may see of a collection, as one text."""
+    return json.dumps(stack.payloads(collection), ensure_ascii=False)
+
+
+# The examples
+
+
+def test_redacted_leaves_nothing_of_what_is_personal(stack: Composed, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.md"
+    letter.write_text(LETTER.format(**PERSONAL), "utf-8")
+    assert stack.ingest(tmp_path, workflow="redacted", collection="redacted")["completed"] == 1
+
+    seen = everything(stack, "redacted")
+    assert [found for found in PERSONAL.values() if found in seen] == []
+    assert "4111 1111 1111 1112" in seen
+    assert "DE12 3456 7891 2345 6789 19" in seen
+    assert "2026-09-21" in seen
+    # The words for the search by words and the vectors are made of these texts, and so are the names in the cache.
+    texts = [one["text"] for one in stack.payloads("redacted")]
+    known = {row.text_hash for row in stack.rig.rows(sa.select(vectors.c.text_hash))}
+    assert {text_hash(text) for text in texts} <= known
+    assert stack.cli.found("jane.doe", "redacted") == set()
+    assert stack.cli.found("1234567", "redacted") == set()
+    query = sa.select(versions.c.title).where(versions.c.title.contains("jane"))
+    assert stack.rig.rows(query) == []
+
+
+def test_a_redacted_hit_is_a_slice_of_the_redacted_text(stack: Composed, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.md"
+    letter.write_text(LETTER.format(**PERSONAL) * 5, "utf-8")
+    stack.ingest(letter, workflow="redacted", collection="slices")
+    points = sorted(stack.payloads("slices"), key=lambda one: one["order"])
+    text = LETTER.format(**PERSONAL).strip()
+    told = stack.cli.run("try", str(letter), "-w", "redacted", "--json").json
+    text = told["stages"][1]["document"]["text"]
+
+    assert len(points) > 3
+    assert all(text[one["char_start"] : one["char_end"]] == one["text"] for one in points)
+    assert all("[removed]" in " ".join(one["section"]) for one in points if "Complaint" in " ".join(one["section"]))
+    version = points[0]["version_id"]
+    ids = {chunk_id(version, one["order"], one["text"]) for one in points}
+    assert set(stack.rig.stored("slices")) == ids
+
+
+def test_routed_goes_by_the_content(stack: Composed, tmp_path: Path) -> None:
+    samples = Path(__file__).parents[2] / "samples" / "documents"
+    for name in ("annual_report.pdf", "tide_sensor.md", "staff_handbook.docx"):
+        (tmp_path / name).write_bytes((samples / name).read_bytes())
+    (tmp_path / "really_a_pdf.txt").write_bytes((samples / "invoice_wrong_suffix.txt").read_bytes())
+    (tmp_path / "sound.wav").write_bytes((samples / "sound.wav").read_bytes())
+    told = stack.ingest(tmp_path, workflow="routed", collection="elsewhere", code=1)
+
+    assert (told["completed"], told["failed"]) == (4, 1)
+    names = {
+        collection: {Path(one["source"]).name for one in stack.payloads(collection)}
+        for collection in ("papers", "notes", "elsewhere")
+    }
+    assert names == {
+        "papers": {"annual_report.pdf", "really_a_pdf.txt"},
+        "notes": {"tide_sensor.md"},
+        "elsewhere": {"staff_handbook.docx"},
+    }
+    again = stack.ingest(tmp_path, workflow="routed", collection="elsewhere", code=1)
+    assert again["unchanged"] == 4
+
+
+def test_enriched_takes_in_what_lies_beside(stack: Composed, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 3)
+    beside = paths[0].with_name(paths[0].name + ".meta.json")
+    beside.write_text(json.dumps({"department": "harbour", "tags": ["night"]}))
+    told = stack.ingest(tmp_path / "in", workflow="enriched", collection="enriched")
+    added = {Path(one["source"]).name: one["added"] for one in stack.payloads("enriched")}
+
+    assert (told["documents"], told["completed"]) == (3, 3)
+    assert added[paths[0].name] == {"department": "harbour", "tags": ["night"]}
+    assert added[paths[1].name] == {}
+    assert all(one["metadata"]["added"] == one["added"] for one in stack.payloads("enriched"))
+    assert stack.ingest(tmp_path / "in", workflow="enriched", collection="enriched")["unchanged"] == 3
+    # A changed sidecar alone is reason enough; the vectors are those of before.
+    beside.write_text(json.dumps({"department": "office"}))
+    told = stack.ingest(beside, workflow="enriched", collection="enriched")
+    assert (told["documents"], told["completed"], told["embedded"]) == (1, 1, 0)
+    added = {Path(one["source"]).name: one["added"] for one in stack.payloads("enriched")}
+    assert added[paths[0].name] == {"department": "office"}
+
+
+@pytest.mark.parametrize("content", [b"no json", b"[1]", b'{"a": NaN}', b"[" * 100_000, b"\xff"])
+def test_a_bad_sidecar_fails_its_document_alone(stack: Composed, tmp_path: Path, content: bytes) -> None:
+    paths = write_documents(tmp_path / "in", 2)
+    paths[0].with_name(paths[0].name + ".meta.json").write_bytes(content)
+    told = stack.ingest(tmp_path / "in", workflow="enriched", collection="sidecars", code=1)
+
+    assert (told["completed"], told["failed"]) == (1, 1)
+    assert told["failures"][0]["code"] == "bad_sidecar"
+
+
+# Somebody else's package
+
+
+def trouble(folder: Path, **texts: str) -> dict[str, Path]:
+    """Documents that do not matter, and some whose text tells the stage what to do."""
+    write_documents(folder, 4)
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(f"{text}, said the cat to the other cat.\n")
+    return {name: folder / f"{name}.txt" for name in texts}
+
+
+def test_a_stage_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
+    trouble(tmp_path / "in", bad="please-raise", out="please-exit", none="give-nothing", fine="Good morning")
+    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="trouble", code=1)
+
+    assert (told["completed"], told["failed"]) == (5, 3)
+    assert {one["code"] for one in told["failures"]} == {"stage_failed"}
+    said = {Path(one["source"]).stem: one["message"] for one in told["failures"]}
+    assert said["bad"] == "The stage trouble failed: ValueError: I do not like this document"
+    assert "NoneType instead of a document" in said["none"]
+    assert all(one["hint"] for one in told["failures"])
+    (fine,) = [one for one in stack.payloads("trouble") if one["source"].endswith("fine.txt")]
+    assert fine["text"] == "Good morning, said the dog to the other dog."
+
+
+def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Composed, tmp_path: Path) -> None:
+    paths = trouble(tmp_path / "in", later="come-later", dead="please-die-once")
+    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="again")
+
+    assert told["completed"] == 6
+    assert Path(f"{paths['later']}.tried").exists()
+    assert Path(f"{paths['dead']}.died").exists()
+    assert stack.rig.happened(told["job"], "task.retrying") >= 1
+    stack.rig.assert_at_rest(told["job"])
+    starts = stack.rig.tasks_of(told["job"], tasks.c.stage == "trouble")
+    assert max(row.starts for row in starts) > 1
+    # The timeline tells of the stage as of any other.
+    document = stack.cli.status(stack.payloads("again")[0]["document_id"])
+    assert [step.state for step in document.timeline].index("trouble") == 1
+
+
+def test_a_stage_that_always_dies_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
+    trouble(tmp_path / "in", dead="please-die")
+    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="dies", code=1)
+
+    assert (told["completed"], told["failed"]) == (4, 1)
+    assert told["failures"][0]["code"] == "crashed"
+    stack.rig.assert_at_rest(told["job"])
+
+
+def test_a_stage_works_on_scanned_documents_too(stack: Composed, tmp_path: Path, needs: Any) -> None:
+    needs("tesseract")
+    samples = Path(__file__).parents[2] / "samples" / "documents"
+    (tmp_path / "scan.png").write_bytes((samples / "letter_scan.png").read_bytes())
+    told = stack.ingest(tmp_path, workflow="troubled", collection="scanned")
+
+    assert told["completed"] == 1
+    assert {row.stage for row in stack.rig.tasks_of(told["job"])} >= {"ocr", "trouble", "chunk", "finalize"}
+    stack.rig.assert_at_rest(told["job"])
+
+
+def test_a_killed_worker_in_the_middle_of_a_stage(stack: Composed, tmp_path: Path) -> None:
+    """kill -9 of the whole worker group while its process is inside the function."""
+    write_documents(tmp_path / "in", 6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"troubled": {"seconds": 0.5}}))
+        job = stack.cli.run(
+            "ingest", str(tmp_path / "in"), "-w", "troubled", "-c", "killed", "--no-wait", "--json"
+        ).json
+    rig = stack.rig
+    assert eventually(lambda: rig.tasks_of(job["job"], tasks.c.stage == "trouble", tasks.c.state == "running"), 60)
+    for process in rig.processes("extract"):
+        process.send_signal(signal.SIGKILL)
+
+    assert rig.wait(job["job"]) == {"completed": 6}
+    rig.assert_at_rest(job["job"])
+    assert rig.services.store.count("killed", Filter(live=True)) == len(rig.stored("killed"))
+
+
+def test_cancel_during_a_stage(stack: Composed, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"troubled": {"seconds": 1.0}}))
+        told = stack.cli.run("ingest", str(tmp_path / "in"), "-w", "troubled", "-c", "halt", "--no-wait", "--json").json
+    rig = stack.rig
+    assert eventually(lambda: rig.tasks_of(told["job"], tasks.c.stage == "trouble", tasks.c.state == "running"), 60)
+    stack.cli.json("cancel", told["job"])
+
+    assert rig.wait(told["job"]) == {"cancelled": 6}
+    assert eventually(lambda: not rig.stored("halt"))
+
+
+def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 2)
+    (tmp_path / "in" / "short.txt").write_text("One two.\n\nThree four five six seven.\n")
+
+    assert stack.ingest(tmp_path / "in", workflow="counted", collection="counted")["completed"] == 3
+    assert stack.ingest(tmp_path / "in", workflow="counted", collection="counted")["unchanged"] == 3
+    (short,) = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
+    assert (short["text"], short["order"]) == ("Three four five six seven.", 1)
+    assert short["added"] == {"words": 5, "of": "short.txt"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"counted": {"at_least": 1}}))
+        told = stack.cli.run("ingest", str(tmp_path / "in"), "-w", "counted", "-c", "counted", "--json").json
+    assert told["completed"] == 3
+    shorts = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
+    assert sorted(one["text"] for one in shorts) == ["One two.", "Three four five six seven."]
+
+
+def test_a_document_of_which_no_chunk_is_left_is_empty(stack: Composed, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 2)
+    (tmp_path / "in" / "short.txt").write_text("One two.\n")
+    told = stack.ingest(tmp_path / "in", workflow="counted", collection="left", code=1)
+
+    assert (told["completed"], told["failed"]) == (2, 1)
+    assert told["failures"][0]["code"] == "empty"
+
+
+def test_a_format_of_another_package(stack: Composed, tmp_path: Path) -> None:
+    (tmp_path / "birds.tally").write_text("gull|||||\nheron|\n")
+    told = stack.ingest(tmp_path, workflow="counted", collection="birds")
+
+    assert told["completed"] == 1
+    assert {one["text"] for one in stack.payloads("birds")} == {"gull was seen 5 times.", "heron was seen 1 times."}
+    assert {one["media_type"] for one in stack.payloads("birds")} == {"text/x-tally"}
+
+
+def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
+    told = stack.cli.json("workflows")
+    names = {one["name"] for one in told["workflows"]}
+    broken = {(one["group"], one["name"]): one["reason"] for one in told["broken"]}
+
+    assert {"ingest", "redacted", "routed", "enriched", "counted", "troubled"} <= names
+    assert broken["workflows", "broken"] == "RuntimeError: this package needs a library that is not there"
+    assert "chord inside the chord" in broken["workflows", "nested"]
+    assert ("extractors", "broken_format") in broken
+    refused = stack.cli.quick("ingest", "/", "-w", "broken", "--json")
+    assert refused.code == 2
+    assert "this package needs a library" in refused.json["error"]["hint"]

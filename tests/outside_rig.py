@@ -1,0 +1,65 @@
+"""A stack on which somebody else's package (`tests/outside`) is installed, and what a test asks of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_rig import Cli, cli_on
+from flow_rig import FlowRig
+
+from pipeline import stack
+from pipeline.vectorstore.base import Filter
+
+OUTSIDE = Path(__file__).parent / "outside"
+
+
+def install(target: Path) -> None:
+    """Install the package into a folder of its own, as pip does it anywhere."""
+    copy = target.with_name(f"{target.name}-source")
+    subprocess.run(["cp", "-r", str(OUTSIDE), str(copy)], check=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["--disable-pip-version-check", "--target", str(target), str(copy)]
+    subprocess.run(command, check=True)
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[Path]:
+    """The package on the path of every process that is started within."""
+    target = folder / "site"
+    install(target)
+    with pytest.MonkeyPatch.context() as patch:
+        known = os.environ.get("PYTHONPATH")
+        patch.setenv("PYTHONPATH", f"{target}{os.pathsep}{known}" if known else str(target))
+        yield target
+
+
+@dataclass
+class Composed:
+    """`docrelay up` with the package, and both rigs on it."""
+
+    cli: Cli
+    rig: FlowRig
+
+    def ingest(self, *paths: Path, workflow: str, collection: str, code: int = 0) -> Any:
+        """What `docrelay ingest --json` answers."""
+        return self.cli.json("ingest", *map(str, paths), "-w", workflow, "-c", collection, code=code)
+
+    def payloads(self, collection: str) -> list[dict[str, Any]]:
+        """Payloads of all live points."""
+        return self.rig.services.store.read(collection, Filter(live=True), 1000)
+
+
+@contextmanager
+def composed(folder: Path, **settings: Any) -> Iterator[Composed]:
+    """A stack with the package installed, up and ready."""
+    with installed(folder), cli_on(folder / "data", **settings) as cli, cli.up(), stack.peek(cli.settings) as attached:
+        assert attached is not None
+        yield Composed(cli, FlowRig(attached))

@@ -1,0 +1,215 @@
+"""What a workflow may say: each illegal shape is refused with a sentence that says what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from celery import Signature, chain, chord, group, signature
+
+from pipeline import Chunk, Document, chunk, declaring, embed, extract, finalize, route, sidecar, stage, upsert
+from pipeline.canvas import Batch, begin, fan, follow_up, scanned
+from pipeline.checking import plan_of
+from pipeline.errors import BadRequest
+from pipeline.plan import PLAIN, Plan
+
+
+@pytest.fixture(autouse=True)
+def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    stage(queue="words", name="shout")(_shout)
+    stage(queue="words", name="mark")(_mark)
+    return
+
+
+def _shout(document: Document, *, times: int = 1, mask: str = "!") -> Document:
+    return document
+
+
+def _mark(chunks: list[Chunk], *, color: str = "red") -> list[Chunk]:
+    return chunks
+
+
+def shout(**options: Any) -> Signature:
+    return declaring.find_stage("shout")(**options)
+
+
+def mark(**options: Any) -> Signature:
+    return declaring.find_stage("mark")(**options)
+
+
+def end() -> Signature:
+    return chord([embed() | upsert()], finalize())
+
+
+SAME: list[Callable[[], Signature]] = [
+    lambda: extract() | chunk() | chord([embed() | upsert()], finalize()),
+    lambda: extract() | chunk() | chord(group([embed() | upsert()]), finalize()),
+    lambda: extract() | chunk() | group([embed() | upsert()]) | finalize(),
+    lambda: chain(extract(), chunk(), group(embed() | upsert()), finalize()),
+    lambda: chain(extract() | chunk(), chord([chain(embed(), upsert())], finalize())),
+    lambda: extract() | chunk() | embed() | upsert() | finalize(),
+]
+
+
+@pytest.mark.parametrize("write", SAME)
+def test_ways_to_write_the_plain_flow(write: Callable[[], Signature]) -> None:
+    assert plan_of(write()) == PLAIN
+
+
+def test_a_plan_with_everything() -> None:
+    plan = plan_of(
+        route(collections={"image/*": "scans"}, otherwise="rest")
+        | sidecar()
+        | extract()
+        | shout(times=2)
+        | shout(mask="?")
+        | chunk(tokens=64)
+        | chord([mark(color="blue") | embed() | upsert()], finalize())
+    )
+
+    assert [(step.key, step.stage, step.queue) for step in plan.documents] == [
+        ("shout", "shout", "words"),
+        ("shout-2", "shout", "words"),
+    ]
+    assert [step.options for step in plan.documents] == [{"times": 2, "mask": "!"}, {"times": 1, "mask": "?"}]
+    assert plan.texts == ("shout", "shout-2", "chunk")
+    assert plan.fan == ("mark", "embed", "upsert")
+    assert plan.cutting == {"tokens": 64}
+    assert plan.collections == ("scans", "rest")
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
+    ("no signature", lambda: None, "returns a signature, not nothing", "The shape is"),
+    ("a chord in a chord", lambda: extract() | chunk() | chord([chord([embed() | embed()], upsert())], finalize()),
+     "chord inside the chord", "as a chain"),
+    ("a group in a chord", lambda: extract() | chunk() | chord([mark() | group([embed(), upsert()])], finalize()),
+     "chord inside the chord", "as a chain"),
+    ("a chord not opened by chunk", lambda: extract() | end(), "not opened by chunk", "right before the chord"),
+    ("a chord of documents", lambda: extract() | chunk() | chord([extract() | chunk()], finalize()),
+     "documents need no chord", "before the chord"),
+    ("a chord first", lambda: chord([extract() | chunk()], finalize()), "not opened by chunk", "right before"),
+    ("two chords", lambda: extract() | chunk() | chord([embed()], upsert()) | chord([mark()], finalize()),
+     "second chord", "in one"),
+    ("two members", lambda: extract() | chunk() | chord([embed(), upsert()], finalize()), "2 members", "Write one"),
+    ("behind the chord", lambda: extract() | chunk() | chord([embed()], upsert()) | finalize(),
+     "upsert() stands behind the chord", "in the chord's header"),
+    ("the wrong order", lambda: chunk() | extract() | end(), "chunk", ""),
+    ("upsert before embed", lambda: extract() | chunk() | chord([upsert() | embed()], finalize()),
+     "embed() stands at the wrong place", "before upsert()"),
+    ("no finalize", lambda: extract() | chunk() | embed() | upsert(), "no finalize()", "as the body of the chord"),
+    ("no chunk", lambda: extract() | embed() | upsert() | finalize(), "no chunk()", "before the chord"),
+    ("embed twice", lambda: extract() | chunk() | chord([embed() | embed() | upsert()], finalize()), "2 times", "once"),
+    ("an unknown stage", lambda: extract() | signature("docrelay.translate") | chunk() | end(),
+     "no stage docrelay.translate", "@stage"),
+    ("a task of somebody else's", lambda: extract() | signature("mail.send") | chunk() | end(),
+     "no stage mail.send", "@stage"),
+    ("a document stage on chunks", lambda: extract() | chunk() | chord([shout() | embed() | upsert()], finalize()),
+     "shout() stands at the wrong place", "between extract() and chunk()"),
+    ("a chunk stage on documents", lambda: extract() | mark() | chunk() | end(),
+     "chunk() stands at the wrong place", "after the stages that work on documents"),
+    ("a chunk stage after embed", lambda: extract() | chunk() | chord([embed() | mark() | upsert()], finalize()),
+     "mark() stands at the wrong place", "before embed()"),
+    ("route after extract", lambda: extract() | route(collections={"a/b": "c"}) | chunk() | end(),
+     "route() stands at the wrong place", "before extract()"),
+    ("another queue", lambda: extract().set(queue="fast") | chunk() | end(), "another queue", "@stage(queue="),
+    ("options of Celery", lambda: extract().set(countdown=5) | chunk() | end(), "options of Celery", ".set()"),
+    ("data", lambda: signature("docrelay.extract", args=("a.pdf",)) | chunk() | end(), "given data", "extract()"),
+    ("an unknown parameter", lambda: extract() | shout(tmies=2) | chunk() | end(), "no such parameter", "times, mask"),
+    ("a parameter of the wrong type", lambda: extract() | shout(times="many") | chunk() | end(), "shout(times", ""),
+    ("a hand-made signature", lambda: extract() | signature("docrelay.shout", kwargs={"times": []}) | chunk() | end(),
+     "shout(times", "times, mask"),
+    ("too few tokens", lambda: extract() | chunk(tokens=3) | end(), "chunk(tokens", "tokens, overlap"),
+    ("a wrong collection", lambda: route(collections={"a/b": "no name"}) | extract() | chunk() | end(), "route(", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "message", "hint"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_what_is_refused(write: Callable[[], Any], message: str, hint: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        plan_of(write())
+
+    assert message in caught.value.message
+    assert hint in caught.value.advice
+
+
+def bare(document, *, times=1):  # type: ignore[no-untyped-def]
+    return document
+
+
+def untyped_option(document: Document, *, times=1) -> Document:  # type: ignore[no-untyped-def]
+    return document
+
+
+def mixed(document: Document) -> list[Chunk]:
+    return []
+
+
+def positional(document: Document, times: int) -> Document:
+    return document
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "message"),
+    [
+        (bare, {"queue": "q"}, "fits no place"),
+        (mixed, {"queue": "q"}, "fits no place"),
+        (positional, {"queue": "q"}, "fits no place"),
+        (untyped_option, {"queue": "q"}, "needs a name and a type"),
+        (_shout, {"queue": "extract", "name": "fine"}, "cannot have the queue"),
+        (_shout, {"queue": "Not a queue", "name": "fine"}, "cannot have the queue"),
+        (_shout, {"queue": "q", "name": "embed"}, "cannot be named"),
+        (_shout, {"queue": "q", "name": "completed"}, "cannot be named"),
+        (_shout, {"queue": "q", "name": "mark"}, "Two stages are named mark"),
+    ],
+)
+def test_what_is_no_stage(function: Callable[..., Any], options: dict[str, str], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        stage(**options)(function)
+
+
+def names(canvas: Signature) -> Any:
+    """A canvas as nested lists of what its tasks are called."""
+    if canvas.task == "celery.chord":
+        return {"header": [names(one) for one in canvas.tasks], "body": names(canvas.body)}
+    if canvas.task == "celery.chain":
+        return [names(one) for one in canvas.tasks]
+    return canvas.task.removeprefix("docrelay.")
+
+
+def test_canvases_are_flat_whatever_the_plan_says() -> None:
+    plan = plan_of(extract() | shout() | shout() | chunk() | chord([mark() | embed() | upsert()], finalize()))
+    batch = Batch("b", 5, plan)
+    per_part = ["mark", "embed", "upsert"]
+
+    assert names(begin(batch)) == ["extract", "shout", "shout", "chunk"]
+    assert names(fan(batch, [0, 1])) == {"header": [per_part, per_part], "body": "finalize"}
+    assert names(fan(batch, [])) == "finalize"
+    # The body of a chord is a single task; what follows it is published by that task.
+    assert names(scanned(batch, [0, 1])) == {"header": ["ocr", "ocr"], "body": "shout"}
+    assert names(follow_up(batch, "ocr", 0)) == ["ocr", "shout", "shout", "chunk"]
+    assert names(follow_up(batch, "shout-2", 0)) == ["shout", "chunk"]
+    assert names(follow_up(batch, "mark", 1)) == [*per_part, "finalize"]
+
+
+def test_every_task_of_a_canvas_has_an_id_of_its_own_and_the_queue_of_its_stage() -> None:
+    batch = Batch("b", 5, plan_of(extract() | shout() | shout() | chunk() | end()))
+    tasks = begin(batch).tasks
+
+    assert len({one.options["task_id"] for one in tasks}) == 4
+    assert [one.options.get("queue") for one in tasks] == [None, "words", "words", None]
+    assert all(one.args == ("b", 0) and one.kwargs == {} for one in tasks)
+
+
+def test_the_mark_of_a_plan_changes_with_what_decides_the_points() -> None:
+    def marked(*stages: Signature, cut: Signature | None = None) -> str:
+        return plan_of(chain(extract(), *stages, cut or chunk(), end())).mark
+
+    plain = marked()
+    marks = {marked(shout()), marked(shout(times=2)), marked(shout(), shout()), marked(cut=chunk(tokens=64))}
+
+    assert plain == ""
+    assert len(marks) == 4
+    assert plan_of(route(collections={"a/b": "c"}) | extract() | chunk() | end()).mark == plain
