@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Upload:
     content_sha256: str
     size: int
     draft: Path
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,9 @@ def take_uploads(
         SpaceMismatch: the collection holds vectors of another model.
     """
     now = time.time()
-    taken = [Taken(Found(one.source, one.content_sha256, one.size, now), None, one.draft) for one in uploads]
+    taken = [
+        Taken(Found(one.source, one.content_sha256, one.size, now, one.metadata), None, one.draft) for one in uploads
+    ]
 
     def change(connection: Connection) -> dict[str, Any]:
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
@@ -160,7 +164,7 @@ def take_uploads(
 
 def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
     """What a request asks for, however it was put on the wire."""
-    files = [(one.source, one.content_sha256) for one in uploads]
+    files = [(one.source, one.content_sha256, json.dumps(dict(one.metadata), sort_keys=True)) for one in uploads]
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 

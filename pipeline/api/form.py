@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
@@ -18,7 +20,10 @@ __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of"]
 
 FILES = ("file", "files")
 FIELDS = ("collection", "workflow", "priority", "webhook", "job", "more")
-"""Fields that hold for the whole request; `source` holds for the file that follows it."""
+"""Fields that hold for the whole request."""
+
+OF_A_FILE = ("source", "metadata")
+"""Fields that hold for the file that follows them."""
 
 LARGEST_FIELD = 16 << 10
 LARGEST_HEADERS = 8 << 10
@@ -59,6 +64,7 @@ class Form:
         self._part = _Part()
         self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
         self._source: str | None = None
+        self._metadata: dict[str, Any] = {}
         self._sources: set[str] = set()
         self._count = 0
         self._ended = False
@@ -135,8 +141,9 @@ class Form:
             if len(self.uploads) + len(self.refused) >= self._most:
                 raise BodyTooLarge(f"A request may bring {self._most} files at most.")
             part.draft = self._begin()
-        elif part.name not in (*FIELDS, "source"):
-            raise Invalid("The form has a field that is not known.", f"Fields are: file, source, {', '.join(FIELDS)}.")
+        elif part.name not in (*FIELDS, *OF_A_FILE):
+            known = ", ".join(("file", *OF_A_FILE, *FIELDS))
+            raise Invalid("The form has a field that is not known.", f"Fields are: {known}.")
         elif self._count > self._most * 2 + MOST_FIELDS:
             raise BodyTooLarge("The form has too many fields.")
 
@@ -158,7 +165,7 @@ class Form:
         part = self._part
         if part.draft is not None:
             self._keep(part, part.draft)
-            part.draft, self._source = None, None
+            part.draft, self._source, self._metadata = None, None, {}
             return
         try:
             value = part.value.decode("utf-8")
@@ -166,6 +173,8 @@ class Form:
             raise Invalid(f"The field {part.name} is not UTF-8.") from None
         if part.name == "source":
             self._source = value
+        elif part.name == "metadata":
+            self._metadata = _object(value)
         elif part.name in self.fields:
             raise Invalid(f"The field {part.name} stands there twice.")
         else:
@@ -180,7 +189,7 @@ class Form:
             if source in self._sources:
                 raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
             self._sources.add(source)
-            self.uploads.append(draft.finish(source))
+            self.uploads.append(replace(draft.finish(source), metadata=self._metadata))
         except PipelineError as error:
             draft.drop()
             self.refused.append(RefusedFile(name, error))
@@ -204,6 +213,20 @@ def boundary_of(content_type: str | None) -> bytes:
     if not BOUNDARY.fullmatch(boundary):
         raise BrokenBody("The header Content-Type names no boundary.")
     return boundary
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise Invalid("The field metadata is no JSON.") from None
+    if not isinstance(found, dict):
+        raise Invalid("The field metadata is no JSON object.")
+    return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _disposition(value: str) -> tuple[str, str | None]:

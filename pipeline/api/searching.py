@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
 from fastapi import APIRouter
 
 import extractors
@@ -12,6 +10,7 @@ from pipeline.api.door import DoorOf
 from pipeline.api.models import CollectionFacts, FormatFacts, SearchRequest, WorkflowFacts
 from pipeline.api.problems import responses
 from pipeline.catalog.listing import collections_of
+from pipeline.discovery import discover
 from pipeline.errors import UnknownId
 from pipeline.search import SearchResult, is_known, search
 from pipeline.vectorstore.base import Filter
@@ -43,7 +42,8 @@ def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
 @router.get("/v1/workflows", tags=["facts"], summary="Workflows")
 def workflows(_caller: Reader) -> list[WorkflowFacts]:
     """What a job may name as its workflow."""
-    return [WorkflowFacts(name=name) for name in sorted({one.name for one in entry_points(group="docrelay.workflows")})]
+    found = discover().workflows
+    return [WorkflowFacts(name=name, description=found[name].about) for name in sorted(found)]
 
 
 @router.get("/v1/formats", tags=["facts"], summary="Formats")

@@ -70,6 +70,12 @@ FORM: dict[str, Any] = {
                             "description": "URI of the file that follows; a file of the same source is a new version",
                             "example": "https://wiki.example/report",
                         },
+                        "metadata": {
+                            "type": "string",
+                            "description": "JSON object told of the file that follows; workflows read it",
+                            "enum": ['{"department": "harbour"}'],
+                            "example": '{"department": "harbour"}',
+                        },
                         "collection": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "documents"},
                         "job": {
                             "type": "string",

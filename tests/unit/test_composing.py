@@ -1,0 +1,228 @@
+"""The tutorial's code runs as it stands, and what it prints is what it says. Stages run in place, without services."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extractors.document import Document, Page, Section
+from pipeline import Chunk, chunk, declaring, embed, finalize, stage, upsert
+from pipeline.checking import plan_of
+from pipeline.diagram import mermaid
+from pipeline.discovery import discover, load_workflow
+from pipeline.errors import BadRequest, StageFailed
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.trial import Trial
+from workflows.personal import KINDS, find
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/composing.md").read_text("utf-8")
+SAMPLE = ROOT / "samples/documents/tide_sensor.md"
+
+
+@pytest.fixture(autouse=True)
+def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    discover()
+    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    monkeypatch.setenv("DOCRELAY_EMBEDDING_MODEL", "hashing")
+    return
+
+
+def test_the_code_of_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("DOCRELAY_DATA_DIR", str(tmp_path))
+    blocks = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE, flags=re.M | re.S)
+    scope: dict[str, Any] = {"__name__": "tutorial"}
+    said = ""
+    for kind, block in blocks:
+        if kind == "text":
+            assert said == block
+            said = ""
+            continue
+        assert said == "", f"the tutorial does not show: {said}"
+        with redirect_stdout(io.StringIO()) as out:
+            exec(compile(block, "docs/composing.md", "exec"), scope)
+        said = out.getvalue()
+
+    assert len(blocks) >= 9
+    assert plan_of(scope["tidy"](at_least=3)).fan == ("count_words", "embed", "upsert")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tutorial_names_what_there_is() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| `", PAGE, flags=re.M))
+    tables = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)]
+    outside = tomllib.loads((ROOT / "tests/outside/pyproject.toml").read_text("utf-8"))
+
+    assert told == {"redacted", "routed", "enriched"}
+    assert Settings(**tables[0]).workflow_options == {"tidy": {"at_least": 8}}
+    assert tables[1]["project"]["entry-points"].keys() == outside["project"]["entry-points"].keys()
+
+
+def test_examples_are_short() -> None:
+    for path in (ROOT / "workflows").glob("*.py"):
+        assert len(path.read_text("utf-8").splitlines()) <= 40, path.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        ("email", "write to a.b+c@sub.host.example, please", ["a.b+c@sub.host.example"]),
+        ("email", "a@b is none, @c.de neither", []),
+        ("iban", "IBAN DE89 3704 0044 0532 0130 00 BIC COBADEFF", ["DE89 3704 0044 0532 0130 00"]),
+        ("iban", "GB29NWBK60161331926819.", ["GB29NWBK60161331926819"]),
+        ("iban", "DE89 3704 0044 0532 0130 01", []),
+        ("card", "4111-1111-1111-1111 12/27 and 5500 0000 0000 0004", ["4111-1111-1111-1111", "5500 0000 0000 0004"]),
+        ("card", "4111 1111 1111 1112", []),
+        ("card", "41111111111111111111111111", []),
+        ("phone", "call +49 (0)30 123 45-67 or 030/1234567", ["+49 (0)30 123 45-67", "030/1234567"]),
+        ("phone", "on 2026-09-21 at 10:30, 1.05.2026, 12345678, 3.0456789", []),
+    ],
+)
+def test_what_is_personal(kind: str, text: str, found: list[str]) -> None:
+    assert [text[start:end] for start, end in find(text, kind)] == found
+    assert kind in KINDS
+
+
+def test_a_long_text_is_searched_in_a_moment() -> None:
+    for text in ("1 " * 50_000, "a" * 100_000, "A1" * 50_000, "+1" * 50_000, "a@" * 50_000, "DE12 " * 20_000):
+        for kind in KINDS:
+            list(find(text, kind))
+
+
+def test_rewriting_moves_pages_and_sections() -> None:
+    pages = (Page(1, "Intro of cat\ncat one"), Page(2, "cat two cat"), Page(3, "end ca"), Page(4, "t and cat"))
+    document = Document(
+        "text/plain", pages, (Section(("cat",), 13, 20), Section(("b",), 21, 32)), metadata={"t": "cat"}
+    )
+    longer = document.rewritten(lambda text: [(m.start(), m.end(), "doggy") for m in re.finditer("cat", text)])
+    across = document.rewritten(lambda text: [(m.start(), m.end(), "DOG") for m in re.finditer("ca\nt", text)])
+
+    assert [page.text for page in longer.pages] == [
+        "Intro of doggy\ndoggy one",
+        "doggy two doggy",
+        "end ca",
+        "t and doggy",
+    ]
+    assert [longer.text[one.char_start : one.char_end] for one in longer.sections] == ["doggy one", "doggy two doggy"]
+    assert longer.sections[0].path == ("doggy",)
+    assert longer.metadata == {"t": "doggy"}
+    assert [page.text for page in across.pages][2:] == ["end DOG", " and cat"]
+    assert document.rewritten(lambda text: []) == document
+    both = document.rewritten(lambda text: [(0, 5, "X"), (3, 8, "Y"), (9, 12, "")])
+    assert both.pages[0].text == "X of \ncat one"
+
+
+# In place
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    return Services(Settings(data_dir=tmp_path / "data", embedding_model="hashing"))
+
+
+def test_a_trial_goes_stage_by_stage(services: Services) -> None:
+    read = Trial.of(SAMPLE, services)
+    whole = read | chunk(tokens=64) | embed() | upsert() | finalize()
+
+    assert (read.chunks, read.vectors) == (None, None)
+    assert [name for name, _ in whole.took] == ["extract", "chunk", "embed", "upsert", "finalize"]
+    assert whole.vectors.shape == (len(whole.chunks), 384)
+    assert [point.payload["text"] for point in whole.points] == [one.text for one in whole.chunks]
+    again = read | load_signature("ingest")
+    assert [one.text for one in again.chunks] == [one.text for one in (read | chunk()).chunks]
+    assert not services.settings.data_dir.exists()
+
+
+def load_signature(name: str) -> Any:
+    return discover().workflows[name].function()
+
+
+def test_a_trial_refuses_what_comes_too_early(services: Services) -> None:
+    read = Trial.of(SAMPLE, services)
+    for template in (embed(), upsert(), chunk() | upsert()):
+        with pytest.raises(BadRequest):
+            read | template
+    with pytest.raises(BadRequest, match="cannot work on int"):
+        chunk(3)
+
+
+def gives_nothing(document: Document) -> Document:
+    return None  # type: ignore[return-value]
+
+
+def forgets_sections(document: Document) -> Document:
+    return Document("text/plain", (Page(None, "x"),), (Section(("a",), 0, 99),))
+
+
+def changes_text(chunks: list[Chunk]) -> list[Chunk]:
+    return [Chunk(**{**{name: getattr(one, name) for name in Chunk.__slots__}, "text": "other"}) for one in chunks]
+
+
+def doubles(chunks: list[Chunk]) -> list[Chunk]:
+    return chunks * 2
+
+
+@pytest.mark.parametrize("function", [gives_nothing, forgets_sections, changes_text, doubles])
+def test_what_a_stage_must_not_give(services: Services, function: Any) -> None:
+    own = stage(queue="wrong")(function)
+    before = Trial.of(SAMPLE, services)
+    with pytest.raises(StageFailed, match=function.__name__):
+        (before | chunk() if own.kind == "chunks" else before) | own()
+
+
+def test_diagrams_show_every_stage_and_no_more_than_mermaid_reads() -> None:
+    drawn = mermaid(load_workflow("redacted", {"redacted": {"mask": 'a "quoted" <b> | x'}}))
+
+    assert drawn.startswith("flowchart LR\n")
+    assert "extract --> redact" in drawn
+    assert "redact --> chunk" in drawn
+    assert "chunk --> embed" in drawn
+    assert 'subgraph each["for each chunk batch"]' in drawn
+    assert "#34;quoted#34;" in drawn
+    assert all(line.count('"') in (0, 2) for line in drawn.splitlines())
+    assert "route --> extract" in mermaid(load_workflow("routed"))
+    assert "enrich --> embed" in mermaid(load_workflow("enriched"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"redacted": {"kinds": ["shoe size"]}}, "redacted\\(kinds"),
+        ({"redacted": {"colour": "red"}}, "no such parameter"),
+        ({"routed": {"collections": {"a/b": "no name"}}}, "route\\("),
+    ],
+)
+def test_wrong_parameters_of_a_workflow(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        load_workflow(next(iter(options)), options)
+
+
+def test_trying_and_drawing_need_no_stack(tmp_path: Path) -> None:
+    """One process each: neither Redis nor a data folder comes to be."""
+    environment = {
+        "PATH": "/nowhere",
+        "DOCRELAY_DATA_DIR": str(tmp_path / "data"),
+        "DOCRELAY_EMBEDDING_MODEL": "hashing",
+    }
+    program = str(Path(sys.executable).with_name("docrelay"))
+    (tmp_path / "letter.md").write_text("# To jane@host.example\n\nHello there, jane@host.example.\n")
+    command = [program, "try", str(tmp_path / "letter.md"), "-w", "redacted", "--json"]
+    told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+
+    assert [one["stage"] for one in told["stages"]] == ["extract", "redact", "chunk", "embed", "upsert"]
+    assert "jane@host.example" in json.dumps(told["stages"][0])
+    assert "jane@host.example" not in json.dumps(told["stages"][1:])
+    assert not (tmp_path / "data" / "catalog.db").exists()
+    assert not (tmp_path / "data" / "spool").exists()
