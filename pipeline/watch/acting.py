@@ -45,7 +45,8 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
     with writing(services.catalog) as connection:
         if changes.replaced:
             names = [str(known[key].document_id) for key in changes.replaced if known[key].document_id]
-            documents.tombstone(connection, names)
+            # Their name is taken, so they cannot be revived: their points go with the next tidying.
+            documents.tombstone(connection, names, time.time())
             watched.without_failures(connection, names)
         renamed = moves.rename(connection, {name: key[1] for name, key in living.items()})
         revived = moves.revive(connection, {name: key[1] for name, key in deleted.items()})

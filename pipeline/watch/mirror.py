@@ -89,6 +89,7 @@ class Mirror:
             return wait
         changes, sights, restless = self._compare(view)
         waiting = self._apply(view, changes, sights, whole=scope is None)
+        restless |= {key for key, mark in view.opened.items() if mark is None and not self._is_done(key, view)}
         if restless:
             return self._settling.wait_s(restless) or AGAIN_S
         return AGAIN_S if waiting else None
@@ -145,6 +146,10 @@ class Mirror:
     def _is_held(self, key: Key, view: View) -> bool:
         """Whether a change is only that its deletion is held back, or not wanted: nobody has to wait for it."""
         return view.opened[key] is None and (self.hold is not None or not self.folder.delete_missing)
+
+    def _is_done(self, key: Key, view: View) -> bool:
+        """Whether a missing file was handled, or is held back."""
+        return key not in self._settling or self._settling.settled(key) or self._is_held(key, view)
 
     # Comparing
 

@@ -82,6 +82,11 @@ class MirrorRig:
         """Wait until folder and catalog are equal."""
         assert eventually(self.in_step, seconds, 0.1), self.describe()
 
+    def await_removal(self, seconds: float = 60.0) -> None:
+        """Wait until nothing can be revived any more."""
+        waiting = sa.select(sa.func.count()).select_from(documents).where(documents.c.undo_until.is_not(None))
+        assert eventually(lambda: self.rig.scalar(waiting) == 0, seconds, 0.1)
+
     def describe(self) -> str:
         """What differs."""
         have, want = self.searchable(), self.wanted()
@@ -108,8 +113,13 @@ class MirrorRig:
             assert {one["metadata"]["source"] for one in payloads} == {row.source}
             assert {one["live"] for one in payloads} == {True}
             total += row.chunks
-        assert store.count(index, Filter(live=True)) == total
-        there = sa.select(seen.c.source).where(seen.c.gone_at.is_(None))
+        waiting = sa.select(documents.c.id).where(
+            documents.c.collection == self.collection, documents.c.undo_until.is_not(None)
+        )
+        kept = tuple(row.id for row in self.rig.rows(waiting))
+        revivable = store.count(index, Filter(document_ids=kept, live=True)) if kept else 0
+        assert store.count(index, Filter(live=True)) == total + revivable
+        there = sa.select(seen.c.source).where(seen.c.gone_at.is_(None), seen.c.collection == self.collection)
         assert {row.source for row in self.rig.rows(there)} == set(self.names())
 
     def embedded(self) -> int:

@@ -157,7 +157,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed: int) -> None:
-    with mirrored(stack, tmp_path / "folder") as mirror:
+    with mirrored(stack, tmp_path / "folder", watch_undo_s=2.0, watch_rescan_s=3.0) as mirror:
         mirror.collection = f"walk-{seed}"
         mirror.settings = mirror.settings.model_copy(update={"collection": mirror.collection})
         mirror.kill()
@@ -166,6 +166,7 @@ def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed
         for _ in range(OPERATIONS):
             walk.step()
         mirror.await_step(120)
+        mirror.await_removal()
         mirror.assert_exact()
         # Each content is one chunk. Those that were replaced before the watcher saw them are never embedded.
         assert mirror.embedded() == mirror.contents_embedded()

@@ -1,0 +1,340 @@
+"""What a mirror does about each thing that may happen in a folder: real stack, one look after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually
+from mirror_rig import MirrorRig
+
+from pipeline.catalog import watched
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen
+from pipeline.services import Services
+from pipeline.vectorstore.base import Filter
+from pipeline.watch.folders import WatchFolder
+from pipeline.watch.lease import Lease
+from pipeline.watch.mirror import Mirror
+
+SETTLE_MS = 30
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("mirror") / "data", max_file_mb=1) as rig:
+        yield rig
+
+
+class Looking(MirrorRig):
+    """A mirror in this process, which looks when it is told to."""
+
+    def __init__(self, rig: FlowRig, root: Path, folder: WatchFolder, **settings: Any) -> None:
+        super().__init__(rig, root)
+        self.collection = f"c-{root.parent.name}"[-60:].replace("[", "-").replace("]", "-")
+        chosen = {"collection": self.collection, "watch_settle_ms": SETTLE_MS, "watch_max_gone": 0.25, **settings}
+        self.services = Services(rig.settings.model_copy(update=chosen))
+        self.folder = folder
+        self.mirror = Mirror(self.services, folder)
+
+    def glance(self) -> None:
+        """Look until nothing is left to do, and wait for the work, whatever comes of it."""
+        while (wait := self.mirror.look()) is not None:
+            time.sleep(wait)
+        busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
+        assert eventually(lambda: self.rig.scalar(busy) == 0, 60)
+
+    def look(self) -> None:
+        """The same, and then folder and catalog are equal."""
+        self.glance()
+        if self.mirror.hold is None:
+            self.await_step()
+
+    def again(self) -> None:
+        """The same with a mirror that remembers nothing, as after a crash."""
+        self.mirror = Mirror(self.services, self.folder)
+        self.mirror.load()
+        self.look()
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.root / f"{name}.txt").write_text(text)
+
+    def document(self, name: str) -> str:
+        query = sa.select(documents.c.id).where(
+            documents.c.source == str(self.root / name), documents.c.deleted_at.is_(None)
+        )
+        return str(self.rig.scalar(query))
+
+    def codes(self) -> dict[str, str]:
+        query = sa.select(failures.c.source, failures.c.code).where(failures.c.collection == self.collection)
+        return {Path(source).name: code for source, code in self.rig.rows(query)}
+
+
+@pytest.fixture
+def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
+    root = tmp_path / "folder"
+    root.mkdir()
+    found = Looking(stack, root, WatchFolder(path=root))
+    found.mirror.load()
+    return found
+
+
+def test_new_changed_and_removed(mirror: Looking) -> None:
+    mirror.write(a="zebra", b="giraffe")
+    mirror.look()
+    assert mirror.found("zebra") == {"a.txt"}
+    mirror.write(a="okapi")
+    (mirror.root / "b.txt").unlink()
+    mirror.look()
+    assert mirror.found("zebra") | mirror.found("giraffe") == set()
+    assert mirror.found("okapi") == {"a.txt"}
+    mirror.assert_exact()
+
+
+def test_a_rename_costs_nothing_and_shows_at_once(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    before, identity = mirror.extracted(), mirror.document("a.txt")
+    (mirror.root / "sub").mkdir()
+    (mirror.root / "a.txt").rename(mirror.root / "sub/b.txt")
+    mirror.look()
+    assert mirror.found("zebra") == {"sub/b.txt"}
+    assert mirror.document("sub/b.txt") == identity
+    (mirror.root / "sub").rename(mirror.root / "Sub")
+    mirror.look()
+    assert mirror.found("zebra") == {"Sub/b.txt"}
+    assert mirror.extracted() == before
+    mirror.assert_exact()
+
+
+def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
+    mirror.write(a="zebra", b="giraffe", c="okapi")
+    mirror.look()
+    before = mirror.extracted()
+    a, b, c = (mirror.root / f"{name}.txt" for name in "abc")
+    a.rename(mirror.root / ".between")
+    b.rename(a)
+    (mirror.root / ".between").rename(b)
+    mirror.look()
+    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
+    a.replace(c)
+    mirror.look()
+    assert (mirror.found("okapi"), mirror.found("giraffe")) == (set(), {"c.txt"})
+    assert mirror.extracted() == before
+    mirror.assert_exact()
+
+
+def test_a_new_file_under_the_name_of_a_renamed_one(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    identity = mirror.document("a.txt")
+    (mirror.root / "a.txt").rename(mirror.root / "b.txt")
+    mirror.look()
+    mirror.write(a="giraffe")
+    mirror.look()
+    assert mirror.document("b.txt") == identity != mirror.document("a.txt")
+    mirror.write(a="okapi", b="zebra and more")
+    mirror.look()
+    assert (mirror.found("okapi"), mirror.found("zebra")) == ({"a.txt"}, {"b.txt"})
+    mirror.assert_exact()
+
+
+def test_back_in_time_costs_nothing(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    before, away = mirror.extracted(), mirror.root.parent / "away"
+    (mirror.root / "a.txt").rename(away)
+    mirror.look()
+    assert mirror.found("zebra") == set()
+    away.rename(mirror.root / "b.txt")
+    mirror.look()
+    assert mirror.found("zebra") == {"b.txt"}
+    assert mirror.extracted() == before
+    mirror.assert_exact()
+
+
+def test_after_a_while_the_points_are_gone(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root), watch_undo_s=0.01)
+    mirror.write(a="zebra", b="giraffe")
+    mirror.look()
+    (root / "a.txt").unlink()
+    mirror.look()
+    mirror.look()
+    assert stack.services.store.count(f"{mirror.collection}~1", Filter()) == 1
+    rows = stack.rows(sa.select(seen.c.source).where(seen.c.collection == mirror.collection))
+    assert [row.source for row in rows] == [str(root / "b.txt")]
+
+
+def test_hard_links_and_copies_are_documents_of_their_own(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    os.link(mirror.root / "a.txt", mirror.root / "b.txt")
+    mirror.look()
+    assert mirror.found("zebra") == {"a.txt", "b.txt"}
+    (mirror.root / "a.txt").write_text("giraffe")
+    mirror.look()
+    assert mirror.found("giraffe") == {"a.txt", "b.txt"}
+    mirror.assert_exact()
+
+
+def test_what_was_missed_and_what_was_broken_off_is_found(mirror: Looking) -> None:
+    mirror.write(a="zebra", b="giraffe")
+    mirror.look()
+    before = mirror.extracted()
+    with writing(mirror.services.catalog) as connection:
+        lost = seen.update().where(seen.c.collection == mirror.collection)
+        connection.execute(lost.values(document_id=None, sha256=None))
+    (mirror.root / "b.txt").unlink()
+    mirror.again()
+    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.found("giraffe") == set()
+    assert mirror.extracted() == before
+    mirror.assert_exact()
+
+
+def test_many_files_that_go_at_once_are_held(mirror: Looking) -> None:
+    mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
+    mirror.look()
+    for number in range(11):
+        (mirror.root / f"f{number}.txt").rename(mirror.root.parent / f"f{number}.txt")
+    mirror.look()
+    assert mirror.mirror.hold is not None
+    assert (mirror.mirror.hold.reason, mirror.mirror.hold.files) == ("many_gone", 11)
+    assert len(mirror.found("zebra")) == 20
+    mirror.again()
+    assert mirror.mirror.hold is not None
+    (mirror.root.parent / "f0.txt").rename(mirror.root / "f0.txt")
+    mirror.look()
+    assert mirror.mirror.hold is None, "files have returned: what is missing now is few"
+    assert len(mirror.found("zebra")) == 10
+
+
+def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
+    mirror.write(**{f"f{number}": f"zebra {number}" for number in range(30)})
+    mirror.look()
+    for number in range(12):
+        (mirror.root / f"f{number}.txt").unlink()
+    mirror.look()
+    with writing(mirror.services.catalog) as connection:
+        held = watched.folder(connection, mirror.mirror.root)
+        assert (held.held, held.held_files) == ("many_gone", 12)
+    (mirror.root / "f12.txt").unlink()
+    mirror.glance()
+    time.sleep(SETTLE_MS / 1000)
+    with writing(mirror.services.catalog) as connection:
+        watched.note(connection, mirror.mirror.root, confirmed=11)
+    mirror.look()
+    assert len(mirror.found("zebra")) == 30, "more are missing than somebody has confirmed"
+    with writing(mirror.services.catalog) as connection:
+        assert watched.confirm(connection, mirror.mirror.root) == 13
+    mirror.look()
+    assert mirror.mirror.hold is None
+    assert len(mirror.found("zebra")) == 17
+
+
+def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    mirror.root.rename(mirror.root.with_name("away"))
+    mirror.look()
+    assert mirror.mirror.hold is not None
+    assert mirror.mirror.hold.reason == "root_missing"
+    assert mirror.found("zebra") == {"a.txt"}
+    mirror.root.with_name("away").rename(mirror.root)
+    mirror.look()
+    assert mirror.mirror.hold is None
+
+
+def test_missing_files_are_kept_where_that_is_wanted(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
+    mirror.write(a="zebra")
+    mirror.look()
+    (root / "a.txt").unlink()
+    mirror.glance()
+    assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_ignored_files_count_as_gone_and_come_back(mirror: Looking) -> None:
+    mirror.write(a="zebra", b="giraffe")
+    (mirror.root / "draft.txt.part").write_text("zebra")
+    (mirror.root / ".hidden.txt").write_text("zebra")
+    mirror.glance()
+    assert mirror.found("zebra") == {"a.txt"}
+    before = mirror.extracted()
+    (mirror.root / ".docrelayignore").write_text("a.*\n[\n!.hidden.txt\n")
+    mirror.glance()
+    assert mirror.found("zebra") == {".hidden.txt"}
+    (mirror.root / ".docrelayignore").unlink()
+    (mirror.root / ".hidden.txt").unlink()
+    mirror.glance()
+    assert "a.txt" in mirror.found("zebra")
+    assert mirror.extracted() - before <= 1
+
+
+def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> None:
+    mirror.write(a="zebra")
+    (mirror.root / "big.txt").write_bytes(b"x" * (1 << 21))
+    os.mkfifo(mirror.root / "pipe")
+    (tmp_path / "outside.txt").write_text("zebra")
+    (mirror.root / "out.txt").symlink_to(tmp_path / "outside.txt")
+    (mirror.root / "nowhere.txt").symlink_to("nothing")
+    mirror.glance()
+    assert mirror.codes() == {
+        "big.txt": "too_large",
+        "pipe": "not_a_file",
+        "out.txt": "outside_root",
+        "nowhere.txt": "outside_root",
+    }
+    before = mirror.rig.rows(sa.select(sa.func.count()).select_from(sa.text("jobs")))
+    assert mirror.mirror.look() is None
+    assert mirror.rig.rows(sa.select(sa.func.count()).select_from(sa.text("jobs"))) == before
+    for name in ("big.txt", "pipe", "out.txt", "nowhere.txt"):
+        (mirror.root / name).unlink()
+    mirror.glance()
+    assert mirror.codes() == {}
+    assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_sub_folders_go_to_their_collections(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    (root / "invoices/old").mkdir(parents=True)
+    rules = ({"folder": "invoices", "collection": "rule-a"}, {"folder": "invoices/old", "collection": "rule-b"})
+    mirror = Looking(stack, root, WatchFolder.model_validate({"path": root, "rules": rules}))
+    for folder in (root, root / "invoices", root / "invoices/old"):
+        (folder / "a.txt").write_text(f"zebra of {folder.name}")
+    mirror.glance()
+    query = sa.select(documents.c.collection, documents.c.source).where(documents.c.source.startswith(str(root)))
+    assert {row.collection: Path(row.source).parent.name for row in stack.rows(query)} == {
+        mirror.collection: "folder",
+        "rule-a": "invoices",
+        "rule-b": "old",
+    }
+
+
+def test_one_watches_and_the_next_takes_over(stack: FlowRig) -> None:
+    first, second = Lease(stack.services.redis), Lease(stack.services.redis)
+    try:
+        assert first.acquire("/srv/docs")
+        assert first.acquire("/srv/docs/inner")
+        assert not second.acquire("/srv/docs")
+        assert not second.acquire("/srv")
+        assert not second.acquire("/srv/docs/inner/most")
+        assert second.acquire("/srv/docs-other")
+        first.release("/srv/docs")
+        assert not second.acquire("/srv/docs")
+        first.close()
+        assert second.acquire("/srv/docs")
+        assert not first.holds("/srv/docs")
+    finally:
+        first.close()
+        second.close()
