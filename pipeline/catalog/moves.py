@@ -42,16 +42,17 @@ def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
     return set(wanted)
 
 
-def revive(connection: Connection, places: Mapping[str, str]) -> set[str]:
-    """Make deleted documents searchable again, each under this source: {document id: source}.
+def revive(connection: Connection, places: Mapping[str, tuple[str, str]]) -> set[str]:
+    """Make deleted documents searchable again: {document id: (its source, SHA-256 of its content)}.
 
     Returns:
-        Those whose points are still there and whose source is free; the others must be taken in again.
+        Those that had this content, whose points are still there and whose source is free; the others must be taken in
+        again.
     """
     revived: set[str] = set()
     now = time.time()
-    for name, source in places.items():
-        version_id = _last_seen(connection, name)
+    for name, (source, content) in places.items():
+        version_id = _last_seen(connection, name, content)
         before = connection.execute(sa.select(documents).where(documents.c.id == name)).one_or_none()
         if version_id is None or before is None or _is_held(connection, before.collection, source):
             continue
@@ -146,8 +147,8 @@ def _retitle(connection: Connection, name: str, before: str, after: str) -> None
     connection.execute(versions.update().where(named).values(title=PurePath(after).name))
 
 
-def _last_seen(connection: Connection, name: str) -> str | None:
-    """The version in the live index that was there when the document was deleted, if its points still are."""
+def _last_seen(connection: Connection, name: str, content: str) -> str | None:
+    """The version in the live index that readers saw when the document was deleted, if it is this content's."""
     shown = sa.select(indexes.c.name).where(indexes.c.collection == documents.c.collection, indexes.c.role == "live")
     query = (
         sa.select(versions.c.id)
@@ -156,6 +157,7 @@ def _last_seen(connection: Connection, name: str) -> str | None:
             versions.c.document_id == name,
             documents.c.deleted_at.is_not(None),
             documents.c.undo_until > time.time(),
+            versions.c.content_sha256 == content,
             versions.c.live_at.is_not(None),
             versions.c.index_name.in_(shown.correlate(documents)),
             versions.c.retired_at == documents.c.deleted_at,

@@ -49,7 +49,7 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
             documents.tombstone(connection, names, time.time())
             watched.without_failures(connection, names)
         renamed = moves.rename(connection, {name: key[1] for name, key in living.items()})
-        revived = moves.revive(connection, {name: key[1] for name, key in deleted.items()})
+        revived = moves.revive(connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()})
         moved.waiting = {key for name, key in living.items() if name not in renamed}
         moved.failed = {key for name, key in deleted.items() if name not in revived}
         done = origins.keys() - moved.waiting - moved.failed

@@ -113,7 +113,7 @@ def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection
     assert leftovers.unseen_versions(connection, [one]) == []
     assert leftovers.neglected(connection, LATER, 10) == []
 
-    assert moves.revive(connection, {one: "/b"}) == {one}
+    assert moves.revive(connection, {one: ("/b", "a" * 64)}) == {one}
 
     assert places(connection) == {one: "/b"}
     assert take(connection, "/b").outcome == "unchanged"
@@ -127,7 +127,7 @@ def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> Non
     one, two = live(connection, "/a"), live(connection, "/b", "b")
     documents.tombstone(connection, [one])
     documents.tombstone(connection, [two], time.time() - 1)
-    assert moves.revive(connection, {one: "/a", two: "/b"}) == set()
+    assert moves.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
     assert len(leftovers.unseen_versions(connection, [one, two])) == 2
     assert moves.expired(connection, 10) == [two]
     moves.forget_undo(connection, [two])
@@ -138,7 +138,7 @@ def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection:
     one = live(connection, "/a")
     documents.tombstone(connection, [one], LATER)
     assert live(connection, "/a", "x") == one
-    assert moves.revive(connection, {one: "/a"}) == set()
+    assert moves.revive(connection, {one: ("/a", "a" * 64)}) == set()
     assert len(leftovers.unseen_versions(connection, [one])) == 1
 
 
@@ -149,3 +149,11 @@ def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> Non
     moves.rename(connection, {one: "/c"})
     moves.labelled(connection, {one: row.moved_at})
     assert [row.source for row in moves.to_label(connection)] == ["/c"]
+
+
+def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) -> None:
+    one = live(connection, "/a")
+    take(connection, "/a", "x")
+    documents.tombstone(connection, [one], LATER)
+    assert moves.revive(connection, {one: ("/a", "x" * 64)}) == set()
+    assert moves.revive(connection, {one: ("/a", "a" * 64)}) == {one}
