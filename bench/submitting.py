@@ -1,0 +1,156 @@
+"""How long a submission takes: alone, with busy workers, and with ever more documents waiting; and whether any is lost.
+
+    python bench/submitting.py --queued 10000 --lost 5000
+
+Starts `docrelay up` on a folder of its own, and sends files of 20 kB by HTTP, one per request, on one connection. The
+latency is what the sender sees, from the first byte sent to the last one received. Workers are busy throughout but in
+the first line, on the same cores. At the end every acknowledged document must be in the catalog.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SIZE = 20_000
+BOUNDARY = "docrelay-bench"
+WORDS = "harbour keel mast rigging sail anchor tide chart beacon compass deck hull winch buoy current storm".split()
+PER_REQUEST = 100
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--samples", type=int, default=300, help="submissions per line of the table")
+    options.add_argument("--queued", type=int, default=10_000, help="documents that wait in the last line")
+    options.add_argument("--lost", type=int, default=5_000, help="submissions that are counted at the end")
+    options.add_argument("--model", default="hashing", help="embedding model of the stack")
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as folder, stack(Path(folder), asked.model) as port:
+        print(f"{'waiting':>8} {'n':>5} {'p50 ms':>8} {'p90 ms':>8} {'p99 ms':>8} {'max ms':>8}")
+        line(Path(folder), measure(port, asked.samples))
+        for goal in (200, asked.queued // 4, asked.queued // 2, asked.queued):
+            fill(Path(folder), port, goal)
+            line(Path(folder), measure(port, asked.samples))
+        count(Path(folder), port, asked.lost)
+
+
+@contextmanager
+def stack(folder: Path, model: str) -> Iterator[int]:
+    settings = {"DATA_DIR": str(folder), "EMBEDDING_MODEL": model, "API_PORT": "0", "API_DOCUMENTS": str(PER_REQUEST)}
+    environment = {**os.environ, **{f"DOCRELAY_{name}": value for name, value in settings.items()}}
+    command = [str(Path(sys.executable).with_name("docrelay")), "up"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        seen = ""
+        while not (found := re.search(r"api is ready: http://[^:]+:(\d+)", seen)) or "stack is ready" not in seen:
+            text = process.stderr.readline()
+            if not text:
+                raise SystemExit(seen)
+            seen += text
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield int(found[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def body(number: int) -> bytes:
+    """A form with so many files of 20 kB, each of its own."""
+    parts = []
+    for _ in range(number):
+        name = uuid.uuid4().hex
+        text = " ".join(random.choices(WORDS, k=SIZE // 6)) + name
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}.txt"\r\n\r\n'
+        parts.append(f"{head}{text[-SIZE:]}\r\n")
+    return "".join([*parts, f"--{BOUNDARY}--\r\n"]).encode()
+
+
+class Sender:
+    """One connection."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+
+    def send(self, data: bytes) -> tuple[float, list[str]]:
+        """Milliseconds, and the ids of the documents that were taken."""
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        began = time.perf_counter()
+        self.connection.request("POST", "/v1/documents", data, headers)
+        response = self.connection.getresponse()
+        answer = response.read()
+        took = (time.perf_counter() - began) * 1000
+        if response.status != 202:
+            raise SystemExit(f"{response.status}: {answer.decode()}")
+        return took, [one["document_id"] for one in json.loads(answer)["documents"]]
+
+
+def measure(port: int, samples: int) -> list[float]:
+    sender, bodies = Sender(port), [body(1) for _ in range(samples)]
+    found = []
+    for data in bodies:
+        found.append(sender.send(data)[0])
+        time.sleep(0.05)
+    return found
+
+
+def fill(folder: Path, port: int, goal: int) -> None:
+    sender = Sender(port)
+    while (lacking := goal - waiting(folder)) > 0:
+        sender.send(body(min(PER_REQUEST, lacking)))
+
+
+def waiting(folder: Path) -> int:
+    return rows(folder, "SELECT count(*) FROM attempts WHERE finished_at IS NULL")
+
+
+def rows(folder: Path, query: str) -> int:
+    with sqlite3.connect(f"file:{folder}/catalog.db?mode=ro", uri=True, timeout=60) as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
+def line(folder: Path, found: list[float]) -> None:
+    ordered = sorted(found)
+    at = [ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99)]
+    print(f"{waiting(folder):>8} {len(found):>5} " + " ".join(f"{ms:>8.1f}" for ms in (*at, ordered[-1])), flush=True)
+
+
+def count(folder: Path, port: int, number: int) -> None:
+    """Send on four connections; every document that was acknowledged must be in the catalog."""
+    told: list[str] = []
+    began = time.monotonic()
+
+    def work() -> None:
+        sender = Sender(port)
+        for _ in range(number // 4):
+            told.extend(sender.send(body(1))[1])
+
+    senders = [threading.Thread(target=work) for _ in range(4)]
+    for one in senders:
+        one.start()
+    for one in senders:
+        one.join()
+    seconds = time.monotonic() - began
+    with sqlite3.connect(f"file:{folder}/catalog.db?mode=ro", uri=True, timeout=60) as connection:
+        known = {row[0] for row in connection.execute("SELECT id FROM documents")}
+    lost = len(set(told) - known)
+    print(f"{len(told)} acknowledged in {seconds:.0f} s ({len(told) / seconds:.0f} a second), {lost} lost")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What the tests of the API share: `docrelay up` as a child process, and real HTTP to its API."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from cli_rig import Cli, cli_on
+from flow_tools import eventually
+
+from pipeline.client import Client
+
+PATIENCE_S = 1.5
+
+
+class Api:
+    """A stack with its API; `http` sends what a test wants, `client` is ours."""
+
+    def __init__(self, cli: Cli, key: str | None = None) -> None:
+        self.cli = cli
+        self.key = key
+        self.url = self.announced()
+        self.client = Client(self.url, key)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+
+    def announced(self) -> str:
+        """The URL that `up` has said last."""
+        found: list[str] = []
+
+        def said() -> bool:
+            found[:] = re.findall(
+                r"api is ready: (\S+)", self.cli.folder.with_name(f"{self.cli.folder.name}.up").read_text()
+            )
+            return bool(found)
+
+        assert eventually(said, 60)
+        return found[-1]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return str(parts.hostname), int(parts.port or 0)
+
+    @property
+    def pid(self) -> int:
+        with self.cli.services() as services:
+            return int(bytes(services.redis.get("docrelay:ready:api") or b"").split()[0])
+
+    def kill(self) -> None:
+        """Kill the API; `up` starts it again, on another port, as none is set."""
+        before, pid = self.url, self.pid
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: self.announced() != before, 60)
+        self.close()
+        self.__init__(self.cli, self.key)  # type: ignore[misc]
+
+    def close(self) -> None:
+        self.client.close()
+        self.http.close()
+
+    def submit(self, *files: Any, **options: Any) -> str:
+        """Submit and wait; the job's id."""
+        job = self.client.submit(*files, **options).job_id
+        assert self.client.wait(job).ended
+        return job
+
+    def only(self, job: str) -> Any:
+        """The one document of a job."""
+        (found,) = self.client.documents(job)
+        return self.client.document(found.document_id)
+
+
+@contextmanager
+def api_on(folder: Path, *, keyed: bool = False, **settings: Any) -> Iterator[Api]:
+    """A stack with its API on a data folder of its own."""
+    with cli_on(folder, **{"api_patience_s": PATIENCE_S, **settings}) as cli:
+        key = cli.run("keys", "create", "tests", "--scope", "admin", "--json").json["key"] if keyed else None
+        with cli.up():
+            api = Api(cli, key)
+            try:
+                yield api
+            finally:
+                api.close()

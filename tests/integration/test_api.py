@@ -1,0 +1,375 @@
+"""The API on a real stack, by real HTTP: a document's whole life, refusals row by row, and what dies in the middle."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from api_rig import Api, api_on
+from flow_tools import eventually
+
+from pipeline.catalog.schema import documents, jobs, submissions
+from pipeline.client.wire import Lines
+from pipeline.errors import Gone, OtherRequest, UnknownId
+
+TEXT = b"The lighthouse keeper wrote the log of the Lavender Curlew every evening.\n"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the API may read, with a way out of it."""
+    folder = tmp_path_factory.mktemp("root")
+    (folder / "a.txt").write_bytes(TEXT)
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.md").write_text("# Curlew\n\nA bird of the mudflats.\n")
+    (folder / "way-out").symlink_to("/etc")
+    (folder / "hollow").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
+    settings = {"api_roots": str(root), "max_file_mb": 1, "api_documents": 5, "api_followers": 4}
+    with api_on(tmp_path_factory.mktemp("api") / "data", **settings) as found:
+        yield found
+
+
+def test_the_life_of_a_document(api: Api) -> None:
+    taken = api.client.submit(("log.txt", TEXT), ("birds.md", b"# Birds\n\nCurlews call at night.\n"))
+    statuses = list(api.client.follow(taken.job_id))
+    assert [one.state for one in taken.documents] == ["queued", "queued"]
+    assert (statuses[-1].completed, statuses[-1].state) == (2, "completed")
+    fractions = [one.fraction for one in statuses]
+    assert fractions == sorted(fractions)
+
+    by_source = {one.source: one for one in api.client.documents(taken.job_id)}
+    first = api.client.document(by_source["upload://log.txt"].document_id)
+    receipt = first.receipt
+    assert receipt.pages_in == receipt.extracted + receipt.ocred + receipt.empty + receipt.failed == 1
+    assert receipt.chunks == receipt.points == len(list(api.client.chunks(first.id))) > 0
+    assert "Lavender Curlew" in next(api.client.chunks(first.id)).text
+    assert api.client.content(first.id) == TEXT
+    assert api.client.search("keeper of the log", mode="sparse").hits[0].source == "upload://log.txt"
+
+    again = api.client.submit(("log.txt", TEXT))
+    assert [one.state for one in again.documents] == ["unchanged"]
+    new = api.only(api.submit(("log.txt", b"The new keeper is called Heron.\n")))
+    assert (new.id, new.version_id != first.version_id) == (first.id, True)
+    assert api.client.content(new.id) == b"The new keeper is called Heron.\n"
+
+    assert api.client.delete(new.id).documents == 1
+    assert api.client.document(new.id).state == "deleted"
+    with pytest.raises(Gone):
+        api.client.content(new.id)
+    assert not [hit for hit in api.client.search("heron", mode="sparse").hits if hit.document_id == new.id]
+
+
+def test_paths_below_a_root_are_taken_in(api: Api, root: Path) -> None:
+    job = api.client.submit_paths(str(root), pattern="*.md", collection="roots").job_id
+    api.client.wait(job)
+    found = api.only(job)
+
+    assert (found.source, found.state, found.collection) == (str(root / "sub" / "b.md"), "completed", "roots")
+    assert api.client.content(found.id) == (root / "sub" / "b.md").read_bytes()
+    (root / "sub" / "b.md").write_text("# Heron\n\nAnother bird.\n")
+    with pytest.raises(Gone):
+        api.client.content(found.id)
+
+
+def test_a_large_document_comes_page_by_page(api: Api) -> None:
+    text = "\n\n".join(f"Paragraph {n} tells of the harbour and its tides in {n} words." * 8 for n in range(60))
+    found = api.only(api.submit(("long.txt", text.encode()), collection="long"))
+
+    first = api.http.get(f"/v1/documents/{found.id}/chunks", params={"limit": 3}).json()
+    second = api.http.get(f"/v1/documents/{found.id}/chunks", params={"limit": 3, "cursor": first["next"]}).json()
+    every = [one.order for one in api.client.chunks(found.id)]
+    assert every == list(range(found.chunks))
+    assert found.chunks > 6
+    assert [one["order"] for one in first["chunks"] + second["chunks"]] == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_jobs_documents_come_page_by_page_and_by_state(api: Api) -> None:
+    files = [(f"page-{n}.txt", f"Document number {n}.".encode()) for n in range(4)]
+    job = api.submit(*files, ("empty.txt", b""), collection="pages")
+    first = api.http.get(f"/v1/jobs/{job}/documents", params={"limit": 3}).json()
+    second = api.http.get(f"/v1/jobs/{job}/documents", params={"limit": 3, "cursor": first["next"]}).json()
+    failed = list(api.client.documents(job, state="failed"))
+
+    assert (len(first["documents"]), len(second["documents"]), second["next"]) == (3, 2, None)
+    assert len({one["document_id"] for one in first["documents"] + second["documents"]}) == 5
+    assert [(one.source, one.code) for one in failed] == [("upload://empty.txt", "empty")]
+    assert failed[0].hint
+    assert list(api.client.documents(job, code="empty")) == failed
+    assert [one.source for one in api.client.failures(job_id=job)] == ["upload://empty.txt"]
+    assert api.client.wait(api.client.retry(job_id=job)[0]).failed == 1
+
+
+def read_events(api: Api, job: str, last: int = 0, most: int = 1000) -> list[Any]:
+    """Events with an id, as many as wanted or all to the end."""
+    lines, found = Lines(), []
+    headers = {"Last-Event-ID": str(last)} if last else {}
+    with api.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        for line in response.iter_lines():
+            event = lines.feed(line)
+            if event is not None and event.id is not None:
+                found.append((event.id, event.kind, json.loads(event.data)["document_id"]))
+            if len(found) == most:
+                break
+    return found
+
+
+def test_who_reconnects_misses_nothing(api: Api) -> None:
+    job = api.client.submit(("one.txt", b"One ship."), ("two.txt", b"Two ships."), collection="events").job_id
+    parts: list[Any] = []
+    while not parts or parts[-1][1] != "job.finished":
+        parts += read_events(api, job, parts[-1][0] if parts else 0, 2)
+    whole = read_events(api, job)
+
+    assert parts == whole
+    assert [kind for _, kind, _ in whole].count("document.completed") == 2
+    answer = api.http.get(f"/v1/jobs/{job}/events", headers={"Last-Event-ID": str(whole[-1][0])})
+    assert answer.status_code == 204
+
+
+def test_followers_are_bounded(api: Api) -> None:
+    with api.cli.services() as services, services.catalog.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(jobs))
+    open_job = api.http.post("/v1/documents", data={"more": "true"}, files={"file": ("open.txt", b"Open.")}).json()[
+        "job_id"
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        ended = threading.Event()
+
+        def hold() -> int:
+            with httpx.stream("GET", f"{api.url}/v1/jobs/{open_job}/events", timeout=30) as response:
+                while not ended.wait(0.05):
+                    pass
+                return response.status_code
+
+        held = [pool.submit(hold) for _ in range(4)]
+        assert eventually(
+            lambda: api.http.get(f"/v1/jobs/{open_job}/events", headers={"Range": "x"}).status_code == 503, 20
+        )
+        refused = api.http.get(f"/v1/jobs/{open_job}/events")
+        assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+        assert api.http.get(f"/v1/jobs/{open_job}").status_code == 200
+        ended.set()
+        assert [one.result() for one in held] == [200] * 4
+    api.client.cancel(open_job)
+    assert eventually(lambda: read_events(api, open_job) != [], 20)
+
+
+def test_the_same_request_is_carried_out_once(api: Api) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: api.client.submit(("once.txt", b"Once."), key="once-1"), range(6)))
+    assert len({one.job_id for one in answers}) == 1
+    number = api.cli.rows(sa.select(sa.func.count()).where(submissions.c.source == "upload://once.txt"))[0][0]
+    assert number == 1
+    with pytest.raises(OtherRequest):
+        api.client.submit(("once.txt", b"Twice."), key="once-1")
+    other = api.http.post("/v1/jobs", json={"paths": ["/nowhere"]}, headers={"Idempotency-Key": "once-1"})
+    assert other.json()["code"] == "path_not_allowed"
+
+
+def test_one_bad_file_does_not_keep_the_others_out(api: Api) -> None:
+    job = api.http.post(
+        "/v1/documents",
+        files=[
+            ("file", ("good.txt", b"Good.")),
+            ("file", ("huge.txt", b"x" * (1 << 20) + b"x")),
+            ("file", ("fine.txt", b"Fine.")),
+        ],
+    ).json()
+    assert [one["source"] for one in job["documents"]] != []
+    assert {one["source"] for one in job["documents"]} == {"upload://good.txt", "upload://fine.txt"}
+    assert [(one["name"], one["code"]) for one in job["refused"]] == [("huge.txt", "too_large")]
+
+
+def part(head: str, content: bytes = b"x") -> bytes:
+    return b"--b\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n"
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+FILE = 'Content-Disposition: form-data; name="file"; filename="a.txt"'
+END = b"--b--\r\n"
+
+
+def field(name: str, value: str) -> bytes:
+    return part(f'Content-Disposition: form-data; name="{name}"', value.encode())
+
+
+def posted(*parts: bytes, **headers: str) -> dict[str, Any]:
+    return {"method": "POST", "url": "/v1/documents", "content": b"".join(parts), "headers": {**FORM, **headers}}
+
+
+def asked(url: str, method: str = "GET", **more: Any) -> dict[str, Any]:
+    return {"method": method, "url": url, **more}
+
+
+HOOK = '{"url": "%s", "secret": "0123456789abcdef"}'
+REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no such path": (asked("/v2/jobs"), 404, "not_found"),
+    "a path with a slash at its end": (asked("/v1/formats/"), 404, "not_found"),
+    "a path that climbs": (asked("/v1/documents/..%2f..%2fetc%2fpasswd/content"), 404, "not_found"),
+    "no such method": (asked("/v1/jobs", "PUT"), 405, "method_not_allowed"),
+    "an unknown job": (asked("/v1/jobs/0d7c6c0e-0000-0000-0000-000000000000"), 404, "unknown_id"),
+    "an unknown document": (asked("/v1/documents/nobody"), 404, "unknown_id"),
+    "content of an unknown document": (asked("/v1/documents/nobody/content"), 404, "unknown_id"),
+    "events of an unknown job": (asked("/v1/jobs/nobody/events"), 404, "unknown_id"),
+    "an id with NUL": (asked("/v1/jobs/a%00b"), 422, "invalid_request"),
+    "a cursor of nobody": (asked("/v1/jobs/x/documents?cursor=%21%21"), 422, "invalid_request"),
+    "a limit of zero": (asked("/v1/jobs/x/documents?limit=0"), 422, "invalid_request"),
+    "a state that is none": (asked("/v1/jobs/x/documents?state=asleep"), 422, "invalid_request"),
+    "an event id that is none": (asked("/v1/jobs/x/events", headers={"Last-Event-ID": "abc"}), 422, "invalid_request"),
+    "JSON that is none": (asked("/v1/search", "POST", content=b"{", headers={"Content-Type": "application/json"}), 400, "broken_body"),
+    "JSON nested too deep": (asked("/v1/search", "POST", content=b"[" * 100_000, headers={"Content-Type": "application/json"}), 400, "broken_body"),
+    "an unknown field": (asked("/v1/search", "POST", json={"query": "x", "colour": 1}), 422, "invalid_request"),
+    "a field of the wrong type": (asked("/v1/search", "POST", json={"query": 7}), 422, "invalid_request"),
+    "an empty question": (asked("/v1/search", "POST", json={"query": "  "}), 422, "bad_request"),
+    "half a character": (asked("/v1/search", "POST", content=b'{"query": "\\ud800"}', headers={"Content-Type": "application/json"}), 422, "bad_request"),
+    "a time that is none": (asked("/v1/search", "POST", json={"query": "x", "filter": {"modified_after": "soon"}}), 422, "bad_request"),
+    "a search in no collection": (asked("/v1/search", "POST", json={"query": "x", "collection": "nowhere"}), 404, "unknown_id"),
+    "a body of the wrong kind": (asked("/v1/documents", "POST", json={"file": "x"}), 415, "wrong_media_type"),
+    "no body": (asked("/v1/documents", "POST"), 415, "wrong_media_type"),
+    "a form without a boundary": (posted(END, **{"Content-Type": "multipart/form-data"}), 400, "broken_body"),
+    "a form that is none": (posted(b"nothing of the kind"), 400, "broken_body"),
+    "a form that is cut off": (posted(part(FILE)), 400, "broken_body"),
+    "a form without a file": (posted(field("collection", "x"), END), 422, "invalid_request"),
+    "an unknown form field": (posted(field("colour", "red"), part(FILE), END), 422, "invalid_request"),
+    "a part without a name": (posted(part("X-Other: 1"), END), 422, "invalid_request"),
+    "a field twice": (posted(field("priority", "1"), field("priority", "2"), part(FILE), END), 422, "invalid_request"),
+    "a field that is too long": (posted(field("collection", "x" * 20_000), part(FILE), END), 413, "body_too_large"),
+    "headers of a part that are too long": (posted(part(f"{FILE}\r\nX-A: {'a' * 9000}"), END), 413, "body_too_large"),
+    "too many files": (posted(*[part(FILE.replace("a.", f"{n}.")) for n in range(6)], END), 413, "body_too_large"),
+    "a file that is too large": (posted(part(FILE, b"x" * ((1 << 20) + 1)), END), 413, "too_large"),
+    "a body that is too large": (posted(part(FILE, b"x" * (6 << 20)), END), 413, "body_too_large"),
+    "too much JSON": (asked("/v1/search", "POST", json={"query": "x" * (2 << 20)}), 413, "body_too_large"),
+    "a priority out of range": (posted(field("priority", "11"), part(FILE), END), 422, "bad_request"),
+    "a priority that is none": (posted(field("priority", "high"), part(FILE), END), 422, "bad_request"),
+    "a workflow that is none": (posted(field("workflow", "nothing"), part(FILE), END), 422, "bad_request"),
+    "a collection that climbs": (posted(field("collection", "../x"), part(FILE), END), 422, "bad_request"),
+    "a source that is a path": (posted(field("source", "/etc/shadow"), part(FILE), END), 422, "invalid_request"),
+    "a source that is a file": (posted(field("source", "file:///etc/shadow"), part(FILE), END), 422, "invalid_request"),
+    "a source with a line break": (posted(field("source", "crm://a\nb"), part(FILE), END), 422, "invalid_request"),
+    "a name with a line break": (posted(part(FILE.replace("a.txt", "a%0Ab")), END), 422, "invalid_request"),
+    "a name that is too long": (posted(part(FILE.replace("a.txt", "a" * 300)), END), 422, "invalid_request"),
+    "files for an unknown job": (posted(field("job", "0d7c6c0e"), part(FILE), END), 404, "unknown_id"),
+    "an Idempotency-Key with a blank": (posted(part(FILE), END, **{"Idempotency-Key": "a b"}), 422, "invalid_request"),
+    "a webhook that is none": (posted(field("webhook", "x"), part(FILE), END), 422, "invalid_request"),
+    "a webhook inside": (posted(field("webhook", HOOK % "http://127.0.0.1/x"), part(FILE), END), 422, "webhook_refused"),
+    "a webhook to metadata": (posted(field("webhook", HOOK % "http://169.254.169.254/"), part(FILE), END), 422, "webhook_refused"),
+    "a job of zero paths": (asked("/v1/jobs", "POST", json={"paths": []}), 422, "invalid_request"),
+    "a path outside": (asked("/v1/jobs", "POST", json={"paths": ["/etc"]}), 403, "path_not_allowed"),
+    "a path that is not there, outside": (asked("/v1/jobs", "POST", json={"paths": ["/nowhere"]}), 403, "path_not_allowed"),
+    "a relative path": (asked("/v1/jobs", "POST", json={"paths": ["."]}), 403, "path_not_allowed"),
+    "a path with NUL": (asked("/v1/jobs", "POST", json={"paths": ["/a\u0000b"]}), 403, "path_not_allowed"),
+    "a job with an unknown field": (asked("/v1/jobs", "POST", json={"paths": ["/x"], "y": 1}), 422, "invalid_request"),
+    "another host": (asked("/v1/formats", headers={"Host": "evil.example"}), 403, "forbidden"),
+    "a page of another origin": (asked("/v1/formats", headers={"Origin": "https://evil.example"}), 403, "forbidden"),
+    "a key that is none": (asked("/v1/formats", headers={"X-API-Key": "dlr_x_y"}), 401, "unauthorized"),
+    "a retry of what has not failed": (asked("/v1/failures/retry", "POST", json={"ids": ["nobody"]}), 404, "unknown_id"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", REFUSED)
+def test_refusals(api: Api, row: str) -> None:
+    request, status, code = REFUSED[row]
+    before = api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
+    try:
+        answer = api.http.request(**request)
+    except httpx.TransportError:  # refused before it was sent whole: the connection is closed
+        assert code == "body_too_large"
+        answer = httpx.Response(
+            status,
+            json={"code": code, "status": status, "hint": "x"},
+            headers={"content-type": "application/problem+json"},
+        )
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert answer.json()["hint"]
+    assert api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before
+
+
+@pytest.mark.parametrize(("below", "status", "code"), [("way-out", 403, "path_not_allowed"), ("way-out/hosts", 403, "path_not_allowed"), ("../", 403, "path_not_allowed"), ("gone", 422, "bad_request"), ("hollow", 422, "bad_request")])  # fmt: skip
+def test_paths_that_lead_out_or_nowhere(api: Api, root: Path, below: str, status: int, code: str) -> None:
+    answer = api.http.post("/v1/jobs", json={"paths": [f"{root}/{below}"]})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_names_from_outside_reach_no_path_and_no_log(api: Api) -> None:
+    names = (
+        "../../../../etc/cron.d/evil.txt",
+        "..\\..\\evil2.txt",
+        "-rf.txt",
+        "\u202egnp.txt",
+        "a'; drop table jobs;--.txt",
+    )
+    for name in names[:3] + names[4:]:
+        api.submit((name, f"The file {len(name)} is harmless.".encode()), collection="names")
+    assert api.http.post("/v1/documents", files={"file": (names[3], b"x")}).json()["code"] == "invalid_request"
+    api.http.get("/v1/formats/%0aevil%0a")
+
+    found = {row.source for row in api.cli.rows(sa.select(documents.c.source).where(documents.c.collection == "names"))}
+    assert found == {
+        "upload://evil.txt",
+        "upload://evil2.txt",
+        "upload://-rf.txt",
+        "upload://a'; drop table jobs;--.txt",
+    }
+    log = (api.cli.folder / "logs" / "api.log").read_text()
+    assert "evil" not in log
+
+
+def talk(api: Api, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Send bytes, and read until the server closes the connection."""
+    with socket.create_connection(api.address, timeout=20) as connection:
+        for piece in pieces:
+            try:
+                connection.sendall(piece)
+            except OSError:
+                break
+            time.sleep(pause_s)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+        return answer
+
+
+def test_slow_senders_are_let_go(api: Api) -> None:
+    head = b"POST /v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
+
+    assert talk(api, b"GET /v1/formats HTTP/1.1\r\nHost: loc") == b""
+    assert talk(api, *[b"X-A: b\r\n"] * 30, pause_s=0.1) == b""
+    assert b" 408 " in talk(api, head, part(FILE)).partition(b"\r\n")[0]
+    # Steady, but slower than the least rate.
+    assert b" 408 " in talk(api, head, *[b"-"] * 40, pause_s=0.1).partition(b"\r\n")[0]
+    assert api.http.get("/v1/formats").status_code == 200
+
+
+def test_a_killed_api_leaves_nothing_half(api: Api) -> None:
+    job = api.client.submit(("before.txt", b"Taken before the end."), collection="killed").job_id
+    before = api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
+    head = b"POST /v1/documents HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 999999\r\n\r\n"
+    with socket.create_connection(api.address) as connection:
+        connection.sendall(head + part(FILE) + part(FILE.replace("a.txt", "b.txt"), b"y" * 5000))
+        assert eventually(lambda: any((api.cli.folder / "spool" / "drafts").iterdir()), 5) or True
+        api.kill()
+
+    assert api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before
+    assert api.client.wait(job).completed == 1
+    with pytest.raises(UnknownId):
+        api.client.job("nobody")
+    assert api.only(api.submit(("after.txt", b"Taken after the restart."), collection="killed")).state == "completed"
