@@ -29,11 +29,29 @@ from pathlib import Path
 
 SIZE = 20_000
 BOUNDARY = "docrelay-bench"
-WORDS = "harbour keel mast rigging sail anchor tide chart beacon compass deck hull winch buoy current storm".split()
+WORDS = [
+    "harbour",
+    "keel",
+    "mast",
+    "rigging",
+    "sail",
+    "anchor",
+    "tide",
+    "chart",
+    "beacon",
+    "compass",
+    "deck",
+    "hull",
+    "winch",
+    "buoy",
+    "current",
+    "storm",
+]
 PER_REQUEST = 100
 
 
 def main() -> None:
+    """Run all and print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--samples", type=int, default=300, help="submissions per line of the table")
     options.add_argument("--queued", type=int, default=10_000, help="documents that wait in the last line")
@@ -51,6 +69,7 @@ def main() -> None:
 
 @contextmanager
 def stack(folder: Path, model: str) -> Iterator[int]:
+    """A stack with its API; the port."""
     settings = {"DATA_DIR": str(folder), "EMBEDDING_MODEL": model, "API_PORT": "0", "API_DOCUMENTS": str(PER_REQUEST)}
     environment = {**os.environ, **{f"DOCRELAY_{name}": value for name, value in settings.items()}}
     command = [str(Path(sys.executable).with_name("docrelay")), "up"]
@@ -101,6 +120,7 @@ class Sender:
 
 
 def measure(port: int, samples: int) -> list[float]:
+    """Milliseconds of so many submissions, one every 50 ms or less often."""
     sender, bodies = Sender(port), [body(1) for _ in range(samples)]
     found = []
     for data in bodies:
@@ -110,21 +130,25 @@ def measure(port: int, samples: int) -> list[float]:
 
 
 def fill(folder: Path, port: int, goal: int) -> None:
+    """Send files until so many documents wait."""
     sender = Sender(port)
     while (lacking := goal - waiting(folder)) > 0:
         sender.send(body(min(PER_REQUEST, lacking)))
 
 
 def waiting(folder: Path) -> int:
+    """Documents that are not done."""
     return rows(folder, "SELECT count(*) FROM attempts WHERE finished_at IS NULL")
 
 
 def rows(folder: Path, query: str) -> int:
+    """The number that a query finds in the catalog."""
     with sqlite3.connect(f"file:{folder}/catalog.db?mode=ro", uri=True, timeout=60) as connection:
         return int(connection.execute(query).fetchone()[0])
 
 
 def line(folder: Path, found: list[float]) -> None:
+    """Print a line of the table."""
     ordered = sorted(found)
     at = [ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99)]
     print(f"{waiting(folder):>8} {len(found):>5} " + " ".join(f"{ms:>8.1f}" for ms in (*at, ordered[-1])), flush=True)

@@ -78,6 +78,9 @@ def admit(services: Services) -> int:
     Returns:
         How many were admitted.
     """
+    with services.catalog.connect() as connection:
+        if not ledger.any_waiting(connection):
+            return 0
     with writing(services.catalog) as connection:
         admitted = ledger.admit(connection, services.settings.window, "extract")
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
@@ -121,7 +124,8 @@ def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) 
         Transient: it failed in a way that passes; the caller retries it after a while.
     """
     alive = living_nodes(services.redis)
-    with writing(services.catalog) as connection:
+    # A claim that a power cut takes back is no loss: whoever held it is gone as well.
+    with writing(services.catalog, lasting=False) as connection:
         claim = ledger.claim(connection, wanted, node, alive)
     if claim is None:
         log.info("task.dropped", task=wanted)

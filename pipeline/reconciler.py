@@ -149,7 +149,8 @@ def _note_progress(services: Services) -> int:
     """Measure the jobs that are not finished; how many there are."""
     with services.catalog.connect() as connection:
         active = jobs.active_jobs(connection)
-    for job_id in active:
+        in_work = jobs.in_work(connection)
+    for job_id in in_work:
         if time.monotonic() >= _measure_at.get(job_id, 0.0):
             _measure(services, job_id)
     for ended in _measure_at.keys() - set(active):
@@ -163,7 +164,7 @@ def _measure(services: Services, job_id: str) -> None:
     with services.catalog.connect() as connection:
         told = look(connection, job_id)
     if told.samples is not None:
-        with writing(services.catalog) as connection:
+        with writing(services.catalog, lasting=False) as connection:
             jobs.remember(connection, job_id, told.fraction, told.samples)
     ended = time.monotonic()
     _measure_at[job_id] = ended + (ended - began) * MEASURE_PAUSE

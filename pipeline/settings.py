@@ -87,6 +87,7 @@ class Settings(BaseModel):
     extract_processes: int = Field(0, ge=0, le=1024, description="processes for extract, OCR and chunk; 0: one a core")
     embed_processes: int = Field(0, ge=0, le=1024, description="processes for embed; 0: one a core")
     autoscale: str | None = Field(None, pattern=r"^\d+,\d+$", description="MAX,MIN processes of the extract group")
+    niceness: int = Field(10, ge=0, le=19, description="how far workers that compute give way to other programs")
     prefetch: int = Field(1, ge=1, description="messages that a process reserves ahead")
     max_tasks_per_child: int = Field(200, ge=1, description="tasks after which an extract process is replaced")
     max_memory_per_child_mb: int = Field(

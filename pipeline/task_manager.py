@@ -84,7 +84,7 @@ class TaskManager:
             done, every = read.batch_counts(connection, job_id)
         # Apart, so that whoever only looks does not keep those waiting who work.
         if told.samples is not None:
-            with writing(self._services.catalog) as connection:
+            with writing(self._services.catalog, lasting=False) as connection:
                 jobs.remember(connection, job_id, told.fraction, told.samples)
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.

@@ -56,6 +56,9 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
         The exit code.
     """
     log_as_set(settings, name)
+    if group in ("extract", "embed"):
+        # Who asks, and who serves them, goes first; whatever is left of the machine computes.
+        os.nice(settings.niceness)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
     runtime.start(node, settings, owner=group == "store" and settings.qdrant_url is None)

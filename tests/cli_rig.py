@@ -76,7 +76,7 @@ class Cli:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {f"DOCRELAY_{name.upper()}": str(value) for name, value in self.chosen.items()}
+        own = {f"DOCRELAY_{name.upper()}": said(value) for name, value in self.chosen.items()}
         kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
         return {**kept, **own, "DOCRELAY_DATA_DIR": str(self.folder), MARK: self.mark, "TERM": "xterm"}
 
@@ -221,6 +221,11 @@ class Cli:
         """What the TaskManager knows of an id; quicker than a command."""
         with self.services() as services:
             return TaskManager(services).status(identity)
+
+
+def said(value: object) -> str:
+    """A setting as the environment says it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @contextmanager

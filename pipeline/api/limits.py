@@ -48,30 +48,30 @@ class Limits:
             await self._app(scope, receive, send)
             return
         scope["request_id"] = uuid.uuid4().hex[:12]
-        told = _Told(send, scope["request_id"])
+        body = _Body(receive, self._largest(scope), self._settings.api_patience_s)
+        told = _Told(send, scope["request_id"], body)
         began = time.monotonic()
         # Event streams have a bound of their own; they must not keep others out.
         counted = not scope["path"].endswith(STREAMS)
         self._now += counted
         try:
             with structlog.contextvars.bound_contextvars(request=scope["request_id"]):
-                await self._serve(scope, receive, told)
+                await self._serve(scope, body, told)
                 _log(scope, told.status, began)
         finally:
             self._now -= counted
 
-    async def _serve(self, scope: Scope, receive: Receive, told: _Told) -> None:
-        body = _Body(receive, self._largest(scope), self._settings.api_patience_s)
+    async def _serve(self, scope: Scope, body: _Body, told: _Told) -> None:
         try:
             if self._now > self._settings.api_requests:
                 raise Busy
-            body.check_length(Headers(scope=scope).get("content-length"))
+            body.check(Headers(scope=scope))
             await self._app(scope, body.receive, told)
         except Refused as error:
             if told.status:
                 raise
-            headers = {"Connection": "close", **({"Retry-After": "1"} if isinstance(error, Busy) else {})}
-            await answer(problem_of(error), headers, scope["request_id"])(scope, receive, told)
+            headers = {"Retry-After": "1"} if isinstance(error, Busy) else {}
+            await answer(problem_of(error), headers, scope["request_id"])(scope, body.receive, told)
 
     def _largest(self, scope: Scope) -> int:
         is_upload = scope["method"] == "POST" and scope["path"] == "/v1/documents"
@@ -79,17 +79,23 @@ class Limits:
 
 
 class _Told:
-    """Sends, and knows the status that was sent."""
+    """Sends, and knows the status that was sent.
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    Where a body was not read to its end, the connection is closed: nobody waits for the rest of it.
+    """
+
+    def __init__(self, send: Send, request_id: str, body: _Body) -> None:
         self._send = send
         self._id = request_id
+        self._body = body
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = [(b"x-request-id", self._id.encode()), (b"x-content-type-options", b"nosniff")]
+            if not self._body.whole:
+                own.append((b"connection", b"close"))
             message = {**message, "headers": [*message["headers"], *own]}
         await self._send(message)
 
@@ -103,16 +109,18 @@ class _Body:
         self._patience_s = patience_s
         self._size = 0
         self._began = time.monotonic()
-        self._whole = False
+        self.whole = False
 
-    def check_length(self, told: str | None) -> None:
+    def check(self, headers: Headers) -> None:
         """Refuse a body that says beforehand that it is too large."""
+        told = headers.get("content-length")
+        self.whole = told in (None, "0") and "transfer-encoding" not in headers
         if told is not None and told.isdecimal() and int(told) > self._most:
             raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
 
     async def receive(self) -> Message:
         """The next piece; what comes after the whole body, a disconnect, may take any time."""
-        if self._whole:
+        if self.whole:
             return await self._receive()
         allowed_s = self._patience_s + self._size / LEAST_BYTES_PER_S
         left_s = min(self._patience_s, self._began + allowed_s - time.monotonic())
@@ -124,7 +132,7 @@ class _Body:
         self._size += len(message.get("body", b""))
         if self._size > self._most:
             raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
-        self._whole = not message.get("more_body", False)
+        self.whole = not message.get("more_body", False)
         return message
 
 

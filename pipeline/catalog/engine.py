@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
 __all__ = ["HEAD", "open_catalog", "sqlite_url", "writing"]
@@ -69,12 +70,35 @@ def open_catalog(url: str) -> Engine:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes; it holds the write lock from its first statement, and others wait."""
-    with engine.connect() as connection:
+def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> Iterator[Connection]:
+    """A transaction that writes; it holds the write lock from its first statement, and others wait.
+
+    Args:
+        engine: the catalog.
+        urgent: somebody waits for it: it goes before what workers write.
+        lasting: False for what may be forgotten in a power cut, together with all that was written after it: on
+            SQLite it then does not wait for the disk. The next lasting one makes it last.
+    """
+    with ExitStack() as scope:
+        if engine.dialect.name == "sqlite" and engine.url.database:
+            scope.enter_context(turn(engine.url.database, urgent=urgent))
+        connection = scope.enter_context(engine.connect())
+        if engine.dialect.name == "sqlite" and not lasting:
+            scope.enter_context(_not_synced(connection))
         _will_write(connection)
         with connection.begin():
             yield connection
+
+
+@contextmanager
+def _not_synced(connection: Connection) -> Iterator[None]:
+    raw = connection.connection.dbapi_connection
+    assert raw is not None  # noqa: S101 - it was connected a moment ago
+    raw.execute("PRAGMA synchronous=NORMAL")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA synchronous=FULL")
 
 
 def _engine(url: str) -> Engine:

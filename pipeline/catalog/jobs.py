@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, outbox
-from pipeline.catalog.schema import ACTIVE, attempts, jobs, orders, reindexes, submissions, versions
+from pipeline.catalog.schema import ACTIVE, attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -21,6 +21,7 @@ __all__ = [
     "exists",
     "expect",
     "finish_intake",
+    "in_work",
     "is_cancelled",
     "plan_of",
     "priority",
@@ -194,6 +195,12 @@ def active_jobs(connection: Connection) -> list[str]:
     """Jobs that are not finished, oldest first."""
     found = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
     return list(connection.scalars(found))
+
+
+def in_work(connection: Connection) -> list[str]:
+    """Unfinished jobs of which something is in the hands of workers: as many as are admitted, however many wait."""
+    query = sa.select(jobs.c.id).join(batches, batches.c.job_id == jobs.c.id)
+    return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
 
 
 def _share() -> sa.ColumnElement[float]:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import attempts, batches, jobs, reindexes, tasks
+from pipeline.catalog.schema import attempts, batches, jobs, tasks
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -24,6 +24,7 @@ __all__ = [
     "Due",
     "add_due",
     "admit",
+    "any_waiting",
     "batch_facts",
     "claim",
     "create_batch",
@@ -38,6 +39,12 @@ __all__ = [
 ]
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
+
+
+MOST_ACTIVE = 192
+"""Batches in the hands of workers at once, of all jobs: more of them would only fill the broker."""
+
+PAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +116,29 @@ def create_batch(
     return batch_id
 
 
+def any_waiting(connection: Connection) -> bool:
+    """Whether a batch waits for admission; asked without the write lock."""
+    return connection.scalar(sa.select(batches.c.id).where(batches.c.state == "waiting").limit(1)) is not None
+
+
 def admit(connection: Connection, window: int, first_stage: str) -> list[str]:
-    """Admit waiting batches up to `window` active ones per job; their first stage becomes due.
+    """Admit waiting batches, up to `window` active ones per job and `MOST_ACTIVE` in all; their first stage is due.
 
     Returns:
         The admitted batches, most urgent first.
     """
-    busy: dict[str, int] = dict(
-        connection.execute(
-            sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active").group_by(batches.c.job_id)
-        ).all()
-    )
-    chosen = []
-    for job_id in _jobs_waiting(connection):
-        free = max(window - busy.get(job_id, 0), 0)
-        chosen += _oldest_waiting(connection, job_id, free)
+    counted = sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active")
+    busy: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted.group_by(batches.c.job_id))}
+    chosen: list[str] = []
+    while (free := MOST_ACTIVE - sum(busy.values())) > 0:
+        full = [job_id for job_id, number in busy.items() if number >= window]
+        found = _oldest_waiting(connection, full, chosen, min(free, PAGE))
+        for batch_id, job_id in found:
+            if busy.get(job_id, 0) < window:
+                busy[job_id] = busy.get(job_id, 0) + 1
+                chosen.append(batch_id)
+        if len(found) < min(free, PAGE):
+            break
     if chosen:
         connection.execute(
             batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
@@ -271,30 +286,15 @@ def _plan() -> sa.Label[Any]:
     return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")
 
 
-def _jobs_waiting(connection: Connection) -> list[str]:
-    urgency = sa.func.max(batches.c.priority)
-    age = sa.func.min(batches.c.created_at)
-    # While a collection switches to another index, nothing new begins in it but what the switch waits for.
-    held = sa.exists().where(
-        reindexes.c.collection == jobs.c.collection,
-        reindexes.c.state.in_(("switching", "rolling_back")),
-        reindexes.c.job_id != jobs.c.id,
-    )
+def _oldest_waiting(
+    connection: Connection, full: Sequence[str], chosen: Sequence[str], limit: int
+) -> list[tuple[str, str]]:
+    """Waiting batches with their jobs, the most urgent and then the oldest first; those of full jobs are left out."""
     query = (
-        sa.select(batches.c.job_id)
-        .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(batches.c.state == "waiting", ~held)
-        .group_by(batches.c.job_id)
-    )
-    return list(connection.scalars(query.order_by(urgency.desc(), age)))
-
-
-def _oldest_waiting(connection: Connection, job_id: str, limit: int) -> list[str]:
-    query = (
-        sa.select(batches.c.id)
-        .where(batches.c.state == "waiting", batches.c.job_id == job_id)
-        .order_by(batches.c.created_at)
+        sa.select(batches.c.id, batches.c.job_id)
+        .where(batches.c.state == "waiting", batches.c.job_id.not_in(full), batches.c.id.not_in(chosen))
+        .order_by(batches.c.priority.desc(), batches.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list(connection.scalars(query))
+    return [(row.id, row.job_id) for row in connection.execute(query)]

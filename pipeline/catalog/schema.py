@@ -270,6 +270,7 @@ batches = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("admitted_at", sa.Double),
     sa.Column("finished_at", sa.Double),
+    sa.Index("ix_batches_state_priority_created_at", "state", "priority", "created_at"),
 )
 
 tasks = sa.Table(

@@ -76,7 +76,7 @@ class GroupWriter:
     def _commit(self, group: list[tuple[Change, Future[Any]]]) -> None:
         ended: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with writing(self._engine) as connection:
+            with writing(self._engine, urgent=True) as connection:
                 ended = [_one(connection, change, done) for change, done in group]
         except Exception as error:  # the transaction as a whole failed: everybody who waits is told
             ended = [(done, None, error) for _, done in group]

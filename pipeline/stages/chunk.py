@@ -49,7 +49,7 @@ class Cuts:
 
 def work(services: Services, claim: Claim) -> flow.Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
-    with writing(services.catalog) as connection:
+    with writing(services.catalog, lasting=False) as connection:
         carried = attempts.carried(connection, claim.batch_id)
         attempts.advance(connection, [one.attempt_id for one in carried], "chunking")
     cuts = Cuts()

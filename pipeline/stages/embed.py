@@ -49,7 +49,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
     vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
-        with writing(services.catalog) as connection:
+        with writing(services.catalog, lasting=False) as connection:
             cache.store(connection, space, fresh)
 
     def record(connection: Connection) -> None:

@@ -52,7 +52,7 @@ class Read:
 
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
     """Read every document of the batch that is not read yet."""
-    with writing(services.catalog) as connection:
+    with writing(services.catalog, lasting=False) as connection:
         carried = attempts.carried(connection, claim.batch_id)
         attempts.advance(connection, [one.attempt_id for one in carried], "extracting")
     read, pages, flushed = Read(), dict[str, dict[str, int]](), time.monotonic()

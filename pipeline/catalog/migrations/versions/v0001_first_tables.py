@@ -52,6 +52,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_batches_job_id"), "batches", ["job_id"], unique=False)
     op.create_index(op.f("ix_batches_state"), "batches", ["state"], unique=False)
+    op.create_index(
+        "ix_batches_state_priority_created_at", "batches", ["state", "priority", "created_at"], unique=False
+    )
     op.create_table(
         "collections",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -396,6 +399,7 @@ def downgrade() -> None:
     op.drop_table("documents")
     op.drop_table("counters")
     op.drop_table("collections")
+    op.drop_index("ix_batches_state_priority_created_at", table_name="batches")
     op.drop_index(op.f("ix_batches_state"), table_name="batches")
     op.drop_index(op.f("ix_batches_job_id"), table_name="batches")
     op.drop_table("batches")
