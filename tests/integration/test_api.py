@@ -289,7 +289,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "another host": (asked("/v1/formats", headers={"Host": "evil.example"}), 403, "forbidden"),
     "a page of another origin": (asked("/v1/formats", headers={"Origin": "https://evil.example"}), 403, "forbidden"),
     "a key that is none": (asked("/v1/formats", headers={"X-API-Key": "dlr_x_y"}), 401, "unauthorized"),
-    "a retry of what has not failed": (asked("/v1/failures/retry", "POST", json={"ids": ["nobody"]}), 404, "unknown_id"),
+    "a retry of what has not failed": (asked("/v1/failures/retry", "POST", json={"ids": ["nobody"]}), 404, "unknown_id"),  # noqa: E501
 }  # fmt: skip
 
 
