@@ -148,7 +148,9 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
         found = services.store.search(index.name, replace(query, limit=asked))
         with services.catalog.connect() as connection:
             after = documents.switches(connection)
-            if before != after and indexes.live(connection, index.collection) != index:
+            # Whenever the switch was, also before the first look here: what is live is that of one index.
+            shown = indexes.live(connection, index.collection)
+            if shown is None or shown.name != index.name:
                 return None
             identities = list({str(hit.payload["document_id"]) for hit in found})
             live = documents.live_versions(connection, identities)

@@ -38,6 +38,7 @@ __all__ = [
     "failed_in",
     "forgive",
     "get",
+    "held",
     "in_flight",
     "is_cancelled",
     "is_still",
@@ -185,9 +186,10 @@ def lacks(
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
-def lacking(connection: Connection, collection: str, index: str) -> dict[str, int]:
-    """How many documents an index lacks: {"missing": n, "active": n, "failed": n}."""
-    inner = _lacking(collection, index).subquery()
+def lacking(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
+    """How many documents an index lacks, of those that are live since before this time: missing, active, failed."""
+    query = _lacking(collection, index)
+    inner = (query if before is None else query.where(LIVE.c.live_at <= before)).subquery()
     rows = connection.execute(sa.select(inner.c.kind, sa.func.count()).group_by(inner.c.kind))
     return {"missing": 0, "active": 0, "failed": 0, **{row[0]: row[1] for row in rows}}
 
@@ -264,6 +266,12 @@ def in_flight(connection: Connection, index: str) -> int:
         .join(batches, batches.c.id == attempts.c.batch_id)
         .where(attempts.c.state.in_(ACTIVE), versions.c.index_name == index, batches.c.state == "active")
     )
+    return connection.scalar(query) or 0
+
+
+def held(connection: Connection, index: str) -> int:
+    """Documents that stand in an index beside the live one."""
+    query = sa.select(sa.func.count()).where(shadows.c.index_name == index, shadows.c.live_version_id.is_not(None))
     return connection.scalar(query) or 0
 
 

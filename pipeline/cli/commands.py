@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from pipeline.settings import Settings
+from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.cli.reindex_commands import reindex_app
 
 app = typer.Typer(
     help="Turn files into searchable vectors with exact citations, and keep them true.",
@@ -26,20 +26,7 @@ keys_app = typer.Typer(help="Keys of the API: who may use it, and for what.", no
 app.add_typer(keys_app, name="keys")
 webhooks_app = typer.Typer(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
 app.add_typer(webhooks_app, name="webhooks")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of everything that embedded mode writes.", show_default=False),
-]
-Server = Annotated[
-    str | None,
-    typer.Option("--server", help="Work on this Docrelay: its URL; the key is DOCRELAY_API_KEY.", show_default=False),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
-Collection = Annotated[
-    str | None,
-    typer.Option("--collection", "-c", help="Collection; the setting `collection` by default.", show_default=False),
-]
+app.add_typer(reindex_app, name="reindex")
 
 
 class SearchMode(StrEnum):
@@ -86,24 +73,6 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-def _settings(
-    context: typer.Context, data_dir: Path | None, given: dict[str, str | int | None] | None = None
-) -> Settings:
-    from pipeline.errors import BadRequest
-    from pipeline.logs import log_to_file
-    from pipeline.settings import load_settings
-
-    given = given or {}
-    settings = load_settings(
-        {"data_dir": data_dir or context.obj["data_dir"], **{name: one for name, one in given.items() if one != ""}}
-    )
-    if settings.server is not None and "server" not in given:
-        raise BadRequest("This command works on the machine itself, not on a server.", "Unset DOCRELAY_SERVER.")
-    # Without it, structlog would print on stdout.
-    log_to_file(settings, "cli")
-    return settings
-
-
 @app.command()
 def ingest(
     context: typer.Context,
@@ -122,7 +91,7 @@ def ingest(
     """Take files in and make them searchable."""
     from pipeline.submission import Request
 
-    settings = _settings(context, data_dir, {"server": server or ""})
+    settings = settings_of(context, data_dir, {"server": server or ""})
     if settings.server is not None:
         from pipeline.cli.remote import ingest as run
     else:
@@ -166,7 +135,7 @@ def search(
 
     condition = where(source or [], media_type or [], page, after, before)
     run(
-        _settings(context, data_dir, {"server": server or ""}),
+        settings_of(context, data_dir, {"server": server or ""}),
         query,
         collection,
         limit,
@@ -191,7 +160,7 @@ def status(
     """Show a job, a document, a task, or everything."""
     from pipeline.cli.status import run
 
-    raise typer.Exit(run(_settings(context, data_dir, {"server": server or ""}), identity, follow, json))
+    raise typer.Exit(run(settings_of(context, data_dir, {"server": server or ""}), identity, follow, json))
 
 
 @app.command()
@@ -205,7 +174,7 @@ def cancel(
     """Cancel a job, or what is being done to a document."""
     from pipeline.cli.manage import cancel as run
 
-    run(_settings(context, data_dir, {"server": server or ""}), identity, json)
+    run(settings_of(context, data_dir, {"server": server or ""}), identity, json)
 
 
 @app.command()
@@ -220,7 +189,7 @@ def delete(
     """Delete documents from the index; the files stay."""
     from pipeline.cli.manage import delete as run
 
-    run(_settings(context, data_dir, {"server": server or ""}), collection, sources, json)
+    run(settings_of(context, data_dir, {"server": server or ""}), collection, sources, json)
 
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
@@ -239,7 +208,7 @@ def failures_list(
     """List documents that failed, with the reason and what to do."""
     from pipeline.cli.failures import show
 
-    show(_settings(context, data_dir, {"server": server or ""}), code, job, json)
+    show(settings_of(context, data_dir, {"server": server or ""}), code, job, json)
 
 
 @failures_app.command("retry")
@@ -261,7 +230,7 @@ def failures_retry(
 
     raise typer.Exit(
         retry(
-            _settings(context, data_dir, {"server": server or ""}),
+            settings_of(context, data_dir, {"server": server or ""}),
             Choice(identities or [], code, job),
             not no_wait,
             json,
@@ -281,7 +250,7 @@ def failures_purge(
     """Forget failures; the documents stay as they are."""
     from pipeline.cli.failures import purge
 
-    purge(_settings(context, data_dir, {"server": server or ""}), code, job, json)
+    purge(settings_of(context, data_dir, {"server": server or ""}), code, job, json)
 
 
 @app.command()
@@ -305,7 +274,7 @@ def watch(
     from pipeline.cli.watch import Asked, run
 
     asked = Asked(folder, collection, delete_missing, once, confirm)
-    raise typer.Exit(run(_settings(context, data_dir), asked))
+    raise typer.Exit(run(settings_of(context, data_dir), asked))
 
 
 @app.command()
@@ -313,7 +282,7 @@ def up(context: typer.Context, data_dir: DataDir = None) -> None:
     """Run the whole stack on this machine until Ctrl-C."""
     from pipeline.cli.stack import up as run
 
-    run(_settings(context, data_dir))
+    run(settings_of(context, data_dir))
 
 
 @app.command()
@@ -327,7 +296,7 @@ def worker(
     """Run one worker, for a distributed set-up."""
     from pipeline.cli.stack import worker as run
 
-    raise typer.Exit(run(_settings(context, data_dir), group.value, queues, name))
+    raise typer.Exit(run(settings_of(context, data_dir), group.value, queues, name))
 
 
 @app.command()
@@ -339,7 +308,7 @@ def beat(
     """Run the clock, for a distributed set-up: one is enough."""
     from pipeline.cli.stack import beat as run
 
-    run(_settings(context, data_dir), name)
+    run(settings_of(context, data_dir), name)
 
 
 @app.command()
@@ -354,7 +323,7 @@ def api(
     """Serve the API; `docrelay up` does so too."""
     from pipeline.cli.api import run
 
-    run(_settings(context, data_dir, {"api_host": host, "api_port": port}))
+    run(settings_of(context, data_dir, {"api_host": host, "api_port": port}))
 
 
 @keys_app.command("create")
@@ -379,7 +348,7 @@ def keys_create(
     from pipeline.cli.keys import create
 
     scopes = [one.value for one in scope or (KeyScope.read, KeyScope.submit)]
-    create(_settings(context, data_dir), name, (scopes, rate, webhook), json)
+    create(settings_of(context, data_dir), name, (scopes, rate, webhook), json)
 
 
 @keys_app.command("list")
@@ -387,7 +356,7 @@ def keys_list(context: typer.Context, json: Json = False, data_dir: DataDir = No
     """List keys; the keys themselves are not kept."""
     from pipeline.cli.keys import show
 
-    show(_settings(context, data_dir), json)
+    show(settings_of(context, data_dir), json)
 
 
 @keys_app.command("revoke")
@@ -400,7 +369,7 @@ def keys_revoke(
     """End a key at once."""
     from pipeline.cli.keys import revoke
 
-    revoke(_settings(context, data_dir), identity, json)
+    revoke(settings_of(context, data_dir), identity, json)
 
 
 @webhooks_app.command("list")
@@ -408,7 +377,7 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
     """List deliveries, newest first."""
     from pipeline.cli.webhooks import show
 
-    show(_settings(context, data_dir), json)
+    show(settings_of(context, data_dir), json)
 
 
 @webhooks_app.command("replay")
@@ -424,7 +393,7 @@ def webhooks_replay(
     """Send deliveries again."""
     from pipeline.cli.webhooks import replay
 
-    replay(_settings(context, data_dir), identities or [], json)
+    replay(settings_of(context, data_dir), identities or [], json)
 
 
 @workflows_app.callback(invoke_without_command=True)
@@ -446,7 +415,7 @@ def workflows_show(
     """Draw a workflow as a Mermaid diagram."""
     from pipeline.cli.workflows import draw
 
-    draw(_settings(context, data_dir), name, json)
+    draw(settings_of(context, data_dir), name, json)
 
 
 @app.command("try")
@@ -460,7 +429,7 @@ def try_out(
     """Show what each stage of a workflow makes of a file; nothing is stored."""
     from pipeline.cli.workflows import try_out as run
 
-    raise typer.Exit(run(_settings(context, data_dir), file, workflow, json))
+    raise typer.Exit(run(settings_of(context, data_dir), file, workflow, json))
 
 
 @app.command()

@@ -37,9 +37,6 @@ LOCK_S = 15
 HOLD_S = 120.0
 """While it switches, nothing new begins in the collection for so long at most; then others go first."""
 
-LITTLE = 8
-"""Documents that the new index may lack when the gate asks its questions; none may be lacking at the switch."""
-
 DROP_AGAIN_S = 60.0
 """A worker that stood still may have made a dropped index anew: it is dropped once more after this time."""
 
@@ -95,8 +92,11 @@ def _build(services: Services, one: Reindex) -> None:
     feed(services, one, one.to_index)
     with writing(services.catalog) as connection:
         lack = reindexes.lacking(connection, one.collection, one.to_index)
-        # With others at work in the collection there is always something on its way: the switch waits for that.
-        if lack["missing"] + lack["active"] > min(services.settings.batch_documents, LITTLE):
+        of_old = reindexes.lacking(connection, one.collection, one.to_index, one.created_at)
+        room = services.settings.window * services.settings.batch_documents
+        # Where others write all the while, something is always on its way. It is enough that what was there at the
+        # beginning has come, and that the rest is little: the switch waits for that.
+        if of_old["missing"] + of_old["active"] or lack["missing"] + lack["active"] > room:
             return
         if reindexes.get(connection, one.id).state == "building":
             reindexes.enter(connection, one.id, "gating")

@@ -41,8 +41,8 @@ def feed(services: Services, one: Reindex, index: str) -> int:
         return 0
     with services.catalog.connect() as connection:
         found = reindexes.lacks(connection, one.collection, index, "missing", one.cursor or "", room)
-        if not found and one.cursor:
-            # Those that came, or changed, behind the cursor.
+        if len(found) < room and one.cursor:
+            # The end is reached: those too that came, or changed, behind the cursor.
             found = reindexes.lacks(connection, one.collection, index, "missing", "", room)
     counted = one.state == "building"
     return _begin(services, one, index, found, counted=counted)

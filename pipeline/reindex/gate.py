@@ -70,11 +70,13 @@ def counts(services: Services, connection: Connection, one: Reindex) -> Findings
         .join(shadows, shadows.c.live_version_id == versions.c.id)
         .where(shadows.c.index_name == one.to_index)
     )
-    present = connection.scalar(
-        sa.select(sa.func.count()).where(shadows.c.index_name == one.to_index, shadows.c.live_version_id.is_not(None))
-    )
     points = services.store.count(one.to_index, Filter(live=True))
-    report = {"documents": present or 0, "failed": lack["failed"], "chunks": int(chunks or 0), "points": points}
+    report = {
+        "documents": reindexes.held(connection, one.to_index),
+        "failed": lack["failed"],
+        "chunks": int(chunks or 0),
+        "points": points,
+    }
     reasons = []
     if lack["failed"] and not one.options.allow_failed:
         reasons.append(f"{lack['failed']} documents failed in the new index")

@@ -91,7 +91,7 @@ class Load:
                 places = connection.scalars(query).all()
             if len(places) > 1:
                 self.problems.append(f"a mixed answer: {places}")
-            self._end.wait(0.02)
+            self._end.wait(0.1)
 
     def _submit(self) -> None:
         other = FlowRig(self.rig.settings)
@@ -99,7 +99,7 @@ class Load:
             path = write_documents(self.folder / f"new-{self.submitted}", 1, seed=10_000 + self.submitted)[0]
             self.jobs.append(other.submit(path, collection=self.collection))
             self.submitted += 1
-            self._end.wait(0.5)
+            self._end.wait(1.0)
 
 
 def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
         time.sleep(1.0)
         assert live(rig, "model").fingerprint.dim == 128
         told = reindex.status(rig.services, "model")
-        rig.wait(load.jobs[-1])
+        rig.wait(load.jobs[-1], 120)
         reindex.rollback(rig.services, "model")
         reached(rig, "model", "rolled_back")
         time.sleep(1.0)
@@ -124,6 +124,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     assert told.report["chunks"] == told.report["points"]
     assert told.report["documents"] >= NUMBER
     assert told.report["recall"] >= 0.95
+    assert told.report["questions"] == 24
     assert live(rig, "model").fingerprint.dim == 384
     count = sa.select(sa.func.count()).where(
         documents.c.collection == "model", documents.c.live_version_id.is_not(None)

@@ -272,8 +272,10 @@ def test_what_the_readme_says_to_type_can_be_typed() -> None:
 
 def understand(words: list[str]) -> None:
     """Parse a command line as the program would, without doing anything."""
-    command = get_command(app)
-    while words and hasattr(command, "commands"):
+    command: Any = get_command(app)
+    while (
+        hasattr(command, "commands") and words and (words[0] in command.commands or not command.invoke_without_command)
+    ):
         command = command.commands[words.pop(0)]
     command.make_context("docrelay", words)
 
