@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -51,6 +52,17 @@ class Composed:
     def ingest(self, *paths: Path, workflow: str, collection: str, code: int = 0) -> Any:
         """What `docrelay ingest --json` answers."""
         return self.cli.json("ingest", *map(str, paths), "-w", workflow, "-c", collection, code=code)
+
+    @contextmanager
+    def options(self, workflow: str, **values: Any) -> Iterator[None]:
+        """Parameters of a workflow, as a settings file has them."""
+        file = self.cli.folder / "docrelay.toml"
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        file.write_text("\n".join([f"[workflow_options.{workflow}]", *lines, ""]), "utf-8")
+        try:
+            yield
+        finally:
+            file.unlink()
 
     def payloads(self, collection: str) -> list[dict[str, Any]]:
         """Payloads of all live points."""

@@ -6,7 +6,7 @@ import socket
 
 from pipeline import stack
 from pipeline.cli.output import note
-from pipeline.errors import StackUnavailable
+from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.settings import Settings
 
 __all__ = ["beat", "up", "worker"]
@@ -23,10 +23,15 @@ def worker(settings: Settings, group: str, queues: str, name: str | None) -> int
     Returns:
         The exit code.
     """
-    from pipeline.worker import run_worker
+    from pipeline.worker import queues_of, run_worker
 
     _need_redis(settings)
     chosen = [queue for queue in queues.split(",") if queue]
+    for queue in chosen:
+        if queue not in queues_of(group):
+            raise BadRequest(
+                f"The group {group} has no queue {queue}.", f"Its queues are: {', '.join(queues_of(group))}."
+            )
     return run_worker(settings, group, name or f"{group}-{socket.gethostname()}", chosen)
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from flow_tools import eventually, write_documents
 from outside_rig import Composed, composed
 
+from pipeline.catalog import indexes
 from pipeline.catalog.schema import tasks, vectors, versions
 from pipeline.chunking import chunk_id, text_hash
 from pipeline.vectorstore.base import Filter
@@ -74,7 +78,7 @@ def test_a_redacted_hit_is_a_slice_of_the_redacted_text(stack: Composed, tmp_pat
     stack.ingest(letter, workflow="redacted", collection="slices")
     points = sorted(stack.payloads("slices"), key=lambda one: one["order"])
     text = LETTER.format(**PERSONAL).strip()
-    told = stack.cli.run("try", str(letter), "-w", "redacted", "--json").json
+    told = stack.cli.json("try", letter, "-w", "redacted")
     text = told["stages"][1]["document"]["text"]
 
     assert len(points) > 3
@@ -198,35 +202,38 @@ def test_a_stage_works_on_scanned_documents_too(stack: Composed, tmp_path: Path,
     stack.rig.assert_at_rest(told["job"])
 
 
+@contextmanager
+def held(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
+    """A job of six documents whose stage is at work, and goes on when the block ends."""
+    write_documents(folder / "in", 6)
+    hold = folder / "hold"
+    hold.touch()
+    try:
+        with stack.options("troubled", hold=str(hold)):
+            job = stack.cli.json("ingest", folder / "in", "-w", "troubled", "-c", collection, "--no-wait")["job"]
+        at_work = (tasks.c.stage == "trouble", tasks.c.state == "running")
+        assert eventually(lambda: stack.rig.tasks_of(job, *at_work), 60)
+        yield job
+    finally:
+        hold.unlink()
+
+
 def test_a_killed_worker_in_the_middle_of_a_stage(stack: Composed, tmp_path: Path) -> None:
     """kill -9 of the whole worker group while its process is inside the function."""
-    write_documents(tmp_path / "in", 6)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"troubled": {"seconds": 0.5}}))
-        job = stack.cli.run(
-            "ingest", str(tmp_path / "in"), "-w", "troubled", "-c", "killed", "--no-wait", "--json"
-        ).json
     rig = stack.rig
-    assert eventually(lambda: rig.tasks_of(job["job"], tasks.c.stage == "trouble", tasks.c.state == "running"), 60)
-    for process in rig.processes("extract"):
-        process.send_signal(signal.SIGKILL)
-
-    assert rig.wait(job["job"]) == {"completed": 6}
-    rig.assert_at_rest(job["job"])
-    assert rig.services.store.count("killed", Filter(live=True)) == len(rig.stored("killed"))
+    with held(stack, tmp_path, "killed") as job:
+        for process in rig.processes("extract"):
+            process.send_signal(signal.SIGKILL)
+    assert rig.wait(job) == {"completed": 6}
+    rig.assert_at_rest(job)
+    assert rig.services.store.count("killed", Filter(live=True)) == len(rig.stored("killed")) > 0
 
 
 def test_cancel_during_a_stage(stack: Composed, tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", 6)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"troubled": {"seconds": 1.0}}))
-        told = stack.cli.run("ingest", str(tmp_path / "in"), "-w", "troubled", "-c", "halt", "--no-wait", "--json").json
-    rig = stack.rig
-    assert eventually(lambda: rig.tasks_of(told["job"], tasks.c.stage == "trouble", tasks.c.state == "running"), 60)
-    stack.cli.json("cancel", told["job"])
-
-    assert rig.wait(told["job"]) == {"cancelled": 6}
-    assert eventually(lambda: not rig.stored("halt"))
+    with held(stack, tmp_path, "halt") as job:
+        stack.cli.json("cancel", job)
+    assert stack.rig.wait(job) == {"cancelled": 6}
+    assert stack.rig.stored("halt") == []
 
 
 def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) -> None:
@@ -238,9 +245,8 @@ def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) ->
     (short,) = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
     assert (short["text"], short["order"]) == ("Three four five six seven.", 1)
     assert short["added"] == {"words": 5, "of": "short.txt"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(stack.cli.chosen, "workflow_options", json.dumps({"counted": {"at_least": 1}}))
-        told = stack.cli.run("ingest", str(tmp_path / "in"), "-w", "counted", "-c", "counted", "--json").json
+    with stack.options("counted", at_least=1):
+        told = stack.ingest(tmp_path / "in", workflow="counted", collection="counted")
     assert told["completed"] == 3
     shorts = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
     assert sorted(one["text"] for one in shorts) == ["One two.", "Three four five six seven."]
@@ -276,3 +282,62 @@ def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
     refused = stack.cli.quick("ingest", "/", "-w", "broken", "--json")
     assert refused.code == 2
     assert "this package needs a library" in refused.json["error"]["hint"]
+
+
+# The other doors
+
+
+def over_http(stack: Composed, file: Path, workflow: str, collection: str) -> None:
+    said = stack.cli.folder.with_name(f"{stack.cli.folder.name}.up")
+    assert eventually(lambda: "api is ready: " in said.read_text())
+    url = re.findall(r"api is ready: (\S+)", said.read_text())[-1]
+    with httpx.Client(base_url=url, timeout=60) as http:
+        known = {one["name"]: one["description"] for one in http.get("/v1/workflows").json()}
+        assert known["redacted"] == "Take personal data out, then make what is left searchable."
+        assert {"counted", "routed", "enriched"} <= known.keys()
+        fields = {"workflow": workflow, "collection": collection}
+        parts = [*((name, (None, value)) for name, value in fields.items())]
+        parts += [("metadata", (None, '{"department": "harbour"}')), ("file", (file.name, file.read_bytes()))]
+        answer = http.post("/v1/documents", files=parts)
+        assert answer.status_code == 202, answer.text
+        assert stack.rig.wait(answer.json()["job_id"]) == {"completed": 1}
+
+
+def over_watch(stack: Composed, file: Path, workflow: str, collection: str) -> None:
+    beside = file.with_name(f"{file.name}.meta.json")
+    beside.write_text('{"department": "harbour"}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(stack.cli.chosen, "workflow", workflow)
+        watching = stack.cli.start("watch", file.parent, "-c", collection)
+    names = (collection, "notes") if workflow == "routed" else (collection,)
+    try:
+        assert eventually(lambda: any(found_in(stack, name, file.name) for name in names), 60)
+    finally:
+        watching.terminate()
+        stack.cli.end(watching)
+
+
+def found_in(stack: Composed, collection: str, name: str) -> list[dict[str, Any]]:
+    """Payloads of a file's points; none in a collection that is not known yet."""
+    with stack.rig.services.catalog.connect() as connection:
+        if indexes.live(connection, collection) is None:
+            return []
+    return [one for one in stack.payloads(collection) if one["source"].endswith(name)]
+
+
+@pytest.mark.parametrize("door", [over_http, over_watch])
+@pytest.mark.parametrize("workflow", ["redacted", "enriched", "routed", "counted"])
+def test_every_workflow_works_through_every_door(
+    stack: Composed, tmp_path: Path, door: Callable[..., None], workflow: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    file = folder / f"{door.__name__}.md"
+    file.write_text("A letter to jane@host.example about the tides.\n")
+    collection = f"{workflow}_{door.__name__}"
+    door(stack, file, workflow, collection)
+
+    (found,) = found_in(stack, "notes" if workflow == "routed" else collection, file.name)
+    assert ("jane" in found["text"]) == (workflow != "redacted")
+    added = {"enriched": {"department": "harbour"}, "counted": {"words": 7, "of": found["title"]}}
+    assert found["added"] == added.get(workflow, {})

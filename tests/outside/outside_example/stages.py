@@ -11,9 +11,10 @@ from pipeline import About, Chunk, Document, stage
 
 
 @stage(queue="trouble")
-def trouble(document: Document, about: About, *, seconds: float = 0.0) -> Document:
-    """Fail, hang or die as the text says."""
-    time.sleep(seconds)
+def trouble(document: Document, about: About, *, hold: str = "") -> Document:
+    """Fail, wait or die as the text says; it waits as long as the file `hold` is there."""
+    while hold and Path(hold).exists():
+        time.sleep(0.02)
     if "please-raise" in document.text:
         raise ValueError("I do not like this document")
     if "please-exit" in document.text:

@@ -6,9 +6,9 @@ from outside_example.stages import count_words, trouble
 from pipeline import chunk, embed, extract, finalize, upsert
 
 
-def troubled(seconds: float = 0.0) -> Signature:
+def troubled(hold: str = "") -> Signature:
     """Do as the text says, then make it searchable."""
-    return extract() | trouble(seconds=seconds) | chunk() | chord([embed() | upsert()], finalize())
+    return extract() | trouble(hold=hold) | chunk() | chord([embed() | upsert()], finalize())
 
 
 def counted(at_least: int = 3) -> Signature:
