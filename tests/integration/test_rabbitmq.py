@@ -18,7 +18,7 @@ from flow_tools import eventually, write_documents
 from kombu.connection import Connection
 from postgres_server import Postgres
 
-from pipeline.app import QUEUES, broker_priority, make_app, task_name
+from pipeline.app import all_queues, broker_priority, make_app, task_name
 from pipeline.broker import held_tasks, queue_depths
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -41,7 +41,7 @@ def broker() -> Iterator[str]:
 
 def _delete_queues(url: str) -> None:
     with Connection(url) as connection:
-        for queue in QUEUES:
+        for queue in all_queues():
             connection.default_channel.queue_delete(queue)
 
 
@@ -49,13 +49,13 @@ def test_depths_and_priorities(broker: str) -> None:
     settings = Settings(redis_url="redis://127.0.0.1:1/0", broker_url=broker)
     services = Services(settings)
     assert held_tasks(services) is None
-    assert queue_depths(services) == dict.fromkeys(QUEUES, 0)
+    assert queue_depths(services) == dict.fromkeys(all_queues(), 0)
     app = make_app(settings)
     for urgency in (1, 5, 10, 3):
         app.signature(task_name("embed"), args=(str(urgency), 0), ignore_result=True).apply_async(
             priority=broker_priority(urgency, settings)
         )
-    assert queue_depths(services) == {**dict.fromkeys(QUEUES, 0), "embed": 4}
+    assert queue_depths(services) == {**dict.fromkeys(all_queues(), 0), "embed": 4}
     assert _drain(broker, "embed") == ["10", "5", "3", "1"]
 
 

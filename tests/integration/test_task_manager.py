@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline.app import QUEUES, STAGES
+from pipeline.app import STAGES, all_queues
 from pipeline.catalog.documents import document_id
 from pipeline.catalog.schema import batches, tasks
 from pipeline.catalog.schema import jobs as jobs_table
@@ -145,7 +145,7 @@ def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, t
         job = rig.submit(tmp_path / "in", collection="standing")
         assert eventually(lambda: manager.queues().depth["embed"] >= 3, 60)
         found = manager.queues()
-        assert set(found.depth) == set(QUEUES)
+        assert set(found.depth) == set(all_queues())
         assert {worker.node.partition("@")[0] for worker in found.workers} >= {"extract", "store"}
         waiting = sa.select(sa.func.count()).where(batches.c.job_id == job, batches.c.state == "waiting")
         assert found.waiting_batches == rig.scalar(waiting) > 0

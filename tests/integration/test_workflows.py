@@ -270,6 +270,19 @@ def test_a_format_of_another_package(stack: Composed, tmp_path: Path) -> None:
     assert {one["media_type"] for one in stack.payloads("birds")} == {"text/x-tally"}
 
 
+def test_a_model_of_another_package(stack: Composed, tmp_path: Path) -> None:
+    """The collection is made with it, so the workers load it for this collection."""
+    (tmp_path / "a.txt").write_text("aaaa bbbb cccc")
+    words = ("ingest", str(tmp_path / "a.txt"), "-w", "counted", "-c", "letters", "--json")
+    told = stack.cli.run(*words, env={"DOCRELAY_EMBEDDING_MODEL": "letters"}).json
+
+    assert told["completed"] == 1
+    with stack.rig.services.catalog.connect() as connection:
+        index = indexes.live(connection, "letters")
+    assert index is not None
+    assert (index.fingerprint.model, index.fingerprint.dim) == ("letters", 26)
+
+
 def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
     told = stack.cli.json("workflows")
     names = {one["name"] for one in told["workflows"]}
