@@ -40,7 +40,7 @@ HELD_RESCAN_S = 5.0
 """How often a folder with deletions that are held back is looked at: files may return, or somebody may confirm."""
 
 REST = 50.0
-"""A look at the whole folder is followed by this many times as long without one."""
+"""Listing the whole folder takes at most this part of the time."""
 
 
 class Watcher:
@@ -93,15 +93,13 @@ class Watcher:
             self._gather(wait)
 
     def _look(self, *, expected: bool) -> float | None:
-        began = time.monotonic()
         whole = self._scope is None
         wait = self.mirror.look(self._scope) if whole or self._scope else None
         if whole and not expected and self.mirror.missed and self._events is not None:
             self._distrust(f"{self.mirror.missed} changes were not told of")
         if wait is None:
             if whole:
-                spent = time.monotonic() - began
-                self._whole_at = time.monotonic() + max(self._rescan_s, REST * spent)
+                self._whole_at = time.monotonic() + max(self._rescan_s, REST * self.mirror.scanning_s)
             self._scope = {}
         return wait
 

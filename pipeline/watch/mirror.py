@@ -56,6 +56,7 @@ class Mirror:
         self.known: dict[Key, Known] = {}
         self.hold: Hold | None = None
         self.missed = 0
+        self.scanning_s = 0.0
         self._others = [path for path in others if folder.path in path.parents]
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
         self._deleted: list[float] = []
@@ -97,10 +98,12 @@ class Mirror:
     # Looking
 
     def _view(self, scope: Scope | None) -> View | None:
+        began = time.monotonic()
         try:
             found = scan(self.folder.path, scope, self._left_out())
         except OSError:
             return None
+        self.scanning_s = time.monotonic() - began
         view = View(closed=found.closed)
         view.seen = {self._key(source): file for source, file in found.files.items()}
         view.known = {key: row for key, row in self.known.items() if _in_scope(key[1], scope, found)}

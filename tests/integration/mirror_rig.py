@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
-from pipeline.catalog.schema import ACTIVE, attempts, documents, seen, versions
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, versions
 from pipeline.search import search
 from pipeline.stack import settings_environment
 from pipeline.vectorstore.base import Filter
@@ -93,6 +93,14 @@ class MirrorRig:
         lacking = {name for name, content in want.items() if have.get(name) != content}
         log = self.rig.settings.data_dir / "logs" / "watch.log"
         tail = log.read_text("utf-8").splitlines()[-15:] if log.exists() else []
+        names = [*lacking, *(have.keys() - want.keys())]
+        runs = sa.select(attempts, versions.c.content_sha256).join(documents, documents.c.id == attempts.c.document_id)
+        runs = runs.join(versions, versions.c.id == attempts.c.version_id).where(documents.c.source.in_(names))
+        for query in (
+            *(sa.select(table).where(table.c.source.in_(names)) for table in (documents, seen, failures)),
+            runs,
+        ):
+            tail += [str(dict(row._mapping)) for row in self.rig.rows(query)]
         return json.dumps(
             {"lacking": sorted(lacking), "too many": sorted(have.keys() - want.keys()), "log": tail}, indent=1
         )

@@ -1,0 +1,110 @@
+"""The watched folder as its users have it: `docrelay up` with a folder in its settings, real files, real events."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+from cli_rig import Cli, cli_on
+from flow_tools import eventually
+
+from pipeline.catalog.schema import attempts
+
+SETTINGS = {"watch_settle_ms": 200, "watch_rescan_s": 5, "api_port": 0}
+
+
+def watcher(cli: Cli) -> psutil.Process | None:
+    """The process that watches."""
+    found = [one for one in cli.left() if "pipeline.watch" in " ".join(one.cmdline())]
+    return found[0] if found else None
+
+
+def runs(cli: Cli) -> int:
+    return int(cli.rows(sa.select(sa.func.count()).select_from(attempts))[0][0])
+
+
+def finds(cli: Cli, words: str, *names: str) -> bool:
+    return eventually(lambda: cli.found(words, "documents") == set(names), 60)
+
+
+def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    (root / "early.txt").write_text("written before anybody watched: walrus")
+    with cli_on(tmp_path / "data", **SETTINGS, watch=str(root)) as cli, cli.up():
+        assert finds(cli, "walrus", "early.txt")
+
+        # Drop, save as an editor does, rename a folder, remove.
+        (root / "letters").mkdir()
+        for number in range(20):
+            (root / f"letters/l{number}.txt").write_text(f"zebra number {number}")
+        assert eventually(lambda: cli.json("status")["watched"][0]["files"] == 21, 60)
+        assert eventually(lambda: len(cli.found("zebra", "documents")) == 10, 60)
+        draft = root / ".draft"
+        draft.write_text("okapi")
+        draft.replace(root / "early.txt")
+        assert finds(cli, "okapi", "early.txt")
+        assert finds(cli, "walrus")
+        before = runs(cli)
+        (root / "letters").rename(root / "Post")
+        (root / "early.txt").rename(root / "Early.txt")
+        assert finds(cli, "okapi", "Early.txt")
+        assert runs(cli) == before
+        (root / "Early.txt").unlink()
+        assert finds(cli, "okapi")
+
+        # A killed watcher is started again, and finds what happened meanwhile.
+        first = watcher(cli)
+        assert first is not None
+        first.send_signal(signal.SIGKILL)
+        (root / "late.txt").write_text("giraffe")
+        assert finds(cli, "giraffe", "late.txt")
+        assert eventually(lambda: (found := watcher(cli)) is not None and found.pid != first.pid)
+        assert runs(cli) == before + 1
+
+        # A second one waits its turn, and one look is refused.
+        once = cli.run("watch", root, "--once")
+        assert (once.code, "Another process watches" in once.err) == (2, True)
+
+        # The folder vanishes: everything stays searchable, and that is said.
+        root.rename(tmp_path / "away")
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "root_missing", 30)
+        assert cli.found("giraffe", "documents") == {"late.txt"}
+        (tmp_path / "away").rename(root)
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] is None, 30)
+
+        # Too much goes at once, until somebody confirms it.
+        for path in (root / "Post").iterdir():
+            path.unlink()
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "many_gone", 30)
+        assert "20 files are missing" in cli.quick("status").out
+        assert cli.found("zebra", "documents")
+        assert cli.quick("watch", root, "--confirm-deletions").code == 0
+        assert finds(cli, "zebra")
+        assert cli.found("giraffe", "documents") == {"late.txt"}
+
+
+def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    (root / "a.txt").write_text("walrus")
+    os.mkfifo(root / "pipe")
+    with cli_on(tmp_path / "data", **SETTINGS) as cli:
+        assert cli.run("watch", root / "nothing").code == 2
+        once = cli.run("watch", root, "--once", "--collection", "sea")
+        assert (once.code, once.out.strip()) == (1, f"{root} is up to date: 2 files, 1 of them failed.")
+        (root / "pipe").unlink()
+        process = cli.start("watch", root, "--collection", "sea")
+        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE mode IS NOT NULL")), 60)
+        (root / "b.txt").write_text("walrus")
+        assert eventually(lambda: cli.found("walrus", "sea") == {"a.txt", "b.txt"}, 60)
+        root.rename(tmp_path / "away")
+        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE held IS NOT NULL")), 30)
+        process.terminate()
+        ended = cli.end(process)
+        assert ended.code == 1
+        assert "2 files are missing, and the folder itself is not there" in ended.err
+        assert cli.gone()
