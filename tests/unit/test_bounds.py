@@ -13,16 +13,19 @@ import sqlalchemy as sa
 import extractors
 from extractors.options import Options
 from pipeline import sweeping
-from pipeline.catalog import collections, documents, jobs, ledger
+from pipeline.catalog import documents, ledger
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.catalog.schema import attempts
+from pipeline.places import place_of
+from pipeline.plan import PLAIN
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import LocalSpool, write_json
 from pipeline.stages import chunk
 from pipeline.stages.artifacts import text_key
+from pipeline.submission import Request, record_job
 
 
 @pytest.fixture
@@ -33,16 +36,16 @@ def services(tmp_path: Path) -> Services:
 def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     """A batch whose texts are extracted, about to be cut."""
     with writing(services.catalog) as connection:
-        collections.register(connection, "documents", services.fingerprint, services.making)
-        job_id = jobs.create(connection, "documents", "ingest", 5, "test", 1)
+        job_id = record_job(connection, services, Request([]), [100] * number)
+        place, recipe = place_of(services, connection, job_id)
         found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
-        ids = [documents.record(connection, job_id, services.recipe, one).attempt_id or "" for one in found]
+        ids = [documents.record(connection, job_id, recipe, one, place).attempt_id or "" for one in found]
         batch_id = ledger.create_batch(connection, job_id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
         path = folder / f"{number}.txt"
         path.write_text(f"Letter {number} is about the lighthouse. " * 40)
         write_json(services.spool, text_key(batch_id, attempt_id), asdict(extractors.extract(path, Options())))
-    return Claim("task", batch_id, "chunk", 0, 1, {}, job_id, 5, "ingest", "test")
+    return Claim("task", batch_id, "chunk", 0, 1, {}, job_id, 5, PLAIN, "test")
 
 
 def batches_of(services: Services, claim: Claim) -> list[str]:
