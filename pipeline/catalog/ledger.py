@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import attempts, batches, jobs, tasks
+from pipeline.catalog.schema import attempts, batches, jobs, reindexes, tasks
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -286,13 +286,23 @@ def _plan() -> sa.Label[Any]:
     return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")
 
 
+def _held() -> sa.ColumnElement[bool]:
+    """Whether the batch's collection switches to another index: then only what the switch waits for begins in it."""
+    return sa.exists().where(
+        jobs.c.id == batches.c.job_id,
+        reindexes.c.collection == jobs.c.collection,
+        reindexes.c.state.in_(("switching", "rolling_back")),
+        reindexes.c.job_id != batches.c.job_id,
+    )
+
+
 def _oldest_waiting(
     connection: Connection, full: Sequence[str], chosen: Sequence[str], limit: int
 ) -> list[tuple[str, str]]:
     """Waiting batches with their jobs, the most urgent and then the oldest first; those of full jobs are left out."""
     query = (
         sa.select(batches.c.id, batches.c.job_id)
-        .where(batches.c.state == "waiting", batches.c.job_id.not_in(full), batches.c.id.not_in(chosen))
+        .where(batches.c.state == "waiting", batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
         .order_by(batches.c.priority.desc(), batches.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

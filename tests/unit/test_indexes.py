@@ -1,0 +1,214 @@
+"""Indexes of a collection in the catalog: what stands beside the live one, the exchange, and what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from embeddings.base import Fingerprint
+from pipeline.catalog import attempts, collections, documents, indexes, jobs, ledger, leftovers, reindexes, shadows
+from pipeline.catalog.attempts import Failure
+from pipeline.catalog.documents import Found, Place, Recorded
+from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.indexes import Index
+from pipeline.catalog.reindexes import Options
+from pipeline.catalog.schema import documents as documents_table
+from pipeline.catalog.schema import failures, versions
+from pipeline.catalog.switching import discard, exchange
+from pipeline.errors import SpaceMismatch, UnknownId
+from pipeline.recipes import Making
+
+OLD = Fingerprint("old", "1", "float", "mean", True, "", "", 384)
+NEW = Fingerprint("new", "1", "float", "mean", True, "", "", 128)
+MADE = Making("old", "auto", None, None, 256, 32)
+CORRUPT = Failure("embed", "corrupt", "It is damaged.", "Mend it.")
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine: Engine = open_catalog(sqlite_url(tmp_path))
+    with writing(engine) as connection:
+        yield connection
+    engine.dispose()
+
+
+class Books:
+    """A collection with two documents in it, and an index that is being built beside."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.live = collections.register(connection, "books", OLD, MADE)
+        self.job = jobs.create(connection, "books", "ingest", 5, "r", 0)
+        self.one, self.two = (self.ingest(source) for source in ("/1", "/2"))
+        made = Making("new", "auto", None, None, 256, 32)
+        self.new = indexes.add(connection, Index("books~2", "books", "building", NEW, made, pinned=True))
+        self.fed = jobs.create(connection, "books", "reindex", 1, "r", 0)
+        self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
+
+    def take(self, source: str, content: str = "a") -> Recorded:
+        found = Found(source, content * 64, 10, 1.0)
+        place = Place(str(indexes.live(self.connection, "books").name))  # type: ignore[union-attr]
+        return documents.record(self.connection, self.job, "recipe", found, place)
+
+    def ingest(self, source: str, content: str = "a") -> str:
+        recorded = self.take(source, content)
+        self.finish(str(recorded.attempt_id))
+        return recorded.document_id
+
+    def finish(self, *attempt_ids: str, chunks: int = 3) -> None:
+        batch = ledger.create_batch(self.connection, self.job, 5, attempt_ids, active=True)
+        carried = attempts.carried(self.connection, batch)
+        for one in carried:
+            documents.describe_version(self.connection, one.version_id, {"chunks": chunks})
+        documents.switch(self.connection, {one.document_id: one.version_id for one in carried})
+        attempts.complete(self.connection, [one.attempt_id for one in carried])
+        ledger.finish_batch(self.connection, batch)
+
+    def build(self, index: str = "books~2") -> dict[str, str]:
+        """Begin what the index lacks: {document: attempt}."""
+        begun = {}
+        for lack in reindexes.lacks(self.connection, "books", index, "missing"):
+            place = Place(index, lack.workflow, lack.extraction)
+            attempt = documents.new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
+            shadows.point(self.connection, lack.document_id, index, attempt_id=attempt)
+            begun[lack.document_id] = attempt
+        return begun
+
+    def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
+        found = reindexes.lacking(self.connection, "books", index)
+        return found["missing"], found["active"], found["failed"]
+
+    def switch(self, old: str = "books~1", new: str = "books~2") -> None:
+        pair = [indexes.get(self.connection, name) for name in (old, new)]
+        exchange(self.connection, pair[0], pair[1], lambda index, version, extraction: f"for {index.name}")
+
+    def seen(self) -> dict[str, str]:
+        """Index of the version that readers see, by document."""
+        query = sa.select(documents_table.c.id, versions.c.index_name)
+        query = query.join(versions, versions.c.id == documents_table.c.live_version_id)
+        return {row.id: row.index_name for row in self.connection.execute(query)}
+
+
+@pytest.fixture
+def books(connection: Connection) -> Books:
+    return Books(connection)
+
+
+def test_settings_decide_for_what_was_never_reindexed(connection: Connection) -> None:
+    finer = Making("old", "auto", None, None, 64, 8)
+    assert collections.register(connection, "c", OLD, MADE).making == MADE
+    assert collections.register(connection, "c", OLD, finer).making == finer
+    with pytest.raises(SpaceMismatch, match="384 dimensions"):
+        collections.register(connection, "c", NEW, MADE)
+    indexes.pin(connection, "c~1")
+    kept = collections.register(connection, "c", NEW, MADE)
+    assert (kept.fingerprint, kept.making) == (OLD, finer)
+
+
+def test_names_of_indexes_never_come_back(books: Books) -> None:
+    discard(books.connection, "books~2")
+    indexes.set_role(books.connection, "books~2", "dropped")
+    assert indexes.next_name(books.connection, "books") == "books~3"
+    with pytest.raises(UnknownId):
+        indexes.get(books.connection, "books~2")
+
+
+def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> None:
+    assert books.lacking() == (2, 0, 0)
+    begun = books.build()
+    assert books.lacking() == (0, 2, 0)
+    books.finish(begun[books.one])
+    assert books.lacking() == (0, 1, 0)
+    books.finish(begun[books.two])
+    assert books.lacking() == (0, 0, 0)
+    assert set(books.seen().values()) == {"books~1"}
+    assert leftovers.unseen_versions(books.connection, [books.one, books.two]) == []
+
+
+def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
+    books.finish(*books.build().values())
+    books.ingest("/1", "b")
+    books.ingest("/3")
+    assert books.lacking() == (2, 0, 0)
+    books.finish(*books.build().values())
+    assert books.lacking() == (0, 0, 0)
+    # The first version of the changed document is seen nowhere any more, in neither index.
+    gone = leftovers.unseen_versions(books.connection, [books.one])
+    assert sorted(leftovers.by_index(books.connection, gone)) == ["books~1", "books~2"]
+
+
+def test_readers_are_switched_and_back(books: Books) -> None:
+    books.finish(*books.build().values())
+    before = documents.switches(books.connection)
+    books.switch()
+    assert set(books.seen().values()) == {"books~2"}
+    assert documents.switches(books.connection) > before
+    shown = indexes.live(books.connection, "books")
+    assert shown is not None
+    assert (shown.name, shown.fingerprint) == ("books~2", NEW)
+    # The old index is kept up to date, so that one can go back.
+    books.ingest("/3")
+    assert books.lacking("books~1") == (1, 0, 0)
+    books.finish(*books.build("books~1").values())
+    books.switch("books~2", "books~1")
+    discard(books.connection, "books~2")
+    assert set(books.seen().values()) == {"books~1"}
+    assert len(books.seen()) == 3
+    assert books.connection.scalar(sa.select(sa.func.count()).select_from(shadows.shadows)) == 0
+
+
+def test_what_waits_goes_to_the_new_index(books: Books) -> None:
+    """A changed document whose run has not begun: readers see the old content in the new index until it is done."""
+    books.finish(*books.build().values())
+    waiting = books.take("/1", "b")
+    books.switch()
+    place = sa.select(versions.c.index_name, versions.c.recipe).where(versions.c.content_sha256 == "b" * 64)
+    assert books.connection.execute(place).one() == ("books~2", "for books~2")
+    assert books.seen()[books.one] == "books~2"
+    books.finish(str(waiting.attempt_id))
+    live = books.connection.scalar(
+        sa.select(versions.c.content_sha256)
+        .join(documents_table, documents_table.c.live_version_id == versions.c.id)
+        .where(documents_table.c.id == books.one)
+    )
+    assert live == "b" * 64
+    assert books.lacking("books~1") == (1, 0, 0)
+
+
+def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
+    begun = books.build()
+    books.finish(begun[books.two])
+    attempts.fail(books.connection, {begun[books.one]: CORRUPT})
+    assert books.lacking() == (0, 0, 1)
+    count = sa.select(sa.func.count()).select_from(failures)
+    assert books.connection.scalar(count) == 0
+    told = reindexes.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
+    assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
+    # Whoever switches all the same has a document that readers do not see: now it has failed.
+    books.switch()
+    assert books.connection.scalar(count) == 1
+    assert list(books.seen()) == [books.two]
+
+
+def test_a_deleted_document_is_in_no_index(books: Books) -> None:
+    books.finish(*books.build().values())
+    documents.tombstone(books.connection, [books.one])
+    gone = leftovers.by_index(books.connection, leftovers.unseen_versions(books.connection, [books.one]))
+    assert sorted(gone) == ["books~1", "books~2"]
+    assert books.lacking() == (0, 0, 0)
+
+
+def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
+    mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
+    fed = ledger.create_batch(books.connection, books.fed, 1, list(books.build().values()))
+    other = jobs.create(books.connection, "papers", "ingest", 5, "r", 0)
+    elsewhere = ledger.create_batch(books.connection, other, 5, [])
+    reindexes.enter(books.connection, books.reindex, "switching")
+    assert set(ledger.admit(books.connection, 4, "extract")) == {fed, elsewhere}
+    reindexes.enter(books.connection, books.reindex, "building")
+    assert ledger.admit(books.connection, 4, "extract") == [mine]
+    assert reindexes.in_flight(books.connection, "books~1") == 1
