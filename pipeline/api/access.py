@@ -74,9 +74,9 @@ def _needs(scope: str) -> Callable[..., Caller]:
     ) -> Caller:
         secret = bearer.credentials if bearer is not None else header
         caller, rate = _caller(request, door, secret)
+        _spend(door.services.redis, caller, rate)
         if scope not in caller.scopes and "admin" not in caller.scopes:
             raise NotAllowed(f"This request needs a key with the scope {scope}.")
-        _spend(door.services.redis, caller, rate)
         return caller
 
     return check

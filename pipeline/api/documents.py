@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
+from pydantic import StringConstraints
 from starlette.background import BackgroundTask
 
 from pipeline.api.access import Admin, Reader, Submitter
@@ -86,12 +87,13 @@ def delete_document(document_id: DocumentId, door: DoorOf, _caller: Admin) -> De
 def delete_documents(
     door: DoorOf,
     _caller: Admin,
-    source: Annotated[list[str], Query(min_length=1, max_length=100, description="sources, folders or ids")],
+    source: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]],
+        Query(min_length=1, max_length=100, description="sources, folders or ids", examples=[["upload://report.pdf"]]),
+    ],
     collection: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
 ) -> Deleted:
     """Take documents out of the index: by source, or all below a folder."""
-    if any("\x00" in one or not one.strip() or len(one) > 4096 for one in source):
-        raise Invalid("A source is empty, too long, or holds NUL.")
     return delete(door.services, collection or door.settings.collection, source)
 
 

@@ -1,0 +1,288 @@
+"""The API with keys: scopes, rates, webhooks; the command line on a server; and every address tried with odd input."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from api_rig import Api, api_on
+from flow_tools import eventually
+from hypothesis import HealthCheck, Phase, given, settings
+
+from pipeline import AsyncClient, Client
+from pipeline.errors import BadRequest, NotAllowed, TooMany
+from pipeline.webhooks.signing import verify
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("keyed")
+    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1) as found:
+        yield found
+
+
+EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
+"""Requests that every address is tried with."""
+
+
+def key_of(api: Api, *words: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.cli.json("keys", "create", "another", *words)
+    return found
+
+
+def with_key(api: Api, key: str | None, method: str = "GET", url: str = "/v1/formats", **more: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    return httpx.request(method, api.url + url, headers=headers, timeout=30, **more)
+
+
+READ, SUBMIT, ADMIN = {"read", "admin"}, {"submit", "admin"}, {"admin"}
+FILE = {"files": {"file": ("scope.txt", b"Scope.")}}
+NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
+    ("GET", "/v1/formats", {}, READ),
+    ("GET", "/v1/workflows", {}, READ),
+    ("GET", "/v1/collections", {}, READ),
+    ("GET", "/v1/status", {}, READ),
+    ("GET", "/v1/status/nobody", {}, READ),
+    ("GET", "/v1/failures", {}, READ),
+    ("GET", "/v1/jobs/x", {}, READ),
+    ("GET", "/v1/jobs/x/documents", {}, READ),
+    ("GET", "/v1/jobs/x/events", {}, READ),
+    ("GET", "/v1/documents/x", {}, READ),
+    ("GET", "/v1/documents/x/chunks", {}, READ),
+    ("GET", "/v1/documents/x/content", {}, READ),
+    ("POST", "/v1/search", {"json": {"query": "x"}}, READ),
+    ("POST", "/v1/documents", FILE, SUBMIT),
+    ("POST", "/v1/jobs", {"json": {"paths": ["/x"]}}, SUBMIT),
+    ("POST", "/v1/jobs/x/cancel", {}, SUBMIT),
+    ("POST", "/v1/jobs/x/retry", {}, SUBMIT),
+    ("POST", "/v1/documents/x/cancel", {}, SUBMIT),
+    ("POST", "/v1/documents/x/retry", {}, SUBMIT),
+    ("POST", "/v1/failures/retry", {"json": {"ids": ["x"]}}, SUBMIT),
+    ("DELETE", "/v1/documents/x", {}, ADMIN),
+    ("DELETE", "/v1/documents?source=nobody", {}, ADMIN),
+    ("DELETE", "/v1/failures?code=none", {}, ADMIN),
+]
+
+
+def test_every_address_needs_its_scope(api: Api) -> None:
+    keys = {scope: key_of(api, "--scope", scope)["key"] for scope in ("read", "submit", "admin")}
+    described = httpx.get(f"{api.url}/openapi.json").json()["paths"]
+    told = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    assert len(NEEDED) == len(told)
+
+    for method, url, more, scopes in NEEDED:
+        assert with_key(api, None, method, url, **more).status_code == 401
+        for scope, key in keys.items():
+            answer = with_key(api, key, method, url, **more)
+            refused = answer.status_code == 403 and answer.json()["code"] == "forbidden"
+            assert refused == (scope not in scopes), (method, url, scope, answer.text)
+
+
+@pytest.mark.parametrize("key", ["", "x", "dlr_x_y", "Ünï", "a" * 5000, "' or 1=1 --"])
+def test_keys_that_are_none(api: Api, key: str) -> None:
+    answer = httpx.get(f"{api.url}/v1/formats", headers=[(b"X-API-Key", key.encode())])
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_revoked_key_is_none_from_then_on(api: Api) -> None:
+    made = key_of(api)
+    assert with_key(api, made["key"]).status_code == 200
+    api.cli.json("keys", "revoke", made["id"])
+    assert with_key(api, made["key"]).status_code == 401
+    listed = {one["id"]: one for one in api.cli.json("keys", "list")["keys"]}
+    assert listed[made["id"]]["revoked_at"]
+    assert listed[made["id"]]["scopes"] == ["read", "submit"]
+    assert made["key"].encode() not in (api.cli.folder / "catalog.db").read_bytes()
+
+
+def test_a_key_has_its_rate(api: Api) -> None:
+    key = key_of(api, "--rate", "3")["key"]
+    answers = [with_key(api, key) for _ in range(5)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 21
+    assert with_key(api, api.key).status_code == 200
+
+
+def test_a_key_cannot_answer_for_another(api: Api) -> None:
+    other = key_of(api)["key"]
+    mine = api.client.submit(("idem.txt", b"Mine."), key="same")
+    theirs = with_key(api, other, "POST", "/v1/documents", files={"file": ("idem.txt", b"Theirs.")})
+    assert theirs.json()["job_id"] != mine.job_id
+
+
+class Receiver:
+    """A server that takes webhooks; `answers` are its next statuses, then it always says 200."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.append((dict(self.headers.items()), body))
+                status = receiver.answers.pop(0) if receiver.answers else 200
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    found = Receiver()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> None:
+    secret = "0123456789abcdef-of-the-job"
+    receiver.answers = [500]
+    job = api.submit(("hook.txt", b"Hooked."), webhook={"url": receiver.url, "secret": secret})
+    assert eventually(lambda: len(receiver.got) == 2, 30)
+    headers, body = receiver.got[-1]
+    told = json.loads(body)
+
+    assert (told["type"], told["job"]["id"], told["job"]["completed"]) == ("job.finished", job, 1)
+    assert receiver.got[0][1] == body
+    assert verify(secret, headers, body)
+    assert not verify(secret + "x", headers, body)
+    assert not verify(secret, headers, body + b" ")
+    assert not verify(secret, {**headers, "Docrelay-Timestamp": str(int(time.time()) - 1000)}, body)
+    (row,) = [one for one in api.cli.json("webhooks", "list")["deliveries"] if one["job_id"] == job]
+    assert eventually(lambda: delivery(api, job)["state"] == "delivered", 10)
+    assert (delivery(api, job)["tries"], row["id"]) == (2, headers["Docrelay-Delivery"])
+    assert api.cli.json("webhooks", "replay", job) == {"replayed": 1}
+    assert eventually(lambda: len(receiver.got) == 3, 20)
+    assert receiver.got[2][1] == body
+
+
+def delivery(api: Api, job: str) -> dict[str, Any]:
+    (row,) = [one for one in api.cli.json("webhooks", "list")["deliveries"] if one["job_id"] == job]
+    found: dict[str, Any] = row
+    return found
+
+
+def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver) -> None:
+    made = key_of(api, "--webhook", receiver.url)
+    receiver.answers = [302]
+    job = with_key(api, made["key"], "POST", "/v1/documents", files={"file": ("key.txt", b"Of a key.")}).json()[
+        "job_id"
+    ]
+    assert eventually(lambda: len(receiver.got) == 1, 30)
+    assert eventually(lambda: delivery(api, job)["status"] == 302, 10)
+    assert delivery(api, job)["state"] == "waiting"
+    assert verify(made["webhook_secret"], *receiver.got[0])
+
+
+def test_a_webhook_that_hangs_holds_nobody_up(api: Api, receiver: Receiver) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        job = api.submit(("hang.txt", b"Hangs."), webhook={"url": url, "secret": "x" * 16})
+        api.submit(("next.txt", b"Next."), webhook={"url": receiver.url, "secret": "x" * 16})
+        assert eventually(lambda: len(receiver.got) == 1, 25)
+        assert eventually(lambda: delivery(api, job)["error"] is not None, 25)
+
+
+def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
+    (tmp_path / "good.txt").write_text("The harbour master is called Petrel.")
+    (tmp_path / "empty.txt").write_text("")
+    there = {"DOCRELAY_API_KEY": str(api.key)}
+
+    def on(*words: str | Path) -> Any:
+        return api.cli.run(*words, "--server", api.url, env=there)
+
+    taken = on("ingest", tmp_path, "--collection", "remote", "--json")
+    assert (taken.code, taken.json["completed"], taken.json["failed"]) == (1, 1, 1)
+    assert taken.json["failures"][0]["code"] == "empty"
+    found = on("search", "harbour master", "--collection", "remote", "--mode", "sparse", "--json").json
+    assert found["hits"][0]["source"].endswith(str(tmp_path / "good.txt"))
+    assert on("status", taken.json["job"], "--json").json["completed"] == 1
+    assert len(on("failures", "list", "--job", taken.json["job"], "--json").json["failures"]) == 1
+    assert on("delete", tmp_path / "good.txt", "--collection", "remote", "--json").json["documents"] == 1
+    assert on("cancel", "nobody", "--json").code == 2
+    wrong = api.cli.run("status", "--server", api.url, "--json", env={"DOCRELAY_API_KEY": "x"})
+    assert (wrong.code, wrong.json["error"]["code"]) == (2, "unauthorized")
+    assert api.cli.run("status", "--server", "http://127.0.0.1:9").code == 3
+    local = api.cli.run("config", env={"DOCRELAY_SERVER": api.url})
+    refused = api.cli.run("keys", "list", env={"DOCRELAY_SERVER": api.url})
+    assert (local.code, refused.code) == (0, 2)
+
+
+def test_the_asynchronous_client(api: Api) -> None:
+    async def story() -> None:
+        async with AsyncClient(api.url, api.key) as client:
+            taken = await client.submit(("async.txt", b"Gannets dive."), ("empty.txt", b""), collection="async")
+            states = [one.state async for one in client.follow(taken.job_id)]
+            assert states[-1] == "failed"
+            found = {one.source: one async for one in client.documents(taken.job_id)}
+            assert found["upload://empty.txt"].code == "empty"
+            good = found["upload://async.txt"].document_id
+            assert [one.text async for one in client.chunks(good)] == ["Gannets dive."]
+            assert await client.content(good) == b"Gannets dive."
+            assert (await client.search("gannets", "async", mode="sparse")).hits[0].document_id == good
+            with pytest.raises(BadRequest):
+                await client.submit(("x.txt", b"x"), priority=11)
+            assert (await client.delete(good, collection="async")).documents == 1
+
+    asyncio.run(story())
+
+
+def test_errors_come_as_our_exceptions(api: Api) -> None:
+    key = key_of(api, "--scope", "read", "--rate", "2")["key"]
+    with Client(api.url, key) as client:
+        with pytest.raises(NotAllowed) as refused:
+            client.submit(("x.txt", b"x"))
+        assert (refused.value.code, bool(refused.value.advice)) == ("forbidden", True)
+        client.system()
+        with pytest.raises(TooMany):
+            client.system()
+
+
+def test_every_address_stands_odd_input(api: Api) -> None:
+    schema = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
+    failures: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        if case.path.endswith("/events") and case.method == "GET":
+            case.headers = {**(case.headers or {}), "Last-Event-ID": "0"}
+        case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"}, timeout=20)
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        try:
+            given(case=operation.as_strategy())(check)()
+        except Exception as error:
+            failures.append(f"{operation.method} {operation.path}: {error}")
+    assert failures == []
