@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import documents, failures, seen, watched
+from pipeline.catalog.schema import documents, failures, seen, submissions, watched
 from pipeline.catalog.slices import slices
 from pipeline.watch.compare import Key, Known, Mark
 
@@ -22,6 +22,7 @@ __all__ = [
     "identities",
     "keep",
     "note",
+    "submitted",
     "without_failures",
 ]
 
@@ -112,6 +113,20 @@ def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
             documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
         )
         found |= {(row.collection, row.source): row.id for row in connection.execute(query)}
+    return found
+
+
+def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of these files as a job has recorded them, whichever collection they went to."""
+    found: dict[Key, str] = {}
+    by_source = {source: (collection, source) for collection, source in keys}
+    for piece in slices(list(by_source), 400):
+        query = (
+            sa.select(submissions.c.source, submissions.c.document_id)
+            .join(documents, documents.c.id == submissions.c.document_id)
+            .where(submissions.c.job_id == job_id, submissions.c.source.in_(piece), documents.c.deleted_at.is_(None))
+        )
+        found |= {by_source[row.source]: row.document_id for row in connection.execute(query)}
     return found
 
 

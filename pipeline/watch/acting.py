@@ -105,9 +105,11 @@ def take(
             watched.keep(connection, {key: Known(sights[key].mark) for key in keys if key not in known})
         found = [candidates[key] for key in keys]
         request = Request([folder.path], collection, folder.workflow)
-        take_in(services, open_job(services, request, found), found)
+        job_id = open_job(services, request, found)
+        take_in(services, job_id, found)
         with writing(services.catalog) as connection:
-            names = watched.identities(connection, keys)
+            # A workflow may have sent a file to another collection than the folder's.
+            names = watched.submitted(connection, job_id, keys) | watched.identities(connection, keys)
             taken = {key: _row(sights[key], names.get(key)) for key in keys}
             watched.keep(connection, taken)
         rows |= taken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from flow_tools import eventually, write_documents
 from outside_rig import Composed, composed
 
 from pipeline.catalog import indexes
-from pipeline.catalog.schema import tasks, vectors, versions
+from pipeline.catalog.schema import documents, tasks, vectors, versions
 from pipeline.chunking import chunk_id, text_hash
 from pipeline.vectorstore.base import Filter
 
@@ -300,34 +300,17 @@ def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
 # The other doors
 
 
-def over_http(stack: Composed, file: Path, workflow: str, collection: str) -> None:
-    said = stack.cli.folder.with_name(f"{stack.cli.folder.name}.up")
-    assert eventually(lambda: "api is ready: " in said.read_text())
-    url = re.findall(r"api is ready: (\S+)", said.read_text())[-1]
-    with httpx.Client(base_url=url, timeout=60) as http:
-        known = {one["name"]: one["description"] for one in http.get("/v1/workflows").json()}
-        assert known["redacted"] == "Take personal data out, then make what is left searchable."
-        assert {"counted", "routed", "enriched"} <= known.keys()
-        fields = {"workflow": workflow, "collection": collection}
-        parts = [*((name, (None, value)) for name, value in fields.items())]
-        parts += [("metadata", (None, '{"department": "harbour"}')), ("file", (file.name, file.read_bytes()))]
-        answer = http.post("/v1/documents", files=parts)
-        assert answer.status_code == 202, answer.text
-        assert stack.rig.wait(answer.json()["job_id"]) == {"completed": 1}
+WORKFLOWS = ("redacted", "enriched", "routed", "counted")
+LETTER_TO = "A letter to jane@host.example about the tides.\n"
 
 
-def over_watch(stack: Composed, file: Path, workflow: str, collection: str) -> None:
-    beside = file.with_name(f"{file.name}.meta.json")
-    beside.write_text('{"department": "harbour"}')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(stack.cli.chosen, "workflow", workflow)
-        watching = stack.cli.start("watch", file.parent, "-c", collection)
-    names = (collection, "notes") if workflow == "routed" else (collection,)
-    try:
-        assert eventually(lambda: any(found_in(stack, name, file.name) for name in names), 60)
-    finally:
-        watching.terminate()
-        stack.cli.end(watching)
+def send(http: httpx.Client, name: str, workflow: str, collection: str) -> str:
+    """Submit a file with metadata; the job's id."""
+    fields = {"workflow": workflow, "collection": collection, "metadata": '{"department": "harbour"}'}
+    parts: list[Any] = [(field, (None, value)) for field, value in fields.items()]
+    answer = http.post("/v1/documents", files=[*parts, ("file", (name, LETTER_TO.encode()))])
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["job_id"])
 
 
 def found_in(stack: Composed, collection: str, name: str) -> list[dict[str, Any]]:
@@ -338,19 +321,52 @@ def found_in(stack: Composed, collection: str, name: str) -> list[dict[str, Any]
     return [one for one in stack.payloads(collection) if one["source"].endswith(name)]
 
 
-@pytest.mark.parametrize("door", [over_http, over_watch])
-@pytest.mark.parametrize("workflow", ["redacted", "enriched", "routed", "counted"])
-def test_every_workflow_works_through_every_door(
-    stack: Composed, tmp_path: Path, door: Callable[..., None], workflow: str
-) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    file = folder / f"{door.__name__}.md"
-    file.write_text("A letter to jane@host.example about the tides.\n")
-    collection = f"{workflow}_{door.__name__}"
-    door(stack, file, workflow, collection)
-
-    (found,) = found_in(stack, "notes" if workflow == "routed" else collection, file.name)
+def assert_made_by(workflow: str, points: list[dict[str, Any]]) -> None:
+    (found,) = points
     assert ("jane" in found["text"]) == (workflow != "redacted")
     added = {"enriched": {"department": "harbour"}, "counted": {"words": 7, "of": found["title"]}}
     assert found["added"] == added.get(workflow, {})
+
+
+def test_every_workflow_over_http(stack: Composed) -> None:
+    said = stack.cli.folder.with_name(f"{stack.cli.folder.name}.up")
+    assert eventually(lambda: "api is ready: " in said.read_text())
+    with httpx.Client(base_url=re.findall(r"api is ready: (\S+)", said.read_text())[-1], timeout=60) as http:
+        known = {one["name"]: one["description"] for one in http.get("/v1/workflows").json()}
+        assert known["redacted"] == "Take personal data out, then make what is left searchable."
+        jobs = {name: send(http, f"{name}.md", name, f"http_{name}") for name in WORKFLOWS}
+    for workflow, job in jobs.items():
+        assert stack.rig.wait(job) == {"completed": 1}
+        place = "notes" if workflow == "routed" else f"http_{workflow}"
+        assert_made_by(workflow, found_in(stack, place, f"upload://{workflow}.md"))
+
+
+def test_every_workflow_on_a_watched_folder(stack: Composed, tmp_path: Path) -> None:
+    places = {name: "notes" if name == "routed" else f"watched_{name}" for name in WORKFLOWS}
+    files = {name: tmp_path / name / f"watched_{name}.md" for name in WORKFLOWS}
+    for file in files.values():
+        file.parent.mkdir()
+        file.write_text(LETTER_TO)
+        file.with_name(f"{file.name}.meta.json").write_text('{"department": "harbour"}')
+    watching = []
+    for name, file in files.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(stack.cli.chosen, "workflow", name)
+            watching.append(stack.cli.start("watch", file.parent, "-c", f"watched_{name}"))
+    try:
+        assert eventually(lambda: all(found_in(stack, places[name], files[name].name) for name in WORKFLOWS), 180)
+        for name, file in files.items():
+            assert_made_by(name, found_in(stack, places[name], file.name))
+        # What was sent to another collection goes from there when the file goes.
+        files["routed"].unlink()
+        assert eventually(lambda: not is_live(stack, files["routed"]), 60)
+    finally:
+        for process in watching:
+            process.terminate()
+        for process in watching:
+            stack.cli.end(process)
+
+
+def is_live(stack: Composed, file: Path) -> bool:
+    query = sa.select(documents.c.id).where(documents.c.source == str(file), documents.c.deleted_at.is_(None))
+    return bool(stack.rig.rows(query))
