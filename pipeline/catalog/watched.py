@@ -22,6 +22,8 @@ __all__ = [
     "identities",
     "keep",
     "note",
+    "refused",
+    "revivable",
     "submitted",
     "without_failures",
 ]
@@ -94,6 +96,15 @@ def forget(connection: Connection, keys: Collection[Key]) -> None:
     """These files are of no interest any more."""
     for piece in slices(sorted(keys), 400):
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
+
+
+def refused(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of these documents whose files intake did not take."""
+    found: set[str] = set()
+    for piece in slices(list(document_ids)):
+        query = sa.select(failures.c.document_id).where(failures.c.document_id.in_(piece), failures.c.stage == "intake")
+        found |= set(connection.scalars(query))
+    return found
 
 
 def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.catalog import documents, moves, watched
 from pipeline.catalog.engine import writing
@@ -110,7 +110,10 @@ def take(
         with writing(services.catalog) as connection:
             # A workflow may have sent a file to another collection than the folder's.
             names = watched.submitted(connection, job_id, keys) | watched.identities(connection, keys)
+            refused = watched.refused(connection, names.values())
             taken = {key: _row(sights[key], names.get(key)) for key in keys}
+            # What intake could not read has no content: back under its name, it is to be taken in again.
+            taken |= {key: replace(row, sha256=None) for key, row in taken.items() if row.document_id in refused}
             watched.keep(connection, taken)
         rows |= taken
     return rows

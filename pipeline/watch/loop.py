@@ -82,8 +82,8 @@ class Watcher:
     def _watch(self) -> None:
         self.mirror.load()
         self._scope, first = None, True
-        self._open_events()
         while not self._ended.is_set() and self._lease.holds(self.mirror.root):
+            self._keep_events()
             wait = self._look(expected=first)
             if wait is None:
                 if first:
@@ -147,10 +147,16 @@ class Watcher:
     def _mode(self) -> str:
         return "polling" if self._events is None else "native"
 
-    def _open_events(self) -> None:
-        chosen = self._services.settings.watch_events
-        if chosen == "native" or (chosen == "auto" and self._trusted and is_trusted(self._folder.path)):
-            self._events = Events(self._folder.path)
+    def _keep_events(self) -> None:
+        """Have events where they are wanted, and none of a folder that is not there: another will come in its place."""
+        if not self._folder.path.is_dir():
+            self._close_events()
+        elif self._events is None and self._trusted:
+            chosen = self._services.settings.watch_events
+            if chosen == "native" or (chosen == "auto" and is_trusted(self._folder.path)):
+                self._events = Events(self._folder.path)
+            else:
+                self._trusted = False
 
     def _close_events(self) -> None:
         if self._events is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,10 +65,9 @@ def _tops(root: Path, scope: Scope | None) -> Iterator[tuple[Path, bool]]:
     if scope is None:
         yield root, True
         return
-    deep = {folder for folder, below in scope.items() if below}
-    for folder, below in scope.items():
-        if (folder == root or root in folder.parents) and not deep & set(folder.parents):
-            yield folder, below
+    inside = {folder: below for folder, below in scope.items() if folder == root or root in folder.parents}
+    deep = {folder for folder, below in inside.items() if below}
+    yield from ((folder, below) for folder, below in inside.items() if not deep & set(folder.parents))
 
 
 def _descend(root: Path, folder: Path, leave_out: Collection[tuple[int, int]], found: Scan) -> Ignore | None:
@@ -131,9 +131,9 @@ def _take(entry: os.DirEntry[str], folder: Path, rules: Ignore, found: Scan) -> 
     try:
         facts = entry.stat(follow_symlinks=False)
         if entry.is_symlink():
-            if entry.is_dir():
-                return False
             facts = _target(path, facts)
+            if stat.S_ISDIR(facts.st_mode):
+                return False
     except FileNotFoundError:
         return False
     found.files[source_of(path)] = Found(path, mark_of(facts), facts.st_nlink)

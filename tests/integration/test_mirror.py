@@ -19,6 +19,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
+from pipeline.watch import acting
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
@@ -301,6 +302,25 @@ def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> No
     for name in ("big.txt", "pipe", "out.txt", "nowhere.txt"):
         (mirror.root / name).unlink()
     mirror.glance()
+    assert mirror.codes() == {}
+    assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    away, path = mirror.root.parent / "away.txt", mirror.root / "a.txt"
+    take = acting.take_in
+
+    def too_late(*given: Any) -> None:
+        path.rename(away)
+        take(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acting, "take_in", too_late)
+        mirror.glance()
+    assert mirror.codes() == {"a.txt": "unreadable"}
+    away.rename(path)
+    mirror.look()
     assert mirror.codes() == {}
     assert mirror.found("zebra") == {"a.txt"}
 

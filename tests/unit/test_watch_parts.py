@@ -1,0 +1,188 @@
+"""The parts of the mirror that need no stack: what is ignored, listed, held back, and when a change is complete."""
+
+from __future__ import annotations
+
+import os
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import BadRequest
+from pipeline.settings import load_settings
+from pipeline.watch.compare import Mark
+from pipeline.watch.events import Events, is_trusted
+from pipeline.watch.folders import WatchFolder
+from pipeline.watch.guard import Hold, Missing, judge
+from pipeline.watch.ignore import is_temporary
+from pipeline.watch.reading import digest
+from pipeline.watch.scan import scan
+from pipeline.watch.settling import Settling
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+server:/x /srv nfs4 rw 0 0
+tmpfs /srv/local tmpfs rw 0 0
+me@host: /srv/my\\040files fuse.sshfs rw 0 0
+"""
+
+
+def write(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+
+
+def listed(root: Path, scope: dict[Path, bool] | None = None) -> set[str]:
+    return {str(Path(source).relative_to(root)) for source in scan(root, scope, ()).files}
+
+
+@pytest.mark.parametrize(
+    "name", ["~$letter.docx", ".hidden", "a.part", "a.crdownload", "a.TMP", "a~", ".~lock.a.odt#", "a.swp"]
+)
+def test_drafts_and_locks_are_temporary(name: str) -> None:
+    assert is_temporary(name)
+
+
+def test_ignore_files_nest_as_in_git(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "a.log", "keep.tmp", "one/a.log", "one/b.log", "out/x.txt", "one/out/y.txt", ".git/config")
+    (tmp_path / ".docrelayignore").write_text("*.log\n/out/\n!keep.tmp\n")
+    (tmp_path / "one/.docrelayignore").write_text("!b.log\n")
+    assert listed(tmp_path) == {"a.txt", "keep.tmp", "one/b.log", "one/out/y.txt"}
+    assert listed(tmp_path, {tmp_path / "one": False}) == {"one/b.log"}
+    assert listed(tmp_path, {tmp_path / "out": True, tmp_path / "one/out": False}) == {"one/out/y.txt"}
+
+
+def test_a_line_that_is_no_pattern_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "b.txt")
+    (tmp_path / ".docrelayignore").write_bytes(b"!\n\xff\nb.txt\n")
+    assert listed(tmp_path) == {"a.txt"}
+
+
+def test_a_scope_is_looked_into_once_and_never_outside(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "one/b.txt", "one/two/c.txt")
+    scope = {tmp_path / "one": True, tmp_path / "one/two": True, tmp_path.parent: True, tmp_path / "gone": True}
+    assert listed(tmp_path, scope) == {"one/b.txt", "one/two/c.txt"}
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "root/a.txt", "else/b.txt")
+    (tmp_path / "root/link").symlink_to(tmp_path / "else")
+    (tmp_path / "root/circle").symlink_to(tmp_path / "root/circle")
+    assert listed(tmp_path / "root") == {"a.txt", "circle"}
+
+
+def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "data/b.txt")
+    facts = (tmp_path / "data").stat()
+    assert set(scan(tmp_path, None, {(facts.st_dev, facts.st_ino)}).files) == {str(tmp_path / "a.txt")}
+
+
+def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "one/b.txt")
+    (tmp_path / "one/.docrelayignore").symlink_to(".docrelayignore")
+    assert set(scan(tmp_path, None, ()).closed) == {str(tmp_path / "one")}
+
+
+def test_few_may_go_and_many_may_not() -> None:
+    assert judge(Missing(gone=10, files=0), 0.25, None) == (True, None)
+    assert judge(Missing(gone=11, files=0), 0.25, None) == (False, Hold("many_gone", 11))
+    assert judge(Missing(gone=20, files=80), 0.25, None) == (True, None)
+    assert judge(Missing(gone=20, before=10, files=80), 0.25, None) == (False, Hold("many_gone", 20))
+
+
+def test_what_lay_on_a_lost_disk_is_kept() -> None:
+    assert judge(Missing(gone=1, elsewhere=1, files=99), 1.0, None) == (False, Hold("other_disk", 1))
+
+
+def test_a_closed_folder_holds_only_its_own() -> None:
+    assert judge(Missing(gone=1, closed=3, files=9), 0.25, None) == (True, Hold("unreadable", 3))
+
+
+def test_only_what_was_confirmed_goes() -> None:
+    assert judge(Missing(gone=50), 0.25, 50) == (True, None)
+    assert judge(Missing(gone=51), 0.25, 50) == (False, Hold("many_gone", 51))
+
+
+@pytest.mark.parametrize(
+    ("folder", "trusted"), [("/home", True), ("/srv/x", False), ("/srv/local/x", True), ("/srv/my files", False)]
+)
+def test_events_of_network_file_systems_are_not_trusted(folder: str, trusted: bool) -> None:
+    assert is_trusted(Path(folder), MOUNTS) is trusted
+
+
+def test_events_name_what_changed(tmp_path: Path) -> None:
+    events = Events(tmp_path)
+    deadline, found = time.monotonic() + 20, set[str]()
+    while str(tmp_path / "a.txt") not in found and time.monotonic() < deadline:
+        (tmp_path / "a.txt").write_text("x")
+        found |= events.wait(0.1)
+    events.close()
+    assert str(tmp_path / "a.txt") in found
+
+
+def mark(age_s: float) -> Mark:
+    moment = int((time.time() - age_s) * 1e9)
+    return Mark("1", "1", 1, moment, moment)
+
+
+def test_a_file_rests_before_it_is_taken() -> None:
+    settling, old, young = Settling(60.0), ("c", "/old"), ("c", "/young")
+    settling.note({old: mark(100), young: mark(0)}, ())
+    assert settling.settled(old)
+    assert not settling.settled(young)
+    wait = settling.wait_s([old, young])
+    assert wait is not None
+    assert 55 < wait <= 60.01
+    assert settling.wait_s([old]) is None
+
+
+def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look() -> None:
+    settling, gone, future = Settling(0.02), ("c", "/gone"), ("c", "/future")
+    settling.note({gone: None, future: mark(-1000)}, ())
+    assert not settling.settled(gone)
+    time.sleep(0.03)
+    assert settling.settled(gone)
+    assert settling.settled(future)
+    settling.note({}, [gone])
+    assert gone not in settling
+
+
+def test_what_changes_while_it_is_read_has_no_digest(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt")
+    os.mkfifo(tmp_path / "pipe")
+    found = digest(tmp_path / "a.txt")
+    assert found is not None
+    assert found[0] == sha256(b"a.txt").hexdigest()
+    assert digest(tmp_path / "pipe") is None
+    assert digest(tmp_path / "nothing") is None
+
+
+def test_the_deepest_rule_counts() -> None:
+    rules = ({"folder": "a", "collection": "one"}, {"folder": "a/b/", "collection": "two"})
+    folder = WatchFolder.model_validate({"path": "/x", "rules": rules})
+    assert [folder.collection_of(one, "main") for one in ("", "a", "a/b/c", "ab")] == ["main", "one", "two", "main"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'watch = ["/a", "/a"]',
+        'watch = [{path = "/a", colection = "x"}]',
+        'watch = [{path = "/a", collection = "no name"}]',
+        'watch = [{path = "/a", rules = [{folder = "../b", collection = "x"}]}]',
+        "watch = 7",
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "docrelay.toml").write_text(text)
+    with pytest.raises(BadRequest, match="watch"):
+        load_settings({"data_dir": tmp_path})
+
+
+def test_folders_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCRELAY_WATCH", "/a:/b")
+    assert [one.path for one in load_settings({"data_dir": tmp_path}).watch] == [Path("/a"), Path("/b")]
+    monkeypatch.setenv("DOCRELAY_WATCH", '[{"path": "/a", "delete_missing": false}]')
+    assert load_settings({"data_dir": tmp_path}).watch == (WatchFolder(path=Path("/a"), delete_missing=False),)
