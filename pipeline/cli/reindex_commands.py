@@ -65,9 +65,9 @@ def reindex(
     if context.invoked_subcommand is not None:
         return
     from pipeline.cli.reindexing import run, show_plan
-    from pipeline.reindex import Wish
+    from pipeline.reindex.wish import wish_of
 
-    wish = Wish(
+    wish = wish_of(
         collection=collection,
         model=model,
         chunk_tokens=chunk_tokens,

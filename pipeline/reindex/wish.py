@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
@@ -18,7 +18,11 @@ from pipeline.errors import BadRequest, UnknownId
 from pipeline.recipes import Making
 from pipeline.services import Services
 
-__all__ = ["Target", "Wish", "options_of", "target_of"]
+__all__ = ["Target", "Wish", "options_of", "target_of", "wish_of"]
+
+
+Words = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""What people write on one line."""
 
 
 class Wish(BaseModel):
@@ -26,18 +30,33 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    collection: str | None = Field(None, description="collection; by default that of the settings")
-    model: str | None = Field(None, description="embedding model of the new index")
+    collection: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="collection; by default that of the settings"
+    )
+    model: Words | None = Field(None, description="embedding model of the new index")
     chunk_tokens: int | None = Field(None, ge=16, le=8192, description="tokens of a chunk at most, in the new index")
     re_extract: bool = Field(False, description="read the files again, instead of taking the kept texts")
-    path: str | None = Field(None, description="only this source, or those below this folder")
-    media_type: str | None = Field(None, description="only documents of this media type")
+    path: Words | None = Field(None, description="only this source, or those below this folder")
+    media_type: Words | None = Field(None, description="only documents of this media type")
     before: datetime | None = Field(None, description="only documents last written before this time")
-    extractor: str | None = Field(None, description="only documents read by this version of the extractors")
-    code: str | None = Field(None, description="only documents that failed with this code")
+    extractor: Words | None = Field(None, description="only documents read by this version of the extractors")
+    code: Words | None = Field(None, description="only documents that failed with this code")
     priority: int = Field(1, ge=1, le=10, description="priority, 1 to 10; 1 leaves everything else first")
-    per_minute: int | None = Field(None, ge=1, description="documents a minute at most")
+    per_minute: int | None = Field(None, ge=1, le=1_000_000, description="documents a minute at most")
     allow_failed: bool = Field(False, description="switch even if documents failed; they are not searchable then")
+
+
+def wish_of(**fields: Any) -> Wish:
+    """A wish from what was typed.
+
+    Raises:
+        BadRequest: a field is wrong.
+    """
+    try:
+        return Wish(**fields)
+    except ValidationError as error:
+        told = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise BadRequest(f"The re-index cannot be meant so: {told}.", "See: docrelay reindex --help") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
+from starlette.testclient import TestClient
 
 from pipeline import reindex
+from pipeline.api.app import make_app
 from pipeline.catalog import indexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import documents, tasks, versions
@@ -237,3 +239,30 @@ def test_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
     rig.assert_exact("calm")
     with writing(rig.services.catalog) as connection:
         assert indexes.live(connection, "calm") is not None
+
+
+def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
+    """The same functions behind routes: plan, begin, follow, go back; what is wrong is a problem detail."""
+    write_documents(tmp_path, 4, seed=11)
+    assert rig.ingest(tmp_path, collection="routes") == {"completed": 4}
+    with TestClient(make_app(rig.services, embedded=True), base_url="http://127.0.0.1") as client:
+        wish = {"collection": "routes", "model": "hashing-128"}
+        assert client.post("/v1/reindex/plan", json=wish).json()["documents"] == 4
+        assert client.get("/v1/reindex/routes").status_code == 404
+        begun = client.post("/v1/reindex", json=wish)
+        assert (begun.status_code, begun.json()["to_index"]) == (202, "routes~2")
+        again = client.post("/v1/reindex", json=wish)
+        assert (again.status_code, again.json()["code"]) == (422, "bad_request")
+        reached(rig, "routes", "soaking")
+        assert client.get("/v1/reindex/routes").json()["report"]["points"] == 4
+        assert client.post("/v1/reindex/routes/rollback").status_code == 202
+        reached(rig, "routes", "rolled_back")
+        for path, body, status in (
+            ("", {"collection": "nowhere", "model": "hashing-128"}, 404),
+            ("", {"collection": "../x"}, 422),
+            ("", {"colour": "red"}, 422),
+            ("", {"collection": "routes", "chunk_tokens": 3}, 422),
+            ("/routes/cancel", {}, 422),
+            ("/routes/resume", {"per_minute": 0}, 422),
+        ):
+            assert client.post(f"/v1/reindex{path}", json=body).status_code == status, (path, body)
