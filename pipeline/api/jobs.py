@@ -84,7 +84,7 @@ def retry_job(job_id: JobId, door: DoorOf, _caller: Submitter) -> Jobs:
     return Jobs(jobs=door.manager.retry(job_id=job_id))
 
 
-@router.get("/v1/failures", summary="Open failures")
+@router.get("/v1/failures", responses=UNKNOWN, summary="Open failures")
 def failures(door: DoorOf, _caller: Reader, code: Code = None, job_id: OfJob = None) -> FailureList:
     """Documents that failed and are not cured yet, with the reason and what to do."""
     found = door.manager.failures(code=code, job_id=job_id)
@@ -97,7 +97,7 @@ def retry_failures(wanted: RetryRequest, door: DoorOf, _caller: Submitter) -> Jo
     return Jobs(jobs=door.manager.retry(wanted.ids, code=wanted.code, job_id=wanted.job_id))
 
 
-@router.delete("/v1/failures", summary="Forget failures")
+@router.delete("/v1/failures", responses=UNKNOWN, summary="Forget failures")
 def purge_failures(door: DoorOf, _caller: Admin, code: Code = None, job_id: OfJob = None) -> Purged:
     """Forget failures; the documents stay as they are."""
     return Purged(purged=door.manager.purge(code=code, job_id=job_id))

@@ -41,6 +41,10 @@ Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
+"""ISO 8601; a date alone is midnight."""
+
+
 class Sent(BaseModel):
     """Base of what is sent: unknown fields are refused."""
 
@@ -73,14 +77,14 @@ class SearchFilter(Sent):
     sources: list[Words] = Field([], max_length=100, examples=[["*.pdf"]])
     media_types: list[Words] = Field([], max_length=100)
     page: int | None = Field(None, ge=1, le=1_000_000)
-    modified_after: Words | None = Field(None, max_length=40, examples=["2026-01-01"])
-    modified_before: Words | None = Field(None, max_length=40)
+    modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
+    modified_before: Moment | None = None
 
 
 class SearchRequest(Sent):
     """A question."""
 
-    query: str = Field(min_length=1, max_length=10_000, examples=["How many days of holiday are there?"])
+    query: str = Field(pattern=r"[^\s\x00-\x1f]", max_length=10_000, examples=["How many days of holiday are there?"])
     collection: CollectionName | None = Field(None, examples=["documents"])
     limit: int = Field(10, ge=1, le=1000)
     mode: Mode = "hybrid"

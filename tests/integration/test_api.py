@@ -247,7 +247,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "JSON nested too deep": (raw("/v1/search", b"[" * 100_000), 400, "broken_body"),
     "an unknown field": (search({"query": "x", "colour": 1}), 422, "invalid_request"),
     "a field of the wrong type": (search({"query": 7}), 422, "invalid_request"),
-    "an empty question": (search({"query": "  "}), 422, "bad_request"),
+    "an empty question": (search({"query": "  "}), 422, "invalid_request"),
     "half a character": (raw("/v1/search", b'{"query": "\\ud800"}'), 422, "invalid_request"),
     "a time that is none": (search({"query": "x", "filter": {"modified_after": "soon"}}), 422, "bad_request"),
     "a search in no collection": (search({"query": "x", "collection": "nowhere"}), 404, "unknown_id"),

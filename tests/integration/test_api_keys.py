@@ -283,6 +283,6 @@ def test_every_address_stands_odd_input(api: Api) -> None:
         operation = result.ok()
         try:
             given(case=operation.as_strategy())(check)()
-        except Exception as error:
-            failures.append(f"{operation.method} {operation.path}: {error}")
+        except (Exception, BaseExceptionGroup) as error:
+            failures.append(f"{operation.method} {operation.path}: {error!r} {getattr(error, 'exceptions', ())}")
     assert failures == []
