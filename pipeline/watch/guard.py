@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["FEW", "Hold", "Missing", "below", "judge", "told"]
+from pipeline.watch.compare import Key, Mark
+
+__all__ = ["FEW", "Hold", "Missing", "below", "elsewhere", "judge", "told"]
 
 Reason = Literal["root_missing", "other_disk", "unreadable", "many_gone"]
 
@@ -75,3 +78,30 @@ def judge(missing: Missing, most_gone: float, confirmed: int | None) -> tuple[bo
 def below(folders: Collection[str], source: str) -> bool:
     """Whether a source lies below one of the folders."""
     return any(source.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
+def elsewhere(gone: Mapping[Key, Mark], renumbered: Mapping[str, str]) -> int:
+    """How many of the missing files lay on another disk than what is in their place now.
+
+    Args:
+        gone: the missing files as they were.
+        renumbered: disks that got another number when they were mounted again.
+    """
+    devices: dict[str, str] = {}
+    number = 0
+    for key, mark in gone.items():
+        folder = key[1].rpartition("/")[0]
+        if folder not in devices:
+            devices[folder] = _device(folder)
+        number += devices[folder] not in (mark.device, renumbered.get(mark.device))
+    return number
+
+
+def _device(folder: str) -> str:
+    """The disk of a folder, or of the nearest one above it that is there."""
+    path = Path(folder)
+    while True:
+        try:
+            return str(path.stat().st_dev)
+        except OSError:
+            path = path.parent

@@ -17,7 +17,8 @@ from pipeline.walk import Candidate, look, source_of
 from pipeline.watch import acting
 from pipeline.watch.compare import Changes, Key, Known, Mark, Seen, compare
 from pipeline.watch.folders import WatchFolder
-from pipeline.watch.guard import Hold, Missing, below, judge
+from pipeline.watch.guard import Hold, Missing, below, elsewhere, judge
+from pipeline.watch.holding import Holding
 from pipeline.watch.reading import digest
 from pipeline.watch.scan import Found, Scan, Scope, scan
 from pipeline.watch.settling import Settling
@@ -54,13 +55,17 @@ class Mirror:
         self.folder = folder
         self.root = source_of(folder.path)
         self.known: dict[Key, Known] = {}
-        self.hold: Hold | None = None
         self.missed = 0
         self.scanning_s = 0.0
         self._others = [path for path in others if folder.path in path.parents]
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
         self._deleted: list[float] = []
-        self._noted: dict[str, object] = {}
+        self._holding = Holding(services, self.root)
+
+    @property
+    def hold(self) -> Hold | None:
+        """What deletions are held back."""
+        return self._holding.hold
 
     def load(self) -> None:
         """Read what is known from the catalog."""
@@ -148,7 +153,8 @@ class Mirror:
 
     def _is_held(self, key: Key, view: View) -> bool:
         """Whether a change is only that its deletion is held back, or not wanted: nobody has to wait for it."""
-        return view.opened[key] is None and (self.hold is not None or not self.folder.delete_missing)
+        held = self.hold is not None and self.hold.reason != "unreadable"
+        return view.opened[key] is None and (held or not self.folder.delete_missing)
 
     def _is_done(self, key: Key, view: View) -> bool:
         """Whether a missing file was handled, or is held back."""
@@ -252,70 +258,40 @@ class Mirror:
         self._deleted = [moment for moment in self._deleted if moment > lately]
         missing = Missing(
             gone=len(changes.gone),
-            elsewhere=self._elsewhere(view, changes.gone),
+            elsewhere=elsewhere({key: self.known[key].mark for key in changes.gone}, _renumbering(view)),
             closed=sum(below(view.closed, key[1]) and not row.gone for key, row in self.known.items())
             if view.closed
             else 0,
             before=len(self._deleted),
             files=sum(not row.gone for row in self.known.values()) - len(changes.gone),
         )
-        allowed, hold = judge(missing, self.services.settings.watch_max_gone, self._confirmed(whole))
+        allowed, hold = judge(
+            missing, self.services.settings.watch_max_gone, self._holding.confirmed() if whole else None
+        )
         if not allowed:
             changes.gone.clear()
         if whole or hold is not None:
-            self._say(hold)
+            self._say_hold(hold)
 
-    def _elsewhere(self, view: View, gone: Collection[Key]) -> int:
-        """How many of the missing files lay on another disk than what is in their place now."""
-        renumbered = {
-            row.mark.device: view.seen[key].mark.device for key, row in view.known.items() if key in view.seen
-        }
-        devices: dict[str, str] = {}
-        number = 0
-        for key in gone:
-            folder = key[1].rpartition("/")[0]
-            if folder not in devices:
-                devices[folder] = _device(folder)
-            mine = self.known[key].mark.device
-            number += devices[folder] not in (mine, renumbered.get(mine))
-        return number
+    def _say_hold(self, hold: Hold | None) -> None:
+        self._holding.say(hold, sum(not row.gone for row in self.known.values()))
 
     def _without_root(self) -> float | None:
         """The folder is not there: nothing is taken for deleted, unless somebody has said so."""
         gone = {key for key, row in self.known.items() if not row.gone}
-        confirmed = self._confirmed(True)
+        confirmed = self._holding.confirmed()
         if gone and confirmed is not None and len(gone) <= confirmed:
             rows = acting.remove(self.services, self.known, gone, self.services.settings.watch_undo_s)
             self._remember(rows, ())
-            self._say(None)
+            self._say_hold(None)
         else:
-            self._say(Hold("root_missing", len(gone)))
+            self._say_hold(Hold("root_missing", len(gone)))
         return None
 
-    def _confirmed(self, whole: bool) -> int | None:
-        """How many deletions somebody has confirmed; asked and used up by a look at the whole folder."""
-        if not whole or self.hold is None:
-            return None
-        with self.services.catalog.connect() as connection:
-            row = watched.folder(connection, self.root)
-        return row.confirmed if row is not None else None
 
-    def _say(self, hold: Hold | None) -> None:
-        if hold is not None and hold != self.hold:
-            log.warning("watch.held", folder=self.root, reason=hold.reason, files=hold.files)
-        self.hold = hold
-        now = time.time()
-        values: dict[str, object] = {
-            "held": hold.reason if hold else None,
-            "held_files": hold.files if hold else 0,
-            "files": sum(not row.gone for row in self.known.values()),
-        }
-        if values != self._noted:
-            with writing(self.services.catalog) as connection:
-                since = {"held_since": now if hold else None} if values["held"] != self._noted.get("held") else {}
-                fresh = {} if hold else {"confirmed": None}
-                watched.note(connection, self.root, **values, **since, **fresh, looked_at=now)
-            self._noted = values
+def _renumbering(view: View) -> dict[str, str]:
+    """Numbers of disks as they are known, and as they are now."""
+    return {row.mark.device: view.seen[key].mark.device for key, row in view.known.items() if key in view.seen}
 
 
 def _is_calm(mark: Mark, row: Known | None) -> bool:
@@ -329,13 +305,3 @@ def _in_scope(source: str, scope: Scope | None, found: Scan) -> bool:
         return True
     path = Path(source)
     return any((deep and folder in path.parents) or folder == path.parent for folder, deep in scope.items())
-
-
-def _device(folder: str) -> str:
-    """The disk of a folder, or of the nearest one above it that is there."""
-    path = Path(folder)
-    while True:
-        try:
-            return str(path.stat().st_dev)
-        except OSError:
-            path = path.parent
