@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 from starlette.testclient import TestClient
+from stores import stand_in
 
 from pipeline import reindex
 from pipeline.api.app import make_app
@@ -24,6 +25,9 @@ from pipeline.reindex import Wish
 from pipeline.search import search
 from pipeline.services import Services
 
+__all__ = ["stand_in"]
+
+SCAN = Path(__file__).parents[2] / "samples" / "documents" / "letter_scan.png"
 NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
 """The documents of the model change; 1,000 for the full run."""
 
@@ -266,3 +270,39 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
             ("/routes/resume", {"per_minute": 0}, 422),
         ):
             assert client.post(f"/v1/reindex{path}", json=body).status_code == status, (path, body)
+
+
+@pytest.fixture(scope="module")
+def server_rig(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    """A stack whose vectors are on a server, or what stands in for one."""
+    folder = tmp_path_factory.mktemp("server")
+    with stack_on(folder, qdrant_url=stand_in, reindex_soak_s=0.0) as rig:
+        yield rig
+
+
+def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
+    server_rig: FlowRig, tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    """A scanned page too: neither its file, which is gone, nor OCR is needed; after the soak the old index goes."""
+    needs("tesseract")
+    rig = server_rig
+    path = tmp_path / SCAN.name
+    path.write_bytes(SCAN.read_bytes())
+    write_documents(tmp_path, 5, seed=4)
+    assert rig.ingest(tmp_path, collection="alias") == {"completed": 6}
+    assert rig.services.store.aliases()["alias"] == "alias~1"
+    question = "Letter of series 4"
+    before = {hit.source for hit in search(rig.services, question, "alias", 20, "dense").hits}
+    read = reads(rig)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    begun = reindex.start(rig.services, Wish(collection="alias", model="hashing-128"))
+    assert reached(rig, "alias", "done", "refused") == "done"
+    assert reads(rig) == read
+    stages = {row.stage for row in rig.tasks_of(begun.job_id)}
+    assert stages == {"extract", "chunk", "embed", "upsert", "finalize"}
+    assert rig.services.store.aliases()["alias"] == "alias~2"
+    assert eventually(lambda: "alias~1" not in rig.services.store.collections(), 30)
+    assert {hit.source for hit in search(rig.services, question, "alias", 20, "dense").hits} == before
+    with pytest.raises(BadRequest, match="the last one is done"):
+        reindex.rollback(rig.services, "alias")

@@ -181,3 +181,21 @@ def test_importing_the_package_loads_no_engine() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_an_alias_stands_for_one_collection_after_another(place: Place) -> None:
+    names = [f"{place.name}~{number}" for number in (1, 2)]
+    for number, name in enumerate(names):
+        place.store.ensure(name, SPACE)
+        place.store.upsert(name, points([{}] * (number + 1)))
+    with pytest.raises(BadRequest):
+        place.store.set_alias(place.name, f"{place.name}~3")
+    for number, name in enumerate(names):
+        place.store.set_alias(place.name, name)
+        assert place.store.aliases()[place.name] == name
+        assert place.store.count(place.name, Filter()) == number + 1
+        assert len(place.store.ids(name, Filter())) == number + 1
+    place.store.drop(names[0])
+    assert place.store.count(place.name, Filter()) == 2
+    place.store.drop(names[1])
+    assert place.store.count(place.name, Filter()) == 0
