@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, versions
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, vectors, versions
 from pipeline.search import search
 from pipeline.stack import settings_environment
 from pipeline.vectorstore.base import Filter
@@ -131,15 +131,12 @@ class MirrorRig:
         assert {row.source for row in self.rig.rows(there)} == set(self.names())
 
     def embedded(self) -> int:
-        """Texts that a model has embedded; what came from the cache does not count."""
-        query = sa.select(sa.func.sum(attempts.c.chunks_embedded - attempts.c.chunks_cached))
-        return int(self.rig.scalar(query) or 0)
+        """Texts that the embedding worker says it has given to its model; what came from the cache does not count."""
+        return sum(one["embedded"] for one in self.rig.logged("stage.done") if "embedded" in one)
 
-    def contents_embedded(self) -> int:
-        """Different contents of which a model has embedded something."""
-        query = sa.select(sa.func.count(versions.c.content_sha256.distinct()))
-        query = query.join(attempts, attempts.c.version_id == versions.c.id).where(attempts.c.chunks_embedded > 0)
-        return int(self.rig.scalar(query))
+    def texts_known(self) -> int:
+        """Different texts that there are vectors of."""
+        return int(self.rig.scalar(sa.select(sa.func.count()).select_from(vectors)))
 
     def extracted(self) -> int:
         """Runs of the flow that were begun."""
