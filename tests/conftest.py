@@ -7,6 +7,12 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# How fast a machine makes examples is no property of the code.
+hypothesis_settings.register_profile("docrelay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("docrelay")
 
 
 @pytest.fixture(scope="session")
