@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from pipeline.cancelling import cancel_job
-from pipeline.catalog import indexes, jobs, reindexes
+from pipeline.catalog import indexes, jobs, lacks, reindexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import OPEN, Reindex
@@ -140,8 +140,8 @@ def status(services: Services, collection: str) -> ReindexStatus:
             raise UnknownId(f"The collection {collection} was never re-indexed.", "Begin with: docrelay reindex")
         beside = found.from_index if found.state in ("soaking", "rolling_back") else found.to_index
         open_still = found.state in OPEN and not found.in_place
-        lacks = reindexes.lacking(connection, collection, beside) if open_still else {}
-        failed = reindexes.failed_in(connection, found, beside) if open_still else []
+        lacking = lacks.lacking(connection, collection, beside) if open_still else {}
+        failed = lacks.failed_in(connection, found, beside) if open_still else []
         query = sa.select(sa.func.count()).where(
             documents.c.collection == collection, documents.c.live_version_id.is_not(None)
         )
@@ -151,7 +151,7 @@ def status(services: Services, collection: str) -> ReindexStatus:
             from_model=_model(connection, found.from_index),
             to_model=_model(connection, found.to_index),
             documents=connection.scalar(query) or 0,
-            lacks=lacks,
+            lacks=lacking,
             failures=failed,
             created_at=iso(found.created_at),
             soak_until=iso(found.soak_until),

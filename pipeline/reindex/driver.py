@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import indexes, jobs, reindexes
+from pipeline.catalog import indexes, jobs, lacks, reindexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.switching import discard, exchange
@@ -91,8 +91,8 @@ def _build(services: Services, one: Reindex) -> None:
         return
     feed(services, one, one.to_index)
     with writing(services.catalog) as connection:
-        lack = reindexes.lacking(connection, one.collection, one.to_index)
-        of_old = reindexes.lacking(connection, one.collection, one.to_index, one.created_at)
+        lack = lacks.lacking(connection, one.collection, one.to_index)
+        of_old = lacks.lacking(connection, one.collection, one.to_index, one.created_at)
         room = services.settings.window * services.settings.batch_documents
         # Where others write all the while, something is always on its way. It is enough that what was there at the
         # beginning has come, and that the rest is little: the switch waits for that.
@@ -198,7 +198,7 @@ STEPS: dict[str, Callable[[Services, Reindex], None]] = {
 
 def _still_moving(connection: Connection, one: Reindex, live: str, beside: str) -> bool:
     """Whether a document is on its way in one of the two indexes."""
-    lack = reindexes.lacking(connection, one.collection, beside)
+    lack = lacks.lacking(connection, one.collection, beside)
     return bool(lack["missing"] or lack["active"] or reindexes.in_flight(connection, live))
 
 

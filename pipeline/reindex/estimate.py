@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import reindexes
-from pipeline.catalog.reindexes import Lack
+from pipeline.catalog import lacks
+from pipeline.catalog.lacks import Lack
 from pipeline.catalog.schema import attempts, batches, documents, tasks, versions
 from pipeline.reindex.wish import Target, Wish, target_of
 from pipeline.services import Services
@@ -60,7 +60,7 @@ def plan(services: Services, wish: Wish) -> Plan:
     """
     with services.catalog.connect() as connection:
         target = target_of(services, connection, wish)
-        meant = reindexes.wanted(connection, target.live.collection, target.options)
+        meant = lacks.wanted(connection, target.live.collection, target.options)
         chunks, characters = _chunks(services, connection, target, meant)
         rates = _rates(connection, services)
     kept = sum(_has_text(services, one, target) for one in meant)

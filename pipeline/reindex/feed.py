@@ -9,11 +9,12 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import documents, indexes, ledger, reindexes, shadows
+from pipeline.catalog import documents, indexes, lacks, ledger, reindexes, shadows
 from pipeline.catalog.documents import Place, Recorded
 from pipeline.catalog.engine import writing
 from pipeline.catalog.indexes import Index
-from pipeline.catalog.reindexes import Lack, Reindex
+from pipeline.catalog.lacks import Lack
+from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.slices import slices
 from pipeline.errors import Rejected
 from pipeline.flow import admit
@@ -40,10 +41,10 @@ def feed(services: Services, one: Reindex, index: str) -> int:
     if room <= 0:
         return 0
     with services.catalog.connect() as connection:
-        found = reindexes.lacks(connection, one.collection, index, "missing", one.cursor or "", room)
+        found = lacks.lacks(connection, one.collection, index, "missing", one.cursor or "", room)
         if len(found) < room and one.cursor:
             # The end is reached: those too that came, or changed, behind the cursor.
-            found = reindexes.lacks(connection, one.collection, index, "missing", "", room)
+            found = lacks.lacks(connection, one.collection, index, "missing", "", room)
     counted = one.state == "building"
     return _begin(services, one, index, found, counted=counted)
 
@@ -58,7 +59,7 @@ def feed_in_place(services: Services, one: Reindex) -> bool:
     if room <= 0:
         return False
     with services.catalog.connect() as connection:
-        found = reindexes.wanted(connection, one.collection, one.options, one.cursor or "", room)
+        found = lacks.wanted(connection, one.collection, one.options, one.cursor or "", room)
     _begin(services, one, one.to_index, found, counted=True)
     return not found
 
@@ -82,7 +83,7 @@ def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack], 
         if reindexes.get(connection, one.id).state != one.state:
             return 0  # somebody gave it up, or rolled it back, meanwhile
         target = indexes.get(connection, index)
-        still = [lack for lack in found if not one.in_place or reindexes.is_still(connection, lack, one.options)]
+        still = [lack for lack in found if not one.in_place or lacks.is_still(connection, lack, one.options)]
         begun = [(lack, _attempt(services, connection, one, target, lack, counted)) for lack in still]
         for plan, attempt_ids in _packed(services, connection, begun):
             ledger.create_batch(connection, one.job_id, one.options.priority, attempt_ids, plan=plan)

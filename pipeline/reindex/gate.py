@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.asking import ask
-from pipeline.catalog import indexes, reindexes
+from pipeline.catalog import indexes, lacks
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.schema import shadows, versions
@@ -64,7 +64,7 @@ def measure(services: Services, one: Reindex) -> Findings:
 
 def counts(services: Services, connection: Connection, one: Reindex) -> Findings:
     """Whether every document is there and every chunk is a point; while nothing moves in the collection."""
-    lack = reindexes.lacking(connection, one.collection, one.to_index)
+    lack = lacks.lacking(connection, one.collection, one.to_index)
     chunks = connection.scalar(
         sa.select(sa.func.sum(versions.c.chunks))
         .join(shadows, shadows.c.live_version_id == versions.c.id)
@@ -72,7 +72,7 @@ def counts(services: Services, connection: Connection, one: Reindex) -> Findings
     )
     points = services.store.count(one.to_index, Filter(live=True))
     report = {
-        "documents": reindexes.held(connection, one.to_index),
+        "documents": lacks.held(connection, one.to_index),
         "failed": lack["failed"],
         "chunks": int(chunks or 0),
         "points": points,

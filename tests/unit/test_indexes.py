@@ -10,7 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import attempts, collections, documents, indexes, jobs, ledger, leftovers, reindexes, shadows
+from pipeline.catalog import (
+    attempts,
+    collections,
+    documents,
+    indexes,
+    jobs,
+    lacks,
+    ledger,
+    leftovers,
+    reindexes,
+    shadows,
+)
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Place, Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
@@ -71,7 +82,7 @@ class Books:
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
-        for lack in reindexes.lacks(self.connection, "books", index, "missing"):
+        for lack in lacks.lacks(self.connection, "books", index, "missing"):
             place = Place(index, lack.workflow, lack.extraction)
             attempt = documents.new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
             shadows.point(self.connection, lack.document_id, index, attempt_id=attempt)
@@ -79,7 +90,7 @@ class Books:
         return begun
 
     def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
-        found = reindexes.lacking(self.connection, "books", index)
+        found = lacks.lacking(self.connection, "books", index)
         return found["missing"], found["active"], found["failed"]
 
     def switch(self, old: str = "books~1", new: str = "books~2") -> None:
@@ -186,7 +197,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     assert books.lacking() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures)
     assert books.connection.scalar(count) == 0
-    told = reindexes.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
+    told = lacks.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
     assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
     # Whoever switches all the same has a document that readers do not see: now it has failed.
     books.switch()
