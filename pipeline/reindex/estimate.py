@@ -23,7 +23,7 @@ MEASURED = 50
 """Batches, the last ones, from which the rates of the stages are taken."""
 
 PAYLOAD_BYTES = 2_500
-"""A point's payload with its indexes beside the text, as measured on Edge with chunks of 256 tokens."""
+"""What a point takes beside its vectors, roughly: a payload with a text of 256 tokens, and its share of the indexes."""
 
 
 class Plan(BaseModel):
