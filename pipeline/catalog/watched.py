@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import documents, failures, seen, submissions, watched
+from pipeline.catalog.schema import attempts, documents, failures, seen, submissions, versions, watched
 from pipeline.catalog.slices import slices
 from pipeline.watch.compare import Key, Known, Mark
 
 __all__ = [
     "confirm",
+    "contents",
     "files",
     "folder",
     "folders",
@@ -22,7 +23,6 @@ __all__ = [
     "identities",
     "keep",
     "note",
-    "refused",
     "revivable",
     "submitted",
     "without_failures",
@@ -98,13 +98,17 @@ def forget(connection: Connection, keys: Collection[Key]) -> None:
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
 
 
-def refused(connection: Connection, document_ids: Collection[str]) -> set[str]:
-    """Those of these documents whose files intake did not take."""
-    found: set[str] = set()
-    for piece in slices(list(document_ids)):
-        query = sa.select(failures.c.document_id).where(failures.c.document_id.in_(piece), failures.c.stage == "intake")
-        found |= set(connection.scalars(query))
-    return found
+def contents(connection: Connection, job_id: str) -> dict[str, str]:
+    """What a job has found in the files of its documents: {document id: SHA-256}; refused ones are left out."""
+    version = sa.func.coalesce(attempts.c.version_id, documents.c.live_version_id)
+    query = (
+        sa.select(submissions.c.document_id, versions.c.content_sha256)
+        .join(documents, documents.c.id == submissions.c.document_id)
+        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .join(versions, versions.c.id == version)
+        .where(submissions.c.job_id == job_id)
+    )
+    return {row.document_id: row.content_sha256 for row in connection.execute(query)}
 
 
 def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:

@@ -110,10 +110,11 @@ def take(
         with writing(services.catalog) as connection:
             # A workflow may have sent a file to another collection than the folder's.
             names = watched.submitted(connection, job_id, keys) | watched.identities(connection, keys)
-            refused = watched.refused(connection, names.values())
+            found_in = watched.contents(connection, job_id)
             taken = {key: _row(sights[key], names.get(key)) for key in keys}
-            # What intake could not read has no content: back under its name, it is to be taken in again.
-            taken |= {key: replace(row, sha256=None) for key, row in taken.items() if row.document_id in refused}
+            # The file may have become another one before intake read it, or none: it is to be taken in again then.
+            unsure = [key for key, row in taken.items() if found_in.get(str(row.document_id)) != row.sha256]
+            taken |= {key: replace(taken[key], sha256=None) for key in unsure}
             watched.keep(connection, taken)
         rows |= taken
     return rows

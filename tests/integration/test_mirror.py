@@ -120,9 +120,7 @@ def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
     mirror.look()
     before = mirror.extracted()
     a, b, c = (mirror.root / f"{name}.txt" for name in "abc")
-    a.rename(mirror.root / ".between")
-    b.rename(a)
-    (mirror.root / ".between").rename(b)
+    swap(a, b)
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
     a.replace(c)
@@ -323,6 +321,29 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
     mirror.look()
     assert mirror.codes() == {}
     assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
+    mirror.write(a="zebra", b="giraffe")
+    take = acting.take_in
+
+    def swapped(*given: Any) -> None:
+        swap(mirror.root / "a.txt", mirror.root / "b.txt")
+        take(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acting, "take_in", swapped)
+        mirror.glance()
+    mirror.look()
+    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
+    mirror.assert_exact()
+
+
+def swap(one: Path, other: Path) -> None:
+    between = one.with_name(".between")
+    one.rename(between)
+    other.rename(one)
+    between.rename(other)
 
 
 def test_sub_folders_go_to_their_collections(stack: FlowRig, tmp_path: Path) -> None:
