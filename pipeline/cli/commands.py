@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.api_commands import keys_app, webhooks_app
+from pipeline.cli.failures_commands import failures_app
 from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
 from pipeline.cli.reindex_commands import reindex_app
 
@@ -18,13 +20,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-failures_app = typer.Typer(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 app.add_typer(failures_app, name="failures")
 workflows_app = typer.Typer()
 app.add_typer(workflows_app, name="workflows")
-keys_app = typer.Typer(help="Keys of the API: who may use it, and for what.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
-webhooks_app = typer.Typer(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(reindex_app, name="reindex")
 
@@ -43,14 +42,6 @@ class Group(StrEnum):
     extract = "extract"
     embed = "embed"
     store = "store"
-
-
-class KeyScope(StrEnum):
-    """What an API key is for."""
-
-    read = "read"
-    submit = "submit"
-    admin = "admin"
 
 
 def _version(asked: bool) -> None:
@@ -192,67 +183,6 @@ def delete(
     run(settings_of(context, data_dir, {"server": server or ""}), collection, sources, json)
 
 
-Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
-Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
-
-
-@failures_app.command("list")
-def failures_list(
-    context: typer.Context,
-    code: Code = None,
-    job: Job = None,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """List documents that failed, with the reason and what to do."""
-    from pipeline.cli.failures import show
-
-    show(settings_of(context, data_dir, {"server": server or ""}), code, job, json)
-
-
-@failures_app.command("retry")
-def failures_retry(
-    context: typer.Context,
-    identities: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Documents, sources or jobs; nothing for all.", show_default=False),
-    ] = None,
-    code: Code = None,
-    job: Job = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Try failed documents again."""
-    from pipeline.cli.failures import Choice, retry
-
-    raise typer.Exit(
-        retry(
-            settings_of(context, data_dir, {"server": server or ""}),
-            Choice(identities or [], code, job),
-            not no_wait,
-            json,
-        )
-    )
-
-
-@failures_app.command("purge")
-def failures_purge(
-    context: typer.Context,
-    code: Code = None,
-    job: Job = None,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Forget failures; the documents stay as they are."""
-    from pipeline.cli.failures import purge
-
-    purge(settings_of(context, data_dir, {"server": server or ""}), code, job, json)
-
-
 @app.command()
 def watch(
     context: typer.Context,
@@ -324,76 +254,6 @@ def api(
     from pipeline.cli.api import run
 
     run(settings_of(context, data_dir, {"api_host": host, "api_port": port}))
-
-
-@keys_app.command("create")
-def keys_create(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Whose key it is, for the list.", show_default=False)],
-    scope: Annotated[
-        list[KeyScope] | None,
-        typer.Option(
-            "--scope", help="What it is for; may be repeated; read and submit by default.", show_default=False
-        ),
-    ] = None,
-    rate: Annotated[int, typer.Option("--rate", min=0, help="Requests a minute; 0 for no limit.")] = 0,
-    webhook: Annotated[
-        str | None,
-        typer.Option("--webhook", help="URL to be told of the end of the key's jobs.", show_default=False),
-    ] = None,
-    json: Json = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Make a key. It is shown this once."""
-    from pipeline.cli.keys import create
-
-    scopes = [one.value for one in scope or (KeyScope.read, KeyScope.submit)]
-    create(settings_of(context, data_dir), name, (scopes, rate, webhook), json)
-
-
-@keys_app.command("list")
-def keys_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
-    """List keys; the keys themselves are not kept."""
-    from pipeline.cli.keys import show
-
-    show(settings_of(context, data_dir), json)
-
-
-@keys_app.command("revoke")
-def keys_revoke(
-    context: typer.Context,
-    identity: Annotated[str, typer.Argument(metavar="ID", help="The key's id in the list.", show_default=False)],
-    json: Json = False,
-    data_dir: DataDir = None,
-) -> None:
-    """End a key at once."""
-    from pipeline.cli.keys import revoke
-
-    revoke(settings_of(context, data_dir), identity, json)
-
-
-@webhooks_app.command("list")
-def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
-    """List deliveries, newest first."""
-    from pipeline.cli.webhooks import show
-
-    show(settings_of(context, data_dir), json)
-
-
-@webhooks_app.command("replay")
-def webhooks_replay(
-    context: typer.Context,
-    identities: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
-    ] = None,
-    json: Json = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Send deliveries again."""
-    from pipeline.cli.webhooks import replay
-
-    replay(settings_of(context, data_dir), identities or [], json)
 
 
 @workflows_app.callback(invoke_without_command=True)
