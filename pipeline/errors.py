@@ -3,6 +3,7 @@
     PipelineError
     ├── UnknownId            unknown_id            an id that was never submitted
     ├── BadRequest           bad_request           wrong use: a path, a priority, a collection name
+    │   └── Conflict         conflict              what it is about is in no state for it
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
@@ -51,6 +52,7 @@ __all__ = [
     "BrokenBody",
     "Busy",
     "Changing",
+    "Conflict",
     "Gone",
     "HookRefused",
     "Invalid",
@@ -113,6 +115,13 @@ class BadRequest(PipelineError):
 
     code = "bad_request"
     hint = "See: docrelay --help"
+
+
+class Conflict(BadRequest):
+    """What the request is about is in no state for it."""
+
+    code = "conflict"
+    hint = "See how it stands, then ask again."
 
 
 class SpaceMismatch(PipelineError):

@@ -35,6 +35,7 @@ STATUS: dict[str, int] = {
     "internal": 500,
     "unknown_id": 404,
     "bad_request": 422,
+    "conflict": 409,
     "space_mismatch": 409,
     "stack_unavailable": 503,
     "verification_failed": 503,

@@ -17,7 +17,7 @@ from pipeline.reindex.estimate import Plan
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/reindex", tags=["reindex"], responses=responses(401, 403, 404, 422, 429, 500, 503))
+router = APIRouter(prefix="/v1/reindex", tags=["reindex"], responses=responses(401, 403, 404, 409, 422, 429, 500, 503))
 
 Collection = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["documents"])]
 BODY = responses(400, 408, 413, 415)

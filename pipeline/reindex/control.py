@@ -19,7 +19,7 @@ from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import OPEN, Reindex
 from pipeline.catalog.schema import documents, versions
 from pipeline.catalog.switching import discard
-from pipeline.errors import BadRequest, UnknownId
+from pipeline.errors import Conflict, UnknownId
 from pipeline.reindex.wish import Target, Wish, target_of
 from pipeline.results import iso
 from pipeline.services import Services
@@ -60,7 +60,7 @@ def start(services: Services, wish: Wish) -> ReindexStatus:
 
     Raises:
         UnknownId: there is no such collection.
-        BadRequest: it asks for nothing, or for what does not go together, or one is under way.
+        Conflict: it asks for nothing, or for what does not go together, or one is under way.
         ModelUnavailable: there is no such model.
     """
     with writing(services.catalog) as connection:
@@ -89,7 +89,7 @@ def resume(
     """Go on with one that is paused, or that the gate refused: what failed is tried again.
 
     Raises:
-        BadRequest: none is paused or refused.
+        Conflict: none is paused or refused.
     """
     with writing(services.catalog) as connection:
         found = _under_way(connection, collection, ("building", "gating", "refused"))
@@ -111,7 +111,7 @@ def cancel(services: Services, collection: str) -> ReindexStatus:
     """Give up before the switch: readers keep what they have, and what was built goes.
 
     Raises:
-        BadRequest: none is under way, or readers are switched already.
+        Conflict: none is under way, or readers are switched already.
     """
     with writing(services.catalog) as connection:
         found = _under_way(connection, collection, ("building", "gating", "switching", "refused"))
@@ -124,7 +124,7 @@ def rollback(services: Services, collection: str) -> ReindexStatus:
     """Go back to the old index, which was kept up to date while it soaked.
 
     Raises:
-        BadRequest: there is none to go back to.
+        Conflict: there is none to go back to.
     """
     with writing(services.catalog) as connection:
         found = _under_way(connection, collection, ("soaking", "rolling_back"))
@@ -176,7 +176,7 @@ def _only_one(connection: Connection, collection: str) -> None:
         discard(connection, last.from_index)
         reindexes.enter(connection, last.id, "done")
         return
-    raise BadRequest(f"A re-index of {collection} is under way: it is {last.state}.", HINT)
+    raise Conflict(f"A re-index of {collection} is under way: it is {last.state}.", HINT)
 
 
 def _open_job(connection: Connection, target: Target) -> str:
@@ -201,7 +201,7 @@ def _under_way(connection: Connection, collection: str, states: tuple[str, ...])
     found = reindexes.newest(connection, collection)
     if found is None or found.state not in states:
         now = f"the last one is {found.state}" if found is not None else "it was never re-indexed"
-        raise BadRequest(f"No re-index of {collection} is in a state for this: {now}.", HINT)
+        raise Conflict(f"No re-index of {collection} is in a state for this: {now}.", HINT)
     return found
 
 

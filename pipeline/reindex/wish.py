@@ -14,7 +14,7 @@ from embeddings.registry import find
 from pipeline.catalog import indexes
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import Options
-from pipeline.errors import BadRequest, UnknownId
+from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.recipes import Making
 from pipeline.services import Services
 
@@ -90,11 +90,11 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
     target = Target(live, making, services.models.fingerprint(making), options_of(services, wish))
     changed = (target.space, _cutting(services, making)) != (live.fingerprint, _cutting(services, live.making))
     if target.in_place and changed:
-        raise BadRequest(
+        raise Conflict(
             "A model or a chunk size is one of the whole collection.", "Leave out what narrows the documents down."
         )
     if not (changed or wish.re_extract or target.in_place):
-        raise BadRequest(
+        raise Conflict(
             f"The collection {name} is made so already: {live.fingerprint.model}, chunks of {making.chunk_tokens} "
             "tokens at most.",
             "Name another --model or --chunk-tokens; or read the files again with --re-extract.",

@@ -120,10 +120,10 @@ def without_workers(settings: Settings, specs: list[ProcessSpec]) -> Launch:
 
 def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
-    write_documents(tmp_path / "in", 300, words=10, seed=60)
+    write_documents(tmp_path / "in", 120, words=10, seed=60)
     job = still.submit(tmp_path / "in")
-    assert len(still.tasks_of(job, tasks.c.state == "due")) == 300
-    assert still.messages() == {"extract": 300}
+    assert len(still.tasks_of(job, tasks.c.state == "due")) == 120
+    assert still.messages() == {"extract": 120}
     assert [reconciler.reconcile(still.services) for _ in range(5)] == [[]] * 5
     # Of what is lost, each is published once, however many reconcilers look.
     key = next(iter(queued(still, "extract")))
@@ -133,7 +133,7 @@ def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeyp
             name for _ in range(6) for names in pool.map(reconciler.reconcile, [still.services] * 4) for name in names
         ]
     assert sorted(found) == sorted(lost)
-    assert still.messages() == {"extract": 300}
+    assert still.messages() == {"extract": 120}
 
 
 def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,7 +256,7 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
         begun = client.post("/v1/reindex", json=wish)
         assert (begun.status_code, begun.json()["to_index"]) == (202, "routes~2")
         again = client.post("/v1/reindex", json=wish)
-        assert (again.status_code, again.json()["code"]) == (422, "bad_request")
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
         reached(rig, "routes", "soaking")
         assert client.get("/v1/reindex/routes").json()["report"]["points"] == 4
         assert client.post("/v1/reindex/routes/rollback").status_code == 202
@@ -266,7 +266,7 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
             ("", {"collection": "../x"}, 422),
             ("", {"colour": "red"}, 422),
             ("", {"collection": "routes", "chunk_tokens": 3}, 422),
-            ("/routes/cancel", {}, 422),
+            ("/routes/cancel", {}, 409),
             ("/routes/resume", {"per_minute": 0}, 422),
         ):
             assert client.post(f"/v1/reindex{path}", json=body).status_code == status, (path, body)
