@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
+from embeddings.errors import ModelUnavailable
 from embeddings.registry import find
 from pipeline.catalog import indexes
 from pipeline.catalog.indexes import Index
@@ -78,16 +79,15 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
     """What the wish comes to.
 
     Raises:
-        UnknownId: there is no such collection.
+        UnknownId: there is no such collection, or no such model to be had.
         BadRequest: it asks for what does not go together, or for nothing.
-        ModelUnavailable: there is no such model.
     """
     name = wish.collection or services.settings.collection
     live = indexes.live(connection, name)
     if live is None:
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
     making = _making(services, wish, live)
-    target = Target(live, making, services.models.fingerprint(making), options_of(services, wish))
+    target = Target(live, making, _space(services, making), options_of(services, wish))
     changed = (target.space, _cutting(services, making)) != (live.fingerprint, _cutting(services, live.making))
     if target.in_place and changed:
         raise Conflict(
@@ -100,6 +100,13 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
             "Name another --model or --chunk-tokens; or read the files again with --re-extract.",
         )
     return target
+
+
+def _space(services: Services, making: Making) -> Fingerprint:
+    try:
+        return services.models.fingerprint(making)
+    except ModelUnavailable as error:
+        raise UnknownId(error.message, error.hint) from error
 
 
 def options_of(services: Services, wish: Wish) -> Options:
