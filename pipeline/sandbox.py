@@ -23,7 +23,7 @@ import extractors.errors
 from extractors.document import Document, Page
 from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
-from pipeline.sandboxed import HEADER, send
+from pipeline.sandboxed import HEADER, MARK, send
 
 __all__ = ["Sandbox"]
 
@@ -138,8 +138,9 @@ class Sandbox:
                 raise EOFError
             read += block
             if len(read) >= HEADER.size:
-                wanted = HEADER.size + HEADER.unpack_from(read)[0]
-                if wanted > max(self._memory_mb << 20, len(read)):
+                mark, length = HEADER.unpack_from(read)
+                wanted = HEADER.size + length
+                if mark != MARK or length > self._memory_mb << 20:
                     raise self._nonsense()
         try:
             answer = json.loads(read[HEADER.size :])

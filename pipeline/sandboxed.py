@@ -1,8 +1,8 @@
 """The inside of the sandbox: reads one file after another for the process that started it.
 
 A program of its own (`python -m pipeline.sandboxed MEGABYTES`), so that a crash, a hang or a memory bomb in an
-extractor's native code ends this process and nothing else. Requests and answers are JSON, each behind its
-length in four bytes.
+extractor's native code ends this process and nothing else. Requests and answers are JSON, each behind a
+mark and its length, four bytes each.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ import extractors
 from extractors.errors import ExtractError, OutOfMemory
 from extractors.options import Options
 
-__all__ = ["HEADER", "receive", "send"]
+__all__ = ["HEADER", "MARK", "receive", "send"]
 
-HEADER = struct.Struct("!I")
+HEADER = struct.Struct("!4sI")
+MARK = b"\x00dr\x00"
+"""No text begins with it, so that what a library prints into the pipe is not taken for a length and waited for."""
+
 PR_SET_PDEATHSIG = 1
 MOST_DESCRIPTORS = 1024
 
@@ -33,7 +36,7 @@ MOST_DESCRIPTORS = 1024
 def send(stream: BinaryIO, data: Any) -> None:
     """Write one JSON message."""
     body = json.dumps(data).encode()
-    stream.write(HEADER.pack(len(body)) + body)
+    stream.write(HEADER.pack(MARK, len(body)) + body)
     stream.flush()
 
 
@@ -42,7 +45,7 @@ def receive(stream: BinaryIO) -> Any:
     head = stream.read(HEADER.size)
     if len(head) < HEADER.size:
         raise EOFError
-    (length,) = HEADER.unpack(head)
+    _, length = HEADER.unpack(head)
     body = stream.read(length)
     if len(body) < length:
         raise EOFError

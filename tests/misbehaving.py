@@ -78,14 +78,20 @@ def garbage() -> None:
     hang()
 
 
+def boast() -> None:
+    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 2**32 - 1) + b'{"result": ')
+    ANSWERS.flush()
+    hang()
+
+
 def half_an_answer() -> None:
-    ANSWERS.write(sandboxed.HEADER.pack(1000) + b'{"result": ')
+    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 1000) + b'{"result": ')
     ANSWERS.flush()
     hang()
 
 
 def no_json() -> None:
-    ANSWERS.write(sandboxed.HEADER.pack(5) + b"hello")
+    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 5) + b"hello")
     ANSWERS.flush()
 
 
@@ -99,7 +105,7 @@ DEEDS: dict[str, Callable[[], None]] = {
     deed.__name__: deed
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
-        close_and_hang, garbage, half_an_answer, no_json, leave_children,
+        close_and_hang, garbage, boast, half_an_answer, no_json, leave_children,
     )
 }  # fmt: skip
 

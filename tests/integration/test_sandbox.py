@@ -91,6 +91,18 @@ def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, cod
     assert "some text" in sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
+@pytest.mark.parametrize(("deed", "memory_mb"), [("garbage", 16384), ("garbage", 2048), ("boast", 2048)])
+def test_what_no_answer_can_be_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deed: str, memory_mb: int
+) -> None:
+    """Chatter read as a length lies below a large limit, and a length may lie: neither is a time-out."""
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    sandbox = Sandbox(memory_mb, module="misbehaving")
+    with pytest.raises(Crashed):
+        sandbox.extract(told(tmp_path, deed), Options(), PATIENCE_S)
+    sandbox.close()
+
+
 @pytest.mark.parametrize("deed", ["segfault", "leave", "kill_itself", "close_and_hang", "garbage", "no_json"])
 def test_a_death_is_forgiven_once(sandbox: Sandbox, tmp_path: Path, deed: str) -> None:
     path = tmp_path / "unlucky.txt"
