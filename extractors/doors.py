@@ -44,8 +44,8 @@ def ocr(
 ) -> list[Page]:
     """Read the given pages by OCR, in the given order. A page without writing has the origin `empty`.
 
-    A page that cannot be drawn or read is `empty` too, and `warn` gets a sentence about it: the other
-    pages are worth having.
+    A page that cannot be drawn or read has the origin `failed`, and `warn` gets a sentence about it: the
+    other pages are worth having.
 
     Raises:
         OcrUnavailable: Tesseract or a language of it is not installed.
@@ -117,7 +117,7 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
         raise
     except (ExtractError, OSError) as error:
         warn(f"Page {number} could not be read by OCR: {error}")
-        return Page(number, "", origin="empty")
+        return Page(number, "", origin="failed")
     text = _without_surrogates(text).replace("\0", "").strip()
     return Page(number, text, origin="ocr", confidence=confidence) if text else Page(number, "", origin="empty")
 

@@ -113,7 +113,7 @@ def _pages(raws: list[RawPage | None]) -> tuple[Page, ...]:
 def _origin(raw: RawPage | None) -> Origin:
     """Whether the text layer is what one sees on the page."""
     if raw is None:
-        return "empty"
+        return "failed"
     printed = len("".join(raw.text.split()))
     if not printed:
         return "pending" if raw.marked else "empty"

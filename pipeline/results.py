@@ -110,7 +110,7 @@ class Step(Result):
 class DocumentStatus(Result):
     """A document: its state, what is being done about it, its receipt and its way through the stages.
 
-    Receipt: pages = pages_text + pages_ocr + pages_empty, chunks = points of the live version.
+    Receipt: pages = pages_text + pages_ocr + pages_empty + pages_failed, chunks = points of the live version.
     `searchable` tells whether readers see a version of it, be it an older one.
     """
 
@@ -131,6 +131,7 @@ class DocumentStatus(Result):
     pages_text: int
     pages_ocr: int
     pages_empty: int
+    pages_failed: int
     chunks: int
     warnings: list[str]
     code: str | None

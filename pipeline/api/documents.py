@@ -117,7 +117,7 @@ def _receipt(found: DocumentStatus, points: int | None) -> Receipt:
         extracted=found.pages_text,
         ocred=found.pages_ocr,
         empty=found.pages_empty,
-        failed=found.pages - found.pages_text - found.pages_ocr - found.pages_empty,
+        failed=found.pages_failed,
         chunks=found.chunks,
         points=points,
     )

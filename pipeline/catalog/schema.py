@@ -213,6 +213,7 @@ versions = sa.Table(
     sa.Column("pages_text", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pages_ocr", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pages_empty", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_failed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("warnings", sa.JSON),
     sa.Column("metadata", sa.JSON(none_as_null=True)),

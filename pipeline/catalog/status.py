@@ -267,16 +267,18 @@ def _timeline(connection: Connection, document_id: str) -> list[Step]:
 def _version_facts(version: Any) -> dict[str, Any]:
     if version is None:
         names: dict[str, Any] = {"content_sha256": None, "media_type": None, "title": None, "warnings": []}
-        return {**names, **dict.fromkeys(("size", "pages", "pages_text", "pages_ocr", "pages_empty", "chunks"), 0)}
+        numbers = ("size", "pages", "pages_text", "pages_ocr", "pages_empty", "pages_failed", "chunks")
+        return {**names, **dict.fromkeys(numbers, 0)}
     return {
         "content_sha256": version.content_sha256,
         "media_type": version.media_type,
         "title": version.title,
         "size": version.size,
-        "pages": version.pages_text + version.pages_ocr + version.pages_empty,
+        "pages": version.pages_text + version.pages_ocr + version.pages_empty + version.pages_failed,
         "pages_text": version.pages_text,
         "pages_ocr": version.pages_ocr,
         "pages_empty": version.pages_empty,
+        "pages_failed": version.pages_failed,
         "chunks": version.chunks,
         "warnings": list(version.warnings or []),
     }

@@ -130,6 +130,7 @@ def describe(document: Document, source: str) -> dict[str, object]:
         "pages_text": origins.count("text"),
         "pages_ocr": origins.count("ocr"),
         "pages_empty": origins.count("empty"),
+        "pages_failed": origins.count("failed"),
         "warnings": list(document.warnings),
     }
 

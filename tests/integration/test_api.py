@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from api_rig import Api, api_on
 from flow_tools import eventually
+from handmade import book, show
 
 from pipeline.catalog.schema import documents, jobs, submissions
 from pipeline.client.wire import Lines
@@ -59,6 +60,12 @@ def test_the_life_of_a_document(api: Api) -> None:
     assert "Lavender Curlew" in next(api.client.chunks(first.id)).text
     assert api.client.content(first.id) == TEXT
     assert api.client.search("keeper of the log", mode="sparse").hits[0].source == "upload://log.txt"
+
+    damaged = book([show("A page with a text layer that is long enough to be one.")] * 2).replace(
+        b"/Kids [5 0 R 7 0 R]", b"/Kids [5 0 R 9 0 R]"
+    )
+    found = api.only(api.submit(("torn.pdf", damaged))).receipt
+    assert (found.pages_in, found.extracted, found.empty, found.failed) == (2, 1, 0, 1)
 
     again = api.client.submit(("log.txt", TEXT))
     assert [one.state for one in again.documents] == ["unchanged"]

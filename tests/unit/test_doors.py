@@ -125,7 +125,7 @@ def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(TESSERACT, engine)
     document = read(_scans(tmp_path, 2))
-    assert [page.origin for page in document.pages] == ["text", "empty", "ocr"]
+    assert [page.origin for page in document.pages] == ["text", "failed", "ocr"]
     assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
 
 
@@ -145,7 +145,7 @@ def test_a_page_that_cannot_be_drawn_is_reported(tmp_path: Path) -> None:
         raise ValueError("odd")
 
     warnings: list[str] = []
-    assert ocr(_scans(tmp_path, 1), [2], warn=warnings.append) == [Page(2, "", origin="empty")]
+    assert ocr(_scans(tmp_path, 1), [2], warn=warnings.append) == [Page(2, "", origin="failed")]
     assert len(warnings) == 1
 
 

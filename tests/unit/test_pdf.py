@@ -155,7 +155,7 @@ def test_limits(tmp_path: Path, engine: PdfEngine) -> None:
 def test_a_page_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     data = book([show(LONG)] * 2).replace(b"/Kids [5 0 R 7 0 R]", b"/Kids [5 0 R 9 0 R]")
     document = _extract(tmp_path, data)
-    assert [page.origin for page in document.pages] == ["text", "empty"]
+    assert [page.origin for page in document.pages] == ["text", "failed"]
     assert document.warnings == ("Pages that could not be read: 2.",)
 
 

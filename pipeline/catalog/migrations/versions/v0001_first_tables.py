@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("pages_text", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pages_ocr", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pages_empty", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pages_failed", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chunks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=True),
