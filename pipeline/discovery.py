@@ -10,6 +10,7 @@ The groups docrelay.extractors and docrelay.embedders are read by those rooms th
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -142,10 +143,16 @@ def load_workflow(name: str, options: Mapping[str, Mapping[str, Any]] | None = N
     if name not in found.workflows:
         known = ", ".join(sorted(found.workflows))
         raise BadRequest(f"There is no workflow {name}.", _why(found, "workflows", name) or f"There are: {known}.")
-    plan = found.workflows[name].plan((options or {}).get(name))
+    plan = _planned(found.workflows[name], json.dumps((options or {}).get(name)))
     if "chunker" in plan.cutting:
         find_chunker(plan.cutting["chunker"])
     return plan
+
+
+@lru_cache(maxsize=64)
+def _planned(workflow: Workflow, options: str) -> Plan:
+    """A plan is what a function of no side effects says of its parameters: asked once."""
+    return workflow.plan(json.loads(options))
 
 
 def _stage(entry: EntryPoint) -> Stage | ModuleType:
