@@ -10,13 +10,14 @@ milliseconds; `docs/distributed.md` says how many fit into a second.
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
@@ -113,6 +114,7 @@ def _engine(url: str) -> Engine:
     engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "handle_error", _keep_sqlite)
     return engine
 
 
@@ -164,6 +166,14 @@ def _prepare_sqlite(raw: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _keep_sqlite(context: ExceptionContext) -> None:
+    # Ctrl-C in the middle of a statement makes SQLAlchemy close the connection. SQLite puts that off as long as the
+    # interrupted statement is in somebody's hands, a traceback's say, and keeps the write lock until then. The
+    # connection is as good as ever, so it is rolled back and kept.
+    if not isinstance(context.original_exception, sqlite3.Error):
+        context.is_disconnect = False
 
 
 def _version(engine: Engine) -> str | None:
