@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ class About:
     """The facts of one version of a document.
 
     `source` says where it came from; `modified_at` is in seconds since 1970; `confidence` is OCR's mean word
-    confidence, None where nothing was recognised. `metadata` is what was handed in with the file.
+    confidence, None where nothing was recognised. `metadata` is what was handed in with the file; `tags` are those
+    that the document had when it was cut.
     """
 
     document_id: str
@@ -27,3 +28,4 @@ class About:
     modified_at: float
     confidence: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: Sequence[str] = ()

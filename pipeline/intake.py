@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import documents, jobs, ledger
+from pipeline.catalog import documents, jobs, ledger, tagging
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
@@ -25,6 +25,7 @@ from pipeline.intaking import beside, media_type_of, routed_to, without_sidecars
 from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
 from pipeline.places import place_of
 from pipeline.plan import Plan
+from pipeline.relabelling import relabel
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
@@ -180,7 +181,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
                 raise candidate.problem
             metadata = beside(plan, candidate.path)
             held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts)
-            taken.append(replace(held, found=replace(held.found, metadata=metadata)) if metadata else held)
+            taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
         except Rejected as error:
             refused.append((candidate, error))
     with writing(services.catalog) as connection:
@@ -190,8 +191,10 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         record(connection, services, job_id, taken)
         for candidate, reason in refused:
             cause = Failure("intake", reason.code, reason.message, reason.advice)
-            documents.reject(connection, job_id, candidate.source, candidate.size, cause)
+            identity = documents.reject(connection, job_id, candidate.source, candidate.size, cause)
+            tagging.give(connection, identity, candidate.tags)
     admit(services)
+    relabel(services)
     services.announce(job_id)
     return True
 
@@ -241,7 +244,9 @@ def _record_group(
         if known is None:
             hopeful.append(item)
         else:
-            documents.reject(connection, job_id, item.found.source, item.found.size, known, place.collection)
+            found = item.found
+            identity = documents.reject(connection, job_id, found.source, found.size, known, place.collection)
+            tagging.give(connection, identity, found.tags)
     recorded = [documents.record(connection, job_id, recipe, item.found, place) for item in hopeful]
     fresh = [one.attempt_id for one in recorded if one.outcome == "new" and one.attempt_id]
     # Before the catalog names them, and under its lock: the sweep cannot come between.

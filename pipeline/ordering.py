@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.intake import take_in
 from pipeline.liveness import door_of, is_alive
 from pipeline.services import Services
 from pipeline.submission import Request, record_job
+from pipeline.tags import canonical
 from pipeline.uploads import Extra
 from pipeline.walk import Candidate, source_of, walk
 
@@ -80,7 +82,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     """
     if not list(islice(_found(services, request.paths, pattern, LOOKED_AT), 1)):
         raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
-    told = {"paths": [str(path) for path in request.paths], "glob": pattern}
+    told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     def change(connection: Connection) -> str:
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
@@ -139,7 +141,8 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
         found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
     with writing(services.catalog) as connection:
         jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
-    take_in(services, job_id, found)
+    tags = canonical(request["tags"])
+    take_in(services, job_id, [replace(one, tags=tags) for one in found])
     with writing(services.catalog) as connection:
         orders.done(connection, job_id)
 

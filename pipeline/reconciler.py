@@ -23,6 +23,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Due
 from pipeline.liveness import RECONCILED, door_of, is_alive, living_nodes, restore_dead, text
 from pipeline.progress import look
+from pipeline.relabelling import relabel
 from pipeline.services import PREFIX, Services
 
 __all__ = ["reconcile", "recover"]
@@ -49,12 +50,15 @@ MEASURE_PAUSE = 20.0
 _measure_at: dict[str, float] = {}
 """When each unfinished job is measured again, by this process's clock."""
 
+LABELS = 500
+"""Documents whose points get new names or tags in one look: it must not take long."""
+
 ABANDONED_S = 15.0
 """A door that opened a job this long ago and whose heart does not beat is gone."""
 
 
 def reconcile(services: Services) -> list[str]:
-    """Restore what dead workers held, publish again what is lost, admit what may run, note the progress.
+    """Restore what dead workers held, publish again what is lost, admit what may run, label points, note the progress.
 
     Returns:
         Ids of the tasks that were published again.
@@ -68,6 +72,7 @@ def reconcile(services: Services) -> list[str]:
         _publish(services, lost)
         _close_abandoned(services)
         flow.admit(services)
+        relabel(services, LABELS)
         if not _note_progress(services):
             # Nobody waits for the store now: what it holds in memory goes to the disk.
             services.store.maintain()

@@ -117,6 +117,7 @@ class DocumentStatus(Result):
     id: str
     collection: str
     source: str
+    tags: list[str]
     state: str
     activity: Activity
     searchable: bool

@@ -7,7 +7,7 @@ asked, it is asked again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict
 
 from extractors.registry import formats, media_types_of
 from pipeline.asking import ask
-from pipeline.catalog import collections, documents, indexes
+from pipeline.catalog import collections, documents, indexes, tagging
 from pipeline.catalog.indexes import Index
 from pipeline.errors import BadRequest
 from pipeline.services import Services
+from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter, Mode, Query
 from pipeline.vectorstore.base import Hit as Found
 from pipeline.vectorstore.sparse import encode_query
@@ -40,6 +41,7 @@ class Hit(BaseModel):
 
     score: float
     source: str
+    tags: list[str]
     document_id: str
     page_start: int | None
     page_end: int | None
@@ -78,11 +80,13 @@ def search(
     """Search a collection.
 
     Raises:
-        BadRequest: an empty question, a wrong limit, or a type that no format has.
+        BadRequest: an empty question, a wrong limit or tag, or a type that no format has.
         SpaceMismatch: the collection was made with another model than the configured one.
         StackUnavailable: nobody answers.
     """
-    condition = replace(where or Filter(), live=True, media_types=named_types(where.media_types if where else ()))
+    given = where or Filter()
+    kinds, tags = named_types(given.media_types), canonical(given.tags)
+    condition = replace(given, live=True, media_types=kinds, tags=tags)
     index = is_known(services, question, collection, limit)
     sparse = encode_query(question) if mode != "dense" else None
     hits: list[Hit] | None = []
@@ -142,6 +146,7 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
     asked = query.limit + 10
     visible: list[Found] = []
     sources: dict[str, str] = {}
+    tags: dict[str, list[str]] = {}
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
             before = documents.switches(connection)
@@ -155,14 +160,17 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
             identities = list({str(hit.payload["document_id"]) for hit in found})
             live = documents.live_versions(connection, identities)
             sources = documents.sources(connection, identities)
+            tags = tagging.tags_of(connection, identities)
         visible = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
+        if wanted := query.where.tags:
+            visible = [hit for hit in visible if not {*wanted}.isdisjoint(tags[hit.payload["document_id"]])]
         dropped = len(found) - len(visible)
         if dropped and before != after:
             continue
         if len(visible) >= query.limit or len(found) < asked:
             break
         asked *= 2
-    return [_hit(hit, sources[hit.payload["document_id"]]) for hit in visible[: query.limit]]
+    return [_hit(hit, sources, tags) for hit in visible[: query.limit]]
 
 
 def _query_vector(services: Services, question: str, index: Index) -> list[float]:
@@ -170,9 +178,10 @@ def _query_vector(services: Services, question: str, index: Index) -> list[float
     return [float(value) for value in vector]
 
 
-def _hit(found: Found, source: str) -> Hit:
-    # A renamed document's points hear of it a moment later than the catalog.
-    payload = {**found.payload, "source": source}
+def _hit(found: Found, sources: Mapping[str, str], tags: Mapping[str, list[str]]) -> Hit:
+    # The points of a renamed document, or one with other tags, hear of it a moment later than the catalog.
+    name = found.payload["document_id"]
+    payload = {**found.payload, "source": sources[name], "tags": tags[name]}
     told = {name: payload.get(name) for name in Hit.model_fields if name in payload}
     return Hit(
         **{

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,7 @@ from pipeline.catalog.engine import writing
 from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest
 from pipeline.services import Services
+from pipeline.tags import canonical
 from pipeline.walk import Candidate, walk
 
 __all__ = ["Request", "check", "find", "open_job", "record_job"]
@@ -27,20 +28,24 @@ COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for; None takes the setting."""
+    """What is asked for; None takes the setting.
+
+    `tags` are for all documents; None leaves those that they have.
+    """
 
     paths: Sequence[Path]
     collection: str | None = None
     workflow: str | None = None
     priority: int | None = None
     request_id: str | None = None
+    tags: Sequence[str] | None = None
 
 
 def find(services: Services, request: Request) -> list[Candidate]:
     """Check the request and find its files; nothing is recorded, and no stack is needed.
 
     Raises:
-        BadRequest: no such path, workflow, or a wrong priority or collection name.
+        BadRequest: no such path, workflow, or a wrong priority, tag or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
     settings = services.settings
@@ -48,14 +53,15 @@ def find(services: Services, request: Request) -> list[Candidate]:
     found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
     if not found:
         raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
-    return found
+    tags = canonical(request.tags)
+    return [replace(one, tags=tags) for one in found]
 
 
 def check(services: Services, request: Request) -> None:
     """Check everything of a request but its paths.
 
     Raises:
-        BadRequest: no such workflow, or a wrong priority or collection name.
+        BadRequest: no such workflow, or a wrong priority, tag or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
     collection, workflow, urgency = _with_defaults(services, request)
@@ -63,6 +69,7 @@ def check(services: Services, request: Request) -> None:
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
+    canonical(request.tags)
     plan = load_workflow(workflow, services.settings.workflow_options)
     with services.catalog.connect() as connection:
         for name in {collection, *plan.collections}:

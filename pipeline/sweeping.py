@@ -11,7 +11,6 @@ import structlog
 from pipeline.catalog import cache, events, leftovers
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import batches, tasks
-from pipeline.relabelling import relabel
 from pipeline.removal import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import LocalSpool, original_key
@@ -41,7 +40,6 @@ def sweep(services: Services) -> None:
         connection.execute(tasks.delete().where(tasks.c.batch_id.in_(ended)))
         events.prune(connection, now - KEEP_EVENTS_S)
         cache.prune(connection, CACHED_VECTORS)
-    relabel(services)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)
     sweep_originals(services)

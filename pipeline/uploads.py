@@ -26,6 +26,7 @@ from pipeline.intake import Taken, record
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.submission import Request, record_job
+from pipeline.tags import canonical
 
 __all__ = ["Draft", "Extra", "Once", "Upload", "fingerprint", "source_of", "take_uploads"]
 
@@ -138,8 +139,10 @@ def take_uploads(
         SpaceMismatch: the collection holds vectors of another model.
     """
     now = time.time()
+    tags = canonical(request.tags)
     taken = [
-        Taken(Found(one.source, one.content_sha256, one.size, now, one.metadata), None, one.draft) for one in uploads
+        Taken(Found(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
+        for one in uploads
     ]
 
     def change(connection: Connection) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
+from pipeline.tags import Tags
 
 __all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "source_of", "walk"]
 
@@ -18,12 +19,16 @@ SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that was found: a regular one to be read, or one with the reason why it is not."""
+    """A file that was found: a regular one to be read, or one with the reason why it is not.
+
+    `tags` are for its document; None leaves those that it has.
+    """
 
     path: Path
     source: str
     size: int
     problem: Rejected | None = None
+    tags: Tags | None = None
 
 
 def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Iterator[Candidate]:

@@ -34,6 +34,7 @@ LIBRARY: list[dict[str, Any]] = [
         "page_start": 1,
         "page_end": 3,
         "modified_at": "2026-01-01T00:00:00Z",
+        "tags": ["boats", "rules/2026"],
         "live": True,
     },
     {
@@ -44,6 +45,7 @@ LIBRARY: list[dict[str, Any]] = [
         "page_start": 3,
         "page_end": 3,
         "modified_at": "2026-02-01T12:30:00.250000Z",
+        "tags": ["boats"],
         "live": False,
     },
     {
@@ -54,6 +56,7 @@ LIBRARY: list[dict[str, Any]] = [
         "page_start": None,
         "page_end": None,
         "modified_at": "2026-02-01T12:30:00.500000Z",
+        "tags": [],
         "live": True,
     },
     {

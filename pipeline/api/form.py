@@ -19,7 +19,7 @@ from pipeline.uploads import Draft, Upload, source_of
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of"]
 
 FILES = ("file", "files")
-FIELDS = ("collection", "workflow", "priority", "webhook", "job", "more")
+FIELDS = ("collection", "workflow", "priority", "tags", "webhook", "job", "more")
 """Fields that hold for the whole request."""
 
 OF_A_FILE = ("source", "metadata")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.results import DocumentStatus
+from pipeline.tags import LONGEST, MOST
 from pipeline.vectorstore.base import Mode
 
 __all__ = [
@@ -39,7 +40,14 @@ EXAMPLE_DOCUMENT = "2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"
 # NUL and lone surrogates are no text: neither PostgreSQL nor Qdrant takes them.
 Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
+# What is told here is checked by `canonical`, with the code that it has at every door. The letters of other scripts
+# that a tag may have are in no pattern that every client knows.
+Tag = Annotated[
+    str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": r"^[A-Za-z0-9_.:/-]{1,64}$"})
+]
+Kind = Annotated[Words, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"])]
+"""A media type; the words that people use for one are taken too."""
+AT_MOST: dict[str, Any] = {"maxItems": MOST}
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 """ISO 8601; a date alone is midnight."""
@@ -68,6 +76,12 @@ class JobRequest(Sent):
     collection: CollectionName | None = Field(None, examples=["reports"])
     workflow: Words | None = Field(None, max_length=64, examples=["ingest"])
     priority: int | None = Field(None, ge=1, le=10, examples=[5])
+    tags: list[Tag] | None = Field(
+        None,
+        json_schema_extra=AT_MOST,
+        description="of the documents; without it they keep theirs",
+        examples=[["invoice"]],
+    )
     webhook: WebhookRequest | None = None
 
 
@@ -75,7 +89,8 @@ class SearchFilter(Sent):
     """Conditions that all hold together; empty means any."""
 
     sources: list[Words] = Field([], max_length=100, examples=[["*.pdf"]])
-    media_types: list[Words] = Field([], max_length=100)
+    media_types: list[Kind] = Field([], max_length=100)
+    tags: list[Tag] = Field([], json_schema_extra=AT_MOST, description="a document has one of them at least")
     page: int | None = Field(None, ge=1, le=1_000_000)
     modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     modified_before: Moment | None = None

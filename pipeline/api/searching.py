@@ -13,6 +13,7 @@ from pipeline.catalog.listing import collections_of
 from pipeline.discovery import discover
 from pipeline.errors import UnknownId
 from pipeline.search import SearchResult, is_known, search
+from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["router"]
@@ -23,19 +24,20 @@ router = APIRouter(responses=responses(401, 403, 422, 429, 500, 503))
 @router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413), summary="Search")
 def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
     """The passages that answer a question best, each with its citation."""
+    given = wanted.filter
+    where = Filter(
+        sources=tuple(given.sources),
+        media_types=tuple(given.media_types),
+        tags=canonical(given.tags),
+        page=given.page,
+        modified_after=given.modified_after,
+        modified_before=given.modified_before,
+    )
     collection = wanted.collection or door.settings.collection
     if not is_known(door.services, wanted.query, collection, wanted.limit):
         if wanted.collection is not None:
             raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
         return SearchResult(query=wanted.query, mode=wanted.mode, collection=collection, hits=[])
-    given = wanted.filter
-    where = Filter(
-        sources=tuple(given.sources),
-        media_types=tuple(given.media_types),
-        page=given.page,
-        modified_after=given.modified_after,
-        modified_before=given.modified_before,
-    )
     return search(door.services, wanted.query, collection, wanted.limit, wanted.mode, where)
 
 

@@ -90,6 +90,12 @@ FORM: dict[str, Any] = {
                         },
                         "workflow": {"type": "string", "enum": ["ingest"], "example": "ingest"},
                         "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
+                        "tags": {
+                            "type": "string",
+                            "pattern": "^[a-z]{1,20}(,[a-z]{1,20}){0,2}$",
+                            "description": "tags of the documents with commas between; empty takes theirs away",
+                            "example": "invoice,2026",
+                        },
                         "webhook": {
                             "type": "string",
                             "description": "JSON: url and secret",
@@ -154,7 +160,7 @@ def submit_paths(
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
     paths = confined(wanted.paths, door.settings.api_roots)
-    request = Submission(paths, wanted.collection, wanted.workflow, wanted.priority)
+    request = Submission(paths, wanted.collection, wanted.workflow, wanted.priority, tags=wanted.tags)
     check(door.services, request)
     body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
     extra = _extra(door, caller, ("jobs", idempotency_key, body), wanted.webhook)
@@ -176,7 +182,8 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
     if not form.uploads:
         raise form.refused[0].error
     fields = form.fields
-    request = Submission((), fields.get("collection"), fields.get("workflow"), _number(fields.get("priority")))
+    urgency, tags = _number(fields.get("priority")), _tags(fields.get("tags"))
+    request = Submission((), fields.get("collection"), fields.get("workflow"), urgency, tags=tags)
     check(door.services, request)
     asked = fingerprint(fields, form.uploads)
     extra = _extra(door, who[0], ("documents", who[1], asked), _webhook(fields.get("webhook")))
@@ -203,6 +210,10 @@ def _webhook(text: str | None) -> WebhookRequest | None:
         return WebhookRequest.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError):
         raise Invalid('The field webhook is not like {"url": "https://…", "secret": "…"}.') from None
+
+
+def _tags(text: str | None) -> list[str] | None:
+    return text.split(",") if text else None if text is None else []
 
 
 def _job(text: str | None) -> str | None:

@@ -52,6 +52,7 @@ class Carried:
     title: str | None
     chunks_total: int
     metadata: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
             attempts.c.chunks_total,
             documents.c.collection,
             documents.c.source,
+            documents.c.tags,
             versions.c.index_name.label("index"),
             versions.c.extraction,
             versions.c.content_sha256,

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import events, shadows
+from pipeline.catalog import events, shadows, tagging
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
 from pipeline.catalog.indexes import first_name
 from pipeline.catalog.schema import (
@@ -25,6 +25,7 @@ from pipeline.catalog.schema import (
     submissions,
     versions,
 )
+from pipeline.tags import Tags
 
 __all__ = [
     "Found",
@@ -54,13 +55,17 @@ NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it."""
+    """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it.
+
+    `tags` replace those of its document; None leaves them.
+    """
 
     source: str
     content_sha256: str
     size: int
     modified_at: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: Tags | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
     place = place or Place(first_name(job.collection), job.workflow)
     identity, is_new = _document(connection, place.collection or job.collection, found.source)
+    tagging.give(connection, identity, found.tags)
     if is_new:
         # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
         version_id = _version(connection, identity, recipe, found, place, None)
@@ -155,8 +161,12 @@ def still_failing(connection: Connection, collection: str, recipe: str, reading:
     return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
 
 
-def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> None:
-    """Record a file that intake did not take, or that is known to fail; in the job's collection if not told."""
+def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
+    """Record a file that intake did not take, or that is known to fail; in the job's collection if not told.
+
+    Returns:
+        Its document's id.
+    """
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
     identity, _ = _document(connection, collection or job.collection, source)
     told = {"code": cause.code, "message": cause.message}
@@ -169,6 +179,7 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
     keep_failure(connection, job_id, identity, cause)
     events.add(connection, "document.failed", [(job_id, identity)], told)
+    return identity
 
 
 def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Place) -> str:
@@ -273,6 +284,9 @@ def tombstone(connection: Connection, identities: Sequence[str], undo_until: flo
         .where(documents.c.id.in_(identities))
         .values(live_version_id=None, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
     )
+    if undo_until is None:
+        # What comes again under this source is another document, though it may get the same id.
+        connection.execute(documents.update().where(documents.c.id.in_(identities)).values(tags=[]))
     shadows.forget(connection, identities)
     bump(connection)
 

@@ -83,32 +83,35 @@ def expired(connection: Connection, limit: int) -> list[str]:
 def forget_undo(connection: Connection, identities: Sequence[str]) -> None:
     """The points of these deleted documents are gone: nothing can be revived."""
     over = sa.and_(documents.c.id.in_(identities), documents.c.deleted_at.is_not(None))
-    connection.execute(documents.update().where(over).values(undo_until=None))
+    connection.execute(documents.update().where(over).values(undo_until=None, tags=[]))
 
 
-def to_label(connection: Connection) -> list[Any]:
-    """Renamed documents whose points do not know it yet: id, collection, source, title, moved_at."""
+def to_label(connection: Connection, most: int | None = None) -> list[Any]:
+    """Documents with a new name or new tags that their points do not know yet: id, collection, …, title, moved_at."""
+    names = ("id", "collection", "source", "tags", "moved_at")
     query = (
-        sa.select(documents.c.id, documents.c.collection, documents.c.source, documents.c.moved_at, versions.c.title)
+        sa.select(*(documents.c[name] for name in names), versions.c.title)
         .outerjoin(versions, versions.c.id == documents.c.live_version_id)
-        .where(documents.c.moved_at.is_not(None))
+        .where(sa.or_(documents.c.moved_at > 0, sa.and_(documents.c.moved_at < 0, ~_is_worked_on())))
         .order_by(documents.c.collection)
     )
-    return list(connection.execute(query))
+    return list(connection.execute(query.limit(most)))
 
 
 def labelled(connection: Connection, moments: Mapping[str, float]) -> None:
-    """The points of these documents know the name that they got at that moment: {document id: moved_at}.
+    """The points of these documents know the name and the tags that they got at that moment: {document id: moved_at}.
 
-    A run that is under way may still write the old one: then they are to be labelled once more.
+    A run that is under way may still write the old ones: then they are to be labelled once more at its end, which a
+    moment below zero says.
     """
-    still = sa.exists().where(attempts.c.document_id == documents.c.id, attempts.c.state.in_(ACTIVE))
+    after = sa.case((_is_worked_on(), -sa.func.abs(documents.c.moved_at)), else_=None)
     for name, moment in moments.items():
-        connection.execute(
-            documents.update()
-            .where(documents.c.id == name, documents.c.moved_at == moment, ~still)
-            .values(moved_at=None)
-        )
+        same = sa.and_(documents.c.id == name, documents.c.moved_at == moment)
+        connection.execute(documents.update().where(same).values(moved_at=after))
+
+
+def _is_worked_on() -> sa.ColumnElement[bool]:
+    return sa.exists().where(attempts.c.document_id == documents.c.id, attempts.c.state.in_(ACTIVE))
 
 
 def _rows(connection: Connection, identities: Collection[str]) -> dict[str, Any]:

@@ -178,6 +178,7 @@ documents = sa.Table(
     sa.Column("id", Id, primary_key=True),
     sa.Column("collection", Id, nullable=False),
     sa.Column("source", Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("live_version_id", Id),
     sa.Column("attempt_id", Id),
     sa.Column("deleted_at", sa.Double),
@@ -424,5 +425,6 @@ seen = sa.Table(
     sa.Column("ctime_ns", sa.BigInteger, nullable=False),
     sa.Column("sha256", Id),
     sa.Column("document_id", Id),
+    sa.Column("tags", sa.JSON(none_as_null=True)),
     sa.Column("gone_at", sa.Double),
 )

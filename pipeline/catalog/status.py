@@ -78,6 +78,7 @@ def document(connection: Connection, document_id: str, alive: Collection[str]) -
         id=about.id,
         collection=about.collection,
         source=about.source,
+        tags=about.tags,
         state=_state(about, attempt, cause),
         activity=_activity_of_attempt(connection, attempt, alive),
         searchable=about.live_version_id is not None,

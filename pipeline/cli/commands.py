@@ -74,6 +74,10 @@ def ingest(
         int | None,
         typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Tag of the documents; may be repeated, '' for none.", show_default=False),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all files are taken in.")] = False,
     json: Json = False,
     server: Server = None,
@@ -87,7 +91,8 @@ def ingest(
         from pipeline.cli.remote import ingest as run
     else:
         from pipeline.cli.ingest import run
-    raise typer.Exit(run(settings, Request(paths, collection, workflow, priority), not no_wait, json))
+    tags = [one for one in tag if one] if tag else None
+    raise typer.Exit(run(settings, Request(paths, collection, workflow, priority, tags=tags), not no_wait, json))
 
 
 @app.command()
@@ -111,6 +116,10 @@ def search(
             "--type", help="Only this type: pdf, application/pdf, markdown; may be repeated.", show_default=False
         ),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only documents with this tag; may be repeated: any of them.", show_default=False),
+    ] = None,
     page: Annotated[int | None, typer.Option("--page", min=1, help="Only this page.", show_default=False)] = None,
     after: Annotated[str | None, typer.Option("--after", help="Modified after (ISO 8601).", show_default=False)] = None,
     before: Annotated[
@@ -124,7 +133,7 @@ def search(
     """Search, with page and passage of every hit."""
     from pipeline.cli.search import run, where
 
-    condition = where(source or [], media_type or [], page, after, before)
+    condition = where(source or [], media_type or [], tag or [], page, after, before)
     run(
         settings_of(context, data_dir, {"server": server or ""}),
         query,

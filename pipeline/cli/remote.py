@@ -17,6 +17,7 @@ from pipeline.deletion import Deleted
 from pipeline.errors import BadRequest, PipelineError
 from pipeline.settings import Settings
 from pipeline.submission import Request
+from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
 __all__ = ["RemoteManager", "delete", "ingest", "manager_of"]
@@ -69,6 +70,7 @@ def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> i
         The exit code.
     """
     began, manager = time.monotonic(), manager_of(settings)
+    canonical(request.tags)  # before anything is sent
     found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
     if not found:
         raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
@@ -110,6 +112,7 @@ def _send(
             collection=request.collection,
             workflow=request.workflow,
             priority=request.priority,
+            tags=request.tags,
             sources=[_there(one.source) for one in group],
             job=job_id,
             more=number < len(groups),

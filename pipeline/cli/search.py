@@ -15,6 +15,7 @@ from pipeline.errors import BadRequest, UnknownId
 from pipeline.search import Hit, SearchResult, is_known, named_types, search
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter, Mode
 
 __all__ = ["excerpt", "run", "where"]
@@ -26,16 +27,17 @@ MARGIN = 40
 WORD = re.compile(r"\w{4,}")
 
 
-REMOTE_FILTER = ("sources", "media_types", "page", "modified_after", "modified_before")
+REMOTE_FILTER = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
 
 
 def where(
-    sources: list[str], media_types: list[str], page: int | None, after: str | None, before: str | None
+    sources: list[str], media_types: list[str], tags: list[str], page: int | None, after: str | None, before: str | None
 ) -> Filter:
-    """The filter that the options mean. Raises BadRequest for a time or a type that is none."""
+    """The filter that the options mean. Raises BadRequest for a time, a type or a tag that is none."""
     return Filter(
         sources=tuple(sources),
         media_types=named_types(media_types),
+        tags=canonical(tags),
         page=page,
         modified_after=_utc(after),
         modified_before=_utc(before),

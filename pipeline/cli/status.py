@@ -84,7 +84,8 @@ def _show(found: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None
         table = Table.grid(padding=(0, 2))
         for name, value in found.model_dump(exclude={"timeline", "warnings"}).items():
             if value not in (None, "", []):
-                table.add_row(name, Text(plain(str(value))))
+                shown = ", ".join(value) if isinstance(value, list) else str(value)
+                table.add_row(name, Text(plain(shown)))
         print_table(table)
         if isinstance(found, DocumentStatus):
             for step in found.timeline:

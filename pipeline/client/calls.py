@@ -32,6 +32,8 @@ def submit(files: Sequence[File], options: Options, key: str | None) -> Call:
 def take(paths: Sequence[str], pattern: str | None, options: Options, key: str | None) -> Call:
     """Have paths on the server taken in."""
     body: dict[str, Any] = {"paths": list(paths), **fields(options)}
+    if "tags" in body:
+        body["tags"] = list(body["tags"])
     if pattern is not None:
         body["glob"] = pattern
     return Call("POST", "/v1/jobs", json=body, key=key or new_key())

@@ -57,7 +57,7 @@ class Client:
         Args:
             files: paths, or names with bytes or open files.
             key: an Idempotency-Key of one's own; else each call has a new one.
-            options: collection, workflow, priority, sources, webhook and so on; see `Options`.
+            options: collection, workflow, priority, tags, sources, metadata, webhook and so on; see `Options`.
         """
         return Accepted.model_validate(self._json(calls.submit(files, options, key)))
 
@@ -143,7 +143,7 @@ class Client:
         mode: str = "hybrid",
         where: dict[str, Any] | None = None,
     ) -> SearchResult:
-        """The best passages for a question; `where` has sources, media_types, page, modified_after, modified_before."""
+        """The best passages for a question; `where` has sources, media_types, tags, page, modified_after and so on."""
         return SearchResult.model_validate(self._json(calls.search(query, collection, limit, mode, where)))
 
     def status(self, identity: str) -> JobStatus | DocumentStatus | TaskStatus:

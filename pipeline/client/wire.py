@@ -41,22 +41,27 @@ File: TypeAlias = "str | Path | tuple[str, bytes | IO[bytes]]"
 class Options(TypedDict, total=False):
     """What a submission may say; what it does not is as the server is set.
 
-    `webhook` has `url` and `secret`. `sources` are the URIs of the files, in their order. `job` adds files to a job
-    that was begun with `more`, and `more` keeps it open for further ones.
+    `webhook` has `url` and `secret`. `tags` are for all documents: they replace those that one has, [] takes them away.
+    `sources` are the URIs of the files, in their order, and `metadata` what is told of each, in the same order, {} of
+    one of which nothing is told. `job` adds files to a job that was begun with `more`, and `more` keeps it open for
+    further ones.
     """
 
     collection: str | None
     workflow: str | None
     priority: int | None
     webhook: Mapping[str, str] | None
+    tags: Sequence[str] | None
     sources: Sequence[str]
+    metadata: Sequence[Mapping[str, Any]]
     job: str | None
     more: bool
 
 
 def fields(options: Options) -> dict[str, Any]:
     """What is said about the job as a whole."""
-    said: dict[str, Any] = {name: options.get(name) for name in ("collection", "workflow", "priority", "webhook")}
+    names = ("collection", "workflow", "priority", "tags", "webhook")
+    said: dict[str, Any] = {name: options.get(name) for name in names}
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -171,14 +176,17 @@ def _parts(call: Call, scope: ExitStack) -> Iterator[tuple[str, Any]]:
         ("more", "true" if options.get("more") else None),
     ):
         if value is not None:
-            text = json.dumps(dict(value)) if name == "webhook" else str(value)
-            yield name, (None, text.encode())
-    sources = options.get("sources", ())
-    if sources and len(sources) != len(call.files):
-        raise BadRequest("There are not as many sources as files.", "Give one for each file, or none.")
+            written = {"webhook": lambda it: json.dumps(dict(it)), "tags": ",".join}.get(name, str)
+            yield name, (None, written(value).encode())
+    sources, metadata = options.get("sources", ()), options.get("metadata", ())
+    for name, given in (("sources", sources), ("metadata", metadata)):
+        if given and len(given) != len(call.files):
+            raise BadRequest(f"There are not as many {name} as files.", "Give one for each file, or none.")
     for number, file in enumerate(call.files):
         if sources:
             yield "source", (None, sources[number].encode())
+        if metadata:
+            yield "metadata", (None, json.dumps(dict(metadata[number])).encode())
         yield "file", _part(file, scope)
 
 

@@ -70,4 +70,5 @@ def about(one: Carried, document: Document) -> About:
         content_sha256=one.content_sha256,
         modified_at=one.modified_at,
         metadata=one.metadata or {},
+        tags=one.tags,
     )

@@ -47,7 +47,7 @@ class Filter:
     `source` is a glob over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
     is a page number that the point's span includes; times are ISO 8601 in UTC and compare the
     source's modification time; `orders` are the first and the last place of a chunk in its document that are
-    meant. None and empty mean "any".
+    meant; of `tags` a point has one at least. None and empty mean "any".
     """
 
     document_ids: tuple[str, ...] = ()
@@ -59,6 +59,7 @@ class Filter:
     modified_before: str | None = None
     live: bool | None = None
     orders: tuple[int, int] | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ INDEXED = {
     "version_id": "keyword",
     "source": "keyword",
     "media_type": "keyword",
+    "tags": "keyword",
     "live": "bool",
     "page_start": "integer",
     "page_end": "integer",
@@ -31,7 +32,7 @@ MOST_SOURCES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The field equals one of the values."""
+    """The field equals one of the values; a list, if any of its elements does."""
 
     key: str
     values: tuple[str, ...]
@@ -103,6 +104,7 @@ def _names(where: Filter) -> Iterator[Condition]:
         "version_id": where.version_ids,
         "source": where.sources,
         "media_type": where.media_types,
+        "tags": where.tags,
     }
     return (AnyOf(key, values) for key, values in fields.items() if values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -24,9 +25,13 @@ CITATION = (
     "language",
     "confidence",
     "modified_at",
+    "tags",
     "added",
 )
-"""The fields that LangChain finds under `metadata`. Only `source` and `title` may change: when the file is renamed."""
+"""The fields that LangChain finds under `metadata`.
+
+Only `source`, `title` and `tags` may change: when the file is renamed, or the document gets other tags.
+"""
 
 
 class About(Protocol):
@@ -63,6 +68,10 @@ class About(Protocol):
     @property
     def modified_at(self) -> float:
         """The file's time in seconds since 1970."""
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """What the document was given to be found by."""
 
     @property
     def confidence(self) -> float | None:
@@ -116,6 +125,7 @@ def _shared(about: About) -> dict[str, Any]:
         "language": about.language,
         "confidence": about.confidence,
         "modified_at": _utc(datetime.fromtimestamp(about.modified_at, UTC)),
+        "tags": list(about.tags),
     }
 
 

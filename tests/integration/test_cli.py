@@ -63,6 +63,34 @@ def test_ingest_again_and_changed(cli: Cli, tmp_path: Path) -> None:
     assert cli.count(collection="plain") == 3
 
 
+def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in", auk="An auk swims.", owl="An owl waits.")
+
+    def found(*tags: str) -> set[str]:
+        asked = [word for tag in tags for word in ("--tag", tag)]
+        return {Path(hit["source"]).name for hit in cli.json("search", "an auk owl", "-c", "tags", *asked)["hits"]}
+
+    assert cli.json("ingest", folder / "auk.txt", "-c", "tags", "--tag", "sea", "--tag", "2026")["completed"] == 1
+    assert cli.json("ingest", folder, "-c", "tags")["unchanged"] == 1
+    assert (found("sea"), found("sea", "land"), found("land"), found()) == (
+        {"auk.txt"},
+        {"auk.txt"},
+        set(),
+        {"auk.txt", "owl.txt"},
+    )
+    again = cli.json("ingest", folder, "-c", "tags", "--tag", "land")
+    assert (again["unchanged"], again["embedded"]) == (2, 0)
+    assert (found("sea"), found("land")) == (set(), {"auk.txt", "owl.txt"})
+    identity = document_id("tags", str(folder / "owl.txt"))
+    assert cli.json("status", identity)["tags"] == ["land"]
+    assert re.search(r"tags +land", cli.run("status", identity).out)
+    cli.json("ingest", folder / "owl.txt", "-c", "tags", "--tag", "")
+    assert found("land") == {"auk.txt"}
+    for command in (("ingest", folder, "--tag", "no tag"), ("search", "auk", "--tag", "no,tag")):
+        refused = cli.run(*command, "-c", "tags", "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request")
+
+
 def test_search_json(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "in", one="Barnacles grow below.", two="Sails hang above."), "-c", "hits")
     found = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json

@@ -21,9 +21,12 @@ from pipeline.catalog import indexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import documents, tasks, versions
 from pipeline.errors import BadRequest, UnknownId
+from pipeline.intake import take_in
 from pipeline.reindex import Wish
 from pipeline.search import search
 from pipeline.services import Services
+from pipeline.submission import Request, find, open_job
+from pipeline.vectorstore.base import Filter
 
 __all__ = ["stand_in"]
 
@@ -161,6 +164,32 @@ def test_killed_in_the_middle_it_goes_on(rig: FlowRig, tmp_path: Path) -> None:
     chunks = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
     assert len(stored) == len(set(stored)) == len(live_ones)
     assert len(stored) == rig.scalar(chunks.where(documents.c.collection == "killed"))
+
+
+def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path, 8, seed=12)
+    tagged(rig, paths, "first")
+    reindex.start(rig.services, Wish(collection="tags", chunk_tokens=64))
+    tagged(rig, paths[:4], "second")
+    reached(rig, "tags", "soaking")
+    tagged(rig, paths[:2], "third")
+    wanted = {str(path): ["third" if at < 2 else "second" if at < 4 else "first"] for at, path in enumerate(paths)}
+
+    def labels(index: str) -> dict[str, list[str]]:
+        return {one["source"]: one["tags"] for one in rig.services.store.read(index, Filter(live=True), 1000)}
+
+    assert eventually(lambda: labels("tags~1") == labels("tags~2") == wanted, 20), (labels("tags~1"), labels("tags~2"))
+    hits = search(rig.services, "Letter of series", "tags", 50, "dense", Filter(tags=("third", "first"))).hits
+    assert {hit.source for hit in hits} == {str(path) for path in (*paths[:2], *paths[4:])}
+
+
+def tagged(rig: FlowRig, paths: list[Path], tag: str) -> None:
+    """Take files in with a tag, and wait."""
+    request = Request(paths, "tags", tags=[tag])
+    found = find(rig.services, request)
+    job = open_job(rig.services, request, found)
+    take_in(rig.services, job, found)
+    rig.wait(job)
 
 
 def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Renaming, deleting with a way back, reviving: what the catalog does with rows while the points stay."""
+"""Renaming, tagging, deleting with a way back, reviving: what the catalog does with rows while the points stay."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves
+from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves, tagging
+from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.catalog.schema import documents as table
 from pipeline.catalog.schema import versions
 from pipeline.recipes import making_of
 from pipeline.settings import Settings
+from pipeline.tags import Tags
 
 MAKING = making_of(Settings())
 LATER = time.time() + 3600
@@ -157,3 +159,85 @@ def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) ->
     documents.tombstone(connection, [one], LATER)
     assert moves.revive(connection, {one: ("/a", "x" * 64)}) == set()
     assert moves.revive(connection, {one: ("/a", "a" * 64)}) == {one}
+
+
+def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
+    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0, {}, tags))
+
+
+def tags_of(connection: Connection, identity: str) -> list[str]:
+    return tagging.tags_of(connection, [identity])[identity]
+
+
+def test_naming_replaces_and_not_naming_leaves(connection: Connection) -> None:
+    one = live(connection, "/a")
+    assert tags_of(connection, one) == []
+    for given_tags, content, outcome, expected in (
+        (("x", "y"), "a", "unchanged", ["x", "y"]),
+        (None, "a", "unchanged", ["x", "y"]),
+        (None, "b", "new", ["x", "y"]),
+        (("z",), "b", "joined", ["z"]),
+        ((), "b", "joined", []),
+    ):
+        assert tagged(connection, "/a", given_tags, content).outcome == outcome
+        assert tags_of(connection, one) == expected
+
+
+def test_other_tags_are_to_be_labelled_and_the_same_are_not(connection: Connection) -> None:
+    one = live(connection, "/a")
+    tagged(connection, "/a", ())
+    tagged(connection, "/a", None)
+    assert moves.to_label(connection) == []
+    tagged(connection, "/a", ("x",))
+    (row,) = moves.to_label(connection)
+    assert (row.id, row.tags) == (one, ["x"])
+    moves.labelled(connection, {one: row.moved_at})
+    tagged(connection, "/a", ("x",))
+    assert moves.to_label(connection) == []
+
+
+def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
+    connection: Connection,
+) -> None:
+    live(connection, "/other")
+    recorded = tagged(connection, "/a", ("x", "y"))
+    batch = ledger.create_batch(connection, "job", 5, [str(recorded.attempt_id)], active=True)
+    (carried,) = attempts.carried(connection, batch)
+    assert (moves.to_label(connection), carried.tags) == ([], ["x", "y"])
+
+
+def test_what_is_labelled_during_a_run_is_labelled_once_more_at_its_end(connection: Connection) -> None:
+    one = live(connection, "/a")
+    running = take(connection, "/a", "b")
+    tagged(connection, "/a", ("x",), "b")
+    (row,) = moves.to_label(connection)
+    moves.labelled(connection, {one: row.moved_at})
+    assert moves.to_label(connection) == []
+    attempts.complete(connection, [str(running.attempt_id)])
+    (row,) = moves.to_label(connection)
+    moves.labelled(connection, {one: row.moved_at})
+    assert moves.to_label(connection) == []
+    assert connection.scalar(sa.select(table.c.moved_at).where(table.c.id == one)) is None
+
+
+def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection: Connection) -> None:
+    one, two = live(connection, "/a"), live(connection, "/b", "b")
+    tagged(connection, "/a", ("x",))
+    tagged(connection, "/b", ("y",), "b")
+    documents.tombstone(connection, [one])
+    documents.tombstone(connection, [two], 1e12)
+    assert moves.revive(connection, {two: ("/b", "b" * 64)}) == {two}
+    assert (tags_of(connection, one), tags_of(connection, two)) == ([], ["y"])
+    documents.tombstone(connection, [two], 1.0)
+    moves.forget_undo(connection, [two])
+    assert tags_of(connection, two) == []
+
+
+def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
+    take(connection, "/other")
+    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    one = documents.reject(connection, job, "/a", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+    tagging.give(connection, one, ("x",))
+    assert tagged(connection, "/a", None).document_id == one
+    assert tags_of(connection, one) == ["x"]

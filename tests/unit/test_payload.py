@@ -39,6 +39,7 @@ ABOUT = About(
     content_sha256="ab" * 32,
     modified_at=1_790_000_000.25,
     confidence=0.93,
+    tags=("harbour", "rules"),
 )
 TEXTS = ("The harbour master checks every boat.", "Planks of larch and oak.", "Wages are paid on Friday.")
 ADDED = {"department": "harbour", "tags": ["night", "boats"]}
@@ -122,6 +123,7 @@ def test_the_fields_of_a_chunk() -> None:
         "confidence": 0.93,
         "content_sha256": "ab" * 32,
         "modified_at": "2026-09-21T14:13:20.250000Z",
+        "tags": ["harbour", "rules"],
         "ingested_at": "2026-05-01T00:00:00Z",
         "fingerprint": SPACE.id,
         "live": True,
@@ -163,6 +165,7 @@ def test_the_same_payload_comes_back_from_the_embedded_store(tmp_path: Path) -> 
         modified_after="2026-09-21T14:13:20Z",
         modified_before="2026-09-22",
         live=True,
+        tags=("rules", "other"),
     )
 
     [hit] = store.search("docs", Query("hybrid", 3, letters("boat"), encode_query("boats"), everything))

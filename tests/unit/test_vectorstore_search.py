@@ -149,12 +149,37 @@ def mode_of(name: str) -> Mode:
         (Filter(sources=("file:///srv/docs/l*",)), [2, 3]),
         (Filter(sources=("*.txt", "x.PDF")), [2, 3]),
         (Filter(sources=("*.docx",)), []),
+        (Filter(tags=("boats",)), [0, 1]),
+        (Filter(tags=("rules/2026",)), [0]),
+        (Filter(tags=("rules",)), []),
+        (Filter(tags=("nobody", "boats")), [0, 1]),
+        (Filter(tags=("boats",), live=True), [0]),
         (Filter(sources=("*.pdf",), live=True, page=2, document_ids=("d0",)), [0]),
         (Filter(sources=("*.pdf",), media_types=("text/plain",)), []),
     ],
 )
 def test_filters(library: Place, where: Filter, expected: list[int]) -> None:
     assert matching(library, where) == expected
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_tags_that_were_written_later_are_searched_by(place: Place, mode: str) -> None:
+    texts = ["a boat of oak", "a boat of larch", "a boat of pine"]
+    fill(place, [{"document_id": f"d{number}", "tags": ["old"]} for number in range(3)], texts)
+
+    place.store.set_payload(place.name, {"tags": ["new", "größe"]}, Filter(document_ids=("d1",)))
+    place.store.set_payload(place.name, {"tags": []}, Filter(document_ids=("d2",)))
+
+    def found(*tags: str) -> set[str]:
+        query = Query(mode_of(mode), 5, vectors(1)[0].tolist(), encode_query("boat"), Filter(tags=tags))
+        return {hit.payload["document_id"] for hit in place.store.search(place.name, query)}
+
+    assert (found("old"), found("größe"), found("old", "new"), found()) == (
+        {"d0"},
+        {"d1"},
+        {"d0", "d1"},
+        {"d0", "d1", "d2"},
+    )
 
 
 def test_what_is_no_time_is_refused(library: Place) -> None:

@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("collection", sa.String(length=64), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("tags", sa.JSON(), server_default="[]", nullable=False),
         sa.Column("live_version_id", sa.String(length=64), nullable=True),
         sa.Column("attempt_id", sa.String(length=64), nullable=True),
         sa.Column("deleted_at", sa.Double(), nullable=True),
@@ -117,6 +118,7 @@ def upgrade() -> None:
         sa.Column("ctime_ns", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("document_id", sa.String(length=64), nullable=True),
+        sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("gone_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("collection", "source", name=op.f("pk_seen")),
     )
