@@ -24,6 +24,11 @@ class Mark:
     mtime_ns: int
     ctime_ns: int
 
+    @property
+    def content(self) -> tuple[str, int, int]:
+        """What a rename leaves as it is: the inode, the size, the time of the last writing."""
+        return self.inode, self.size, self.mtime_ns
+
     def same(self, other: Mark) -> bool:
         """Whether it is the same file, unchanged. Devices are numbered anew when they are mounted again."""
         mine = (self.inode, self.size, self.mtime_ns, self.ctime_ns)

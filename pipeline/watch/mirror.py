@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -15,13 +15,15 @@ from pipeline.catalog.engine import writing
 from pipeline.services import Services
 from pipeline.walk import Candidate, look, source_of
 from pipeline.watch import acting
-from pipeline.watch.compare import Changes, Key, Known, Mark, Seen, compare
+from pipeline.watch.compare import Changes, Key, Known, Seen, compare
+from pipeline.watch.events import is_trusted
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.guard import Hold, Missing, below, elsewhere, judge
 from pipeline.watch.holding import Holding
-from pipeline.watch.reading import digest
-from pipeline.watch.scan import Found, Scan, Scope, scan
+from pipeline.watch.reading import digest, is_written
+from pipeline.watch.scan import Found, Scope, scan
 from pipeline.watch.settling import Settling
+from pipeline.watch.view import View, in_scope, is_calm, renumbering
 
 __all__ = ["Mirror"]
 
@@ -37,16 +39,6 @@ OVERDUE_S = 5.0
 """A change this old of which no event told was missed."""
 
 
-@dataclass
-class View:
-    """What one look has found: files that are there, rows of the catalog that it is about, and the open ones."""
-
-    seen: dict[Key, Found] = field(default_factory=dict)
-    known: dict[Key, Known] = field(default_factory=dict)
-    closed: dict[str, str] = field(default_factory=dict)
-    opened: dict[Key, Mark | None] = field(default_factory=dict)
-
-
 class Mirror:
     """One folder. `known` is what the catalog says of it: nobody else writes there while the folder is ours."""
 
@@ -58,6 +50,7 @@ class Mirror:
         self.missed = 0
         self.scanning_s = 0.0
         self._others = [path for path in others if folder.path in path.parents]
+        self._tells_writers = is_trusted(folder.path)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
         self._deleted: list[float] = []
         self._holding = Holding(services, self.root)
@@ -111,9 +104,9 @@ class Mirror:
         self.scanning_s = time.monotonic() - began
         view = View(closed=found.closed)
         view.seen = {self._key(source): file for source, file in found.files.items()}
-        view.known = {key: row for key, row in self.known.items() if _in_scope(key[1], scope, found)}
+        view.known = {key: row for key, row in self.known.items() if in_scope(key[1], scope, found)}
         self._follow_inodes(view)
-        fresh = {key: file for key, file in view.seen.items() if not _is_calm(file.mark, view.known.get(key))}
+        fresh = {key: file for key, file in view.seen.items() if not is_calm(file.mark, view.known.get(key))}
         if scope is None:
             self.missed = sum(self._was_missed(key, file) for key, file in fresh.items())
         view.opened = {key: file.mark for key, file in fresh.items()}
@@ -166,10 +159,11 @@ class Mirror:
         """What has happened, as far as it has settled; the files that were read for it; those that still change."""
         sights: dict[Key, Seen] = {}
         unsettled: set[Key] = set()
+        complete = self._complete(view)
         for key, mark in view.opened.items():
             if mark is None:
                 continue
-            sight = self._read(view.seen[key]) if self._settling.settled(key) else None
+            sight = self._read(view.seen[key]) if key in complete else None
             if sight is None:
                 unsettled.add(key)
             else:
@@ -179,6 +173,15 @@ class Mirror:
         changes = compare({**calm, **sights}, {key: row for key, row in rows.items() if key not in unsettled})
         changes.gone = {key for key in changes.gone if key in self._settling and self._settling.settled(key)}
         return changes, sights, unsettled
+
+    def _complete(self, view: View) -> set[Key]:
+        """Files that have settled, and that nobody is about to write more of."""
+        settled = {key for key, mark in view.opened.items() if mark is not None and self._settling.settled(key)}
+        if not self._tells_writers:
+            return settled
+        unwritten = {row.mark.content for row in view.known.values()}
+        doubtful = {key for key in settled if view.seen[key].mark.content not in unwritten}
+        return settled - {key for key in doubtful if self._settling.patient(key) and is_written(view.seen[key].path)}
 
     def _read(self, file: Found) -> Seen | None:
         """A file with its content's name, if it can be taken; None if it changes just now."""
@@ -258,7 +261,7 @@ class Mirror:
         self._deleted = [moment for moment in self._deleted if moment > lately]
         missing = Missing(
             gone=len(changes.gone),
-            elsewhere=elsewhere({key: self.known[key].mark for key in changes.gone}, _renumbering(view)),
+            elsewhere=elsewhere({key: self.known[key].mark for key in changes.gone}, renumbering(view)),
             closed=sum(below(view.closed, key[1]) and not row.gone for key, row in self.known.items())
             if view.closed
             else 0,
@@ -287,21 +290,3 @@ class Mirror:
         else:
             self._say_hold(Hold("root_missing", len(gone)))
         return None
-
-
-def _renumbering(view: View) -> dict[str, str]:
-    """Numbers of disks as they are known, and as they are now."""
-    return {row.mark.device: view.seen[key].mark.device for key, row in view.known.items() if key in view.seen}
-
-
-def _is_calm(mark: Mark, row: Known | None) -> bool:
-    return row is not None and not row.gone and row.document_id is not None and row.mark.same(mark)
-
-
-def _in_scope(source: str, scope: Scope | None, found: Scan) -> bool:
-    if found.closed and below(found.closed, source):
-        return False
-    if scope is None:
-        return True
-    path = Path(source)
-    return any((deep and folder in path.parents) or folder == path.parent for folder, deep in scope.items())

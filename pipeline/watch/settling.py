@@ -12,6 +12,9 @@ __all__ = ["Settling"]
 BURST_S = 1.0
 """What has settled waits at most this much longer for its neighbours: one job per burst, one look per rename."""
 
+OPEN_S = 60.0
+"""What a program holds open for writing is taken all the same once it has rested for so long."""
+
 SLACK_S = 0.005
 
 
@@ -40,6 +43,10 @@ class Settling:
         """Whether a change has rested for long enough."""
         mark, since = self._since[key]
         return self._rest_s(mark, since) >= self._settle_s
+
+    def patient(self, key: Key) -> bool:
+        """Whether a settled file may still be waited for, as long as somebody has it open."""
+        return self._rest_s(*self._since[key]) < OPEN_S
 
     def wait_s(self, keys: Collection[Key]) -> float | None:
         """How long to wait before these are handled; None: now."""

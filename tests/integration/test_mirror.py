@@ -115,6 +115,27 @@ def test_a_rename_costs_nothing_and_shows_at_once(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
+def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
+    path, before = mirror.root / "slow.txt", mirror.extracted()
+    with path.open("w") as file:
+        file.write("The first half of the otter")
+        file.flush()
+        time.sleep(3 * SETTLE_MS / 1000)
+        assert mirror.mirror.look() is not None
+        assert mirror.searchable() == {}
+        file.write(" and the second.")
+    mirror.look()
+    assert mirror.extracted() == before + 1
+
+    # A log is renamed by whoever goes on writing to it: nothing of it is new.
+    with path.open("a"):
+        path.rename(mirror.root / "old.txt")
+        time.sleep(3 * SETTLE_MS / 1000)
+        mirror.look()
+        assert set(mirror.searchable()) == {str(mirror.root / "old.txt")}
+    assert mirror.extracted() == before + 1
+
+
 def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe", c="okapi")
     mirror.look()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.guard import Hold, Missing, judge
 from pipeline.watch.ignore import is_temporary
-from pipeline.watch.reading import digest
+from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import scan
 from pipeline.watch.settling import Settling
 
@@ -186,3 +187,19 @@ def test_folders_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: py
     assert [one.path for one in load_settings({"data_dir": tmp_path}).watch] == [Path("/a"), Path("/b")]
     monkeypatch.setenv("DOCRELAY_WATCH", '[{"path": "/a", "delete_missing": false}]')
     assert load_settings({"data_dir": tmp_path}).watch == (WatchFolder(path=Path("/a"), delete_missing=False),)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_who_writes_is_known_and_who_reads_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("otter")
+    assert not is_written(path)
+    with path.open("rb"):
+        assert not is_written(path)
+    for mode in ("ab", "r+b"):
+        with path.open(mode):
+            assert is_written(path)
+    assert not is_written(path)
+    assert not is_written(tmp_path / "none.txt")
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_written(tmp_path / "pipe")
