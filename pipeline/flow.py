@@ -25,6 +25,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.errors import TRANSIENT, PipelineError
 from pipeline.liveness import living_nodes
+from pipeline.metrics import count
 from pipeline.services import Services
 
 if TYPE_CHECKING:
@@ -51,13 +52,15 @@ log = structlog.get_logger()
 class Done:
     """What a stage has done: how to record it, and what to publish once that is committed.
 
-    `lost` mends what the work changed outside, where another runner has done the task meanwhile.
+    `lost` mends what the work changed outside, where another runner has done the task meanwhile. `outcome` is what
+    metrics call it.
     """
 
     record: Callable[[Connection], None]
     publish: Callable[[], None] | None = None
     facts: Mapping[str, Any] | None = None
     lost: Callable[[], None] | None = None
+    outcome: str = "done"
 
 
 Stage = Callable[[Services, Claim], Done]
@@ -135,9 +138,16 @@ def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) 
     with structlog.contextvars.bound_contextvars(
         request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
     ):
-        done = _work(services, stage, claim, node, retries)
-        if _commit(services, claim, node, done):
-            log.info("stage.done", ms=round((time.monotonic() - began) * 1000), **(done.facts or {}))
+        try:
+            done = _work(services, stage, claim, node, retries)
+        except Transient:
+            count(services.redis, claim.stage, "retried", time.monotonic() - began)
+            raise
+        held = _commit(services, claim, node, done)
+        seconds = time.monotonic() - began
+        count(services.redis, claim.stage, done.outcome if held else "lost", seconds)
+        if held:
+            log.info("stage.done", ms=round(seconds * 1000), **(done.facts or {}))
 
 
 def may_pass(error: Exception) -> bool:
@@ -222,7 +232,7 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
         go_on(services, claim)
         admit(services)
 
-    return Done(record, publish)
+    return Done(record, publish, outcome="failed")
 
 
 def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:

@@ -129,11 +129,16 @@ class TaskManager:
             newest = connection.scalars(
                 sa.select(jobs_table.c.id).order_by(jobs_table.c.created_at.desc()).limit(SHOWN_JOBS)
             ).all()
+        return self.totals().model_copy(update={"jobs": [self.job(job_id) for job_id in newest]})
+
+    def totals(self) -> SystemStatus:
+        """The same without any job: what is there in all."""
+        with self._services.catalog.connect() as connection:
             states, chunks, failed = read.totals(connection)
             mirrored = watched.folders(connection)
         connected = self._services.settings.redis_url is not None
         return SystemStatus(
-            jobs=[self.job(job_id) for job_id in newest],
+            jobs=[],
             documents=states,
             collections=chunks,
             failures=failed,

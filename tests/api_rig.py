@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from cli_rig import Cli, cli_on
 from flow_tools import eventually
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.client import Client
 
@@ -61,6 +62,13 @@ class Api:
         assert eventually(lambda: self.announced() != before, 60)
         self.close()
         self.__init__(self.cli, self.key)  # type: ignore[misc]
+
+    def metrics(self, name: str) -> dict[Any, float]:
+        """Values of a metric by its labels: a text, or several in the order of their names."""
+        answer = self.http.get("/metrics").raise_for_status()
+        samples = [one for family in text_string_to_metric_families(answer.text) for one in family.samples]
+        found = {tuple(one.labels.values()): one.value for one in samples if one.name == name}
+        return {key[0] if len(key) == 1 else key: value for key, value in found.items()}
 
     def close(self) -> None:
         self.client.close()

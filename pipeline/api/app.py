@@ -10,7 +10,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import FastAPI
 
-from pipeline.api import documents, following, jobs, reindexing, searching, submitting
+from pipeline.api import documents, following, jobs, metrics, reindexing, searching, submitting
 from pipeline.api.door import opened
 from pipeline.api.limits import Limits
 from pipeline.api.problems import Problem, install
@@ -53,7 +53,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     )
     app.add_middleware(Limits, settings=services.settings)
     install(app)
-    for part in (submitting, jobs, following, documents, searching, reindexing):
+    for part in (submitting, jobs, following, documents, searching, reindexing, metrics):
         app.include_router(part.router)
     _describe(app)
     return app

@@ -44,6 +44,19 @@ def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
         yield found
 
 
+def test_metrics_tell_what_was_done_and_what_is_there(api: Api) -> None:
+    before = api.metrics("docrelay_stage_tasks_total")
+    job = api.submit(("metrics.txt", b"Counted once.\n"), ("hollow.txt", b""))
+    assert len(list(api.client.documents(job))) == 2
+    after = api.metrics("docrelay_stage_tasks_total")
+    for stage in ("extract", "chunk", "embed", "upsert", "finalize"):
+        assert after["done", stage] > before.get(("done", stage), 0)
+    assert api.metrics("docrelay_documents")["completed"] >= 1
+    assert api.metrics("docrelay_failures")[()] >= 1
+    assert api.metrics("docrelay_stage_seconds_total")["embed"] > 0
+    assert api.metrics("docrelay_queue_messages")["embed"] == 0
+
+
 def test_the_life_of_a_document(api: Api) -> None:
     taken = api.client.submit(("log.txt", TEXT), ("birds.md", b"# Birds\n\nCurlews call at night.\n"))
     statuses = list(api.client.follow(taken.job_id))

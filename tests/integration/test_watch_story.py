@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
+from api_rig import Api
 from cli_rig import Cli, cli_on
 from flow_tools import eventually
 
@@ -73,6 +74,9 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         root.rename(tmp_path / "away")
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "root_missing", 30)
         assert cli.found("giraffe", "documents") == {"late.txt"}
+        api = Api(cli)
+        assert api.metrics("docrelay_watch_held_deletions") == {str(root): 22}
+        api.close()
         (tmp_path / "away").rename(root)
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] is None, 30)
 
