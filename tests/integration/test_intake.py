@@ -159,7 +159,8 @@ def test_a_file_that_became_something_else(tmp_path: Path, drafts: Path, make: o
 
 def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
     path = tmp_path / "growing.log"
-    path.write_bytes(b"x" * (5 << 20))
+    # So large that whoever writes has his turn while it is read, however busy the machine is.
+    path.write_bytes(b"x" * (48 << 20))
     ended = threading.Event()
 
     def grow() -> None:
