@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from embeddings.vectors import Vectors
 
-__all__ = ["Device", "Embedder", "Fingerprint", "Precision", "Tokenizer", "Vectors"]
+__all__ = ["Device", "Embedder", "Fingerprint", "Precision", "Tokenizer"]
 
-Vectors = NDArray[np.float32]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 

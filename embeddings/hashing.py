@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 import numpy as np
 
-from embeddings.base import Fingerprint, Vectors
+from embeddings.base import Fingerprint
 from embeddings.sources import Source
-from embeddings.vectors import normalize
+from embeddings.vectors import Vectors, normalize
 
 __all__ = ["HashingEmbedder"]
 

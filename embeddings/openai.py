@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 import httpx
 import numpy as np
 
-from embeddings.base import Fingerprint, Vectors
+from embeddings.base import Fingerprint
 from embeddings.errors import EndpointBusy, EndpointError
 from embeddings.sources import Source
 from embeddings.tokenizer import encodable, tokenizer_of
-from embeddings.vectors import normalize
+from embeddings.vectors import Vectors, normalize
 
 __all__ = ["OpenAIEmbedder"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from embeddings.base import Device, Fingerprint, Precision, Vectors
+from embeddings.base import Device, Fingerprint, Precision
 from embeddings.batching import TOKEN_BUDGET, batches
 from embeddings.errors import BadConfig, ModelUnavailable
 from embeddings.sources import Source
 from embeddings.tokenizer import encodable, tokenizer_of
-from embeddings.vectors import in_order, normalize
+from embeddings.vectors import Vectors, in_order, normalize
 
 __all__ = ["SentenceTransformerEmbedder"]
 

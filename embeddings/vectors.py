@@ -1,15 +1,15 @@
-"""What every embedder does to its raw numbers."""
+"""Vectors as arrays, and what every embedder does to its raw numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from embeddings.base import Vectors
+__all__ = ["Vectors", "in_order", "normalize"]
 
-__all__ = ["in_order", "normalize"]
+Vectors = NDArray[np.float32]
 
 
 def normalize(raw: ArrayLike, dim: int) -> Vectors:

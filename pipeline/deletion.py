@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
 
 from pipeline.catalog import documents, indexes, moves
 from pipeline.catalog.engine import writing
@@ -15,26 +14,17 @@ from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
 from pipeline.errors import UnknownId, VerificationFailed
 from pipeline.removal import remove_unseen
+from pipeline.results import Deleted
 from pipeline.services import Services
 from pipeline.sweeping import sweep_originals
 from pipeline.texts import sweep_texts
 from pipeline.vectorstore.base import Filter
 from pipeline.walk import source_of
 
-__all__ = ["Deleted", "choose", "delete", "find", "release"]
+__all__ = ["choose", "delete", "find", "release"]
 
 SLICE = 200
 """Documents whose points are removed by one request to the store."""
-
-
-class Deleted(BaseModel):
-    """What was deleted; `points` were in the store before and are not any more."""
-
-    model_config = ConfigDict(frozen=True)
-
-    documents: int
-    points: int
-    sources: list[str]
 
 
 def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted:

@@ -32,20 +32,15 @@
         ├── TooLargeToTake   too_large             larger than `max_file_mb`
         └── Changing         changing              it changes while it is read
 
-Permanent or transient is decided here, once: `TRANSIENT` lists what a retry can cure; everything else
-fails its document at once, with a stable code, a sentence and a hint.
+What a retry can cure is listed in `pipeline/transient.py`; everything else fails its document at once, with a
+stable code, a sentence and a hint.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-import httpx
-import redis.exceptions
-import sqlalchemy.exc
-
 __all__ = [
-    "TRANSIENT",
     "BadRequest",
     "BadSidecar",
     "BodyTooLarge",
@@ -313,17 +308,3 @@ class Changing(Rejected):
 
     code = "changing"
     hint = "Wait until the program that writes it is done, then ingest it again."
-
-
-TRANSIENT: tuple[type[Exception], ...] = (
-    StackUnavailable,
-    VerificationFailed,
-    ConnectionError,
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    sqlalchemy.exc.OperationalError,
-    httpx.TransportError,
-    httpx.HTTPStatusError,
-    OSError,
-)
-"""What a retry can cure: Redis, Qdrant, the catalog, the disk, a model endpoint."""

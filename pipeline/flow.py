@@ -23,10 +23,11 @@ from pipeline.catalog import attempts, events, ledger
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
-from pipeline.errors import TRANSIENT, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.liveness import living_nodes
 from pipeline.metrics import count
 from pipeline.services import Services
+from pipeline.transient import TRANSIENT
 
 if TYPE_CHECKING:
     from celery import Signature

@@ -1,10 +1,4 @@
-"""Which workers live, and giving back what a dead worker held.
-
-A worker's node name is unique to one start of one process. It is registered, and renewed by a heartbeat; when
-the heartbeat has stopped for `dead_after_s`, the messages that the worker had not acknowledged go back to their
-queues. Kombu's own rule goes by the age of a message and took 89 s where this takes a few; see
-`docs/architecture.md`.
-"""
+"""Which workers live: a node name is unique to one start of one process, registered, and renewed by a heartbeat."""
 
 from __future__ import annotations
 
@@ -14,18 +8,17 @@ from collections.abc import Callable
 
 import redis
 import structlog
-from kombu.connection import Connection as BrokerConnection
 
-from pipeline.services import PREFIX, Services
+from pipeline.services import PREFIX
 from pipeline.settings import LEAST_SILENCE_S
 
 __all__ = [
+    "NODES",
     "RECONCILED",
     "beat_heart",
     "door_of",
     "is_alive",
     "living_nodes",
-    "restore_dead",
     "text",
     "unacked_key",
     "wait_time_to_restore",
@@ -34,6 +27,7 @@ __all__ = [
 log = structlog.get_logger()
 
 NODES = f"{PREFIX}nodes"
+"""The set of all nodes that hold messages, living or dead."""
 RECONCILED = f"{PREFIX}reconciled"
 """When the reconciler last came to its end, in seconds since 1970."""
 
@@ -86,42 +80,9 @@ def living_nodes(connection: redis.Redis) -> set[str]:
     return {node for node, beat in zip(nodes, beats, strict=True) if beat is not None}
 
 
-def restore_dead(services: Services) -> int:
-    """Give back to their queues the messages that dead workers held.
-
-    Returns:
-        How many messages went back; none where the broker is no Redis: it does that itself.
-    """
-    connection, broker = services.redis, services.broker
-    alive = living_nodes(connection)
-    dead = {text(name) for name in connection.smembers(NODES)} - alive
-    restored = 0
-    for node in sorted(dead):
-        held = broker.hlen(unacked_key(node)) if broker is not None else 0
-        if held:
-            restored += _restore(services, node)
-            log.warning("worker.dead", node=node, messages=held)
-        connection.srem(NODES, node)
-    return restored
-
-
 def wait_time_to_restore(dead_after_s: float) -> float:
     """How long a heartbeat may be silent: never less than Celery's lease on a chord's body."""
     return max(dead_after_s, LEAST_SILENCE_S)
-
-
-def _restore(services: Services, node: str) -> int:
-    options = {f"{name}_key": f"{PREFIX}{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}
-    restored = 0
-    with BrokerConnection(
-        services.settings.broker_url or services.settings.redis_url,
-        transport_options={**services.app.conf.broker_transport_options, **options},
-    ) as broker:
-        channel = broker.default_channel
-        for tag in channel.client.hkeys(unacked_key(node)):
-            channel.qos.restore_by_tag(text(tag), leftmost=True)
-            restored += 1
-    return restored
 
 
 def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool) -> None:

@@ -22,8 +22,9 @@ from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import BadRequest, PathNotAllowed, Unreadable
 from pipeline.intake import take_in
 from pipeline.liveness import door_of, is_alive
+from pipeline.request import Request
 from pipeline.services import Services
-from pipeline.submission import Request, record_job
+from pipeline.submission import record_job
 from pipeline.tags import canonical
 from pipeline.uploads import Extra
 from pipeline.walk import Candidate, source_of, walk

@@ -21,9 +21,10 @@ from pipeline.canvas import Batch, follow_up
 from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Due
-from pipeline.liveness import RECONCILED, door_of, is_alive, living_nodes, restore_dead, text
+from pipeline.liveness import RECONCILED, door_of, is_alive, living_nodes, text
 from pipeline.progress import look
 from pipeline.relabelling import relabel
+from pipeline.restoring import restore_dead
 from pipeline.services import PREFIX, Services
 
 __all__ = ["reconcile", "recover"]

@@ -1,19 +1,24 @@
-"""What `TaskManager` answers: typed, JSON-ready. Times are ISO 8601 in UTC."""
+"""What `TaskManager`, search and deletion answer: typed, JSON-ready. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from pipeline.vectorstore.base import Mode
 
 __all__ = [
     "ActiveTask",
     "Count",
+    "Deleted",
     "DocumentStatus",
     "FailureRecord",
+    "Hit",
     "JobStatus",
     "QueueStatistics",
+    "SearchResult",
     "Stages",
     "Step",
     "SystemStatus",
@@ -208,3 +213,42 @@ class SystemStatus(Result):
     failures: int
     queues: QueueStatistics | None
     watched: list[WatchedFolder]
+
+
+class Deleted(Result):
+    """What was deleted; `points` were in the store before and are not any more."""
+
+    documents: int
+    points: int
+    sources: list[str]
+
+
+class Hit(Result):
+    """A passage: `text` is the source's extracted text from char_start to char_end."""
+
+    score: float
+    source: str
+    tags: list[str]
+    document_id: str
+    page_start: int | None
+    page_end: int | None
+    char_start: int
+    char_end: int
+    text: str
+    title: str | None
+    media_type: str | None
+    section: list[str]
+    page_breaks: list[Any]
+    confidence: float | None
+    added: dict[str, Any]
+    chunk_id: str
+    version_id: str
+
+
+class SearchResult(Result):
+    """The hits for a question, best first."""
+
+    query: str
+    mode: Mode
+    collection: str
+    hits: list[Hit]

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from extractors.registry import formats, media_types_of
 from pipeline.asking import ask
 from pipeline.catalog import collections, documents, indexes, tagging
 from pipeline.catalog.indexes import Index
 from pipeline.errors import BadRequest
+from pipeline.results import Hit, SearchResult
 from pipeline.services import Services
 from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter, Mode, Query
 from pipeline.vectorstore.base import Hit as Found
 from pipeline.vectorstore.sparse import encode_query
 
-__all__ = ["Hit", "SearchResult", "is_known", "named_types", "search", "search_vectors"]
+__all__ = ["is_known", "named_types", "search", "search_vectors"]
 
 MOST_HITS = 1000
 ROUNDS = 10
@@ -32,41 +30,6 @@ ROUNDS = 10
 
 FIRST_ANSWER_S = 120.0
 """Longest wait for the query's vector: a worker that has just started still loads the model."""
-
-
-class Hit(BaseModel):
-    """A passage: `text` is the source's extracted text from char_start to char_end."""
-
-    model_config = ConfigDict(frozen=True)
-
-    score: float
-    source: str
-    tags: list[str]
-    document_id: str
-    page_start: int | None
-    page_end: int | None
-    char_start: int
-    char_end: int
-    text: str
-    title: str | None
-    media_type: str | None
-    section: list[str]
-    page_breaks: list[Any]
-    confidence: float | None
-    added: dict[str, Any]
-    chunk_id: str
-    version_id: str
-
-
-class SearchResult(BaseModel):
-    """The hits for a question, best first."""
-
-    model_config = ConfigDict(frozen=True)
-
-    query: str
-    mode: Mode
-    collection: str
-    hits: list[Hit]
 
 
 def search(

@@ -18,13 +18,8 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Any, Protocol
-
-import numpy as np
-
-from embeddings.base import Vectors
 
 __all__ = [
     "LocalSpool",
@@ -33,9 +28,7 @@ __all__ = [
     "open_spool",
     "original_key",
     "read_json",
-    "read_vectors",
     "write_json",
-    "write_vectors",
 ]
 
 
@@ -228,16 +221,3 @@ def write_json(spool: Spool, key: str, data: Any) -> None:
 def read_json(spool: Spool, key: str) -> Any:
     """Read back what `write_json` stored. Raises FileNotFoundError."""
     return json.loads(zlib.decompress(spool.read(key)))
-
-
-def write_vectors(spool: Spool, key: str, vectors: Vectors) -> None:
-    """Store (n, dim) float32 as a .npy file."""
-    buffer = BytesIO()
-    np.save(buffer, vectors, allow_pickle=False)
-    spool.write(key, buffer.getvalue())
-
-
-def read_vectors(spool: Spool, key: str) -> Vectors:
-    """Read back what `write_vectors` stored: (n, dim) float32. Raises FileNotFoundError."""
-    vectors: Vectors = np.load(BytesIO(spool.read(key)), allow_pickle=False)
-    return vectors

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -15,30 +14,16 @@ from pipeline.catalog import collections, jobs
 from pipeline.catalog.engine import writing
 from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest
+from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, walk
 
-__all__ = ["Request", "check", "find", "open_job", "record_job"]
+__all__ = ["check", "find", "open_job", "record_job"]
 
 log = structlog.get_logger()
 
 COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for; None takes the setting.
-
-    `tags` are for all documents; None leaves those that they have.
-    """
-
-    paths: Sequence[Path]
-    collection: str | None = None
-    workflow: str | None = None
-    priority: int | None = None
-    request_id: str | None = None
-    tags: Sequence[str] | None = None
 
 
 def find(services: Services, request: Request) -> list[Candidate]:

@@ -10,8 +10,7 @@ from typing import Any
 import redis
 import sqlalchemy as sa
 
-from pipeline import retrying, stack
-from pipeline.broker import queue_depths
+from pipeline import stack
 from pipeline.cancelling import cancel_document, cancel_job
 from pipeline.catalog import events, jobs, listing, watched
 from pipeline.catalog import status as read
@@ -245,6 +244,9 @@ class TaskManager:
         Raises:
             UnknownId: one of the documents has not failed.
         """
+        # What only looks needs no flow, and no Celery with it.
+        from pipeline import retrying
+
         return retrying.retry(self._services, identities, code=code, job_id=job_id)
 
     def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
@@ -263,6 +265,9 @@ class TaskManager:
 
     def queues(self) -> QueueStatistics:
         """Depth of every queue, batches that wait for admission, workers that live."""
+        # Names of all queues come from the workflows, and with them Celery: only where there is a broker to be asked.
+        from pipeline.broker import queue_depths
+
         with self._services.catalog.connect() as connection:
             waiting = connection.scalar(
                 sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")

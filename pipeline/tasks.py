@@ -13,7 +13,7 @@ from pipeline.app import STAGES, task_name
 from pipeline.discovery import stages
 from pipeline.runtime import runtime
 from pipeline.settings import Settings
-from pipeline.stages import body_of
+from pipeline.stages.bodies import body_of
 
 __all__ = ["register"]
 

@@ -32,7 +32,7 @@ from pipeline.stages.upsert import points
 from pipeline.walk import source_of
 
 if TYPE_CHECKING:
-    from embeddings.base import Vectors
+    from embeddings.vectors import Vectors
     from pipeline.vectorstore.base import Point
 
 __all__ = ["Trial", "read_file"]

@@ -23,9 +23,10 @@ from pipeline.catalog.schema import submissions
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import BadRequest, Invalid, TooLargeToTake, UnknownId
 from pipeline.intake import Taken, record
+from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.spool import original_key
-from pipeline.submission import Request, record_job
+from pipeline.submission import record_job
 from pipeline.tags import canonical
 
 __all__ = ["Draft", "Extra", "Once", "Upload", "fingerprint", "source_of", "take_uploads"]

@@ -15,7 +15,8 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from embeddings.base import Fingerprint, Vectors
+from embeddings.base import Fingerprint
+from embeddings.vectors import Vectors
 from pipeline.vectorstore import Filter, Point, Query, SparseVector, VectorStore, open_store
 from pipeline.vectorstore.sparse import encode_passages
 

@@ -15,10 +15,10 @@ from pipeline.api.door import DoorOf
 from pipeline.api.jobs import ID
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
-from pipeline.deletion import Deleted, delete
+from pipeline.deletion import delete
 from pipeline.errors import Invalid
 from pipeline.originals import original_of
-from pipeline.results import DocumentStatus
+from pipeline.results import Deleted, DocumentStatus
 
 __all__ = ["router"]
 

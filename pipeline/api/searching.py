@@ -12,7 +12,8 @@ from pipeline.api.problems import responses
 from pipeline.catalog.listing import collections_of
 from pipeline.discovery import discover
 from pipeline.errors import UnknownId
-from pipeline.search import SearchResult, is_known, search
+from pipeline.results import SearchResult
+from pipeline.search import is_known, search
 from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter
 

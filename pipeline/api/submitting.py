@@ -22,7 +22,7 @@ from pipeline.catalog.answers import scope_of
 from pipeline.catalog.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
 from pipeline.ordering import confined, place
-from pipeline.submission import Request as Submission
+from pipeline.request import Request as Submission
 from pipeline.submission import check
 from pipeline.uploads import Draft, Extra, Once, fingerprint, take_uploads
 from pipeline.webhooks import guard

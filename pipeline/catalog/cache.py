@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.schema import vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["lookup", "prune", "store"]
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     """Known vectors of these text hashes: {hash: (dim,) float32}."""
+    # Only here: a process that merely prunes the cache has no other use for it.
+    import numpy as np
+
     found = sa.select(vectors.c.text_hash, vectors.c.vector).where(
         vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(set(hashes))
     )

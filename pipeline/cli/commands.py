@@ -84,7 +84,7 @@ def ingest(
     data_dir: DataDir = None,
 ) -> None:
     """Take files in and make them searchable."""
-    from pipeline.submission import Request
+    from pipeline.request import Request
 
     settings = settings_of(context, data_dir, {"server": server or ""})
     if settings.server is not None:

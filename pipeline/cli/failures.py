@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from pipeline import stack
 from pipeline.cli.following import display, follow
-from pipeline.cli.ingest import exit_code, interrupted, summary, tell
+from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, several
-from pipeline.cli.remote import RemoteManager, manager_of
+from pipeline.cli.server import manager_of
 from pipeline.results import FailureRecord, JobStatus
-from pipeline.retrying import choose
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
+
+if TYPE_CHECKING:
+    from pipeline.cli.remote import RemoteManager
 
 __all__ = ["Choice", "purge", "retry", "show"]
 
@@ -89,6 +92,9 @@ def _any_meant(settings: Settings, choice: Choice) -> bool:
     """Whether there is anything to try again; asked before a stack is started."""
     if settings.server is not None:
         return True
+    # Only here: what merely lists needs no flow, and no Celery with it.
+    from pipeline.retrying import choose
+
     return bool(choose(Services(settings), choice.identities, code=choice.code, job_id=choice.job))
 
 

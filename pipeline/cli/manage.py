@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pipeline import stack
 from pipeline.cli.output import note, out, print_json, several
-from pipeline.cli.remote import delete as delete_there
-from pipeline.cli.remote import manager_of
+from pipeline.cli.server import manager_of
 from pipeline.deletion import choose
 from pipeline.deletion import delete as delete_documents
 from pipeline.services import Services
@@ -33,6 +32,9 @@ def delete(settings: Settings, collection: str | None, sources: list[str], as_js
     """Delete, and verify that the points are gone."""
     name = collection or settings.collection
     if settings.server is not None:
+        # Only with a server: HTTP, and the models of what the API answers.
+        from pipeline.cli.remote import delete as delete_there
+
         deleted = delete_there(settings, collection, sources)
     else:
         choose(Services(settings), name, sources)  # a wrong name is told at once, without a stack

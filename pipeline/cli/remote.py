@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.following import Display, display, follow
-from pipeline.cli.ingest import exit_code, interrupted, summary, tell
+from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note
+from pipeline.cli.server import manager_of
 from pipeline.client.sync import Client
 from pipeline.client.wire import Options
-from pipeline.deletion import Deleted
 from pipeline.errors import BadRequest, PipelineError
+from pipeline.request import Request
+from pipeline.results import Deleted
 from pipeline.settings import Settings
-from pipeline.submission import Request
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["RemoteManager", "delete", "ingest", "manager_of"]
+__all__ = ["RemoteManager", "delete", "ingest"]
 
 FILES_AT_ONCE = 50
 BYTES_AT_ONCE = 64 << 20
@@ -56,11 +57,6 @@ class RemoteManager:
         return [
             {name: getattr(one, name) or "" for name in names} for one in self.client.documents(job_id, state="failed")
         ]
-
-
-def manager_of(settings: Settings) -> RemoteManager:
-    """The manager of the server that the settings name."""
-    return RemoteManager(Client(str(settings.server), settings.api_key))
 
 
 def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> int:

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from pipeline import stack
 from pipeline.cli.output import command, note, out, plain, print_json
-from pipeline.client.sync import Client
 from pipeline.errors import BadRequest, UnknownId
-from pipeline.search import Hit, SearchResult, is_known, named_types, search
+from pipeline.results import Hit, SearchResult
+from pipeline.search import is_known, named_types, search
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.tags import canonical
@@ -50,6 +50,9 @@ def run(
     """Search and print the hits."""
     name = collection or settings.collection
     if settings.server is not None:
+        # Only with a server: HTTP, and the models of what the API answers.
+        from pipeline.client.sync import Client
+
         where = {key: value for key, value in asdict(condition).items() if key in REMOTE_FILTER and value}
         result = Client(settings.server, settings.api_key).search(query, collection, limit, mode, where)
     elif is_known(Services(settings), query, name, limit):

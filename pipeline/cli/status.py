@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from pipeline import stack
 from pipeline.cli.following import display, follow, sentence
-from pipeline.cli.ingest import exit_code, interrupted, summary, tell
+from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, print_table
-from pipeline.cli.remote import RemoteManager, manager_of
+from pipeline.cli.server import manager_of
 from pipeline.errors import BadRequest
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 from pipeline.watch.guard import told
+
+if TYPE_CHECKING:
+    from pipeline.cli.remote import RemoteManager
 
 __all__ = ["run"]
 

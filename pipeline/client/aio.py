@@ -13,10 +13,8 @@ from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client import calls
 from pipeline.client.sync import SILENCE_S
 from pipeline.client.wire import TRIES, Call, Event, File, Lines, Options, pause_s, problem, unreachable
-from pipeline.deletion import Deleted
 from pipeline.errors import StackUnavailable
-from pipeline.results import FailureRecord, JobStatus, SystemStatus
-from pipeline.search import SearchResult
+from pipeline.results import Deleted, FailureRecord, JobStatus, SearchResult, SystemStatus
 
 __all__ = ["AsyncClient"]
 

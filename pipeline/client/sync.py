@@ -12,10 +12,8 @@ import httpx
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client import calls
 from pipeline.client.wire import TRIES, Call, Event, File, Lines, Options, pause_s, problem, unreachable
-from pipeline.deletion import Deleted
 from pipeline.errors import StackUnavailable
-from pipeline.results import DocumentStatus, FailureRecord, JobStatus, SystemStatus, TaskStatus
-from pipeline.search import SearchResult
+from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
 
 __all__ = ["Client"]
 

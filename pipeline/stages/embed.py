@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from embeddings.base import Vectors
 from embeddings.errors import EndpointError
+from embeddings.vectors import Vectors
 from pipeline import flow
 from pipeline.catalog import attempts, cache, indexes
 from pipeline.catalog.attempts import Failure
@@ -17,8 +17,8 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import text_hash
 from pipeline.services import Services
-from pipeline.spool import write_vectors
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
+from pipeline.vectors import write_vectors
 
 __all__ = ["embed_missing", "work"]
 

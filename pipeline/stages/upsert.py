@@ -8,7 +8,7 @@ from collections.abc import Sequence, Set
 import structlog
 from sqlalchemy.engine import Connection
 
-from embeddings.base import Vectors
+from embeddings.vectors import Vectors
 from pipeline import flow
 from pipeline.catalog import attempts, indexes
 from pipeline.catalog.attempts import Carried
@@ -18,8 +18,8 @@ from pipeline.chunking import chunk_id
 from pipeline.errors import BadRequest
 from pipeline.removal import remove_unseen, show_live
 from pipeline.services import Services
-from pipeline.spool import read_vectors
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
+from pipeline.vectors import read_vectors
 from pipeline.vectorstore.base import Point
 from pipeline.vectorstore.payload import payload
 from pipeline.vectorstore.sparse import encode_passages

@@ -12,8 +12,9 @@ from pipeline.catalog.engine import writing
 from pipeline.deletion import release
 from pipeline.intake import take_in
 from pipeline.relabelling import relabel
+from pipeline.request import Request
 from pipeline.services import Services
-from pipeline.submission import Request, open_job
+from pipeline.submission import open_job
 from pipeline.walk import Candidate
 from pipeline.watch.compare import Changes, Key, Known, Seen
 from pipeline.watch.folders import WatchFolder

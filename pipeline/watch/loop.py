@@ -11,8 +11,9 @@ import structlog
 
 from pipeline.catalog import watched
 from pipeline.catalog.engine import writing
-from pipeline.errors import TRANSIENT, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.services import Services
+from pipeline.transient import TRANSIENT
 from pipeline.walk import source_of
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.folders import WatchFolder

@@ -18,7 +18,8 @@ from cli_rig import Cli, cli_on
 
 import embeddings
 from extractors import read
-from pipeline.search import Hit, SearchResult, search
+from pipeline.results import Hit, SearchResult
+from pipeline.search import search
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Mode
 

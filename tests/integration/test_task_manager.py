@@ -20,8 +20,9 @@ from pipeline.catalog.schema import batches, tasks
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.errors import UnknownId
 from pipeline.intake import take_in
+from pipeline.request import Request
 from pipeline.results import JobStatus
-from pipeline.submission import Request, find, open_job
+from pipeline.submission import find, open_job
 from pipeline.task_manager import TaskManager
 
 PLANTED = "Wendelin-Quastenflosser-4711"

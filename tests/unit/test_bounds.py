@@ -20,12 +20,13 @@ from pipeline.catalog.ledger import Claim
 from pipeline.catalog.schema import attempts
 from pipeline.places import place_of
 from pipeline.plan import PLAIN
+from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import LocalSpool, write_json
 from pipeline.stages import chunk
 from pipeline.stages.artifacts import text_key
-from pipeline.submission import Request, record_job
+from pipeline.submission import record_job
 
 
 @pytest.fixture

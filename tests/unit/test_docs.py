@@ -24,14 +24,13 @@ from pipeline.app import QUEUES
 from pipeline.catalog import jobs
 from pipeline.catalog.engine import writing
 from pipeline.cli.commands import app
-from pipeline.cli.ingest import summary
-from pipeline.deletion import Deleted
-from pipeline.errors import TRANSIENT, PipelineError, Rejected
-from pipeline.results import DocumentStatus, FailureRecord, JobStatus, SystemStatus, TaskStatus
-from pipeline.search import SearchResult
+from pipeline.cli.outcome import summary
+from pipeline.errors import PipelineError, Rejected
+from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
+from pipeline.transient import TRANSIENT
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")

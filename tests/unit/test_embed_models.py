@@ -14,8 +14,8 @@ import pytest
 
 import embeddings
 from embeddings import BadConfig, Embedder, EmbedderConfig, ModelUnavailable, describe, load
-from embeddings.base import Vectors
 from embeddings.sources import resolve
+from embeddings.vectors import Vectors
 
 SENTENCES = [
     "The harbour master wrote every ship into the great ledger of the town.",

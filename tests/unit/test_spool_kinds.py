@@ -16,10 +16,9 @@ from pipeline.spool import (
     open_spool,
     original_key,
     read_json,
-    read_vectors,
     write_json,
-    write_vectors,
 )
+from pipeline.vectors import read_vectors, write_vectors
 
 
 @pytest.fixture(params=["local", "file", "memory"])

@@ -1,0 +1,74 @@
+"""What a job came to, told by every command that waits for one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from pipeline.cli.following import Manager, duration
+from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain
+from pipeline.results import JobStatus
+
+__all__ = ["exit_code", "interrupted", "summary", "tell"]
+
+SHOWN_FAILURES = 20
+
+
+def exit_code(status: JobStatus) -> int:
+    """0 when all that was asked is done, or still under way; 1 when something failed or was cancelled."""
+    return FAILED if status.failed or status.cancelled or status.state == "cancelled" else 0
+
+
+def summary(manager: Manager, status: JobStatus, seconds: float) -> dict[str, Any]:
+    """What a job came to, for programs."""
+    outcomes = ("completed", "unchanged", "failed", "cancelled")
+    return {
+        "job": status.id,
+        "state": status.state,
+        "collection": status.collection,
+        "documents": status.documents,
+        **{name: getattr(status, name) for name in outcomes},
+        "chunks": status.chunks,
+        "embedded": status.stages.chunks_embedded.done - status.stages.chunks_cached,
+        "cached": status.stages.chunks_cached,
+        "seconds": round(seconds, 3),
+        "failures": manager.failed_in(status.id),
+    }
+
+
+def tell(report: dict[str, Any], status: JobStatus) -> None:
+    """The same for a person."""
+    if not status.ended:
+        out.print(
+            f"{report['documents']} documents are taken in. Follow them with: {command(f'status {status.id} --follow')}"
+        )
+        return
+    parts = [f"{report[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if report[name]]
+    out.print(
+        f"{report['documents']} documents: {', '.join(parts) or 'nothing to do'}; "
+        f"{report['chunks']} chunks in {duration(report['seconds'])}."
+    )
+    for failure in report["failures"][:SHOWN_FAILURES]:
+        out.print(Text.assemble(("  ", ""), (failure["code"], "bold"), f"  {plain(failure['source'])}"))
+        out.print(Text(f"      {plain(failure['message'])} {failure['hint']}"))
+    if report["failed"] > SHOWN_FAILURES:
+        out.print(f"  … and {report['failed'] - SHOWN_FAILURES} more: {command('failures list')}")
+
+
+def interrupted(manager: Manager, job_id: str, found: int = 0) -> int:
+    """Say how to go on with a job that nobody waits for any more; `found` is how many files it was to have.
+
+    Returns:
+        The exit code.
+    """
+    status = manager.job(job_id)
+    ended = status.documents - sum(status.active.values())
+    note(
+        f"This command has stopped. {ended} of {max(found, status.documents)} documents are done, and nothing is lost."
+    )
+    if status.documents < found:
+        note(f"{found - status.documents} files were not read yet: run the same command again to take them in.")
+    note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
+    note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
+    return INTERRUPTED
