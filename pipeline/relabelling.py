@@ -12,8 +12,8 @@ import structlog
 from pipeline.catalog import indexes, moves
 from pipeline.catalog.engine import writing
 from pipeline.catalog.slices import slices
-from pipeline.errors import TRANSIENT
 from pipeline.services import PREFIX, Services
+from pipeline.transient import TRANSIENT
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["relabel"]
