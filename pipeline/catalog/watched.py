@@ -67,7 +67,11 @@ def files(connection: Connection, root: str) -> dict[Key, Known]:
     rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
     return {
         (row.collection, row.source): Known(
-            Mark(*(getattr(row, name) for name in MARK)), row.sha256, row.document_id, row.gone_at is not None
+            Mark(*(getattr(row, name) for name in MARK)),
+            row.sha256,
+            row.document_id,
+            row.gone_at is not None,
+            None if row.tags is None else tuple(row.tags),
         )
         for row in rows
     }
@@ -84,6 +88,7 @@ def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
             **{name: getattr(row.mark, name) for name in MARK},
             "sha256": row.sha256,
             "document_id": row.document_id,
+            "tags": None if row.tags is None else list(row.tags),
             "gone_at": now if row.gone else None,
         }
         for key, row in rows.items()

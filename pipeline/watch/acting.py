@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from pipeline.catalog import documents, moves, watched
+from pipeline.catalog import documents, moves, tagging, watched
 from pipeline.catalog.engine import writing
 from pipeline.deletion import release
 from pipeline.intake import take_in
@@ -15,6 +15,7 @@ from pipeline.relabelling import relabel
 from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.submission import open_job
+from pipeline.tags import in_place_of
 from pipeline.walk import Candidate
 from pipeline.watch.compare import Changes, Key, Known, Seen
 from pipeline.watch.folders import WatchFolder
@@ -36,9 +37,9 @@ class Moved:
 
 
 def move(services: Services, known: Mapping[Key, Known], changes: Changes, sights: Mapping[Key, Seen]) -> Moved:
-    """Rename and revive documents, and note files that have only another mark, in one transaction."""
+    """Rename, revive and tag documents, and note files that have only another mark, in one transaction."""
     moved = Moved()
-    if not (changes.replaced or changes.moved or changes.revived or changes.touched):
+    if not (changes.replaced or changes.moved or changes.revived or changes.touched or changes.retagged):
         return moved
     origins = {**changes.moved, **{key: key for key in changes.revived}}
     living = {str(known[old].document_id): key for key, old in origins.items() if not known[old].gone}
@@ -56,6 +57,11 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
         done = origins.keys() - moved.waiting - moved.failed
         moved.rows = {key: _row(sights[key], known[origins[key]].document_id) for key in done}
         moved.rows |= {key: _row(sights[key], known[key].document_id) for key in changes.touched}
+        moved.rows |= {key: replace(known[key], tags=tags) for key, tags in changes.retagged.items()}
+        for key, row in moved.rows.items():
+            before = known[origins.get(key, key)].tags
+            if row.tags != before:
+                tagging.give(connection, str(row.document_id), in_place_of(row.tags, before))
         moved.left = {origins[key] for key in done | moved.failed} - moved.rows.keys()
         moved.left |= changes.replaced - moved.rows.keys()
         watched.forget(connection, moved.left)
@@ -74,8 +80,7 @@ def remove(services: Services, known: Mapping[Key, Known], gone: Collection[Key]
     with writing(services.catalog) as connection:
         unsure = watched.identities(connection, [key for key in gone if known[key].document_id is None])
         rows = {
-            key: Known(known[key].mark, known[key].sha256, known[key].document_id or unsure.get(key), gone=True)
-            for key in gone
+            key: replace(known[key], document_id=known[key].document_id or unsure.get(key), gone=True) for key in gone
         }
         names = [row.document_id for row in rows.values() if row.document_id is not None]
         documents.tombstone(connection, names, time.time() + undo_s)
@@ -104,7 +109,8 @@ def take(
         with writing(services.catalog) as connection:
             # Before their documents: a file that goes while nobody watches must be missed.
             watched.keep(connection, {key: Known(sights[key].mark) for key in keys if key not in known})
-        found = [candidates[key] for key in keys]
+        before = {key: known[key].tags if key in known else None for key in keys}
+        found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
         request = Request([folder.path], collection, folder.workflow)
         job_id = open_job(services, request, found)
         take_in(services, job_id, found)
@@ -122,10 +128,10 @@ def take(
 
 
 def tidy(services: Services) -> None:
-    """Tell points the new names of their documents, and remove those of documents that are gone for good."""
+    """Tell points the new names and tags of their documents, and remove those of documents that are gone for good."""
     relabel(services)
     release(services)
 
 
 def _row(sight: Seen, document_id: str | None) -> Known:
-    return Known(sight.mark, sight.sha256, document_id)
+    return Known(sight.mark, sight.sha256, document_id, tags=sight.tags)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TypeAlias
 
+from pipeline.tags import Tags
+
 __all__ = ["Changes", "Key", "Known", "Mark", "Seen", "compare"]
 
 Key: TypeAlias = tuple[str, str]
@@ -37,23 +39,28 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file that lies there; `sha256` is None where it was not read, because nothing changed or it cannot be."""
+    """A file that lies there; `sha256` is None where it was not read, because nothing changed or it cannot be.
+
+    `tags` are those that the settings say for it, None where they say nothing.
+    """
 
     mark: Mark
     sha256: str | None = None
+    tags: Tags | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """A file as it was taken in. Without `document_id` it is not known whether that came to its end.
 
-    `gone` is set while its document is deleted but can be revived.
+    `gone` is set while its document is deleted but can be revived. `tags` are those that its document was given here.
     """
 
     mark: Mark
     sha256: str | None = None
     document_id: str | None = None
     gone: bool = False
+    tags: Tags | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +71,7 @@ class Changes:
     revived    deleted, and back with the same content
     touched    same content, other mark
     replaced   its name was taken by one that moved
+    retagged   nothing happened to it, but the settings say other tags for it now
     """
 
     new: set[Key] = field(default_factory=set)
@@ -73,6 +81,7 @@ class Changes:
     moved: dict[Key, Key] = field(default_factory=dict)
     replaced: set[Key] = field(default_factory=set)
     gone: set[Key] = field(default_factory=set)
+    retagged: dict[Key, Tags | None] = field(default_factory=dict)
 
 
 Fits: TypeAlias = Callable[[Seen, Known], bool]
@@ -82,6 +91,7 @@ def compare(seen: Mapping[Key, Seen], known: Mapping[Key, Known]) -> Changes:
     """Find out what has happened. What has another mark than before must have been read, if it can be."""
     changes = Changes()
     calm = {key for key, one in known.items() if key in seen and _is_calm(seen[key], one)}
+    changes.retagged = {key: seen[key].tags for key in calm if seen[key].tags != known[key].tags}
     paths = {key: one for key, one in seen.items() if key not in calm}
     rows = {key: one for key, one in known.items() if key not in calm}
     for key in sorted(paths.keys() & rows.keys()):

@@ -5,21 +5,39 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path, PurePosixPath
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.errors import BadRequest
+from pipeline.tags import Tags, canonical
 
 __all__ = ["WatchFolder", "WatchRule", "apart", "parse"]
 
 COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
 
 
+def _as_kept(value: Tags | None) -> Tags | None:
+    try:
+        return canonical(value)
+    except BadRequest as wrong:
+        raise ValueError(f"{wrong.message} {wrong.advice}") from None
+
+
+GivenTags = Annotated[Tags | None, AfterValidator(_as_kept)]
+
+
 class WatchRule(BaseModel):
-    """Where the documents of a sub-folder go; the deepest rule that fits a file counts."""
+    """Where the documents of a sub-folder go, and their tags; of the rules that say it, the deepest that fits counts.
+
+    None says nothing of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
-    collection: str = Field(pattern=COLLECTION)
+    collection: str | None = Field(None, pattern=COLLECTION)
+    tags: GivenTags = None
 
     @field_validator("folder", mode="after")
     @classmethod
@@ -29,14 +47,24 @@ class WatchRule(BaseModel):
             raise ValueError("a rule's folder lies below the watched one, as in invoices/2026")
         return str(PurePosixPath(value))
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.collection is None and self.tags is None:
+            raise ValueError("a rule names a collection, or tags, or both")
+        return self
+
 
 class WatchFolder(BaseModel):
-    """A folder to mirror. None takes the setting of the same name; `delete_missing` says whether files that go go."""
+    """A folder to mirror. None takes the setting of the same name; `delete_missing` says whether files that go go.
+
+    `tags` are those of its files; None leaves those that their documents have.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
     collection: str | None = Field(None, pattern=COLLECTION)
+    tags: GivenTags = None
     workflow: str | None = None
     delete_missing: bool = True
     rules: tuple[WatchRule, ...] = ()
@@ -49,10 +77,17 @@ class WatchFolder(BaseModel):
 
     def collection_of(self, folder: str, default: str) -> str:
         """The collection of files in a sub-folder, which is given relative to the watched one ("" for itself)."""
+        said = next((rule.collection for rule in self._fitting(folder) if rule.collection is not None), None)
+        return said or self.collection or default
+
+    def tags_of(self, folder: str) -> Tags | None:
+        """The tags of files in a sub-folder, given in the same way; None where nothing is said of them."""
+        return next((rule.tags for rule in self._fitting(folder) if rule.tags is not None), self.tags)
+
+    def _fitting(self, folder: str) -> list[WatchRule]:
+        """The rules for a sub-folder, the deepest first."""
         fitting = [rule for rule in self.rules if f"{folder}/".startswith(f"{rule.folder}/")]
-        if fitting:
-            return max(fitting, key=lambda rule: len(rule.folder)).collection
-        return self.collection or default
+        return sorted(fitting, key=lambda rule: len(rule.folder), reverse=True)
 
 
 def parse(value: object) -> object:

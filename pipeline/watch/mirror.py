@@ -13,6 +13,7 @@ import structlog
 from pipeline.catalog import watched
 from pipeline.catalog.engine import writing
 from pipeline.services import Services
+from pipeline.tags import Tags
 from pipeline.walk import Candidate, look, source_of
 from pipeline.watch import acting
 from pipeline.watch.compare import Changes, Key, Known, Seen, compare
@@ -114,8 +115,13 @@ class Mirror:
         return view
 
     def _key(self, source: str) -> Key:
-        relative = source[len(self.root) :].strip("/").rpartition("/")[0]
-        return self.folder.collection_of(relative, self.services.settings.collection), source
+        return self.folder.collection_of(self._below_root(source), self.services.settings.collection), source
+
+    def _tags(self, key: Key) -> Tags | None:
+        return self.folder.tags_of(self._below_root(key[1]))
+
+    def _below_root(self, source: str) -> str:
+        return source[len(self.root) :].strip("/").rpartition("/")[0]
 
     def _left_out(self) -> set[tuple[int, int]]:
         """Folders inside that are not part of it: Docrelay's own, and those that are watched by themselves."""
@@ -163,12 +169,12 @@ class Mirror:
         for key, mark in view.opened.items():
             if mark is None:
                 continue
-            sight = self._read(view.seen[key]) if key in complete else None
+            sight = self._read(key, view.seen[key]) if key in complete else None
             if sight is None:
                 unsettled.add(key)
             else:
                 sights[key] = sight
-        calm = {key: Seen(file.mark) for key, file in view.seen.items() if key not in view.opened}
+        calm = {key: Seen(file.mark, tags=self._tags(key)) for key, file in view.seen.items() if key not in view.opened}
         rows = {key: row for key, row in self.known.items() if row.gone} | view.known
         changes = compare({**calm, **sights}, {key: row for key, row in rows.items() if key not in unsettled})
         changes.gone = {key for key in changes.gone if key in self._settling and self._settling.settled(key)}
@@ -183,15 +189,16 @@ class Mirror:
         doubtful = {key for key in settled if view.seen[key].mark.content not in unwritten}
         return settled - {key for key in doubtful if self._settling.patient(key) and is_written(view.seen[key].path)}
 
-    def _read(self, file: Found) -> Seen | None:
+    def _read(self, key: Key, file: Found) -> Seen | None:
         """A file with its content's name, if it can be taken; None if it changes just now."""
+        unread = Seen(file.mark, tags=self._tags(key))
         candidate = self._candidate(file)
         if candidate is None or candidate.problem is not None:
-            return Seen(file.mark)
+            return unread
         found = digest(file.path)
         if found is None:
-            return Seen(file.mark)  # intake says what is wrong with it
-        return Seen(file.mark, found[0]) if found[1].same(file.mark) else None
+            return unread  # intake says what is wrong with it
+        return replace(unread, sha256=found[0]) if found[1].same(file.mark) else None
 
     def _candidate(self, file: Found) -> Candidate | None:
         return look(file.path, self.folder.path, self.services.settings.max_file_mb << 20)
@@ -213,7 +220,7 @@ class Mirror:
         found = {key: one for key, file in files.items() if (one := self._candidate(file)) is not None}
         self._remember(acting.take(self.services, self.folder, found, sights, self.known), ())
         self._settling.done(moves.rows.keys() | files.keys() | deleted.keys() | set(changes.moved.values()))
-        if moves.rows or deleted or files:
+        if moves.rows or deleted or files or changes.retagged:
             told = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
             log.info("watch.changes", folder=self.root, **told)
         acting.tidy(self.services)

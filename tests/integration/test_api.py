@@ -20,7 +20,7 @@ from handmade import book, show
 
 from pipeline.catalog.schema import documents, jobs, submissions
 from pipeline.client.wire import Lines
-from pipeline.errors import Gone, OtherRequest, UnknownId
+from pipeline.errors import BadRequest, Gone, OtherRequest, UnknownId
 
 TEXT = b"The lighthouse keeper wrote the log of the Lavender Curlew every evening.\n"
 
@@ -91,6 +91,53 @@ def test_the_life_of_a_document(api: Api) -> None:
     with pytest.raises(Gone):
         api.client.content(new.id)
     assert not [hit for hit in api.client.search("heron", mode="sparse").hits if hit.document_id == new.id]
+
+
+def test_tags_by_every_way_into_the_api(api: Api, root: Path) -> None:
+    first = api.only(api.submit(("one.txt", b"An auk swims."), collection="tags", tags=["sea", "2026"]))
+    other = api.only(api.submit(("two.txt", b"An owl waits."), collection="tags"))
+    paths = api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=["log"]).job_id
+    api.client.wait(paths)
+    assert (first.tags, other.tags, api.only(paths).tags) == (["2026", "sea"], [], ["log"])
+
+    def found(*tags: str) -> set[str]:
+        hits = api.client.search("auk owl keeper", "tags", mode="sparse", where={"tags": list(tags)}).hits
+        assert all(hit.tags == api.client.document(hit.document_id).tags for hit in hits)
+        return {hit.source.rpartition("/")[2] for hit in hits}
+
+    assert (found("sea"), found("log", "sea"), found("x")) == ({"one.txt"}, {"one.txt", "a.txt"}, set())
+    taken = api.client.submit(
+        ("one.txt", b"An auk swims."), ("two.txt", b"An owl waits."), collection="tags", tags=["x"]
+    )
+    assert [one.state for one in taken.documents] == ["unchanged", "unchanged"]
+    assert found("sea") == set()
+    assert eventually(lambda: found("x") == {"one.txt", "two.txt"}, 20)
+    assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags")).tags == ["x"]
+    assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags", tags=[])).tags == []
+    emptied = api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=[]).job_id
+    api.client.wait(emptied)
+    assert api.only(emptied).tags == []
+    for wrong in (["no tag"], ["x" * 65], [str(number) for number in range(17)]):
+        with pytest.raises(BadRequest):
+            api.client.submit(("three.txt", b"A lynx."), collection="tags", tags=wrong)
+        with pytest.raises(BadRequest):
+            api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=wrong)
+        with pytest.raises(BadRequest):
+            found(*wrong)
+
+
+def test_metadata_belongs_to_its_file(api: Api) -> None:
+    files = (("m.txt", b"A walrus sings."), ("n.txt", b"A heron wades."))
+    told = [{"department": "harbour"}, {}]
+    job = api.submit(*files, collection="metadata", metadata=told)
+    assert api.client.job(job).completed == 2
+    again = api.client.submit(*files, collection="metadata", metadata=told)
+    assert [one.state for one in again.documents] == ["unchanged", "unchanged"]
+    other = api.client.submit(*files, collection="metadata", metadata=[{"department": "yard"}, {}])
+    assert sorted((one.source, one.state) for one in other.documents) == [
+        ("upload://m.txt", "queued"),
+        ("upload://n.txt", "unchanged"),
+    ]
 
 
 def test_paths_below_a_root_are_taken_in(api: Api, root: Path) -> None:
@@ -289,6 +336,10 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a priority out of range": (posted(field("priority", "11"), part(FILE), END), 422, "bad_request"),
     "a priority that is none": (posted(field("priority", "high"), part(FILE), END), 422, "bad_request"),
     "a workflow that is none": (posted(field("workflow", "nothing"), part(FILE), END), 422, "bad_request"),
+    "a tag with a blank": (posted(field("tags", "a b"), part(FILE), END), 422, "bad_request"),
+    "tags with a comma too many": (posted(field("tags", "a,,b"), part(FILE), END), 422, "bad_request"),
+    "too many tags": (posted(field("tags", ",".join("abcdefghijklmnopq")), part(FILE), END), 422, "bad_request"),
+    "a search by what is no tag": (search({"query": "x", "filter": {"tags": ["a b"]}}), 422, "bad_request"),
     "a collection that climbs": (posted(field("collection", "../x"), part(FILE), END), 422, "bad_request"),
     "a source that is a path": (posted(field("source", "/etc/shadow"), part(FILE), END), 422, "invalid_request"),
     "a source that is a file": (posted(field("source", "file:///etc/shadow"), part(FILE), END), 422, "invalid_request"),

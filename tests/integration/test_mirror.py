@@ -17,7 +17,11 @@ from mirror_rig import MirrorRig
 from pipeline.catalog import watched
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen
+from pipeline.intake import take_in
+from pipeline.request import Request
+from pipeline.search import search
 from pipeline.services import Services
+from pipeline.submission import find, open_job
 from pipeline.vectorstore.base import Filter
 from pipeline.watch import acting
 from pipeline.watch.folders import WatchFolder
@@ -381,6 +385,100 @@ def test_sub_folders_go_to_their_collections(stack: FlowRig, tmp_path: Path) -> 
         "rule-a": "invoices",
         "rule-b": "old",
     }
+
+
+def tags_of(mirror: Looking) -> dict[str, set[str]]:
+    """Tags of every document that readers see, by its file's name; catalog, points and search agree on them."""
+    query = sa.select(documents.c.id, documents.c.source, documents.c.tags).where(
+        documents.c.collection == mirror.collection, documents.c.live_version_id.is_not(None)
+    )
+    found: dict[str, set[str]] = {}
+    for row in mirror.rig.rows(query):
+        name = str(Path(row.source).relative_to(mirror.root))
+        payloads = mirror.services.store.read(f"{mirror.collection}~1", Filter(document_ids=(row.id,), live=True), 100)
+        assert payloads
+        assert [[one["tags"], one["metadata"]["tags"]] for one in payloads] == [[row.tags, row.tags]] * len(payloads)
+        found[name] = set(row.tags)
+    for tag in set().union(*found.values()):
+        hits = search(mirror.services, "zebra", mirror.collection, 100, "sparse", Filter(tags=(tag,))).hits
+        assert {str(Path(hit.source).relative_to(mirror.root)) for hit in hits} == {
+            name for name, tags in found.items() if tag in tags
+        }
+    return found
+
+
+def ruled(*rules: dict[str, Any], root: Path, **more: Any) -> WatchFolder:
+    return WatchFolder.model_validate({"path": root, "rules": rules, **more})
+
+
+def test_a_move_into_a_tagged_sub_folder_costs_nothing(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    for name in ("invoices/paid", "deep/down"):
+        (root / name).mkdir(parents=True)
+    rules = ({"folder": "invoices", "tags": ["invoice"]}, {"folder": "invoices/paid", "tags": ["invoice", "paid"]})
+    mirror = Looking(stack, root, ruled(*rules, root=root))
+    mirror.write(a="zebra one", b="zebra two")
+    (root / "deep/down/c.txt").write_text("zebra three")
+    mirror.look()
+    assert tags_of(mirror) == {"a.txt": set(), "b.txt": set(), "deep/down/c.txt": set()}
+    runs, embedded, identity = mirror.extracted(), mirror.embedded(), mirror.document("a.txt")
+
+    (root / "a.txt").rename(root / "invoices/a.txt")
+    (root / "deep").rename(root / "invoices/deep")
+    mirror.look()
+    assert tags_of(mirror) == {"invoices/a.txt": {"invoice"}, "b.txt": set(), "invoices/deep/down/c.txt": {"invoice"}}
+    (root / "invoices/a.txt").rename(root / "invoices/paid/a.txt")
+    (root / "invoices/deep").rename(root / "deep")
+    mirror.look()
+    assert tags_of(mirror) == {"invoices/paid/a.txt": {"invoice", "paid"}, "b.txt": set(), "deep/down/c.txt": set()}
+    mirror.again()
+
+    assert (mirror.extracted(), mirror.embedded(), mirror.document("invoices/paid/a.txt")) == (runs, embedded, identity)
+    (root / "invoices/paid/a.txt").write_text("zebra of another kind")
+    mirror.look()
+    assert tags_of(mirror)["invoices/paid/a.txt"] == {"invoice", "paid"}
+    mirror.assert_exact()
+
+
+def test_a_change_of_the_rules_is_carried_out_at_the_next_look(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    (root / "sub").mkdir(parents=True)
+    mirror = Looking(stack, root, ruled(root=root))
+    mirror.write(a="zebra one")
+    (root / "sub/b.txt").write_text("zebra two")
+    mirror.look()
+    runs, embedded = mirror.extracted(), mirror.embedded()
+    for rules, of_all, expected in (
+        (({"folder": "sub", "tags": ["x"]},), None, (set(), {"x"})),
+        (({"folder": "sub", "tags": ["x", "y"]},), ["all"], ({"all"}, {"x", "y"})),
+        (({"folder": "sub", "tags": []},), ["all"], ({"all"}, set())),
+        ((), ["all"], ({"all"}, {"all"})),
+        ((), None, (set(), set())),
+    ):
+        mirror.folder = ruled(*rules, root=root, tags=of_all)
+        mirror.again()
+        assert tags_of(mirror) == dict(zip(("a.txt", "sub/b.txt"), expected, strict=True))
+    assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)
+
+
+def test_tags_given_at_another_door_stay_where_no_rule_gives_any(mirror: Looking) -> None:
+    mirror.write(a="zebra one", b="zebra two")
+    mirror.look()
+    runs, embedded = mirror.extracted(), mirror.embedded()
+    request = Request([mirror.root / "a.txt"], mirror.collection, tags=["urgent", "2026"])
+    found = find(mirror.services, request)
+    job = open_job(mirror.services, request, found)
+    take_in(mirror.services, job, found)
+    assert mirror.rig.counts(job) == {"unchanged": 1}
+    assert tags_of(mirror) == {"a.txt": {"urgent", "2026"}, "b.txt": set()}
+    assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)
+
+    mirror.write(a="zebra of another kind")
+    (mirror.root / "b.txt").rename(mirror.root / "c.txt")
+    mirror.look()
+    (mirror.root / "a.txt").rename(mirror.root / "d.txt")
+    mirror.look()
+    assert tags_of(mirror) == {"d.txt": {"urgent", "2026"}, "c.txt": set()}
 
 
 def test_one_watches_and_the_next_takes_over(stack: FlowRig) -> None:

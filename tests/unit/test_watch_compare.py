@@ -41,6 +41,14 @@ def test_new_changed_touched_gone() -> None:
     assert compare({}, {A: known(1, "x")}) == Changes(gone={A})
 
 
+def test_a_rule_that_changed_is_a_difference_like_any_other() -> None:
+    was = Known(mark(1), "x", "d", tags=("old",))
+    assert compare({A: Seen(mark(1), tags=("new",))}, {A: was}) == Changes(retagged={A: ("new",)})
+    assert compare({A: Seen(mark(1))}, {A: was}) == Changes(retagged={A: None})
+    assert compare({A: Seen(mark(1), tags=("old",))}, {A: was}) == Changes()
+    assert compare({A: Seen(mark(1), tags=())}, {A: known(1, "x")}) == Changes(retagged={A: ()})
+
+
 def test_what_was_not_confirmed_is_taken_again() -> None:
     assert compare({A: seen(1, "x", 0)}, {A: known(1, "x", None)}) == Changes(changed={A})
 

@@ -1,0 +1,122 @@
+"""Tags: what one may be, what a watched folder's rules say, how the client sends them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.client import calls
+from pipeline.client.wire import Options
+from pipeline.errors import BadRequest
+from pipeline.settings import load_settings
+from pipeline.tags import Tags, canonical, in_place_of
+from pipeline.watch.folders import WatchFolder
+
+
+def test_tags_are_sorted_and_stand_there_once() -> None:
+    assert canonical(["b", "a", "b", "A"]) == ("A", "a", "b")
+    assert canonical(["cafe\u0301", "café"]) == ("café",)
+    assert canonical([]) == ()
+    assert canonical(None) is None
+
+
+@pytest.mark.parametrize("tag", ["x", "2026", "a_b-c.d:e/f", "Straße", "発票", "हिन्दी", "x" * 64])
+def test_what_a_tag_may_be(tag: str) -> None:
+    assert canonical([tag]) == (tag,)
+
+
+@pytest.mark.parametrize(
+    "tag", ["", " ", "a b", "a,b", "x" * 65, "a\n", "\x00", "\ud800", "a*", '"', "😀", "#a", "\u202e"]
+)
+def test_what_no_tag_may_be(tag: str) -> None:
+    with pytest.raises(BadRequest, match="is no tag"):
+        canonical(["good", tag])
+
+
+def test_sixteen_are_the_most() -> None:
+    assert len(canonical([str(number) for number in range(16)] * 2)) == 16
+    with pytest.raises(BadRequest, match="17 tags"):
+        canonical([str(number) for number in range(17)])
+
+
+@given(st.lists(st.text(st.sampled_from("aB9_-.:/é"), min_size=1, max_size=8), max_size=16))
+def test_what_is_kept_is_kept_as_it_is(tags: list[str]) -> None:
+    assert canonical(canonical(tags)) == canonical(tags)
+
+
+RULES = (
+    {"folder": "a", "tags": ["one"]},
+    {"folder": "a/b", "collection": "other"},
+    {"folder": "a/b/c", "tags": []},
+    {"folder": "d", "collection": "d", "tags": ["y", "x", "x"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "collection", "tags"),
+    [
+        ("", "main", ("all",)),
+        ("ab", "main", ("all",)),
+        ("a", "main", ("one",)),
+        ("a/b", "other", ("one",)),
+        ("a/b/c/z", "other", ()),
+        ("d/e", "d", ("x", "y")),
+    ],
+)
+def test_the_deepest_rule_that_names_it_counts(folder: str, collection: str, tags: Tags) -> None:
+    watched = WatchFolder.model_validate({"path": "/x", "tags": ["all"], "rules": RULES})
+    assert (watched.collection_of(folder, "main"), watched.tags_of(folder)) == (collection, tags)
+
+
+def test_without_a_word_of_tags_nothing_is_said_of_them() -> None:
+    watched = WatchFolder.model_validate({"path": "/x", "rules": RULES})
+    assert watched.tags_of("") is None
+    assert watched.tags_of("a") == ("one",)
+
+
+@pytest.mark.parametrize(
+    "rule", ['folder = "a"', 'folder = "a", tags = ["no tag"]', 'folder = "a", tags = "invoice"', 'tags = ["x"]']
+)
+def test_rules_that_make_no_sense_are_refused(tmp_path: Path, rule: str) -> None:
+    (tmp_path / "docrelay.toml").write_text(f'watch = [{{path = "/a", rules = [{{{rule}}}]}}]')
+    with pytest.raises(BadRequest, match="watch"):
+        load_settings({"data_dir": tmp_path})
+
+
+def test_settings_with_rules_survive_their_way_to_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = WatchFolder.model_validate({"path": "/x", "rules": RULES})
+    monkeypatch.setenv("DOCRELAY_WATCH", json.dumps([folder.model_dump(mode="json")]))
+    assert load_settings({"data_dir": tmp_path}).watch == (folder,)
+
+
+def test_tags_that_a_rule_gave_go_with_it() -> None:
+    assert in_place_of(None, ("old",)) == ()
+    assert in_place_of(None, None) is in_place_of(None, ()) is None
+    assert in_place_of(("new",), ("old",)) == ("new",)
+
+
+def parts(**options: Any) -> list[tuple[str, bytes]]:
+    """What the client puts on the wire for two files."""
+    call = calls.submit([("a", b"1"), ("b", b"2")], Options(**options), "key")
+    with ExitStack() as scope:
+        return [(name, part[1]) for name, part in call.arguments(scope)["files"]]
+
+
+def test_the_client_sends_tags_for_all_and_metadata_for_each() -> None:
+    assert parts(tags=["x", "y"]) == [("tags", b"x,y"), ("file", b"1"), ("file", b"2")]
+    assert parts(tags=[])[0] == ("tags", b"")
+    assert parts(metadata=[{"n": 1}, {}]) == [
+        ("metadata", b'{"n": 1}'),
+        ("file", b"1"),
+        ("metadata", b"{}"),
+        ("file", b"2"),
+    ]
+    with pytest.raises(BadRequest, match="as many metadata"):
+        parts(metadata=[{}])
+    assert calls.take(["/a"], None, Options(tags=("x",)), "key").json == {"paths": ["/a"], "tags": ["x"]}
