@@ -19,13 +19,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
+from pipeline.catalog.schema import metadata
 from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
-__all__ = ["HEAD", "open_catalog", "sqlite_url", "writing"]
+__all__ = ["HEAD", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
 HEAD = "0001"
 """Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
+
+VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table."""
 
 BUSY_TIMEOUT_MS = 60_000
 MIGRATION_LOCK = 0x646F6372656C6179
@@ -60,8 +69,10 @@ def open_catalog(url: str) -> Engine:
     with ExitStack() as undo:
         undo.callback(engine.dispose)
         try:
-            if _version(engine) != HEAD:
-                _upgrade(engine)
+            with engine.connect() as connection:
+                version = _version(connection)
+            if version != HEAD:
+                _bring_up(engine)
         except sa.exc.OperationalError as error:
             place = engine.url.render_as_string()
             hint = "Check that the database is up and that DOCRELAY_DATABASE_URL is right."
@@ -176,15 +187,33 @@ def _keep_sqlite(context: ExceptionContext) -> None:
         context.is_disconnect = False
 
 
-def _version(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        return found
+def _version(connection: Connection) -> str | None:
+    """The newest migration that the catalog has seen; None for an empty database."""
+    if not sa.inspect(connection).has_table(VERSION.name):
+        return None
+    found: str | None = connection.scalar(sa.select(VERSION.c.version_num))
+    return found
 
 
-def _upgrade(engine: Engine) -> None:
+def _bring_up(engine: Engine) -> None:
+    with _alone(engine), writing(engine) as connection:
+        version = _version(connection)  # another process may have been first
+        if version is None:
+            # What all migrations together come to, which is what a test compares; without alembic's import.
+            metadata.create_all(connection, checkfirst=False)
+            VERSION.create(connection, checkfirst=False)
+            connection.execute(VERSION.insert().values(version_num=HEAD))
+        elif version != HEAD:
+            upgrade(connection)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the catalog has not seen yet, within the caller's transaction.
+
+    Raises:
+        StackUnavailable: a newer Docrelay has written it.
+    """
+    # Only for a catalog of an older release: the import alone takes as long as all else that a command does.
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -192,12 +221,11 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     # The option is read with interpolation, where a percent sign is doubled.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with _alone(engine), writing(engine) as connection:
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StackUnavailable("A newer Docrelay has written this catalog.", "Upgrade this one.") from error
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StackUnavailable("A newer Docrelay has written this catalog.", "Upgrade this one.") from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ FORMATS = {"pypdfium2", "pypdf", "docx", "pytesseract", "PIL", "lxml"}
 ARRAYS = {"numpy"}
 FLOW = {"celery", "kombu", "pipeline.flow", "pipeline.discovery"}
 WEB = {"httpx", "fastapi", "pipeline.client", "pipeline.api"}
-LOOKING = HEAVY | FORMATS | ARRAYS | FLOW | WEB | {"qdrant_client", "qdrant_edge"}
+LOOKING = HEAVY | FORMATS | ARRAYS | FLOW | WEB | {"alembic", "qdrant_client", "qdrant_edge"}
 """What a command that only looks at the catalog has no use for."""
 
 NOWHERE = "http://127.0.0.1:9"
@@ -58,7 +58,7 @@ def imported(folder: Path, code: str, *words: str, **settings: str) -> tuple[int
         (("failures", "purge"), 0, LOOKING),
         (("delete", "nothing"), 2, LOOKING),
         (("search", "nothing"), 0, LOOKING - {"qdrant_edge"}),  # which has the stemmers
-        (("ingest", "/nowhere"), 2, HEAVY | FORMATS | ARRAYS | {"pipeline.api", "pipeline.client"}),
+        (("ingest", "/nowhere"), 2, HEAVY | FORMATS | ARRAYS | {"alembic", "pipeline.api", "pipeline.client"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
