@@ -130,6 +130,20 @@ class MirrorRig:
         there = sa.select(seen.c.source).where(seen.c.gone_at.is_(None), seen.c.collection == self.collection)
         assert {row.source for row in self.rig.rows(there)} == set(self.names())
 
+    def assert_tags(self, folder: WatchFolder) -> None:
+        """Every document that readers see has the tags that the folder's rules say; catalog and points agree."""
+        query = sa.select(documents.c.id, documents.c.source, documents.c.tags)
+        rows = self.rig.rows(
+            query.where(documents.c.collection == self.collection, documents.c.live_version_id.is_not(None))
+        )
+        for row in rows:
+            below = Path(row.source).parent.relative_to(self.root).as_posix()
+            payloads = self.rig.services.store.read(
+                f"{self.collection}~1", Filter(document_ids=(row.id,), live=True), 1000
+            )
+            told = [row.tags, *(one["tags"] for one in payloads), *(one["metadata"]["tags"] for one in payloads)]
+            assert told == [list(folder.tags_of("" if below == "." else below) or ())] * len(told), row.source
+
     def embedded(self) -> int:
         """Texts that the embedding worker says it has given to its model; what came from the cache does not count."""
         return sum(one["embedded"] for one in self.rig.logged("stage.done") if "embedded" in one)

@@ -222,11 +222,14 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
     def on(*words: str | Path) -> Any:
         return api.cli.run(*words, "--server", api.url, env=there)
 
-    taken = on("ingest", tmp_path, "--collection", "remote", "--json")
+    taken = on("ingest", tmp_path, "--collection", "remote", "--tag", "harbour", "--tag", "2026", "--json")
     assert (taken.code, taken.json["completed"], taken.json["failed"]) == (1, 1, 1)
     assert taken.json["failures"][0]["code"] == "empty"
     found = on("search", "harbour master", "--collection", "remote", "--mode", "sparse", "--json").json
     assert found["hits"][0]["source"].endswith(str(tmp_path / "good.txt"))
+    by_tag = [on("search", "master", "-c", "remote", "--tag", tag, "--json").json["hits"] for tag in ("2026", "x")]
+    assert [[hit["tags"] for hit in hits] for hits in by_tag] == [[["2026", "harbour"]], []]
+    assert on("ingest", tmp_path, "--collection", "remote", "--tag", "no tag").code == 2
     assert on("status", taken.json["job"], "--json").json["completed"] == 1
     assert len(on("failures", "list", "--job", taken.json["job"], "--json").json["failures"]) == 1
     assert on("delete", tmp_path / "good.txt", "--collection", "remote", "--json").json["documents"] == 1

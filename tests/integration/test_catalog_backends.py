@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog import attempts, cache, documents, events, jobs, ledger, leftovers, schema
+from pipeline.catalog import attempts, cache, documents, events, jobs, ledger, leftovers, moves, schema, tagging
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, upgrade, writing
@@ -93,6 +94,25 @@ def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
         if isinstance(result, BaseException):
             raise result
     return results
+
+
+def test_tags_are_kept_labelled_and_replaced(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        (one,) = take(connection, job, "/a")
+        batch_of(connection, job, [one], active=True)
+        for tags, expected in ((("größe", "x"), ["größe", "x"]), (None, ["größe", "x"]), ((), [])):
+            again = documents.record(connection, job, RECIPE, replace(found("/a"), tags=tags))
+            assert again.outcome == "joined"
+            assert tagging.tags_of(connection, [one.document_id]) == {one.document_id: expected}
+        (due,) = moves.to_label(connection, 5)
+        moves.labelled(connection, {due.id: due.moved_at})
+        assert moves.to_label(connection) == []
+        attempts.complete(connection, [str(one.attempt_id)])
+        (due,) = moves.to_label(connection)
+        assert (due.source, due.tags) == ("/a", [])
+        moves.labelled(connection, {due.id: due.moved_at})
+        assert moves.to_label(connection) == []
 
 
 def test_migrates_from_empty_and_again(url: str) -> None:

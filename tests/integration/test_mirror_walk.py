@@ -16,9 +16,17 @@ import pytest
 from flow_rig import FlowRig, stack_on
 from mirror_rig import SETTLE_MS, MirrorRig, mirrored
 
+from pipeline.watch.folders import WatchFolder
+
 SEEDS = int(os.environ.get("DOCRELAY_TEST_SEEDS", "1"))
 OPERATIONS = int(os.environ.get("DOCRELAY_TEST_OPERATIONS", "100" if SEEDS == 1 else "500"))
 FOLDERS = ("", "one", "two", "one/deep", "three")
+RULES = (
+    {"folder": "one", "tags": ["one"]},
+    {"folder": "one/deep", "tags": ["deep", "one"]},
+    {"folder": "moved-1", "tags": ["moved"]},
+    {"folder": "three", "tags": []},
+)
 
 
 class Walk:
@@ -159,7 +167,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed: int) -> None:
     with mirrored(stack, tmp_path / "folder", watch_undo_s=2.0, watch_rescan_s=3.0) as mirror:
         mirror.collection = f"walk-{seed}"
-        mirror.settings = mirror.settings.model_copy(update={"collection": mirror.collection})
+        ruled = WatchFolder.model_validate({"path": mirror.root, "rules": RULES})
+        chosen = {"collection": mirror.collection, "watch": (ruled,)}
+        mirror.settings = mirror.settings.model_copy(update=chosen)
         mirror.kill()
         mirror.start()
         walk, before = Walk(mirror, seed), mirror.texts_known()
@@ -168,6 +178,7 @@ def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed
         mirror.await_step(120)
         mirror.await_removal()
         mirror.assert_exact()
+        mirror.assert_tags(ruled)
         # Each content is one chunk. Those that were replaced before the watcher saw them are never embedded; of the
         # others, half-written ones among them, each text once.
         assert mirror.embedded() == mirror.texts_known()

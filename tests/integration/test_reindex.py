@@ -23,9 +23,10 @@ from pipeline.catalog.schema import documents, tasks, versions
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.intake import take_in
 from pipeline.reindex import Wish
+from pipeline.request import Request
 from pipeline.search import search
 from pipeline.services import Services
-from pipeline.submission import Request, find, open_job
+from pipeline.submission import find, open_job
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["stand_in"]
