@@ -26,12 +26,10 @@ class Holding:
         self._noted: dict[str, object] = {}
 
     def confirmed(self) -> int | None:
-        """So many of them may be done, somebody has said; None if nobody has."""
-        if self.hold is None:
-            return None
+        """So many of them may be done, somebody has said, maybe to another process; None if nobody has."""
         with self._services.catalog.connect() as connection:
             row = watched.folder(connection, self._root)
-        return row.confirmed if row is not None else None
+        return row.confirmed if row is not None and row.held is not None else None
 
     def say(self, hold: Hold | None, files: int) -> None:
         """Write down how it is now: what is held back, and how many files are known.

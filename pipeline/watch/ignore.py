@@ -6,7 +6,9 @@ them back (`!.notes.txt`).
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,10 +60,21 @@ def is_temporary(name: str) -> bool:
 
 def _read(path: Path) -> GitIgnoreSpec | None:
     try:
-        with path.open("rb") as file:
-            lines = file.read(LARGEST).decode("utf-8", "replace").splitlines()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        # Not blocking: a pipe of that name must not stop the mirror.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            return None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            lines = file.read(LARGEST).decode("utf-8", "replace").splitlines()
+    finally:
+        os.close(descriptor)
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError:

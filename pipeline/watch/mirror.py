@@ -290,7 +290,8 @@ class Mirror:
         """The folder is not there: nothing is taken for deleted, unless somebody has said so."""
         gone = {key for key, row in self.known.items() if not row.gone}
         confirmed = self._holding.confirmed()
-        if gone and confirmed is not None and len(gone) <= confirmed:
+        wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
+        if gone and wanted:
             rows = acting.remove(self.services, self.known, gone, self.services.settings.watch_undo_s)
             self._remember(rows, ())
             self._say_hold(None)

@@ -264,6 +264,22 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
     assert len(mirror.found("zebra")) == 17
 
 
+def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> None:
+    mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
+    mirror.look()
+    for number in range(15):
+        (mirror.root / f"f{number}.txt").unlink()
+    mirror.again()
+    assert mirror.mirror.hold is not None
+    with writing(mirror.services.catalog) as connection:
+        assert watched.confirm(connection, mirror.mirror.root) == 15
+    mirror.again()
+    assert mirror.mirror.hold is None
+    assert len(mirror.found("zebra")) == 5
+    with mirror.services.catalog.connect() as connection:
+        assert watched.folder(connection, mirror.mirror.root).confirmed is None
+
+
 def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
@@ -284,6 +300,20 @@ def test_missing_files_are_kept_where_that_is_wanted(stack: FlowRig, tmp_path: P
     mirror.write(a="zebra")
     mirror.look()
     (root / "a.txt").unlink()
+    mirror.glance()
+    assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_missing_files_of_a_missing_root_too(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
+    mirror.write(a="zebra")
+    mirror.look()
+    root.rename(tmp_path / "away")
+    mirror.glance()
+    with writing(mirror.services.catalog) as connection:
+        assert watched.confirm(connection, mirror.mirror.root) == 1
     mirror.glance()
     assert mirror.found("zebra") == {"a.txt"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 from hashlib import sha256
@@ -59,6 +60,17 @@ def test_a_line_that_is_no_pattern_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "b.txt")
     (tmp_path / ".docrelayignore").write_bytes(b"!\n\xff\nb.txt\n")
     assert listed(tmp_path) == {"a.txt"}
+
+
+@pytest.mark.timeout(20)
+def test_an_ignore_file_that_is_no_file_says_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "one/b.txt", "two/c.txt")
+    os.mkfifo(tmp_path / ".docrelayignore")
+    (tmp_path / "one/.docrelayignore").mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(tmp_path / "two/.docrelayignore"))
+    found = scan(tmp_path, None, ())
+    assert ({Path(one).name for one in found.files}, found.closed) == ({"a.txt", "b.txt", "c.txt"}, {})
 
 
 def test_a_scope_is_looked_into_once_and_never_outside(tmp_path: Path) -> None:
