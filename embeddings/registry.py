@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 __all__ = ["DEFAULT", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
@@ -119,22 +119,24 @@ class OutsideModel:
 
 @dataclass(frozen=True)
 class Outside:
-    """What other packages bring: models by name, and the reasons of those that cannot be had."""
+    """What other packages bring: models by name, and those that cannot be had, each with the reason."""
 
     models: dict[str, OutsideModel]
-    broken: dict[str, str]
+    broken: list[tuple[EntryPoint, str]]
 
 
 @lru_cache(maxsize=1)
 def outside() -> Outside:
     """Load what other packages name in their entry points; one that does not load is left out, the rest works."""
-    found = Outside({}, {})
+    found = Outside({}, [])
     for entry in entry_points(group="docrelay.embedders"):
         try:
             loaded = entry.load()
             if not isinstance(loaded, OutsideModel) or loaded.model.name != entry.name:
                 raise TypeError(f"{entry.value} is no OutsideModel named {entry.name}")
+            if entry.name in MODELS or entry.name in found.models:
+                raise ValueError(f"there is another model {entry.name} already, which is the one that is used")
             found.models[entry.name] = loaded
-        except Exception as error:  # a door: what somebody else's package raises must not stop ours
-            found.broken[entry.name] = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+            found.broken.append((entry, f"{type(error).__name__}: {error}"))
     return found

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -109,14 +109,14 @@ def renderer(*media_types: str) -> Callable[[Render], Render]:
 
 
 @lru_cache(maxsize=1)
-def outside() -> dict[str, str]:
-    """Import what other packages add; of those that cannot be imported the reason by name, the rest works."""
-    broken: dict[str, str] = {}
+def outside() -> list[tuple[EntryPoint, str]]:
+    """Import what other packages add; those that cannot be imported, each with the reason, while the rest works."""
+    broken: list[tuple[EntryPoint, str]] = []
     for entry in entry_points(group="docrelay.extractors"):
         try:
             entry.load()
-        except Exception as error:  # a door: what somebody else's package raises must not stop ours
-            broken[entry.name] = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+            broken.append((entry, f"{type(error).__name__}: {error}"))
     return broken
 
 

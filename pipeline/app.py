@@ -12,10 +12,22 @@ from kombu.entity import Exchange, Queue
 
 from pipeline.settings import Settings
 
-__all__ = ["MAINTENANCE", "QUEUES", "STAGES", "all_queues", "broker_priority", "make_app", "task_name"]
+__all__ = [
+    "MAINTENANCE",
+    "MAINTENANCE_TASKS",
+    "QUEUES",
+    "STAGES",
+    "all_queues",
+    "broker_priority",
+    "make_app",
+    "task_name",
+]
 
 STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
 MAINTENANCE = "maintenance"
+MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep")
+"""Tasks of the engine that are no stage, all on one queue."""
+
 QUEUES = (*STAGES, MAINTENANCE)
 """The queues of the engine; each stage has its own. Stages of workflows bring theirs."""
 

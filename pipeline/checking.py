@@ -94,7 +94,12 @@ def steps_in(template: Signature) -> list[Found]:
 
 
 def _links(template: Signature) -> Iterator[Signature]:
-    """The links of a chain, chains in it unrolled; anything else is its only link."""
+    """The links of a chain, chains in it unrolled; anything else is its only link.
+
+    Raises:
+        BadRequest: options of Celery's are set on one.
+    """
+    _check_signature(template)
     if template.task == CHAIN:
         for one in template.tasks:
             yield from _links(one)
@@ -128,8 +133,10 @@ def _chord(chord: Signature, walk: Walk) -> None:
 
 
 def _group(group: Signature, after: Sequence[Signature], walk: Walk) -> None:
-    if len(group.tasks) > 1 or not after:
+    if len(group.tasks) > 1:
         _header(group.tasks, walk)
+    if not after:
+        raise BadRequest("The workflow ends with a group.", f"{NEIGHBOURS['finalize']} {SHAPE}")
     _chain([one for member in group.tasks for one in _links(member)], walk)
 
 
@@ -172,7 +179,6 @@ def _found(link: Signature) -> Found:
         raise unknown
     if link.args:
         raise BadRequest(f"{name} is given data in a workflow.", f"Write {name}() with nothing but its parameters.")
-    _check_signature(name, link)
     if name in WORDS:
         return Found(name, name, WORDS[name].check(link.kwargs), None)
     own = find_stage(name)
@@ -181,8 +187,10 @@ def _found(link: Signature) -> Found:
     return Found(name, own.kind, own.check(link.kwargs), own)
 
 
-def _check_signature(name: str, link: Signature) -> None:
-    set_here = {option for option, value in link.options.items() if value}
+def _check_signature(link: Signature) -> None:
+    """No queue, callback or other option of Celery's; a chain, chord or group has none either."""
+    name = link.task.rpartition(".")[2]
+    set_here = {option for option, value in link.options.items() if value is not None and value != []}
     if set_here & {"queue", "routing_key", "exchange"}:
         raise BadRequest(f"The workflow sends {name} to another queue.", "The queue is the stage's: @stage(queue=…).")
     if set_here - {"task_id", "reply_to"}:

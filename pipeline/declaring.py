@@ -17,25 +17,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from celery import Signature, signature
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel
 
 from extractors.document import Document
 from pipeline.about import About
-from pipeline.app import QUEUES, task_name
+from pipeline.app import MAINTENANCE_TASKS, QUEUES, task_name
 from pipeline.catalog.schema import STATES
 from pipeline.chunking import Chunk
 from pipeline.errors import BadRequest
+from pipeline.parameters import check_options, parameters_of, values_of
 
 if TYPE_CHECKING:
     from pipeline.trial import Trial
 
-__all__ = ["Kind", "Stage", "check_options", "declared", "find_stage", "parameters_of", "stage"]
+__all__ = ["RESERVED", "Kind", "Stage", "declared", "find_stage", "stage", "template"]
 
 Kind = Literal["document", "chunks"]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-RESERVED = frozenset({*QUEUES, *STATES, "reconcile", "recover", "sweep", "route", "sidecar"})
+RESERVED = frozenset({*QUEUES, *MAINTENANCE_TASKS, *STATES, "intake", "route", "sidecar"})
+"""What no stage is named: tasks and queues of the engine, words of workflows, states of documents."""
+
+TAKEN = re.compile(r"(celery|docrelay|unacked)([_-].*)?")
+"""Queues that would lie on keys of the broker's own."""
 
 _declared: dict[str, Stage] = {}
 
@@ -59,7 +64,7 @@ class Stage:
     def __doc__(self) -> str | None:  # type: ignore[override]
         return self.function.__doc__
 
-    def __call__(self, *data: Any, **options: Any) -> Any:
+    def __call__(self, /, *data: Any, **options: Any) -> Any:
         """A signature of the stage, or what the function makes of the data."""
         if not data:
             return template(self.name, self.check(options))
@@ -74,8 +79,7 @@ class Stage:
 
     def run(self, data: Any, about: About, options: Mapping[str, Any]) -> Any:
         """Call the function with options that were carried as JSON."""
-        given = self.parameters.model_validate(options)
-        values = {name: getattr(given, name) for name in self.parameters.model_fields}
+        values = values_of(self.parameters, options)
         return self.function(data, *([about] if self.wants_about else []), **values)
 
 
@@ -92,7 +96,7 @@ def stage(*, queue: str, name: str = "", version: str = "1") -> Callable[[Callab
     """
 
     def declare(function: Callable[..., Any]) -> Stage:
-        chosen = name or function.__name__
+        chosen = name or getattr(function, "__name__", "")
         _check_names(chosen, queue)
         known = _declared.get(chosen)
         if known is not None and _origin(known.function) != _origin(function):
@@ -120,46 +124,27 @@ def template(name: str, options: Mapping[str, Any]) -> Signature:
     return signature(task_name(name), kwargs=dict(options), immutable=True)
 
 
-def check_options(name: str, parameters: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON-ready data, defaults filled in.
-
-    Raises:
-        BadRequest: one is unknown, missing or of the wrong type.
-    """
-    try:
-        return parameters.model_validate(dict(options)).model_dump(mode="json")
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        known = ", ".join(parameters.model_fields) or "none"
-        told = "there is no such parameter" if problem["type"] == "extra_forbidden" else problem["msg"]
-        raise BadRequest(f"{name}({where}=…): {told}.", f"The parameters of {name} are: {known}.") from error
-
-
-def parameters_of(name: str, parameters: list[inspect.Parameter]) -> type[BaseModel]:
-    """The model that parameters of a function are checked by."""
-    fields: dict[str, Any] = {
-        one.name: (one.annotation, ... if one.default is one.empty else one.default) for one in parameters
-    }
-    config = ConfigDict(extra="forbid", frozen=True)
-    return create_model(f"{name}_parameters", __config__=config, **fields)
-
-
 def _check_names(name: str, queue: str) -> None:
     if not NAME.fullmatch(name) or name in RESERVED:
         raise BadRequest(
             f"A stage cannot be named {name!r}.",
             "Use small letters, digits and _, and none of: " + ", ".join(sorted(RESERVED)) + ".",
         )
-    if not QUEUE.fullmatch(queue) or queue in QUEUES:
+    if not QUEUE.fullmatch(queue) or queue in QUEUES or TAKEN.fullmatch(queue):
         raise BadRequest(
             f"The stage {name} cannot have the queue {queue!r}.",
-            f"Use small letters, digits, - and _; the queues {', '.join(QUEUES)} are taken.",
+            f"Use small letters, digits, - and _; the queues {', '.join(QUEUES)} are taken, and what begins with "
+            "celery, docrelay or unacked.",
         )
 
 
 def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[BaseModel]]:
     """What the annotations say: kind, whether the document's facts are wanted, parameters."""
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or _gives_later(function):
+        raise BadRequest(
+            f"The stage {name} is async, or a generator: what it gives is not there when it returns.",
+            "Write a plain def that returns; what must be awaited goes through asyncio.run() inside of it.",
+        )
     try:
         told = inspect.signature(function, eval_str=True)
     except NameError as error:
@@ -168,7 +153,6 @@ def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[Bas
             "Import what it names outside of `if TYPE_CHECKING`.",
         ) from error
     data = [one for one in told.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    options = [one for one in told.parameters.values() if one.kind is one.KEYWORD_ONLY]
     kind = _kind(data[0].annotation) if data else None
     if (
         kind is None
@@ -180,10 +164,7 @@ def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[Bas
             "Write (document: Document) -> Document or (chunks: list[Chunk]) -> list[Chunk], "
             "then About if it needs the document's facts, then * and its parameters.",
         )
-    if len(data) + len(options) < len(told.parameters) or any(one.annotation is one.empty for one in options):
-        raise BadRequest(
-            f"Every parameter of the stage {name} needs a name and a type.", "Write *, name: type = default."
-        )
+    options = [one for one in told.parameters.values() if one not in data]
     return kind, len(data) > 1, parameters_of(name, options)
 
 
@@ -194,4 +175,9 @@ def _kind(annotation: Any) -> Kind | None:
 
 
 def _origin(function: Callable[..., Any]) -> tuple[str, str]:
-    return function.__module__, function.__qualname__
+    return function.__module__, getattr(function, "__qualname__", repr(function))
+
+
+def _gives_later(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - of an object that can be called
+    return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(called)

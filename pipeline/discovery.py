@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
 from embeddings import registry as models
 from embeddings.base import Tokenizer
@@ -26,13 +27,17 @@ from extractors import registry as formats
 from extractors.document import Document
 from pipeline.checking import plan_of
 from pipeline.chunking import Chunk
-from pipeline.declaring import Stage, check_options, declared, parameters_of
+from pipeline.declaring import Stage, declared
 from pipeline.errors import BadRequest, PipelineError
+from pipeline.parameters import check_options, parameters_of, values_of
 from pipeline.plan import Plan
 
 __all__ = ["Broken", "Chunker", "Discovered", "Workflow", "discover", "find_chunker", "load_workflow", "stages"]
 
 log = structlog.get_logger()
+
+BUILT_IN = "docrelay"
+"""The package that this is."""
 
 Chunker = Callable[[Document, Tokenizer, int, int], list[Chunk]]
 """Cuts a document into chunks of at most so many tokens, repeating so many; see `pipeline.chunking.cut`."""
@@ -65,13 +70,42 @@ class Workflow:
         """The checked plan, with these values of the workflow's own parameters.
 
         Raises:
-            BadRequest: a parameter is wrong, or what the function returns is no workflow.
+            BadRequest: a parameter is wrong or missing, the function raises, or what it returns is no workflow.
         """
-        parameters = list(inspect.signature(self.function, eval_str=True).parameters.values())
-        model = parameters_of(self.name, parameters)
-        check_options(self.name, model, options or {})
-        given = model.model_validate(dict(options or {}))
-        return plan_of(self.function(**{one.name: getattr(given, one.name) for one in parameters}))
+        model, given = self._parameters, options or {}
+        missing = [name for name in self.required if name not in given]
+        if missing:
+            raise BadRequest(
+                f"The workflow {self.name} must be told: {', '.join(missing)}.",
+                f"Set it in docrelay.toml: [workflow_options.{self.name}] {missing[0]} = …",
+            )
+        check_options(self.name, model, given)
+        return plan_of(self._call(values_of(model, given)))
+
+    @property
+    def required(self) -> list[str]:
+        """Parameters that have no default."""
+        return [name for name, one in _signature(self.function).items() if one.default is one.empty]
+
+    @property
+    def _parameters(self) -> type[BaseModel]:
+        return parameters_of(self.name, list(_signature(self.function).values()))
+
+    def check(self) -> None:
+        """All that can be checked without values for parameters that must be given. Raises BadRequest."""
+        if self.required:
+            _ = self._parameters
+        else:
+            self.plan()
+
+    def _call(self, values: Mapping[str, Any]) -> Any:
+        try:
+            return self.function(**values)
+        except PipelineError:
+            raise
+        except (Exception, SystemExit) as error:  # a door: what somebody else's function raises must not stop ours
+            told = f"The workflow {self.name} raised {type(error).__name__}: {error}"
+            raise BadRequest(told, "Mend its function, or what workflow_options says for it.") from error
 
 
 @dataclass(frozen=True)
@@ -86,28 +120,23 @@ class Discovered:
 @lru_cache(maxsize=1)
 def discover() -> Discovered:
     """Load every entry point of this installation, once per process."""
-    workflows: dict[str, Workflow] = {}
-    chunkers: dict[str, Chunker] = {}
-    broken: list[Broken] = []
-    for group, take in (("stages", _stage), ("chunkers", _chunker), ("workflows", _workflow)):
-        for entry in sorted(entry_points(group=f"docrelay.{group}"), key=lambda one: (one.dist is None, one.name)):
-            try:
-                found = take(entry)
-            except Exception as error:  # a door: what somebody else's package raises must not stop ours
-                reason = error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-                log.warning("entry_point.broken", group=group, entry=entry.name, reason=reason)
-                broken.append(Broken(group, entry.name, _package(entry), reason))
-                continue
-            if isinstance(found, Workflow):
-                workflows.setdefault(entry.name, found)
-            elif not isinstance(found, (Stage, ModuleType)):
-                chunkers.setdefault(entry.name, found)
+    taken: dict[str, dict[str, Any]] = {group: {} for group in TAKERS}
+    broken: list[tuple[str, EntryPoint, str]] = []
+    for group, entry in _entries():
+        try:
+            found = TAKERS[group](entry)
+            if group != "stages" and entry.name in taken[group]:
+                raise BadRequest(f"There is another {entry.name} already, which is the one that is used.")
+            taken[group][entry.name] = found
+        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+            reason = error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            broken.append((group, entry, reason))
     for group, reasons in (("extractors", formats.outside()), ("embedders", models.outside().broken)):
-        for name, reason in reasons.items():
-            log.warning("entry_point.broken", group=group, entry=name, reason=reason)
-            (entry,) = list(entry_points(group=f"docrelay.{group}", name=name))[:1]
-            broken.append(Broken(group, name, _package(entry), reason))
-    return Discovered(workflows, chunkers, tuple(broken))
+        broken += [(group, entry, reason) for entry, reason in reasons]
+    for group, entry, reason in broken:
+        log.warning("entry_point.broken", group=group, entry=entry.name, package=_package(entry), reason=reason)
+    told = tuple(Broken(group, entry.name, _package(entry), reason) for group, entry, reason in broken)
+    return Discovered(taken["workflows"], taken["chunkers"], told)
 
 
 def stages() -> list[Stage]:
@@ -140,6 +169,7 @@ def load_workflow(name: str, options: Mapping[str, Mapping[str, Any]] | None = N
         BadRequest: there is none, it could not be loaded, or it says what cannot be.
     """
     found = discover()
+    _check_names(found, options or {})
     if name not in found.workflows:
         known = ", ".join(sorted(found.workflows))
         raise BadRequest(f"There is no workflow {name}.", _why(found, "workflows", name) or f"There are: {known}.")
@@ -153,6 +183,28 @@ def load_workflow(name: str, options: Mapping[str, Mapping[str, Any]] | None = N
 def _planned(workflow: Workflow, options: str) -> Plan:
     """A plan is what a function of no side effects says of its parameters: asked once."""
     return workflow.plan(json.loads(options))
+
+
+def _check_names(found: Discovered, options: Mapping[str, Any]) -> None:
+    """Values for a workflow that is not there are a slip of the pen."""
+    known = {*found.workflows, *(one.name for one in found.broken if one.group == "workflows")}
+    for name in options:
+        if name not in known:
+            told = f"workflow_options names {name}, and there is no such workflow."
+            raise BadRequest(told, f"There are: {', '.join(sorted(found.workflows))}.")
+
+
+def _entries() -> list[tuple[str, EntryPoint]]:
+    """Every entry point with its group: our own first, so that nobody takes the place of what is built in."""
+    found = [(group, entry) for group in TAKERS for entry in entry_points(group=f"docrelay.{group}")]
+    order = [*TAKERS]
+    return sorted(
+        found, key=lambda one: (_package(one[1]) != BUILT_IN, order.index(one[0]), _package(one[1]), one[1].name)
+    )
+
+
+def _signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function, eval_str=True).parameters
 
 
 def _stage(entry: EntryPoint) -> Stage | ModuleType:
@@ -175,8 +227,12 @@ def _workflow(entry: EntryPoint) -> Workflow:
     if not callable(function):
         raise BadRequest(f"{entry.value} has no function {entry.name}.", "Name it: module:function.")
     made = Workflow(entry.name, function, _package(entry))
-    made.plan()
+    made.check()
     return made
+
+
+TAKERS: dict[str, Callable[[EntryPoint], Any]] = {"stages": _stage, "chunkers": _chunker, "workflows": _workflow}
+"""What is made of the entry points of each group, in the order in which they are loaded."""
 
 
 def _package(entry: EntryPoint) -> str:

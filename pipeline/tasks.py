@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery, Task
 
 from pipeline import flow, reconciler
-from pipeline.app import STAGES, task_name
+from pipeline.app import MAINTENANCE_TASKS, STAGES, task_name
 from pipeline.discovery import stages
 from pipeline.runtime import runtime
 from pipeline.settings import Settings
@@ -23,8 +23,7 @@ def register(app: Celery) -> None:
     # Not shared: a process may hold two applications, a worker's own and the one that publishes.
     for stage in (*STAGES, *(one.name for one in stages())):
         app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(stage))
-    plain = {"reconcile": _reconcile, "recover": _recover, "reindex": _reindex, "sweep": _sweep}
-    for name, function in plain.items():
+    for name, function in zip(MAINTENANCE_TASKS, (_reconcile, _recover, _reindex, _sweep), strict=True):
         app.task(name=task_name(name), ignore_result=True, shared=False)(function)
 
 

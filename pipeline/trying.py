@@ -43,7 +43,7 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
         told["error"] = {"code": error.code, "message": str(error), "hint": error.hint}
     except PipelineError as error:
         told["error"] = {"code": error.code, "message": error.message, "hint": error.advice}
-    except Exception as error:  # a door: a stage of somebody else's may raise anything
+    except (Exception, SystemExit) as error:  # a door: a stage of somebody else's may raise anything
         message = f"The stage failed: {type(error).__name__}: {error}"
         told["error"] = {"code": StageFailed.code, "message": message, "hint": StageFailed.hint}
     return told

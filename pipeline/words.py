@@ -8,14 +8,17 @@ In a notebook the same words do their work at once: `extract("letter.pdf") | chu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pipeline.declaring import check_options, template
+from extractors.registry import media_types_of
+from pipeline.declaring import template
+from pipeline.parameters import check_options
 
 if TYPE_CHECKING:
     from pipeline.trial import Trial
@@ -25,6 +28,8 @@ __all__ = ["WORDS", "Word", "chunk", "embed", "extract", "finalize", "route", "s
 
 NAMED = r"^[A-Za-z0-9_-]{1,64}$"
 """Names of collections."""
+
+MEDIA_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 
 
 class Options(BaseModel):
@@ -50,6 +55,11 @@ class Routes(Options):
 
     collections: dict[str, Annotated[str, Field(pattern=NAMED)]] = Field(min_length=1)
     otherwise: str | None = Field(None, pattern=NAMED)
+
+    @field_validator("collections")
+    @classmethod
+    def _by_media_type(cls, collections: dict[str, str]) -> dict[str, str]:
+        return {_media_type(pattern): collection for pattern, collection in collections.items()}
 
 
 class Sidecar(Options):
@@ -89,6 +99,16 @@ finalize = Word("finalize", Nothing, "verify the documents and switch to them")
 
 WORDS = {word.name: word for word in (route, sidecar, extract, chunk, embed, upsert, finalize)}
 """Every word of the engine's own."""
+
+
+def _media_type(pattern: str) -> str:
+    """The pattern in small letters. Raises ValueError if it is a suffix, or else no media type."""
+    if pattern == "*" or MEDIA_TYPE.fullmatch(pattern):
+        return pattern.lower()
+    # A suffix is not taken for its type: .csv and .txt are one type, and whoever writes one does not mean the other.
+    meant = media_types_of(pattern)
+    told = f"write {' or '.join(meant)}" if meant else "write one as in application/pdf, text/* or *"
+    raise ValueError(f"{pattern!r} is no media type: {told}")
 
 
 def _begun(word: Word, data: Any) -> Trial:

@@ -64,7 +64,7 @@ def changed(stage: Stage, step: Step, document: Document, facts: About) -> Docum
     if any(not 0 <= one.char_start <= one.char_end <= length for one in made.sections):
         raise StageFailed(
             f"The stage {step.key} changed the text and left a section outside of it.",
-            "Change texts with Document.replaced, which moves the sections too.",
+            "Change texts with Document.rewritten, which moves the sections too.",
         )
     return made
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
 from celery import Signature, chain, chord, group, signature
 
 from pipeline import Chunk, Document, chunk, declaring, embed, extract, finalize, route, sidecar, stage, upsert
+from pipeline.app import QUEUES, make_app
 from pipeline.canvas import Batch, begin, fan, follow_up, scanned
 from pipeline.checking import plan_of
+from pipeline.discovery import discover
 from pipeline.errors import BadRequest
 from pipeline.plan import PLAIN, Plan
+from pipeline.settings import Settings
+from pipeline.words import WORDS
 
 
 @pytest.fixture(autouse=True)
 def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    discover()
     monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
     stage(queue="words", name="shout")(_shout)
     stage(queue="words", name="mark")(_mark)
@@ -122,6 +129,28 @@ WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
     ("a hand-made signature", lambda: extract() | signature("docrelay.shout", kwargs={"times": []}) | chunk() | end(),
      "shout(times", "times, mask"),
     ("too few tokens", lambda: extract() | chunk(tokens=3) | end(), "chunk(tokens", "tokens, overlap"),
+    ("a chain sent elsewhere", lambda: (extract() | chunk() | end()).set(queue="fast"), "sends chain to another queue",
+     "@stage(queue="),
+    ("a chord sent elsewhere", lambda: extract() | chunk() | end().set(queue="fast"), "sends chord to another queue",
+     "@stage(queue="),
+    ("a group sent elsewhere", lambda: extract() | chunk() | chord([group([embed(), upsert()]).set(queue="fast")],
+     finalize()), "sends group to another queue", "@stage(queue="),
+    ("a chain within sent elsewhere", lambda: extract() | chunk() | chord([(embed() | upsert()).set(queue="fast")],
+     finalize()), "sends chain to another queue", "@stage(queue="),
+    ("an errback of a chain", lambda: (extract() | chunk() | end()).on_error(signature("mail.send")),
+     "options of Celery's on chain", "link_error"),
+    ("an errback of a chord", lambda: extract() | chunk() | chord([embed() | upsert()],
+     finalize().on_error(signature("mail.send"))), "options of Celery's on finalize", "link_error"),
+    ("an urgency", lambda: extract() | chunk() | chord([embed().set(priority=0) | upsert()], finalize()),
+     "options of Celery's on embed", ".set()"),
+    ("an end of a chain", lambda: chain(extract(), chunk(), end(), expires=3), "options of Celery's on chain",
+     ".set()"),
+    ("a group at the end", lambda: extract() | chunk() | chord([embed() | upsert()], group(finalize())),
+     "ends with a group", "Write finalize() last"),
+    ("a suffix for a type", lambda: route(collections={"pdf": "papers"}) | extract() | chunk() | end(),
+     "'pdf' is no media type: write application/pdf", "collections"),
+    ("a name for a type", lambda: route(collections={"sound": "a"}) | extract() | chunk() | end(),
+     "'sound' is no media type: write one as in", "collections"),
     ("a wrong collection", lambda: route(collections={"a/b": "no name"}) | extract() | chunk() | end(), "route(", ""),
 ]  # fmt: skip
 
@@ -133,6 +162,12 @@ def test_what_is_refused(write: Callable[[], Any], message: str, hint: str) -> N
 
     assert message in caught.value.message
     assert hint in caught.value.advice
+
+
+def test_a_route_says_media_types_in_any_case() -> None:
+    plan = plan_of(route(collections={"Application/PDF": "a", "image/*": "b", "*": "c"}) | extract() | chunk() | end())
+
+    assert plan.route["collections"] == {"application/pdf": "a", "image/*": "b", "*": "c"}
 
 
 def bare(document, *, times=1):  # type: ignore[no-untyped-def]
@@ -151,9 +186,42 @@ def positional(document: Document, times: int) -> Document:
     return document
 
 
+async def later(document: Document) -> Document:
+    return document
+
+
+def bit_by_bit(document: Document) -> Document:  # type: ignore[misc]
+    yield document
+
+
+def wrong_default(document: Document, *, times: int = "x") -> Document:  # type: ignore[assignment]
+    return document
+
+
+def none_by_default(document: Document, *, mask: str = None) -> Document:  # type: ignore[assignment]  # noqa: RUF013
+    return document
+
+
+def no_data(document: Document, *, lock: Thread | None = None) -> Document:
+    return document
+
+
+def any_number(document: Document, **masks: str) -> Document:
+    return document
+
+
 @pytest.mark.parametrize(
     ("function", "options", "message"),
     [
+        (later, {"queue": "q"}, "The stage later is async, or a generator"),
+        (bit_by_bit, {"queue": "q"}, "The stage bit_by_bit is async, or a generator"),
+        (wrong_default, {"queue": "q"}, r"wrong_default\(times=…\) has a default of another type"),
+        (none_by_default, {"queue": "q"}, r"none_by_default\(mask=…\) has a default of another type"),
+        (no_data, {"queue": "q"}, "has a type that cannot be checked"),
+        (any_number, {"queue": "q"}, "needs a name and a type"),
+        (_shout, {"queue": "unacked", "name": "fine"}, "cannot have the queue"),
+        (_shout, {"queue": "celery", "name": "fine"}, "cannot have the queue"),
+        (lambda document: document, {"queue": "q"}, "cannot be named"),
         (bare, {"queue": "q"}, "fits no place"),
         (mixed, {"queue": "q"}, "fits no place"),
         (positional, {"queue": "q"}, "fits no place"),
@@ -168,6 +236,35 @@ def positional(document: Document, times: int) -> Document:
 def test_what_is_no_stage(function: Callable[..., Any], options: dict[str, str], message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         stage(**options)(function)
+
+
+def test_names_and_queues_of_the_engine_are_kept() -> None:
+    """Whatever task the engine has, no stage takes its name, nor its queue."""
+    app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+    mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
+    mine -= {one.name for one in declaring.declared()}
+
+    assert mine >= {"extract", "reconcile", "recover", "reindex", "sweep"}
+    for name in {*mine, *WORDS}:
+        with pytest.raises(BadRequest, match="cannot be named") as caught:
+            stage(queue="words", name=name)(_shout)
+        assert name in caught.value.advice
+    for queue in QUEUES:
+        with pytest.raises(BadRequest, match="cannot have the queue"):
+            stage(queue=queue, name="fine")(_shout)
+
+
+def named_oddly(document: Document, *, model_config: int = 1, _x: int = 2, self: int = 3) -> Document:
+    return replace(document, metadata={"told": [model_config, _x, self]})
+
+
+def test_parameters_have_any_name() -> None:
+    own = stage(queue="words")(named_oddly)
+    options = own(self=4, _x=5).kwargs
+
+    assert options == {"model_config": 1, "_x": 5, "self": 4}
+    about: Any = None
+    assert own.run(Document("text/plain", ()), about, options).metadata == {"told": [1, 5, 4]}
 
 
 def names(canvas: Signature) -> Any:

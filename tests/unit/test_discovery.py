@@ -1,0 +1,163 @@
+"""Packages that do not load, or take what is taken: each is named with its reason, and everything else works."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from embeddings import registry as models
+from extractors import registry as formats
+from pipeline import declaring, discovery
+from pipeline.discovery import Discovered, discover, load_workflow
+from pipeline.errors import BadRequest
+
+PLAIN = "extract() | chunk() | embed() | upsert() | finalize()"
+HEAD = "from pipeline import Document, chunk, embed, extract, finalize, stage, upsert\n\n\n"
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Put a package of one module on the path, as pip would."""
+    site = tmp_path / "site"
+    site.mkdir()
+    discover()
+    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    monkeypatch.setattr(formats, "_formats", dict(formats._formats))
+    monkeypatch.setattr(formats, "_extractors", dict(formats._extractors))
+    monkeypatch.syspath_prepend(str(site))
+    caches: tuple[Any, ...] = (discovery.discover, discovery._planned, formats.outside, models.outside)
+    before = set(sys.modules)
+
+    def put(name: str, code: str, **entries: dict[str, str]) -> None:
+        (site / f"{name}.py").write_text(code, "utf-8")
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [
+            f"[docrelay.{group}]\n" + "\n".join(f"{one} = {at}" for one, at in named.items())
+            for group, named in entries.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        for cache in caches:
+            cache.cache_clear()
+
+    yield put
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+    for module in set(sys.modules) - before:
+        if str(site) in str(getattr(sys.modules[module], "__file__", "")):
+            del sys.modules[module]
+
+
+def reasons(found: Discovered) -> dict[tuple[str, str, str], str]:
+    return {(one.group, one.name, one.package): one.reason for one in found.broken}
+
+
+RAISE = {
+    "SystemExit: no licence": "import sys\nsys.exit('no licence')\n",
+    "SystemExit: 3": "raise SystemExit(3)\n",
+    "ModuleNotFoundError: No module named 'not_there'": "import not_there\n",
+    "SyntaxError: ": "def here(:\n",
+    "RuntimeError: bad day": "raise RuntimeError('bad day')\n",
+    "RecursionError: ": "def down():\n    down()\ndown()\n",
+}
+
+
+GROUPS = ("workflows", "stages", "chunkers", "extractors", "embedders")
+
+
+@pytest.mark.parametrize(("reason", "code"), RAISE.items(), ids=[one.partition(":")[0] for one in RAISE])
+def test_a_module_that_raises_is_skipped(install: Install, reason: str, code: str) -> None:
+    install("raising", code, **{group: {"mine": "raising"} for group in GROUPS})
+    install("whole", f"{HEAD}def whole():\n    return {PLAIN}\n", workflows={"whole": "whole:whole"})
+
+    found = reasons(discover())
+    assert {group for group, _, _ in found} == set(GROUPS)
+    assert all(told.startswith(reason) for told in found.values())
+    assert load_workflow("whole") == load_workflow("ingest")
+
+
+@pytest.mark.parametrize(
+    ("group", "value", "reason"),
+    [
+        ("workflows", "3", "odd:mine has no function mine."),
+        ("workflows", "lambda: 3", "A workflow returns a signature, not int."),
+        ("workflows", "lambda: missing_name", "The workflow mine raised NameError"),
+        ("workflows", "lambda: exit(3)", "The workflow mine raised SystemExit"),
+        ("workflows", "lambda at=3: None", "Every parameter of mine needs a name and a type."),
+        ("stages", "print", "odd:mine is no stage."),
+        ("chunkers", "dict", "odd:mine is no function."),
+        ("embedders", "dict", "TypeError: odd:mine is no OutsideModel named mine"),
+        ("embedders", "missing", "AttributeError"),
+    ],
+)
+def test_a_wrong_thing_is_skipped(install: Install, group: str, value: str, reason: str) -> None:
+    install("odd", "" if value == "missing" else f"mine = {value}\n", **{group: {"mine": "odd:mine"}})
+
+    assert reasons(discover())[group, "mine", "odd"].startswith(reason)
+
+
+def test_nobody_takes_the_place_of_what_is_built_in(install: Install) -> None:
+    own = "def ingest():\n    return extract() | chunk(tokens=16) | embed() | upsert() | finalize()\n"
+    other = "@stage(queue='redact')\ndef redact(document: Document) -> Document:\n    return document\n"
+    install("aaa", HEAD + own, workflows={"ingest": "aaa:ingest"})
+    install("bbb", HEAD + other, stages={"redact": "bbb:redact"})
+    model = dedent("""
+        from dataclasses import replace
+        from embeddings.registry import MODELS, OutsideModel
+        mine = OutsideModel(MODELS["hashing"], "1", dict)
+    """)
+    install("ccc", model, embedders={"hashing": "ccc:mine"})
+    found = discover()
+
+    assert found.workflows["ingest"].package == "docrelay"
+    assert "tokens" not in load_workflow("ingest").cutting
+    assert load_workflow("redacted").step("redact") is not None
+    told = reasons(found)
+    assert "another ingest already" in told["workflows", "ingest", "aaa"]
+    assert "Two stages are named redact" in told["stages", "redact", "bbb"]
+    assert "another model hashing already" in told["embedders", "hashing", "ccc"]
+
+
+def test_of_two_packages_one_is_named(install: Install) -> None:
+    for name in ("first", "second"):
+        install(name, f"{HEAD}def twice():\n    return {PLAIN}\n", workflows={"twice": f"{name}:twice"})
+
+    assert discover().workflows["twice"].package == "first"
+    assert list(reasons(discover())) == [("workflows", "twice", "second")]
+
+
+def test_a_parameter_that_must_be_given(install: Install) -> None:
+    code = "def needs(at: int):\n    return extract() | chunk(tokens=at) | embed() | upsert() | finalize()\n"
+    install("needing", HEAD + code, workflows={"needs": "needing:needs"})
+
+    assert reasons(discover()) == {}
+    with pytest.raises(BadRequest, match="The workflow needs must be told: at") as caught:
+        load_workflow("needs")
+    assert "[workflow_options.needs]" in caught.value.advice
+    assert load_workflow("needs", {"needs": {"at": 32}}).cutting == {"tokens": 32}
+    with pytest.raises(BadRequest, match="no such parameter"):
+        load_workflow("needs", {"needs": {"at": 32, "to": 64}})
+
+
+def test_values_for_a_workflow_that_is_not_there() -> None:
+    with pytest.raises(BadRequest, match="workflow_options names inges") as caught:
+        load_workflow("ingest", {"inges": {"tokens": 32}})
+    assert "ingest" in caught.value.advice
+
+
+def test_a_stage_of_the_engines_names_does_not_load(install: Install) -> None:
+    """It would do the engine's work instead of the engine, in every process."""
+    code = "@stage(queue='mine')\ndef reindex(document: Document) -> Document:\n    return document\n"
+    install("taking", HEAD + code, stages={"mine": "taking"})
+
+    assert "cannot be named 'reindex'" in reasons(discover())["stages", "mine", "taking"]
+    assert declaring.find_stage("reindex") is None
