@@ -26,6 +26,7 @@ from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
 from pipeline.places import place_of
 from pipeline.plan import Plan
 from pipeline.relabelling import relabel
+from pipeline.roots import opened
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
@@ -58,7 +59,12 @@ class Taken:
 
 
 def take_in(
-    services: Services, job_id: str, candidates: Iterable[Candidate], tell: Callable[[int], None] | None = None
+    services: Services,
+    job_id: str,
+    candidates: Iterable[Candidate],
+    tell: Callable[[int], None] | None = None,
+    *,
+    again: bool = False,
 ) -> None:
     """Take files into a job, batch by batch; returns when all are durable in the catalog.
 
@@ -69,8 +75,9 @@ def take_in(
         job_id: a job whose intake is open; it is closed at the end.
         candidates: what the walk found.
         tell: called with the number of files taken so far.
+        again: whether the caller comes back after an error; the job is then left open.
     """
-    settings, number = services.settings, 0
+    settings, number, whole = services.settings, 0, False
     # As long as this heart beats, the reconciler leaves the job open for more.
     stop = beat_heart(
         services.redis,
@@ -87,32 +94,33 @@ def take_in(
             time.sleep(COURTESY_S)
             if tell is not None:
                 tell(number)
+        whole = True
     finally:
-        with writing(services.catalog) as connection:
-            jobs.finish_intake(connection, job_id)
+        if whole or not again:
+            with writing(services.catalog) as connection:
+                jobs.finish_intake(connection, job_id)
         stop()
         services.announce(job_id)
 
 
-def take(path: Path, source: str, max_bytes: int, drafts: Path) -> Taken:
+def take(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None) -> Taken:
     """Read a file once: its hash and its content, which are of one moment.
 
     Raises:
-        Rejected: it is no regular file, cannot be read, is too large, or changes while it is read.
+        Rejected: it lies outside `within`, is no regular file, cannot be read, is too large, or changes meanwhile.
     """
     for trial in range(READS):
         if trial:
             time.sleep(PAUSE_S)
-        taken = _read(path, source, max_bytes, drafts)
+        taken = _read(path, source, max_bytes, drafts, within)
         if taken is not None:
             return taken
     raise Changing
 
 
-def _read(path: Path, source: str, max_bytes: int, drafts: Path) -> Taken | None:
+def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> Taken | None:
     try:
-        # Not blocking: a pipe that took the file's place must not stop intake.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = opened(path, within)
     except OSError as error:
         raise Unreadable(f"The file cannot be opened: {error.strerror}.") from error
     with os.fdopen(descriptor, "rb") as file:
@@ -179,8 +187,8 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         try:
             if candidate.problem is not None:
                 raise candidate.problem
-            metadata = beside(plan, candidate.path)
-            held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts)
+            metadata = beside(plan, candidate.path, candidate.within)
+            held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts, candidate.within)
             taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
         except Rejected as error:
             refused.append((candidate, error))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
@@ -15,6 +16,7 @@ from extractors.options import Options
 from extractors.sniff import sniff
 from pipeline.errors import BadSidecar
 from pipeline.plan import Plan
+from pipeline.roots import opened
 from pipeline.walk import Candidate, source_of
 
 __all__ = ["beside", "media_type_of", "routed_to", "without_sidecars"]
@@ -62,17 +64,23 @@ def without_sidecars(plan: Plan, candidates: Iterable[Candidate]) -> Iterator[Ca
             yield found
 
 
-def beside(plan: Plan, path: Path) -> Mapping[str, Any]:
+def beside(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapping[str, Any]:
     """The metadata that lies beside a file, as the plan's sidecar names it; empty where there is none.
 
+    Args:
+        plan: the job's plan.
+        path: the file.
+        within: folders that its sidecar must not lead out of, as its candidate says.
+
     Raises:
+        OutsideRoot: it does.
         BadSidecar: it is no JSON object, or too large.
     """
     suffix = plan.sidecar.get("suffix")
     if not suffix:
         return {}
     try:
-        with path.with_name(path.name + suffix).open("rb") as file:
+        with os.fdopen(opened(path.with_name(path.name + suffix), within), "rb") as file:
             data = file.read(LARGEST_SIDECAR + 1)
     except FileNotFoundError:
         return {}

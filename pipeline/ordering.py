@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import answers, jobs, orders
+from pipeline.catalog import answers, documents, jobs, orders
+from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
+from pipeline.catalog.orders import Order
 from pipeline.catalog.outbox import attach
 from pipeline.catalog.writer import GroupWriter
-from pipeline.errors import BadRequest, PathNotAllowed, Unreadable
+from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
 from pipeline.intake import take_in
 from pipeline.liveness import door_of, is_alive
 from pipeline.request import Request
+from pipeline.roots import real_below, roots_of
 from pipeline.services import Services
 from pipeline.submission import record_job
 from pipeline.tags import canonical
@@ -37,28 +40,38 @@ LOOK_S = 5.0
 LOOKED_AT = 10_000
 """Files that are looked at for one that matches, before the order is accepted."""
 
+AWAY = (redis.RedisError, sa.exc.DBAPIError, sa.exc.TimeoutError)
+"""What no order can help: the others wait, too."""
+
+MOST_TRIES = 5
+FIRST_PAUSE_S = 5.0
+"""An order that fails by itself is tried again after this time, then after twice as long, and so on."""
+
 
 def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
     """The paths, every one below one of the roots, whatever links lead to it.
 
+    What is read is checked again when it is opened (`Candidate.within`): a link may be made at any time.
+
     Raises:
-        PathNotAllowed: one is not, or it is not absolute, or there are no roots.
+        PathNotAllowed: one is not, or it is not absolute, or goes up by `..`, or there are no roots.
         BadRequest: one does not exist.
     """
-    allowed = [Path(root).expanduser().resolve() for root in roots]
+    allowed = roots_of(roots)
     found = []
     for text in paths:
-        if not text.startswith("/") or "\x00" in text:
-            raise PathNotAllowed(f"{text!r} is not an absolute path.")
         path = Path(text)
+        # With a link before it, `..` leads to one place by the names and to another by the links.
+        if not text.startswith("/") or "\x00" in text or ".." in path.parts:
+            raise PathNotAllowed(f"{text!r} is not an absolute path without `..`.")
         try:
-            real = path.resolve()
-        except (OSError, RuntimeError):
+            real = real_below(path, allowed)
+        except OSError:
             raise PathNotAllowed from None
         # Who may not go there does not learn what is there.
-        if not any(real.is_relative_to(root) for root in allowed):
+        if real is None:
             raise PathNotAllowed
-        if not real.exists():
+        if not os.path.exists(real):  # noqa: PTH110 - Path.exists raises for a name that is too long
             raise BadRequest(f"There is no file or folder {source_of(path)}.", "Check the path.")
         found.append(path)
     return found
@@ -70,7 +83,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     Args:
         services: the engine's services.
         writer: commits the promise.
-        request: checked before; its paths are `confined`.
+        request: checked before; its paths are those of `confined`.
         pattern: a glob over a file's name or its path below what was named; None takes every file.
         extra: the Idempotency-Key, the webhook, the API key.
 
@@ -81,15 +94,14 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         BadRequest: there is no such file.
         OtherRequest: the Idempotency-Key stands for another request.
     """
-    if not list(islice(_found(services, request.paths, pattern, LOOKED_AT), 1)):
-        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    _look_for_one(services, request.paths, pattern)
     told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     def change(connection: Connection) -> str:
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return str(before["job_id"])
-        job_id = record_job(connection, services, request, ())
+        job_id = record_job(connection, services, replace(request, confined=True), ())
         orders.place(connection, job_id, told)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:
@@ -122,15 +134,49 @@ class Taker:
     def _work(self) -> None:
         while not self._ended:
             try:
-                with self._services.catalog.connect() as connection:
-                    found = orders.pending(connection)
-                for job_id, request in found:
-                    if not self._ended and not is_alive(self._services.redis, door_of(job_id)):
-                        _carry_out(self._services, job_id, request)
-            except (redis.RedisError, sa.exc.DBAPIError, OSError) as error:
-                log.warning("orders.failed", error=str(error))
+                self._round()
+            except AWAY as error:
+                log.warning("orders.waiting", error=str(error))
+            except Exception:  # the thread's door: whatever it was, the next look begins
+                log.exception("orders.failed")
             self._news.wait(LOOK_S)
             self._news.clear()
+
+    def _round(self) -> None:
+        with self._services.catalog.connect() as connection:
+            found = orders.pending(connection)
+        for order in found:
+            if self._ended or is_alive(self._services.redis, door_of(order.job_id)):
+                continue
+            try:
+                _carry_out(self._services, order.job_id, order.request)
+            except AWAY:
+                raise
+            except Exception as error:  # an order's door: those behind it are carried out, whatever is wrong with it
+                log.warning("order.failed", job=order.job_id, tries=order.tries + 1, exc_info=error)
+                _put_off(self._services, order, error)
+
+
+def _put_off(services: Services, order: Order, error: Exception) -> None:
+    """Try an order again later; after so many times, tell the job why its paths were not taken in."""
+    last = order.tries + 1 >= MOST_TRIES
+    with writing(services.catalog) as connection:
+        if not last:
+            orders.put_off(connection, order.job_id, FIRST_PAUSE_S * 2**order.tries)
+            return
+        cause = _cause(error)
+        for path in order.request["paths"]:
+            documents.reject(connection, order.job_id, source_of(Path(path)), 0, cause)
+        orders.done(connection, order.job_id)
+        jobs.finish_intake(connection, order.job_id)
+    services.announce(order.job_id)
+
+
+def _cause(error: Exception) -> Failure:
+    if isinstance(error, OSError):
+        error = Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.")
+    told = error if isinstance(error, PipelineError) else PipelineError("It could not be taken in.")
+    return Failure("intake", told.code, told.message, told.advice)
 
 
 def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:
@@ -140,25 +186,35 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
         found = list(_found(services, paths, request["glob"]))
     except (BadRequest, PathNotAllowed) as gone:
         found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
+    # A job in which there turns out to be no file ends with zero documents.
     with writing(services.catalog) as connection:
         jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
     tags = canonical(request["tags"])
-    take_in(services, job_id, [replace(one, tags=tags) for one in found])
+    take_in(services, job_id, [replace(one, tags=tags) for one in found], again=True)
     with writing(services.catalog) as connection:
         orders.done(connection, job_id)
 
 
-def _found(
-    services: Services, paths: Sequence[Path], pattern: str | None, most: int | None = None
-) -> Iterator[Candidate]:
-    settings = services.settings
-    for candidate in islice(walk(paths, settings.max_file_mb << 20, settings.data_dir), most):
-        if pattern is None or _matches(candidate, paths, pattern):
-            yield candidate
+def _look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
+    """Refuse an order without files; where there are very many and none matches yet, it is accepted unseen."""
+    for number, candidate in enumerate(_every(services, paths)):
+        if number >= LOOKED_AT or _matches(candidate, paths, pattern):
+            return
+    raise BadRequest("There are no such files in what was named.", "Name a file, or a folder with files in it.")
 
 
-def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str) -> bool:
-    if fnmatchcase(candidate.path.name, pattern):
+def _found(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
+    within = roots_of(services.settings.api_roots)
+    matching = (one for one in _every(services, paths) if _matches(one, paths, pattern))
+    yield from (replace(one, within=within) for one in matching)
+
+
+def _every(services: Services, paths: Sequence[Path]) -> Iterator[Candidate]:
+    return walk(paths, services.settings.max_file_mb << 20, services.settings.data_dir)
+
+
+def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str | None) -> bool:
+    if pattern is None or fnmatchcase(candidate.path.name, pattern):
         return True
     below = (path for path in paths if candidate.path.is_relative_to(path))
     return any(fnmatchcase(str(candidate.path.relative_to(path)), pattern) for path in below)

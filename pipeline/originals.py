@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePath
 
-from pipeline.errors import Gone
+from pipeline.catalog import jobs
+from pipeline.errors import Gone, OutsideRoot
 from pipeline.results import DocumentStatus
+from pipeline.roots import opened
 from pipeline.services import Services
 from pipeline.spool import original_key
 
@@ -42,17 +47,28 @@ def original_of(services: Services, found: DocumentStatus) -> Original:
         return Original(path, name, content, scope.close)
     except FileNotFoundError:
         scope.close()
-    path = Path(found.source)
-    if not path.is_absolute() or not _holds(path, content, found.size):
+    file = scope.enter_context(_source(services, found))
+    if os.fstat(file.fileno()).st_size != found.size or hashlib.file_digest(file, "sha256").hexdigest() != content:
+        scope.close()
         raise Gone
-    return Original(path, name, content, scope.close)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    # What was looked at is what is read, whatever the name stands for by then.
+    return Original(Path(f"/dev/fd/{file.fileno()}"), name, content, scope.close)
 
 
-def _holds(path: Path, content: str, size: int) -> bool:
+def _source(services: Services, found: DocumentStatus) -> BufferedReader:
+    """The file that was taken in, opened by the rule that intake had."""
+    path = Path(found.source)
+    with services.catalog.connect() as connection:
+        named = jobs.named(connection, [found.job_id or ""]).get(found.job_id or "")
+    root = named.root_of(found.source) if named is not None else None
+    if named is None or root is None or not path.is_absolute():
+        raise Gone
     try:
-        if not path.is_file() or path.stat().st_size != size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == content
-    except OSError:
-        return False
+        descriptor = opened(path, named.bounds(root, services.settings.api_roots))
+    except (OSError, OutsideRoot):
+        raise Gone from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Gone
+    return os.fdopen(descriptor, "rb")

@@ -13,7 +13,7 @@ __all__ = ["Request"]
 class Request:
     """What is asked for; None takes the setting.
 
-    `tags` are for all documents; None leaves those that they have.
+    `tags` are for all documents; None leaves those that they have. `confined`: files are read below `api_roots` only.
     """
 
     paths: Sequence[Path]
@@ -22,3 +22,4 @@ class Request:
     priority: int | None = None
     request_id: str | None = None
     tags: Sequence[str] | None = None
+    confined: bool = False

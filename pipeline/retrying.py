@@ -6,7 +6,9 @@ import os
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -18,13 +20,14 @@ from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import failures, versions
 from pipeline.discovery import load_workflow
-from pipeline.errors import BadRequest, OutsideRoot, UnknownId, Unreadable
+from pipeline.errors import UnknownId, Unreadable
 from pipeline.intake import take_in
 from pipeline.places import place_of
 from pipeline.results import FailureRecord
+from pipeline.roots import Named
 from pipeline.services import Services
 from pipeline.spool import original_key
-from pipeline.walk import Candidate, source_of, walk
+from pipeline.walk import Candidate, look, source_of
 
 __all__ = ["choose", "retry"]
 
@@ -35,19 +38,29 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     """Try again these failed documents, or all that match.
 
     Returns:
-        Ids of the new jobs, one for each collection and workflow.
+        Ids of the new jobs, one for each collection and workflow, and for what had been named at first.
 
     Raises:
         UnknownId: one of the documents has not failed.
         SpaceMismatch: a collection was made with another model than the configured one.
     """
-    groups: dict[tuple[str, str], list[FailureRecord]] = defaultdict(list)
+    groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
     chosen = choose(services, identities, code=code, job_id=job_id)
     with services.catalog.connect() as connection:
         workflows = jobs.workflows_of(connection, {one.job_id for one in chosen})
+        named = jobs.named(connection, {one.job_id for one in chosen})
     for failure in chosen:
-        groups[failure.collection, workflows.get(failure.job_id, services.settings.workflow)].append(failure)
-    return [_retry(services, *named, group) for named, group in groups.items()]
+        workflow = workflows.get(failure.job_id, services.settings.workflow)
+        groups[_Group(failure.collection, workflow, named.get(failure.job_id, Named(())))].append(failure)
+    return [_retry(services, kind, group) for kind, group in groups.items()]
+
+
+class _Group(NamedTuple):
+    """What failures have in common that are tried again in one job."""
+
+    collection: str
+    workflow: str
+    named: Named
 
 
 def choose(
@@ -74,15 +87,17 @@ def choose(
     return list(chosen.values())
 
 
-def _retry(services: Services, collection: str, workflow: str, group: Sequence[FailureRecord]) -> str:
+def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> str:
     settings, request_id = services.settings, uuid.uuid4().hex[:12]
+    collection, workflow, named = kind
     plan = load_workflow(workflow, services.settings.workflow_options)
-    candidates = {failure.document_id: _from_source(services, failure) for failure in group}
+    candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.making)
         job_id = jobs.create(connection, collection, workflow, settings.priority, request_id, weight)
         jobs.set_plan(connection, job_id, plan)
+        jobs.set_named(connection, job_id, named)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job_id, kept)
         # Who retries may know what is better now; intake must not answer from memory.
@@ -94,19 +109,15 @@ def _retry(services: Services, collection: str, workflow: str, group: Sequence[F
     return job_id
 
 
-def _from_source(services: Services, failure: FailureRecord) -> Candidate:
-    """The source as it is now: what failed may have been mended there."""
-    path = Path(failure.source)
-    if failure.code == OutsideRoot.code and path.is_symlink():
-        # Named by itself it would be followed; but nobody has named it.
-        return Candidate(path, failure.source, 0, OutsideRoot("The symbolic link leaves the folder it was found in."))
-    try:
-        found = next(walk([path], services.settings.max_file_mb << 20), None)
-    except BadRequest:
-        found = None
-    if found is None or found.source != failure.source:
+def _from_source(services: Services, named: Named, failure: FailureRecord) -> Candidate:
+    """The source as it is now, by the rule that intake had: what failed may have been mended there."""
+    path, root = Path(failure.source), named.root_of(failure.source)
+    found = None
+    if path.is_absolute() and root is not None:
+        found = look(path, root, services.settings.max_file_mb << 20)
+    if found is None or root is None:
         return Candidate(path, failure.source, 0, Unreadable("The file is not there any more."))
-    return found
+    return replace(found, within=named.bounds(root, services.settings.api_roots))
 
 
 def _take_from_spool(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -15,9 +17,10 @@ from pipeline.catalog.engine import writing
 from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest
 from pipeline.request import Request
+from pipeline.roots import Named
 from pipeline.services import Services
 from pipeline.tags import canonical
-from pipeline.walk import Candidate, walk
+from pipeline.walk import Candidate, source_of, walk
 
 __all__ = ["check", "find", "open_job", "record_job"]
 
@@ -89,6 +92,8 @@ def record_job(connection: Connection, services: Services, request: Request, siz
     collections.register(connection, collection, services.fingerprint, services.making)
     job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
     jobs.set_plan(connection, job_id, load_workflow(workflow, services.settings.workflow_options))
+    paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
+    jobs.set_named(connection, job_id, Named(paths, request.confined))
     log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
     return job_id
 

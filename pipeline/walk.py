@@ -29,6 +29,8 @@ class Candidate:
     size: int
     problem: Rejected | None = None
     tags: Tags | None = None
+    within: tuple[Path, ...] | None = None
+    """Folders without links in their paths, below one of which it must lie when it is opened; None: anywhere."""
 
 
 def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Iterator[Candidate]:
@@ -48,7 +50,8 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
         named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the link that the user named
         if not os.path.lexists(named):
             raise BadRequest(f"There is no file or folder {source_of(named)}.", "Check the path.")
-        found = _below(named, ours) if named.is_dir() else iter([named])
+        # Path.is_dir raises for a link that names something too long, or something in a folder that is closed.
+        found = _below(named, ours) if os.path.isdir(named) else iter([named])  # noqa: PTH112
         for file in found:
             candidate = look(file, named, max_bytes)
             if candidate is not None and candidate.source not in seen:
@@ -125,7 +128,7 @@ def _unreachable(path: Path, error: OSError) -> Rejected:
 
 
 def _inside(path: Path, root: Path) -> bool:
-    folder = root if root.is_dir() else root.parent
+    folder = root if os.path.isdir(root) else root.parent  # noqa: PTH112 - as above
     return path.resolve().is_relative_to(folder.resolve())
 
 

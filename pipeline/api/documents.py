@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import StringConstraints
-from starlette.background import BackgroundTask
 
-from pipeline.api.access import Admin, Reader, Submitter
+from pipeline.api.access import Admin, Guarded, Reader, Submitter
 from pipeline.api.cursors import pack, unpack
 from pipeline.api.door import DoorOf
 from pipeline.api.jobs import ID
@@ -17,12 +16,12 @@ from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, Docu
 from pipeline.api.problems import responses
 from pipeline.deletion import delete
 from pipeline.errors import Invalid
-from pipeline.originals import original_of
+from pipeline.originals import Original, original_of
 from pipeline.results import Deleted, DocumentStatus
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503))
+router = APIRouter(route_class=Guarded, tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503))
 
 DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 UNKNOWN = responses(404)
@@ -67,13 +66,26 @@ def chunks(
 def content(document_id: DocumentId, door: DoorOf, _caller: Reader) -> FileResponse:
     """The file that the live version was made of. It is never shown by a browser, only saved."""
     original = original_of(door.services, door.manager.document(document_id))
-    return FileResponse(
-        original.path,
+    return _Download(
+        original,
         media_type="application/octet-stream",
         filename=original.name,
-        background=BackgroundTask(original.release),
         headers={"Content-Security-Policy": "sandbox", "ETag": f'"{original.content_sha256}"'},
     )
+
+
+class _Download(FileResponse):
+    """An original that is given back, however sending it ends."""
+
+    def __init__(self, original: Original, **more: Any) -> None:
+        super().__init__(original.path, **more)
+        self._release = original.release
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
 
 
 @router.delete("/v1/documents/{document_id}", responses=UNKNOWN, summary="Delete a document")

@@ -61,9 +61,11 @@ class Admission:
                 return
             try:
                 admit(self._services)
-            except (redis.RedisError, sqlalchemy.exc.DBAPIError, OSError) as error:
+            except (redis.RedisError, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, OSError) as error:
                 # The reconciler admits what waits, too.
                 log.warning("admission.failed", error=str(error))
+            except Exception:  # the thread's door: the next news begin anew
+                log.exception("admission.failed")
             self._ended.wait(SPACING_S)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from pipeline.api.access import Reader
+from pipeline.api.access import Guarded, Reader
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.jobs import JobId
 from pipeline.api.problems import responses
@@ -21,7 +21,7 @@ from pipeline.results import iso
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503))
+router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503))
 
 LOOK_S = 1.0
 """News may be lost; a follower looks by itself after this time."""

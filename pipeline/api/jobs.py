@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from pipeline.api.access import Admin, Reader, Submitter
+from pipeline.api.access import Admin, Guarded, Reader, Submitter
 from pipeline.api.cursors import pack, unpack
 from pipeline.api.door import DoorOf
 from pipeline.api.models import (
@@ -28,7 +28,7 @@ __all__ = ["ID", "JobId", "router"]
 ID = r"^[!-~]{1,64}$"
 """An id is looked up, whatever it looks like; this keeps out what no database takes."""
 
-router = APIRouter(tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
+router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
 
 JobId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_JOB])]
 AnyId = Annotated[str, Path(pattern=ID, description="a job, document or task, or how it begins")]

@@ -57,7 +57,9 @@ class News:
                 await self._hear()
             except (redis.RedisError, OSError) as error:
                 log.warning("news.lost", error=str(error))
-                await asyncio.sleep(AGAIN_S)
+            except Exception:  # the task's door: who follows looks by himself until it hears again
+                log.exception("news.lost")
+            await asyncio.sleep(AGAIN_S)
 
     async def _hear(self) -> None:
         channel = f"{PREFIX}news:"

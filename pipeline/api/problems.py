@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from embeddings.errors import EmbedError
 from pipeline.errors import (
@@ -143,6 +144,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _framework)
     for kind in (redis.RedisError, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, OSError):
         app.add_exception_handler(kind, _away)
+    app.add_exception_handler(ClientDisconnect, _unheard)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -195,6 +197,11 @@ async def _away(request: Request, error: Exception) -> JSONResponse:
     log.warning("request.service_away", error=f"{type(error).__name__}: {error}")
     found = problem_of(StackUnavailable())
     return answer(found, _headers(found), _request_id(request))
+
+
+async def _unheard(request: Request, error: Exception) -> JSONResponse:
+    """Whoever sent it has gone: nobody hears this."""
+    return answer(problem_of(BrokenBody("The body ends in the middle.")), None, _request_id(request))
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import reindex
-from pipeline.api.access import Admin, Reader
+from pipeline.api.access import Admin, Guarded, Reader
 from pipeline.api.door import DoorOf
 from pipeline.api.problems import responses
 from pipeline.reindex import Wish
@@ -17,7 +17,12 @@ from pipeline.reindex.estimate import Plan
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/reindex", tags=["reindex"], responses=responses(401, 403, 404, 409, 422, 429, 500, 503))
+router = APIRouter(
+    route_class=Guarded,
+    prefix="/v1/reindex",
+    tags=["reindex"],
+    responses=responses(401, 403, 404, 409, 422, 429, 500, 503),
+)
 
 Collection = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["documents"])]
 BODY = responses(400, 408, 413, 415)

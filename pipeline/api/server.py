@@ -90,13 +90,16 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 class _Impatient(H11Protocol):
-    """A connection that is closed when its headers do not come, or when there are too many of its kind."""
+    """A connection that is closed when its headers do not come, or nobody takes what is sent, or there are too many."""
 
     def __init__(self, patience_s: float, most: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience_s = patience_s
         self._most = most
         self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._held = 0
+        self._moved = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for headers."""
@@ -105,6 +108,7 @@ class _Impatient(H11Protocol):
             transport.close()
             return
         self._start()
+        self._watch = self.loop.call_later(self._patience_s, self._look)
 
     def data_received(self, data: bytes) -> None:
         """Something has come: wait on as long as it is part of headers."""
@@ -118,7 +122,23 @@ class _Impatient(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._stop()
+        if self._watch is not None:
+            self._watch.cancel()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """The other side has taken much of what was sent."""
+        self._moved = True
+        super().resume_writing()
+
+    def _look(self) -> None:
+        """Drop the connection if nothing was taken of what waits to be sent; closing would wait for it."""
+        held = self.transport.get_write_buffer_size()
+        if 0 < self._held <= held and not self._moved:
+            self.transport.abort()
+            return
+        self._held, self._moved = held, False
+        self._watch = self.loop.call_later(self._patience_s, self._look)
 
     def _start(self) -> None:
         self._timer = self.loop.call_later(self._patience_s, self._give_up)

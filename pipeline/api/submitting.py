@@ -11,9 +11,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 
-from pipeline.api.access import Caller, Submitter
+from pipeline.api.access import Caller, Guarded, Submitter
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.form import Form, boundary_of
 from pipeline.api.models import EXAMPLE_JOB, Accepted, JobRequest, RefusedUpload, WebhookRequest
@@ -29,7 +28,7 @@ from pipeline.webhooks import guard
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["submit"])
+router = APIRouter(route_class=Guarded, tags=["submit"])
 
 JOB = re.compile(r"[0-9a-f-]{1,64}")
 FEED = 1 << 20
@@ -138,9 +137,6 @@ async def submit_documents(
         accepted = await loop.run_in_executor(
             door.uploads, _take, door, form, bytes(pending), (caller, idempotency_key)
         )
-    except ClientDisconnect:
-        form.drop()
-        raise
     except BaseException:
         form.drop()
         raise

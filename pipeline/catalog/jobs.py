@@ -14,6 +14,7 @@ from pipeline.catalog import events, outbox
 from pipeline.catalog.schema import ACTIVE, attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
+from pipeline.roots import Named
 
 __all__ = [
     "active_jobs",
@@ -23,11 +24,13 @@ __all__ = [
     "finish_intake",
     "in_work",
     "is_cancelled",
+    "named",
     "plan_of",
     "priority",
     "progress",
     "remember",
     "reopen",
+    "set_named",
     "set_plan",
     "settle",
     "settle_job",
@@ -62,6 +65,7 @@ def create(
             bytes_expected=bytes_expected,
             fraction=0.0,
             samples=[],
+            confined=False,
         )
     )
     events.add(connection, "job.created", [(job_id, None)])
@@ -76,6 +80,21 @@ def set_plan(connection: Connection, job_id: str, plan: Plan) -> None:
 def plan_of(connection: Connection, job_id: str) -> Plan:
     """The plan that the job's batches follow."""
     return Plan.from_json(connection.execute(sa.select(jobs.c.plan).where(jobs.c.id == job_id)).scalar_one())
+
+
+def set_named(connection: Connection, job_id: str, told: Named) -> None:
+    """Keep what was named, so that a later look at its files goes by the same rule as intake."""
+    row = jobs.update().where(jobs.c.id == job_id)
+    connection.execute(row.values(paths=None if told.paths is None else list(told.paths), confined=told.confined))
+
+
+def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:
+    """What was named for these jobs, by job."""
+    found: dict[str, Named] = {}
+    for piece in slices(ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.paths, jobs.c.confined).where(jobs.c.id.in_(piece)))
+        found |= {row.id: Named(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
+    return found
 
 
 def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, str]:

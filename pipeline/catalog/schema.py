@@ -170,6 +170,9 @@ jobs = sa.Table(
     sa.Column("bytes_expected", sa.BigInteger, nullable=False),
     sa.Column("fraction", sa.Double, nullable=False),
     sa.Column("samples", sa.JSON, nullable=False),
+    sa.Column("paths", sa.JSON(none_as_null=True)),
+    sa.Column("confined", sa.Boolean, nullable=False),
+    sa.Column("open_until", sa.Double),
 )
 
 documents = sa.Table(
@@ -367,6 +370,8 @@ orders = sa.Table(
     sa.Column("job_id", Id, primary_key=True),
     sa.Column("request", sa.JSON, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),
     sa.Column("taken_at", sa.Double, index=True),
 )
 

@@ -18,9 +18,14 @@ from api_rig import Api, api_on
 from flow_tools import eventually
 from handmade import book, show
 
+from pipeline.catalog import orders
+from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import documents, jobs, submissions
+from pipeline.catalog.schema import orders as orders_table
 from pipeline.client.wire import Lines
 from pipeline.errors import BadRequest, Gone, OtherRequest, UnknownId
+from pipeline.request import Request
+from pipeline.submission import record_job
 
 TEXT = b"The lighthouse keeper wrote the log of the Lavender Curlew every evening.\n"
 
@@ -34,12 +39,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "sub" / "b.md").write_text("# Curlew\n\nA bird of the mudflats.\n")
     (folder / "way-out").symlink_to("/etc")
     (folder / "hollow").mkdir()
+    (folder / "archive" / "2026" / "11").mkdir(parents=True)
+    (folder / "latest").symlink_to("archive/2026/11")
     return folder
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
-    settings = {"api_roots": (str(root),), "max_file_mb": 1, "api_documents": 5, "api_followers": 4}
+    settings = {"api_roots": (str(root),), "max_file_mb": 1, "api_documents": 5, "api_followers": 4, "api_requests": 8}
     with api_on(tmp_path_factory.mktemp("api") / "data", **settings) as found:
         yield found
 
@@ -391,6 +398,8 @@ def test_refusals(api: Api, row: str) -> None:
         ("way-out", 403, "path_not_allowed"),
         ("way-out/hosts", 403, "path_not_allowed"),
         ("../", 403, "path_not_allowed"),
+        ("latest/../../..", 403, "path_not_allowed"),
+        ("n" * 300, 422, "bad_request"),
         ("gone", 422, "bad_request"),
         ("hollow", 422, "bad_request"),
     ],
@@ -398,6 +407,52 @@ def test_refusals(api: Api, row: str) -> None:
 def test_paths_that_lead_out_or_nowhere(api: Api, root: Path, below: str, status: int, code: str) -> None:
     answer = api.http.post("/v1/jobs", json={"paths": [f"{root}/{below}"]})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_link_made_later_leads_nowhere(api: Api, root: Path, tmp_path: Path) -> None:
+    secret, source = tmp_path / "secret.txt", root / "later" / "note.txt"
+    secret.write_text("The harbour is mined.")
+    source.parent.mkdir()
+    source.write_bytes(b"")
+    job = api.client.submit_paths(str(source.parent), collection="later").job_id
+    assert api.client.wait(job).failed == 1
+    source.unlink()
+    source.symlink_to(secret)
+    assert api.client.wait(api.client.retry(job_id=job)[0]).failed == 1
+    (found,) = api.client.documents(job)
+    assert api.client.document(found.document_id).searchable is False
+
+    source.unlink()
+    source.write_text("The harbour is mined.")
+    again = api.client.retry([found.document_id])[0]
+    assert api.client.wait(again).completed == 1
+    assert api.client.content(found.document_id) == b"The harbour is mined."
+    source.parent.rename(root / "moved")
+    source.parent.symlink_to(tmp_path)
+    secret.rename(tmp_path / "note.txt")
+    with pytest.raises(Gone):
+        api.client.content(found.document_id)
+
+
+def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
+    (root / "swapped").symlink_to("x" * 300)
+    with api.cli.services() as services, writing(services.catalog) as connection:
+        names = [record_job(connection, services, Request([root], "orders"), ()) for _ in range(3)]
+        swapped, broken, hopeless = names
+        orders.place(connection, swapped, {"paths": [str(root / "swapped")], "glob": None, "tags": None})
+        orders.place(connection, broken, {"paths": [str(root / "a.txt")]})
+        orders.place(connection, hopeless, {"paths": [str(root / "a.txt")]})
+        connection.execute(orders_table.update().where(orders_table.c.job_id == hopeless).values(tries=4))
+    behind = api.client.submit_paths(str(root / "a.txt"), collection="orders").job_id
+
+    assert api.client.wait(behind).ended
+    (told,) = api.client.documents(swapped)
+    assert (told.state, told.code) == ("failed", "unreadable")
+    (told,) = api.client.documents(hopeless)
+    assert (api.client.job(hopeless).state, told.code) == ("failed", "internal")
+    assert api.client.job(broken).state == "taking_in"
+    assert api.cli.rows(sa.select(orders_table.c.tries).where(orders_table.c.job_id == broken)) == [(1,)]
+    api.client.cancel(broken)
 
 
 def test_names_from_outside_reach_no_path_and_no_log(api: Api) -> None:
@@ -445,11 +500,52 @@ def talk(api: Api, *pieces: bytes, pause_s: float = 0.0) -> bytes:
         return answer
 
 
+def json_head(host: str = "localhost") -> bytes:
+    head = f"POST /v1/search HTTP/1.1\r\nHost: {host}\r\n"
+    return head.encode() + b"Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+
+
+def test_who_may_not_come_in_is_told_before_the_body(api: Api) -> None:
+    for host, status in (("evil.example", b" 403 "), ("[", b" 403 "), ("localhost\r\nX-API-Key: x", b" 401 ")):
+        assert status in talk(api, json_head(host)).partition(b"\r\n")[0]
+    assert b" 403 " in talk(api, HEAD.replace(b"localhost", b"localhost\r\nOrigin: http://[")).partition(b"\r\n")[0]
+
+
+def test_bodies_on_their_way_keep_nobody_out(api: Api) -> None:
+    with ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(socket.create_connection(api.address)).sendall(HEAD + part(FILE))
+        assert eventually(lambda: search_status(api) == 503, 5)
+        assert api.http.get("/v1/formats").status_code == 200
+    assert eventually(lambda: search_status(api) == 200, 10)
+
+
+def search_status(api: Api) -> int:
+    return api.http.post("/v1/search", json={"query": "x"}).status_code
+
+
+def test_who_does_not_read_is_let_go(api: Api) -> None:
+    api.submit(("large.pdf", b"%PDF-1.4\n" + b"\x00\xff" * (500 << 10)), collection="large")
+    (found,) = [one for one in api.client.failures() if one.source == "upload://large.pdf"]
+    wanted = f"GET /v1/documents/{found.document_id}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with ExitStack() as held:
+        for _ in range(8):
+            connection = held.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(api.address)
+            # More than all buffers on the way hold.
+            connection.sendall(wanted * 12)
+        assert eventually(lambda: api.http.get("/v1/formats").status_code == 503, 5)
+        assert eventually(lambda: api.http.get("/v1/formats").status_code == 200, 20)
+
+
 def test_slow_senders_are_let_go(api: Api) -> None:
 
     assert talk(api, b"GET /v1/formats HTTP/1.1\r\nHost: loc") == b""
     assert talk(api, b"GET / HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 30, pause_s=0.1) == b""
     assert b" 408 " in talk(api, HEAD, part(FILE)).partition(b"\r\n")[0]
+    # Faster than the least rate, but a small body has only so much time.
+    assert b" 408 " in talk(api, json_head(), *[b" " * 600] * 30, pause_s=0.1).partition(b"\r\n")[0]
     # Steady, but slower than the least rate.
     assert b" 408 " in talk(api, HEAD, *[b"-"] * 40, pause_s=0.1).partition(b"\r\n")[0]
     assert api.http.get("/v1/formats").status_code == 200

@@ -183,6 +183,9 @@ def upgrade() -> None:
         sa.Column("bytes_expected", sa.BigInteger(), nullable=False),
         sa.Column("fraction", sa.Double(), nullable=False),
         sa.Column("samples", sa.JSON(), nullable=False),
+        sa.Column("paths", sa.JSON(), nullable=True),
+        sa.Column("confined", sa.Boolean(), nullable=False),
+        sa.Column("open_until", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
     op.create_index(op.f("ix_jobs_finished_at"), "jobs", ["finished_at"], unique=False)
@@ -316,6 +319,8 @@ def upgrade() -> None:
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("request", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
         sa.Column("taken_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_orders")),
     )

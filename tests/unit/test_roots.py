@@ -1,0 +1,63 @@
+"""Files below roots: what links that are made at any moment can reach."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import OutsideRoot, PathNotAllowed
+from pipeline.ordering import confined
+from pipeline.roots import Named, _step_by_step, opened
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.txt").write_text("inside")
+    (tmp_path / "a.txt").write_text("outside")
+    (folder / "out").symlink_to(tmp_path)
+    (folder / "in").symlink_to("sub")
+    (folder / "deep").mkdir()
+    (folder / "latest").symlink_to("deep")
+    return folder.resolve()
+
+
+def read(path: Path, *roots: Path) -> bytes:
+    descriptor = opened(path, roots)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def test_links_within_a_root_are_followed(root: Path) -> None:
+    assert read(root / "sub" / "a.txt", root) == read(root / "in" / "a.txt", root) == b"inside"
+    assert read(root / "out" / "a.txt", root, root.parent) == b"outside"
+
+
+def test_links_out_of_a_root_are_not(root: Path) -> None:
+    with pytest.raises(OutsideRoot):
+        opened(root / "out" / "a.txt", [root])
+
+
+@pytest.mark.parametrize("parts", [("out", "a.txt"), ("in", "a.txt"), ("sub", "link")])
+def test_a_link_that_is_made_after_the_check_is_not_followed(root: Path, parts: tuple[str, ...]) -> None:
+    (root / "sub" / "link").symlink_to(root.parent / "a.txt")
+    with pytest.raises((NotADirectoryError, OSError)):
+        _step_by_step(root, parts)
+
+
+@pytest.mark.parametrize("below", ["latest/../../a.txt", "sub/../sub/a.txt", "..", "out/a.txt"])
+def test_a_path_that_goes_up_or_out_is_refused(root: Path, below: str) -> None:
+    with pytest.raises(PathNotAllowed):
+        confined([f"{root}/{below}"], [str(root)])
+
+
+def test_the_rule_of_intake_is_kept(root: Path) -> None:
+    named = Named((str(root / "sub"), str(root / "x.txt")))
+    assert named.root_of(str(root / "sub" / "a.txt")) == root / "sub"
+    assert named.root_of(str(root / "other.txt")) is None
+    assert named.bounds(root / "sub", ()) == (root / "sub",)
+    assert named.bounds(root / "x.txt", ()) is None
+    assert Named(named.paths, confined=True).bounds(root / "x.txt", [str(root)]) == (root,)
