@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -49,6 +50,16 @@ def test_sixty_documents(rig: FlowRig, tmp_path: Path) -> None:
     assert rig.logged("task.republished") == []
     assert all(row.starts == 1 for row in rig.tasks_of(job))
     assert embedded(rig, job) == len(rig.stored("sixty"))
+
+
+def test_who_computes_gives_way_to_who_serves(rig: FlowRig) -> None:
+    """By niceness, and among sessions too, where the kernel shares the processor out among them."""
+    shares = Path("/proc/self/autogroup")
+    for part, wanted in (("extract", 10), ("embed-1", 10), ("store", 0)):
+        leader = rig.part(part).pid
+        assert os.getpriority(os.PRIO_PROCESS, leader) == min(os.getpriority(os.PRIO_PROCESS, 0) + wanted, 19)
+        if shares.exists():
+            assert Path(f"/proc/{leader}/autogroup").read_text().split()[-1] == str(wanted)
 
 
 def test_again_costs_nothing(rig: FlowRig, tmp_path: Path) -> None:
