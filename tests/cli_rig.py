@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +32,25 @@ from pipeline.vectorstore.base import Filter
 DOCRELAY = str(Path(sys.executable).with_name("docrelay"))
 PATIENCE_S = 120
 FORKS = """
-import json, os, sys, tempfile
-import pipeline.cli.commands, pipeline.submission, pipeline.search, pipeline.task_manager
+import importlib, json, os, pkgutil, sys, tempfile
+
+os.environ["TTY_COMPATIBLE"] = "0"  # whatever this process has: what its forks print goes to files
+import pipeline.api.models, pipeline.broker, pipeline.cli, pipeline.logs, pipeline.owner, pipeline.retrying
+import pipeline.stack.client, rich._emoji_codes, sqlalchemy.dialects.sqlite
+import typer._adapters, typer._click._textwrap, typer._click.decorators, typer.rich_utils
+for one in pkgutil.iter_modules(pipeline.cli.__path__, "pipeline.cli."):
+    importlib.import_module(one.name)
 from pipeline.cli import main
 
 for line in sys.stdin:
-    words, folder = json.loads(line)
+    words, folder, environment = json.loads(line)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
             os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(environment)
             sys.argv = ["docrelay", *words]
             main()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -48,6 +58,21 @@ for line in sys.stdin:
     print(json.dumps({"code": code, "out": told[0], "err": told[1]}), flush=True)
 """
 """The same entry point in forks of one process that has imported everything: a tenth of a command's time."""
+
+
+@cache
+def forks() -> subprocess.Popen[str]:
+    """The process whose forks are commands: one for all rigs of this process, and of no stack."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKS],
+        env={name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    atexit.register(process.communicate)
+    return process
 
 
 @dataclass(frozen=True)
@@ -72,7 +97,6 @@ class Cli:
         self.mark = uuid.uuid4().hex
         self.chosen: dict[str, Any] = {**QUICK, **settings}
         self._started: list[subprocess.Popen[str]] = []
-        self._forks: subprocess.Popen[str] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -112,19 +136,12 @@ class Cli:
 
     def quick(self, *words: str | Path | bytes) -> Ended:
         """Run a command in a fork of a process that is ready for it."""
-        if self._forks is None:
-            self._forks = subprocess.Popen(
-                [sys.executable, "-c", FORKS],
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                bufsize=1,
-            )
-        assert self._forks.stdin is not None
-        assert self._forks.stdout is not None
-        self._forks.stdin.write(json.dumps([[os.fsdecode(word) for word in words], str(Path.cwd())]) + "\n")
-        return Ended(**json.loads(self._forks.stdout.readline()))
+        process = forks()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        said = [[os.fsdecode(word) for word in words], str(Path.cwd()), self.environment]
+        process.stdin.write(json.dumps(said) + "\n")
+        return Ended(**json.loads(process.stdout.readline()))
 
     def json(self, *words: str | Path, code: int = 0) -> Any:
         """What a command answers with --json; it must end with this code."""
@@ -144,18 +161,11 @@ class Cli:
             )
             assert process.poll() is None, said.read_text()
             yield process
-            self.end_forks()
             process.terminate()
             assert process.wait(60) == 0
             assert self.left() == []
         finally:
             self.clear()
-
-    def end_forks(self) -> None:
-        """End the process that makes `quick` quick."""
-        if self._forks is not None:
-            self._forks.communicate()
-            self._forks = None
 
     def left(self) -> list[psutil.Process]:
         """Processes that carry this rig's mark."""
@@ -163,12 +173,10 @@ class Cli:
 
     def gone(self) -> bool:
         """Whether, after a while, no process is left."""
-        self.end_forks()
         return eventually(lambda: not self.left(), 40, 0.2)
 
     def clear(self) -> None:
         """End what a failed test left behind."""
-        self.end_forks()
         for process in self._started:
             process.kill()
             process.communicate()

@@ -88,7 +88,6 @@ def test_status_and_cancel_without_a_stack(cli: Cli, tmp_path: Path) -> None:
     # It has ended: following it starts nothing.
     followed = cli.quick("status", job, "--follow", "--json")
     assert (followed.code, json.loads(followed.out)["cancelled"]) == (1, 40 - told["completed"])
-    cli.end_forks()
     assert cli.left() == []
 
 
