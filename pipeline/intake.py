@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import documents, jobs, ledger, tagging
+from pipeline.catalog import documents, jobs, ledger, orders, tagging
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
@@ -59,25 +59,20 @@ class Taken:
 
 
 def take_in(
-    services: Services,
-    job_id: str,
-    candidates: Iterable[Candidate],
-    tell: Callable[[int], None] | None = None,
-    *,
-    again: bool = False,
+    services: Services, job_id: str, candidates: Iterable[Candidate], tell: Callable[[int], None] | None = None
 ) -> None:
     """Take files into a job, batch by batch; returns when all are durable in the catalog.
 
-    What ends it early (Ctrl-C, a cancelled job) closes the job to more files; those taken go on.
+    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more files; those taken go on. After an error
+    it stays open: an order is carried out again, and of other jobs the reconciler closes those whose door is gone.
 
     Args:
         services: the engine's services.
-        job_id: a job whose intake is open; it is closed at the end.
+        job_id: a job whose intake is open; it is closed when this returns.
         candidates: what the walk found.
         tell: called with the number of files taken so far.
-        again: whether the caller comes back after an error; the job is then left open.
     """
-    settings, number, whole = services.settings, 0, False
+    settings, number = services.settings, 0
     # As long as this heart beats, the reconciler leaves the job open for more.
     stop = beat_heart(
         services.redis,
@@ -94,13 +89,20 @@ def take_in(
             time.sleep(COURTESY_S)
             if tell is not None:
                 tell(number)
-        whole = True
+        _close(services, job_id)
+    except KeyboardInterrupt:
+        _close(services, job_id)
+        raise
     finally:
-        if whole or not again:
-            with writing(services.catalog) as connection:
-                jobs.finish_intake(connection, job_id)
         stop()
         services.announce(job_id)
+
+
+def _close(services: Services, job_id: str) -> None:
+    with writing(services.catalog) as connection:
+        # Together: an order of a closed job would be carried out again, and the job finish twice.
+        orders.done(connection, job_id)
+        jobs.finish_intake(connection, job_id)
 
 
 def take(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None) -> Taken:

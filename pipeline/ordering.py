@@ -190,9 +190,7 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     with writing(services.catalog) as connection:
         jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
     tags = canonical(request["tags"])
-    take_in(services, job_id, [replace(one, tags=tags) for one in found], again=True)
-    with writing(services.catalog) as connection:
-        orders.done(connection, job_id)
+    take_in(services, job_id, [replace(one, tags=tags) for one in found])
 
 
 def _look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:

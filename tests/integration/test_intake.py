@@ -11,14 +11,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
-from flow_tools import write_documents
+from flow_tools import eventually, write_documents
 from hostile import HOSTILE, HostileCase, fifo, named, sparse, symlink_out, unix_socket
 
-from pipeline.catalog.schema import documents
+from pipeline import intake
+from pipeline.catalog import orders
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import documents, jobs
 from pipeline.errors import BadRequest, Changing, NotAFile, Rejected, Unreadable
 from pipeline.intake import take
+from pipeline.ordering import Taker
+from pipeline.request import Request
+from pipeline.services import Services
+from pipeline.submission import open_job, record_job
 from pipeline.walk import walk
 
 MAX_BYTES = 512 << 20
@@ -271,6 +279,48 @@ def test_a_folder_that_is_no_longer_there_at_intake(rig: FlowRig, tmp_path: Path
     assert rig.wait(job) == {"failed": 4}
     assert set(rig.codes(job).values()) == {"unreadable"}
     assert len(paths) == 3
+
+
+def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis goes away in the middle: the job stays open, the order is carried out again, and finishes then."""
+    write_documents(tmp_path / "in", 6, seed=10)
+    settings = rig.settings.model_copy(update={"api_roots": (str(tmp_path),)})
+    services, broken = Services(settings), threading.Event()
+    admit = intake.admit
+
+    def admit_later(given: Services) -> object:
+        if not broken.is_set():
+            broken.set()
+            raise redis.exceptions.ConnectionError("gone")
+        return admit(given)
+
+    monkeypatch.setattr(intake, "admit", admit_later)
+    with writing(services.catalog) as connection:
+        job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ())
+        orders.place(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
+    taker = Taker(services)
+    try:
+        assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), 60, 0.2)
+    finally:
+        taker.close()
+    assert rig.counts(job) == {"completed": 6}
+    rig.assert_at_rest(job)
+    with services.catalog.connect() as connection:
+        assert job not in dict(orders.pending(connection))
+
+
+def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 2, seed=11)
+    found = list(walk([tmp_path / "in"], MAX_BYTES))
+    for error, closed in ((KeyboardInterrupt, True), (redis.exceptions.ConnectionError, False)):
+        job = open_job(rig.services, Request([tmp_path / "in"], "broken-off"), found)
+
+        def fail(_number: int, error: type[BaseException] = error) -> None:
+            raise error
+
+        with pytest.raises(error):
+            intake.take_in(rig.services, job, found, fail)
+        assert bool(rig.scalar(sa.select(jobs.c.intake_done).where(jobs.c.id == job))) is closed
 
 
 def test_a_refusal_names_the_reason(tmp_path: Path) -> None:
