@@ -14,7 +14,7 @@ from pipeline.catalog.documents import bump
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, versions
 from pipeline.catalog.slices import slices
 
-__all__ = ["expired", "forget_undo", "labelled", "rename", "revive", "to_label"]
+__all__ = ["expired", "forget_undo", "holders", "labelled", "rename", "revive", "there", "to_label"]
 
 
 def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
@@ -40,6 +40,16 @@ def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
         connection.execute(failures.update().where(failures.c.document_id == name).values(source=source))
         _retitle(connection, name, rows[name].source, source)
     return set(wanted)
+
+
+def holders(connection: Connection, moves: Mapping[str, str]) -> set[str]:
+    """Documents that have a name which one of the moved ones is to get, and that are not moved themselves."""
+    return set(_holders(connection, _rows(connection, moves), moves).values()) - moves.keys()
+
+
+def there(connection: Connection, identities: Collection[str]) -> set[str]:
+    """Those of these documents that are not deleted."""
+    return set(_rows(connection, identities))
 
 
 def revive(connection: Connection, places: Mapping[str, tuple[str, str]]) -> set[str]:
@@ -128,14 +138,19 @@ def _rows(connection: Connection, identities: Collection[str]) -> dict[str, Any]
 
 def _blocked(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> set[str]:
     """Documents whose new name is held by one that keeps it."""
+    return {name for name, holder in _holders(connection, rows, wanted).items() if holder not in wanted}
+
+
+def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Who has the new names now: {document that is to get the name: document that has it}."""
     held: dict[tuple[str, str], str] = {}
     for piece in slices(sorted(set(wanted.values()))):
         query = sa.select(documents.c.id, documents.c.collection, documents.c.source).where(
             documents.c.source.in_(piece), documents.c.deleted_at.is_(None)
         )
         held |= {(row.collection, row.source): row.id for row in connection.execute(query)}
-    holders = {name: held.get((rows[name].collection, source)) for name, source in wanted.items()}
-    return {name for name, holder in holders.items() if holder is not None and holder not in wanted}
+    places = {name: (row.collection, wanted[name]) for name, row in rows.items() if name in wanted}
+    return {name: held[place] for name, place in places.items() if place in held}
 
 
 def _is_held(connection: Connection, collection: str, source: str) -> bool:

@@ -46,7 +46,7 @@ def run(settings: Settings, asked: Asked) -> int:
     """Watch a folder until Ctrl-C, bring it up to date once, or confirm deletions.
 
     Returns:
-        The exit code: 1 when deletions are held back, or, after one look, when files failed.
+        The exit code: 1 when deletions are held back, or, after one look, when files failed or still change.
     """
     folder = _folder(settings, asked)
     if asked.confirm:
@@ -65,8 +65,8 @@ def run(settings: Settings, asked: Asked) -> int:
 
 def _folder(settings: Settings, asked: Asked) -> WatchFolder:
     """The folder as the settings have it, if they do, with what the command line says."""
-    named = WatchFolder(path=asked.folder)
-    known = next((one for one in settings.watch if one.path == named.path), named)
+    named = WatchFolder(path=asked.folder).resolved()
+    known = next((one for one in map(WatchFolder.resolved, settings.watch) if one.path == named.path), named)
     said = {"collection": asked.collection, "delete_missing": asked.delete_missing}
     try:
         return WatchFolder(**{**known.model_dump(), **{name: one for name, one in said.items() if one is not None}})
@@ -121,9 +121,11 @@ def _busy(services: Services, mirror: Mirror) -> bool:
 
 def _outcome(services: Services, mirror: Mirror) -> int:
     failed = _count(services, mirror, sa.select(sa.func.count()).select_from(failures), failures.c.document_id)
-    there = sum(not row.gone for row in mirror.known.values())
-    out.print(plain(f"{mirror.root} is up to date: {there} files, {failed} of them failed."))
-    return FAILED if failed else 0
+    told = f"{mirror.root} is up to date: {mirror.known.there} files, {failed} of them failed."
+    if mirror.restless:
+        told += f" Left for later: {len(mirror.restless)} that still change."
+    out.print(plain(told))
+    return FAILED if failed or mirror.restless else 0
 
 
 def _count(services: Services, mirror: Mirror, query: sa.Select[int], column: sa.Column[str]) -> int:

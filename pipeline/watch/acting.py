@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from sqlalchemy.engine import Connection
+
 from pipeline.catalog import documents, moves, tagging, watched
 from pipeline.catalog.engine import writing
 from pipeline.deletion import release
@@ -27,7 +29,8 @@ __all__ = ["Moved", "move", "remove", "take", "tidy"]
 class Moved:
     """What came of the renames: rows as they are now, names that were left, and what could not be done.
 
-    `failed` are to be taken in like new files; `waiting` are tried again.
+    `failed` are to be taken in like new files: their documents are deleted. `waiting` are tried again: their
+    documents are being worked on.
     """
 
     rows: dict[Key, Known] = field(default_factory=dict)
@@ -45,15 +48,15 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
     living = {str(known[old].document_id): key for key, old in origins.items() if not known[old].gone}
     deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
     with writing(services.catalog) as connection:
-        if changes.replaced:
-            names = [str(known[key].document_id) for key in changes.replaced if known[key].document_id]
-            # Their name is taken, so they cannot be revived: their points go with the next tidying.
-            documents.tombstone(connection, names, time.time())
-            watched.without_failures(connection, names)
-        renamed = moves.rename(connection, {name: key[1] for name, key in living.items()})
+        places = {name: key[1] for name, key in living.items()}
+        _displace(connection, [str(row) for key in changes.replaced if (row := known[key].document_id)])
+        # A file that somebody took in, and whose place another one has now, before a watcher saw it.
+        _displace(connection, moves.holders(connection, places))
+        renamed, there = moves.rename(connection, places), moves.there(connection, places)
         revived = moves.revive(connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()})
-        moved.waiting = {key for name, key in living.items() if name not in renamed}
-        moved.failed = {key for name, key in deleted.items() if name not in revived}
+        moved.waiting = {key for name, key in living.items() if name in there - renamed}
+        moved.failed = {key for name, key in living.items() if name not in there}
+        moved.failed |= {key for name, key in deleted.items() if name not in revived}
         done = origins.keys() - moved.waiting - moved.failed
         moved.rows = {key: _row(sights[key], known[origins[key]].document_id) for key in done}
         moved.rows |= {key: _row(sights[key], known[key].document_id) for key in changes.touched}
@@ -67,6 +70,13 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
         watched.forget(connection, moved.left)
         watched.keep(connection, moved.rows)
     return moved
+
+
+def _displace(connection: Connection, names: Collection[str]) -> None:
+    """Delete documents whose names others get: they cannot be revived, and their points go with the next tidying."""
+    if names:
+        documents.tombstone(connection, list(names), time.time())
+        watched.without_failures(connection, names)
 
 
 def remove(services: Services, known: Mapping[Key, Known], gone: Collection[Key], undo_s: float) -> dict[Key, Known]:

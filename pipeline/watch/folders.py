@@ -72,8 +72,12 @@ class WatchFolder(BaseModel):
     @field_validator("path", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        # Not `resolve`: sources are named as the user named the folder.
+        # Not `resolved`: settings are read by every command, and a disk that does not answer must not stop them.
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
+
+    def resolved(self) -> WatchFolder:
+        """The same folder by its one real name, without links: whoever watches it has the same sources."""
+        return self.model_copy(update={"path": Path(os.path.realpath(self.path))})
 
     def collection_of(self, folder: str, default: str) -> str:
         """The collection of files in a sub-folder, which is given relative to the watched one ("" for itself)."""

@@ -40,6 +40,9 @@ MOST_PATHS = 2000
 HELD_RESCAN_S = 5.0
 """How often a folder with deletions that are held back is looked at: files may return, or somebody may confirm."""
 
+RESTLESS_REST = 10.0
+"""Looking at a folder for files that do not come to rest takes at most this part of the time."""
+
 REST = 50.0
 """Listing the whole folder takes at most this part of the time."""
 
@@ -50,14 +53,14 @@ class Watcher:
     def __init__(self, services: Services, folder: WatchFolder, others: Sequence[Path], lease: Lease, say: Say) -> None:
         self.mirror = Mirror(services, folder, others)
         self._services = services
-        self._folder = folder
+        self._folder = self.mirror.folder
         self._lease = lease
         self._say = say
         self._ended = threading.Event()
         self._events: Events | None = None
         self._trusted = True
         self._scope: dict[Path, bool] | None = None
-        self._second: dict[Path, float] = {}
+        self._later: dict[Path, tuple[float, bool]] = {}
         self._whole_at = 0.0
         self._told = ""
 
@@ -102,12 +105,16 @@ class Watcher:
             if whole:
                 self._whole_at = time.monotonic() + max(self._rescan_s, REST * self.mirror.scanning_s)
             self._scope = {}
+            pause = max(self._services.settings.watch_settle_ms / 1000, RESTLESS_REST * self.mirror.scanning_s)
+            for path in {Path(key[1]).parent for key in self.mirror.restless}:
+                self._later.setdefault(path, (time.monotonic() + pause, False))
         return wait
 
     def _gather(self, wait: float | None) -> None:
         """Wait for events, or until it is time to look again, and say where."""
         now = time.monotonic()
-        soon = min([self._whole_at if self._scope is not None else now, *self._second.values()], default=now) - now
+        whole_at = self._whole_at if self._scope is not None else now
+        soon = min([whole_at, *(due for due, _ in self._later.values())]) - now
         seconds = max(0.0, min(TURN_S, soon if wait is None else wait))
         if self._events is not None and self._events.alive:
             self._note_paths(self._events.wait(seconds))
@@ -118,15 +125,18 @@ class Watcher:
         now = time.monotonic()
         if now >= self._whole_at:
             self._scope = None
-        for folder in [folder for folder, due in self._second.items() if due <= now]:
-            del self._second[folder]
+        for folder in [folder for folder, (due, _) in self._later.items() if due <= now]:
+            _, deep = self._later.pop(folder)
             if self._scope is not None:
-                self._scope[folder] = True
+                self._scope[folder] = deep or self._scope.get(folder, False)
 
     def _note_paths(self, paths: set[str]) -> None:
         if len(paths) > MOST_PATHS or any(path.endswith("/" + IGNORE_FILE) for path in paths):
             self._scope = None
+        restless = {key[1] for key in self.mirror.restless}
         for path in map(Path, paths):
+            if source_of(path) in restless:
+                continue  # its folder is looked at in a moment anyway
             if path == self._folder.path:
                 self._scope = None
             if self._scope is None:
@@ -136,7 +146,7 @@ class Watcher:
             if is_folder or not path.exists():
                 self._scope[path] = True
             if is_folder:
-                self._second[path] = time.monotonic() + SECOND_LOOK_S
+                self._later[path] = (time.monotonic() + SECOND_LOOK_S, True)
 
     @property
     def _rescan_s(self) -> float:
@@ -172,13 +182,16 @@ class Watcher:
         self._note(mode=self._mode)
 
     def _trouble(self, error: Exception) -> None:
-        if isinstance(error, (PipelineError, *TRANSIENT)):
+        code = error.code if isinstance(error, PipelineError) else "internal"
+        if isinstance(error, TRANSIENT):
+            code = "stack_unavailable"
+        if code != "internal":
             log.warning("watch.trouble", folder=self.mirror.root, error=str(error))
         else:
             log.error("watch.failed", folder=self.mirror.root, exc_info=error)
         self._tell(f"{self.mirror.root} cannot be watched just now: {error}")
         try:
-            self._note(trouble=f"{type(error).__name__}: {error}")
+            self._note(trouble=f"{code}: {error}")
         except Exception as second:  # the catalog itself may be what is in trouble
             log.warning("watch.trouble", folder=self.mirror.root, error=str(second))
 
@@ -213,7 +226,11 @@ def watch_all(
     """
     lease = Lease(services.redis)
     paths = [folder.path for folder in folders]
-    watchers = [Watcher(services, folder, paths, lease, say) for folder in folders]
+    found = {one.mirror.root: one for one in (Watcher(services, folder, paths, lease, say) for folder in folders)}
+    watchers = list(found.values())
+    if len(watchers) < len(folders):
+        log.warning("watch.same_folder", folders=[source_of(path) for path in paths])
+        say("Of folders that are the same by different names, the last one is watched")
     threads = [
         threading.Thread(target=one.run, args=(ended,), name=f"watch {source_of(one.mirror.folder.path)}", daemon=True)
         for one in watchers

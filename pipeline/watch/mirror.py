@@ -21,10 +21,11 @@ from pipeline.watch.events import is_trusted
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.guard import Hold, Missing, below, elsewhere, judge
 from pipeline.watch.holding import Holding
+from pipeline.watch.known import Files
 from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import Found, Scope, scan
 from pipeline.watch.settling import Settling
-from pipeline.watch.view import View, in_scope, is_calm, renumbering
+from pipeline.watch.view import View, in_scope, renumbering, view_of
 
 __all__ = ["Mirror"]
 
@@ -45,14 +46,18 @@ class Mirror:
 
     def __init__(self, services: Services, folder: WatchFolder, others: Sequence[Path] = ()) -> None:
         self.services = services
-        self.folder = folder
+        self.folder = folder = folder.resolved()
         self.root = source_of(folder.path)
-        self.known: dict[Key, Known] = {}
+        self.known = Files()
+        self.restless: set[Key] = set()
         self.missed = 0
         self.scanning_s = 0.0
-        self._others = [path for path in others if folder.path in path.parents]
+        resolved = [Path(os.path.realpath(path)) for path in others]
+        self._others = [path for path in resolved if folder.path in path.parents]
         self._tells_writers = is_trusted(folder.path)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
+        self._pending: set[Key] = set()
+        self._sights: dict[Key, Seen] = {}
         self._deleted: list[float] = []
         self._holding = Holding(services, self.root)
 
@@ -66,33 +71,41 @@ class Mirror:
         inner = [source_of(path) for path in self._others]
         with self.services.catalog.connect() as connection:
             found = watched.files(connection, self.root)
-        self.known = {key: row for key, row in found.items() if not below(inner, key[1])}
+        self.known = Files({key: row for key, row in found.items() if not below(inner, key[1])})
 
     def catch_up(self) -> None:
-        """Look until nothing is left to do."""
+        """Look until all is done that was to be done at the first look; what still changes then is `restless`."""
         self.load()
-        while (wait := self.look()) is not None:
+        wait, began = self.look(), time.monotonic()
+        while wait is not None and any(self._settling.opened_at(key) <= began for key in self._pending):
             time.sleep(wait)
+            wait = self.look()
+        self.restless |= self._pending
 
     def look(self, scope: Scope | None = None) -> float | None:
         """Look at the folder, or a part of it, and do what is to be done.
 
         Returns:
-            Seconds after which the same has to be looked at again; None when nothing is left to do there.
+            Seconds after which the same has to be looked at again; None when nothing is left to do there but what
+            does not come to rest: these files are `restless`.
         """
         view = self._view(scope)
         if view is None:
             return self._without_root()
-        self._settling.note(view.opened, view.seen.keys() | view.known.keys())
-        wait = self._settling.wait_s([key for key in view.opened if not self._is_held(key, view)])
-        if wait is not None and view.opened:
+        looked_at = {key for key in self._settling if in_scope(key[1], scope)}
+        self._settling.note(view.opened, looked_at | view.known.keys())
+        self._pending = {key for key in view.opened if not self._is_held(key, view)}
+        wait = self._settling.wait_s(self._pending)
+        if wait is not None:
             return wait
-        changes, sights, restless = self._compare(view)
+        changes, sights, unsettled = self._compare(view)
         waiting = self._apply(view, changes, sights, whole=scope is None)
-        restless |= {key for key, mark in view.opened.items() if mark is None and not self._is_done(key, view)}
-        if restless:
-            return self._settling.wait_s(restless) or AGAIN_S
-        return AGAIN_S if waiting else None
+        unsettled |= {key for key, mark in view.opened.items() if mark is None and not self._is_done(key, view)}
+        restless = {key for key in unsettled if self._settling.restless(key)}
+        self.restless = {key for key in self.restless if not in_scope(key[1], scope)} | restless
+        self._pending = (unsettled - restless) | waiting
+        wait = self._settling.wait_s(unsettled - restless)
+        return (wait or AGAIN_S) if self._pending else None
 
     # Looking
 
@@ -103,15 +116,9 @@ class Mirror:
         except OSError:
             return None
         self.scanning_s = time.monotonic() - began
-        view = View(closed=found.closed)
-        view.seen = {self._key(source): file for source, file in found.files.items()}
-        view.known = {key: row for key, row in self.known.items() if in_scope(key[1], scope, found)}
-        self._follow_inodes(view)
-        fresh = {key: file for key, file in view.seen.items() if not is_calm(file.mark, view.known.get(key))}
+        view = view_of(found, {source: self._key(source) for source in found.files}, self.known, scope)
         if scope is None:
-            self.missed = sum(self._was_missed(key, file) for key, file in fresh.items())
-        view.opened = {key: file.mark for key, file in fresh.items()}
-        view.opened |= {key: None for key, row in view.known.items() if key not in view.seen and not row.gone}
+            self.missed = sum(self._was_missed(key, view.seen[key]) for key, mark in view.opened.items() if mark)
         return view
 
     def _key(self, source: str) -> Key:
@@ -133,15 +140,6 @@ class Mirror:
                 continue
             found.add((facts.st_dev, facts.st_ino))
         return found
-
-    def _follow_inodes(self, view: View) -> None:
-        """A file that turned up may be one that was elsewhere, in a folder that no event has named yet."""
-        fresh = {file.mark.inode for key, file in view.seen.items() if key not in self.known}
-        if not fresh:
-            return
-        for key, row in self.known.items():
-            if row.mark.inode in fresh and key not in view.known and not os.path.lexists(os.fsencode(key[1])):
-                view.known[key] = row
 
     def _was_missed(self, key: Key, file: Found) -> bool:
         row = self.known.get(key)
@@ -174,8 +172,11 @@ class Mirror:
                 unsettled.add(key)
             else:
                 sights[key] = sight
+        # Who waits for a rename is not read at every look.
+        self._sights = {key: one for key, one in sights.items() if one.sha256}
         calm = {key: Seen(file.mark, tags=self._tags(key)) for key, file in view.seen.items() if key not in view.opened}
-        rows = {key: row for key, row in self.known.items() if row.gone} | view.known
+        gone = self.known.gone if sights else set()
+        rows = {key: self.known[key] for key in gone} | view.known
         changes = compare({**calm, **sights}, {key: row for key, row in rows.items() if key not in unsettled})
         changes.gone = {key for key in changes.gone if key in self._settling and self._settling.settled(key)}
         return changes, sights, unsettled
@@ -191,7 +192,9 @@ class Mirror:
 
     def _read(self, key: Key, file: Found) -> Seen | None:
         """A file with its content's name, if it can be taken; None if it changes just now."""
-        unread = Seen(file.mark, tags=self._tags(key))
+        before, unread = self._sights.get(key), Seen(file.mark, tags=self._tags(key))
+        if before is not None and before.mark == file.mark:
+            return before
         candidate = self._candidate(file)
         if candidate is None or candidate.problem is not None:
             return unread
@@ -205,8 +208,8 @@ class Mirror:
 
     # Doing
 
-    def _apply(self, view: View, changes: Changes, sights: Mapping[Key, Seen], *, whole: bool) -> bool:
-        """Do it; whether something could not be done now."""
+    def _apply(self, view: View, changes: Changes, sights: Mapping[Key, Seen], *, whole: bool) -> set[Key]:
+        """Do it; the files that have to wait for their documents."""
         self._guard(view, changes, whole=whole)
         moves = acting.move(self.services, self.known, changes, sights)
         renewed = dict(moves.rows)
@@ -224,13 +227,13 @@ class Mirror:
             told = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
             log.info("watch.changes", folder=self.root, **told)
         acting.tidy(self.services)
-        self._forget_gone()
-        return bool(moves.waiting)
+        if whole:
+            self._forget_gone()
+        return moves.waiting
 
     def _remember(self, rows: Mapping[Key, Known], left: Collection[Key]) -> None:
-        for key in left:
-            self.known.pop(key, None)
-        self.known.update(rows)
+        self.known.drop(left)
+        self.known.put(rows)
 
     def _renumbered(self, view: View) -> dict[Key, Known]:
         """Files whose disk has another number since it was mounted again."""
@@ -246,8 +249,8 @@ class Mirror:
 
     def _forget_gone(self) -> None:
         """Files whose documents cannot be revived any more are of no interest."""
+        gone = sorted(self.known.gone)
         with self.services.catalog.connect() as connection:
-            gone = [key for key, row in self.known.items() if row.gone]
             over = watched.revivable(connection, [str(self.known[key].document_id) for key in gone]) if gone else set()
         lost = [key for key in gone if self.known[key].document_id not in over]
         if lost:
@@ -269,11 +272,9 @@ class Mirror:
         missing = Missing(
             gone=len(changes.gone),
             elsewhere=elsewhere({key: self.known[key].mark for key in changes.gone}, renumbering(view)),
-            closed=sum(below(view.closed, key[1]) and not row.gone for key, row in self.known.items())
-            if view.closed
-            else 0,
+            closed=self._closed(view),
             before=len(self._deleted),
-            files=sum(not row.gone for row in self.known.values()) - len(changes.gone),
+            files=self.known.there - len(changes.gone),
         )
         allowed, hold = judge(
             missing, self.services.settings.watch_max_gone, self._holding.confirmed() if whole else None
@@ -284,11 +285,16 @@ class Mirror:
             self._say_hold(hold)
 
     def _say_hold(self, hold: Hold | None) -> None:
-        self._holding.say(hold, sum(not row.gone for row in self.known.values()))
+        self._holding.say(hold, self.known.there)
+
+    def _closed(self, view: View) -> int:
+        """Files in folders that cannot be read."""
+        found = {key for folder in view.closed for key in self.known.inside(folder, deep=True)}
+        return len(found - self.known.gone)
 
     def _without_root(self) -> float | None:
         """The folder is not there: nothing is taken for deleted, unless somebody has said so."""
-        gone = {key for key, row in self.known.items() if not row.gone}
+        gone = self.known.keys() - self.known.gone
         confirmed = self._holding.confirmed()
         wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
         if gone and wanted:

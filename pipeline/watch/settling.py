@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pipeline.watch.compare import Key, Mark
 
@@ -24,6 +25,10 @@ class Settling:
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
         self._since: dict[Key, tuple[Mark | None, float]] = {}
+        self._first: dict[Key, float] = {}
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._since)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._since
@@ -33,11 +38,12 @@ class Settling:
         now = time.monotonic()
         for key in looked_at:
             if key not in changes:
-                self._since.pop(key, None)
+                self._forget(key)
         for key, mark in changes.items():
             before = self._since.get(key)
             if before is None or before[0] != mark:
                 self._since[key] = (mark, now)
+            self._first.setdefault(key, now)
 
     def settled(self, key: Key) -> bool:
         """Whether a change has rested for long enough."""
@@ -48,9 +54,18 @@ class Settling:
         """Whether a settled file may still be waited for, as long as somebody has it open."""
         return self._rest_s(*self._since[key]) < OPEN_S
 
+    def restless(self, key: Key) -> bool:
+        """Whether a change has been open for so long that nobody waits for it any more."""
+        return time.monotonic() - self._first[key] >= self._settle_s + BURST_S
+
+    def opened_at(self, key: Key) -> float:
+        """When a change was first seen, by the monotonic clock; of one that is not open, never."""
+        return self._first.get(key, math.inf)
+
     def wait_s(self, keys: Collection[Key]) -> float | None:
-        """How long to wait before these are handled; None: now."""
+        """How long to wait before these are handled, those left out that do not come to rest; None: now."""
         now = time.monotonic()
+        keys = [key for key in keys if self.settled(key) or not self.restless(key)]
         rests = [self._rest_s(*self._since[key]) for key in keys]
         unsettled = [rest for rest in rests if rest < self._settle_s]
         if not unsettled:
@@ -63,7 +78,11 @@ class Settling:
     def done(self, keys: Collection[Key]) -> None:
         """These were handled."""
         for key in keys:
-            self._since.pop(key, None)
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        self._since.pop(key, None)
+        self._first.pop(key, None)
 
     def _rest_s(self, mark: Mark | None, since: float) -> float:
         seen = time.monotonic() - since

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually
 from mirror_rig import MirrorRig
 
-from pipeline.catalog import watched
+from embeddings.base import Fingerprint
+from pipeline.catalog import collections, watched
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, seen
+from pipeline.catalog.schema import collections as spaces
+from pipeline.deletion import delete
 from pipeline.intake import take_in
 from pipeline.request import Request
 from pipeline.search import search
@@ -25,7 +30,9 @@ from pipeline.submission import find, open_job
 from pipeline.vectorstore.base import Filter
 from pipeline.watch import acting
 from pipeline.watch.folders import WatchFolder
+from pipeline.watch.known import Files
 from pipeline.watch.lease import Lease
+from pipeline.watch.loop import watch_all
 from pipeline.watch.mirror import Mirror
 
 SETTLE_MS = 30
@@ -138,6 +145,152 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
         mirror.look()
         assert set(mirror.searchable()) == {str(mirror.root / "old.txt")}
     assert mirror.extracted() == before + 1
+
+
+def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
+    mirror.write(a="zebra", log="otter")
+    mirror.look()
+    with writes_on(mirror.root / "log.txt"):
+        mirror.write(b="giraffe")
+        (mirror.root / "a.txt").unlink()
+        mirror.mirror.catch_up()
+        assert mirror.mirror.restless == {(mirror.collection, str(mirror.root / "log.txt"))}
+        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
+        assert (mirror.found("zebra"), mirror.found("otter")) == (set(), {"log.txt"})
+        # A watcher takes what comes, and the file itself as soon as it rests.
+        with watching(mirror.services, mirror.folder):
+            mirror.write(c="okapi")
+            assert eventually(lambda: mirror.found("okapi") == {"c.txt"})
+    with watching(mirror.services, mirror.folder):
+        mirror.await_step()
+
+
+@contextmanager
+def writes_on(path: Path) -> Iterator[None]:
+    """Somebody writes to a file all the time."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(0.004):
+            with path.open("a") as file:
+                file.write("and on ")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def watching(services: Services, *folders: WatchFolder) -> Iterator[list[str]]:
+    """A watcher in this process, and what it says."""
+    ended, said = threading.Event(), list[str]()
+    thread = threading.Thread(target=watch_all, args=(services, folders, ended, said.append))
+    thread.start()
+    try:
+        yield said
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    delete(mirror.services, mirror.collection, [str(mirror.root / "a.txt")])
+    (mirror.root / "a.txt").rename(mirror.root / "b.txt")
+    assert eventually(lambda: mirror.mirror.look() is None, 20)
+    mirror.look()
+    assert mirror.found("zebra") == {"b.txt"}
+    mirror.assert_exact()
+
+
+def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
+    mirror.write(b="giraffe")
+    request = Request([mirror.root / "b.txt"], mirror.collection)
+    found = find(mirror.services, request)
+    job = open_job(mirror.services, request, found)
+    take_in(mirror.services, job, found)
+    mirror.rig.wait(job)
+    (mirror.root / "b.txt").unlink()
+    mirror.write(a="zebra")
+    mirror.glance()
+    identity, before = mirror.document("a.txt"), mirror.extracted()
+    (mirror.root / "a.txt").rename(mirror.root / "b.txt")
+    assert eventually(lambda: mirror.mirror.look() is None, 20)
+    mirror.look()
+    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, set())
+    assert (mirror.document("b.txt"), mirror.extracted()) == (identity, before)
+    mirror.assert_exact()
+
+
+def test_a_folder_by_two_names_is_watched_once(mirror: Looking) -> None:
+    link = mirror.root.with_name("link")
+    link.symlink_to(mirror.root)
+    mirror.write(a="zebra")
+    mirror.look()
+    other, before = Mirror(mirror.services, WatchFolder(path=link)), mirror.extracted()
+    other.catch_up()
+    assert (other.root, mirror.extracted()) == (mirror.mirror.root, before)
+    with watching(mirror.services, mirror.folder, WatchFolder(path=link)) as said:
+        assert eventually(lambda: any("same" in line for line in said))
+    assert mirror.extracted() == before
+    mirror.root.rename(mirror.root.with_name("away"))
+    other = Mirror(mirror.services, WatchFolder(path=link))
+    other.catch_up()
+    assert other.hold is not None
+    assert other.hold.reason == "root_missing"
+    assert mirror.found("zebra") == {"a.txt"}
+
+
+def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = mirror.root / "one", mirror.root / "two"
+    one.mkdir()
+    two.mkdir()
+    for name in ("one/a", "one/b", "two/c"):
+        mirror.write(**{name: f"zebra {name}"})
+    mirror.look()
+
+    def everything(_files: Files) -> Iterator[Any]:
+        raise AssertionError("all that is known was looked through")
+
+    (one / "a.txt").rename(two / "a.txt")
+    (one / "b.txt").unlink()
+    mirror.write(**{"two/d": "zebra two"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "__iter__", everything)
+        assert eventually(lambda: mirror.mirror.look({one: False, two: True}) is None, 20)
+    mirror.look()
+    assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
+
+
+def test_what_is_in_the_way_is_told_by_its_code(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root))
+    mirror.write(a="zebra")
+    with writing(mirror.services.catalog) as connection:
+        other = Fingerprint("test/other", "1", "float", "mean", True, "", "", 8)
+        collections.register(connection, mirror.collection, other, mirror.services.making)
+
+    def trouble() -> str:
+        with mirror.services.catalog.connect() as connection:
+            row = watched.folder(connection, mirror.mirror.root)
+        return str(row and row.trouble).partition(":")[0]
+
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: trouble() == "space_mismatch")
+    away = Services(mirror.services.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    with watching(away, mirror.folder):
+        assert eventually(lambda: trouble() == "stack_unavailable")
+    with writing(mirror.services.catalog) as connection:
+        connection.execute(indexes.delete().where(indexes.c.collection == mirror.collection))
+        connection.execute(spaces.delete().where(spaces.c.name == mirror.collection))
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: trouble() == "None", 60)
 
 
 def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:

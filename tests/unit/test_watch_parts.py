@@ -10,17 +10,22 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import BadRequest
 from pipeline.settings import load_settings
-from pipeline.watch.compare import Mark
+from pipeline.watch.compare import Key, Known, Mark
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.guard import Hold, Missing, judge
 from pipeline.watch.ignore import is_temporary
+from pipeline.watch.known import Files
 from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import scan
 from pipeline.watch.settling import Settling
+
+NAMES = ("/a", "/r/a", "/r/a/b", "/r/a/b/c", "/r/ab/c", "/r/b")
 
 MOUNTS = """\
 /dev/sda1 / ext4 rw 0 0
@@ -149,6 +154,53 @@ def test_a_file_rests_before_it_is_taken() -> None:
     assert wait is not None
     assert 55 < wait <= 60.01
     assert settling.wait_s([old]) is None
+
+
+def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    settling, log, young = Settling(0.02), ("c", "/log"), ("c", "/young")
+    monkeypatch.setattr("pipeline.watch.settling.BURST_S", 0.01)
+    settling.note({log: mark(0)}, ())
+    assert settling.wait_s([log]) is not None
+    time.sleep(0.04)
+    settling.note({log: mark(0), young: mark(0)}, ())
+    assert settling.restless(log)
+    assert settling.wait_s([log]) is None
+    assert settling.wait_s([log, young]) is not None
+    settling.note({}, [log])
+    settling.note({log: mark(0)}, ())
+    assert not settling.restless(log)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from("12"), st.booleans()), max_size=40))
+def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bool]]) -> None:
+    files, model = Files(), dict[Key, Known]()
+    for put, name, inode, gone in steps:
+        key, row = ("c", name), Known(Mark("1", inode, 1, 1, 1), gone=gone)
+        if put:
+            files.put({key: row})
+            model[key] = row
+        else:
+            files.drop([key])
+            model.pop(key, None)
+        assert dict(files) == model
+        assert files.gone == {key for key, row in model.items() if row.gone}
+        assert files.there == sum(not row.gone for row in model.values())
+        for one in "12":
+            assert set(files.with_inode(one)) == {key for key, row in model.items() if row.mark.inode == one}
+        for folder in ("/", "/r", "/r/a", "/r/a/b", "/r/ab", "/else"):
+            here = folder.rstrip("/")
+            assert set(files.inside(folder, deep=False)) == {key for key in model if key[1].rpartition("/")[0] == here}
+            assert set(files.inside(folder, deep=True)) == {key for key in model if key[1].startswith(f"{here}/")}
+
+
+def test_a_folder_has_one_name(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    folder = WatchFolder(path=tmp_path / "link")
+    assert folder.path == tmp_path / "link"
+    assert folder.resolved().path == tmp_path / "real"
+    (tmp_path / "real").rmdir()
+    assert folder.resolved().path == tmp_path / "real"
 
 
 def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look() -> None:
