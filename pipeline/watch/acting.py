@@ -49,7 +49,7 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
     deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
     with writing(services.catalog) as connection:
         places = {name: key[1] for name, key in living.items()}
-        _displace(connection, [str(row) for key in changes.replaced if (row := known[key].document_id)])
+        _displace(connection, [name for key in changes.replaced if (name := known[key].document_id)])
         # A file that somebody took in, and whose place another one has now, before a watcher saw it.
         _displace(connection, moves.holders(connection, places))
         renamed, there = moves.rename(connection, places), moves.there(connection, places)
