@@ -24,7 +24,8 @@ test: $(VENV)/.installed-for-tests ## Install, then run every check and every te
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
 	@$(MAKE) --no-print-directory lint
 	@echo "== pytest"
-	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+# Files in their order, integration first: by default those of fewest tests come last, and they are the longest ones.
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	@echo "All checks and all tests passed."
 
 lint: $(VENV)/.installed-for-tests ## Style, types, and who may import whom
