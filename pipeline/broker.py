@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import redis
@@ -17,8 +18,10 @@ __all__ = ["held_tasks", "queue_depths"]
 PRIORITY_SEPARATOR = "\x06\x16"
 
 
-def held_tasks(services: Services) -> set[str] | None:
+def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
     """Ids of all tasks whose message the broker holds, queued or unacknowledged.
+
+    `more` are queues that this installation does not know.
 
     Returns:
         None where the broker cannot be asked: RabbitMQ tells how many messages there are, not which.
@@ -27,7 +30,7 @@ def held_tasks(services: Services) -> set[str] | None:
     if connection is None:
         return None
     with connection.pipeline(transaction=False) as pipe:
-        for key in _queue_keys():
+        for key in _queue_keys(more):
             pipe.lrange(key, 0, -1)
         queued = pipe.execute()
     messages = [message for batch in queued for message in batch]
@@ -67,8 +70,9 @@ def _depth(connection: Connection, queue: str) -> int:
         channel.close()
 
 
-def _queue_keys() -> list[str]:
-    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in all_queues() for step in range(10)]
+def _queue_keys(more: Iterable[str] = ()) -> list[str]:
+    queues = sorted({*all_queues(), *more})
+    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in queues for step in range(10)]
 
 
 def _task_id(message: bytes | str | dict[str, Any]) -> str | None:

@@ -6,6 +6,7 @@
     │   └── Conflict         conflict              what it is about is in no state for it
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
+    │   └── NoWorker         no_worker             no worker that runs can do a stage of the workflow
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
     ├── StageFailed          stage_failed          a workflow's own stage failed on a document
     ├── Refused              refused               a request that a door does not let in
@@ -54,6 +55,7 @@ __all__ = [
     "NoKey",
     "NoSuchMethod",
     "NoSuchRoute",
+    "NoWorker",
     "NotAFile",
     "NotAllowed",
     "OtherRequest",
@@ -131,6 +133,13 @@ class StackUnavailable(PipelineError):
 
     code = "stack_unavailable"
     hint = "Start the stack with: docrelay up"
+
+
+class NoWorker(StackUnavailable):
+    """No worker that runs can do a stage of the workflow."""
+
+    code = "no_worker"
+    hint = "Install the package where the workers run, start them anew, then run: docrelay failures retry"
 
 
 class VerificationFailed(PipelineError):

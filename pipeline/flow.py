@@ -39,6 +39,7 @@ __all__ = [
     "admit",
     "batch_of",
     "follow",
+    "give_up",
     "go_on",
     "launch",
     "may_pass",
@@ -70,6 +71,10 @@ Stage = Callable[[Services, Claim], Done]
 
 UNREACHED: tuple[type[Exception], ...] = (BrokerError, *TRANSIENT)
 MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
+
+
+NOBODY = "reconciler"
+"""Who holds a task in order to give it up."""
 
 
 class Transient(Exception):
@@ -119,6 +124,17 @@ def go_on(services: Services, claim: Claim) -> None:
         if is_body:
             batch = batch_of(services, claim)
             launch(services, line(batch, claim.plan.rest(claim.stage)), batch)
+
+
+def give_up(services: Services, wanted: str, cause: Failure) -> None:
+    """Fail the documents of a task that nobody can do; the rest of its batch goes on without them."""
+    alive = living_nodes(services.redis)
+    with writing(services.catalog) as connection:
+        claim = ledger.claim(connection, wanted, NOBODY, alive)
+    if claim is not None and _commit(services, claim, NOBODY, replace(_failed(services, claim, cause), publish=None)):
+        count(services.redis, claim.stage, "failed", 0.0)
+        batch = batch_of(services, claim)
+        launch(services, line(batch, claim.plan.rest(claim.stage), claim.part), batch)
 
 
 def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import redis
 import structlog
@@ -19,6 +18,7 @@ __all__ = [
     "door_of",
     "is_alive",
     "living_nodes",
+    "places_served",
     "text",
     "unacked_key",
     "wait_time_to_restore",
@@ -33,20 +33,28 @@ RECONCILED = f"{PREFIX}reconciled"
 
 
 def beat_heart(
-    connection: redis.Redis, node: str, every_s: float, ttl_s: float, *, holds_messages: bool = True
+    connection: redis.Redis,
+    node: str,
+    every_s: float,
+    ttl_s: float,
+    *,
+    holds_messages: bool = True,
+    serves: Iterable[str] = (),
 ) -> Callable[[], None]:
     """Say, in a thread, that this node lives; one that holds messages is also found when it has died.
+
+    `serves` are the places of a workflow that the node can do work at, as `Step.place` names them.
 
     Returns:
         A function that ends the heartbeat and signs the node off.
     """
-    ended = threading.Event()
+    ended, told = threading.Event(), ",".join(sorted(serves))
 
     def beat() -> None:
         while not ended.wait(every_s):
-            _sign_on(connection, node, ttl_s, holds_messages)
+            _sign_on(connection, node, ttl_s, holds_messages, told)
 
-    _sign_on(connection, node, ttl_s, holds_messages)
+    _sign_on(connection, node, ttl_s, holds_messages, told)
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
 
@@ -73,11 +81,12 @@ def is_alive(connection: redis.Redis, node: str) -> bool:
 
 def living_nodes(connection: redis.Redis) -> set[str]:
     """Nodes whose heart beats."""
-    nodes = sorted(text(name) for name in connection.smembers(NODES))
-    if not nodes:
-        return set()
-    beats = connection.mget([_alive_key(node) for node in nodes])
-    return {node for node, beat in zip(nodes, beats, strict=True) if beat is not None}
+    return set(_beats(connection))
+
+
+def places_served(connection: redis.Redis) -> set[str]:
+    """The places of workflows at which a living worker works, as `Step.place` names them."""
+    return {place for beat in _beats(connection).values() for place in beat.split(",") if place}
 
 
 def wait_time_to_restore(dead_after_s: float) -> float:
@@ -85,12 +94,19 @@ def wait_time_to_restore(dead_after_s: float) -> float:
     return max(dead_after_s, LEAST_SILENCE_S)
 
 
-def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool) -> None:
+def _beats(connection: redis.Redis) -> dict[str, str]:
+    """Living nodes, and what each says with its heartbeat."""
+    nodes = sorted(text(name) for name in connection.smembers(NODES))
+    beats = connection.mget([_alive_key(node) for node in nodes]) if nodes else []
+    return {node: text(beat) for node, beat in zip(nodes, beats, strict=True) if beat is not None}
+
+
+def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool, told: str) -> None:
     try:
         with connection.pipeline() as pipe:
             if registered:
                 pipe.sadd(NODES, node)
-            pipe.set(_alive_key(node), time.time(), px=int(ttl_s * 1000))
+            pipe.set(_alive_key(node), told, px=int(ttl_s * 1000))
             pipe.execute()
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))

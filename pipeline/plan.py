@@ -28,6 +28,11 @@ class Step:
     options: Mapping[str, Any]
     version: str
 
+    @property
+    def place(self) -> str:
+        """What a worker must have to do it: the stage, on the queue."""
+        return f"{self.stage}@{self.queue}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -68,9 +73,14 @@ class Plan:
             return (*self.fan[self.fan.index(key) + 1 :], "finalize")
         return ()
 
+    @property
+    def own(self) -> tuple[Step, ...]:
+        """The steps of the workflow's own, in order."""
+        return (*self.documents, *self.chunks)
+
     def step(self, key: str) -> Step | None:
         """The step of the workflow's own with this key; None for a stage of the engine."""
-        return next((step for step in (*self.documents, *self.chunks) if step.key == key), None)
+        return next((step for step in self.own if step.key == key), None)
 
     @property
     def mark(self) -> str:

@@ -9,7 +9,7 @@ published again, and what is due while its queue is empty.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import redis
 import structlog
@@ -26,6 +26,7 @@ from pipeline.progress import look
 from pipeline.relabelling import relabel
 from pipeline.restoring import restore_dead
 from pipeline.services import PREFIX, Services
+from pipeline.serving import give_up
 
 __all__ = ["reconcile", "recover"]
 
@@ -69,7 +70,7 @@ def reconcile(services: Services) -> list[str]:
         return []
     try:
         restore_dead(services)
-        lost = _lost(services)
+        lost = _lost(services, give_up(services))
         _publish(services, lost)
         _close_abandoned(services)
         flow.admit(services)
@@ -88,8 +89,8 @@ def recover(services: Services, batch_id: str) -> None:
     _publish(services, [due for due in _missing(services, 0.0) if due.batch_id == batch_id])
 
 
-def _lost(services: Services) -> list[Due]:
-    suspects = _missing(services, GRACE_S)
+def _lost(services: Services, queues: Collection[str]) -> list[Due]:
+    suspects = _missing(services, GRACE_S, queues)
     before = {text(name) for name in services.redis.smembers(SUSPECTS)}
     with services.redis.pipeline() as pipe:
         pipe.delete(SUSPECTS)
@@ -100,9 +101,9 @@ def _lost(services: Services) -> list[Due]:
     return [due for due in suspects if due.task_id in before]
 
 
-def _missing(services: Services, grace_s: float) -> list[Due]:
+def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[Due]:
     # The broker first: what finishes in between is then gone from the ledger, not falsely missing.
-    held = held_tasks(services)
+    held = held_tasks(services, queues)
     with services.catalog.connect() as connection:
         open_tasks = ledger.open_tasks(connection)
     now = time.time()

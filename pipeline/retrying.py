@@ -26,6 +26,7 @@ from pipeline.places import place_of
 from pipeline.results import FailureRecord
 from pipeline.roots import Named
 from pipeline.services import Services
+from pipeline.serving import check_served
 from pipeline.spool import original_key
 from pipeline.walk import Candidate, look, source_of
 
@@ -43,6 +44,7 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     Raises:
         UnknownId: one of the documents has not failed.
         SpaceMismatch: a collection was made with another model than the configured one.
+        NoWorker: the private stack that runs cannot do a workflow.
     """
     groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
     chosen = choose(services, identities, code=code, job_id=job_id)
@@ -91,6 +93,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     settings, request_id = services.settings, uuid.uuid4().hex[:12]
     collection, workflow, named = kind
     plan = load_workflow(workflow, services.settings.workflow_options)
+    check_served(services, plan)
     candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:

@@ -113,6 +113,7 @@ class Settings(BaseModel):
     heartbeat_s: float = Field(1.0, gt=0, description="how often a worker says that it lives")
     dead_after_s: float = Field(8.0, gt=0, description="silence after which a worker counts as dead")
     reconcile_s: float = Field(3.0, gt=0, description="how often the reconciler looks for lost work")
+    no_worker_s: float = Field(300.0, gt=0, description="how long a workflow's own stage may be without a worker")
     keep_originals: bool = Field(False, description="keep the copy of a file after it is completed")
     reindex_soak_s: float = Field(86_400.0, ge=0, description="seconds that an old index is kept after a re-index")
     reindex_recall: float = Field(0.95, ge=0, le=1, description="recall@10 that a new index must have")

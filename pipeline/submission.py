@@ -19,6 +19,7 @@ from pipeline.errors import BadRequest
 from pipeline.request import Request
 from pipeline.roots import Named
 from pipeline.services import Services
+from pipeline.serving import check_served
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
@@ -51,6 +52,7 @@ def check(services: Services, request: Request) -> None:
     Raises:
         BadRequest: no such workflow, or a wrong priority, tag or collection name.
         SpaceMismatch: the collection holds vectors of another model.
+        NoWorker: the private stack that runs cannot do the workflow.
     """
     collection, workflow, urgency = _with_defaults(services, request)
     if not COLLECTION.fullmatch(collection):
@@ -59,6 +61,7 @@ def check(services: Services, request: Request) -> None:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
     canonical(request.tags)
     plan = load_workflow(workflow, services.settings.workflow_options)
+    check_served(services, plan)
     with services.catalog.connect() as connection:
         for name in {collection, *plan.collections}:
             collections.check(connection, name, services.fingerprint)
@@ -72,7 +75,9 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
 
     Raises:
         SpaceMismatch: the collection holds vectors of another model.
+        NoWorker: the private stack that runs cannot do the workflow.
     """
+    check_served(services, load_workflow(_with_defaults(services, request)[1], services.settings.workflow_options))
     with writing(services.catalog) as connection:
         return record_job(connection, services, request, [one.size for one in found])
 

@@ -28,6 +28,7 @@ from pipeline import runtime
 from pipeline.app import MAINTENANCE, QUEUES, all_queues, make_app
 from pipeline.asking import serve
 from pipeline.catalog import indexes
+from pipeline.discovery import stages
 from pipeline.liveness import beat_heart, wait_time_to_restore
 from pipeline.logs import log_as_set
 from pipeline.services import PREFIX, Services
@@ -64,13 +65,14 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
     runtime.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
-    _on_ready(app, settings, group, name, node)
+    served = tuple(queues or queues_of(group))
+    _on_ready(app, settings, group, name, node, served)
     signals.setup_logging.connect(_keep_logging, weak=False)
     if _pool(settings, group) == "prefork":
         signals.worker_process_init.connect(_lead_group, weak=False)
     worker = app.Worker(
         hostname=node,
-        queues=list(queues or queues_of(group)),
+        queues=list(served),
         pool=_pool(settings, group),
         # Workers here need no gossip: who lives is known by `pipeline.liveness`.
         without_gossip=True,
@@ -86,6 +88,12 @@ def queues_of(group: str) -> tuple[str, ...]:
     """The queues that a worker of the group serves unless it is told otherwise."""
     own = tuple(queue for queue in all_queues() if queue not in QUEUES)
     return (*GROUPS[group], *(own if group == "extract" else ()))
+
+
+def places_of(queues: Sequence[str]) -> list[str]:
+    """What a worker on these queues can do: the stages that are installed here, the engine's by their queues."""
+    own = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
+    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *own]
 
 
 def run_beat(settings: Settings, name: str) -> None:
@@ -121,13 +129,13 @@ def _limits(settings: Settings, group: str) -> dict[str, Any]:
     return limits
 
 
-def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str) -> None:
+def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str, queues: Sequence[str]) -> None:
     ttl_s = wait_time_to_restore(settings.dead_after_s)
     services = Services(settings)
 
     def begin(**_: Any) -> None:
         # In the parent alone, after the pool has forked: threads do not survive a fork.
-        sign_off = beat_heart(services.redis, node, settings.heartbeat_s, ttl_s)
+        sign_off = beat_heart(services.redis, node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
         signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
         try:
             _prepare(group)

@@ -39,6 +39,7 @@ STATUS: dict[str, int] = {
     "conflict": 409,
     "space_mismatch": 409,
     "stack_unavailable": 503,
+    "no_worker": 503,
     "verification_failed": 503,
     "refused": 400,
     "unauthorized": 401,

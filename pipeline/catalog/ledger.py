@@ -247,8 +247,8 @@ def finish_batch(connection: Connection, batch_id: str) -> None:
     connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
 
 
-def open_tasks(connection: Connection) -> list[Due]:
-    """Every task of an active batch that is due or running, oldest first."""
+def open_tasks(connection: Connection, *, planned: bool = False) -> list[Due]:
+    """Every task of an active batch that is due or running, oldest first; `planned`: of workflows with own steps."""
     since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
     found = connection.execute(
         sa.select(
@@ -266,7 +266,7 @@ def open_tasks(connection: Connection) -> list[Due]:
         )
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(tasks.c.state != "done", batches.c.state == "active")
+        .where(tasks.c.state != "done", batches.c.state == "active", _plan().is_not(None) if planned else sa.true())
         .order_by(tasks.c.published_at)
     )
     return [Due(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]

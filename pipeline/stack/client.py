@@ -103,6 +103,12 @@ def running(settings: Settings) -> StackState | None:
     return None if settings.redis_url is not None else current(Folder(settings.data_dir))
 
 
+def is_private(attached: Settings) -> bool:
+    """Whether these settings lead to the private stack of their data folder."""
+    known = read(Folder(attached.data_dir).state)
+    return known is not None and known.redis_url == attached.redis_url
+
+
 def check(attached: Settings) -> None:
     """Make sure that the stack of a `connect` block still lives.
 

@@ -12,18 +12,24 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from canvas_rig import Around, some
+from doors import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline import flow, reconciler
-from pipeline.catalog import jobs
+from pipeline import flow, reconciler, serving
+from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import attempts, events, tasks
+from pipeline.catalog.schema import attempts, events, failures, tasks
 from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.errors import NoWorker
 from pipeline.intake import take_in
 from pipeline.liveness import beat_heart, door_of
+from pipeline.plan import Plan, Step
+from pipeline.request import Request
+from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
+from pipeline.submission import find, open_job
 from pipeline.walk import walk
 
 
@@ -167,3 +173,84 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
         patch.setattr(reconciler, "GRACE_S", 0.0)
         assert [reconciler.reconcile(still.services) for _ in range(2)] == [[], [row.id for row in still.tasks_of(job)]]
     assert still.messages()["extract"] == before + 1
+
+
+GHOST = Plan(documents=(Step("ghost", "ghost", "ghosts", {}, "1"),))
+
+
+def at_the_ghost(still: FlowRig, folder: Path) -> str:
+    """A job of two documents that have been read; the next stage is of a package that nobody has."""
+    write_documents(folder / "in", 2, seed=62)
+    with writing(still.services.catalog) as connection:
+        job = jobs.create(connection, "documents", "ghostly", 5, "request", 1)
+        jobs.set_plan(connection, job, GHOST)
+    take_in(still.services, job, walk([folder / "in"], 1 << 30))
+    for row in still.tasks_of(job):
+        with writing(still.services.catalog) as connection:
+            claim = ledger.claim(connection, row.id, "reader", ())
+            assert claim is not None
+            assert ledger.finish(connection, row.id, "reader")
+            flow.follow(connection, claim)
+    assert {row.stage for row in still.tasks_of(job, tasks.c.state == "due")} == {"ghost"}
+    return job
+
+
+def waiting(still: FlowRig, seconds: float) -> Services:
+    return replace(still.services, settings=still.settings.model_copy(update={"no_worker_s": seconds}))
+
+
+def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its documents wait for a while and then fail; what merely has its queue is no worker for it."""
+    monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
+    job = at_the_ghost(still, tmp_path)
+    found = [reconciler.reconcile(waiting(still, 3600)) for _ in range(5)]
+    # A queue that no installation knows is looked into too: each is published again once, not at every look.
+    assert sum(map(len, found)) == 2
+    assert sum(map(len, queued(still, "ghosts").values())) == 2
+    stop = beat_heart(still.services.redis, "able@1", 0.1, 5.0, serves=["ghost@ghosts"])
+    reconciler.reconcile(waiting(still, 0))
+    stop()
+    assert still.counts(job) == {"None": 2}
+    stop = beat_heart(still.services.redis, "other@1", 0.1, 5.0, serves=["another@ghosts", "ghost@elsewhere"])
+    reconciler.reconcile(waiting(still, 0))
+    stop()
+
+    assert set(still.codes(job).values()) == {"no_worker"}
+    assert still.finished(job)
+    (hint,) = {row.hint for row in still.rows(sa.select(failures.c.hint).where(failures.c.job_id == job))}
+    assert "docrelay worker extract --queues ghosts" in hint
+    # What is left of the batch goes on to its end, by stages that workers have.
+    assert {row.stage for row in still.tasks_of(job, tasks.c.state == "due")} == {"chunk"}
+    assert sum(map(len, queued(still, "chunk").values())) == 2
+
+
+def test_time_without_a_worker_counts_only_while_somebody_looks(still: FlowRig, tmp_path: Path) -> None:
+    """A stack that was down over night begins anew to wait."""
+    job = at_the_ghost(still, tmp_path)
+    reconciler.reconcile(waiting(still, 3600))
+    assert 0 < still.services.redis.ttl(serving.LACKING) <= serving.FORGOTTEN_S + 30
+    still.services.redis.delete(serving.LACKING)
+    reconciler.reconcile(waiting(still, 0.5))
+    assert still.counts(job) == {"None": 2}
+
+
+def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 1, seed=63)
+    request = Request([tmp_path / "in"], workflow="redacted")
+    # As long as no worker is there yet, nothing is known.
+    open_job(still.services, request, find(still.services, request))
+    stop = beat_heart(still.services.redis, "extract@1", 0.1, 5.0, serves=["extract@extract"])
+    try:
+        with pytest.raises(NoWorker, match="no worker for the stage redact on the queue redact") as caught:
+            find(still.services, request)
+        with pytest.raises(NoWorker):
+            open_job(still.services, request, [])
+        plain = replace(request, workflow="ingest")
+        open_job(still.services, plain, find(still.services, plain))
+    finally:
+        stop()
+    assert "docrelay up" in caught.value.advice
+    assert told_by_doors(caught.value) == ("no_worker", 3, 503)
+    stop = beat_heart(still.services.redis, "new@1", 0.1, 5.0, serves=["extract@extract", "redact@redact"])
+    find(still.services, request)
+    stop()

@@ -166,7 +166,16 @@ def test_a_stage_fails_its_document_alone(stack: Composed, tmp_path: Path) -> No
     assert fine["text"] == "Good morning, said the dog to the other dog."
 
 
+def counters(stack: Composed, stage: str) -> dict[str, int]:
+    """What GET /metrics says of a stage's tasks, by outcome."""
+    with over_http(stack) as http:
+        told = http.get("/metrics").text
+    found = re.findall(rf'^docrelay_tasks_total\{{stage="{stage}",outcome="(\w+)"\}} (\d+)', told, flags=re.M)
+    return {outcome: int(number) for outcome, number in found}
+
+
 def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Composed, tmp_path: Path) -> None:
+    before = counters(stack, "trouble")
     paths = trouble(tmp_path / "in", later="come-later", dead="please-die-once")
     told = stack.ingest(tmp_path / "in", workflow="troubled", collection="again")
 
@@ -177,7 +186,10 @@ def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Compose
     stack.rig.assert_at_rest(told["job"])
     starts = stack.rig.tasks_of(told["job"], tasks.c.stage == "trouble")
     assert max(row.starts for row in starts) > 1
-    # The timeline tells of the stage as of any other.
+    # Metrics and the timeline tell of the stage as of any other.
+    after = counters(stack, "trouble")
+    assert after["retried"] > before.get("retried", 0)
+    assert after["done"] > before.get("done", 0)
     document = stack.cli.status(stack.payloads("again")[0]["document_id"])
     assert [step.state for step in document.timeline].index("trouble") == 1
 
@@ -328,10 +340,15 @@ def assert_made_by(workflow: str, points: list[dict[str, Any]]) -> None:
     assert found["added"] == added.get(workflow, {})
 
 
-def test_every_workflow_over_http(stack: Composed) -> None:
+def over_http(stack: Composed) -> httpx.Client:
+    """A client of the API that `up` runs."""
     said = stack.cli.folder.with_name(f"{stack.cli.folder.name}.up")
     assert eventually(lambda: "api is ready: " in said.read_text())
-    with httpx.Client(base_url=re.findall(r"api is ready: (\S+)", said.read_text())[-1], timeout=60) as http:
+    return httpx.Client(base_url=re.findall(r"api is ready: (\S+)", said.read_text())[-1], timeout=60)
+
+
+def test_every_workflow_over_http(stack: Composed) -> None:
+    with over_http(stack) as http:
         known = {one["name"]: one["description"] for one in http.get("/v1/workflows").json()}
         assert known["redacted"] == "Take personal data out, then make what is left searchable."
         jobs = {name: send(http, f"{name}.md", name, f"http_{name}") for name in WORKFLOWS}

@@ -1,0 +1,19 @@
+"""What every door makes of an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.api.problems import status_of
+from pipeline.cli.output import reporting
+from pipeline.errors import PipelineError
+
+__all__ = ["told_by_doors"]
+
+
+def told_by_doors(error: PipelineError) -> tuple[str, int, int]:
+    """Its code, the exit code of the command line, the status of the API."""
+    with pytest.raises(SystemExit) as left, reporting():
+        raise error
+    assert isinstance(left.value.code, int)
+    return error.code, left.value.code, status_of(error)
