@@ -170,8 +170,9 @@ def counters(stack: Composed, stage: str) -> dict[str, int]:
     """What GET /metrics says of a stage's tasks, by outcome."""
     with over_http(stack) as http:
         told = http.get("/metrics").text
-    found = re.findall(rf'^docrelay_tasks_total\{{stage="{stage}",outcome="(\w+)"\}} (\d+)', told, flags=re.M)
-    return {outcome: int(number) for outcome, number in found}
+    found = re.findall(r"^docrelay_stage_tasks_total\{(.+)\} (\d+)", told, flags=re.M)
+    labels = [(dict(re.findall(r'(\w+)="(\w+)"', words)), int(number)) for words, number in found]
+    return {words["outcome"]: number for words, number in labels if words["stage"] == stage}
 
 
 def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Composed, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,12 +10,17 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from doors import told_by_doors
 
 from embeddings import registry as models
 from extractors import registry as formats
 from pipeline import declaring, discovery
 from pipeline.discovery import Discovered, discover, load_workflow
 from pipeline.errors import BadRequest
+from pipeline.request import Request
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.submission import check
 
 PLAIN = "extract() | chunk() | embed() | upsert() | finalize()"
 HEAD = "from pipeline import Document, chunk, embed, extract, finalize, stage, upsert\n\n\n"
@@ -161,3 +167,49 @@ def test_a_stage_of_the_engines_names_does_not_load(install: Install) -> None:
 
     assert "cannot be named 'reindex'" in reasons(discover())["stages", "mine", "taking"]
     assert declaring.find_stage("reindex") is None
+
+
+# The table of the tutorial
+
+WORKFLOWS = f"""
+def plain(): return {PLAIN}
+def nested(): return extract() | chunk() | chord([chord([embed() | embed()], upsert())], finalize())
+def raises(at: int = 0): return [{PLAIN}][at]
+def lines(): return extract() | chunk(chunker="by_lines") | embed() | upsert() | finalize()
+def needs(at: int): return {PLAIN}
+"""
+ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "an unknown workflow": ("unheard", {}, "There is no workflow unheard."),
+    "one whose entry point does not load": ("absent", {}, "There is no workflow absent."),
+    "one of an illegal shape": ("nested", {}, "There is no workflow nested."),
+    "one whose function raises": ("raises", {"raises": {"at": 3}}, "The workflow raises raised IndexError"),
+    "an unknown chunker": ("lines", {}, "There is no chunker by_lines."),
+    "a value of another type in `workflow_options`": ("raises", {"raises": {"at": "x"}}, "raises(at=…)"),
+    "an unknown parameter in `workflow_options`": ("plain", {"plain": {"at": 3}}, "plain(at=…): there is no such"),
+    "an unknown workflow in `workflow_options`": ("plain", {"plane": {}}, "workflow_options names plane"),
+    "no value for a parameter without a default": ("needs", {}, "The workflow needs must be told: at"),
+}
+TABLE = (Path(__file__).parents[2] / "docs/composing.md").read_text("utf-8")
+
+
+def told_in_the_table() -> dict[str, tuple[str, int, int]]:
+    rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \| (\d) \| (\d{3}) \|$", TABLE, flags=re.M)
+    return {what: (code, int(leaves), int(status)) for what, code, leaves, status in rows}
+
+
+def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
+    """What every door does first, with nothing running; then what each makes of the error."""
+    names = {name: f"rows:{name}" for name in ("plain", "nested", "raises", "lines", "needs", "absent")}
+    install("rows", f"from celery import chord\n{HEAD}{WORKFLOWS}", workflows=names)
+    told = told_in_the_table()
+    # The last one needs a stack: tests/integration/test_messages.py.
+    assert [*told] == [*ROWS, "a stage that the private stack does not have, as it was started before"]
+    for what, (workflow, options, message) in ROWS.items():
+        settings = Settings(data_dir=tmp_path, embedding_model="hashing", workflow_options=options)
+        with pytest.raises(BadRequest) as caught:
+            check(Services(settings), Request((), workflow=workflow))
+        assert caught.value.message.startswith(message), what
+        assert caught.value.advice
+        assert told_by_doors(caught.value) == told[what]
+    told_why = reasons(discover())
+    assert "chord inside the chord" in told_why["workflows", "nested", "rows"]
