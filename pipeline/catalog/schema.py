@@ -431,5 +431,6 @@ seen = sa.Table(
     sa.Column("sha256", Id),
     sa.Column("document_id", Id),
     sa.Column("tags", sa.JSON(none_as_null=True)),
+    sa.Column("beside", Id),
     sa.Column("gone_at", sa.Double),
 )

@@ -72,6 +72,7 @@ def files(connection: Connection, root: str) -> dict[Key, Known]:
             row.document_id,
             row.gone_at is not None,
             None if row.tags is None else tuple(row.tags),
+            row.beside,
         )
         for row in rows
     }
@@ -89,6 +90,7 @@ def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
             "sha256": row.sha256,
             "document_id": row.document_id,
             "tags": None if row.tags is None else list(row.tags),
+            "beside": row.beside,
             "gone_at": now if row.gone else None,
         }
         for key, row in rows.items()

@@ -21,8 +21,10 @@ from pipeline.tags import in_place_of
 from pipeline.walk import Candidate
 from pipeline.watch.compare import Changes, Key, Known, Seen
 from pipeline.watch.folders import WatchFolder
+from pipeline.watch.known import Files
+from pipeline.watch.view import View
 
-__all__ = ["Moved", "move", "remove", "take", "tidy"]
+__all__ = ["Moved", "forget_gone", "move", "remove", "renumber", "take", "tidy"]
 
 
 @dataclass
@@ -60,6 +62,8 @@ def move(services: Services, known: Mapping[Key, Known], changes: Changes, sight
         done = origins.keys() - moved.waiting - moved.failed
         moved.rows = {key: _row(sights[key], known[origins[key]].document_id) for key in done}
         moved.rows |= {key: _row(sights[key], known[key].document_id) for key in changes.touched}
+        # Metadata beside them is taken in afterwards, if it is other than it was.
+        moved.rows = {key: replace(row, beside=known[origins.get(key, key)].beside) for key, row in moved.rows.items()}
         moved.rows |= {key: replace(known[key], tags=tags) for key, tags in changes.retagged.items()}
         for key, row in moved.rows.items():
             before = known[origins.get(key, key)].tags
@@ -137,6 +141,41 @@ def take(
     return rows
 
 
+def renumber(services: Services, view: View) -> dict[Key, Known]:
+    """Note the files whose disk has another number since it was mounted again.
+
+    Returns:
+        The files as they are known now.
+    """
+    rows = {
+        key: replace(row, mark=view.seen[key].mark)
+        for key, row in view.known.items()
+        if key in view.seen and key not in view.opened and row.mark.device != view.seen[key].mark.device
+    }
+    if rows:
+        with writing(services.catalog) as connection:
+            watched.keep(connection, rows)
+    return rows
+
+
+def forget_gone(services: Services, files: Files) -> list[Key]:
+    """Forget the files whose documents cannot be revived any more.
+
+    Returns:
+        Which these are.
+    """
+    if not files.gone:
+        return []
+    gone = sorted(files.gone)
+    with services.catalog.connect() as connection:
+        kept = watched.revivable(connection, [str(files[key].document_id) for key in gone])
+    lost = [key for key in gone if files[key].document_id not in kept]
+    if lost:
+        with writing(services.catalog) as connection:
+            watched.forget(connection, lost)
+    return lost
+
+
 def tidy(services: Services) -> None:
     """Tell points the new names and tags of their documents, and remove those of documents that are gone for good."""
     relabel(services)
@@ -144,4 +183,4 @@ def tidy(services: Services) -> None:
 
 
 def _row(sight: Seen, document_id: str | None) -> Known:
-    return Known(sight.mark, sight.sha256, document_id, tags=sight.tags)
+    return Known(sight.mark, sight.sha256, document_id, tags=sight.tags, beside=sight.beside)

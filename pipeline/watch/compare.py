@@ -31,6 +31,11 @@ class Mark:
         """What a rename leaves as it is: the inode, the size, the time of the last writing."""
         return self.inode, self.size, self.mtime_ns
 
+    @property
+    def written_at(self) -> int:
+        """When it was changed last, in nanoseconds since 1970."""
+        return max(self.mtime_ns, self.ctime_ns)
+
     def same(self, other: Mark) -> bool:
         """Whether it is the same file, unchanged. Devices are numbered anew when they are mounted again."""
         mine = (self.inode, self.size, self.mtime_ns, self.ctime_ns)
@@ -41,12 +46,14 @@ class Mark:
 class Seen:
     """A file that lies there; `sha256` is None where it was not read, because nothing changed or it cannot be.
 
-    `tags` are those that the settings say for it, None where they say nothing.
+    `tags` are those that the settings say for it, None where they say nothing. `beside` tells which metadata lies
+    beside it, as a workflow's sidecar names it; None where there is none.
     """
 
     mark: Mark
     sha256: str | None = None
     tags: Tags | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Known:
     document_id: str | None = None
     gone: bool = False
     tags: Tags | None = None
+    beside: str | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +76,7 @@ class Changes:
     """What has to be done, in this order: what was `replaced` goes, what `moved` is renamed, the rest is taken in.
 
     moved      {new key: old key}: same content, other name; the old one may be deleted already
+    changed    other content, or other metadata beside it: then it may be moved, revived or touched as well
     revived    deleted, and back with the same content
     touched    same content, other mark
     replaced   its name was taken by one that moved
@@ -105,11 +114,13 @@ def compare(seen: Mapping[Key, Seen], known: Mapping[Key, Known]) -> Changes:
         (changes.changed if key in rows and key not in left else changes.new).add(key)
     changes.replaced = {key for key in rows.keys() - left if key in changes.moved and not rows[key].gone}
     changes.gone = {key for key in rows.keys() - left if key not in seen and not rows[key].gone}
+    origins = {**changes.moved, **{key: key for key in changes.touched | changes.revived}}
+    changes.changed |= {key for key, old in origins.items() if seen[key].beside != known[old].beside}
     return changes
 
 
 def _is_calm(path: Seen, row: Known) -> bool:
-    return row.mark.same(path.mark) and row.document_id is not None and not row.gone
+    return row.mark.same(path.mark) and row.beside == path.beside and row.document_id is not None and not row.gone
 
 
 def _holds(path: Seen, row: Known) -> bool:

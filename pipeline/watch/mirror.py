@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from pipeline.catalog import watched
-from pipeline.catalog.engine import writing
+from pipeline.discovery import load_workflow
 from pipeline.services import Services
 from pipeline.tags import Tags
 from pipeline.walk import Candidate, look, source_of
@@ -25,7 +25,7 @@ from pipeline.watch.known import Files
 from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import Found, Scope, scan
 from pipeline.watch.settling import Settling
-from pipeline.watch.view import View, in_scope, renumbering, view_of
+from pipeline.watch.view import View, in_scope, renumbering, view_of, without_sidecars
 
 __all__ = ["Mirror"]
 
@@ -56,6 +56,7 @@ class Mirror:
         self._others = [path for path in resolved if folder.path in path.parents]
         self._tells_writers = is_trusted(folder.path)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
+        self._suffix: str | None = None
         self._pending: set[Key] = set()
         self._sights: dict[Key, Seen] = {}
         self._deleted: list[float] = []
@@ -68,6 +69,9 @@ class Mirror:
 
     def load(self) -> None:
         """Read what is known from the catalog."""
+        settings = self.services.settings
+        plan = load_workflow(self.folder.workflow or settings.workflow, settings.workflow_options)
+        self._suffix = plan.sidecar.get("suffix")
         inner = [source_of(path) for path in self._others]
         with self.services.catalog.connect() as connection:
             found = watched.files(connection, self.root)
@@ -116,7 +120,8 @@ class Mirror:
         except OSError:
             return None
         self.scanning_s = time.monotonic() - began
-        view = view_of(found, {source: self._key(source) for source in found.files}, self.known, scope)
+        beside = without_sidecars(found, self._suffix)
+        view = view_of(found, {source: self._key(source) for source in found.files}, self.known, scope, beside)
         if scope is None:
             self.missed = sum(self._was_missed(key, view.seen[key]) for key, mark in view.opened.items() if mark)
         return view
@@ -145,7 +150,7 @@ class Mirror:
         row = self.known.get(key)
         told = key in self._settling or file.links > 1 or file.path.is_symlink()
         untouched = row is not None and row.mark.same(file.mark)
-        overdue = time.time() - max(file.mark.mtime_ns, file.mark.ctime_ns) / 1e9 > OVERDUE_S
+        overdue = time.time() - file.mark.written_at / 1e9 > OVERDUE_S
         return overdue and not told and not untouched
 
     def _is_held(self, key: Key, view: View) -> bool:
@@ -167,14 +172,14 @@ class Mirror:
         for key, mark in view.opened.items():
             if mark is None:
                 continue
-            sight = self._read(key, view.seen[key]) if key in complete else None
+            sight = self._read(key, view) if key in complete else None
             if sight is None:
                 unsettled.add(key)
             else:
                 sights[key] = sight
         # Who waits for a rename is not read at every look.
         self._sights = {key: one for key, one in sights.items() if one.sha256}
-        calm = {key: Seen(file.mark, tags=self._tags(key)) for key, file in view.seen.items() if key not in view.opened}
+        calm = {key: self._unread(key, view) for key in view.seen if key not in view.opened}
         gone = self.known.gone if sights else set()
         rows = {key: self.known[key] for key in gone} | view.known
         changes = compare({**calm, **sights}, {key: row for key, row in rows.items() if key not in unsettled})
@@ -190,11 +195,12 @@ class Mirror:
         doubtful = {key for key in settled if view.seen[key].mark.content not in unwritten}
         return settled - {key for key in doubtful if self._settling.patient(key) and is_written(view.seen[key].path)}
 
-    def _read(self, key: Key, file: Found) -> Seen | None:
+    def _read(self, key: Key, view: View) -> Seen | None:
         """A file with its content's name, if it can be taken; None if it changes just now."""
-        before, unread = self._sights.get(key), Seen(file.mark, tags=self._tags(key))
+        file, before = view.seen[key], self._sights.get(key)
+        unread = self._unread(key, view)
         if before is not None and before.mark == file.mark:
-            return before
+            return replace(unread, sha256=before.sha256)
         candidate = self._candidate(file)
         if candidate is None or candidate.problem is not None:
             return unread
@@ -202,6 +208,9 @@ class Mirror:
         if found is None:
             return unread  # intake says what is wrong with it
         return replace(unread, sha256=found[0]) if found[1].same(file.mark) else None
+
+    def _unread(self, key: Key, view: View) -> Seen:
+        return Seen(view.seen[key].mark, tags=self._tags(key), beside=view.beside.get(key))
 
     def _candidate(self, file: Found) -> Candidate | None:
         return look(file.path, self.folder.path, self.services.settings.max_file_mb << 20)
@@ -212,13 +221,11 @@ class Mirror:
         """Do it; the files that have to wait for their documents."""
         self._guard(view, changes, whole=whole)
         moves = acting.move(self.services, self.known, changes, sights)
-        renewed = dict(moves.rows)
-        if whole:
-            renewed |= self._renumbered(view)
+        renewed = moves.rows | (acting.renumber(self.services, view) if whole else {})
         deleted = acting.remove(self.services, self.known, changes.gone, self.services.settings.watch_undo_s)
         self._deleted += [time.monotonic()] * len(deleted)
         self._remember(renewed | deleted, moves.left)
-        wanted = changes.new | changes.changed | moves.failed
+        wanted = (changes.new | changes.changed | moves.failed) - moves.waiting
         files = {key: view.seen[key] for key in sorted(wanted) if key in sights}
         found = {key: one for key, file in files.items() if (one := self._candidate(file)) is not None}
         self._remember(acting.take(self.services, self.folder, found, sights, self.known), ())
@@ -228,35 +235,12 @@ class Mirror:
             log.info("watch.changes", folder=self.root, **told)
         acting.tidy(self.services)
         if whole:
-            self._forget_gone()
+            self.known.drop(acting.forget_gone(self.services, self.known))
         return moves.waiting
 
     def _remember(self, rows: Mapping[Key, Known], left: Collection[Key]) -> None:
         self.known.drop(left)
         self.known.put(rows)
-
-    def _renumbered(self, view: View) -> dict[Key, Known]:
-        """Files whose disk has another number since it was mounted again."""
-        rows = {
-            key: replace(row, mark=view.seen[key].mark)
-            for key, row in view.known.items()
-            if key in view.seen and key not in view.opened and row.mark.device != view.seen[key].mark.device
-        }
-        if rows:
-            with writing(self.services.catalog) as connection:
-                watched.keep(connection, rows)
-        return rows
-
-    def _forget_gone(self) -> None:
-        """Files whose documents cannot be revived any more are of no interest."""
-        gone = sorted(self.known.gone)
-        with self.services.catalog.connect() as connection:
-            over = watched.revivable(connection, [str(self.known[key].document_id) for key in gone]) if gone else set()
-        lost = [key for key in gone if self.known[key].document_id not in over]
-        if lost:
-            with writing(self.services.catalog) as connection:
-                watched.forget(connection, lost)
-            self._remember({}, lost)
 
     # Holding back
 

@@ -89,5 +89,5 @@ class Settling:
         if mark is None:
             return seen
         # The clock of another machine may go wrong, but never makes a file rest longer than we saw it rest.
-        told = time.time() - max(mark.mtime_ns, mark.ctime_ns) / 1e9
+        told = time.time() - mark.written_at / 1e9
         return max(seen, told)

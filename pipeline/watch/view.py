@@ -13,7 +13,7 @@ from pipeline.watch.guard import below
 from pipeline.watch.known import Files
 from pipeline.watch.scan import Found, Scan, Scope
 
-__all__ = ["View", "in_scope", "is_calm", "renumbering", "view_of"]
+__all__ = ["View", "in_scope", "is_calm", "renumbering", "view_of", "without_sidecars"]
 
 
 @dataclass
@@ -23,10 +23,33 @@ class View:
     seen: dict[Key, Found] = field(default_factory=dict)
     known: dict[Key, Known] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
+    beside: dict[Key, str] = field(default_factory=dict)
     opened: dict[Key, Mark | None] = field(default_factory=dict)
 
 
-def view_of(found: Scan, keys: Mapping[str, Key], files: Files, scope: Scope | None) -> View:
+def without_sidecars(found: Scan, suffix: str | None) -> dict[str, Mark]:
+    """Take out of what was found the metadata that lies beside files: it is no document.
+
+    Returns:
+        Its mark by the source of its file.
+    """
+    beside: dict[str, Mark] = {}
+    if not suffix:
+        return beside
+    names = {source: source.removesuffix(suffix) for source in found.files if source.endswith(suffix)}
+    there = {base for base in names.values() if base in found.files}
+    for source, base in names.items():
+        path = found.files[source].path
+        if base in there:
+            beside[base] = found.files.pop(source).mark
+        elif path.with_name(path.name.removesuffix(suffix)).is_file():
+            del found.files[source]  # its file is left out, and so is it
+    return beside
+
+
+def view_of(
+    found: Scan, keys: Mapping[str, Key], files: Files, scope: Scope | None, beside: Mapping[str, Mark]
+) -> View:
     """What a look has found, beside the rows that it tells something of.
 
     Args:
@@ -34,6 +57,7 @@ def view_of(found: Scan, keys: Mapping[str, Key], files: Files, scope: Scope | N
         keys: the keys of these files by source.
         files: all that is known.
         scope: where was looked.
+        beside: marks of the metadata that lies beside files.
     """
     view = View(closed=found.closed, seen={keys[source]: file for source, file in found.files.items()})
     view.known = {key: files[key] for key in _within(files, scope) if not below(found.closed, key[1])}
@@ -45,7 +69,12 @@ def view_of(found: Scan, keys: Mapping[str, Key], files: Files, scope: Scope | N
                 for one in files.with_inode(file.mark.inode)
                 if one not in view.known and not os.path.lexists(os.fsencode(one[1]))
             }
-    view.opened = {key: file.mark for key, file in view.seen.items() if not is_calm(file.mark, view.known.get(key))}
+    view.beside = {keys[source]: ":".join(map(str, mark.content)) for source, mark in beside.items()}
+    for key, file in view.seen.items():
+        row = view.known.get(key)
+        if row is None or row.beside != view.beside.get(key) or not is_calm(file.mark, row):
+            # What was written last decides when both are complete.
+            view.opened[key] = max((file.mark, beside.get(key[1], file.mark)), key=lambda one: one.written_at)
     view.opened |= {key: None for key, row in view.known.items() if key not in view.seen and not row.gone}
     return view
 
@@ -61,9 +90,9 @@ def renumbering(view: View) -> dict[str, str]:
     return {row.mark.device: view.seen[key].mark.device for key, row in view.known.items() if key in view.seen}
 
 
-def is_calm(mark: Mark, row: Known | None) -> bool:
+def is_calm(mark: Mark, row: Known) -> bool:
     """Whether a file is as it was taken in."""
-    return row is not None and not row.gone and row.document_id is not None and row.mark.same(mark)
+    return not row.gone and row.document_id is not None and row.mark.same(mark)
 
 
 def in_scope(source: str, scope: Scope | None) -> bool:

@@ -19,7 +19,7 @@ from mirror_rig import MirrorRig
 from embeddings.base import Fingerprint
 from pipeline.catalog import collections, watched
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, seen
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, seen, versions
 from pipeline.catalog.schema import collections as spaces
 from pipeline.deletion import delete
 from pipeline.intake import take_in
@@ -291,6 +291,51 @@ def test_what_is_in_the_way_is_told_by_its_code(stack: FlowRig, tmp_path: Path) 
         connection.execute(spaces.delete().where(spaces.c.name == mirror.collection))
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: trouble() == "None", 60)
+
+
+def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root, workflow="enriched"))
+    mirror.mirror.load()
+    beside, jobs = root / "a.txt.meta.json", sa.select(sa.func.count()).select_from(sa.text("jobs"))
+
+    def told() -> dict[str, Any]:
+        """What is told of each file after a look, and after nothing has happened since."""
+        mirror.glance()
+        before = stack.scalar(jobs)
+        assert mirror.mirror.look() is None
+        assert stack.scalar(jobs) == before
+        query = sa.select(documents.c.source, versions.c.metadata).where(documents.c.collection == mirror.collection)
+        found = stack.rows(query.join(versions, versions.c.id == documents.c.live_version_id))
+        return {Path(row.source).name: row.metadata for row in found}
+
+    mirror.write(a="zebra", b="giraffe")
+    beside.write_text('{"place": "zoo"}')
+    assert told() == {"a.txt": {"place": "zoo"}, "b.txt": None}
+    beside.write_text('{"place": "steppe"}')
+    assert told() == {"a.txt": {"place": "steppe"}, "b.txt": None}
+    beside.unlink()
+    assert told() == {"a.txt": None, "b.txt": None}
+    beside.write_text('{"place": "zoo"}')
+    assert told() == {"a.txt": {"place": "zoo"}, "b.txt": None}
+    before, identity = mirror.extracted(), mirror.document("a.txt")
+    (root / "a.txt").rename(root / "c.txt")
+    beside.rename(root / "c.txt.meta.json")
+    assert told() == {"c.txt": {"place": "zoo"}, "b.txt": None}
+    assert (mirror.extracted(), mirror.document("c.txt")) == (before, identity)
+    (root / "c.txt.meta.json").rename(root / "b.txt.meta.json")
+    assert told() == {"c.txt": None, "b.txt": {"place": "zoo"}}
+    # A new name and other metadata at once: both are there in the end.
+    (root / "b.txt").rename(root / "d.txt")
+    (root / "b.txt.meta.json").unlink()
+    (root / "d.txt.meta.json").write_text('{"place": "forest"}')
+    assert told() == {"c.txt": None, "d.txt": {"place": "forest"}}
+    # Without its file it is one itself; with it, it is none again.
+    (root / "d.txt").rename(tmp_path / "d.txt")
+    assert set(told()) == {"c.txt", "d.txt.meta.json"}
+    (tmp_path / "d.txt").rename(root / "d.txt")
+    assert told() == {"c.txt": None, "d.txt": {"place": "forest"}}
 
 
 def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:

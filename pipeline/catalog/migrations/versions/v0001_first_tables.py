@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("document_id", sa.String(length=64), nullable=True),
         sa.Column("tags", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("beside", sa.String(length=64), nullable=True),
         sa.Column("gone_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("collection", "source", name=op.f("pk_seen")),
     )
