@@ -32,7 +32,7 @@ from pipeline.tags import canonical
 from pipeline.uploads import Extra
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["Taker", "confined", "place"]
+__all__ = ["LOOKED_AT", "Taker", "confined", "look_for_one", "place"]
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         BadRequest: there is no such file.
         OtherRequest: the Idempotency-Key stands for another request.
     """
-    _look_for_one(services, request.paths, pattern)
+    look_for_one(services, request.paths, pattern)
     told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     def change(connection: Connection) -> str:
@@ -193,8 +193,12 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     take_in(services, job_id, [replace(one, tags=tags) for one in found])
 
 
-def _look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
-    """Refuse an order without files; where there are very many and none matches yet, it is accepted unseen."""
+def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
+    """Look whether an order has a file; where there are very many and none matches yet, it is accepted unseen.
+
+    Raises:
+        BadRequest: there is none.
+    """
     for number, candidate in enumerate(_every(services, paths)):
         if number >= LOOKED_AT or _matches(candidate, paths, pattern):
             return

@@ -102,6 +102,7 @@ class Settings(BaseModel):
     api_requests: int = Field(128, ge=1, description="requests that the API serves at once")
     api_followers: int = Field(256, ge=1, description="event streams that the API serves at once")
     api_patience_s: float = Field(20.0, gt=0, description="longest pause of a client that sends a request")
+    api_idle_s: float = Field(3600.0, gt=0, description="longest pause between the uploads of one job")
     webhook_private: bool = Field(False, description="let webhooks go to private and loopback addresses")
     server: str | None = Field(None, description="URL of another Docrelay that the command line works on")
     api_key: str | None = Field(None, description="key for that server")

@@ -8,7 +8,7 @@ from itertools import groupby
 import sqlalchemy as sa
 import structlog
 
-from pipeline.catalog import cache, events, leftovers
+from pipeline.catalog import answers, cache, events, leftovers, outbox
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import batches, tasks
 from pipeline.removal import remove_unseen
@@ -25,6 +25,7 @@ DAY_S = 86400.0
 KEEP_LEDGER_S = 2 * DAY_S
 KEEP_EVENTS_S = 30 * DAY_S
 KEEP_DRAFTS_S = DAY_S
+KEEP_OUTBOX_S = 7 * DAY_S
 SLICE = 500
 """Documents whose forgotten points one sweep removes."""
 
@@ -33,13 +34,15 @@ CACHED_VECTORS = 1_000_000
 
 
 def sweep(services: Services) -> None:
-    """Forget old ledger rows, events and cached vectors; empty the spool of what no document needs."""
+    """Forget old rows of what has ended, and cached vectors; empty the spool of what no document needs."""
     now = time.time()
     with writing(services.catalog) as connection:
         ended = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < now - KEEP_LEDGER_S)
         connection.execute(tasks.delete().where(tasks.c.batch_id.in_(ended)))
         events.prune(connection, now - KEEP_EVENTS_S)
         cache.prune(connection, CACHED_VECTORS)
+        answers.prune(connection, now - answers.KEEP_S)
+        outbox.prune(connection, now - KEEP_OUTBOX_S)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)
     sweep_originals(services)

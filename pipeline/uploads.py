@@ -21,7 +21,7 @@ from pipeline.catalog.documents import Found
 from pipeline.catalog.outbox import Hook, attach
 from pipeline.catalog.schema import submissions
 from pipeline.catalog.writer import GroupWriter
-from pipeline.errors import BadRequest, Invalid, TooLargeToTake, UnknownId
+from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.intake import Taken, record
 from pipeline.request import Request
 from pipeline.services import Services
@@ -29,7 +29,7 @@ from pipeline.spool import original_key
 from pipeline.submission import record_job
 from pipeline.tags import canonical
 
-__all__ = ["Draft", "Extra", "Once", "Upload", "fingerprint", "source_of", "take_uploads"]
+__all__ = ["Draft", "Extra", "Once", "Upload", "answered", "fingerprint", "source_of", "take_uploads"]
 
 SCHEME = "upload://"
 LONGEST_NAME = 255
@@ -60,7 +60,7 @@ class Once:
 class Extra:
     """What a door knows of a request beside its documents.
 
-    `job` is an unfinished job that the files are added to; `more` keeps the job open for further ones.
+    `job` is one that was left open, to which the files are added; `more` leaves the job open for further ones.
     """
 
     once: Once | None = None
@@ -137,6 +137,7 @@ def take_uploads(
 
     Raises:
         OtherRequest: the Idempotency-Key stands for another request.
+        Conflict: the job that the files are for waits for none, or is of another kind.
         SpaceMismatch: the collection holds vectors of another model.
     """
     now = time.time()
@@ -152,7 +153,9 @@ def take_uploads(
             return before
         job_id = _job(connection, services, request, uploads, extra)
         record(connection, services, job_id, taken)
-        if not extra.more:
+        if extra.more:
+            jobs.keep_open(connection, job_id, services.settings.api_idle_s)
+        else:
             jobs.finish_intake(connection, job_id)
         answer = {"job_id": job_id, "documents": _documents(connection, job_id, [one.source for one in uploads])}
         if extra.once is not None:
@@ -164,6 +167,18 @@ def take_uploads(
     finally:
         for one in uploads:
             one.draft.unlink(missing_ok=True)
+
+
+def answered(services: Services, once: Once | None) -> dict[str, Any] | None:
+    """What a request was answered that was carried out before, whatever has become of its files since.
+
+    Raises:
+        OtherRequest: the Idempotency-Key stands for another request.
+    """
+    if once is None:
+        return None
+    with services.catalog.connect() as connection:
+        return answers.known(connection, once.scope, once.request)
 
 
 def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
@@ -179,9 +194,14 @@ def _job(connection: Connection, services: Services, request: Request, uploads: 
         return job_id
     if not jobs.exists(connection, extra.job):
         raise UnknownId(f"There is no job {extra.job}.")
-    if jobs.is_cancelled(connection, extra.job):
-        raise BadRequest("The job was cancelled.", "Begin a new one.")
-    jobs.reopen(connection, extra.job)
+    job = jobs.opened(connection, extra.job)
+    if job is None:
+        raise Conflict(f"The job {extra.job} waits for no further files.", "Begin a new one.")
+    asked = {"collection": request.collection, "workflow": request.workflow, "priority": request.priority}
+    other = [name for name, value in asked.items() if value is not None and value != getattr(job, name)]
+    if other or extra.hook is not None:
+        name = other[0] if other else "webhook"
+        raise Conflict(f"The job was begun with another {name}.", "Leave it out, or begin a new job.")
     return extra.job
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from pipeline.errors import BadRequest, Invalid
 from pipeline.ordering import confined, place
 from pipeline.request import Request as Submission
 from pipeline.submission import check
-from pipeline.uploads import Draft, Extra, Once, fingerprint, take_uploads
+from pipeline.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
 from pipeline.webhooks import guard
 
 __all__ = ["router"]
@@ -155,15 +154,22 @@ def submit_paths(
     wanted: JobRequest, response: Response, door: DoorOf, caller: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
+    body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
+    once = _once(caller, "jobs", idempotency_key, body)
+    before = answered(door.services, once)
+    job_id = str(before["job_id"]) if before else _order(door, wanted, caller, once)
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    return Accepted(job_id=job_id)
+
+
+def _order(door: Door, wanted: JobRequest, caller: Caller, once: Once | None) -> str:
     paths = confined(wanted.paths, door.settings.api_roots)
     request = Submission(paths, wanted.collection, wanted.workflow, wanted.priority, tags=wanted.tags)
     check(door.services, request)
-    body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
-    extra = _extra(door, caller, ("jobs", idempotency_key, body), wanted.webhook)
+    extra = Extra(once, _hook(door, wanted.webhook), caller.key)
     job_id = place(door.services, door.writer, request, wanted.glob, extra)
     door.orders.wake()
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
-    return Accepted(job_id=job_id)
+    return job_id
 
 
 def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -> Accepted:
@@ -175,28 +181,32 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
         )
         for one in form.refused
     ]
-    if not form.uploads:
-        raise form.refused[0].error
     fields = form.fields
+    if not form.uploads and "job" not in fields:
+        raise form.refused[0].error
+    once = _once(who[0], "documents", who[1], fingerprint(fields, form.uploads))
+    before = answered(door.services, once)
+    if before is not None:
+        form.drop()
+        return Accepted(**before, refused=refused)
     urgency, tags = _number(fields.get("priority")), _tags(fields.get("tags"))
     request = Submission((), fields.get("collection"), fields.get("workflow"), urgency, tags=tags)
     check(door.services, request)
-    asked = fingerprint(fields, form.uploads)
-    extra = _extra(door, who[0], ("documents", who[1], asked), _webhook(fields.get("webhook")))
-    extra = replace(extra, job=_job(fields.get("job")), more=_flag(fields.get("more")))
+    hook = _hook(door, _webhook(fields.get("webhook")))
+    extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
     return Accepted(**taken, refused=refused)
 
 
-def _extra(door: Door, caller: Caller, once: tuple[str, str | None, str], hook: WebhookRequest | None) -> Extra:
-    route, key, body = once
-    if hook is not None:
-        guard.check(hook.url, private=door.settings.webhook_private)
-    return Extra(
-        Once(scope_of(caller.key_id, route, key), body) if key else None,
-        Hook(hook.url, hook.secret) if hook is not None else None,
-        caller.key,
-    )
+def _once(caller: Caller, route: str, key: str | None, body: str) -> Once | None:
+    return Once(scope_of(caller.key_id, route, key), body) if key else None
+
+
+def _hook(door: Door, wanted: WebhookRequest | None) -> Hook | None:
+    if wanted is None:
+        return None
+    guard.check(wanted.url, private=door.settings.webhook_private)
+    return Hook(wanted.url, wanted.secret)
 
 
 def _webhook(text: str | None) -> WebhookRequest | None:

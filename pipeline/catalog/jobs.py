@@ -24,7 +24,9 @@ __all__ = [
     "finish_intake",
     "in_work",
     "is_cancelled",
+    "keep_open",
     "named",
+    "opened",
     "plan_of",
     "priority",
     "progress",
@@ -119,11 +121,13 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
 def taking_in(connection: Connection, before: float) -> list[str]:
     """Jobs created before this time whose intake is still open.
 
-    Those that the API will take in are left out, and those of re-indexes, which look after their own.
+    Those that the API will take in are left out, those that wait for further uploads, and those of re-indexes,
+    which look after their own.
     """
     promised = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
     fed = sa.exists().where(reindexes.c.job_id == jobs.c.id)
-    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised, ~fed)
+    waits = sa.func.coalesce(jobs.c.open_until, 0.0) > time.time()
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised, ~fed, ~waits)
     return list(connection.scalars(query))
 
 
@@ -139,9 +143,20 @@ def reopen(connection: Connection, job_id: str) -> None:
     )
 
 
+def keep_open(connection: Connection, job_id: str, seconds: float) -> None:
+    """Further uploads may come to this job for so long; then it is closed."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=time.time() + seconds))
+
+
+def opened(connection: Connection, job_id: str) -> sa.Row[Any] | None:
+    """A job that waits for further uploads; None if it does not, or is not there."""
+    waiting = (jobs.c.open_until.is_not(None), ~jobs.c.intake_done, jobs.c.cancelled_at.is_(None))
+    return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, *waiting)).one_or_none()
+
+
 def finish_intake(connection: Connection, job_id: str) -> None:
     """No more documents come to this job."""
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True))
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True, open_until=None))
     settle_job(connection, job_id)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import deliveries, hooks
+from pipeline.catalog.schema import deliveries, hooks, jobs
 
 __all__ = [
     "Delivery",
@@ -173,10 +173,11 @@ def every(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
 
 
 def prune(connection: Connection, before: float) -> None:
-    """Forget what was delivered, or given up, before this time, and the hooks of its jobs."""
-    old = sa.select(deliveries.c.hook_id).where(deliveries.c.ended_at < before)
-    connection.execute(hooks.delete().where(hooks.c.id.in_(old), hooks.c.job_id.is_not(None)))
+    """Forget what was delivered, or given up, before this time, and with it the addresses and secrets of ended jobs."""
     connection.execute(deliveries.delete().where(deliveries.c.ended_at < before))
+    ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
+    needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
+    connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
 
 
 def _row(hook: Hook, *, job_id: str | None = None, key_id: str | None = None) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import httpx
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client import calls
+from pipeline.client.answers import cancelled_by, status_of
 from pipeline.client.sync import SILENCE_S
 from pipeline.client.wire import TRIES, Call, Event, File, Lines, Options, pause_s, problem, unreachable
 from pipeline.errors import StackUnavailable
-from pipeline.results import Deleted, FailureRecord, JobStatus, SearchResult, SystemStatus
+from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
 
 __all__ = ["AsyncClient"]
 
@@ -126,17 +127,17 @@ class AsyncClient:
         """The best passages for a question."""
         return SearchResult.model_validate(await self._json(calls.search(query, collection, limit, mode, where)))
 
+    async def status(self, identity: str) -> JobStatus | DocumentStatus | TaskStatus:
+        """Whatever has this id, or is the only one whose id begins so."""
+        return status_of(await self._json(calls.status(identity)))
+
     async def system(self) -> SystemStatus:
         """Everything at a glance."""
         return SystemStatus.model_validate(await self._json(calls.get("/v1/status")))
 
-    async def cancel_job(self, job_id: str) -> int:
-        """Cancel a job; how many documents that were."""
-        return int((await self._json(calls.cancel("jobs", job_id)))["cancelled"])
-
-    async def cancel_document(self, document_id: str) -> int:
-        """Cancel what is being done to a document."""
-        return int((await self._json(calls.cancel("documents", document_id)))["cancelled"])
+    async def cancel(self, identity: str) -> int:
+        """Cancel a job, or what is being done to a document; how many documents that were."""
+        return int((await self._json(calls.cancel(*cancelled_by(await self.status(identity)))))["cancelled"])
 
     async def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """Documents that failed and are not cured yet."""
@@ -156,6 +157,10 @@ class AsyncClient:
     async def delete(self, *sources: str, collection: str | None = None) -> Deleted:
         """Delete documents by source or id."""
         return Deleted.model_validate(await self._json(calls.delete(sources, collection)))
+
+    async def collections(self) -> list[dict[str, Any]]:
+        """Every collection with its model and its size."""
+        return list(await self._json(calls.get("/v1/collections")))
 
     async def _json(self, call: Call) -> Any:
         return (await self._send(call)).json()

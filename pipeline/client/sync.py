@@ -11,6 +11,7 @@ import httpx
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client import calls
+from pipeline.client.answers import cancelled_by, status_of
 from pipeline.client.wire import TRIES, Call, Event, File, Lines, Options, pause_s, problem, unreachable
 from pipeline.errors import StackUnavailable
 from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
@@ -146,9 +147,7 @@ class Client:
 
     def status(self, identity: str) -> JobStatus | DocumentStatus | TaskStatus:
         """Whatever has this id, or is the only one whose id begins so."""
-        found = self._json(calls.status(identity))
-        kinds = (("fraction", JobStatus), ("timeline", DocumentStatus), ("stage", TaskStatus))
-        return next(kind.model_validate(found) for name, kind in kinds if name in found)
+        return status_of(self._json(calls.status(identity)))
 
     def system(self) -> SystemStatus:
         """Everything at a glance."""
@@ -156,9 +155,7 @@ class Client:
 
     def cancel(self, identity: str) -> int:
         """Cancel a job, or what is being done to a document; how many documents that were."""
-        found = self.status(identity)
-        kind, name = ("documents", found.id) if isinstance(found, DocumentStatus) else ("jobs", _job_of(found))
-        return int(self._json(calls.cancel(kind, name))["cancelled"])
+        return int(self._json(calls.cancel(*cancelled_by(self.status(identity))))["cancelled"])
 
     def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """Documents that failed and are not cured yet."""
@@ -213,7 +210,3 @@ class Client:
                 event = lines.feed(line)
                 if event is not None:
                     yield event
-
-
-def _job_of(found: JobStatus | TaskStatus) -> str:
-    return found.id if isinstance(found, JobStatus) else found.job_id

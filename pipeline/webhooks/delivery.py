@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import structlog
@@ -23,6 +25,9 @@ __all__ = ["deliver_for_ever"]
 log = structlog.get_logger()
 
 AT_ONCE = 8
+LOOKUPS = 32
+"""Threads that look names up: one that hangs outlives its delivery's time, and must leave room for others."""
+
 EVERY_S = 1.0
 TIMEOUT_S = 10.0
 """Longest time of one try, from the first packet to the last header of the answer."""
@@ -35,24 +40,44 @@ MOST_TRIES = 10
 
 async def deliver_for_ever(services: Services) -> None:
     """Look into the outbox again and again, until cancelled."""
-    while True:
-        try:
-            due = await asyncio.to_thread(_claim, services)
-            await asyncio.gather(*(_deliver(services, one) for one in due))
-        except Exception:  # this loop is a door: whatever happened to one round, the next one begins
-            log.exception("webhook.round_failed")
-            due = []
-        if len(due) < AT_ONCE:
-            await asyncio.sleep(EVERY_S)
+    under_way: set[asyncio.Task[None]] = set()
+    # Lookups cannot be interrupted: in threads of their own they keep nobody else waiting.
+    lookups = ThreadPoolExecutor(LOOKUPS, "webhook-lookup")
+    try:
+        while True:
+            try:
+                due = await asyncio.to_thread(_claim, services, AT_ONCE - len(under_way))
+            except Exception:  # this loop is a door: whatever happened to one look, the next one begins
+                log.exception("webhook.look_failed")
+                due = []
+            under_way |= {asyncio.create_task(_deliver(services, one, lookups)) for one in due}
+            under_way = await _some(under_way)
+    finally:
+        for task in under_way:
+            task.cancel()
+        lookups.shutdown(wait=False, cancel_futures=True)
 
 
-async def _deliver(services: Services, delivery: Delivery) -> None:
+async def _some(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait a little, or until a place is free; those that are still under way."""
+    if len(under_way) < AT_ONCE:
+        await asyncio.sleep(EVERY_S)
+    else:
+        await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+    for task in under_way:
+        if task.done() and (error := task.exception()) is not None:
+            log.error("webhook.failed", exc_info=error)
+    return {task for task in under_way if not task.done()}
+
+
+async def _deliver(services: Services, delivery: Delivery, lookups: Executor) -> None:
     status, error = None, ""
     try:
         body = await asyncio.to_thread(_body, services, delivery)
         async with asyncio.timeout(TIMEOUT_S):
             private = services.settings.webhook_private
-            target = await asyncio.to_thread(resolve, delivery.url, private=private)
+            looking = partial(resolve, delivery.url, private=private)
+            target = await asyncio.get_running_loop().run_in_executor(lookups, looking)
             status = await _post(target, body, headers(delivery.secret, delivery.id, body))
     except HookRefused as refused:
         error = refused.message
@@ -78,13 +103,13 @@ async def _post(target: Target, body: bytes, signed: dict[str, str]) -> int:
         return answer.status_code
 
 
-def _claim(services: Services) -> list[Delivery]:
+def _claim(services: Services, most: int) -> list[Delivery]:
     with services.catalog.connect() as connection:
         waiting = outbox.any_due(connection)
     if not waiting:
         return []
     with writing(services.catalog) as connection:
-        return outbox.claim(connection, AT_ONCE)
+        return outbox.claim(connection, most)
 
 
 def _body(services: Services, delivery: Delivery) -> bytes:

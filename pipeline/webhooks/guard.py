@@ -90,8 +90,13 @@ def _parts(url: str) -> tuple[str, int, str, str]:
 
 def _check(address: ipaddress.IPv4Address | ipaddress.IPv6Address, *, private: bool) -> None:
     for one in _meanings(address):
-        if one.is_multicast or one.is_unspecified or one.is_reserved or (not private and not one.is_global):
+        if one.is_multicast or one.is_unspecified or one.is_reserved or (not private and not _is_public(one)):
             raise HookRefused(f"The address {address} is not a public one.")
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    # What IANA has not given out for the whole Internet is not public, whether Python has a name for it or not.
+    return address.is_global and (address.version == 4 or address in GLOBAL)
 
 
 def _meanings(
@@ -107,4 +112,5 @@ def _meanings(
     return found
 
 
+GLOBAL = ipaddress.IPv6Network("2000::/3")
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

@@ -16,12 +16,17 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
+import sqlalchemy as sa
 from api_rig import Api, api_on
 from flow_tools import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 
 from pipeline import AsyncClient, Client
+from pipeline.catalog import outbox
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import deliveries
 from pipeline.errors import BadRequest, NotAllowed, TooMany
+from pipeline.webhooks.delivery import FIRST_PAUSE_S
 from pipeline.webhooks.signing import verify
 
 
@@ -125,9 +130,11 @@ def test_a_key_has_its_rate(api: Api) -> None:
 
 def test_a_key_cannot_answer_for_another(api: Api) -> None:
     other = key_of(api)["key"]
-    mine = api.client.submit(("idem.txt", b"Mine."), key="same")
-    theirs = with_key(api, other, "POST", "/v1/documents", files={"file": ("idem.txt", b"Theirs.")})
-    assert theirs.json()["job_id"] != mine.job_id
+    mine = api.client.submit(("idem.txt", b"The same."), key="same")
+    with Client(api.url, other) as client:
+        theirs = client.submit(("idem.txt", b"The same."), key="same")
+    assert theirs.job_id != mine.job_id
+    assert api.client.submit(("idem.txt", b"The same."), key="same").job_id == mine.job_id
 
 
 class Receiver:
@@ -206,12 +213,17 @@ def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver)
 
 
 def test_a_webhook_that_hangs_holds_nobody_up(api: Api, receiver: Receiver) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        job = api.submit(("hang.txt", b"Hangs."), webhook={"url": url, "secret": "x" * 16})
-        api.submit(("next.txt", b"Next."), webhook={"url": receiver.url, "secret": "x" * 16})
-        assert eventually(lambda: len(receiver.got) == 1, 25)
-        assert eventually(lambda: delivery(api, job)["error"] is not None, 25)
+    hanging, other = (api.submit((f"{name}.txt", b"A job.")) for name in ("hang", "next"))
+    with socket.create_server(("127.0.0.1", 0)) as silent, api.cli.services() as services:
+        for job, url in ((hanging, f"http://127.0.0.1:{silent.getsockname()[1]}/"), (other, receiver.url)):
+            with writing(services.catalog) as connection:
+                outbox.attach(connection, job, outbox.Hook(url, "x" * 16), None)
+                outbox.enqueue(connection, job)
+            assert eventually(lambda job=job: delivery(api, job)["tries"] == 1, 25)  # type: ignore[misc]
+        assert eventually(lambda: delivery(api, hanging)["error"] is not None, 25)
+    ended = sa.select(deliveries.c.ended_at).where(deliveries.c.job_id == other)
+    failed = sa.select(deliveries.c.due_at - FIRST_PAUSE_S).where(deliveries.c.job_id == hanging)
+    assert api.cli.rows(ended)[0][0] < api.cli.rows(failed)[0][0]
 
 
 def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
@@ -256,9 +268,17 @@ def test_the_asynchronous_client(api: Api) -> None:
             assert (await client.search("gannets", "async", mode="sparse")).hits[0].document_id == good
             with pytest.raises(BadRequest):
                 await client.submit(("x.txt", b"x"), priority=11)
+            assert "async" in {one["name"] for one in await client.collections()}
+            assert await client.cancel(taken.job_id) == 0
+            assert (await client.status(good)).id == good
             assert (await client.delete(good, collection="async")).documents == 1
 
     asyncio.run(story())
+
+
+def test_both_clients_do_the_same() -> None:
+    both = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
+    assert both[0] == both[1]
 
 
 def test_errors_come_as_our_exceptions(api: Api) -> None:

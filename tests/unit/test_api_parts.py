@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
+from starlette.testclient import TestClient
 
 from pipeline.api.access import check_start
+from pipeline.api.app import make_app
 from pipeline.api.cursors import pack, unpack
 from pipeline.api.form import Form, boundary_of
 from pipeline.api.problems import STATUS
@@ -27,6 +29,7 @@ from pipeline.catalog.schema import api_keys
 from pipeline.catalog.turns import turn
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import BadRequest, BrokenBody, HookRefused, Invalid, PipelineError, WrongMediaType
+from pipeline.ordering import LOOKED_AT, look_for_one
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.uploads import Draft, Upload
@@ -138,6 +141,11 @@ INSIDE = [
     "http://100.64.0.1/",
     "http://[fe80::1]/",
     "http://[fc00::1]/",
+    "http://[fec0::1]/",
+    "http://[64:ff9b:1::7f00:1]/",
+    "http://[2001:0:7f00:1::]/",
+    "http://[::127.0.0.1]/",
+    "http://[5f00::1]/",
     "http://[::ffff:127.0.0.1]/",
     "http://[64:ff9b::7f00:1]/",
     "http://[2002:7f00:1::]/",
@@ -146,6 +154,11 @@ INSIDE = [
     "http://printer.local/",
     "http://db.internal/",
 ]
+
+
+@pytest.mark.parametrize("url", ["http://8.8.8.8/", "http://[2606:4700::1111]/", "http://[64:ff9b::808:808]/"])
+def test_webhooks_go_outside(url: str) -> None:
+    guard.check(url, private=False)
 
 
 @pytest.mark.parametrize("url", INSIDE)
@@ -276,3 +289,25 @@ def test_who_is_urgent_goes_before_those_at_the_gate(tmp_path: Path) -> None:
 
     assert order.index("urgent") <= 1
     assert len(order) == 5
+
+
+def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(LOOKED_AT):
+        (folder / f"{number}.txt").touch()
+    with pytest.raises(BadRequest):
+        look_for_one(services, [folder], "*.pdf")
+    (folder / "z.md").touch()
+    look_for_one(services, [folder], "*.pdf")
+
+
+def test_what_the_api_needs_may_be_away(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path, embedding_model="hashing", redis_url="redis://127.0.0.1:9/0", api_roots=("/",)
+    )
+    app = make_app(Services(settings), embedded=True)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        answer = client.get("/v1/status")
+        assert (answer.status_code, answer.json()["code"]) == (503, "stack_unavailable")
+        assert client.get("/v1/formats").status_code == 200

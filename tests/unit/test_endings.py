@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +145,16 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
 def test_slices_are_all_items_in_order() -> None:
     assert list(slices(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(slices([])) == []
+
+
+def test_a_job_waits_for_uploads_as_long_as_it_is_left_open(connection: Connection) -> None:
+    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    later = time.time() + 60
+    assert jobs.taking_in(connection, later) == [job]
+    jobs.keep_open(connection, job, 3600)
+    assert jobs.taking_in(connection, later) == []
+    assert jobs.opened(connection, job) is not None
+    jobs.keep_open(connection, job, -1)
+    assert jobs.taking_in(connection, later) == [job]
+    jobs.finish_intake(connection, job)
+    assert jobs.opened(connection, job) is None
