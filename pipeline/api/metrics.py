@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.api.access import Reader
+from pipeline.api.access import Guarded, Reader
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.problems import responses
 from pipeline.metrics import counted
@@ -17,7 +17,7 @@ from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["facts"], responses=responses(401, 403, 429, 500, 503))
+router = APIRouter(route_class=Guarded, tags=["facts"], responses=responses(401, 403, 429, 500, 503))
 
 
 @router.get(

@@ -286,7 +286,8 @@ def test_what_is_long_over_is_forgotten(api: Api) -> None:
 def test_files_are_added_to_an_open_job_only(api: Api) -> None:
     job = api.client.submit(("open-1.txt", b"First."), more=True, collection="open").job_id
     api.client.submit(("open-2.txt", b"Second."), more=True, job=job, collection="open")
-    for other in ({"collection": "other"}, {"workflow": "reindex"}, {"priority": 1}):
+    hook = {"url": "http://8.8.8.8/", "secret": "x" * 16}
+    for other in ({"collection": "other"}, {"workflow": "redacted"}, {"priority": 1}, {"webhook": hook}):
         with pytest.raises(Conflict):
             api.client.submit(("open-3.txt", b"Third."), job=job, **other)
     refused = api.client.submit(("huge.txt", b"x" * ((1 << 20) + 1)), job=job)
