@@ -32,7 +32,12 @@ def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
 
 
 def known_text(services: Services, one: Carried) -> Document | None:
-    """The document as it was read before, in the way in which its version is to be read; None if it was not kept."""
+    """The document as it was read before, in the way in which its version is to be read.
+
+    None if it was not kept, or if the file is to be read again and is there.
+    """
+    if one.anew and services.spool.exists(original_key(one.content_sha256, one.source)):
+        return None
     key = text_key_of(one.content_sha256, one.source, one.extraction)
     try:
         return Document.from_json(read_json(services.spool, key))
@@ -49,7 +54,7 @@ def keep_text(services: Services, one: Carried, document: Document) -> None:
     if not services.settings.keep_texts or one.extraction != services.extraction:
         return
     key = text_key_of(one.content_sha256, one.source, one.extraction)
-    if not services.spool.exists(key):
+    if one.anew or not services.spool.exists(key):
         write_json(services.spool, key, document.to_json())
 
 

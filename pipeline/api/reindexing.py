@@ -37,6 +37,14 @@ class Resume(BaseModel):
     per_minute: int | None = Field(None, ge=1, le=1_000_000, description="documents a minute at most")
 
 
+class Rollback(BaseModel):
+    """How to go back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow_failed: bool = Field(False, description="go back even if documents failed in the old index")
+
+
 @router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
 def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
     """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
@@ -73,7 +81,7 @@ def cancel(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatu
     return reindex.cancel(door.services, collection)
 
 
-@router.post("/{collection}/rollback", status_code=202, summary="Go back to the old index")
-def rollback(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatus:
-    """As long as it is kept."""
-    return reindex.rollback(door.services, collection)
+@router.post("/{collection}/rollback", status_code=202, responses=BODY, summary="Go back to the old index")
+def rollback(collection: Collection, door: DoorOf, _caller: Admin, how: Rollback | None = None) -> ReindexStatus:
+    """As long as it is kept, and nothing would be lost by it."""
+    return reindex.rollback(door.services, collection, allow_failed=how is not None and how.allow_failed)

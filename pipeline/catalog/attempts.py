@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, shadows
 from pipeline.catalog.jobs import settle
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, submissions, versions
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A document as a batch carries it."""
+    """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
 
     attempt_id: str
     document_id: str
@@ -53,6 +53,7 @@ class Carried:
     chunks_total: int
     metadata: Mapping[str, Any] | None = None
     tags: Sequence[str] = ()
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
             versions.c.media_type,
             versions.c.title,
             versions.c.metadata,
+            _anew().label("anew"),
         )
         .join(documents, documents.c.id == attempts.c.document_id)
         .join(versions, versions.c.id == attempts.c.version_id)
@@ -97,6 +99,11 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
         .order_by(attempts.c.id)
     )
     return [Carried(**row) for row in found.mappings()]
+
+
+def _anew() -> sa.ColumnElement[bool]:
+    asked = reindexes.c.options["re_extract"].as_boolean()
+    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
 
 
 def advance(connection: Connection, ids: Sequence[str], state: str) -> None:

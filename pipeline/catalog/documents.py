@@ -259,7 +259,7 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
             versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
         )
         if index is not None:
-            shadows.point(connection, identity, index, live_version_id=version_id)
+            shadows.hold(connection, identity, index, version_id)
             continue
         connection.execute(
             documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)

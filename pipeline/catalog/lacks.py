@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,19 +12,18 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.documents import Found
 from pipeline.catalog.reindexes import Options, Reindex
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, shadows, versions
+from pipeline.catalog.slices import slices
 
-__all__ = ["Lack", "failed_in", "held", "is_still", "lacking", "lacks", "wanted"]
+__all__ = ["Held", "Lack", "failed_in", "held", "is_still", "lacking", "lacks", "standing", "still_missing", "wanted"]
 
 Kind = Literal["missing", "active", "failed"]
 
 LIVE = versions.alias("live")
-HELD = versions.alias("held")
-TRIED = versions.alias("tried")
 
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """A document that an index lacks, or holds with another content than readers see."""
+    """A document that an index lacks, or holds otherwise than readers see it: `version_id` is what they see."""
 
     document_id: str
     version_id: str
@@ -40,12 +40,29 @@ def lacks(
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that stands in an index beside the live one, and its chunks."""
+
+    version_id: str
+    chunks: int
+
+
+def still_missing(connection: Connection, collection: str, index: str, found: Sequence[Lack]) -> list[Lack]:
+    """Those that the index lacks as before: they were neither deleted nor changed, and nobody else is at them."""
+    now: set[tuple[str, str]] = set()
+    for piece in slices(lack.document_id for lack in found):
+        query = _lacking(collection, index).where(_kind() == "missing", documents.c.id.in_(piece))
+        now |= {(row.id, row.version_id) for row in connection.execute(query)}
+    return [lack for lack in found if (lack.document_id, lack.version_id) in now]
+
+
 def lacking(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
     """How many documents an index lacks, of those that are live since before this time: missing, active, failed."""
-    query = _lacking(collection, index)
-    inner = (query if before is None else query.where(LIVE.c.live_at <= before)).subquery()
-    rows = connection.execute(sa.select(inner.c.kind, sa.func.count()).group_by(inner.c.kind))
-    return {"missing": 0, "active": 0, "failed": 0, **{row[0]: row[1] for row in rows}}
+    query = _from(sa.select(_kind().label("kind"), sa.func.count().label("number")), collection, index)
+    query = query if before is None else query.where(LIVE.c.live_at <= before)
+    rows = connection.execute(query.group_by(sa.text("kind")))
+    return {"missing": 0, "active": 0, "failed": 0, **{row.kind: row.number for row in rows}}
 
 
 def wanted(
@@ -94,19 +111,38 @@ def is_still(connection: Connection, lack: Lack, options: Options) -> bool:
 
 
 def failed_in(connection: Connection, one: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
-    """Documents that the index lacks because they failed there: source, code and message of the first ones."""
+    """Documents that the index lacks because they failed there: source, code and message of the first ones.
+
+    `holds` is `older` where the index has something of the document, though not what readers see, else `nothing`.
+    """
     query = _lacking(one.collection, index).where(_kind() == "failed")
-    query = query.add_columns(attempts.c.code, attempts.c.message).order_by(documents.c.source).limit(limit)
+    query = query.add_columns(attempts.c.code, attempts.c.message, shadows.c.live_version_id.label("older"))
     return [
-        {"source": row.source, "code": row.code or "", "message": row.message or ""}
-        for row in connection.execute(query)
+        {
+            "source": row.source,
+            "code": row.code or "",
+            "message": row.message or "",
+            "holds": "older" if row.older else "nothing",
+        }
+        for row in connection.execute(query.order_by(documents.c.source).limit(limit))
     ]
 
 
-def held(connection: Connection, index: str) -> int:
-    """Documents that stand in an index beside the live one."""
-    query = sa.select(sa.func.count()).where(shadows.c.index_name == index, shadows.c.live_version_id.is_not(None))
-    return connection.scalar(query) or 0
+def standing(connection: Connection, collection: str) -> int:
+    """Documents of the collection that readers see."""
+    here = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
+    return connection.scalar(sa.select(sa.func.count()).where(*here)) or 0
+
+
+def held(connection: Connection, index: str) -> list[Held]:
+    """Versions that stand in an index beside the live one, by the ids of their documents."""
+    query = (
+        sa.select(shadows.c.live_version_id, versions.c.chunks)
+        .join(versions, versions.c.id == shadows.c.live_version_id)
+        .where(shadows.c.index_name == index)
+        .order_by(shadows.c.document_id)
+    )
+    return [Held(row.live_version_id, row.chunks) for row in connection.execute(query)]
 
 
 def _columns(version: Any) -> tuple[Any, ...]:
@@ -124,23 +160,26 @@ def _columns(version: Any) -> tuple[Any, ...]:
 
 
 def _kind() -> sa.ColumnElement[str]:
-    failed = sa.and_(attempts.c.state == "failed", TRIED.c.content_sha256 == LIVE.c.content_sha256)
+    failed = sa.and_(attempts.c.state == "failed", shadows.c.tries == documents.c.live_version_id)
     return sa.case((attempts.c.state.in_(ACTIVE), "active"), (failed, "failed"), else_="missing")
 
 
 def _lacking(collection: str, index: str) -> sa.Select[Any]:
+    return _from(sa.select(*_columns(LIVE), _kind().label("kind")), collection, index)
+
+
+def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa.Select[Any]:
     here = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == index)
     return (
-        sa.select(*_columns(LIVE), _kind().label("kind"))
-        .select_from(documents)
-        .join(LIVE, LIVE.c.id == documents.c.live_version_id)
+        query.select_from(documents)
         .outerjoin(shadows, here)
-        .outerjoin(HELD, HELD.c.id == shadows.c.live_version_id)
+        # Outer, so that versions are looked up for what is lacking only.
+        .outerjoin(LIVE, LIVE.c.id == documents.c.live_version_id)
         .outerjoin(attempts, attempts.c.id == shadows.c.attempt_id)
-        .outerjoin(TRIED, TRIED.c.id == attempts.c.version_id)
         .where(
             documents.c.collection == collection,
-            sa.or_(HELD.c.id.is_(None), HELD.c.content_sha256 != LIVE.c.content_sha256),
+            documents.c.live_version_id.is_not(None),
+            sa.func.coalesce(shadows.c.mirrors, "") != documents.c.live_version_id,
         )
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.reindexes import HOLDING
 from pipeline.catalog.schema import attempts, batches, jobs, reindexes, tasks
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
@@ -291,7 +292,7 @@ def _held() -> sa.ColumnElement[bool]:
     return sa.exists().where(
         jobs.c.id == batches.c.job_id,
         reindexes.c.collection == jobs.c.collection,
-        reindexes.c.state.in_(("switching", "rolling_back")),
+        reindexes.c.state.in_(HOLDING),
         reindexes.c.job_id != batches.c.job_id,
     )
 

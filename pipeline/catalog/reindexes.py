@@ -24,6 +24,7 @@ from pipeline.catalog.schema import (
 from pipeline.errors import UnknownId
 
 __all__ = [
+    "HOLDING",
     "OPEN",
     "Options",
     "Reindex",
@@ -40,8 +41,11 @@ __all__ = [
     "open_ones",
 ]
 
-OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back")
+OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
 """States in which something may still happen, in the order of their course; the others are ends."""
+
+HOLDING = ("switching", "switching_back")
+"""States in which nothing new begins in the collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,14 @@ class Options:
 
     Which documents: below `path`, of `media_type`, last written before `before` (seconds since 1970), read by this
     version of the `extractor`, failed with this `code`; None means any.
-    `per_minute` documents at most are begun, None for as many as there is room for. `fed_at` is when the last were.
+    `per_minute` documents at most are begun while it builds, None for as many as there is room for. `fed_at` is when
+    the last were. `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: back,
+    although they failed in the old one.
     """
 
     re_extract: bool = False
     allow_failed: bool = False
+    allow_lost: bool = False
     priority: int = 1
     per_minute: int | None = None
     path: str | None = None
@@ -68,12 +75,16 @@ class Options:
     @property
     def scoped(self) -> bool:
         """Whether only some documents are meant."""
-        return any((self.path, self.media_type, self.before, self.extractor, self.code))
+        narrowed = (self.path, self.media_type, self.before, self.extractor, self.code)
+        return any(one is not None for one in narrowed)
 
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
-    """A re-index; `from_index` and `to_index` are the same where documents are done anew in their own index."""
+    """A re-index; `from_index` and `to_index` are the same where documents are done anew in their own index.
+
+    `stumbles` counts the steps in a row that went wrong; the next one is not before `again_at`.
+    """
 
     id: str
     job_id: str
@@ -87,6 +98,8 @@ class Reindex:
     fed: int
     report: dict[str, Any] | None
     message: str | None
+    stumbles: int
+    again_at: float | None
     created_at: float
     entered_at: float
     soak_until: float | None
@@ -147,7 +160,8 @@ def enter(connection: Connection, identity: str, state: str, message: str | None
     """Go on to a state."""
     now = time.time()
     ended = {} if state in OPEN else {"finished_at": now}
-    told = {"state": state, "entered_at": now, "message": message, **ended, **values}
+    fresh = {"stumbles": 0, "again_at": None}
+    told = {"state": state, "entered_at": now, "message": message, **fresh, **ended, **values}
     connection.execute(reindexes.update().where(reindexes.c.id == identity).values(told))
 
 
@@ -156,10 +170,10 @@ def change(connection: Connection, identity: str, **values: Any) -> None:
     connection.execute(reindexes.update().where(reindexes.c.id == identity).values(values))
 
 
-def forgive(connection: Connection, one: Reindex) -> None:
-    """What failed in the new index may be tried again."""
+def forgive(connection: Connection, one: Reindex, index: str) -> None:
+    """What failed in the index beside the live one may be tried again."""
     failed = sa.select(attempts.c.id).where(attempts.c.job_id == one.job_id, attempts.c.state == "failed")
-    here = (shadows.c.index_name == one.to_index, shadows.c.attempt_id.in_(failed))
+    here = (shadows.c.index_name == index, shadows.c.attempt_id.in_(failed))
     connection.execute(shadows.update().where(*here).values(attempt_id=None))
 
 

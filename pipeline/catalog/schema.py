@@ -130,7 +130,9 @@ shadows = sa.Table(
     sa.Column("document_id", Id, primary_key=True),
     sa.Column("index_name", Name, primary_key=True),
     sa.Column("live_version_id", Id, index=True),
+    sa.Column("mirrors", Id),
     sa.Column("attempt_id", Id, index=True),
+    sa.Column("tries", Id),
 )
 
 reindexes = sa.Table(
@@ -148,6 +150,8 @@ reindexes = sa.Table(
     sa.Column("fed", sa.Integer, nullable=False),
     sa.Column("report", sa.JSON),
     sa.Column("message", Text),
+    sa.Column("stumbles", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("again_at", sa.Double),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("entered_at", sa.Double, nullable=False),
     sa.Column("soak_until", sa.Double),

@@ -2,6 +2,10 @@
 
 `documents` points at a document's version and attempt in the live index, `shadows` at those in the others. A version
 in an index beside the live one has such a row; a switch of indexes exchanges the two.
+
+A row also says of which live version the two are images: `mirrors` of the version, `tries` of the attempt. As long as
+`mirrors` is the document's live version, the index lacks nothing of it, whatever its content: another workflow or other
+metadata make other points of the same bytes.
 """
 
 from __future__ import annotations
@@ -16,13 +20,14 @@ from pipeline.catalog.slices import slices
 
 __all__ = [
     "among",
+    "begin",
     "forget",
+    "hold",
     "is_attempt",
     "is_current",
     "is_seen",
     "is_version",
     "main_attempts_of",
-    "point",
 ]
 
 
@@ -74,11 +79,19 @@ def among(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def point(connection: Connection, identity: str, index: str, **pointers: str | None) -> None:
-    """Set `attempt_id`, `live_version_id`, or both, of a document in an index beside the live one."""
+def begin(connection: Connection, identity: str, index: str, attempt_id: str, version_id: str) -> None:
+    """Make a run, which makes an image of this live version, the current one of its document in an index beside."""
     here = (shadows.c.document_id == identity, shadows.c.index_name == index)
+    pointers = {"attempt_id": attempt_id, "tries": version_id}
     if not connection.execute(shadows.update().where(*here).values(pointers)).rowcount:
         connection.execute(shadows.insert().values(document_id=identity, index_name=index, **pointers))
+
+
+def hold(connection: Connection, identity: str, index: str, version_id: str) -> None:
+    """The document stands in an index beside the live one, with the version that its current run has made."""
+    here = (shadows.c.document_id == identity, shadows.c.index_name == index)
+    values = {"live_version_id": version_id, "mirrors": shadows.c.tries}
+    connection.execute(shadows.update().where(*here).values(values))
 
 
 def forget(connection: Connection, identities: Sequence[str]) -> None:

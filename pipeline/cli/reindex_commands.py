@@ -143,6 +143,9 @@ def reindex_cancel(
 def reindex_rollback(
     context: typer.Context,
     collection: Collection = None,
+    allow_failed: Annotated[
+        bool, typer.Option("--allow-failed", help="Go back even if documents failed in the old index.")
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
     json: Json = False,
     data_dir: DataDir = None,
@@ -150,4 +153,4 @@ def reindex_rollback(
     """Go back to the old index, as long as it is kept."""
     from pipeline.cli.reindexing import rollback
 
-    raise typer.Exit(rollback(settings_of(context, data_dir), collection, not no_wait, json))
+    raise typer.Exit(rollback(settings_of(context, data_dir), collection, allow_failed, not no_wait, json))

@@ -16,7 +16,7 @@ from pipeline.task_manager import TaskManager
 
 __all__ = ["resume", "rollback", "run", "say", "show_plan"]
 
-WORKING = ("building", "gating", "switching", "rolling_back")
+WORKING = ("building", "gating", "switching", "rolling_back", "switching_back")
 LOOK_S = 0.5
 
 SAYINGS = {"status": reindex.status, "pause": reindex.pause, "cancel": reindex.cancel}
@@ -53,13 +53,13 @@ def resume(settings: Settings, collection: str | None, how: tuple[bool, int | No
         return _follow(services, told, wait, as_json)
 
 
-def rollback(settings: Settings, collection: str | None, wait: bool, as_json: bool) -> int:
-    """Go back to the old index. Returns the exit code."""
+def rollback(settings: Settings, collection: str | None, anyhow: bool, wait: bool, as_json: bool) -> int:
+    """Go back to the old index, `anyhow` even if documents failed there. Returns the exit code."""
     name = collection or settings.collection
     reindex.status(Services(settings), name)
     with stack.connect(settings, say=None if as_json else note) as connected:
         services = Services(connected)
-        return _follow(services, reindex.rollback(services, name), wait, as_json)
+        return _follow(services, reindex.rollback(services, name, allow_failed=anyhow), wait, as_json)
 
 
 def say(settings: Settings, word: str, collection: str | None, as_json: bool) -> None:

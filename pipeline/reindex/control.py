@@ -20,6 +20,7 @@ from pipeline.catalog.reindexes import OPEN, Reindex
 from pipeline.catalog.schema import documents, versions
 from pipeline.catalog.switching import discard
 from pipeline.errors import Conflict, UnknownId
+from pipeline.reindex.gate import NAMED, named
 from pipeline.reindex.wish import Target, Wish, target_of
 from pipeline.results import iso
 from pipeline.services import Services
@@ -29,6 +30,7 @@ __all__ = ["ReindexStatus", "abandon", "cancel", "pause", "resume", "rollback", 
 log = structlog.get_logger()
 
 HINT = "See how it stands with: docrelay reindex status"
+ANYHOW = "Try them again with: docrelay reindex resume; or go back without them, with --allow-failed."
 
 
 class ReindexStatus(BaseModel):
@@ -58,13 +60,18 @@ class ReindexStatus(BaseModel):
 def start(services: Services, wish: Wish) -> ReindexStatus:
     """Begin a re-index; it goes on by itself.
 
+    What its model is, is found out before anything is locked: a hub may take its time.
+
     Raises:
         UnknownId: there is no such collection.
         Conflict: it asks for nothing, or for what does not go together, or one is under way.
         ModelUnavailable: there is no such model.
     """
-    with writing(services.catalog) as connection:
+    with services.catalog.connect() as connection:
         target = target_of(services, connection, wish)
+    with writing(services.catalog) as connection:
+        if indexes.live(connection, target.live.collection) != target.live:
+            raise Conflict(f"The collection {target.live.collection} has just been switched to another index.", HINT)
         _only_one(connection, target.live.collection)
         job_id = _open_job(connection, target)
         to_index = target.live.name if target.in_place else _new_index(connection, target)
@@ -86,13 +93,15 @@ def pause(services: Services, collection: str) -> ReindexStatus:
 def resume(
     services: Services, collection: str, *, allow_failed: bool | None = None, per_minute: int | None = None
 ) -> ReindexStatus:
-    """Go on with one that is paused, or that the gate refused: what failed is tried again.
+    """Go on with one that is paused, or that the gate refused; what failed is tried again.
+
+    While it soaks, that is what failed in the old index.
 
     Raises:
-        Conflict: none is paused or refused.
+        Conflict: none is in a state for it.
     """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("building", "gating", "refused"))
+        found = _under_way(connection, collection, ("building", "gating", "refused", "soaking"))
         options = replace(
             found.options,
             allow_failed=found.options.allow_failed if allow_failed is None else allow_failed,
@@ -101,8 +110,11 @@ def resume(
         )
         if found.state == "refused":
             if not options.allow_failed:
-                reindexes.forgive(connection, found)
-            reindexes.enter(connection, found.id, "building", cursor=None)
+                reindexes.forgive(connection, found, found.to_index)
+            cursor = found.cursor if found.in_place else None
+            reindexes.enter(connection, found.id, "building", cursor=cursor)
+        elif found.state == "soaking":
+            reindexes.forgive(connection, found, found.from_index)
         reindexes.change(connection, found.id, paused=False, options=asdict(options))
     return status(services, collection)
 
@@ -120,15 +132,25 @@ def cancel(services: Services, collection: str) -> ReindexStatus:
     return status(services, collection)
 
 
-def rollback(services: Services, collection: str) -> ReindexStatus:
+def rollback(services: Services, collection: str, *, allow_failed: bool = False) -> ReindexStatus:
     """Go back to the old index, which was kept up to date while it soaked.
 
+    Documents that failed there readers would lose, or see with an older content: that has to be allowed. If one fails
+    on the way, readers stay where they are, and the status tells of it.
+
     Raises:
-        Conflict: there is none to go back to.
+        Conflict: there is none to go back to, or documents failed in it.
     """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("soaking", "rolling_back"))
-        reindexes.enter(connection, found.id, "rolling_back")
+        found = _under_way(connection, collection, ("soaking", "rolling_back", "switching_back"))
+        failed = lacks.lacking(connection, collection, found.from_index)["failed"]
+        if failed and not allow_failed:
+            told = named(lacks.failed_in(connection, found, found.from_index, NAMED), failed)
+            raise Conflict(f"{failed} documents failed in the old index; readers would lose them: {told}.", ANYHOW)
+        options = replace(found.options, allow_lost=allow_failed or found.options.allow_lost)
+        if found.state == "soaking":
+            reindexes.enter(connection, found.id, "rolling_back", cursor=None)
+        reindexes.change(connection, found.id, options=asdict(options))
     return status(services, collection)
 
 
@@ -138,19 +160,17 @@ def status(services: Services, collection: str) -> ReindexStatus:
         found = reindexes.newest(connection, collection)
         if found is None:
             raise UnknownId(f"The collection {collection} was never re-indexed.", "Begin with: docrelay reindex")
-        beside = found.from_index if found.state in ("soaking", "rolling_back") else found.to_index
+        switched = found.state in ("soaking", "rolling_back", "switching_back")
+        beside = found.from_index if switched else found.to_index
         open_still = found.state in OPEN and not found.in_place
         lacking = lacks.lacking(connection, collection, beside) if open_still else {}
         failed = lacks.failed_in(connection, found, beside) if open_still else []
-        query = sa.select(sa.func.count()).where(
-            documents.c.collection == collection, documents.c.live_version_id.is_not(None)
-        )
         return ReindexStatus(
             **{name: getattr(found, name) for name in ("id", "job_id", "collection", "state", "paused")},
             **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},
             from_model=_model(connection, found.from_index),
             to_model=_model(connection, found.to_index),
-            documents=connection.scalar(query) or 0,
+            documents=lacks.standing(connection, collection),
             lacks=lacking,
             failures=failed,
             created_at=iso(found.created_at),

@@ -1,14 +1,15 @@
 """What moves a re-index: small steps, each of which may be repeated, so that nothing is lost with whoever took them.
 
-building    feed what the new index lacks, until it lacks nothing
+building    feed what the new index lacks, until it lacks little
 gating      ask questions of both indexes
 switching   let what is under way come to its end while nothing new begins; count; exchange the two
 soaking     keep the old index up to date, then drop it
-rolling_back    as switching, the other way round
+rolling_back, switching_back    as building and switching, the other way round
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,11 +21,11 @@ from pipeline.catalog import indexes, jobs, lacks, reindexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.switching import discard, exchange
-from pipeline.errors import BadRequest
-from pipeline.places import recipe_of
 from pipeline.reindex.control import abandon
+from pipeline.reindex.dropping import follow, try_drop
 from pipeline.reindex.feed import feed, feed_in_place
-from pipeline.reindex.gate import Findings, counts, measure
+from pipeline.reindex.gate import NAMED, Findings, counts, measure, named
+from pipeline.reindex.stumbling import BEFORE, recovered, stumbled
 from pipeline.services import PREFIX, Services
 
 __all__ = ["advance"]
@@ -37,12 +38,11 @@ LOCK_S = 15
 HOLD_S = 120.0
 """While it switches, nothing new begins in the collection for so long at most; then others go first."""
 
-DROP_AGAIN_S = 60.0
-"""A worker that stood still may have made a dropped index anew: it is dropped once more after this time."""
+_measuring: dict[str, threading.Thread] = {}
 
 
 def advance(services: Services) -> int:
-    """Take the next step of every re-index.
+    """Take the next step of every re-index. What goes wrong in one is told of that one, and holds up no other.
 
     Returns:
         How many are open.
@@ -60,7 +60,7 @@ def advance(services: Services) -> int:
             if lock.owned():
                 lock.reacquire()
         for name, since in gone:
-            _drop(services, name, since)
+            try_drop(services, name, since)
     finally:
         if lock.owned():
             lock.release()
@@ -68,10 +68,18 @@ def advance(services: Services) -> int:
 
 
 def _step(services: Services, one: Reindex) -> None:
+    if one.again_at is not None and time.time() < one.again_at:
+        return
     with structlog.contextvars.bound_contextvars(reindex=one.id, job=one.job_id):
-        if one.state in ("building", "gating", "switching", "refused") and _cancelled(services, one):
-            return
-        STEPS[one.state](services, one)
+        try:
+            if one.state in BEFORE and _cancelled(services, one):
+                return
+            STEPS[one.state](services, one)
+        except Exception as error:  # a door: whatever it is, the others go on
+            stumbled(services, one, error)
+        else:
+            if one.stumbles and one.state != "gating":
+                recovered(services, one)
 
 
 def _cancelled(services: Services, one: Reindex) -> bool:
@@ -90,16 +98,29 @@ def _build(services: Services, one: Reindex) -> None:
         _build_in_place(services, one)
         return
     feed(services, one, one.to_index)
+    if _is_near(services, one, one.to_index, one.created_at):
+        _enter(services, one, "gating")
+
+
+def _is_near(services: Services, one: Reindex, index: str, since: float) -> bool:
+    """Whether the index lacks little.
+
+    Where others write all the while, something is always on its way. It is enough that what was there at the beginning
+    has come, and that the rest is little: the switch waits for that.
+    """
+    room = services.settings.window * services.settings.batch_documents
+    with services.catalog.connect() as connection:
+        lack = lacks.lacking(connection, one.collection, index)
+        if lack["missing"] + lack["active"] > room:
+            return False
+        of_old = lacks.lacking(connection, one.collection, index, since)
+    return not of_old["missing"] + of_old["active"]
+
+
+def _enter(services: Services, one: Reindex, state: str) -> None:
     with writing(services.catalog) as connection:
-        lack = lacks.lacking(connection, one.collection, one.to_index)
-        of_old = lacks.lacking(connection, one.collection, one.to_index, one.created_at)
-        room = services.settings.window * services.settings.batch_documents
-        # Where others write all the while, something is always on its way. It is enough that what was there at the
-        # beginning has come, and that the rest is little: the switch waits for that.
-        if of_old["missing"] + of_old["active"] or lack["missing"] + lack["active"] > room:
-            return
-        if reindexes.get(connection, one.id).state == "building":
-            reindexes.enter(connection, one.id, "gating")
+        if reindexes.get(connection, one.id).state == one.state:
+            reindexes.enter(connection, one.id, state, report=one.report)
 
 
 def _build_in_place(services: Services, one: Reindex) -> None:
@@ -113,11 +134,24 @@ def _build_in_place(services: Services, one: Reindex) -> None:
 
 
 def _gate(services: Services, one: Reindex) -> None:
-    if one.paused:
+    """Measure in a thread of its own: an answer may take long, and this process has to store what others send."""
+    busy = _measuring.get(one.id)
+    if one.paused or (busy is not None and busy.is_alive()):
         return
-    services.store.ensure(one.to_index, _space(services, one.to_index))
-    findings = measure(services, one)
-    _conclude(services, one, findings, "switching")
+    thread = threading.Thread(target=_measure, args=(services, one), name=f"gate-{one.id}", daemon=True)
+    _measuring[one.id] = thread
+    thread.start()
+
+
+def _measure(services: Services, one: Reindex) -> None:
+    with structlog.contextvars.bound_contextvars(reindex=one.id, job=one.job_id):
+        try:
+            services.store.ensure(one.to_index, _space(services, one.to_index))
+            _conclude(services, one, measure(services, one), "switching")
+        except Exception as error:  # the thread's door
+            stumbled(services, one, error)
+        finally:
+            _measuring.pop(one.id, None)
 
 
 def _conclude(services: Services, one: Reindex, findings: Findings, state: str) -> None:
@@ -135,29 +169,30 @@ def _conclude(services: Services, one: Reindex, findings: Findings, state: str) 
 
 def _switch(services: Services, one: Reindex) -> None:
     feed(services, one, one.to_index)
-    with writing(services.catalog) as connection:
-        now = reindexes.get(connection, one.id)
-        if now.state != "switching" or _still_moving(connection, one, one.from_index, one.to_index):
-            _give_way(connection, now)
-            return
-        findings = counts(services, connection, now)
-        if not findings.reasons:
-            old, new = indexes.get(connection, one.from_index), indexes.get(connection, one.to_index)
-            exchange(connection, old, new, lambda *about: recipe_of(services, connection, *about))
-            jobs.finish_intake(connection, one.job_id)
-            report = {**(one.report or {}), **findings.report}
-            until = time.time() + one.options.soak_s
-            reindexes.enter(connection, one.id, "soaking", report=report, soak_until=until, cursor=None)
+    if not _is_quiet(services, one, one.from_index, one.to_index):
+        _give_way(services, one, "building")
+        return
+    # Nothing begins in the collection: what is counted without the lock is what is switched to.
+    findings = counts(services, one)
     if findings.reasons:
         _conclude(services, one, findings, "switching")
         return
+    with writing(services.catalog) as connection:
+        if not _may_switch(connection, one, one.from_index, one.to_index):
+            return
+        old, new = indexes.get(connection, one.from_index), indexes.get(connection, one.to_index)
+        exchange(connection, old, new, services.recipe)
+        jobs.finish_intake(connection, one.job_id)
+        report = {**(one.report or {}), **findings.report}
+        until = time.time() + one.options.soak_s
+        reindexes.enter(connection, one.id, "soaking", report=report, soak_until=until, cursor=None)
     log.info("reindex.switched", to=one.to_index, **findings.report)
-    _name(services, one.collection, one.to_index)
+    follow(services, one.collection, one.to_index)
     services.announce(one.job_id)
 
 
 def _soak(services: Services, one: Reindex) -> None:
-    _name(services, one.collection, one.to_index)
+    follow(services, one.collection, one.to_index)
     if one.soak_until is not None and time.time() < one.soak_until:
         feed(services, one, one.from_index)
         return
@@ -168,18 +203,49 @@ def _soak(services: Services, one: Reindex) -> None:
 
 
 def _roll_back(services: Services, one: Reindex) -> None:
+    """Bring the old index up to date first; others go on meanwhile."""
     feed(services, one, one.from_index)
+    if not _would_lose(services, one) and _is_near(services, one, one.from_index, one.entered_at):
+        _enter(services, one, "switching_back")
+
+
+def _switch_back(services: Services, one: Reindex) -> None:
+    feed(services, one, one.from_index)
+    if not _is_quiet(services, one, one.to_index, one.from_index):
+        _give_way(services, one, "rolling_back")
+        return
+    if _would_lose(services, one):
+        return
     with writing(services.catalog) as connection:
-        moving = _still_moving(connection, one, one.to_index, one.from_index)
-        if moving or reindexes.get(connection, one.id).state != "rolling_back":
+        if not _may_switch(connection, one, one.to_index, one.from_index):
             return
         live, old = indexes.get(connection, one.to_index), indexes.get(connection, one.from_index)
-        exchange(connection, live, old, lambda *about: recipe_of(services, connection, *about))
+        exchange(connection, live, old, services.recipe)
         indexes.pin(connection, old.name)
         discard(connection, live.name)
         reindexes.enter(connection, one.id, "rolled_back")
     log.info("reindex.rolled_back", to=one.from_index)
-    _name(services, one.collection, one.from_index)
+    follow(services, one.collection, one.from_index)
+
+
+def _would_lose(services: Services, one: Reindex) -> bool:
+    """Whether documents failed in the old index, and nobody said that this may be: then readers stay where they are."""
+    if one.options.allow_lost:
+        return False
+    with services.catalog.connect() as connection:
+        failed = lacks.lacking(connection, one.collection, one.from_index)["failed"]
+        first = lacks.failed_in(connection, one, one.from_index, NAMED)
+    if not failed:
+        return False
+    told = (
+        f"Not rolled back: {failed} documents failed in the old index, readers would lose them or see an older "
+        f"content: {named(first, failed)}."
+    )
+    until = max(one.soak_until or 0.0, time.time() + one.options.soak_s)
+    with writing(services.catalog) as connection:
+        if reindexes.get(connection, one.id).state == one.state:
+            reindexes.enter(connection, one.id, "soaking", told, soak_until=until, cursor=None)
+    return True
 
 
 def _wait(services: Services, one: Reindex) -> None:
@@ -193,42 +259,30 @@ STEPS: dict[str, Callable[[Services, Reindex], None]] = {
     "refused": _wait,
     "soaking": _soak,
     "rolling_back": _roll_back,
+    "switching_back": _switch_back,
 }
 
 
-def _still_moving(connection: Connection, one: Reindex, live: str, beside: str) -> bool:
-    """Whether a document is on its way in one of the two indexes."""
-    lack = lacks.lacking(connection, one.collection, beside)
-    return bool(lack["missing"] or lack["active"] or reindexes.in_flight(connection, live))
-
-
-def _give_way(connection: Connection, one: Reindex) -> None:
-    """Others were held up long enough: let them go on, and try again when it is quiet."""
-    if one.state == "switching" and time.time() - one.entered_at > HOLD_S:
-        log.warning("reindex.gave_way")
-        reindexes.enter(connection, one.id, "building")
-
-
-def _name(services: Services, collection: str, index: str) -> None:
-    """Let the store's own alias follow the catalog."""
-    try:
-        if services.store.aliases().get(collection) != index:
-            services.store.set_alias(collection, index)
-    except BadRequest as error:
-        # Something else has the name there, or the index holds nothing yet.
-        log.warning("alias.refused", collection=collection, error=error.message)
-
-
-def _drop(services: Services, name: str, since: float) -> None:
+def _is_quiet(services: Services, one: Reindex, live: str, beside: str) -> bool:
     with services.catalog.connect() as connection:
-        collection = indexes.get(connection, name).collection
-        live = indexes.live(connection, collection)
-    if live is not None and services.store.aliases().get(collection) == name:
-        _name(services, collection, live.name)
-    services.store.drop(name)
-    if time.time() - since > DROP_AGAIN_S:
-        with writing(services.catalog) as connection:
-            indexes.set_role(connection, name, "dropped")
+        return _may_switch(connection, one, live, beside)
+
+
+def _may_switch(connection: Connection, one: Reindex, live: str, beside: str) -> bool:
+    """Whether it is still in its state, and no document is on its way in one of the two indexes."""
+    if reindexes.get(connection, one.id).state != one.state:
+        return False
+    if reindexes.in_flight(connection, live) or reindexes.busy(connection, one.job_id):
+        return False
+    lack = lacks.lacking(connection, one.collection, beside)
+    return not (lack["missing"] or lack["active"])
+
+
+def _give_way(services: Services, one: Reindex, state: str) -> None:
+    """Others were held up long enough: let them go on, and try again when it is quiet."""
+    if time.time() - one.entered_at > HOLD_S:
+        log.warning("reindex.gave_way")
+        _enter(services, one, state)
 
 
 def _space(services: Services, index: str) -> Fingerprint:

@@ -1,9 +1,14 @@
-"""Feeding a re-index: documents that the other index lacks, in slices, as many as there is room for."""
+"""Feeding a re-index: documents that the other index lacks, in slices, as many as there is room for.
+
+What is to be read again is copied beside the spool first, and moved into it in the transaction that begins the
+document: the sweep, which works under the same lock, cannot come between.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,8 +50,7 @@ def feed(services: Services, one: Reindex, index: str) -> int:
         if len(found) < room and one.cursor:
             # The end is reached: those too that came, or changed, behind the cursor.
             found = lacks.lacks(connection, one.collection, index, "missing", "", room)
-    counted = one.state == "building"
-    return _begin(services, one, index, found, counted=counted)
+    return _begin(services, one, index, found)
 
 
 def feed_in_place(services: Services, one: Reindex) -> bool:
@@ -60,7 +64,7 @@ def feed_in_place(services: Services, one: Reindex) -> bool:
         return False
     with services.catalog.connect() as connection:
         found = lacks.wanted(connection, one.collection, one.options, one.cursor or "", room)
-    _begin(services, one, one.to_index, found, counted=True)
+    _begin(services, one, one.to_index, found)
     return not found
 
 
@@ -68,35 +72,61 @@ def _room(services: Services, one: Reindex) -> int:
     settings = services.settings
     with services.catalog.connect() as connection:
         room = settings.window * settings.batch_documents - reindexes.busy(connection, one.job_id)
-    if one.options.per_minute is not None:
+    if one.options.per_minute is not None and one.state == "building":
         waited_s = min(time.time() - one.options.fed_at, LONGEST_DEBT_S)
         room = min(room, int(waited_s * one.options.per_minute / 60))
     return room
 
 
-def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack], *, counted: bool) -> int:
+def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack]) -> int:
     if not found:
         return 0
-    for lack in found:
-        _provide(services, lack, anew=one.options.re_extract)
-    with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state != one.state:
-            return 0  # somebody gave it up, or rolled it back, meanwhile
-        target = indexes.get(connection, index)
-        still = [lack for lack in found if not one.in_place or lacks.is_still(connection, lack, one.options)]
-        begun = [(lack, _attempt(services, connection, one, target, lack, counted)) for lack in still]
-        for plan, attempt_ids in _packed(services, connection, begun):
-            ledger.create_batch(connection, one.job_id, one.options.priority, attempt_ids, plan=plan)
-        options = replace(one.options, fed_at=time.time())
-        cursor = found[-1].document_id
-        reindexes.change(connection, one.id, cursor=cursor, fed=one.fed + len(begun), options=asdict(options))
-    admit(services)
-    services.announce(one.job_id)
+    drafts = {lack.document_id: draft for lack in found if (draft := _copied(services, one, lack)) is not None}
+    try:
+        with writing(services.catalog) as connection:
+            begun = _begin_still(services, connection, one, index, found, drafts)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+    if begun:
+        admit(services)
+        services.announce(one.job_id)
+    return begun
+
+
+def _begin_still(
+    services: Services,
+    connection: Connection,
+    one: Reindex,
+    index: str,
+    found: Sequence[Lack],
+    drafts: Mapping[str, Path],
+) -> int:
+    """Begin those that are still as they were found, before the lock was had."""
+    now = reindexes.get(connection, one.id)
+    if now.state != one.state or now.paused:
+        return 0  # somebody paused it, gave it up, or rolled it back, meanwhile
+    target = indexes.get(connection, index)
+    if one.in_place:
+        still = [lack for lack in found if lacks.is_still(connection, lack, one.options)]
+    else:
+        still = lacks.still_missing(connection, one.collection, index, found)
+    for lack in still:
+        if lack.document_id in drafts:
+            services.spool.take(_original(lack), drafts[lack.document_id])
+    begun = [(lack, _attempt(services, connection, now, target, lack)) for lack in still]
+    for plan, attempt_ids in _packed(services, connection, begun):
+        ledger.create_batch(connection, one.job_id, one.options.priority, attempt_ids, plan=plan)
+    options = replace(now.options, fed_at=time.time())
+    cursor = found[-1].document_id
+    reindexes.change(connection, one.id, cursor=cursor, fed=now.fed + len(begun), options=asdict(options))
     return len(begun)
 
 
-def _attempt(services: Services, connection: Connection, one: Reindex, target: Index, lack: Lack, counted: bool) -> str:
-    extraction = services.extraction if one.options.re_extract else lack.extraction
+def _attempt(services: Services, connection: Connection, one: Reindex, target: Index, lack: Lack) -> str:
+    # Where the file is gone, the text that was kept is all there is, and is taken.
+    anew = one.options.re_extract and services.spool.exists(_original(lack))
+    extraction = services.extraction if anew else lack.extraction
     recipe = recipe_of(services, connection, target, lack.version_id, extraction)
     place = Place(target.name, lack.workflow, extraction)
     if one.in_place:
@@ -105,8 +135,8 @@ def _attempt(services: Services, connection: Connection, one: Reindex, target: I
     if one.in_place:
         documents.begin(connection, lack.document_id, attempt_id)
     else:
-        shadows.point(connection, lack.document_id, target.name, attempt_id=attempt_id)
-    if counted:
+        shadows.begin(connection, lack.document_id, target.name, attempt_id, lack.version_id)
+    if one.state == "building":
         documents.submit(connection, one.job_id, lack.found, Recorded(lack.document_id, attempt_id, "new"))
     return attempt_id
 
@@ -124,32 +154,27 @@ def _packed(
             yield plan, list(piece)
 
 
-def _provide(services: Services, lack: Lack, *, anew: bool) -> None:
-    """Where no text was kept, or it is not to be used, copy the file in again, if it is still there as it was."""
+def _copied(services: Services, one: Reindex, lack: Lack) -> Path | None:
+    """A copy of the file, if it is to be read: no text was kept, or it is not to be used; None without such a file."""
     spool, found = services.spool, lack.found
-    text = text_key_of(found.content_sha256, found.source, lack.extraction)
-    if anew or not spool.exists(text):
-        _copy_in(services, lack)
-    if anew and spool.exists(original_key(found.content_sha256, found.source)):
-        # Where the file is gone, the text that was kept is all there is, and is taken.
-        spool.delete(text)
-
-
-def _copy_in(services: Services, lack: Lack) -> None:
-    spool, found = services.spool, lack.found
-    key = original_key(found.content_sha256, found.source)
-    if spool.exists(key):
-        return
-    if not found.source.startswith("/"):
-        return
+    known = spool.exists(text_key_of(found.content_sha256, found.source, lack.extraction))
+    if (known and not one.options.re_extract) or spool.exists(_original(lack)) or not found.source.startswith("/"):
+        return None
     try:
         taken = take(Path(found.source), found.source, services.settings.max_file_mb << 20, services.drafts)
     except Rejected:
-        return  # `extract` says so of the document
-    if taken.found.content_sha256 == found.content_sha256:
-        if taken.data is not None:
-            spool.write(key, taken.data)
-        elif taken.draft is not None:
-            spool.take(key, taken.draft)
-    elif taken.draft is not None:
-        taken.draft.unlink(missing_ok=True)
+        return None  # `extract` says so of the document
+    draft = taken.draft
+    if taken.found.content_sha256 != found.content_sha256:
+        if draft is not None:
+            draft.unlink(missing_ok=True)
+        return None
+    if draft is None:
+        # Not held in memory: there may be many.
+        draft = services.drafts / uuid.uuid4().hex
+        draft.write_bytes(taken.data or b"")
+    return draft
+
+
+def _original(lack: Lack) -> str:
+    return original_key(lack.found.content_sha256, lack.found.source)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.asking import ask
 from pipeline.catalog import indexes, lacks
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import Reindex
-from pipeline.catalog.schema import shadows, versions
+from pipeline.catalog.slices import slices
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Hit, Query
 
-__all__ = ["Findings", "counts", "measure"]
+__all__ = ["NAMED", "Findings", "counts", "measure", "named"]
 
 QUESTIONS = 24
 HITS = 10
@@ -26,6 +25,12 @@ WORDS = 12
 """Words of a passage that make a question."""
 
 ANSWER_S = 120.0
+
+COUNTED = 500
+"""Versions whose points are counted by one question to the store."""
+
+NAMED = 5
+"""Documents that a refusal names; the status lists more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ def measure(services: Services, one: Reindex) -> Findings:
     settings = services.settings
     report = {"questions": len(recalls), "recall": _mean(recalls), "overlap": _mean(overlaps)}
     reasons = []
+    if sampled and not recalls:
+        reasons.append("no passage of it could be read")
     if recalls and report["recall"] < settings.reindex_recall:
         reasons.append(f"recall@10 is {report['recall']:.3f}, below {settings.reindex_recall}")
     if recalls and old.fingerprint == new.fingerprint and report["overlap"] < settings.reindex_overlap:
@@ -62,35 +69,51 @@ def measure(services: Services, one: Reindex) -> Findings:
     return Findings(report, tuple(reasons))
 
 
-def counts(services: Services, connection: Connection, one: Reindex) -> Findings:
-    """Whether every document is there and every chunk is a point; while nothing moves in the collection."""
-    lack = lacks.lacking(connection, one.collection, one.to_index)
-    chunks = connection.scalar(
-        sa.select(sa.func.sum(versions.c.chunks))
-        .join(shadows, shadows.c.live_version_id == versions.c.id)
-        .where(shadows.c.index_name == one.to_index)
-    )
-    points = services.store.count(one.to_index, Filter(live=True))
-    report = {
-        "documents": lacks.held(connection, one.to_index),
-        "failed": lack["failed"],
-        "chunks": int(chunks or 0),
-        "points": points,
-    }
-    reasons = []
-    if lack["failed"] and not one.options.allow_failed:
-        reasons.append(f"{lack['failed']} documents failed in the new index")
-    if points != report["chunks"]:
-        reasons.append(f"there are {report['chunks']} chunks and {points} points")
+def counts(services: Services, one: Reindex) -> Findings:
+    """Whether every document is there and every chunk is a point; while nothing moves in the collection.
+
+    Points are counted by the versions that the new index holds: those of deleted or replaced ones, which are removed
+    later, say nothing of it.
+    """
+    with services.catalog.connect() as connection:
+        lack = lacks.lacking(connection, one.collection, one.to_index)
+        held = lacks.held(connection, one.to_index)
+        standing = lacks.standing(connection, one.collection)
+        failures = lacks.failed_in(connection, one, one.to_index, NAMED)
+    chunks, points = sum(each.chunks for each in held), 0
+    for piece in slices((each.version_id for each in held), COUNTED):
+        points += services.store.count(one.to_index, Filter(live=True, version_ids=tuple(piece)))
+    report = {"documents": len(held), "failed": lack["failed"], "chunks": chunks, "points": points}
+    reasons = _of_failures(services, one, (lack["failed"], len(held), standing), failures)
+    if points != chunks:
+        reasons.append(f"there are {chunks} chunks and {points} points")
     return Findings(report, tuple(reasons))
+
+
+def named(failures: Sequence[Mapping[str, str]], number: int) -> str:
+    """The first sources of failures, and how many more there are."""
+    sources = ", ".join(one["source"] for one in failures[:NAMED])
+    return f"{sources} and {number - NAMED} more" if number > NAMED else sources
+
+
+def _of_failures(
+    services: Services, one: Reindex, numbers: tuple[int, int, int], failures: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """Why what failed forbids the switch. `numbers`: documents that failed, that the index holds, that readers see."""
+    (failed, held, standing), most = numbers, services.settings.reindex_failed
+    if standing and not held:
+        return [f"the new index holds no document, the old one {standing}"]
+    if failed and not one.options.allow_failed:
+        return [f"{failed} documents failed in the new index: {named(failures, failed)}"]
+    share = failed / standing if standing else 0.0
+    if share > most:
+        return [f"{failed} documents failed in the new index, {share:.0%} of all; `reindex_failed` allows {most:.0%}"]
+    return []
 
 
 def _sample(connection: Connection, one: Reindex) -> list[str]:
     """Versions in the new index, chosen by chance, the same at every try."""
-    query = sa.select(shadows.c.live_version_id).where(
-        shadows.c.index_name == one.to_index, shadows.c.live_version_id.is_not(None)
-    )
-    every = sorted(connection.scalars(query.order_by(shadows.c.document_id)))
+    every = [each.version_id for each in lacks.held(connection, one.to_index)]
     return random.Random(one.id).sample(every, min(QUESTIONS, len(every)))  # noqa: S311 - no secret
 
 

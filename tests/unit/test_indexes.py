@@ -60,13 +60,13 @@ class Books:
         self.fed = jobs.create(connection, "books", "reindex", 1, "r", 0)
         self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
 
-    def take(self, source: str, content: str = "a") -> Recorded:
-        found = Found(source, content * 64, 10, 1.0)
-        place = Place(str(indexes.live(self.connection, "books").name))  # type: ignore[union-attr]
-        return documents.record(self.connection, self.job, "recipe", found, place)
+    def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
+        found = Found(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
+        place = Place(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
+        return documents.record(self.connection, self.job, f"recipe {workflow}", found, place)
 
-    def ingest(self, source: str, content: str = "a") -> str:
-        recorded = self.take(source, content)
+    def ingest(self, source: str, content: str = "a", workflow: str = "ingest") -> str:
+        recorded = self.take(source, content, workflow)
         self.finish(str(recorded.attempt_id))
         return recorded.document_id
 
@@ -85,7 +85,7 @@ class Books:
         for lack in lacks.lacks(self.connection, "books", index, "missing"):
             place = Place(index, lack.workflow, lack.extraction)
             attempt = documents.new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
-            shadows.point(self.connection, lack.document_id, index, attempt_id=attempt)
+            shadows.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
         return begun
 
@@ -102,6 +102,13 @@ class Books:
         query = sa.select(documents_table.c.id, versions.c.index_name)
         query = query.join(versions, versions.c.id == documents_table.c.live_version_id)
         return {row.id: row.index_name for row in self.connection.execute(query)}
+
+    def shown(self, identity: str) -> tuple[str, str] | None:
+        """Content and workflow of the version that readers see of a document."""
+        query = sa.select(versions.c.content_sha256, versions.c.workflow)
+        query = query.join(documents_table, versions.c.id == documents_table.c.live_version_id)
+        row = self.connection.execute(query.where(documents_table.c.id == identity)).one_or_none()
+        return None if row is None else (row.content_sha256[0], row.workflow)
 
 
 @pytest.fixture
@@ -223,3 +230,73 @@ def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
     reindexes.enter(books.connection, books.reindex, "building")
     assert ledger.admit(books.connection, 4, "extract") == [mine]
     assert reindexes.in_flight(books.connection, "books~1") == 1
+
+
+def test_the_same_bytes_made_otherwise_are_lacking(books: Books) -> None:
+    """Redacted meanwhile, with unchanged bytes: neither the switch nor the way back shows what it was before."""
+    books.finish(*books.build().values())
+    books.ingest("/1", workflow="redact")
+    assert books.lacking() == (1, 0, 0)
+    books.finish(*books.build().values())
+    books.switch()
+    assert books.shown(books.one) == ("a", "redact")
+    assert books.lacking("books~1") == (0, 0, 0)
+    books.ingest("/2", workflow="redact")
+    assert books.lacking("books~1") == (1, 0, 0)
+    books.finish(*books.build("books~1").values())
+    books.switch("books~2", "books~1")
+    assert books.shown(books.two) == ("a", "redact")
+
+
+def test_what_failed_is_lacking_again_when_it_is_made_otherwise(books: Books) -> None:
+    attempts.fail(books.connection, {books.build()[books.one]: CORRUPT})
+    assert books.lacking() == (0, 1, 1)
+    books.ingest("/1", workflow="redact")
+    assert books.lacking() == (1, 1, 0)
+
+
+def test_a_document_that_failed_in_the_new_index_is_there_again_after_the_way_back(books: Books) -> None:
+    begun = books.build()
+    books.finish(begun[books.two])
+    attempts.fail(books.connection, {begun[books.one]: CORRUPT})
+    books.switch()
+    books.switch("books~2", "books~1")
+    assert set(books.seen()) == {books.one, books.two}
+    assert books.connection.scalar(sa.select(sa.func.count()).select_from(failures)) == 0
+
+
+def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> None:
+    books.finish(*books.build().values())
+    books.switch()
+    three = books.ingest("/3")
+    books.ingest("/1", "b")
+    attempts.fail(books.connection, dict.fromkeys(books.build("books~1").values(), CORRUPT))
+    one = reindexes.get(books.connection, books.reindex)
+    told = [(each["source"], each["holds"]) for each in lacks.failed_in(books.connection, one, "books~1")]
+    assert told == [("/1", "older"), ("/3", "nothing")]
+    books.switch("books~2", "books~1")
+    assert books.shown(books.one) == ("a", "ingest")
+    assert books.shown(three) is None
+    open_ones = books.connection.scalars(sa.select(failures.c.source).order_by(failures.c.source)).all()
+    assert open_ones == ["/1", "/3"]
+
+
+def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
+    found = lacks.lacks(books.connection, "books", "books~2", "missing")
+    assert lacks.still_missing(books.connection, "books", "books~2", found) == found
+    documents.tombstone(books.connection, [books.one])
+    books.ingest("/2", "b")
+    assert lacks.still_missing(books.connection, "books", "books~2", found) == []
+
+
+def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
+    mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
+    reindexes.enter(books.connection, books.reindex, "switching_back")
+    assert ledger.admit(books.connection, 4, "extract") == []
+    reindexes.enter(books.connection, books.reindex, "rolling_back")
+    assert ledger.admit(books.connection, 4, "extract") == [mine]
+
+
+def test_the_time_at_which_everything_began_is_a_scope() -> None:
+    assert Options(before=0.0).scoped
+    assert not Options(per_minute=1, re_extract=True).scoped

@@ -204,6 +204,8 @@ def upgrade() -> None:
         sa.Column("fed", sa.Integer(), nullable=False),
         sa.Column("report", sa.JSON(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
+        sa.Column("stumbles", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("again_at", sa.Double(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("entered_at", sa.Double(), nullable=False),
         sa.Column("soak_until", sa.Double(), nullable=True),
@@ -218,7 +220,9 @@ def upgrade() -> None:
         sa.Column("document_id", sa.String(length=64), nullable=False),
         sa.Column("index_name", sa.String(length=96), nullable=False),
         sa.Column("live_version_id", sa.String(length=64), nullable=True),
+        sa.Column("mirrors", sa.String(length=64), nullable=True),
         sa.Column("attempt_id", sa.String(length=64), nullable=True),
+        sa.Column("tries", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("document_id", "index_name", name=op.f("pk_shadows")),
     )
     op.create_index(op.f("ix_shadows_attempt_id"), "shadows", ["attempt_id"], unique=False)
