@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from pipeline import flow
-from pipeline.catalog import collections, documents, jobs, ledger, status
+from pipeline.catalog import collections, documents, jobs, ledger, reindexes, status
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import failures, versions
@@ -51,8 +51,9 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     with services.catalog.connect() as connection:
         workflows = jobs.workflows_of(connection, {one.job_id for one in chosen})
         named = jobs.named(connection, {one.job_id for one in chosen})
+        fed = reindexes.workflows_of(connection, [one.document_id for one in chosen])
     for failure in chosen:
-        workflow = workflows.get(failure.job_id, services.settings.workflow)
+        workflow = fed.get(failure.document_id) or workflows.get(failure.job_id, services.settings.workflow)
         groups[_Group(failure.collection, workflow, named.get(failure.job_id, Named(())))].append(failure)
     return [_retry(services, kind, group) for kind, group in groups.items()]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline import reindex
-from pipeline.api.access import Admin, Guarded, Reader
+from pipeline.api.access import Admin, Guarded, Reader, Submitter
 from pipeline.api.door import DoorOf
 from pipeline.api.problems import responses
 from pipeline.reindex import Wish
@@ -52,8 +52,8 @@ def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: Wish, door: DoorOf, _caller: Reader) -> Plan:
-    """Documents, chunks, stages, time and disk; nothing is changed."""
+def plan(wish: Wish, door: DoorOf, _caller: Submitter) -> Plan:
+    """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
     return reindex.plan(door.services, wish)
 
 

@@ -90,9 +90,9 @@ def wanted(
         folder = options.path.rstrip("/") + "/"
         below = sa.func.substr(documents.c.source, 1, len(folder)) == folder
         query = query.where(sa.or_(documents.c.source == options.path, below))
-    if options.media_type:
-        query = query.where(versions.c.media_type == options.media_type)
-    if options.before:
+    if options.media_types is not None:
+        query = query.where(versions.c.media_type.in_(options.media_types))
+    if options.before is not None:
         query = query.where(versions.c.modified_at < options.before)
     if options.extractor:
         query = query.where(versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True))

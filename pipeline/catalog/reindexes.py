@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,12 +16,14 @@ from pipeline.catalog.schema import (
     attempts,
     batches,
     documents,
+    failures,
     indexes,
     jobs,
     reindexes,
     shadows,
     versions,
 )
+from pipeline.catalog.slices import slices
 from pipeline.errors import UnknownId
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "is_cancelled",
     "newest",
     "open_ones",
+    "workflows_of",
 ]
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
@@ -52,8 +56,8 @@ HOLDING = ("switching", "switching_back")
 class Options:
     """What was asked for.
 
-    Which documents: below `path`, of `media_type`, last written before `before` (seconds since 1970), read by this
-    version of the `extractor`, failed with this `code`; None means any.
+    Which documents: below `path`, of one of `media_types`, last written before `before` (seconds since 1970), read by
+    this version of the `extractor`, failed with this `code`; None means any.
     `per_minute` documents at most are begun while it builds, None for as many as there is room for. `fed_at` is when
     the last were. `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: back,
     although they failed in the old one.
@@ -65,7 +69,7 @@ class Options:
     priority: int = 1
     per_minute: int | None = None
     path: str | None = None
-    media_type: str | None = None
+    media_types: Sequence[str] | None = None
     before: float | None = None
     extractor: str | None = None
     code: str | None = None
@@ -75,7 +79,7 @@ class Options:
     @property
     def scoped(self) -> bool:
         """Whether only some documents are meant."""
-        narrowed = (self.path, self.media_type, self.before, self.extractor, self.code)
+        narrowed = (self.path, self.media_types, self.before, self.extractor, self.code)
         return any(one is not None for one in narrowed)
 
 
@@ -199,6 +203,25 @@ def busy(connection: Connection, job_id: str) -> int:
 def is_cancelled(connection: Connection, job_id: str) -> bool:
     """Whether somebody cancelled the job of a re-index."""
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
+
+
+def workflows_of(connection: Connection, identities: Collection[str]) -> dict[str, str]:
+    """Of those documents that failed in a re-index, which has no workflow of its own, the one that made them."""
+    found: dict[str, str] = {}
+    for piece in slices(identities):
+        rows = connection.execute(
+            sa.select(failures.c.document_id, versions.c.workflow)
+            .join(reindexes, reindexes.c.job_id == failures.c.job_id)
+            .join(
+                attempts,
+                sa.and_(attempts.c.job_id == failures.c.job_id, attempts.c.document_id == failures.c.document_id),
+            )
+            .join(versions, versions.c.id == attempts.c.version_id)
+            .where(failures.c.document_id.in_(piece))
+            .order_by(attempts.c.number)
+        )
+        found |= {row.document_id: row.workflow for row in rows}
+    return found
 
 
 def dropping(connection: Connection) -> list[tuple[str, float]]:

@@ -27,6 +27,10 @@ def reindex(
         int | None,
         typer.Option("--chunk-tokens", min=16, max=8192, help="Tokens of a chunk at most.", show_default=False),
     ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option("--dim", min=1, help="Dimension of an endpoint's model.", show_default=False),
+    ] = None,
     re_extract: Annotated[
         bool, typer.Option("--re-extract", help="Read the files again, instead of taking the kept texts.")
     ] = False,
@@ -35,7 +39,7 @@ def reindex(
         Path | None, typer.Option("--path", help="Only this file, or those below this folder.", show_default=False)
     ] = None,
     media_type: Annotated[
-        str | None, typer.Option("--type", help="Only this media type, e.g. application/pdf.", show_default=False)
+        str | None, typer.Option("--type", help="Only this type, e.g. pdf or application/pdf.", show_default=False)
     ] = None,
     before: Annotated[
         datetime | None,
@@ -70,6 +74,7 @@ def reindex(
     wish = wish_of(
         collection=collection,
         model=model,
+        dim=dim,
         chunk_tokens=chunk_tokens,
         re_extract=re_extract,
         path=None if path is None else str(path.absolute()),

@@ -64,7 +64,7 @@ def plan(services: Services, wish: Wish) -> Plan:
         chunks, characters = _chunks(services, connection, target, meant)
         rates = _rates(connection, services)
     kept = sum(_has_text(services, one, target) for one in meant)
-    unreadable = sum(not _has_text(services, one, target) and not _has_file(services, one) for one in meant)
+    unreadable = sum(not _is_kept(services, one) and not _has_file(services, one) for one in meant)
     stages = [*(["extract"] if kept < len(meant) else []), "chunk", "embed", "upsert", "finalize"]
     amounts = {"extract": len(meant) - kept, "chunk": len(meant), "embed": chunks, "upsert": chunks,
                "finalize": len(meant)}  # fmt: skip
@@ -135,8 +135,13 @@ def _rates(connection: Connection, services: Services) -> dict[str, float]:
 
 
 def _has_text(services: Services, one: Lack, target: Target) -> bool:
-    if target.options.re_extract:
+    """Whether the text that was kept is taken."""
+    if target.options.re_extract and _has_file(services, one):
         return False
+    return _is_kept(services, one)
+
+
+def _is_kept(services: Services, one: Lack) -> bool:
     return services.spool.exists(text_key_of(one.found.content_sha256, one.found.source, one.extraction))
 
 

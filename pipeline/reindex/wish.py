@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from embeddings.errors import ModelUnavailable
+from embeddings.errors import BadConfig, ModelUnavailable
 from embeddings.registry import find
-from pipeline.catalog import indexes
+from pipeline.catalog import indexes, lacks
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.recipes import Making
+from pipeline.search import named_types
 from pipeline.services import Services
+from pipeline.walk import source_of
 
 __all__ = ["Target", "Wish", "options_of", "target_of", "wish_of"]
 
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 Words = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """What people write on one line."""
@@ -35,10 +43,13 @@ class Wish(BaseModel):
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="collection; by default that of the settings"
     )
     model: Words | None = Field(None, description="embedding model of the new index")
+    dim: int | None = Field(
+        None, ge=1, le=65_536, description="numbers of a vector, for a model at an endpoint that is not known here"
+    )
     chunk_tokens: int | None = Field(None, ge=16, le=8192, description="tokens of a chunk at most, in the new index")
     re_extract: bool = Field(False, description="read the files again, instead of taking the kept texts")
-    path: Words | None = Field(None, description="only this source, or those below this folder")
-    media_type: Words | None = Field(None, description="only documents of this media type")
+    path: Words | None = Field(None, description="only this source, or those below this folder; an absolute path")
+    media_type: Words | None = Field(None, description="only documents of this type: a media type, or a suffix")
     before: datetime | None = Field(None, description="only documents last written before this time")
     extractor: Words | None = Field(None, description="only documents read by this version of the extractors")
     code: Words | None = Field(None, description="only documents that failed with this code")
@@ -88,6 +99,10 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
     making = _making(services, wish, live)
     target = Target(live, making, _space(services, making), options_of(services, wish))
+    if target.in_place and not lacks.wanted(connection, name, target.options, limit=1):
+        raise BadRequest(
+            f"No document of the collection {name} is meant by this.", "See what there is with: docrelay status"
+        )
     changed = (target.space, _cutting(services, making)) != (live.fingerprint, _cutting(services, live.making))
     if target.in_place and changed:
         raise Conflict(
@@ -107,10 +122,18 @@ def _space(services: Services, making: Making) -> Fingerprint:
         return services.models.fingerprint(making)
     except ModelUnavailable as error:
         raise UnknownId(error.message, error.hint) from error
+    except BadConfig as error:
+        raise BadRequest(
+            f"How many numbers a vector of the model {making.model} has is not known.", "Say so with --dim."
+        ) from error
 
 
 def options_of(services: Services, wish: Wish) -> Options:
-    """The wish as the catalog keeps it."""
+    """The wish as the catalog keeps it.
+
+    Raises:
+        BadRequest: a path that is not absolute, a type that no format has.
+    """
     moment = wish.before
     if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -119,13 +142,22 @@ def options_of(services: Services, wish: Wish) -> Options:
         allow_failed=wish.allow_failed,
         priority=wish.priority,
         per_minute=wish.per_minute,
-        path=wish.path,
-        media_type=wish.media_type,
-        before=moment.timestamp() if moment is not None else None,
+        path=None if wish.path is None else _source(wish.path),
+        media_types=None if wish.media_type is None else named_types([wish.media_type]),
+        before=None if moment is None else (moment - EPOCH).total_seconds(),
         extractor=wish.extractor,
         code=wish.code,
         soak_s=services.settings.reindex_soak_s,
     )
+
+
+def _source(path: str) -> str:
+    """The path as intake names sources; a URI stands for itself."""
+    if URI.match(path):
+        return path
+    if not path.startswith("/"):
+        raise BadRequest(f"The path {path} is not absolute.", "Name the whole path, from / on.")
+    return source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
 
 
 def _making(services: Services, wish: Wish, live: Index) -> Making:
@@ -135,6 +167,10 @@ def _making(services: Services, wish: Wish, live: Index) -> Making:
     changes: dict[str, Any] = {}
     if wish.model is not None and wish.model != making.model:
         changes = {"model": wish.model, **_where(services, wish.model)}
+    if wish.dim is not None:
+        if changes.get("url", making.url) is None:
+            raise BadRequest("The dimension is that of the model, which runs here.", "Leave out --dim.")
+        changes["dim"] = wish.dim
     if wish.chunk_tokens is not None:
         changes["chunk_tokens"] = wish.chunk_tokens
         if making.overlap_tokens >= wish.chunk_tokens // 2:
@@ -148,7 +184,9 @@ def _where(services: Services, model: str) -> dict[str, Any]:
     here = known is not None and known.kind != "http" and model != settings.embedding_model
     if here or settings.embedding_url is None:
         return {"url": None, "dim": None, "precision": settings.embedding_precision}
-    return {"url": settings.embedding_url, "dim": settings.embedding_dim, "precision": settings.embedding_precision}
+    # The dimension that is set is that of the model which is set.
+    dim = settings.embedding_dim if model == settings.embedding_model else None
+    return {"url": settings.embedding_url, "dim": dim, "precision": settings.embedding_precision}
 
 
 def _cutting(services: Services, making: Making) -> tuple[int, int]:

@@ -17,16 +17,20 @@ from stores import stand_in
 
 from pipeline import reindex
 from pipeline.api.app import make_app
-from pipeline.catalog import indexes
+from pipeline.catalog import indexes, jobs, reindexes
+from pipeline.catalog.documents import tombstone
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import documents, tasks, versions
-from pipeline.errors import BadRequest, UnknownId
+from pipeline.catalog.reindexes import Options
+from pipeline.catalog.schema import attempts, documents, failures, shadows, tasks, versions
+from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.intake import take_in
 from pipeline.reindex import Wish
+from pipeline.reindex.stumbling import MOST_STUMBLES
 from pipeline.request import Request
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.submission import find, open_job
+from pipeline.texts import text_key_of
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["stand_in"]
@@ -197,16 +201,7 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
     """A text that was not kept, of a file that is gone, cannot be made anew: the old index goes on answering."""
     paths = write_documents(tmp_path, 6, seed=9)
     assert rig.ingest(tmp_path, collection="gate") == {"completed": 6}
-    with rig.services.catalog.connect() as connection:
-        row = connection.execute(
-            sa.select(versions.c.content_sha256, versions.c.extraction, documents.c.source)
-            .join(documents, documents.c.live_version_id == versions.c.id)
-            .where(documents.c.source == str(paths[0]))
-        ).one()
-    from pipeline.texts import text_key_of
-
-    rig.services.spool.delete(text_key_of(row.content_sha256, row.source, row.extraction))
-    paths[0].unlink()
+    lose_texts(rig, "gate", paths[:1])
     reindex.start(rig.services, Wish(collection="gate", model="hashing-128"))
     assert reached(rig, "gate", "refused", "soaking") == "refused"
     told = reindex.status(rig.services, "gate")
@@ -291,15 +286,59 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
         assert client.get("/v1/reindex/routes").json()["report"]["points"] == 4
         assert client.post("/v1/reindex/routes/rollback").status_code == 202
         reached(rig, "routes", "rolled_back")
-        for path, body, status in (
-            ("", {"collection": "nowhere", "model": "hashing-128"}, 404),
-            ("", {"collection": "../x"}, 422),
-            ("", {"colour": "red"}, 422),
-            ("", {"collection": "routes", "chunk_tokens": 3}, 422),
-            ("/routes/cancel", {}, 409),
-            ("/routes/resume", {"per_minute": 0}, 422),
-        ):
-            assert client.post(f"/v1/reindex{path}", json=body).status_code == status, (path, body)
+
+
+REFUSED: dict[str, tuple[str, str, object]] = {
+    "a body that is no JSON": ("POST", "", b"{"),
+    "an unknown field": ("POST", "", {"colour": "red"}),
+    "a collection's name with other characters than letters, digits, `_` and `-`": ("POST", "", {"collection": "../x"}),
+    "chunks of fewer than 16 tokens": ("POST", "", {"chunk_tokens": 3}),
+    "a time that is none": ("POST", "", {"before": "yesterday"}),
+    "no documents a minute": ("POST", "/bad/resume", {"per_minute": 0}),
+    "a collection that is not there": ("POST", "", {"collection": "nowhere", "model": "hashing-128"}),
+    "a model that is not to be had": ("POST", "", {"collection": "bad", "model": "/nowhere"}),
+    "a dimension for a model that runs here": ("POST", "", {"collection": "bad", "model": "hashing-128", "dim": 3}),
+    "an endpoint's model whose dimension nobody knows": ("POST", "", {"collection": "bad", "model": "some-model"}),
+    "a path that is not absolute": ("POST", "", {"collection": "bad", "path": "../x"}),
+    "a type that no format has": ("POST", "", {"collection": "bad", "media_type": "nonsense"}),
+    "documents of which there are none": ("POST", "", {"collection": "bad", "code": "nonsense"}),
+    "what the collection is made with already": ("POST", "", {"collection": "bad"}),
+    "a model or chunk size for some documents only": (
+        "POST", "", {"collection": "bad", "chunk_tokens": 64, "media_type": "txt"},
+    ),
+    "another one while one is under way": ("POST", "", {"collection": "busy", "model": "hashing-128"}),
+    "going back before the switch": ("POST", "/busy/rollback", {}),
+    "the status where there never was one": ("GET", "/bad", {}),
+}  # fmt: skip
+
+
+def refusals() -> dict[str, tuple[str, int]]:
+    """The table in docs/reindex.md: code and status by what is refused."""
+    text = (Path(__file__).parents[2] / "docs" / "reindex.md").read_text().partition("## What is refused")[2]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:2] == "| "]
+    return {what.strip(): (code.strip("`"), int(status)) for what, code, status in rows[1:]}
+
+
+def test_what_is_refused_is_what_the_table_says(rig: FlowRig, tmp_path: Path) -> None:
+    path = write_documents(tmp_path, 1, seed=18)[0]
+    for name in ("bad", "busy"):
+        assert rig.ingest(path, collection=name) == {"completed": 1}
+    reindex.start(rig.services, Wish(collection="busy", model="hashing-128"))
+    reindex.pause(rig.services, "busy")
+    away = Services(rig.settings.model_copy(update={"embedding_url": "http://127.0.0.1:9/v1"}))
+    assert refusals().keys() == REFUSED.keys()
+    with (
+        TestClient(make_app(rig.services, embedded=True), base_url="http://127.0.0.1") as client,
+        TestClient(make_app(away, embedded=True), base_url="http://127.0.0.1") as far,
+    ):
+        for what, (code, status) in refusals().items():
+            method, address, body = REFUSED[what]
+            content = {"content": body} if isinstance(body, bytes) else {"json": body}
+            asked = far if "endpoint" in what else client
+            headers = {"content-type": "application/json"}
+            answer = asked.request(method, f"/v1/reindex{address}", headers=headers, **content)
+            assert (answer.json()["code"], answer.status_code) == (code, status), (what, answer.text)
+    reindex.cancel(rig.services, "busy")
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +375,96 @@ def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
     assert {hit.source for hit in search(rig.services, question, "alias", 20, "dense").hits} == before
     with pytest.raises(BadRequest, match="the last one is done"):
         reindex.rollback(rig.services, "alias")
+
+
+def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_path: Path) -> None:
+    """Its index is not there: that is told, tried again, and in the end somebody has to say how to go on."""
+    write_documents(tmp_path, 2, seed=13)
+    for name in ("broken", "sound"):
+        assert rig.ingest(tmp_path, collection=name) == {"completed": 2}
+    with writing(rig.services.catalog) as connection:
+        job = jobs.create(connection, "broken", "reindex", 1, "r", 0)
+        one = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
+        reindexes.enter(connection, one, "gating")
+    told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
+    assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9."), 20), told()
+    reindex.start(rig.services, Wish(collection="sound", model="hashing-128"))
+    reached(rig, "sound", "soaking")
+    with writing(rig.services.catalog) as connection:
+        reindexes.change(connection, one, stumbles=MOST_STUMBLES - 1, again_at=None)
+    reached(rig, "broken", "refused")
+    assert f"tried {MOST_STUMBLES} times" in told()
+    assert reindex.cancel(rig.services, "broken").state == "cancelled"
+
+
+def test_a_deletion_that_can_be_undone_does_not_disturb_the_gate(rig: FlowRig, tmp_path: Path) -> None:
+    """Its points stay for a while in the index that is being built, and are no points too many."""
+    paths = write_documents(tmp_path, 4, seed=14)
+    assert rig.ingest(tmp_path, collection="undo") == {"completed": 4}
+    reindex.start(rig.services, Wish(collection="undo", model="hashing-128"))
+    reindex.pause(rig.services, "undo")
+
+    def held() -> list[str]:
+        query = sa.select(shadows.c.document_id).where(shadows.c.index_name == "undo~2")
+        return [row.document_id for row in rig.rows(query.where(shadows.c.live_version_id.is_not(None)))]
+
+    reindex.resume(rig.services, "undo", per_minute=60)
+    assert eventually(held, 60, 0.05)
+    with writing(rig.services.catalog) as connection:
+        tombstone(connection, held()[:1], time.time() + 300)
+    reindex.resume(rig.services, "undo", per_minute=100_000)
+    assert reached(rig, "undo", "refused", "soaking") == "soaking", reindex.status(rig.services, "undo")
+    report = reindex.status(rig.services, "undo").report
+    assert report is not None
+    assert (report["documents"], report["points"]) == (3, report["chunks"])
+    assert len(search(rig.services, "Letter of series 14", "undo", 20, "dense").hits) == len(paths) - 1
+
+
+def lose_texts(rig: FlowRig, collection: str, paths: list[Path]) -> None:
+    """Neither the texts of these files nor the files themselves are to be had any more."""
+    for path in paths:
+        query = sa.select(versions.c.content_sha256, versions.c.extraction).join(
+            documents, documents.c.live_version_id == versions.c.id
+        )
+        row = rig.rows(query.where(documents.c.collection == collection, documents.c.source == str(path)))[0]
+        rig.services.spool.delete(text_key_of(row.content_sha256, str(path), row.extraction))
+        path.unlink()
+
+
+def test_readers_are_never_switched_to_nothing(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path, 4, seed=15)
+    assert rig.ingest(tmp_path, collection="empty") == {"completed": 4}
+    lose_texts(rig, "empty", paths[:2])
+    reindex.start(rig.services, Wish(collection="empty", model="hashing-128", allow_failed=True))
+    assert reached(rig, "empty", "refused", "soaking") == "refused"
+    assert "50% of all; `reindex_failed` allows 20%" in str(reindex.status(rig.services, "empty").message)
+    reindex.cancel(rig.services, "empty")
+    lose_texts(rig, "empty", paths[2:])
+    reindex.start(rig.services, Wish(collection="empty", model="hashing-128", allow_failed=True))
+    assert reached(rig, "empty", "refused", "soaking") == "refused"
+    assert "holds no document, the old one 4" in str(reindex.status(rig.services, "empty").message)
+    assert len(search(rig.services, "Letter of series 15", "empty", 20, "dense").hits) == 4
+
+
+def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path: Path) -> None:
+    """A document that came later and cannot be made for the old index: named, and kept unless one says otherwise."""
+    write_documents(tmp_path / "old", 3, seed=16)
+    assert rig.ingest(tmp_path / "old", collection="back") == {"completed": 3}
+    reindex.start(rig.services, Wish(collection="back", model="hashing-128", per_minute=100_000))
+    reached(rig, "back", "soaking")
+    late = write_documents(tmp_path / "new", 1, seed=17)[0]
+    assert rig.ingest(late, collection="back") == {"completed": 1}
+    assert eventually(lambda: not any(reindex.status(rig.services, "back").lacks.values()), 60)
+    with writing(rig.services.catalog) as connection:
+        identity = sa.select(documents.c.id).where(documents.c.source == str(late)).scalar_subquery()
+        there = sa.select(shadows.c.attempt_id).where(shadows.c.document_id == identity).scalar_subquery()
+        connection.execute(attempts.update().where(attempts.c.id == there).values(state="failed", code="corrupt"))
+        lost = shadows.update().where(shadows.c.document_id == identity)
+        connection.execute(lost.values(live_version_id=None, mirrors=None))
+    with pytest.raises(Conflict, match=f"1 documents failed in the old index; readers would lose them: {late}"):
+        reindex.rollback(rig.services, "back")
+    assert reindex.status(rig.services, "back").state == "soaking"
+    reindex.rollback(rig.services, "back", allow_failed=True)
+    reached(rig, "back", "rolled_back")
+    assert len(search(rig.services, "Letter of series 16", "back", 20, "dense").hits) == 3
+    assert rig.rows(sa.select(failures.c.code).where(failures.c.source == str(late)))[0].code == "corrupt"
