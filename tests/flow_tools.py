@@ -6,8 +6,10 @@ import os
 import random
 import re
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -44,6 +46,25 @@ def path_of(source: str) -> Path:
     if Path(source).exists():
         return Path(source)
     return Path(os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), source.encode())))
+
+
+@contextmanager
+def writes_on(path: Path) -> Iterator[None]:
+    """Somebody writes to a file all the time."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(0.004):
+            with path.open("a") as file:
+                file.write("and on ")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def stop(process: psutil.Process) -> bool:

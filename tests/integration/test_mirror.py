@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
-from flow_tools import eventually
+from flow_tools import eventually, writes_on
 from mirror_rig import MirrorRig
 
 from embeddings.base import Fingerprint
@@ -163,25 +163,6 @@ def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
             assert eventually(lambda: mirror.found("okapi") == {"c.txt"})
     with watching(mirror.services, mirror.folder):
         mirror.await_step()
-
-
-@contextmanager
-def writes_on(path: Path) -> Iterator[None]:
-    """Somebody writes to a file all the time."""
-    ended = threading.Event()
-
-    def write() -> None:
-        while not ended.wait(0.004):
-            with path.open("a") as file:
-                file.write("and on ")
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextmanager

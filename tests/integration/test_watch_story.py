@@ -10,7 +10,7 @@ import psutil
 import sqlalchemy as sa
 from api_rig import Api
 from cli_rig import Cli, cli_on
-from flow_tools import eventually
+from flow_tools import eventually, writes_on
 
 from pipeline.catalog.schema import attempts
 
@@ -100,6 +100,10 @@ def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
         assert cli.run("watch", root / "nothing").code == 2
         once = cli.run("watch", root, "--once", "--collection", "sea")
         assert (once.code, once.out.strip()) == (1, f"{root} is up to date: 2 files, 1 of them failed.")
+        with writes_on(root / "log.txt"):
+            once = cli.run("watch", root, "--once", "--collection", "sea")
+        assert (once.code, "Left for later: 1 that still change" in once.out) == (1, True)
+        (root / "log.txt").unlink()
         (root / "pipe").unlink()
         process = cli.start("watch", root, "--collection", "sea")
         assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE mode IS NOT NULL")), 60)
