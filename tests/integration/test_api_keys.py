@@ -57,6 +57,7 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("GET", "/v1/formats", {}, READ),
     ("GET", "/v1/workflows", {}, READ),
     ("GET", "/v1/collections", {}, READ),
+    ("GET", "/metrics", {}, READ),
     ("GET", "/v1/status", {}, READ),
     ("GET", "/v1/status/nobody", {}, READ),
     ("GET", "/v1/failures", {}, READ),
