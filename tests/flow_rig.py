@@ -32,6 +32,8 @@ from pipeline.walk import Candidate, walk
 MARK = "DOCRELAY_TEST_FLOW"
 QUICK: dict[str, Any] = {
     "embedding_model": "hashing",
+    # Two stacks and two testers share the machine; who gave way to all of them would be taken for dead.
+    "niceness": 1,
     "heartbeat_s": 0.5,
     "dead_after_s": 1.0,
     "reconcile_s": 1.0,
@@ -227,7 +229,7 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
         try:
             with connect(chosen, timeout_s=120, until="ready", launch=wanted) as attached:
                 yield FlowRig(attached)
-            eventually(lambda: running(chosen) is None and not marked(mark, folder), 30)
+            assert eventually(lambda: running(chosen) is None and not marked(mark, folder), 60), marked(mark, folder)
         finally:
             for process in marked(mark, folder):
                 process.kill()
