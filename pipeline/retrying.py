@@ -49,12 +49,14 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
     chosen = choose(services, identities, code=code, job_id=job_id)
     with services.catalog.connect() as connection:
-        workflows = jobs.workflows_of(connection, {one.job_id for one in chosen})
-        named = jobs.named(connection, {one.job_id for one in chosen})
-        fed = reindexes.workflows_of(connection, [one.document_id for one in chosen])
+        submitted = reindexes.submitted_by(connection, [one.document_id for one in chosen])
+        origins = {one.document_id: submitted.get(one.document_id, one.job_id) for one in chosen}
+        workflows = jobs.workflows_of(connection, set(origins.values()))
+        named = jobs.named(connection, set(origins.values()))
     for failure in chosen:
-        workflow = fed.get(failure.document_id) or workflows.get(failure.job_id, services.settings.workflow)
-        groups[_Group(failure.collection, workflow, named.get(failure.job_id, Named(())))].append(failure)
+        origin = origins[failure.document_id]
+        workflow = workflows.get(origin, services.settings.workflow)
+        groups[_Group(failure.collection, workflow, named.get(origin, Named(())))].append(failure)
     return [_retry(services, kind, group) for kind, group in groups.items()]
 
 

@@ -42,7 +42,7 @@ __all__ = [
     "is_cancelled",
     "newest",
     "open_ones",
-    "workflows_of",
+    "submitted_by",
 ]
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
@@ -205,22 +205,22 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
 
 
-def workflows_of(connection: Connection, identities: Collection[str]) -> dict[str, str]:
-    """Of those documents that failed in a re-index, which has no workflow of its own, the one that made them."""
+def submitted_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
+    """Of those documents that failed in a re-index, the job by which they came in: {document id: job id}.
+
+    A re-index has neither a workflow nor files of its own.
+    """
     found: dict[str, str] = {}
+    of_reindex = sa.exists().where(reindexes.c.job_id == attempts.c.job_id)
     for piece in slices(identities):
         rows = connection.execute(
-            sa.select(failures.c.document_id, versions.c.workflow)
+            sa.select(failures.c.document_id, attempts.c.job_id)
             .join(reindexes, reindexes.c.job_id == failures.c.job_id)
-            .join(
-                attempts,
-                sa.and_(attempts.c.job_id == failures.c.job_id, attempts.c.document_id == failures.c.document_id),
-            )
-            .join(versions, versions.c.id == attempts.c.version_id)
-            .where(failures.c.document_id.in_(piece))
+            .join(attempts, attempts.c.document_id == failures.c.document_id)
+            .where(failures.c.document_id.in_(piece), ~of_reindex)
             .order_by(attempts.c.number)
         )
-        found |= {row.document_id: row.workflow for row in rows}
+        found |= {row.document_id: row.job_id for row in rows}
     return found
 
 

@@ -6,6 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,9 @@ from pipeline.catalog import indexes, jobs, reindexes
 from pipeline.catalog.documents import tombstone
 from pipeline.catalog.engine import writing
 from pipeline.catalog.reindexes import Options
-from pipeline.catalog.schema import attempts, documents, failures, shadows, tasks, versions
+from pipeline.catalog.schema import attempts, documents, failures, shadows, versions
+from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.deletion import delete
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.intake import take_in
 from pipeline.reindex import Wish
@@ -30,6 +34,7 @@ from pipeline.request import Request
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.submission import find, open_job
+from pipeline.task_manager import TaskManager
 from pipeline.texts import text_key_of
 from pipeline.vectorstore.base import Filter
 
@@ -69,7 +74,8 @@ class Load:
 
     def __init__(self, rig: FlowRig, collection: str, folder: Path) -> None:
         self.rig, self.collection, self.folder = rig, collection, folder
-        self.asked = self.submitted = 0
+        self.asked = self.submitted = self.deleted = 0
+        self.changed: dict[Path, str] = {}
         self.problems: list[str] = []
         self.jobs: list[str] = []
         self._end = threading.Event()
@@ -113,7 +119,22 @@ class Load:
             path = write_documents(self.folder / f"new-{self.submitted}", 1, seed=10_000 + self.submitted)[0]
             self.jobs.append(other.submit(path, collection=self.collection))
             self.submitted += 1
+            self._change(other)
             self._end.wait(1.0)
+
+    def _change(self, rig: FlowRig) -> None:
+        """Another content for one of the documents that were there at the beginning, and one of them less."""
+        old = sorted((self.folder / "old").iterdir())
+        path = old[self.submitted % len(old)]
+        self.changed[path] = f"Changed for the {self.submitted}th time. " * 3
+        path.write_text(self.changed[path])
+        self.jobs.append(rig.submit(path, collection=self.collection))
+        if self.submitted % 2 and len(old) > 10:
+            gone = old[(self.submitted + 5) % len(old)]
+            delete(rig.services, self.collection, [str(gone)])
+            self.changed.pop(gone, None)
+            gone.unlink()
+            self.deleted += 1
 
 
 def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
@@ -133,19 +154,26 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
         time.sleep(1.0)
     assert load.problems == []
     assert load.asked > 10
-    assert all(rig.wait(job) == {"completed": 1} for job in load.jobs)
+    ended = [rig.wait(job) for job in load.jobs]
+    assert all(one in ({"completed": 1}, {"cancelled": 1}) for one in ended), ended  # cancelled: deleted, or replaced
     assert told.report is not None
     assert told.report["chunks"] == told.report["points"]
-    assert told.report["documents"] >= NUMBER
+    assert told.report["documents"] >= NUMBER - load.deleted
     assert told.report["recall"] >= 0.95
     assert told.report["questions"] == 24
     assert live(rig, "model").fingerprint.dim == 384
     count = sa.select(sa.func.count()).where(
         documents.c.collection == "model", documents.c.live_version_id.is_not(None)
     )
-    assert rig.scalar(count) == NUMBER + load.submitted
+    assert rig.scalar(count) == NUMBER + load.submitted - load.deleted
+    assert load.deleted
+    newest = sa.select(versions.c.content_sha256).join(documents, documents.c.live_version_id == versions.c.id)
+    for path, text in load.changed.items():
+        shown = rig.rows(newest.where(documents.c.collection == "model", documents.c.source == str(path)))
+        assert [row.content_sha256 for row in shown] == [sha256(text.encode()).hexdigest()]
+    assert eventually(lambda: set(rig.stored("model~1")) == rig.expected("model"), 60)
     rig.assert_exact("model")
-    assert reads(rig) - extracted == load.submitted, "a text was read again"
+    assert reads(rig) - extracted <= len(load.jobs), "a text was read again"
     print(f"{NUMBER} documents, {load.asked} questions, {load.submitted} submissions, report {told.report}")
 
 
@@ -154,21 +182,48 @@ def reads(rig: FlowRig) -> int:
     return sum(line.get("read", 0) for line in rig.logged("stage.done") if line.get("stage") == "extract")
 
 
-def test_killed_in_the_middle_it_goes_on(rig: FlowRig, tmp_path: Path) -> None:
-    write_documents(tmp_path, 40, seed=8)
-    assert rig.ingest(tmp_path, collection="killed") == {"completed": 40}
-    reindex.start(rig.services, Wish(collection="killed", chunk_tokens=64))
-    for name in ("store", "embed-1"):
-        assert eventually(lambda: rig.rows(sa.select(tasks.c.id).where(tasks.c.state == "running")), 30, 0.01)
+def kill(rig: FlowRig, *names: str) -> None:
+    for name in names:
         for process in rig.processes(name, "pipeline.worker"):
             process.kill()
+
+
+def held(rig: FlowRig, index: str) -> set[str]:
+    """Versions that stand in an index beside the live one."""
+    query = sa.select(shadows.c.live_version_id).where(
+        shadows.c.index_name == index, shadows.c.live_version_id.is_not(None)
+    )
+    return {row.live_version_id for row in rig.rows(query)}
+
+
+def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Path) -> None:
+    """While it builds, asks and goes back: what was built before is not built again."""
+    write_documents(tmp_path, 40, seed=8)
+    assert rig.ingest(tmp_path, collection="killed") == {"completed": 40}
+    begun = reindex.start(rig.services, Wish(collection="killed", chunk_tokens=64, per_minute=600))
+    assert eventually(lambda: held(rig, "killed~2"), 60, 0.01)
+    kill(rig, "store", "embed-1")
+    before = held(rig, "killed~2")
+    assert 0 < len(before) < 40
+    reached(rig, "killed", "gating", "switching", "soaking")
+    kill(rig, "store")
     reached(rig, "killed", "soaking")
-    held = live(rig, "killed")
-    assert (held.name, held.making.chunk_tokens) == ("killed~2", 64)
+    tries = rig.rows(sa.select(attempts.c.document_id, attempts.c.state).where(attempts.c.job_id == begun.job_id))
+    assert sorted(row.state for row in tries) == ["completed"] * 40
+    assert len({row.document_id for row in tries}) == 40
+    shown = sa.select(documents.c.live_version_id).where(documents.c.collection == "killed")
+    assert before <= {row.live_version_id for row in rig.rows(shown)}
+    made = live(rig, "killed")
+    assert (made.name, made.making.chunk_tokens) == ("killed~2", 64)
     stored, live_ones = rig.stored("killed~2"), rig.stored("killed~2", live=True)
     chunks = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
     assert len(stored) == len(set(stored)) == len(live_ones)
     assert len(stored) == rig.scalar(chunks.where(documents.c.collection == "killed"))
+    was = held(rig, "killed~1")
+    reindex.rollback(rig.services, "killed")
+    kill(rig, "store")
+    reached(rig, "killed", "rolled_back")
+    assert {row.live_version_id for row in rig.rows(shown)} == was
 
 
 def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) -> None:
@@ -404,14 +459,11 @@ def test_a_deletion_that_can_be_undone_does_not_disturb_the_gate(rig: FlowRig, t
     reindex.start(rig.services, Wish(collection="undo", model="hashing-128"))
     reindex.pause(rig.services, "undo")
 
-    def held() -> list[str]:
-        query = sa.select(shadows.c.document_id).where(shadows.c.index_name == "undo~2")
-        return [row.document_id for row in rig.rows(query.where(shadows.c.live_version_id.is_not(None)))]
-
     reindex.resume(rig.services, "undo", per_minute=60)
-    assert eventually(held, 60, 0.05)
+    assert eventually(lambda: held(rig, "undo~2"), 60, 0.05)
+    there = sa.select(versions.c.document_id).where(versions.c.id.in_(held(rig, "undo~2")))
     with writing(rig.services.catalog) as connection:
-        tombstone(connection, held()[:1], time.time() + 300)
+        tombstone(connection, [rig.rows(there)[0].document_id], time.time() + 300)
     reindex.resume(rig.services, "undo", per_minute=100_000)
     assert reached(rig, "undo", "refused", "soaking") == "soaking", reindex.status(rig.services, "undo")
     report = reindex.status(rig.services, "undo").report
@@ -468,3 +520,68 @@ def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path:
     reached(rig, "back", "rolled_back")
     assert len(search(rig.services, "Letter of series 16", "back", 20, "dense").hits) == 3
     assert rig.rows(sa.select(failures.c.code).where(failures.c.source == str(late)))[0].code == "corrupt"
+
+
+def test_what_failed_in_a_reindex_is_tried_again_by_the_workflow_that_made_it(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path, 6, seed=19)
+    assert rig.ingest(tmp_path, collection="again") == {"completed": 6}
+    text = paths[0].read_text()
+    lose_texts(rig, "again", paths[:1])
+    reindex.start(rig.services, Wish(collection="again", model="hashing-128", allow_failed=True))
+    reached(rig, "again", "soaking")
+    paths[0].write_text(text)
+    job = TaskManager(rig.services).retry([str(paths[0])])[0]
+    assert rig.wait(job) == {"completed": 1}
+    assert rig.rows(sa.select(jobs_table.c.workflow).where(jobs_table.c.id == job))[0].workflow == "ingest"
+    assert len(search(rig.services, "Letter of series 19", "again", 20, "dense").hits) == 6
+
+
+def test_a_kept_text_goes_only_when_another_was_read(rig: FlowRig, tmp_path: Path) -> None:
+    """Read again: a file that is gone keeps the text that older extractors read; one that is damaged keeps its own."""
+    gone, there = write_documents(tmp_path, 2, seed=20)
+    assert rig.ingest(tmp_path, collection="reread") == {"completed": 2}
+    query = sa.select(versions.c.id, versions.c.content_sha256, versions.c.extraction, documents.c.source)
+    query = query.join(documents, documents.c.live_version_id == versions.c.id).where(
+        documents.c.collection == "reread"
+    )
+    spool, kept = rig.services.spool, {row.source: row for row in rig.rows(query)}
+    row = kept[str(gone)]
+    spool.write(
+        text_key_of(row.content_sha256, row.source, "0-older"),
+        spool.read(text_key_of(row.content_sha256, row.source, row.extraction)),
+    )
+    spool.delete(text_key_of(row.content_sha256, row.source, row.extraction))
+    with writing(rig.services.catalog) as connection:
+        connection.execute(versions.update().where(versions.c.id == row.id).values(extraction="0-older"))
+    gone.unlink()
+    read = reads(rig)
+    reindex.start(rig.services, Wish(collection="reread", re_extract=True))
+    assert reached(rig, "reread", "soaking", "refused") == "soaking", reindex.status(rig.services, "reread")
+    assert reads(rig) - read == 1
+    now = {row.source: row.extraction for row in rig.rows(query)}
+    assert now == {str(gone): "0-older", str(there): rig.services.extraction}
+    other = kept[str(there)]
+    assert spool.exists(text_key_of(other.content_sha256, other.source, other.extraction))
+
+
+def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
+    """By type, age and version of the extractors; a throttle begins no more than it may, in place too."""
+    texts = write_documents(tmp_path / "texts", 3, seed=22)
+    (tmp_path / "table.csv").write_text("name,number\none,1\n")
+    os.utime(texts[0], (1_000_000_000, 1_000_000_000))
+    assert rig.ingest(tmp_path, collection="scopes") == {"completed": 4}
+    meant = lambda **scope: reindex.plan(rig.services, Wish(collection="scopes", **scope)).documents  # noqa: E731
+    assert meant(media_type="txt") == 3
+    assert meant(media_type="csv") == 1
+    assert meant(before=datetime(2002, 1, 1, tzinfo=UTC)) == 1
+    assert meant(path=f"{tmp_path}/other/../texts") == 3
+    assert meant(extractor=rig.services.extraction.partition("-")[0]) == 4
+    for scope in ({"extractor": "0"}, {"before": datetime(1970, 1, 1, tzinfo=UTC)}):
+        with pytest.raises(BadRequest, match="No document"):
+            meant(**scope)
+    begun = reindex.start(rig.services, Wish(collection="scopes", media_type="txt", per_minute=30))
+    mine = sa.select(attempts.c.created_at).where(attempts.c.job_id == begun.job_id).order_by(attempts.c.created_at)
+    reached(rig, "scopes", "done")
+    at = [row.created_at for row in rig.rows(mine)]
+    assert len(at) == 3
+    assert at[-1] - at[0] >= 3.9, "more than one in two seconds"
