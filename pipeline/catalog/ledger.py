@@ -32,6 +32,7 @@ __all__ = [
     "finish",
     "finish_batch",
     "has",
+    "hurry",
     "open_tasks",
     "outstanding",
     "release",
@@ -115,6 +116,12 @@ def create_batch(
     )
     connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
     return batch_id
+
+
+def hurry(connection: Connection, job_id: str, priority: int) -> None:
+    """Let what still waits of a job be admitted with at least this priority."""
+    here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
+    connection.execute(batches.update().where(*here).values(priority=priority))
 
 
 def any_waiting(connection: Connection) -> bool:

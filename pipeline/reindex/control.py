@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from pipeline.cancelling import cancel_job
-from pipeline.catalog import indexes, jobs, lacks, reindexes
+from pipeline.catalog import indexes, jobs, lacks, ledger, reindexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import OPEN, Reindex
@@ -150,6 +150,7 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
         options = replace(found.options, allow_lost=allow_failed or found.options.allow_lost)
         if found.state == "soaking":
             reindexes.enter(connection, found.id, "rolling_back", cursor=None)
+            ledger.hurry(connection, found.job_id, services.settings.priority)
         reindexes.change(connection, found.id, options=asdict(options))
     return status(services, collection)
 

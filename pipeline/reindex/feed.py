@@ -115,8 +115,11 @@ def _begin_still(
         if lack.document_id in drafts:
             services.spool.take(_original(lack), drafts[lack.document_id])
     begun = [(lack, _attempt(services, connection, now, target, lack)) for lack in still]
+    # Who goes back waits for it: behind all that comes in it might never have its turn.
+    back = one.state in ("rolling_back", "switching_back")
+    priority = max(one.options.priority, services.settings.priority) if back else one.options.priority
     for plan, attempt_ids in _packed(services, connection, begun):
-        ledger.create_batch(connection, one.job_id, one.options.priority, attempt_ids, plan=plan)
+        ledger.create_batch(connection, one.job_id, priority, attempt_ids, plan=plan)
     options = replace(now.options, fed_at=time.time())
     cursor = found[-1].document_id
     reindexes.change(connection, one.id, cursor=cursor, fed=now.fed + len(begun), options=asdict(options))

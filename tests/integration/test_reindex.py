@@ -120,7 +120,7 @@ class Load:
             self.jobs.append(other.submit(path, collection=self.collection))
             self.submitted += 1
             self._change(other)
-            self._end.wait(1.0)
+            self._end.wait(2.0)
 
     def _change(self, rig: FlowRig) -> None:
         """Another content for one of the documents that were there at the beginning, and one of them less."""
