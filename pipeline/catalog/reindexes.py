@@ -211,7 +211,8 @@ def submitted_by(connection: Connection, identities: Collection[str]) -> dict[st
     A re-index has neither a workflow nor files of its own.
     """
     found: dict[str, str] = {}
-    of_reindex = sa.exists().where(reindexes.c.job_id == attempts.c.job_id)
+    other = reindexes.alias()
+    of_reindex = sa.exists().where(other.c.job_id == attempts.c.job_id)
     for piece in slices(identities):
         rows = connection.execute(
             sa.select(failures.c.document_id, attempts.c.job_id)
