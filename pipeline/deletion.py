@@ -55,9 +55,18 @@ def choose(services: Services, collection: str, named: Sequence[str]) -> dict[st
         for name in named:
             found = find(connection, collection, name)
             if not found:
-                raise UnknownId(f"No document of the collection {collection} is named {name}.")
+                raise UnknownId(
+                    f"No document of the collection {collection} is named {name}.", _elsewhere(connection, name)
+                )
             chosen |= found
     return chosen
+
+
+def _elsewhere(connection: sa.Connection, name: str) -> str:
+    """What helps where the name is the id of another collection's document."""
+    where = sa.select(documents_table.c.collection).where(documents_table.c.id == name)
+    other = connection.scalar(where)
+    return f"It is in the collection {other}: say so with --collection {other}." if other else ""
 
 
 def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str]:

@@ -206,5 +206,6 @@ async def _unheard(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    log.error("request.failed", exc_info=error)
+    # Outside of everything that names the request for the log.
+    log.error("request.failed", request=_request_id(request), exc_info=error)
     return answer(problem_of(PipelineError("The request failed inside.")), None, _request_id(request))

@@ -97,7 +97,7 @@ def _show(found: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None
 
 
 def _show_system(found: SystemStatus) -> None:
-    if not found.jobs:
+    if not found.jobs and not found.watched:
         out.print("Nothing was ingested yet. Begin with: docrelay ingest PATH")
         return
     states = ", ".join(f"{number} {state}" for state, number in sorted(found.documents.items()))
@@ -122,7 +122,7 @@ def _show_system(found: SystemStatus) -> None:
 
 
 def _show_watched(folder: WatchedFolder) -> None:
-    out.print(Text(plain(f"Watched {folder.root}: {folder.files} files, {folder.mode or 'not watched yet'}")))
+    out.print(Text(plain(f"Watched {folder.root}: {folder.files} files, {folder.mode or 'not watched now'}")))
     if folder.held is not None:
         out.print(Text(plain(f"  {told(folder.held, folder.held_files)}"), style="bold red"))
         out.print(f"  If they are to go: {command(f'watch {shlex.quote(folder.root)} --confirm-deletions')}")

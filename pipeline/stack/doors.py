@@ -95,7 +95,8 @@ class Doors:
 
     def _mourn(self, child: Child) -> None:
         words = child.last_words().splitlines()
-        self._tell(f"The process {child.spec.name} ended and is started again; the last it said: {words[-1:]}")
+        told = f"; the last it said: {words[-1]}" if words else "."
+        self._tell(f"The process {child.spec.name} ended and is started again{told}")
         child.mourn()
 
     def _look_who_is_ready(self) -> None:

@@ -63,6 +63,8 @@ class Watcher:
         self._later: dict[Path, tuple[float, bool]] = {}
         self._whole_at = 0.0
         self._told = ""
+        # Whether the next look at the whole folder was asked for by what is known: at the start, or by events.
+        self._expected = True
 
     def run(self, ended: threading.Event) -> None:
         """Watch until the end, whatever happens meanwhile."""
@@ -85,26 +87,27 @@ class Watcher:
 
     def _watch(self) -> None:
         self.mirror.load()
-        self._scope, first = None, True
+        self._scope, self._expected, first = None, True, True
         while not self._ended.is_set() and self._lease.holds(self.mirror.root):
             self._keep_events()
-            wait = self._look(expected=first)
+            wait = self._look()
             if wait is None:
                 if first:
                     self._tell(f"Watching {self.mirror.root} ({self._mode})")
                     self._note(trouble=None, mode=self._mode)
                 first = False
             self._gather(wait)
+        self._note(mode=None)
 
-    def _look(self, *, expected: bool) -> float | None:
+    def _look(self) -> float | None:
         whole = self._scope is None
         wait = self.mirror.look(self._scope) if whole or self._scope else None
-        if whole and not expected and self.mirror.missed and self._events is not None:
+        if whole and not self._expected and self.mirror.missed and self._events is not None:
             self._distrust(f"{self.mirror.missed} changes were not told of")
         if wait is None:
             if whole:
                 self._whole_at = time.monotonic() + max(self._rescan_s, REST * self.mirror.scanning_s)
-            self._scope = {}
+            self._scope, self._expected = {}, False
             pause = max(self._services.settings.watch_settle_ms / 1000, RESTLESS_REST * self.mirror.scanning_s)
             for path in {Path(key[1]).parent for key in self.mirror.restless}:
                 self._later.setdefault(path, (time.monotonic() + pause, False))
@@ -132,13 +135,13 @@ class Watcher:
 
     def _note_paths(self, paths: set[str]) -> None:
         if len(paths) > MOST_PATHS or any(path.endswith("/" + IGNORE_FILE) for path in paths):
-            self._scope = None
+            self._scope, self._expected = None, True
         restless = {key[1] for key in self.mirror.restless}
         for path in map(Path, paths):
             if source_of(path) in restless:
                 continue  # its folder is looked at in a moment anyway
             if path == self._folder.path:
-                self._scope = None
+                self._scope, self._expected = None, True
             if self._scope is None:
                 return
             self._scope.setdefault(path.parent, False)

@@ -149,7 +149,9 @@ class Mirror:
     def _was_missed(self, key: Key, file: Found) -> bool:
         row = self.known.get(key)
         told = key in self._settling or file.links > 1 or file.path.is_symlink()
-        untouched = row is not None and row.mark.same(file.mark)
+        # A file below a renamed folder is only elsewhere; its own times tell of older things.
+        moved = row is None and bool(self.known.with_inode(file.mark.inode))
+        untouched = moved or (row is not None and row.mark.same(file.mark))
         overdue = time.time() - file.mark.written_at / 1e9 > OVERDUE_S
         return overdue and not told and not untouched
 
@@ -236,6 +238,7 @@ class Mirror:
         acting.tidy(self.services)
         if whole:
             self.known.drop(acting.forget_gone(self.services, self.known))
+        self._say_hold(self.hold)
         return moves.waiting
 
     def _remember(self, rows: Mapping[Key, Known], left: Collection[Key]) -> None:
