@@ -51,6 +51,9 @@ for line in sys.stdin:
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(environment)
+            # Packages that a test has installed beside.
+            sys.path[1:1] = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+            importlib.invalidate_caches()
             sys.argv = ["docrelay", *words]
             main()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

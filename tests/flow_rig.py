@@ -41,7 +41,7 @@ QUICK: dict[str, Any] = {
     "retry_backoff_max_s": 0.5,
     "max_retries": 2,
     "extract_processes": 2,
-    "embed_processes": 2,
+    "embed_processes": 1,
     "batch_documents": 8,
     "chunk_batch_size": 32,
     "api_port": 0,

@@ -90,7 +90,7 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
     """What the wish comes to.
 
     Raises:
-        UnknownId: there is no such collection, or no such model to be had.
+        UnknownId: there is no such collection, no document that is meant, or no such model to be had.
         BadRequest: it asks for what does not go together, or for nothing.
     """
     name = wish.collection or services.settings.collection
@@ -100,9 +100,7 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
     making = _making(services, wish, live)
     target = Target(live, making, _space(services, making), options_of(services, wish))
     if target.in_place and not lacks.wanted(connection, name, target.options, limit=1):
-        raise BadRequest(
-            f"No document of the collection {name} is meant by this.", "See what there is with: docrelay status"
-        )
+        raise UnknownId(f"No document of the collection {name} is meant by this.")
     changed = (target.space, _cutting(services, making)) != (live.fingerprint, _cutting(services, live.making))
     if target.in_place and changed:
         raise Conflict(

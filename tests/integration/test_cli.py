@@ -252,7 +252,7 @@ def test_status_of_everything(cli: Cli, tmp_path: Path) -> None:
     assert everything["jobs"][0]["id"] == job
     assert everything["collections"]["states"] == 2
     groups = {worker["node"].partition("@")[0] for worker in everything["queues"]["workers"]}
-    assert groups == {"extract", "embed-1", "embed-2", "store"}
+    assert groups == {"extract", "embed-1", "store"}
     assert set(everything["queues"]["depth"]) == {
         "extract",
         "ocr",

@@ -27,7 +27,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 
 def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", 400, words=40, seed=21)
+    write_documents(tmp_path / "in", 240, words=40, seed=21)
     command = cli.start("ingest", tmp_path / "in", "--json")
     assert until(lambda: cli.rows(TAKEN), command)
     command.send_signal(signal.SIGINT)
@@ -37,7 +37,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert f"docrelay status {job} --follow" in stopped.err
     assert "Traceback" not in stopped.err
     taken = len(cli.rows(TAKEN))
-    assert 0 < taken < 400
+    assert 0 < taken < 240
     assert "run the same command again" in stopped.err
     assert cli.gone()
     # Ctrl-C while following, before the workers are up, is no different.
@@ -50,12 +50,12 @@ def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert (followed.code, followed.json["completed"], followed.json["documents"]) == (0, taken, taken)
     again = cli.run("ingest", tmp_path / "in", "--json")
     assert again.code == 0, again
-    assert (again.json["unchanged"], again.json["completed"]) == (taken, 400 - taken)
+    assert (again.json["unchanged"], again.json["completed"]) == (taken, 240 - taken)
     assert cli.gone()
 
 
 def test_a_killed_ingest_goes_on_later(cli: Cli, tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", 400, words=40, seed=22)
+    write_documents(tmp_path / "in", 240, words=40, seed=22)
     command = cli.start("ingest", tmp_path / "in", "--json")
     assert until(lambda: cli.rows(TAKEN), command)
     command.kill()
@@ -66,7 +66,7 @@ def test_a_killed_ingest_goes_on_later(cli: Cli, tmp_path: Path) -> None:
     # Nobody will take in the rest any more: the job ends by itself with what it has.
     followed = cli.run("status", job.id, "--follow", "--json")
     assert followed.code == 0, followed
-    assert 0 < followed.json["completed"] == followed.json["documents"] == len(cli.rows(TAKEN)) < 400
+    assert 0 < followed.json["completed"] == followed.json["documents"] == len(cli.rows(TAKEN)) < 240
     live = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
     assert followed.json["chunks"] == cli.rows(live)[0][0]
     assert cli.gone()

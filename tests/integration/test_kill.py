@@ -17,8 +17,8 @@ from flow_tools import eventually, stop, write_documents
 
 from pipeline.catalog.schema import tasks
 
-NUMBER = 60
-SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1}
+NUMBER = 40
+SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}
 """Many small tasks, so that there is always one to hit; one pool process, so that it is known whom."""
 
 

@@ -577,7 +577,7 @@ def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
     assert meant(path=f"{tmp_path}/other/../texts") == 3
     assert meant(extractor=rig.services.extraction.partition("-")[0]) == 4
     for scope in ({"extractor": "0"}, {"before": datetime(1970, 1, 1, tzinfo=UTC)}):
-        with pytest.raises(BadRequest, match="No document"):
+        with pytest.raises(UnknownId, match="No document"):
             meant(**scope)
     begun = reindex.start(rig.services, Wish(collection="scopes", media_type="txt", per_minute=30))
     mine = sa.select(attempts.c.created_at).where(attempts.c.job_id == begun.job_id).order_by(attempts.c.created_at)
