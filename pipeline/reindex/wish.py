@@ -32,6 +32,10 @@ URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 Words = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """What people write on one line."""
+Whole = Annotated[Words, Field(json_schema_extra={"pattern": "^/[A-Za-z0-9_./-]+$"}, examples=["/srv/documents"])]
+"""An absolute path; the URI of an upload is taken too."""
+Kind = Annotated[Words, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"])]
+"""A media type; a suffix is taken too."""
 
 
 class Wish(BaseModel):
@@ -48,8 +52,8 @@ class Wish(BaseModel):
     )
     chunk_tokens: int | None = Field(None, ge=16, le=8192, description="tokens of a chunk at most, in the new index")
     re_extract: bool = Field(False, description="read the files again, instead of taking the kept texts")
-    path: Words | None = Field(None, description="only this source, or those below this folder; an absolute path")
-    media_type: Words | None = Field(None, description="only documents of this type: a media type, or a suffix")
+    path: Whole | None = Field(None, description="only this source, or those below this folder; an absolute path")
+    media_type: Kind | None = Field(None, description="only documents of this type: a media type, or a suffix")
     before: datetime | None = Field(None, description="only documents last written before this time")
     extractor: Words | None = Field(None, description="only documents read by this version of the extractors")
     code: Words | None = Field(None, description="only documents that failed with this code")
@@ -167,7 +171,7 @@ def _making(services: Services, wish: Wish, live: Index) -> Making:
         changes = {"model": wish.model, **_where(services, wish.model)}
     if wish.dim is not None:
         if changes.get("url", making.url) is None:
-            raise BadRequest("The dimension is that of the model, which runs here.", "Leave out --dim.")
+            raise Conflict("The dimension is that of the model, which runs here.", "Leave out --dim.")
         changes["dim"] = wish.dim
     if wish.chunk_tokens is not None:
         changes["chunk_tokens"] = wish.chunk_tokens
