@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -108,9 +108,10 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
         found: the file.
         place: where its points go; by default the collection's first index.
     """
-    job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-    place = place or Place(first_name(job.collection), job.workflow)
-    identity, is_new = _document(connection, place.collection or job.collection, found.source)
+    if place is None or not place.collection:
+        job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+        place = replace(place or Place(first_name(job.collection), job.workflow), collection=job.collection)
+    identity, is_new = _document(connection, place.collection, found.source)
     tagging.give(connection, identity, found.tags)
     if is_new:
         # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
