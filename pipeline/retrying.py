@@ -102,8 +102,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.making)
         job_id = jobs.create(connection, collection, workflow, settings.priority, request_id, weight)
-        jobs.set_plan(connection, job_id, plan)
-        jobs.set_named(connection, job_id, named)
+        jobs.set_terms(connection, job_id, plan, named)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job_id, kept)
         # Who retries may know what is better now; intake must not answer from memory.

@@ -96,9 +96,9 @@ def record_job(connection: Connection, services: Services, request: Request, siz
     request_id = request.request_id or uuid.uuid4().hex[:12]
     collections.register(connection, collection, services.fingerprint, services.making)
     job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
-    jobs.set_plan(connection, job_id, load_workflow(workflow, services.settings.workflow_options))
+    plan = load_workflow(workflow, services.settings.workflow_options)
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
-    jobs.set_named(connection, job_id, Named(paths, request.confined))
+    jobs.set_terms(connection, job_id, plan, Named(paths, request.confined))
     log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
     return job_id
 

@@ -32,8 +32,7 @@ __all__ = [
     "progress",
     "remember",
     "reopen",
-    "set_named",
-    "set_plan",
+    "set_terms",
     "settle",
     "settle_job",
     "workflows_of",
@@ -74,20 +73,19 @@ def create(
     return job_id
 
 
-def set_plan(connection: Connection, job_id: str, plan: Plan) -> None:
-    """Keep the plan that the job's batches follow, whatever becomes of the workflow meanwhile."""
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(plan=plan.to_json()))
+def set_terms(connection: Connection, job_id: str, plan: Plan, told: Named) -> None:
+    """Keep the plan that the job's batches follow, and what was named for it.
+
+    Whatever becomes of the workflow meanwhile, and however late a file is looked at again, both hold as at first.
+    """
+    paths = None if told.paths is None else list(told.paths)
+    terms = {"plan": plan.to_json(), "paths": paths, "confined": told.confined}
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(terms))
 
 
 def plan_of(connection: Connection, job_id: str) -> Plan:
     """The plan that the job's batches follow."""
     return Plan.from_json(connection.execute(sa.select(jobs.c.plan).where(jobs.c.id == job_id)).scalar_one())
-
-
-def set_named(connection: Connection, job_id: str, told: Named) -> None:
-    """Keep what was named, so that a later look at its files goes by the same rule as intake."""
-    row = jobs.update().where(jobs.c.id == job_id)
-    connection.execute(row.values(paths=None if told.paths is None else list(told.paths), confined=told.confined))
 
 
 def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:

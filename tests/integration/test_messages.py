@@ -26,6 +26,7 @@ from pipeline.intake import take_in
 from pipeline.liveness import beat_heart, door_of
 from pipeline.plan import Plan, Step
 from pipeline.request import Request
+from pipeline.roots import Named
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
@@ -183,7 +184,7 @@ def at_the_ghost(still: FlowRig, folder: Path) -> str:
     write_documents(folder / "in", 2, seed=62)
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, "documents", "ghostly", 5, "request", 1)
-        jobs.set_plan(connection, job, GHOST)
+        jobs.set_terms(connection, job, GHOST, Named())
     take_in(still.services, job, walk([folder / "in"], 1 << 30))
     for row in still.tasks_of(job):
         with writing(still.services.catalog) as connection:
