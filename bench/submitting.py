@@ -3,8 +3,9 @@
     python bench/submitting.py --queued 10000 --lost 5000
 
 Starts `docrelay up` on a folder of its own, and sends files of 20 kB by HTTP, one per request, on one connection. The
-latency is what the sender sees, from the first byte sent to the last one received. Workers are busy throughout but in
-the first line, on the same cores. At the end every acknowledged document must be in the catalog.
+latency is what the sender sees, from the first byte sent to the last one received. Workers are busy throughout, on the
+same cores. In turns with them the same files go to the least that a server can do (`bench/raw_submission.py`): what
+this machine leaves to anybody. At the end every acknowledged document must be in the catalog.
 """
 
 from __future__ import annotations
@@ -58,13 +59,35 @@ def main() -> None:
     options.add_argument("--lost", type=int, default=5_000, help="submissions that are counted at the end")
     options.add_argument("--model", default="hashing", help="embedding model of the stack")
     asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as folder, stack(Path(folder), asked.model) as port:
-        print(f"{'waiting':>8} {'n':>5} {'p50 ms':>8} {'p90 ms':>8} {'p99 ms':>8} {'max ms':>8}")
-        line(Path(folder), measure(port, asked.samples))
+    with (
+        tempfile.TemporaryDirectory(prefix="docrelay-bench-") as name,
+        stack(Path(name), asked.model) as port,
+        raw_server() as raw_port,
+    ):
+        folder, ports = Path(name), (port, raw_port)
+        measure(ports, 20)
+        print(f"{'':>14} {'Docrelay: ms':^35} {'raw: ms':^35}")
+        print(f"{'waiting':>8} {'n':>5}" + 2 * f" {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8}" + f" {'p99/raw':>8}")
         for goal in (200, asked.queued // 4, asked.queued // 2, asked.queued):
-            fill(Path(folder), port, goal)
-            line(Path(folder), measure(port, asked.samples))
-        count(Path(folder), port, asked.lost)
+            fill(folder, port, goal)
+            line(folder, *measure(ports, asked.samples))
+        count(folder, port, asked.lost)
+
+
+@contextmanager
+def raw_server() -> Iterator[int]:
+    """The least of all servers; its port."""
+    with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as folder:
+        command = [sys.executable, str(Path(__file__).with_name("raw_submission.py")), folder]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            time.sleep(2)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 @contextmanager
@@ -119,13 +142,14 @@ class Sender:
         return took, [one["document_id"] for one in json.loads(answer)["documents"]]
 
 
-def measure(port: int, samples: int) -> list[float]:
-    """Milliseconds of so many submissions, one every 50 ms or less often."""
-    sender, bodies = Sender(port), [body(1) for _ in range(samples)]
-    found = []
+def measure(ports: tuple[int, int], samples: int) -> list[list[float]]:
+    """Milliseconds of so many submissions to each server, in turns, one every 25 ms or less often."""
+    senders, bodies = [Sender(port) for port in ports], [body(1) for _ in range(samples)]
+    found: list[list[float]] = [[], []]
     for data in bodies:
-        found.append(sender.send(data)[0])
-        time.sleep(0.05)
+        for sender, times in zip(senders, found, strict=True):
+            times.append(sender.send(data)[0])
+            time.sleep(0.025)
     return found
 
 
@@ -147,11 +171,17 @@ def rows(folder: Path, query: str) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def line(folder: Path, found: list[float]) -> None:
+def line(folder: Path, ours: list[float], raw: list[float]) -> None:
     """Print a line of the table."""
+    figures = [spread(ours), spread(raw)]
+    cells = " ".join(f"{ms:>8.1f}" for figure in figures for ms in figure)
+    print(f"{waiting(folder):>8} {len(ours):>5} {cells} {figures[0][2] / figures[1][2]:>8.1f}", flush=True)
+
+
+def spread(found: list[float]) -> list[float]:
+    """Median, 90th and 99th percentile, and most."""
     ordered = sorted(found)
-    at = [ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99)]
-    print(f"{waiting(folder):>8} {len(found):>5} " + " ".join(f"{ms:>8.1f}" for ms in (*at, ordered[-1])), flush=True)
+    return [*(ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99)), ordered[-1]]
 
 
 def count(folder: Path, port: int, number: int) -> None:

@@ -88,7 +88,7 @@ def admit(services: Services) -> int:
         How many were admitted.
     """
     with services.catalog.connect() as connection:
-        if not ledger.any_waiting(connection):
+        if not ledger.may_admit(connection):
             return 0
     with writing(services.catalog) as connection:
         admitted = ledger.admit(connection, services.settings.window, "extract")

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from sqlalchemy.engine import Connection
 
@@ -19,19 +19,19 @@ from pipeline.catalog import documents, jobs, ledger, orders, tagging
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
 from pipeline.flow import admit
 from pipeline.intaking import beside, media_type_of, routed_to, without_sidecars
 from pipeline.liveness import beat_heart, door_of, wait_time_to_restore
 from pipeline.places import place_of
-from pipeline.plan import Plan
 from pipeline.relabelling import relabel
 from pipeline.roots import opened
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 from pipeline.walk import Candidate
 
-__all__ = ["Taken", "record", "take", "take_in"]
+__all__ = ["Outcome", "Taken", "record", "take", "take_in"]
 
 READS = 3
 """How often a file that changes while it is read is read again."""
@@ -56,6 +56,22 @@ class Taken:
     found: Found
     data: bytes | None
     draft: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a file at intake: its document is queued, unchanged, or failed for this cause."""
+
+    document_id: str
+    source: str
+    size: int
+    state: Literal["queued", "unchanged", "failed"]
+    cause: Failure | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its job waits for it."""
+        return self.state == "queued"
 
 
 def take_in(
@@ -184,12 +200,12 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
     refused: list[tuple[Candidate, Rejected]] = []
     drafts = services.drafts
     with services.catalog.connect() as connection:
-        plan = jobs.plan_of(connection, job_id)
-    for candidate in without_sidecars(plan, group):
+        job = jobs.get(connection, job_id)
+    for candidate in without_sidecars(job.plan, group):
         try:
             if candidate.problem is not None:
                 raise candidate.problem
-            metadata = beside(plan, candidate.path, candidate.within)
+            metadata = beside(job.plan, candidate.path, candidate.within)
             held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts, candidate.within)
             taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
         except Rejected as error:
@@ -198,10 +214,10 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         if jobs.is_cancelled(connection, job_id):
             return False
         jobs.reopen(connection, job_id)
-        record(connection, services, job_id, taken)
+        record(connection, services, job, taken)
         for candidate, reason in refused:
             cause = Failure("intake", reason.code, reason.message, reason.advice)
-            identity = documents.reject(connection, job_id, candidate.source, candidate.size, cause)
+            identity = documents.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
             tagging.give(connection, identity, candidate.tags)
     admit(services)
     relabel(services)
@@ -209,7 +225,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
     return True
 
 
-def _keep(spool: Spool, taken: list[Taken]) -> None:
+def _keep(spool: Spool, taken: Iterable[Taken]) -> None:
     for item in taken:
         key = original_key(item.found.content_sha256, item.found.source)
         if spool.exists(key):
@@ -220,49 +236,58 @@ def _keep(spool: Spool, taken: list[Taken]) -> None:
             spool.take(key, item.draft)
 
 
-def record(connection: Connection, services: Services, job_id: str, taken: list[Taken]) -> None:
+def record(connection: Connection, services: Services, job: Job, taken: list[Taken]) -> list[Outcome]:
     """Write down what was taken, in one transaction: versions, attempts, a batch, and the copies in the spool."""
-    plan = jobs.plan_of(connection, job_id)
     by_collection: dict[str | None, list[Taken]] = defaultdict(list)
     for item in taken:
-        by_collection[_routed(services, plan, item)].append(item)
-    for routed, group in by_collection.items():
-        _record_group(connection, services, job_id, routed, group)
+        by_collection[_routed(services, job, item)].append(item)
+    outcomes = [
+        outcome
+        for routed, group in by_collection.items()
+        for outcome in _record_group(connection, services, job, routed, group)
+    ]
     for item in taken:
         _drop(item.draft)
+    return outcomes
 
 
-def _routed(services: Services, plan: Plan, item: Taken) -> str | None:
+def _routed(services: Services, job: Job, item: Taken) -> str | None:
     content = item.draft if item.data is None else item.data
-    if not plan.route or content is None:
+    if not job.plan.route or content is None:
         return None
-    return routed_to(plan, media_type_of(item.found.source, content, services.settings.options))
+    return routed_to(job.plan, media_type_of(item.found.source, content, services.settings.options))
 
 
 def _record_group(
-    connection: Connection, services: Services, job_id: str, routed: str | None, taken: list[Taken]
-) -> None:
+    connection: Connection, services: Services, job: Job, routed: str | None, taken: list[Taken]
+) -> list[Outcome]:
     """Record files that go to one collection; a batch never holds documents of two."""
-    place, recipe = place_of(services, connection, job_id, routed)
-    sources = [item.found.source for item in taken]
-    suspects = documents.with_failures(connection, place.collection, services.reading, sources)
-    hopeful = []
+    place, recipe = place_of(services, connection, job, routed)
+    known = documents.known(connection, place.collection, [item.found.source for item in taken])
+    suspects = documents.with_failures(connection, place.collection, services.reading, known)
+    outcomes: list[Outcome] = []
+    fresh: dict[str, Taken] = {}
     for item in taken:
-        known = None
-        if item.found.source in suspects:
-            known = documents.still_failing(connection, place.collection, recipe, services.reading, item.found)
-        if known is None:
-            hopeful.append(item)
-        else:
-            found = item.found
-            identity = documents.reject(connection, job_id, found.source, found.size, known, place.collection)
+        found = item.found
+        cause = None
+        if found.source in suspects:
+            cause = documents.still_failing(connection, place.collection, recipe, services.reading, found)
+        if cause is not None:
+            identity = documents.reject(connection, job.id, found.source, found.size, cause, place.collection)
             tagging.give(connection, identity, found.tags)
-    recorded = [documents.record(connection, job_id, recipe, item.found, place) for item in hopeful]
-    fresh = [one.attempt_id for one in recorded if one.outcome == "new" and one.attempt_id]
+            outcomes.append(Outcome(identity, found.source, found.size, "failed", cause))
+            continue
+        made = documents.record(connection, job.id, recipe, found, place, is_new=found.source not in known)
+        known.add(found.source)
+        state: Literal["queued", "unchanged"] = "unchanged" if made.outcome == "unchanged" else "queued"
+        outcomes.append(Outcome(made.document_id, found.source, found.size, state))
+        if made.outcome == "new" and made.attempt_id:
+            fresh[made.attempt_id] = item
     # Before the catalog names them, and under its lock: the sweep cannot come between.
-    _keep(services.spool, [item for item, one in zip(hopeful, recorded, strict=True) if one.outcome == "new"])
+    _keep(services.spool, fresh.values())
     if fresh:
-        ledger.create_batch(connection, job_id, jobs.priority(connection, job_id), fresh)
+        ledger.create_batch(connection, job.id, job.priority, list(fresh))
+    return outcomes
 
 
 def _drop(draft: Path | None) -> None:

@@ -101,7 +101,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return str(before["job_id"])
-        job_id = record_job(connection, services, replace(request, confined=True), ())
+        job_id = record_job(connection, services, replace(request, confined=True), ()).id
         orders.place(connection, job_id, told)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import collections
 from pipeline.catalog.documents import Place
 from pipeline.catalog.indexes import Index
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts, batches, jobs
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -15,25 +16,22 @@ from pipeline.services import Services
 __all__ = ["place_of", "plan_of", "recipe_of"]
 
 
-def place_of(services: Services, connection: Connection, job_id: str, routed: str | None = None) -> tuple[Place, str]:
+def place_of(services: Services, connection: Connection, job: Job, routed: str | None = None) -> tuple[Place, str]:
     """The place of a job's documents and the recipe that is used there; the collection is recorded on first use.
 
     Args:
         services: the engine's services.
         connection: a writing transaction.
-        job_id: the job.
+        job: the job.
         routed: the collection that a workflow's route names, instead of the job's own.
 
     Raises:
         SpaceMismatch: the collection was made with another model than the configured one.
     """
-    job = connection.execute(
-        sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.plan).where(jobs.c.id == job_id)
-    ).one()
     collection = routed or job.collection
     index = collections.register(connection, collection, services.fingerprint, services.making)
     place = Place(index.name, job.workflow, services.extraction, collection)
-    return place, services.recipe(index, plan=Plan.from_json(job.plan))
+    return place, services.recipe(index, plan=job.plan)
 
 
 def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:

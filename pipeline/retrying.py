@@ -18,6 +18,7 @@ from pipeline import flow
 from pipeline.catalog import collections, documents, jobs, ledger, reindexes, status
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import failures, versions
 from pipeline.discovery import load_workflow
 from pipeline.errors import UnknownId, Unreadable
@@ -93,25 +94,25 @@ def choose(
 
 
 def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> str:
-    settings, request_id = services.settings, uuid.uuid4().hex[:12]
+    request_id = uuid.uuid4().hex[:12]
     collection, workflow, named = kind
     plan = load_workflow(workflow, services.settings.workflow_options)
     check_served(services, plan)
+    job = Job(collection, workflow, services.settings.priority, plan)
     candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.making)
-        job_id = jobs.create(connection, collection, workflow, settings.priority, request_id, weight)
-        jobs.set_terms(connection, job_id, plan, named)
+        jobs.create(connection, job, request_id, weight, told=named)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
-        taken = _take_from_spool(services, connection, job_id, kept)
+        taken = _take_from_spool(services, connection, job, kept)
         # Who retries may know what is better now; intake must not answer from memory.
         forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
         connection.execute(forget.values(reading=None))
-    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(group))
+    log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
     flow.admit(services)
-    take_in(services, job_id, [one for identity, one in candidates.items() if identity not in taken])
-    return job_id
+    take_in(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
+    return job.id
 
 
 def _from_source(services: Services, named: Named, failure: FailureRecord) -> Candidate:
@@ -125,26 +126,24 @@ def _from_source(services: Services, named: Named, failure: FailureRecord) -> Ca
     return replace(found, within=named.bounds(root, services.settings.api_roots))
 
 
-def _take_from_spool(
-    services: Services, connection: Connection, job_id: str, group: Sequence[FailureRecord]
-) -> set[str]:
+def _take_from_spool(services: Services, connection: Connection, job: Job, group: Sequence[FailureRecord]) -> set[str]:
     """Begin again with the copies that intake kept of sources that cannot be read now.
 
     Returns:
         The documents for which there is one.
     """
-    place, recipe = place_of(services, connection, job_id)
+    place, recipe = place_of(services, connection, job)
     taken: set[str] = set()
     fresh: list[str] = []
     for failure in group:
         found = _kept(services, connection, failure)
         if found is not None:
-            recorded = documents.record(connection, job_id, recipe, found, place)
+            recorded = documents.record(connection, job.id, recipe, found, place)
             taken.add(failure.document_id)
             fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
     size = services.settings.batch_documents
     for start in range(0, len(fresh), size):
-        ledger.create_batch(connection, job_id, services.settings.priority, fresh[start : start + size])
+        ledger.create_batch(connection, job.id, job.priority, fresh[start : start + size])
     return taken
 
 

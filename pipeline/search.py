@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from extractors.registry import formats, media_types_of
 from pipeline.asking import ask
-from pipeline.catalog import collections, documents, indexes, tagging
+from pipeline.catalog import collections, documents, indexes, tagging, visible
 from pipeline.catalog.indexes import Index
 from pipeline.errors import BadRequest
 from pipeline.results import Hit, SearchResult
@@ -107,33 +107,33 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
         None when the collection is answered from another index meanwhile.
     """
     asked = query.limit + 10
-    visible: list[Found] = []
+    kept: list[Found] = []
     sources: dict[str, str] = {}
     tags: dict[str, list[str]] = {}
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
-            before = documents.switches(connection)
+            before = visible.switches(connection)
         found = services.store.search(index.name, replace(query, limit=asked))
         with services.catalog.connect() as connection:
-            after = documents.switches(connection)
+            after = visible.switches(connection)
             # Whenever the switch was, also before the first look here: what is live is that of one index.
             shown = indexes.live(connection, index.collection)
             if shown is None or shown.name != index.name:
                 return None
             identities = list({str(hit.payload["document_id"]) for hit in found})
-            live = documents.live_versions(connection, identities)
+            live = visible.live_versions(connection, identities)
             sources = documents.sources(connection, identities)
             tags = tagging.tags_of(connection, identities)
-        visible = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
+        kept = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
         if wanted := query.where.tags:
-            visible = [hit for hit in visible if not {*wanted}.isdisjoint(tags[hit.payload["document_id"]])]
-        dropped = len(found) - len(visible)
+            kept = [hit for hit in kept if not {*wanted}.isdisjoint(tags[hit.payload["document_id"]])]
+        dropped = len(found) - len(kept)
         if dropped and before != after:
             continue
-        if len(visible) >= query.limit or len(found) < asked:
+        if len(kept) >= query.limit or len(found) < asked:
             break
         asked *= 2
-    return [_hit(hit, sources, tags) for hit in visible[: query.limit]]
+    return [_hit(hit, sources, tags) for hit in kept[: query.limit]]
 
 
 def _query_vector(services: Services, question: str, index: Index) -> list[float]:

@@ -14,8 +14,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import collections, jobs
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.discovery import load_workflow
 from pipeline.errors import BadRequest
+from pipeline.plan import Plan
 from pipeline.request import Request
 from pipeline.roots import Named
 from pipeline.services import Services
@@ -23,7 +25,7 @@ from pipeline.serving import check_served
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["check", "find", "open_job", "record_job"]
+__all__ = ["check", "check_terms", "find", "open_job", "record_job"]
 
 log = structlog.get_logger()
 
@@ -54,6 +56,22 @@ def check(services: Services, request: Request) -> None:
         SpaceMismatch: the collection holds vectors of another model.
         NoWorker: the private stack that runs cannot do the workflow.
     """
+    plan = check_terms(services, request)
+    with services.catalog.connect() as connection:
+        for name in {_with_defaults(services, request)[0], *plan.collections}:
+            collections.check(connection, name, services.fingerprint)
+
+
+def check_terms(services: Services, request: Request) -> Plan:
+    """Check everything of a request but its paths and what its collections hold; the catalog is not asked.
+
+    Returns:
+        The plan of its workflow.
+
+    Raises:
+        BadRequest: no such workflow, or a wrong priority, tag or collection name.
+        NoWorker: the private stack that runs cannot do the workflow.
+    """
     collection, workflow, urgency = _with_defaults(services, request)
     if not COLLECTION.fullmatch(collection):
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
@@ -62,9 +80,7 @@ def check(services: Services, request: Request) -> None:
     canonical(request.tags)
     plan = load_workflow(workflow, services.settings.workflow_options)
     check_served(services, plan)
-    with services.catalog.connect() as connection:
-        for name in {collection, *plan.collections}:
-            collections.check(connection, name, services.fingerprint)
+    return plan
 
 
 def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
@@ -79,14 +95,13 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     """
     check_served(services, load_workflow(_with_defaults(services, request)[1], services.settings.workflow_options))
     with writing(services.catalog) as connection:
-        return record_job(connection, services, request, [one.size for one in found])
+        return record_job(connection, services, request, [one.size for one in found]).id
 
 
-def record_job(connection: Connection, services: Services, request: Request, sizes: Sequence[int]) -> str:
-    """Record a job within the caller's transaction, for documents of these sizes in bytes.
-
-    Returns:
-        The job's id.
+def record_job(
+    connection: Connection, services: Services, request: Request, sizes: Sequence[int], *, closed: bool = False
+) -> Job:
+    """Record a job within the caller's transaction, for documents of these sizes in bytes; `closed`: for no others.
 
     Raises:
         SpaceMismatch: the collection holds vectors of another model.
@@ -95,12 +110,11 @@ def record_job(connection: Connection, services: Services, request: Request, siz
     weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
     request_id = request.request_id or uuid.uuid4().hex[:12]
     collections.register(connection, collection, services.fingerprint, services.making)
-    job_id = jobs.create(connection, collection, workflow, urgency, request_id, weight)
-    plan = load_workflow(workflow, services.settings.workflow_options)
+    job = Job(collection, workflow, urgency, load_workflow(workflow, services.settings.workflow_options))
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
-    jobs.set_terms(connection, job_id, plan, Named(paths, request.confined))
-    log.info("job.opened", request=request_id, job=job_id, collection=collection, documents=len(sizes))
-    return job_id
+    jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)
+    log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))
+    return job
 
 
 def _with_defaults(services: Services, request: Request) -> tuple[str, str, int]:

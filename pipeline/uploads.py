@@ -13,16 +13,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import answers, jobs
 from pipeline.catalog.documents import Found
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.outbox import Hook, attach
-from pipeline.catalog.schema import submissions
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
-from pipeline.intake import Taken, record
+from pipeline.intake import Outcome, Taken, record
 from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -151,13 +150,13 @@ def take_uploads(
         before = extra.once and answers.known(connection, extra.once.scope, extra.once.request)
         if before:
             return before
-        job_id = _job(connection, services, request, uploads, extra)
-        record(connection, services, job_id, taken)
+        job = _job(connection, services, request, uploads, extra)
+        outcomes = {one.source: one for one in record(connection, services, job, taken)}
         if extra.more:
-            jobs.keep_open(connection, job_id, services.settings.api_idle_s)
-        else:
-            jobs.finish_intake(connection, job_id)
-        answer = {"job_id": job_id, "documents": _documents(connection, job_id, [one.source for one in uploads])}
+            jobs.keep_open(connection, job.id, services.settings.api_idle_s)
+        elif extra.job is not None or not any(one.running for one in outcomes.values()):
+            jobs.finish_intake(connection, job.id)
+        answer = {"job_id": job.id, "documents": [_told(outcomes[one.source]) for one in uploads]}
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, answer)
         return answer
@@ -187,11 +186,12 @@ def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _job(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload], extra: Extra) -> str:
+def _job(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload], extra: Extra) -> Job:
     if extra.job is None:
-        job_id = record_job(connection, services, request, [one.size for one in uploads])
-        attach(connection, job_id, extra.hook, extra.key_id)
-        return job_id
+        sizes = [one.size for one in uploads]
+        begun = record_job(connection, services, request, sizes, closed=not extra.more)
+        attach(connection, begun.id, extra.hook, extra.key_id)
+        return begun
     if not jobs.exists(connection, extra.job):
         raise UnknownId(f"There is no job {extra.job}.")
     job = jobs.opened(connection, extra.job)
@@ -202,23 +202,18 @@ def _job(connection: Connection, services: Services, request: Request, uploads: 
     if other or extra.hook is not None:
         name = other[0] if other else "webhook"
         raise Conflict(f"The job was begun with another {name}.", "Leave it out, or begin a new job.")
-    return extra.job
+    return jobs.get(connection, extra.job)
 
 
-def _documents(connection: Connection, job_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
-    query = sa.select(submissions).where(submissions.c.job_id == job_id, submissions.c.source.in_(sources))
-    rows = connection.execute(query).all()
-    return [
-        {
-            "document_id": row.document_id,
-            "source": row.source,
-            "size": row.size,
-            "state": row.outcome or "queued",
-            "code": row.code,
-            "message": row.message,
-        }
-        for row in rows
-    ]
+def _told(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "document_id": outcome.document_id,
+        "source": outcome.source,
+        "size": outcome.size,
+        "state": outcome.state,
+        "code": outcome.cause and outcome.cause.code,
+        "message": outcome.cause and outcome.cause.message,
+    }
 
 
 def _checked(text: str, longest: int, what: str) -> str:

@@ -20,6 +20,7 @@ import extractors
 from pipeline.app import STAGES
 from pipeline.catalog import jobs
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts, batches, documents, events, submissions, tasks, versions
 from pipeline.chunking import chunk_id, cut
 from pipeline.intake import take_in
@@ -71,7 +72,7 @@ class FlowRig:
         """Take in what a walk found."""
         with writing(self.services.catalog) as connection:
             size = sum(one.size for one in found)
-            job = jobs.create(connection, collection, "ingest", priority, uuid.uuid4().hex[:8], size)
+            job = jobs.create(connection, Job(collection, "ingest", priority), uuid.uuid4().hex[:8], size).id
         take_in(self.services, job, found)
         return job
 

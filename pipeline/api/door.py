@@ -32,6 +32,9 @@ UPLOADS_AT_ONCE = 16
 SPACING_S = 0.05
 """What comes within this time is admitted together."""
 
+LATER_S = 0.01
+"""Admission begins when the answer is on its way: both would compete for the interpreter."""
+
 
 class Admission:
     """Sends on what was taken, in a thread: whoever submits does not wait for the broker."""
@@ -44,8 +47,8 @@ class Admission:
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something new."""
-        self._news.set()
+        """There is something new; called in the event loop."""
+        asyncio.get_running_loop().call_later(LATER_S, self._news.set)
 
     def close(self) -> None:
         """Admit no more; the workers do it from here on."""
@@ -114,7 +117,6 @@ async def opened(services: Services, *, embedded: bool) -> AsyncIterator[Door]:
 
 def _close(door: Door) -> None:
     door.uploads.shutdown()
-    door.writer.close()
     door.admission.close()
     door.orders.close()
 

@@ -157,7 +157,8 @@ class _Impatient(H11Protocol):
 def _listen(settings: Settings) -> socket.socket:
     host = settings.api_host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # Said outright, or asyncio does not send small pieces at once: the end of an answer would wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, settings.api_port))

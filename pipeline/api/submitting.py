@@ -21,7 +21,7 @@ from pipeline.catalog.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
 from pipeline.ordering import confined, place
 from pipeline.request import Request as Submission
-from pipeline.submission import check
+from pipeline.submission import check, check_terms
 from pipeline.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
 from pipeline.webhooks import guard
 
@@ -191,7 +191,7 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
         return Accepted(**before, refused=refused)
     urgency, tags = _number(fields.get("priority")), _tags(fields.get("tags"))
     request = Submission((), fields.get("collection"), fields.get("workflow"), urgency, tags=tags)
-    check(door.services, request)
+    check_terms(door.services, request)
     hook = _hook(door, _webhook(fields.get("webhook")))
     extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)

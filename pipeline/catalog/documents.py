@@ -1,10 +1,10 @@
-"""Documents and their versions: recording what intake found, switching versions, deleting."""
+"""Documents and their versions: recording what intake found, beginning runs over it, deleting."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,15 +16,16 @@ from pipeline.catalog.attempts import Failure, cancel, keep_failure
 from pipeline.catalog.indexes import first_name
 from pipeline.catalog.schema import (
     ACTIVE,
-    UNSTORABLE,
     attempts,
-    counters,
     documents,
     failures,
     jobs,
+    storable,
     submissions,
     versions,
 )
+from pipeline.catalog.slices import slices
+from pipeline.catalog.visible import bump
 from pipeline.tags import Tags
 
 __all__ = [
@@ -32,11 +33,9 @@ __all__ = [
     "Place",
     "Recorded",
     "begin",
-    "bump",
-    "collection_of",
     "describe_version",
     "document_id",
-    "live_versions",
+    "known",
     "new_attempt",
     "record",
     "reject",
@@ -44,8 +43,6 @@ __all__ = [
     "still_failing",
     "submit",
     "supersede",
-    "switch",
-    "switches",
     "tombstone",
     "with_failures",
 ]
@@ -95,7 +92,31 @@ def document_id(collection: str, source: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
 
 
-def record(connection: Connection, job_id: str, recipe: str, found: Found, place: Place | None = None) -> Recorded:
+def known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
+    """Of these sources those that the collection may know; the others are new to it."""
+    wanted: dict[str, str] = {}
+    for source in sources:
+        wanted |= {document_id(collection, source): source, storable(source): source}
+    found: set[str] = set()
+    for piece in slices(wanted):
+        named = sa.and_(documents.c.collection == collection, documents.c.source.in_(piece))
+        rows = connection.execute(
+            sa.select(documents.c.id, documents.c.source).where(sa.or_(documents.c.id.in_(piece), named))
+        )
+        # A document that was renamed keeps the id that its old source would get.
+        found |= {wanted[key] for row in rows for key in row if key in wanted}
+    return found
+
+
+def record(
+    connection: Connection,
+    job_id: str,
+    recipe: str,
+    found: Found,
+    place: Place | None = None,
+    *,
+    is_new: bool = False,
+) -> Recorded:
     """Record one file of a job.
 
     A live version with the same content and recipe makes it `unchanged`; a running attempt for the same is
@@ -107,19 +128,23 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
         recipe: what besides the content decides the points.
         found: the file.
         place: where its points go; by default the collection's first index.
+        is_new: it is not among the `known` ones, so that nothing has to be asked.
     """
     if place is None or not place.collection:
         job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
         place = replace(place or Place(first_name(job.collection), job.workflow), collection=job.collection)
-    identity, is_new = _document(connection, place.collection, found.source)
-    tagging.give(connection, identity, found.tags)
-    if is_new:
-        # Nothing can be known of it: most files of a first ingest come this way, so it asks for nothing.
+    identity, is_there = document_id(place.collection, found.source), False
+    if not is_new:
+        identity, is_there = _identify(connection, place.collection, found.source)
+    if not is_there:
+        # Most files of a first ingest come this way.
         version_id = _version(connection, identity, recipe, found, place, None)
-        result = Recorded(identity, _attempt(connection, job_id, identity, version_id, found, 1), "new")
-        begin(connection, identity, str(result.attempt_id))
+        attempt_id = _attempt(connection, job_id, identity, version_id, found, 1)
+        _add(connection, identity, place.collection, found, attempt_id)
+        result = Recorded(identity, attempt_id, "new")
         submit(connection, job_id, found, result, again=False)
         return result
+    tagging.give(connection, identity, found.tags)
     live, running = _current(connection, identity)
     if live is not None and _same(live, found, recipe):
         supersede(connection, identity)
@@ -138,8 +163,10 @@ def record(connection: Connection, job_id: str, recipe: str, found: Found, place
     return result
 
 
-def with_failures(connection: Connection, collection: str, reading: str, sources: Sequence[str]) -> set[str]:
+def with_failures(connection: Connection, collection: str, reading: str, sources: Collection[str]) -> set[str]:
     """Sources whose documents in the collection have an open failure of this reading."""
+    if not sources:
+        return set()
     found = sa.select(failures.c.source).where(
         failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
     )
@@ -169,13 +196,16 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
         Its document's id.
     """
     job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-    identity, _ = _document(connection, collection or job.collection, source)
+    collection = collection or job.collection
+    identity, is_there = _identify(connection, collection, source)
+    if not is_there:
+        _add(connection, identity, collection, Found(source, "", size, 0.0), None)
     told = {"code": cause.code, "message": cause.message}
     row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
     connection.execute(
         submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)
     )
-    connection.execute(submissions.insert().values(row))
+    connection.execute(submissions.insert(), row)
     # It is there, be it as a failure, even if it was deleted before.
     connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
     keep_failure(connection, job_id, identity, cause)
@@ -215,18 +245,17 @@ def supersede(connection: Connection, identity: str) -> None:
 
 def _attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
     attempt_id = str(uuid.uuid4())
-    connection.execute(
-        attempts.insert().values(
-            id=attempt_id,
-            document_id=identity,
-            version_id=version_id,
-            job_id=job_id,
-            number=number,
-            state="queued",
-            size=found.size,
-            created_at=time.time(),
-        )
-    )
+    row = {
+        "id": attempt_id,
+        "document_id": identity,
+        "version_id": version_id,
+        "job_id": job_id,
+        "number": number,
+        "state": "queued",
+        "size": found.size,
+        "created_at": time.time(),
+    }
+    connection.execute(attempts.insert(), row)
     return attempt_id
 
 
@@ -237,35 +266,6 @@ def begin(connection: Connection, identity: str, attempt_id: str) -> None:
         .where(documents.c.id == identity)
         .values(attempt_id=attempt_id, deleted_at=None, undo_until=None, updated_at=time.time())
     )
-
-
-def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
-    """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
-    now = time.time()
-    beside = shadows.among(connection, documents_versions.values())
-    for identity, version_id in documents_versions.items():
-        index = beside.get(version_id)
-        there = sa.select(versions.c.index_name).where(versions.c.id == version_id).scalar_subquery()
-        connection.execute(
-            versions.update()
-            .where(
-                versions.c.document_id == identity,
-                versions.c.index_name == there,
-                versions.c.live_at.is_not(None),
-                versions.c.retired_at.is_(None),
-            )
-            .values(retired_at=now)
-        )
-        connection.execute(
-            versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
-        )
-        if index is not None:
-            shadows.hold(connection, identity, index, version_id)
-            continue
-        connection.execute(
-            documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)
-        )
-    bump(connection)
 
 
 def tombstone(connection: Connection, identities: Sequence[str], undo_until: float | None = None) -> None:
@@ -292,28 +292,10 @@ def tombstone(connection: Connection, identities: Sequence[str], undo_until: flo
     bump(connection)
 
 
-def collection_of(connection: Connection, identity: str) -> str:
-    """The collection that a document belongs to."""
-    return str(connection.execute(sa.select(documents.c.collection).where(documents.c.id == identity)).scalar_one())
-
-
-def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-    """Live version of each of these documents that has one."""
-    found = sa.select(documents.c.id, documents.c.live_version_id).where(
-        documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
-    )
-    return {row.id: row.live_version_id for row in connection.execute(found)}
-
-
 def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
     """Where each of these documents comes from, now."""
     found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
     return {row.id: row.source for row in connection.execute(found)}
-
-
-def switches(connection: Connection) -> int:
-    """A number that grows whenever what readers may see changes."""
-    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == "switch")) or 0
 
 
 def describe_version(connection: Connection, version_id: str, facts: Mapping[str, Any]) -> None:
@@ -338,26 +320,33 @@ def _same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
     return bool(same and (version["metadata"] or {}) == found.metadata)
 
 
-def _document(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
-    """The document's id, and whether it is new."""
+def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
+    """The id of the document of this source, and whether it is there."""
     identity = document_id(collection, source)
     here = sa.and_(documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None))
     rows = connection.execute(
         sa.select(documents.c.id, documents.c.source).where(sa.or_(here, documents.c.id == identity)).with_for_update()
     ).all()
-    stored = UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", source)
-    known = [row.id for row in rows if row.source == stored]
-    if known:
+    same = [row.id for row in rows if row.source == storable(source)]
+    if same:
         # The one that is there, if a deleted one has the same source.
-        return next((name for name in known if name != identity), identity), False
-    if rows:
-        # The document that got this id was renamed.
-        identity = str(uuid.uuid4())
+        return next((name for name in same if name != identity), identity), True
+    # If any, the document that got this id was renamed.
+    return str(uuid.uuid4()) if rows else identity, False
+
+
+def _add(connection: Connection, identity: str, collection: str, found: Found, attempt_id: str | None) -> None:
     now = time.time()
-    connection.execute(
-        documents.insert().values(id=identity, collection=collection, source=source, created_at=now, updated_at=now)
-    )
-    return identity, True
+    row = {
+        "id": identity,
+        "collection": collection,
+        "source": found.source,
+        "tags": list(found.tags or ()),
+        "attempt_id": attempt_id,
+        "created_at": now,
+        "updated_at": now,
+    }
+    connection.execute(documents.insert(), row)
 
 
 def _current(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:
@@ -380,22 +369,21 @@ def _version(connection: Connection, identity: str, recipe: str, found: Found, p
     # The sequence is part of the id: content that comes back later is a version of its own, so that
     # removing the older one can never take the newer one's points.
     version_id = str(uuid.uuid5(NAMESPACE, f"{identity}/{found.content_sha256}/{recipe}/{sequence}"))
-    connection.execute(
-        versions.insert().values(
-            id=version_id,
-            document_id=identity,
-            sequence=sequence,
-            content_sha256=found.content_sha256,
-            recipe=recipe,
-            metadata=dict(found.metadata) or None,
-            index_name=place.index,
-            workflow=place.workflow,
-            extraction=place.extraction,
-            size=found.size,
-            modified_at=found.modified_at,
-            created_at=time.time(),
-        )
-    )
+    row = {
+        "id": version_id,
+        "document_id": identity,
+        "sequence": sequence,
+        "content_sha256": found.content_sha256,
+        "recipe": recipe,
+        "metadata": dict(found.metadata) or None,
+        "index_name": place.index,
+        "workflow": place.workflow,
+        "extraction": place.extraction,
+        "size": found.size,
+        "modified_at": found.modified_at,
+        "created_at": time.time(),
+    }
+    connection.execute(versions.insert(), row)
     return version_id
 
 
@@ -405,22 +393,14 @@ def submit(connection: Connection, job_id: str, found: Found, result: Recorded, 
         connection.execute(
             submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)
         )
-    connection.execute(
-        submissions.insert().values(
-            job_id=job_id,
-            document_id=result.document_id,
-            source=found.source,
-            size=found.size,
-            attempt_id=result.attempt_id,
-            outcome="unchanged" if result.outcome == "unchanged" else None,
-        )
-    )
+    row = {
+        "job_id": job_id,
+        "document_id": result.document_id,
+        "source": found.source,
+        "size": found.size,
+        "attempt_id": result.attempt_id,
+        "outcome": "unchanged" if result.outcome == "unchanged" else None,
+    }
+    connection.execute(submissions.insert(), row)
     if result.outcome == "unchanged":
         events.add(connection, "document.unchanged", [(job_id, result.document_id)])
-
-
-def bump(connection: Connection) -> None:
-    """What readers may see has changed."""
-    moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
-    if not moved.rowcount:
-        connection.execute(counters.insert().values(name="switch", value=1))

@@ -10,6 +10,7 @@ milliseconds; `docs/distributed.md` says how many fit into a second.
 from __future__ import annotations
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -90,27 +91,35 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         urgent: somebody waits for it: it goes before what workers write.
         lasting: False for what may be forgotten in a power cut, together with all that was written after it: on
             SQLite it then does not wait for the disk. The next lasting one makes it last.
+
+    Raises:
+        OSError: SQLite's log cannot be written out to the disk.
     """
     with ExitStack() as scope:
         if engine.dialect.name == "sqlite" and engine.url.database:
             scope.enter_context(turn(engine.url.database, urgent=urgent))
         connection = scope.enter_context(engine.connect())
-        if engine.dialect.name == "sqlite" and not lasting:
-            scope.enter_context(_not_synced(connection))
         _will_write(connection)
         with connection.begin():
             yield connection
+    if lasting and engine.dialect.name == "sqlite" and engine.url.database:
+        _write_out(engine.url.database)
 
 
-@contextmanager
-def _not_synced(connection: Connection) -> Iterator[None]:
-    raw = connection.connection.dbapi_connection
-    assert raw is not None  # noqa: S101 - it was connected a moment ago
-    raw.execute("PRAGMA synchronous=NORMAL")
+def _write_out(database: str) -> None:
+    """Wait for the disk as SQLite would at each commit with synchronous=FULL, but without its write lock.
+
+    A commit is a frame at the end of the log, so that all of them up to now last. With synchronous=NORMAL SQLite waits
+    itself when it moves the log into the database, after which the log may be gone (https://sqlite.org/wal.html).
+    """
     try:
-        yield
+        log = os.open(f"{database}-wal", os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(log)
     finally:
-        raw.execute("PRAGMA synchronous=FULL")
+        os.close(log)
 
 
 def _engine(url: str) -> Engine:
@@ -170,7 +179,7 @@ def _prepare_sqlite(raw: Any, _record: Any) -> None:
     # The driver's own transaction handling starts them late; SQLAlchemy's documentation says to
     # switch it off and to send BEGIN in the `begin` event.
     raw.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         raw.execute(f"PRAGMA {pragma}")
 
 

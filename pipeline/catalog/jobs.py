@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,26 +14,25 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import events, outbox
 from pipeline.catalog.schema import ACTIVE, attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
-from pipeline.plan import Plan
+from pipeline.plan import PLAIN, Plan
 from pipeline.roots import Named
 
 __all__ = [
+    "Job",
     "active_jobs",
     "create",
     "exists",
     "expect",
     "finish_intake",
+    "get",
     "in_work",
     "is_cancelled",
     "keep_open",
     "named",
     "opened",
-    "plan_of",
-    "priority",
     "progress",
     "remember",
     "reopen",
-    "set_terms",
     "settle",
     "settle_job",
     "workflows_of",
@@ -45,47 +45,62 @@ OVERHEAD_BYTES = 2048
 """What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a job holds to, whatever becomes of its workflow meanwhile; the priority is 1 to 10."""
+
+    collection: str
+    workflow: str
+    priority: int
+    plan: Plan = PLAIN
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
 def create(
-    connection: Connection, collection: str, workflow: str, urgency: int, request_id: str, bytes_expected: int
-) -> str:
-    """Record a job whose documents are still being taken in.
+    connection: Connection,
+    job: Job,
+    request_id: str,
+    bytes_expected: int,
+    *,
+    told: Named | None = None,
+    closed: bool = False,
+) -> Job:
+    """Record a job.
 
-    Returns:
-        Its id.
+    Args:
+        connection: a writing transaction.
+        job: it.
+        request_id: what log lines about it carry.
+        bytes_expected: what its documents weigh.
+        told: what was named for it; it holds however late a file is looked at again.
+        closed: all of its documents come in the same transaction.
     """
-    job_id = str(uuid.uuid4())
-    connection.execute(
-        jobs.insert().values(
-            id=job_id,
-            collection=collection,
-            workflow=workflow,
-            priority=urgency,
-            request_id=request_id,
-            created_at=time.time(),
-            intake_done=False,
-            bytes_expected=bytes_expected,
-            fraction=0.0,
-            samples=[],
-            confined=False,
-        )
-    )
-    events.add(connection, "job.created", [(job_id, None)])
-    return job_id
+    told = told or Named()
+    row = {
+        "id": job.id,
+        "collection": job.collection,
+        "workflow": job.workflow,
+        "plan": job.plan.to_json(),
+        "priority": job.priority,
+        "request_id": request_id,
+        "created_at": time.time(),
+        "intake_done": closed,
+        "bytes_expected": bytes_expected,
+        "fraction": 0.0,
+        "samples": [],
+        "paths": None if told.paths is None else list(told.paths),
+        "confined": told.confined,
+    }
+    connection.execute(jobs.insert(), row)
+    events.add(connection, "job.created", [(job.id, None)])
+    return job
 
 
-def set_terms(connection: Connection, job_id: str, plan: Plan, told: Named) -> None:
-    """Keep the plan that the job's batches follow, and what was named for it.
-
-    Whatever becomes of the workflow meanwhile, and however late a file is looked at again, both hold as at first.
-    """
-    paths = None if told.paths is None else list(told.paths)
-    terms = {"plan": plan.to_json(), "paths": paths, "confined": told.confined}
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(terms))
-
-
-def plan_of(connection: Connection, job_id: str) -> Plan:
-    """The plan that the job's batches follow."""
-    return Plan.from_json(connection.execute(sa.select(jobs.c.plan).where(jobs.c.id == job_id)).scalar_one())
+def get(connection: Connection, job_id: str) -> Job:
+    """A job that is there."""
+    kept = sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan).where(jobs.c.id == job_id)
+    row = connection.execute(kept).one()
+    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
 
 
 def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:
@@ -104,11 +119,6 @@ def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, str]
         rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow).where(jobs.c.id.in_(piece)))
         found |= {row.id: row.workflow for row in rows}
     return found
-
-
-def priority(connection: Connection, job_id: str) -> int:
-    """The job's priority, 1 to 10."""
-    return int(connection.execute(sa.select(jobs.c.priority).where(jobs.c.id == job_id)).scalar_one())
 
 
 def is_cancelled(connection: Connection, job_id: str) -> bool:

@@ -25,7 +25,6 @@ __all__ = [
     "Due",
     "add_due",
     "admit",
-    "any_waiting",
     "batch_facts",
     "claim",
     "create_batch",
@@ -33,6 +32,7 @@ __all__ = [
     "finish_batch",
     "has",
     "hurry",
+    "may_admit",
     "open_tasks",
     "outstanding",
     "release",
@@ -103,17 +103,16 @@ def create_batch(
     """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
     batch_id = str(uuid.uuid4())
     now = time.time()
-    connection.execute(
-        batches.insert().values(
-            id=batch_id,
-            job_id=job_id,
-            plan=plan.to_json() if plan is not None else None,
-            priority=priority,
-            state="active" if active else "waiting",
-            created_at=now,
-            admitted_at=now if active else None,
-        )
-    )
+    row = {
+        "id": batch_id,
+        "job_id": job_id,
+        "plan": plan.to_json() if plan is not None else None,
+        "priority": priority,
+        "state": "active" if active else "waiting",
+        "created_at": now,
+        "admitted_at": now if active else None,
+    }
+    connection.execute(batches.insert(), row)
     connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
     return batch_id
 
@@ -124,9 +123,11 @@ def hurry(connection: Connection, job_id: str, priority: int) -> None:
     connection.execute(batches.update().where(*here).values(priority=priority))
 
 
-def any_waiting(connection: Connection) -> bool:
-    """Whether a batch waits for admission; asked without the write lock."""
-    return connection.scalar(sa.select(batches.c.id).where(batches.c.state == "waiting").limit(1)) is not None
+def may_admit(connection: Connection) -> bool:
+    """Whether a batch waits for admission, and there is room; asked without the write lock."""
+    waiting = sa.select(batches.c.id).where(batches.c.state == "waiting").limit(1)
+    active = sa.select(sa.func.count()).where(batches.c.state == "active")
+    return connection.scalar(waiting) is not None and (connection.scalar(active) or 0) < MOST_ACTIVE
 
 
 def admit(connection: Connection, window: int, first_stage: str) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.documents import bump
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, versions
 from pipeline.catalog.slices import slices
+from pipeline.catalog.visible import bump
 
 __all__ = ["expired", "forget_undo", "holders", "labelled", "rename", "revive", "there", "to_label"]
 

@@ -35,7 +35,6 @@ __all__ = [
     "ACTIVE",
     "STATES",
     "TERMINAL",
-    "UNSTORABLE",
     "answers",
     "api_keys",
     "attempts",
@@ -55,6 +54,7 @@ __all__ = [
     "reindexes",
     "seen",
     "shadows",
+    "storable",
     "submissions",
     "tasks",
     "vectors",
@@ -88,6 +88,11 @@ Name = sa.String(96)
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+def storable(text: str) -> str:
+    """The text as a column of `Text` holds it."""
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 class Text(sa.TypeDecorator[str]):
     """Text of any length, whatever it holds.
 
@@ -100,7 +105,7 @@ class Text(sa.TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """What is sent to the database."""
-        return value if value is None else UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return value if value is None else storable(value)
 
 
 collections = sa.Table(

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import collections, indexes
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
-from pipeline.catalog.documents import bump
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.schema import ACTIVE, attempts, batches, documents, failures, jobs, shadows, versions
 from pipeline.catalog.slices import slices
+from pipeline.catalog.visible import bump
 from pipeline.plan import Plan
 
 __all__ = ["STAGE", "discard", "exchange"]

@@ -28,15 +28,14 @@ PATIENCE_S = 65.0
 class GroupWriter:
     """Commits changes of many threads in the order they come, as many together as wait.
 
-    Each change has a savepoint of its own: what fails leaves nothing behind and harms no other. A change is
-    durable when `do` returns.
+    Whose turn it is commits what all wait for. Each change has a savepoint of its own: what fails leaves nothing
+    behind and harms no other. A change is durable when `do` returns.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._waiting: SimpleQueue[tuple[Change, Future[Any]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="group-writer", daemon=True)
-        self._thread.start()
+        self._waiting: SimpleQueue[tuple[Change, Future[Any]]] = SimpleQueue()
+        self._turn = threading.Lock()
 
     def do(self, change: Callable[[Connection], T]) -> T:
         """Carry out a change; whatever it raises is raised here.
@@ -46,32 +45,31 @@ class GroupWriter:
         """
         done: Future[Any] = Future()
         self._waiting.put((change, done))
-        try:
-            return cast(T, done.result(PATIENCE_S))
-        except TimeoutError:
-            raise StackUnavailable("The catalog is busy and did not take the request in time.") from None
+        while not done.done():
+            if not self._turn.acquire(timeout=PATIENCE_S):
+                raise StackUnavailable("The catalog is busy and did not take the request in time.")
+            try:
+                if not done.done():
+                    self._commit(self._next())
+            finally:
+                self._turn.release()
+        return cast(T, done.result())
 
     def later(self, change: Change) -> None:
-        """Carry out a change that nobody waits for."""
+        """Carry out a change that nobody waits for; with the next one, if others write at this moment."""
         self._waiting.put((change, Future()))
-
-    def close(self) -> None:
-        """Carry out what waits, then end."""
-        self._waiting.put(None)
-        self._thread.join(PATIENCE_S)
+        if self._turn.acquire(blocking=False):
+            threading.Thread(target=self._work, name="writer", daemon=True).start()
 
     def _work(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            group, ending = [first], False
-            while len(group) < MOST and not self._waiting.empty():
-                item = self._waiting.get()
-                if item is None:
-                    ending = True
-                    break
-                group.append(item)
-            self._commit(group)
-            if ending:
-                return
+        try:
+            self._commit(self._next())
+        finally:
+            self._turn.release()
+
+    def _next(self) -> list[tuple[Change, Future[Any]]]:
+        # Only who has the turn takes any, and who waits for it has put one there.
+        return [self._waiting.get() for _ in range(min(MOST, self._waiting.qsize()))]
 
     def _commit(self, group: list[tuple[Change, Future[Any]]]) -> None:
         ended: list[tuple[Future[Any], Any, BaseException | None]] = []

@@ -16,6 +16,7 @@ from pipeline.cancelling import cancel_job
 from pipeline.catalog import indexes, jobs, lacks, ledger, reindexes
 from pipeline.catalog.engine import writing
 from pipeline.catalog.indexes import Index
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.reindexes import OPEN, Reindex
 from pipeline.catalog.schema import documents, versions
 from pipeline.catalog.switching import discard
@@ -207,9 +208,8 @@ def _open_job(connection: Connection, target: Target) -> str:
         .where(documents.c.collection == target.live.collection)
     )
     request_id = uuid.uuid4().hex[:12]
-    return jobs.create(
-        connection, target.live.collection, "reindex", target.options.priority, request_id, int(weight or 0)
-    )
+    job = Job(target.live.collection, "reindex", target.options.priority)
+    return jobs.create(connection, job, request_id, int(weight or 0)).id
 
 
 def _new_index(connection: Connection, target: Target) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from extractors.errors import Empty
 from pipeline import flow
-from pipeline.catalog import attempts, documents, leftovers
+from pipeline.catalog import attempts, leftovers, visible
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
@@ -99,4 +99,4 @@ def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None
     with writing(services.catalog) as connection:
         current = attempts.carried(connection, claim.batch_id)
         ready = {one.document_id: one.version_id for one in current if one.version_id in versions}
-        documents.switch(connection, ready)
+        visible.switch(connection, ready)

@@ -499,7 +499,7 @@ def test_a_link_made_later_leads_nowhere(api: Api, root: Path, tmp_path: Path) -
 def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
     (root / "swapped").symlink_to("x" * 300)
     with api.cli.services() as services, writing(services.catalog) as connection:
-        names = [record_job(connection, services, Request([root], "orders"), ()) for _ in range(4)]
+        names = [record_job(connection, services, Request([root], "orders"), ()).id for _ in range(4)]
         swapped, broken, hopeless, hollow = names
         orders.place(connection, hollow, {"paths": [str(root / "hollow")], "glob": None, "tags": None})
         orders.place(connection, swapped, {"paths": [str(root / "swapped")], "glob": None, "tags": None})
@@ -622,7 +622,7 @@ def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
         connection.sendall(HEAD + part(FILE) + part(FILE.replace("a.txt", "b.txt"), b"y" * 5000))
         os.kill(api.pid, signal.SIGSTOP)
         with api.cli.services() as services, writing(services.catalog) as written:
-            promised = record_job(written, services, Request([root / "a.txt"], "killed", confined=True), ())
+            promised = record_job(written, services, Request([root / "a.txt"], "killed", confined=True), ()).id
             orders.place(written, promised, {"paths": [str(root / "a.txt")], "glob": None, "tags": None})
         api.kill()
 

@@ -12,7 +12,7 @@ from canvas_rig import Around, attempt_of, batch_of, some, spoil
 from flow_tools import eventually
 
 from pipeline import sweeping
-from pipeline.catalog import documents
+from pipeline.catalog import visible
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import tasks
 from pipeline.spool import original_key, read_json, write_json
@@ -212,7 +212,7 @@ def test_finalize_dies_after_the_switch(around: Around, tmp_path: Path, monkeypa
         current = attempt_of(rig, job, 0)
         with writing(rig.services.catalog) as connection:
             rig.services.store.set_payload("f3", {"live": True}, Filter(version_ids=(current.version_id,)))
-            documents.switch(connection, {current.document_id: current.version_id})
+            visible.switch(connection, {current.document_id: current.version_id})
         around.store.stop()
     try:
         assert rig.wait(job) == {"completed": 1}

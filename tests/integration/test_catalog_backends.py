@@ -20,10 +20,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog import attempts, cache, documents, events, jobs, ledger, leftovers, moves, schema, tagging
+from pipeline.catalog import (
+    attempts,
+    cache,
+    documents,
+    events,
+    jobs,
+    ledger,
+    leftovers,
+    moves,
+    schema,
+    tagging,
+    visible,
+)
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, upgrade, writing
+from pipeline.catalog.jobs import Job
 from pipeline.errors import BadRequest, StackUnavailable
 
 pytest_plugins = ("postgres_fixture",)
@@ -58,7 +71,7 @@ def opened(url: str) -> Iterator[Engine]:
 
 def begin_job(connection: Connection, urgency: int = 5) -> str:
     """A job whose intake is open."""
-    return jobs.create(connection, "documents", "ingest", urgency, "request", 1000)
+    return jobs.create(connection, Job("documents", "ingest", urgency), "request", 1000).id
 
 
 def found(source: str, content: str = "a") -> Found:
@@ -206,7 +219,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         documents.describe_version(
             connection, carried.version_id, {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}
         )
-        documents.switch(connection, {carried.document_id: carried.version_id})
+        visible.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         ledger.finish_batch(connection, batch)
     with catalog.connect() as connection:
@@ -214,8 +227,8 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         assert counts["outcomes"] == {"completed": 1}
         assert counts["weight_done"] == counts["weight_all"] > 0
         assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
-        assert documents.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
-        assert documents.switches(connection) == 1
+        assert visible.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
+        assert visible.switches(connection) == 1
         kinds = [event.kind for event in events.after(connection, job, 0)]
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
         assert ledger.open_tasks(connection) == []
@@ -230,7 +243,7 @@ def test_the_same_file_again(catalog: Engine) -> None:
         [joined] = take(connection, begin_job(connection), "/a.txt")
         assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
         [carried] = attempts.carried(connection, batch)
-        documents.switch(connection, {carried.document_id: carried.version_id})
+        visible.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         [same] = take(connection, begin_job(connection), "/a.txt")
         assert (same.outcome, same.attempt_id) == ("unchanged", None)
@@ -238,13 +251,13 @@ def test_the_same_file_again(catalog: Engine) -> None:
         assert changed.outcome == "new"
         second = batch_of(connection, first, [changed], active=True)
         [newer] = attempts.carried(connection, second)
-        documents.switch(connection, {newer.document_id: newer.version_id})
+        visible.switch(connection, {newer.document_id: newer.version_id})
         attempts.complete(connection, [newer.attempt_id])
         assert leftovers.unseen_versions(connection, [one.document_id]) == [carried.version_id]
         leftovers.removed(connection, [carried.version_id])
         assert leftovers.unseen_versions(connection, [one.document_id]) == []
         documents.tombstone(connection, [one.document_id])
-        assert documents.live_versions(connection, [one.document_id]) == {}
+        assert visible.live_versions(connection, [one.document_id]) == {}
 
 
 def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
@@ -346,7 +359,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
         for name, count in ((job, 12), (urgent, 3)):
             for number in range(count):
                 one = take(connection, name, f"/{name}/{number}")
-                priority = jobs.priority(connection, name)
+                priority = jobs.get(connection, name).priority
                 ledger.create_batch(connection, name, priority, [str(one[0].attempt_id)])
 
     def admit() -> list[str]:

@@ -296,7 +296,7 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(intake, "admit", admit_later)
     with writing(services.catalog) as connection:
-        job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ())
+        job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ()).id
         orders.place(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
     taker = Taker(services)
     try:

@@ -19,6 +19,7 @@ from flow_tools import eventually, write_documents
 from pipeline import flow, reconciler, serving
 from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts, events, failures, tasks
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.errors import NoWorker
@@ -26,7 +27,6 @@ from pipeline.intake import take_in
 from pipeline.liveness import beat_heart, door_of
 from pipeline.plan import Plan, Step
 from pipeline.request import Request
-from pipeline.roots import Named
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
@@ -146,7 +146,7 @@ def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeyp
 def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its job is closed to more files; not so when Redis has only just begun to hear who lives."""
     with writing(still.services.catalog) as connection:
-        job = jobs.create(connection, "documents", "ingest", 5, "request", 1)
+        job = jobs.create(connection, Job("documents", "ingest", 5), "request", 1).id
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(created_at=time.time() - 7200))
     monkeypatch.setattr(reconciler, "ABANDONED_S", 3600.0)
     reconciler.reconcile(still.services)
@@ -164,7 +164,7 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
     """Redis is gone at the very moment: the work stays due, and is published when Redis is back."""
     write_documents(tmp_path / "in", 1, seed=61)
     with writing(still.services.catalog) as connection:
-        job = jobs.create(connection, "documents", "ingest", 5, "request", 1)
+        job = jobs.create(connection, Job("documents", "ingest", 5), "request", 1).id
     gone = replace(still.services, settings=still.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     take_in(gone, job, walk([tmp_path / "in"], 1 << 30))
     assert [row.state for row in still.tasks_of(job)] == ["due"]
@@ -183,8 +183,7 @@ def at_the_ghost(still: FlowRig, folder: Path) -> str:
     """A job of two documents that have been read; the next stage is of a package that nobody has."""
     write_documents(folder / "in", 2, seed=62)
     with writing(still.services.catalog) as connection:
-        job = jobs.create(connection, "documents", "ghostly", 5, "request", 1)
-        jobs.set_terms(connection, job, GHOST, Named())
+        job = jobs.create(connection, Job("documents", "ghostly", 5, GHOST), "request", 1).id
     take_in(still.services, job, walk([folder / "in"], 1 << 30))
     for row in still.tasks_of(job):
         with writing(still.services.catalog) as connection:

@@ -22,6 +22,7 @@ from pipeline.api.app import make_app
 from pipeline.catalog import indexes, jobs, reindexes
 from pipeline.catalog.documents import tombstone
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.reindexes import Options
 from pipeline.catalog.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.schema import jobs as jobs_table
@@ -438,7 +439,7 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
     for name in ("broken", "sound"):
         assert rig.ingest(tmp_path, collection=name) == {"completed": 2}
     with writing(rig.services.catalog) as connection:
-        job = jobs.create(connection, "broken", "reindex", 1, "r", 0)
+        job = jobs.create(connection, Job("broken", "reindex", 1), "r", 0).id
         one = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
         reindexes.enter(connection, one, "gating")
     told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731

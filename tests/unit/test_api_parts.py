@@ -259,7 +259,6 @@ def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
         time.sleep(0.2)
     for thread in threads:
         thread.join()
-    writer.close()
     with engine.connect() as connection:
         names = {int(key.name) for key in keys.every(connection)}
 

@@ -37,16 +37,16 @@ def services(tmp_path: Path) -> Services:
 def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     """A batch whose texts are extracted, about to be cut."""
     with writing(services.catalog) as connection:
-        job_id = record_job(connection, services, Request([]), [100] * number)
-        place, recipe = place_of(services, connection, job_id)
+        job = record_job(connection, services, Request([]), [100] * number)
+        place, recipe = place_of(services, connection, job)
         found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
-        ids = [documents.record(connection, job_id, recipe, one, place).attempt_id or "" for one in found]
-        batch_id = ledger.create_batch(connection, job_id, 5, ids, active=True)
+        ids = [documents.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
+        batch_id = ledger.create_batch(connection, job.id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
         path = folder / f"{number}.txt"
         path.write_text(f"Letter {number} is about the lighthouse. " * 40)
         write_json(services.spool, text_key(batch_id, attempt_id), asdict(extractors.extract(path, Options())))
-    return Claim("task", batch_id, "chunk", 0, 1, {}, job_id, 5, PLAIN, "test")
+    return Claim("task", batch_id, "chunk", 0, 1, {}, job.id, 5, PLAIN, "test")
 
 
 def batches_of(services: Services, claim: Claim) -> list[str]:

@@ -16,10 +16,11 @@ from sqlalchemy.engine import Connection, Engine
 
 import pipeline.catalog
 from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status
+from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import batches, tasks, versions
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures as failures_table
@@ -49,7 +50,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 
 def begin(connection: Connection, urgency: int = 5, collection: str = "documents") -> str:
-    return jobs.create(connection, collection, "ingest", urgency, "request", 0)
+    return jobs.create(connection, Job(collection, "ingest", urgency), "request", 0).id
 
 
 def take(connection: Connection, job: str, source: str, content: str = "a") -> Recorded:
@@ -58,7 +59,7 @@ def take(connection: Connection, job: str, source: str, content: str = "a") -> R
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
     taken = [str(one.attempt_id) for one in recorded]
-    return ledger.create_batch(connection, job, jobs.priority(connection, job), taken, active=active)
+    return ledger.create_batch(connection, job, jobs.get(connection, job).priority, taken, active=active)
 
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
@@ -66,7 +67,7 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     carried = attempts.carried(connection, batch)
     for one in carried:
         documents.describe_version(connection, one.version_id, {"chunks": chunks, "pages_text": 1, "pages_ocr": 2})
-    documents.switch(connection, {one.document_id: one.version_id for one in carried})
+    visible.switch(connection, {one.document_id: one.version_id for one in carried})
     attempts.complete(connection, [one.attempt_id for one in carried])
     ledger.finish_batch(connection, batch)
 
@@ -275,7 +276,7 @@ def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(conne
     leftovers.removed(connection, [version])
     again = take(connection, begin(connection), "/a", "a")
     finish(connection, batch_of(connection, begin(connection), again))
-    assert documents.live_versions(connection, [first.document_id]) == {first.document_id: version}
+    assert visible.live_versions(connection, [first.document_id]) == {first.document_id: version}
     finish(connection, batch_of(connection, begin(connection), take(connection, begin(connection), "/a", "b")))
     assert leftovers.unseen_versions(connection, [first.document_id]) == [version]
 
@@ -338,7 +339,7 @@ class Versions(RuleBasedStateMachine):
                 attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
                 carried = []
             self.store |= {one.version_id for one in carried}
-            documents.switch(connection, {one.document_id: one.version_id for one in carried})
+            visible.switch(connection, {one.document_id: one.version_id for one in carried})
         with writing(self.engine) as connection:
             query = sa.text("SELECT document_id FROM attempts WHERE batch_id = :batch")
             self.remove_unseen(connection, list(connection.scalars(query, {"batch": batch})), batch)

@@ -23,6 +23,7 @@ from extractors.errors import ExtractError
 from pipeline.app import QUEUES
 from pipeline.catalog import jobs
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Job
 from pipeline.cli.commands import app
 from pipeline.cli.outcome import summary
 from pipeline.errors import PipelineError, Rejected
@@ -173,7 +174,7 @@ def test_the_example_of_ingest_has_the_shape_of_a_summary(tmp_path: Path) -> Non
     (example,) = [json.loads(block) for block in fences(section(CLI, "ingest"), "json")]
     services = Services(Settings(data_dir=tmp_path))
     with writing(services.catalog) as connection:
-        job = jobs.create(connection, "documents", "ingest", 5, "r", 0)
+        job = jobs.create(connection, Job("documents", "ingest", 5), "r", 0).id
     manager = TaskManager(services)
     told = summary(manager, manager.job(job), 1.0)
     services.catalog.dispose()

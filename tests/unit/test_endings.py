@@ -11,10 +11,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status
+from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts as attempts_table
 from pipeline.catalog.slices import slices
 
@@ -39,14 +40,14 @@ def found(content: str) -> Found:
 
 def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
     """A job with one document in one active batch."""
-    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     recorded = take(connection, job, content)
     jobs.finish_intake(connection, job)
     return job, recorded, ledger.create_batch(connection, job, 5, [str(recorded.attempt_id)], active=True)
 
 
 def switch(connection: Connection, batch: str) -> None:
-    documents.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
+    visible.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
 
 
 def finish(connection: Connection, batch: str) -> None:
@@ -148,7 +149,7 @@ def test_slices_are_all_items_in_order() -> None:
 
 
 def test_a_job_waits_for_uploads_as_long_as_it_is_left_open(connection: Connection) -> None:
-    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     later = time.time() + 60
     assert jobs.taking_in(connection, later) == [job]
     jobs.keep_open(connection, job, 3600)

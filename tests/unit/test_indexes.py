@@ -21,11 +21,13 @@ from pipeline.catalog import (
     leftovers,
     reindexes,
     shadows,
+    visible,
 )
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Place, Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.indexes import Index
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.reindexes import Options
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
@@ -53,11 +55,11 @@ class Books:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.live = collections.register(connection, "books", OLD, MADE)
-        self.job = jobs.create(connection, "books", "ingest", 5, "r", 0)
+        self.job = jobs.create(connection, Job("books", "ingest", 5), "r", 0).id
         self.one, self.two = (self.ingest(source) for source in ("/1", "/2"))
         made = Making("new", "auto", None, None, 256, 32)
         self.new = indexes.add(connection, Index("books~2", "books", "building", NEW, made, pinned=True))
-        self.fed = jobs.create(connection, "books", "reindex", 1, "r", 0)
+        self.fed = jobs.create(connection, Job("books", "reindex", 1), "r", 0).id
         self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
 
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
@@ -75,7 +77,7 @@ class Books:
         carried = attempts.carried(self.connection, batch)
         for one in carried:
             documents.describe_version(self.connection, one.version_id, {"chunks": chunks})
-        documents.switch(self.connection, {one.document_id: one.version_id for one in carried})
+        visible.switch(self.connection, {one.document_id: one.version_id for one in carried})
         attempts.complete(self.connection, [one.attempt_id for one in carried])
         ledger.finish_batch(self.connection, batch)
 
@@ -161,10 +163,10 @@ def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
 
 def test_readers_are_switched_and_back(books: Books) -> None:
     books.finish(*books.build().values())
-    before = documents.switches(books.connection)
+    before = visible.switches(books.connection)
     books.switch()
     assert set(books.seen().values()) == {"books~2"}
-    assert documents.switches(books.connection) > before
+    assert visible.switches(books.connection) > before
     shown = indexes.live(books.connection, "books")
     assert shown is not None
     assert (shown.name, shown.fingerprint) == ("books~2", NEW)
@@ -223,7 +225,7 @@ def test_a_deleted_document_is_in_no_index(books: Books) -> None:
 def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
     mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
     fed = ledger.create_batch(books.connection, books.fed, 1, list(books.build().values()))
-    other = jobs.create(books.connection, "papers", "ingest", 5, "r", 0)
+    other = jobs.create(books.connection, Job("papers", "ingest", 5), "r", 0).id
     elsewhere = ledger.create_batch(books.connection, other, 5, [])
     reindexes.enter(books.connection, books.reindex, "switching")
     assert set(ledger.admit(books.connection, 4, "extract")) == {fed, elsewhere}

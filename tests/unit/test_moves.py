@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves, tagging
+from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves, tagging, visible
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found, Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import documents as table
 from pipeline.catalog.schema import versions
 from pipeline.recipes import making_of
@@ -39,7 +40,7 @@ def take(connection: Connection, source: str, content: str = "a") -> Recorded:
     collections.register(
         connection, "documents", Fingerprint("test/tiny", "1", "float", "mean", True, "", "", 8), MAKING
     )
-    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
 
 
@@ -50,7 +51,7 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
         batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
         (one,) = attempts.carried(connection, batch)
         documents.describe_version(connection, one.version_id, {"title": Path(source).name})
-        documents.switch(connection, {one.document_id: one.version_id})
+        visible.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
     return recorded.document_id
 
@@ -63,11 +64,11 @@ def places(connection: Connection) -> dict[str, str]:
 
 def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None:
     one = live(connection, "/a.txt")
-    version = documents.live_versions(connection, [one])
+    version = visible.live_versions(connection, [one])
 
     assert moves.rename(connection, {one: "/b.txt"}) == {one}
 
-    assert documents.live_versions(connection, [one]) == version
+    assert visible.live_versions(connection, [one]) == version
     assert documents.sources(connection, [one]) == {one: "/b.txt"}
     assert connection.scalar(sa.select(versions.c.title)) == "b.txt"
     assert take(connection, "/b.txt").outcome == "unchanged"
@@ -162,7 +163,7 @@ def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) ->
 
 
 def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
-    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0, {}, tags))
 
 
@@ -236,7 +237,7 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
 
 def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
     take(connection, "/other")
-    job = jobs.create(connection, "documents", "ingest", 5, "request", 0)
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     one = documents.reject(connection, job, "/a", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
     tagging.give(connection, one, ("x",))
     assert tagged(connection, "/a", None).document_id == one

@@ -16,6 +16,7 @@ from pipeline.catalog import attempts, documents, jobs, ledger
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import ACTIVE
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
@@ -32,7 +33,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[str]]:
     with writing(engine) as connection:
-        job = jobs.create(connection, "documents", "ingest", 5, "request", expected)
+        job = jobs.create(connection, Job("documents", "ingest", 5), "request", expected).id
         found = [Found(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
         taken = [str(documents.record(connection, job, "recipe", one).attempt_id) for one in found]
         ledger.create_batch(connection, job, 5, taken)

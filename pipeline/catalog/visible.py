@@ -1,0 +1,63 @@
+"""What readers see: the live version of each document, and the switch to a newer one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog import shadows
+from pipeline.catalog.schema import counters, documents, versions
+
+__all__ = ["bump", "live_versions", "switch", "switches"]
+
+
+def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
+    """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
+    now = time.time()
+    beside = shadows.among(connection, documents_versions.values())
+    for identity, version_id in documents_versions.items():
+        index = beside.get(version_id)
+        there = sa.select(versions.c.index_name).where(versions.c.id == version_id).scalar_subquery()
+        connection.execute(
+            versions.update()
+            .where(
+                versions.c.document_id == identity,
+                versions.c.index_name == there,
+                versions.c.live_at.is_not(None),
+                versions.c.retired_at.is_(None),
+            )
+            .values(retired_at=now)
+        )
+        connection.execute(
+            versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
+        )
+        if index is not None:
+            shadows.hold(connection, identity, index, version_id)
+            continue
+        connection.execute(
+            documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)
+        )
+    bump(connection)
+
+
+def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+    """Live version of each of these documents that has one."""
+    found = sa.select(documents.c.id, documents.c.live_version_id).where(
+        documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
+    )
+    return {row.id: row.live_version_id for row in connection.execute(found)}
+
+
+def switches(connection: Connection) -> int:
+    """A number that grows whenever what readers may see changes."""
+    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == "switch")) or 0
+
+
+def bump(connection: Connection) -> None:
+    """What readers may see has changed."""
+    moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
+    if not moved.rowcount:
+        connection.execute(counters.insert().values(name="switch", value=1))
