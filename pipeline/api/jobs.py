@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 
 from pipeline.api.access import Admin, Guarded, Reader, Submitter
-from pipeline.api.cursors import pack, unpack
+from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.door import DoorOf
 from pipeline.api.models import (
     EXAMPLE_JOB,
@@ -62,7 +62,7 @@ def job_documents(
     _caller: Reader,
     state: State | None = None,
     code: Code = None,
-    cursor: Annotated[str | None, Query(max_length=256)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Documents:
     """The documents of a job, page by page; a page stays the same however many come meanwhile."""
