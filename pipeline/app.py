@@ -76,25 +76,37 @@ def _is_amqp(settings: Settings) -> bool:
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.broker_url or settings.redis_url,
+        "result_backend": settings.redis_url,
+        **_routing(settings),
+        **_delivery(settings),
+        **_workers(settings),
+        **_connections(),
+        "beat_schedule": _schedule(settings),
+    }
+
+
+def _routing(settings: Settings) -> dict[str, Any]:
     from pipeline.discovery import stages
 
     arguments = {"x-max-priority": 10} if _is_amqp(settings) else None
     exchange = Exchange("docrelay", type="direct")
-    own = {stage.name: stage.queue for stage in stages()}
+    queues = {**dict(zip(STAGES, STAGES, strict=True)), **{stage.name: stage.queue for stage in stages()}}
     return {
-        "broker_url": settings.broker_url or settings.redis_url,
-        "result_backend": settings.redis_url,
         "task_queues": [Queue(name, exchange, routing_key=name, queue_arguments=arguments) for name in all_queues()],
         "task_routes": {
-            **{
-                task_name(stage): {"queue": queue, "routing_key": queue}
-                for stage, queue in {**dict(zip(STAGES, STAGES, strict=True)), **own}.items()
-            },
+            **{task_name(stage): {"queue": queue, "routing_key": queue} for stage, queue in queues.items()},
             "docrelay.*": {"queue": MAINTENANCE, "routing_key": MAINTENANCE},
         },
         "task_default_queue": MAINTENANCE,
         "task_default_exchange": "docrelay",
         "task_default_routing_key": MAINTENANCE,
+    }
+
+
+def _delivery(settings: Settings) -> dict[str, Any]:
+    return {
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
@@ -106,6 +118,14 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "task_track_started": False,
         "task_time_limit": settings.task_time_limit_s,
         "task_publish_retry_policy": {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 2},
+        "result_expires": 3600,
+        "result_chord_expires": 7 * DAY_S,
+        "result_failure_expires": 7 * DAY_S,
+    }
+
+
+def _workers(settings: Settings) -> dict[str, Any]:
+    return {
         "worker_prefetch_multiplier": settings.prefetch,
         "worker_deduplicate_successful_tasks": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -117,9 +137,11 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
         "worker_eta_task_limit": 1000,
-        "result_expires": 3600,
-        "result_chord_expires": 7 * DAY_S,
-        "result_failure_expires": 7 * DAY_S,
+    }
+
+
+def _connections() -> dict[str, Any]:
+    return {
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_pool_acquire_timeout": 10,
@@ -127,20 +149,17 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "redis_socket_connect_timeout": 5,
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": 10,
-        "beat_schedule": {
-            "reconcile": {
-                "task": task_name("reconcile"),
-                "schedule": settings.reconcile_s,
-                # One that was not started in time is worthless: the next one does its work.
-                "options": {"expires": max(settings.reconcile_s * 3, 10), "priority": broker_priority(10, settings)},
-            },
-            "reindex": {
-                "task": task_name("reindex"),
-                "schedule": settings.reconcile_s,
-                "options": {"expires": max(settings.reconcile_s * 3, 10)},
-            },
-            "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {"expires": 600}},
-        },
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    # One that was not started in time is worthless: the next one does its work.
+    expires = max(settings.reconcile_s * 3, 10)
+    urgent = {"expires": expires, "priority": broker_priority(10, settings)}
+    return {
+        "reconcile": {"task": task_name("reconcile"), "schedule": settings.reconcile_s, "options": urgent},
+        "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": {"expires": expires}},
+        "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {"expires": 600}},
     }
 
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-__all__ = ["Request"]
+from pydantic import Field
+
+__all__ = ["Line", "MediaType", "Request"]
+
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""What people write on one line."""
+
+MediaType = Annotated[
+    Line, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"], min_length=1)
+]
+"""A media type; a suffix is taken too."""
 
 
 @dataclass(frozen=True, slots=True)

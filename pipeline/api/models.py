@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from pipeline.request import Line, MediaType
 from pipeline.results import DocumentStatus
 from pipeline.tags import LONGEST, MOST
 from pipeline.vectorstore.base import Mode
@@ -37,16 +38,12 @@ __all__ = [
 EXAMPLE_JOB = "5f0c3f0e-52a7-4f4f-8a0e-6d1f7c1f2b10"
 EXAMPLE_DOCUMENT = "2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"
 
-# NUL and lone surrogates are no text: neither PostgreSQL nor Qdrant takes them.
-Words = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # What is told here is checked by `canonical`, with the code that it has at every door. The letters of other scripts
 # that a tag may have are in no pattern that every client knows.
 Tag = Annotated[
     str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": r"^[A-Za-z0-9_.:/-]{1,64}$"})
 ]
-Kind = Annotated[Words, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"])]
-"""A media type; the words that people use for one are taken too."""
 AT_MOST: dict[str, Any] = {"maxItems": MOST}
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
@@ -72,9 +69,9 @@ class JobRequest(Sent):
     paths: list[Annotated[str, StringConstraints(min_length=1, max_length=4096)]] = Field(
         min_length=1, max_length=100, examples=[["/srv/documents/reports"]]
     )
-    glob: Words | None = Field(None, min_length=1, max_length=256, examples=["*.pdf"])
+    glob: Line | None = Field(None, min_length=1, max_length=256, examples=["*.pdf"])
     collection: CollectionName | None = Field(None, examples=["reports"])
-    workflow: Words | None = Field(None, max_length=64, examples=["ingest"])
+    workflow: Line | None = Field(None, max_length=64, examples=["ingest"])
     priority: int | None = Field(None, ge=1, le=10, examples=[5])
     tags: list[Tag] | None = Field(
         None,
@@ -88,8 +85,8 @@ class JobRequest(Sent):
 class SearchFilter(Sent):
     """Conditions that all hold together; empty means any."""
 
-    sources: list[Words] = Field([], max_length=100, examples=[["*.pdf"]])
-    media_types: list[Kind] = Field([], max_length=100)
+    sources: list[Line] = Field([], max_length=100, examples=[["*.pdf"]])
+    media_types: list[MediaType] = Field([], max_length=100)
     tags: list[Tag] = Field([], json_schema_extra=AT_MOST, description="a document has one of them at least")
     page: int | None = Field(None, ge=1, le=1_000_000)
     modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
@@ -109,9 +106,9 @@ class SearchRequest(Sent):
 class RetryRequest(Sent):
     """Which failures are tried again: these, or all that match."""
 
-    ids: list[Words] = Field([], max_length=1000, description="documents, sources or jobs")
-    code: Words | None = Field(None, max_length=64)
-    job_id: Words | None = Field(None, max_length=64)
+    ids: list[Line] = Field([], max_length=1000, description="documents, sources or jobs")
+    code: Line | None = Field(None, max_length=64)
+    job_id: Line | None = Field(None, max_length=64)
 
 
 class TakenDocument(BaseModel):

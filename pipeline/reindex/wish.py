@@ -20,6 +20,7 @@ from pipeline.catalog.indexes import Index
 from pipeline.catalog.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.recipes import Making
+from pipeline.request import Line, MediaType
 from pipeline.search import named_types
 from pipeline.services import Services
 from pipeline.walk import source_of
@@ -30,12 +31,9 @@ __all__ = ["Target", "Wish", "options_of", "target_of", "wish_of"]
 EPOCH = datetime.fromtimestamp(0, UTC)
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
-Words = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""What people write on one line."""
+Words = Annotated[Line, Field(min_length=1, max_length=4096)]
 Whole = Annotated[Words, Field(json_schema_extra={"pattern": "^/[A-Za-z0-9_./-]+$"}, examples=["/srv/documents"])]
 """An absolute path; the URI of an upload is taken too."""
-Kind = Annotated[Words, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"])]
-"""A media type; a suffix is taken too."""
 
 
 class Wish(BaseModel):
@@ -53,7 +51,7 @@ class Wish(BaseModel):
     chunk_tokens: int | None = Field(None, ge=16, le=8192, description="tokens of a chunk at most, in the new index")
     re_extract: bool = Field(False, description="read the files again, instead of taking the kept texts")
     path: Whole | None = Field(None, description="only this source, or those below this folder; an absolute path")
-    media_type: Kind | None = Field(None, description="only documents of this type: a media type, or a suffix")
+    media_type: MediaType | None = Field(None, description="only documents of this type: a media type, or a suffix")
     before: datetime | None = Field(None, description="only documents last written before this time")
     extractor: Words | None = Field(None, description="only documents read by this version of the extractors")
     code: Words | None = Field(None, description="only documents that failed with this code")
