@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from pipeline.api import documents, following, jobs, metrics, reindexing, searching, submitting
 from pipeline.api.door import opened
@@ -42,14 +43,16 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
             ready()
             yield
 
-    app = FastAPI(
+    # FastAPI's own page of /docs would fetch its script from a public server.
+    app = FastAPIOffline(
         title="Docrelay",
         version=version("docrelay"),
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        swagger_ui_oauth2_redirect_url=None,
+        docs_url="/docs",
         redoc_url=None,
+        static_url="/docs/static",
     )
     app.add_middleware(Limits, settings=services.settings)
     install(app)

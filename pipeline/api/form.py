@@ -102,7 +102,7 @@ class Form:
         """The body is over. Raises BrokenBody: it was cut off, or there was nothing in it."""
         if not self._ended:
             raise BrokenBody("The multipart body ends in the middle.")
-        if not self.uploads and not self.refused:
+        if not self.uploads and not self.refused and "job" not in self.fields:
             raise Invalid("There is no file in the request.", "Send one or more parts with the name `file`.")
 
     def drop(self) -> None:

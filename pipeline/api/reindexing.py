@@ -12,8 +12,7 @@ from pipeline.api.access import Admin, Guarded, Reader, Submitter
 from pipeline.api.door import DoorOf
 from pipeline.api.problems import responses
 from pipeline.reindex import Wish
-from pipeline.reindex.control import ReindexStatus
-from pipeline.reindex.estimate import Plan
+from pipeline.results import ReindexPlan, ReindexStatus
 
 __all__ = ["router"]
 
@@ -52,7 +51,7 @@ def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: Wish, door: DoorOf, _caller: Submitter) -> Plan:
+def plan(wish: Wish, door: DoorOf, _caller: Submitter) -> ReindexPlan:
     """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
     return reindex.plan(door.services, wish)
 

@@ -63,10 +63,13 @@ def note(words: str) -> None:
 
 
 def command(words: str) -> str:
-    """A command for the user to type, on the same data folder as this one."""
-    given = [after for flag, after in pairwise(sys.argv) if flag == "--data-dir"]
-    given += [word.removeprefix("--data-dir=") for word in sys.argv if word.startswith("--data-dir=")]
-    return f"docrelay {words}" + (f" --data-dir {shlex.quote(given[-1])}" if given else "")
+    """A command for the user to type, on the same data folder or server as this one."""
+    found = ["docrelay", words]
+    for option in ("--data-dir", "--server"):
+        given = [after for flag, after in pairwise(sys.argv) if flag == option]
+        given += [word.removeprefix(f"{option}=") for word in sys.argv if word.startswith(f"{option}=")]
+        found += [f"{option} {shlex.quote(given[-1])}"] if given else []
+    return " ".join(found)
 
 
 def print_table(table: Table) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Collection, DataDir, Json, settings_of
+from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
 
 __all__ = ["reindex_app"]
 
@@ -63,21 +63,23 @@ def reindex(
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make the vectors, chunks or texts of a collection anew, while it goes on answering."""
     if context.invoked_subcommand is not None:
         return
-    from pipeline.cli.reindexing import run, show_plan
+    from pipeline.cli.reindexing import named, run, show_plan
     from pipeline.reindex.wish import wish_of
 
+    settings = settings_of(context, data_dir, {"server": server or ""})
     wish = wish_of(
         collection=collection,
         model=model,
         dim=dim,
         chunk_tokens=chunk_tokens,
         re_extract=re_extract,
-        path=None if path is None else str(path.absolute()),
+        path=None if path is None else named(settings, path),
         media_type=media_type,
         before=before,
         extractor=extractor,
@@ -86,7 +88,6 @@ def reindex(
         per_minute=per_minute,
         allow_failed=allow_failed,
     )
-    settings = settings_of(context, data_dir)
     if plan:
         show_plan(settings, wish, json)
     else:
@@ -95,22 +96,30 @@ def reindex(
 
 @reindex_app.command("status")
 def reindex_status(
-    context: typer.Context, collection: Collection = None, json: Json = False, data_dir: DataDir = None
+    context: typer.Context,
+    collection: Collection = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Show how the last re-index of a collection stands."""
     from pipeline.cli.reindexing import say
 
-    say(settings_of(context, data_dir), "status", collection, json)
+    say(settings_of(context, data_dir, {"server": server or ""}), "status", collection, json)
 
 
 @reindex_app.command("pause")
 def reindex_pause(
-    context: typer.Context, collection: Collection = None, json: Json = False, data_dir: DataDir = None
+    context: typer.Context,
+    collection: Collection = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Begin no more documents; those under way come to their end."""
     from pipeline.cli.reindexing import say
 
-    say(settings_of(context, data_dir), "pause", collection, json)
+    say(settings_of(context, data_dir, {"server": server or ""}), "pause", collection, json)
 
 
 @reindex_app.command("resume")
@@ -125,23 +134,28 @@ def reindex_resume(
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Go on after a pause or a refusal of the gate; what failed is tried again."""
     from pipeline.cli.reindexing import resume
 
-    settings = settings_of(context, data_dir)
+    settings = settings_of(context, data_dir, {"server": server or ""})
     raise typer.Exit(resume(settings, collection, (allow_failed, per_minute), not no_wait, json))
 
 
 @reindex_app.command("cancel")
 def reindex_cancel(
-    context: typer.Context, collection: Collection = None, json: Json = False, data_dir: DataDir = None
+    context: typer.Context,
+    collection: Collection = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Give up before the switch; readers keep what they have."""
     from pipeline.cli.reindexing import say
 
-    say(settings_of(context, data_dir), "cancel", collection, json)
+    say(settings_of(context, data_dir, {"server": server or ""}), "cancel", collection, json)
 
 
 @reindex_app.command("rollback")
@@ -153,9 +167,12 @@ def reindex_rollback(
     ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
     json: Json = False,
+    server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Go back to the old index, as long as it is kept."""
     from pipeline.cli.reindexing import rollback
 
-    raise typer.Exit(rollback(settings_of(context, data_dir), collection, allow_failed, not no_wait, json))
+    raise typer.Exit(
+        rollback(settings_of(context, data_dir, {"server": server or ""}), collection, allow_failed, not no_wait, json)
+    )

@@ -3,28 +3,78 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
 
 from pipeline import reindex, stack
 from pipeline.cli.following import display, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, several
 from pipeline.reindex import Wish
-from pipeline.reindex.control import ReindexStatus
-from pipeline.reindex.estimate import Plan
+from pipeline.results import JobStatus, ReindexPlan, ReindexStatus
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 
-__all__ = ["resume", "rollback", "run", "say", "show_plan"]
+__all__ = ["named", "resume", "rollback", "run", "say", "show_plan"]
 
 WORKING = ("building", "gating", "switching", "rolling_back", "switching_back")
 LOOK_S = 0.5
 
-SAYINGS = {"status": reindex.status, "pause": reindex.pause, "cancel": reindex.cancel}
+SAYINGS = {
+    "status": reindex.status,
+    "pause": reindex.pause,
+    "resume": reindex.resume,
+    "cancel": reindex.cancel,
+    "rollback": reindex.rollback,
+}
+
+
+class Desk(Protocol):
+    """Where a re-index is asked for: this machine, or a server."""
+
+    def plan(self, wish: Wish) -> ReindexPlan:
+        """What the wish would do."""
+
+    def start(self, wish: Wish) -> ReindexStatus:
+        """Begin."""
+
+    def say(self, word: str, collection: str, **how: Any) -> ReindexStatus:
+        """One of `SAYINGS`."""
+
+    def job(self, job_id: str) -> JobStatus:
+        """How far its documents are."""
+
+
+class Here:
+    """This machine; where it is followed, its stack must live."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def plan(self, wish: Wish) -> ReindexPlan:
+        """What the wish would do."""
+        return reindex.plan(self.services, wish)
+
+    def start(self, wish: Wish) -> ReindexStatus:
+        """Begin."""
+        return reindex.start(self.services, wish)
+
+    def say(self, word: str, collection: str, **how: Any) -> ReindexStatus:
+        """One of `SAYINGS`."""
+        return SAYINGS[word](self.services, collection, **how)
+
+    def job(self, job_id: str) -> JobStatus:
+        """How far its documents are. Raises StackUnavailable: nobody goes on with them."""
+        if self.services.settings.redis_url is not None:
+            stack.check(self.services.settings)
+        return TaskManager(self.services).job(job_id)
 
 
 def show_plan(settings: Settings, wish: Wish, as_json: bool) -> None:
     """Say what would be done; no stack is started."""
-    told = reindex.plan(Services(settings), wish)
+    told = _unmoved(settings).plan(wish)
     if as_json:
         print_json(told.model_dump())
     else:
@@ -37,51 +87,78 @@ def run(settings: Settings, wish: Wish, wait: bool, as_json: bool) -> int:
     Returns:
         The exit code.
     """
-    reindex.plan(Services(settings), wish)  # what makes no sense is told at once, without a stack
-    with stack.connect(settings, say=None if as_json else note) as connected:
-        services = Services(connected)
-        return _follow(services, reindex.start(services, wish), wait, as_json)
+    _unmoved(settings).plan(wish)  # what makes no sense is told at once, without a stack
+    with _desk(settings, as_json) as desk:
+        return _follow(desk, desk.start(wish), wait, as_json)
 
 
 def resume(settings: Settings, collection: str | None, how: tuple[bool, int | None], wait: bool, as_json: bool) -> int:
     """Go on with a re-index. `how`: whether documents may have failed, and how many a minute. Returns the exit code."""
     name = collection or settings.collection
-    reindex.status(Services(settings), name)
-    with stack.connect(settings, say=None if as_json else note) as connected:
-        services = Services(connected)
-        told = reindex.resume(services, name, allow_failed=how[0] or None, per_minute=how[1])
-        return _follow(services, told, wait, as_json)
+    _unmoved(settings).say("status", name)
+    with _desk(settings, as_json) as desk:
+        told = desk.say("resume", name, allow_failed=how[0] or None, per_minute=how[1])
+        return _follow(desk, told, wait, as_json)
 
 
 def rollback(settings: Settings, collection: str | None, anyhow: bool, wait: bool, as_json: bool) -> int:
     """Go back to the old index, `anyhow` even if documents failed there. Returns the exit code."""
     name = collection or settings.collection
-    reindex.status(Services(settings), name)
-    with stack.connect(settings, say=None if as_json else note) as connected:
-        services = Services(connected)
-        return _follow(services, reindex.rollback(services, name, allow_failed=anyhow), wait, as_json)
+    _unmoved(settings).say("status", name)
+    with _desk(settings, as_json) as desk:
+        return _follow(desk, desk.say("rollback", name, allow_failed=anyhow), wait, as_json)
 
 
 def say(settings: Settings, word: str, collection: str | None, as_json: bool) -> None:
     """Ask for the status, pause or cancel; the catalog alone is enough for it."""
+    name = collection or settings.collection
+    if settings.server is not None:
+        _print(_unmoved(settings).say(word, name), as_json)
+        return
     with stack.peek(settings) as connected:
-        _print(SAYINGS[word](Services(connected or settings), collection or settings.collection), as_json)
+        _print(Here(Services(connected or settings)).say(word, name), as_json)
 
 
-def _follow(services: Services, told: ReindexStatus, wait: bool, as_json: bool) -> int:
-    manager = TaskManager(services)
+def named(settings: Settings, path: Path) -> str:
+    """The source or folder that a path of this machine means where the re-index is."""
+    if settings.server is None:
+        return str(path.absolute())
+    from pipeline.cli.remote import name_there
+
+    return name_there(str(path))
+
+
+def _unmoved(settings: Settings) -> Desk:
+    """The desk as it is, without a stack being started for it."""
+    if settings.server is None:
+        return Here(Services(settings))
+    from pipeline.cli.remote import RemoteDesk
+    from pipeline.client.sync import Client
+
+    return RemoteDesk(Client(settings.server, settings.api_key))
+
+
+@contextmanager
+def _desk(settings: Settings, as_json: bool) -> Iterator[Desk]:
+    if settings.server is not None:
+        yield _unmoved(settings)
+        return
+    with stack.connect(settings, say=None if as_json else note) as connected:
+        yield Here(Services(connected))
+
+
+def _follow(desk: Desk, told: ReindexStatus, wait: bool, as_json: bool) -> int:
     try:
         with display(quiet=as_json) as show:
             while wait and told.state in WORKING and not told.paused:
                 time.sleep(LOOK_S)
-                stack.check(services.settings)
-                show(manager.job(told.job_id))
-                told = reindex.status(services, told.collection)
+                show(desk.job(told.job_id))
+                told = desk.say("status", told.collection)
     except KeyboardInterrupt:
         note(f"It is not ended, only not followed any more. Go on with: {command('reindex resume')}")
         return INTERRUPTED
     _print(told, as_json)
-    failed = told.failures or manager.job(told.job_id).failed
+    failed = told.failures or desk.job(told.job_id).failed
     return FAILED if told.state in ("refused", "cancelled") or failed else 0
 
 
@@ -113,7 +190,7 @@ def _advise(told: ReindexStatus) -> None:
         out.print(f"Readers keep the old index. Try again: {again}; go on without these documents: {anyhow}")
 
 
-def _tell_plan(told: Plan) -> None:
+def _tell_plan(told: ReindexPlan) -> None:
     place = "in its own index" if told.in_place else f"beside it: {told.from_model} → {told.to_model}"
     out.print(
         f"Collection {told.collection}, {place}, {told.dimensions} dimensions, chunks of {told.chunk_tokens} tokens"

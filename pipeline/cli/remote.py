@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.following import Display, display, follow
+from pipeline.cli.following import display, follow
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note
 from pipeline.cli.server import manager_of
 from pipeline.client.sync import Client
 from pipeline.client.wire import Options
-from pipeline.errors import BadRequest, PipelineError
+from pipeline.errors import BadRequest, BodyTooLarge, PipelineError
+from pipeline.reindex import Wish
 from pipeline.request import Request
-from pipeline.results import Deleted
+from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["RemoteManager", "delete", "ingest"]
+__all__ = ["RemoteDesk", "RemoteManager", "delete", "ingest", "name_there"]
 
 FILES_AT_ONCE = 50
 BYTES_AT_ONCE = 64 << 20
@@ -59,6 +61,28 @@ class RemoteManager:
         ]
 
 
+class RemoteDesk:
+    """What `docrelay reindex` asks, asked of a server."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.job = client.job
+
+    def plan(self, wish: Wish) -> ReindexPlan:
+        """What the wish would do."""
+        return self.client.plan_reindex(**_told(wish))
+
+    def start(self, wish: Wish) -> ReindexStatus:
+        """Begin."""
+        return self.client.reindex(**_told(wish))
+
+    def say(self, word: str, collection: str, **how: Any) -> ReindexStatus:
+        """`status`, `pause`, `resume`, `cancel` or `rollback`."""
+        if word == "status":
+            return self.client.reindex_status(collection)
+        return self.client.steer_reindex(word, collection, **how)
+
+
 def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> int:
     """Send files to the server, wait unless told not to, and report.
 
@@ -75,60 +99,88 @@ def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> i
     if not good:
         raise next(one.problem for one in found if one.problem is not None)
     with display(quiet=as_json) as show:
-        job_id, more = _send(manager, request, good, show)
+        job_id = ""
         try:
+            with closing(_send(manager, request, good, refused)) as sent:
+                for job_id in sent:
+                    show(manager.job(job_id))
+            if not job_id:
+                raise BodyTooLarge(refused[-1]["message"], refused[-1]["hint"])
             status = follow(manager, job_id, show) if wait else manager.job(job_id)
         except KeyboardInterrupt:
+            if not job_id:
+                raise
             return interrupted(manager, job_id, len(good))
-    report = _with_refused(summary(manager, status, time.monotonic() - began), refused + more)
+    report = _with_refused(summary(manager, status, time.monotonic() - began), refused)
     if as_json:
         from pipeline.cli.output import print_json
 
         print_json(report)
     else:
         tell(report, status)
-    return max(exit_code(status), 1 if refused or more else 0)
+    return max(exit_code(status), 1 if refused else 0)
 
 
 def delete(settings: Settings, collection: str | None, sources: list[str]) -> Deleted:
     """Delete on the server what was sent from here under these names, or what has these sources or ids."""
     client = Client(str(settings.server), settings.api_key)
-    meant = [_name_there(source) for source in sources]
+    meant = [name_there(source) for source in sources]
     return client.delete(*meant, collection=collection)
 
 
 def _send(
-    manager: RemoteManager, request: Request, found: Sequence[Candidate], show: Display
-) -> tuple[str, list[dict[str, Any]]]:
-    """Send all files as one job; what the server did not take comes back beside its id."""
-    job_id, refused = None, list[dict[str, Any]]()
-    groups = list(_groups(found))
-    for number, group in enumerate(groups, 1):
-        options = Options(
-            collection=request.collection,
-            workflow=request.workflow,
-            priority=request.priority,
-            tags=request.tags,
-            sources=[_there(one.source) for one in group],
-            job=job_id,
-            more=number < len(groups),
-        )
-        taken = manager.client.submit(*(one.path for one in group), **options)
-        job_id = taken.job_id
-        refused += [one.model_dump() for one in taken.refused]
-        show(manager.job(job_id))
-    return str(job_id), refused
+    manager: RemoteManager, request: Request, found: Sequence[Candidate], refused: list[dict[str, Any]]
+) -> Generator[str]:
+    """Send all files as one job, group by group; whatever ends it, the job waits for no more of them then.
+
+    Yields the job's id after each group. What the server does not take is added to `refused`.
+    """
+    job_id: str | None = None
+    is_open, start, most = False, 0, FILES_AT_ONCE
+    try:
+        while start < len(found):
+            group = _group(found, start, most)
+            is_last = start + len(group) == len(found)
+            try:
+                taken = manager.client.submit(
+                    *(one.path for one in group), **_options(request, group, job_id, more=not is_last)
+                )
+            except BodyTooLarge as error:
+                # How much the server takes at once is its own setting.
+                if len(group) > 1:
+                    most = len(group) // 2
+                    continue
+                refused.append(_refused(group[0].source, error))
+            else:
+                job_id, is_open = taken.job_id, not is_last
+                refused += [one.model_dump() for one in taken.refused]
+                yield job_id
+            start += len(group)
+    finally:
+        if job_id is not None and is_open:
+            with suppress(PipelineError):
+                manager.client.submit(job=job_id)
 
 
-def _groups(found: Sequence[Candidate]) -> Iterator[list[Candidate]]:
-    group, weight = list[Candidate](), 0
-    for one in found:
-        if group and (len(group) == FILES_AT_ONCE or weight + one.size > BYTES_AT_ONCE):
-            yield group
-            group, weight = [], 0
-        group.append(one)
-        weight += one.size
-    yield group
+def _group(found: Sequence[Candidate], start: int, most: int) -> Sequence[Candidate]:
+    weight = 0
+    for end in range(start, min(start + most, len(found))):
+        weight += found[end].size
+        if weight > BYTES_AT_ONCE and end > start:
+            return found[start:end]
+    return found[start : start + most]
+
+
+def _options(request: Request, group: Sequence[Candidate], job_id: str | None, *, more: bool) -> Options:
+    return Options(
+        collection=request.collection,
+        workflow=request.workflow,
+        priority=request.priority,
+        tags=request.tags,
+        sources=[_there(one.source) for one in group],
+        job=job_id,
+        more=more,
+    )
 
 
 def _there(source: str) -> str:
@@ -136,12 +188,17 @@ def _there(source: str) -> str:
     return f"{SCHEME}{socket.gethostname()}{source}"
 
 
-def _name_there(name: str) -> str:
+def name_there(name: str) -> str:
     """What a user's name for documents means on the server: a path of this machine, or a source or id as it is."""
     import os
 
     path = Path(os.path.abspath(name))  # noqa: PTH100 - as it was named when it was sent
     return _there(source_of(path)) if name.startswith((".", "/")) or os.path.lexists(path) else name
+
+
+def _told(wish: Wish) -> dict[str, Any]:
+    """What was said; the server has defaults of its own."""
+    return wish.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
 
 def _refused(source: str, problem: PipelineError) -> dict[str, Any]:

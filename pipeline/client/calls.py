@@ -16,6 +16,7 @@ __all__ = [
     "failures",
     "get",
     "purge",
+    "reindex",
     "retry",
     "search",
     "status",
@@ -84,6 +85,17 @@ def retry(ids: Sequence[str], code: str | None, job_id: str | None) -> Call:
 def purge(code: str | None, job_id: str | None) -> Call:
     """Have failures forgotten."""
     return Call("DELETE", "/v1/failures", {"code": code, "job_id": job_id})
+
+
+def reindex(word: str, collection: str | None, how: dict[str, Any]) -> Call:
+    """Begin a re-index, ask what it would do, or say something to the one of a collection; `how` is the body."""
+    if word in ("start", "plan"):
+        body = how if collection is None else {**how, "collection": collection}
+        return Call("POST", "/v1/reindex" + ("/plan" if word == "plan" else ""), json=body, again=word == "plan")
+    path = f"/v1/reindex/{quote(collection or '', safe='')}"
+    if word == "status":
+        return Call("GET", path)
+    return Call("POST", f"{path}/{word}", json=how if word in ("resume", "rollback") else None, again=False)
 
 
 def delete(sources: Sequence[str], collection: str | None) -> Call:

@@ -14,7 +14,17 @@ from pipeline.client import calls
 from pipeline.client.answers import cancelled_by, status_of
 from pipeline.client.wire import TRIES, Call, Event, File, Lines, Options, pause_s, problem, unreachable
 from pipeline.errors import StackUnavailable
-from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
+from pipeline.results import (
+    Deleted,
+    DocumentStatus,
+    FailureRecord,
+    JobStatus,
+    ReindexPlan,
+    ReindexStatus,
+    SearchResult,
+    SystemStatus,
+    TaskStatus,
+)
 
 __all__ = ["Client"]
 
@@ -176,6 +186,22 @@ class Client:
     def collections(self) -> list[dict[str, Any]]:
         """Every collection with its model and its size."""
         return list(self._json(calls.get("/v1/collections")))
+
+    def reindex(self, collection: str | None = None, **wish: Any) -> ReindexStatus:
+        """Begin a re-index: `model`, `chunk_tokens`, `re_extract`, scopes and so on, as the API takes them."""
+        return ReindexStatus.model_validate(self._json(calls.reindex("start", collection, wish)))
+
+    def plan_reindex(self, collection: str | None = None, **wish: Any) -> ReindexPlan:
+        """What `reindex` with the same wish would do."""
+        return ReindexPlan.model_validate(self._json(calls.reindex("plan", collection, wish)))
+
+    def reindex_status(self, collection: str) -> ReindexStatus:
+        """How the last re-index of a collection stands."""
+        return ReindexStatus.model_validate(self._json(calls.reindex("status", collection, {})))
+
+    def steer_reindex(self, word: str, collection: str, **how: Any) -> ReindexStatus:
+        """Say `pause`, `resume`, `cancel` or `rollback`; the second and the last take `allow_failed`."""
+        return ReindexStatus.model_validate(self._json(calls.reindex(word, collection, how)))
 
     def _json(self, call: Call) -> Any:
         return self._send(call).json()

@@ -44,7 +44,7 @@ class Options(TypedDict, total=False):
     `webhook` has `url` and `secret`. `tags` are for all documents: they replace those that one has, [] takes them away.
     `sources` are the URIs of the files, in their order, and `metadata` what is told of each, in the same order, {} of
     one of which nothing is told. `job` adds files to a job that was begun with `more`, and `more` keeps it open for
-    further ones.
+    further ones; `job` without `more` and without files closes it.
     """
 
     collection: str | None
@@ -83,7 +83,7 @@ class Call:
         found: dict[str, Any] = {"params": {name: one for name, one in self.params.items() if one is not None}}
         if self.json is not None:
             found["json"] = self.json
-        if self.files:
+        if self.files or self.options:
             found["files"] = list(_parts(self, scope))
         if self.key is not None:
             found["headers"] = {"Idempotency-Key": self.key}

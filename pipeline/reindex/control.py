@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict, replace
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from pipeline.cancelling import cancel_job
@@ -23,39 +21,15 @@ from pipeline.catalog.switching import discard
 from pipeline.errors import Conflict, UnknownId
 from pipeline.reindex.gate import NAMED, named
 from pipeline.reindex.wish import Target, Wish, target_of
-from pipeline.results import iso
+from pipeline.results import ReindexStatus, iso
 from pipeline.services import Services
 
-__all__ = ["ReindexStatus", "abandon", "cancel", "pause", "resume", "rollback", "start", "status"]
+__all__ = ["abandon", "cancel", "pause", "resume", "rollback", "start", "status"]
 
 log = structlog.get_logger()
 
 HINT = "See how it stands with: docrelay reindex status"
 ANYHOW = "Try them again with: docrelay reindex resume; or go back without them, with --allow-failed."
-
-
-class ReindexStatus(BaseModel):
-    """A re-index: `lacks` counts documents that the other index lacks, `report` is what the gate found."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    job_id: str
-    collection: str
-    state: str
-    paused: bool
-    from_index: str
-    to_index: str
-    from_model: str | None
-    to_model: str | None
-    documents: int
-    lacks: dict[str, int]
-    failures: list[dict[str, str]]
-    report: dict[str, Any] | None
-    message: str | None
-    created_at: str | None
-    soak_until: str | None
-    finished_at: str | None
 
 
 def start(services: Services, wish: Wish) -> ReindexStatus:

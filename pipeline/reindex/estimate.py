@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import lacks
 from pipeline.catalog.lacks import Lack
 from pipeline.catalog.schema import attempts, batches, documents, tasks, versions
 from pipeline.reindex.wish import Target, Wish, target_of
+from pipeline.results import ReindexPlan
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.stack.plan import cores
 from pipeline.texts import text_key_of
 
-__all__ = ["Plan", "plan"]
+__all__ = ["plan"]
 
 MEASURED = 50
 """Batches, the last ones, from which the rates of the stages are taken."""
@@ -26,31 +26,7 @@ PAYLOAD_BYTES = 2_500
 """What a point takes beside its vectors, roughly: a payload with a text of 256 tokens, and its share of the indexes."""
 
 
-class Plan(BaseModel):
-    """What would be done.
-
-    `seconds` goes by the model that is used now, and is None where nothing was measured yet; `unreadable` documents
-    have neither a kept text nor their file.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    collection: str
-    in_place: bool
-    from_model: str
-    to_model: str
-    dimensions: int
-    chunk_tokens: int
-    documents: int
-    texts_kept: int
-    unreadable: int
-    chunks: int
-    stages: list[str]
-    seconds: float | None
-    disk_bytes: int
-
-
-def plan(services: Services, wish: Wish) -> Plan:
+def plan(services: Services, wish: Wish) -> ReindexPlan:
     """What `start` with the same wish would do.
 
     Raises:
@@ -69,7 +45,7 @@ def plan(services: Services, wish: Wish) -> Plan:
     amounts = {"extract": len(meant) - kept, "chunk": len(meant), "embed": chunks, "upsert": chunks,
                "finalize": len(meant)}  # fmt: skip
     known = [amounts[stage] * rates[stage] for stage in stages if stage in rates]
-    return Plan(
+    return ReindexPlan(
         collection=target.live.collection,
         in_place=target.in_place,
         from_model=target.live.fingerprint.model,

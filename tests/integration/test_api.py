@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +20,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from api_rig import Api, api_on
-from flow_tools import eventually
+from flow_tools import eventually, write_documents
 from handmade import book, show
 
 from pipeline.catalog import collections, orders, outbox
@@ -27,10 +29,11 @@ from pipeline.catalog.schema import answers, deliveries, documents, hooks, jobs,
 from pipeline.catalog.schema import events as events_table
 from pipeline.catalog.schema import orders as orders_table
 from pipeline.client.wire import Lines
-from pipeline.errors import BadRequest, Conflict, Gone, OtherRequest, UnknownId
+from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
 from pipeline.request import Request
 from pipeline.submission import record_job
 from pipeline.sweeping import sweep
+from pipeline.vectorstore.base import Filter, Point, SparseVector
 
 TEXT = b"The lighthouse keeper wrote the log of the Lavender Curlew every evening.\n"
 
@@ -281,6 +284,62 @@ def test_what_is_long_over_is_forgotten(api: Api) -> None:
     assert api.cli.rows(sa.select(hooks.c.id).where(hooks.c.job_id == job)) == []
     assert api.cli.rows(sa.select(answers.c.scope)) == []
     assert api.client.submit(("forget.txt", b"Forget me."), key="once-3", collection="forget").job_id != job
+
+
+def test_a_deletion_that_leaves_points_is_told_and_can_be_repeated(api: Api) -> None:
+    found = api.only(api.submit(("haunted.txt", b"The wreck is called Petrel."), collection="haunted"))
+    wanted = {"params": {"source": found.source, "collection": "haunted"}}
+    with api.cli.services() as services:
+        index, mine = "haunted~1", Filter(document_ids=(found.id,))
+        (payload,) = services.store.read(index, mine, 2)
+        # A point of the document that the catalog knows nothing of.
+        stray = {**payload, "version_id": str(uuid.uuid4())}
+        dim = services.store.collections()[index].dim
+        services.store.upsert(index, [Point(str(uuid.uuid4()), [dim**-0.5] * dim, SparseVector([1], [1.0]), stray)])
+        answer = api.http.delete("/v1/documents", **wanted)
+        assert (answer.status_code, answer.json()["code"]) == (503, "verification_failed")
+        assert services.store.count(index, mine) == 1
+        assert api.client.search("Petrel", "haunted", mode="sparse").hits == []
+        services.store.delete(index, Filter(version_ids=(stray["version_id"],)))
+    assert api.http.delete("/v1/documents", **wanted).json()["documents"] == 1
+    assert api.http.delete("/v1/documents", **wanted).status_code == 404
+
+
+def test_the_page_of_docs_needs_no_other_server(api: Api) -> None:
+    page = api.http.get("/docs").text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(parts) >= 3
+    assert "SwaggerUIBundle" in page
+    for part in parts:
+        assert part.startswith("/docs/static/"), part
+        assert api.http.get(part).status_code == 200
+
+
+def test_a_request_without_files_closes_an_open_job(api: Api) -> None:
+    job = api.client.submit(("left.txt", b"Left open."), more=True, collection="closing").job_id
+    assert api.client.job(job).state != "completed"
+    closed = api.client.submit(job=job)
+    assert (closed.job_id, closed.documents) == (job, [])
+    assert api.client.wait(job).completed == 1
+    with pytest.raises(Conflict):
+        api.client.submit(job=job)
+    with pytest.raises(Invalid):
+        api.client.submit(collection="closing")
+
+
+def test_ctrl_c_while_files_are_sent_closes_the_job(api: Api, tmp_path: Path) -> None:
+    write_documents(tmp_path, 600, words=20, seed=23)
+    command = api.cli.start("ingest", tmp_path, "--collection", "stopped", "--server", api.url)
+    mine = sa.select(jobs.c.id, jobs.c.intake_done).where(jobs.c.collection == "stopped")
+    assert eventually(lambda: api.cli.rows(mine) or command.poll() is not None, 60)
+    command.send_signal(signal.SIGINT)
+    stopped = api.cli.end(command)
+    assert len(api.cli.rows(mine)) == 1, stopped
+    ((job, closed),) = api.cli.rows(mine)
+    assert (stopped.code, closed) == (130, True), stopped
+    assert f"docrelay status {job} --follow --server {api.url}" in stopped.err
+    assert "run the same command again" in stopped.err
+    assert 0 < api.client.wait(job).documents < 600
 
 
 def test_files_are_added_to_an_open_job_only(api: Api) -> None:

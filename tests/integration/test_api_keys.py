@@ -255,6 +255,27 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
     assert (local.code, refused.code) == (0, 2)
 
 
+def test_a_re_index_on_a_server(api: Api) -> None:
+    there = {"DOCRELAY_API_KEY": str(api.key)}
+    name = "remote_index"
+    api.submit(("kept.txt", b"The pilot boat is called Gannet."), collection=name)
+
+    def on(*words: str) -> Any:
+        return api.cli.run("reindex", *words, "--collection", name, "--server", api.url, "--json", env=there)
+
+    assert on("status").code == 2
+    assert on("--plan", "--model", "hashing-128").json["documents"] == 1
+    made = on("--model", "hashing-128")
+    assert (made.code, made.json["state"], made.json["to_index"]) == (0, "soaking", f"{name}~2")
+    assert on("status").json == made.json
+    assert on("pause").code == 2
+    back = on("rollback")
+    assert (back.code, back.json["state"]) == (0, "rolled_back")
+    only = on("--path", "/no/such/folder", "--plan")
+    assert only.code == 2 or only.json["documents"] == 0
+    assert api.client.search("pilot boat", name, mode="sparse").hits[0].source == "upload://kept.txt"
+
+
 def test_the_asynchronous_client(api: Api) -> None:
     async def story() -> None:
         async with AsyncClient(api.url, api.key) as client:

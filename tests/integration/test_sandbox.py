@@ -29,6 +29,8 @@ TIMEOUT_S = 1.0
 PATIENCE_S = 30.0
 """Nothing here may take longer; it is a bound, not a measurement."""
 
+TESTER = "DOCRELAY_TEST_SANDBOX"
+
 ENDS = {
     "segfault": "crashed",
     "hang": "timeout",
@@ -54,6 +56,7 @@ def own_peak_mb() -> int:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    monkeypatch.setenv(TESTER, str(os.getpid()))
     made = Sandbox(max(MEMORY_MB, 2 * own_peak_mb()), module="misbehaving")
     yield made
     made.close()
@@ -61,7 +64,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def offspring() -> list[psutil.Process]:
-    """Living processes that the sandbox started, in whatever generation; what was orphaned is found by its group."""
+    """Living processes that the sandbox of this tester started, in whatever generation, orphans too."""
     return [one for one in psutil.process_iter() if one.pid != os.getpid() and is_of_sandbox(one)]
 
 
@@ -69,7 +72,7 @@ def is_of_sandbox(process: psutil.Process) -> bool:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        return process.environ().get("OMP_THREAD_LIMIT") == "1" and os.getsid(process.pid) == os.getsid(0)
+        return process.environ().get(TESTER) == str(os.getpid())
     except (psutil.Error, ProcessLookupError):
         return False
 
@@ -113,7 +116,9 @@ def test_a_death_is_forgiven_once(sandbox: Sandbox, tmp_path: Path, deed: str) -
 
 def test_a_child_killed_while_idle_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S)
-    for process in offspring():
+    children = offspring()
+    assert children
+    for process in children:
         process.kill()
     assert eventually(lambda: not offspring())
     assert sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
