@@ -46,13 +46,13 @@ clean: ## Remove .venv, the demo's data and all caches
 $(VENV)/.installed: $(BIN)/python $(PINNED)
 	@echo "Installing the pinned packages into $(VENV): half a minute to ten, as fast as the network is."
 	@echo "PyTorch is the largest; README.md, section \"PyTorch without a GPU\", says how to fetch the small build."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-for-tests: $(BIN)/python $(PINNED)
 	@echo "Installing the pinned packages and the tools of the tests into $(VENV): half a minute to ten."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,postgres,pypdf2]'
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --upgrade \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,postgres,pypdf2]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt --upgrade \
 		--target $(VENV)/llamaindex llama-index-vector-stores-qdrant
 	@touch $@ $(VENV)/.installed
 
