@@ -99,7 +99,7 @@ class Form:
             raise BrokenBody(f"The multipart body cannot be read: {error}") from error
 
     def end(self) -> None:
-        """The body is over. Raises BrokenBody: it was cut off, or there was nothing in it."""
+        """The body is over. Raises BrokenBody: it was cut off; Invalid: it has neither a file nor a job."""
         if not self._ended:
             raise BrokenBody("The multipart body ends in the middle.")
         if not self.uploads and not self.refused and "job" not in self.fields:

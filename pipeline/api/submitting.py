@@ -78,7 +78,7 @@ FORM: dict[str, Any] = {
                         "job": {
                             "type": "string",
                             "enum": [EXAMPLE_JOB],
-                            "description": "add the files to this job, which was begun with `more`",
+                            "description": "add the files to this job, which was begun with `more`; no file closes it",
                         },
                         "more": {
                             "type": "string",
@@ -191,7 +191,8 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
         return Accepted(**before, refused=refused)
     urgency, tags = _number(fields.get("priority")), _tags(fields.get("tags"))
     request = Submission((), fields.get("collection"), fields.get("workflow"), urgency, tags=tags)
-    check_terms(door.services, request)
+    if check_terms(door.services, request).collections:
+        check(door.services, request)
     hook = _hook(door, _webhook(fields.get("webhook")))
     extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)

@@ -195,8 +195,8 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     Returns:
         Its document's id.
     """
-    job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-    collection = collection or job.collection
+    if not collection:
+        collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
     identity, is_there = _identify(connection, collection, source)
     if not is_there:
         _add(connection, identity, collection, Found(source, "", size, 0.0), None)

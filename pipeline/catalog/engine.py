@@ -101,20 +101,33 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         connection = scope.enter_context(engine.connect())
         _will_write(connection)
         with connection.begin():
+            before = _changes(connection)
             yield connection
-    if lasting and engine.dialect.name == "sqlite" and engine.url.database:
-        _write_out(engine.url.database)
+            log = _log_of(connection) if lasting and _changes(connection) != before else None
+    if log is not None:
+        _write_out(log)
 
 
-def _write_out(database: str) -> None:
+def _changes(connection: Connection) -> int:
+    """How many rows an SQLite connection has written; 0 elsewhere, where a commit waits for the disk by itself."""
+    return getattr(connection.connection.dbapi_connection, "total_changes", 0)
+
+
+def _log_of(connection: Connection) -> str | None:
+    """SQLite's log, beside the file that links lead to; None for a database in memory."""
+    places = {name: place for _, name, place in connection.exec_driver_sql("PRAGMA database_list")}
+    return f"{places['main']}-wal" if places["main"] else None
+
+
+def _write_out(path: str) -> None:
     """Wait for the disk as SQLite would at each commit with synchronous=FULL, but without its write lock.
 
     A commit is a frame at the end of the log, so that all of them up to now last. With synchronous=NORMAL SQLite waits
     itself when it moves the log into the database, after which the log may be gone (https://sqlite.org/wal.html).
     """
     try:
-        log = os.open(f"{database}-wal", os.O_RDONLY)
-    except FileNotFoundError:
+        log = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # where there can be no log, each commit has waited
         return
     try:
         os.fsync(log)
@@ -179,7 +192,9 @@ def _prepare_sqlite(raw: Any, _record: Any) -> None:
     # The driver's own transaction handling starts them late; SQLAlchemy's documentation says to
     # switch it off and to send BEGIN in the `begin` event.
     raw.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+    (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
+    synchronous = "NORMAL" if mode == "wal" else "FULL"
+    for pragma in (f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         raw.execute(f"PRAGMA {pragma}")
 
 

@@ -47,7 +47,9 @@ class GroupWriter:
         self._waiting.put((change, done))
         while not done.done():
             if not self._turn.acquire(timeout=PATIENCE_S):
-                raise StackUnavailable("The catalog is busy and did not take the request in time.")
+                if done.cancel():
+                    raise StackUnavailable("The catalog is busy and did not take the request in time.")
+                continue  # it is being carried out
             try:
                 if not done.done():
                     self._commit(self._next())
@@ -59,7 +61,10 @@ class GroupWriter:
         """Carry out a change that nobody waits for; with the next one, if others write at this moment."""
         self._waiting.put((change, Future()))
         if self._turn.acquire(blocking=False):
-            threading.Thread(target=self._work, name="writer", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name="writer", daemon=True).start()
+            except RuntimeError:  # there can be no more threads: the next one takes it along
+                self._turn.release()
 
     def _work(self) -> None:
         try:
@@ -69,14 +74,15 @@ class GroupWriter:
 
     def _next(self) -> list[tuple[Change, Future[Any]]]:
         # Only who has the turn takes any, and who waits for it has put one there.
-        return [self._waiting.get() for _ in range(min(MOST, self._waiting.qsize()))]
+        found = [self._waiting.get() for _ in range(min(MOST, self._waiting.qsize()))]
+        return [(change, done) for change, done in found if done.set_running_or_notify_cancel()]
 
     def _commit(self, group: list[tuple[Change, Future[Any]]]) -> None:
         ended: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with writing(self._engine, urgent=True) as connection:
                 ended = [_one(connection, change, done) for change, done in group]
-        except Exception as error:  # the transaction as a whole failed: everybody who waits is told
+        except BaseException as error:  # the transaction as a whole failed: everybody who waits is told
             ended = [(done, None, error) for _, done in group]
         for done, result, problem in ended:
             if problem is None:

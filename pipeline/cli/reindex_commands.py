@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.errors import BadRequest
 
 __all__ = ["reindex_app"]
 
@@ -36,7 +36,7 @@ def reindex(
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     path: Annotated[
-        Path | None, typer.Option("--path", help="Only this file, or those below this folder.", show_default=False)
+        str | None, typer.Option("--path", help="Only this file, or those below this folder.", show_default=False)
     ] = None,
     media_type: Annotated[
         str | None, typer.Option("--type", help="Only this type, e.g. pdf or application/pdf.", show_default=False)
@@ -68,6 +68,11 @@ def reindex(
 ) -> None:
     """Make the vectors, chunks or texts of a collection anew, while it goes on answering."""
     if context.invoked_subcommand is not None:
+        misplaced = [name for name in context.params if _was_typed(context, name)]
+        if misplaced:
+            option = "--" + misplaced[0].replace("_", "-")
+            word = context.invoked_subcommand
+            raise BadRequest(f"{option} stands before {word}.", f"Say: docrelay reindex {word} {option} …")
         return
     from pipeline.cli.reindexing import named, run, show_plan
     from pipeline.reindex.wish import wish_of
@@ -176,3 +181,8 @@ def reindex_rollback(
     raise typer.Exit(
         rollback(settings_of(context, data_dir, {"server": server or ""}), collection, allow_failed, not no_wait, json)
     )
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pipeline import reindex, stack
 from pipeline.cli.following import display, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, several
+from pipeline.errors import BadRequest
 from pipeline.reindex import Wish
 from pipeline.results import JobStatus, ReindexPlan, ReindexStatus
 from pipeline.services import Services
@@ -94,7 +95,7 @@ def run(settings: Settings, wish: Wish, wait: bool, as_json: bool) -> int:
 
 def resume(settings: Settings, collection: str | None, how: tuple[bool, int | None], wait: bool, as_json: bool) -> int:
     """Go on with a re-index. `how`: whether documents may have failed, and how many a minute. Returns the exit code."""
-    name = collection or settings.collection
+    name = _collection(settings, collection)
     _unmoved(settings).say("status", name)
     with _desk(settings, as_json) as desk:
         told = desk.say("resume", name, allow_failed=how[0] or None, per_minute=how[1])
@@ -103,7 +104,7 @@ def resume(settings: Settings, collection: str | None, how: tuple[bool, int | No
 
 def rollback(settings: Settings, collection: str | None, anyhow: bool, wait: bool, as_json: bool) -> int:
     """Go back to the old index, `anyhow` even if documents failed there. Returns the exit code."""
-    name = collection or settings.collection
+    name = _collection(settings, collection)
     _unmoved(settings).say("status", name)
     with _desk(settings, as_json) as desk:
         return _follow(desk, desk.say("rollback", name, allow_failed=anyhow), wait, as_json)
@@ -111,7 +112,7 @@ def rollback(settings: Settings, collection: str | None, anyhow: bool, wait: boo
 
 def say(settings: Settings, word: str, collection: str | None, as_json: bool) -> None:
     """Ask for the status, pause or cancel; the catalog alone is enough for it."""
-    name = collection or settings.collection
+    name = _collection(settings, collection)
     if settings.server is not None:
         _print(_unmoved(settings).say(word, name), as_json)
         return
@@ -119,13 +120,19 @@ def say(settings: Settings, word: str, collection: str | None, as_json: bool) ->
         _print(Here(Services(connected or settings)).say(word, name), as_json)
 
 
-def named(settings: Settings, path: Path) -> str:
-    """The source or folder that a path of this machine means where the re-index is."""
+def named(settings: Settings, path: str) -> str:
+    """The source or folder that is meant where the re-index is, by a path of this machine or a URI."""
     if settings.server is None:
-        return str(path.absolute())
+        return path if "://" in path else str(Path(path).absolute())
     from pipeline.cli.remote import name_there
 
-    return name_there(str(path))
+    return name_there(path)
+
+
+def _collection(settings: Settings, given: str | None) -> str:
+    if settings.server is not None and given is None:
+        raise BadRequest("Which collection is meant?", "The server has a default of its own; say --collection.")
+    return given or settings.collection
 
 
 def _unmoved(settings: Settings) -> Desk:
@@ -155,10 +162,11 @@ def _follow(desk: Desk, told: ReindexStatus, wait: bool, as_json: bool) -> int:
                 show(desk.job(told.job_id))
                 told = desk.say("status", told.collection)
     except KeyboardInterrupt:
-        note(f"It is not ended, only not followed any more. Go on with: {command('reindex resume')}")
+        going_on = command(f"reindex resume --collection {told.collection}")
+        note(f"It is not ended, only not followed any more. Go on with: {going_on}")
         return INTERRUPTED
-    _print(told, as_json)
     failed = told.failures or desk.job(told.job_id).failed
+    _print(told, as_json)
     return FAILED if told.state in ("refused", "cancelled") or failed else 0
 
 

@@ -15,7 +15,7 @@ from pipeline.cli.output import note
 from pipeline.cli.server import manager_of
 from pipeline.client.sync import Client
 from pipeline.client.wire import Options
-from pipeline.errors import BadRequest, BodyTooLarge, PipelineError
+from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
 from pipeline.reindex import Wish
 from pipeline.request import Request
 from pipeline.results import Deleted, ReindexPlan, ReindexStatus
@@ -105,7 +105,7 @@ def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> i
                 for job_id in sent:
                     show(manager.job(job_id))
             if not job_id:
-                raise BodyTooLarge(refused[-1]["message"], refused[-1]["hint"])
+                raise BadRequest(f"The server takes none of the files: {refused[-1]['message']}", refused[-1]["hint"])
             status = follow(manager, job_id, show) if wait else manager.job(job_id)
         except KeyboardInterrupt:
             if not job_id:
@@ -145,12 +145,13 @@ def _send(
                 taken = manager.client.submit(
                     *(one.path for one in group), **_options(request, group, job_id, more=not is_last)
                 )
-            except BodyTooLarge as error:
-                # How much the server takes at once is its own setting.
+            except (BodyTooLarge, Rejected, Invalid) as error:
+                # It takes none of these, or not so many at once: how many, is its own setting.
                 if len(group) > 1:
                     most = len(group) // 2
                     continue
                 refused.append(_refused(group[0].source, error))
+                most = FILES_AT_ONCE
             else:
                 job_id, is_open = taken.job_id, not is_last
                 refused += [one.model_dump() for one in taken.refused]

@@ -185,7 +185,7 @@ class AsyncClient:
         return ReindexStatus.model_validate(await self._json(calls.reindex("status", collection, {})))
 
     async def steer_reindex(self, word: str, collection: str, **how: Any) -> ReindexStatus:
-        """Say `pause`, `resume`, `cancel` or `rollback`; the second and the last take `allow_failed`."""
+        """Say `pause`, `resume` (with `allow_failed`, `per_minute`), `cancel` or `rollback` (with `allow_failed`)."""
         return ReindexStatus.model_validate(await self._json(calls.reindex(word, collection, how)))
 
     async def _json(self, call: Call) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.client.wire import Call, File, Options, fields, new_key
+from pipeline.errors import BadRequest
 
 __all__ = [
     "cancel",
@@ -92,6 +93,8 @@ def reindex(word: str, collection: str | None, how: dict[str, Any]) -> Call:
     if word in ("start", "plan"):
         body = how if collection is None else {**how, "collection": collection}
         return Call("POST", "/v1/reindex" + ("/plan" if word == "plan" else ""), json=body, again=word == "plan")
+    if word not in ("status", "pause", "resume", "cancel", "rollback"):
+        raise BadRequest(f"Nothing of a re-index is called {word!r}.", "Say pause, resume, cancel or rollback.")
     path = f"/v1/reindex/{quote(collection or '', safe='')}"
     if word == "status":
         return Call("GET", path)

@@ -200,7 +200,7 @@ class Client:
         return ReindexStatus.model_validate(self._json(calls.reindex("status", collection, {})))
 
     def steer_reindex(self, word: str, collection: str, **how: Any) -> ReindexStatus:
-        """Say `pause`, `resume`, `cancel` or `rollback`; the second and the last take `allow_failed`."""
+        """Say `pause`, `resume` (with `allow_failed`, `per_minute`), `cancel` or `rollback` (with `allow_failed`)."""
         return ReindexStatus.model_validate(self._json(calls.reindex(word, collection, how)))
 
     def _json(self, call: Call) -> Any:

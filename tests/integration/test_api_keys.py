@@ -271,8 +271,13 @@ def test_a_re_index_on_a_server(api: Api) -> None:
     assert on("pause").code == 2
     back = on("rollback")
     assert (back.code, back.json["state"]) == (0, "rolled_back")
-    only = on("--path", "/no/such/folder", "--plan")
-    assert only.code == 2 or only.json["documents"] == 0
+    assert [on("--path", path, "--plan").json.get("documents") for path in ("upload://kept.txt", "/no/such")] == [
+        1,
+        None,
+    ]
+    assert api.cli.run("reindex", "status", "--server", api.url, env=there).code == 2
+    misplaced = api.cli.run("reindex", "--server", api.url, "status", "--collection", name, env=there)
+    assert (misplaced.code, "stands before" in misplaced.err) == (2, True)
     assert api.client.search("pilot boat", name, mode="sparse").hits[0].source == "upload://kept.txt"
 
 
