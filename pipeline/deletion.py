@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,9 @@ __all__ = ["choose", "delete", "find", "release"]
 
 SLICE = 200
 """Documents whose points are removed by one request to the store."""
+
+PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+"""A run that was cancelled a moment ago may store what it has in its hands: that is waited for, and removed too."""
 
 
 def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted:
@@ -114,11 +118,13 @@ def _delete_some(services: Services, collection: str, identities: list[str]) -> 
     with writing(services.catalog) as connection:
         documents.tombstone(connection, identities)
         connection.execute(failures.delete().where(failures.c.document_id.in_(identities)))
-    remove_unseen(services, identities)
-    left = sum(services.store.count(name, where) for name in held)
-    if left:
+    for pause_s in PAUSES_S:
+        remove_unseen(services, identities)
+        left = sum(services.store.count(name, where) for name in held)
+        if not left:
+            return before
         with writing(services.catalog) as connection:
             forgotten = versions.update().where(versions.c.document_id.in_(identities))
             connection.execute(forgotten.values(removed_at=None))
-        raise VerificationFailed(f"{left} points of deleted documents are still in the store.")
-    return before
+        time.sleep(pause_s)
+    raise VerificationFailed(f"{left} points of deleted documents are still in the store.")
