@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from embeddings.base import Device, Embedder, Fingerprint, Precision, Tokenizer
-from embeddings.errors import BadConfig, EmbedError, EndpointBusy, EndpointError, HubUnreachable, ModelUnavailable
+from embeddings.errors import (
+    BadConfig,
+    EmbedError,
+    EndpointBusy,
+    EndpointError,
+    GpuFull,
+    HubUnreachable,
+    ModelUnavailable,
+)
 from embeddings.registry import DEFAULT, MODELS, Model, OutsideModel, find, outside
 from embeddings.sources import Source, resolve
 
@@ -26,6 +34,7 @@ __all__ = [
     "EndpointBusy",
     "EndpointError",
     "Fingerprint",
+    "GpuFull",
     "HubUnreachable",
     "Model",
     "ModelInfo",

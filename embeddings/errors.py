@@ -4,6 +4,7 @@
     ├── BadConfig               bad_embedding_config   the configuration contradicts itself or the machine
     ├── ModelUnavailable        model_unavailable      no such model, or its files are missing or damaged
     │   └── HubUnreachable      hub_unreachable        transient: the model hub does not answer
+    ├── GpuFull                 gpu_full               transient: not even one text fits into the GPU's memory now
     └── EndpointError           endpoint_error         the endpoint refuses, or answers with something else
         └── EndpointBusy        endpoint_busy          transient: overloaded, failing or out of reach
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["BadConfig", "EmbedError", "EndpointBusy", "EndpointError", "HubUnreachable", "ModelUnavailable"]
+__all__ = ["BadConfig", "EmbedError", "EndpointBusy", "EndpointError", "GpuFull", "HubUnreachable", "ModelUnavailable"]
 
 
 class EmbedError(Exception):
@@ -53,6 +54,14 @@ class HubUnreachable(ModelUnavailable):
 
     code = "hub_unreachable"
     hint = "Check the network, download the model beforehand, or name a folder or an installed package."
+    transient = True
+
+
+class GpuFull(EmbedError):
+    """The memory of the GPU is full."""
+
+    code = "gpu_full"
+    hint = "Set `embed_processes` lower, end other programs that use the GPU, or set `embedding_device` to cpu."
     transient = True
 
 

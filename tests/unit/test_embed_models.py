@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import embeddings
-from embeddings import BadConfig, Embedder, EmbedderConfig, ModelUnavailable, describe, load
+from embeddings import BadConfig, Embedder, EmbedderConfig, GpuFull, ModelUnavailable, describe, load
 from embeddings.sources import resolve
 from embeddings.vectors import Vectors
 
@@ -118,6 +118,35 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     else:
         with pytest.raises(BadConfig, match="GPU"):
             load(EmbedderConfig(device="cuda"))
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_what_does_not_fit_into_the_gpu_is_halved(room: int, plain: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = load(EmbedderConfig(precision="fp32", device="cpu"))
+    small_gpu(embedder, room, monkeypatch)
+    np.testing.assert_allclose(embedder.embed(SENTENCES), plain, atol=1e-4)
+
+
+def test_a_full_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = load(EmbedderConfig(precision="fp32", device="cpu"))
+    small_gpu(embedder, 0, monkeypatch)
+    with pytest.raises(GpuFull) as told:
+        embedder.embed(SENTENCES)
+    assert (told.value.code, told.value.transient) == ("gpu_full", True)
+
+
+def small_gpu(embedder: Embedder, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says of more than so many texts at once what it says on a GPU that is too small."""
+    import torch
+
+    encode = embedder._model.encode  # type: ignore[attr-defined]
+
+    def limited(texts: list[str], **how: object) -> object:
+        if len(texts) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(texts, **how)
+
+    monkeypatch.setattr(embedder._model, "encode", limited)  # type: ignore[attr-defined]
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
