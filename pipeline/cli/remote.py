@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
-from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +102,11 @@ def ingest(settings: Settings, request: Request, wait: bool, as_json: bool) -> i
     with display(quiet=as_json) as show:
         job_id = ""
         try:
-            with closing(_send(manager, request, good, refused)) as sent:
+            with _patient() as stopped, closing(_send(manager, request, good, refused, stopped)) as sent:
                 for job_id in sent:
                     show(manager.job(job_id))
+            if stopped():
+                raise KeyboardInterrupt
             if not job_id:
                 raise BadRequest(f"The server takes none of the files: {refused[-1]['message']}", refused[-1]["hint"])
             status = follow(manager, job_id, show) if wait else manager.job(job_id)
@@ -128,8 +131,32 @@ def delete(settings: Settings, collection: str | None, sources: list[str]) -> De
     return client.delete(*meant, collection=collection)
 
 
+@contextmanager
+def _patient() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C lets what is being sent be answered: until then nobody knows which job it belongs to.
+
+    Yields whether it was pressed. Pressed once more, it does not wait.
+    """
+    pressed: list[int] = []
+
+    def press(number: int, _frame: object) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, before)
+        note("Stopping as soon as the server has answered; Ctrl-C again does not wait for that.")
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _send(
-    manager: RemoteManager, request: Request, found: Sequence[Candidate], refused: list[dict[str, Any]]
+    manager: RemoteManager,
+    request: Request,
+    found: Sequence[Candidate],
+    refused: list[dict[str, Any]],
+    stopped: Callable[[], bool],
 ) -> Generator[str]:
     """Send all files as one job, group by group; whatever ends it, the job waits for no more of them then.
 
@@ -138,7 +165,7 @@ def _send(
     job_id: str | None = None
     is_open, start, most = False, 0, FILES_AT_ONCE
     try:
-        while start < len(found):
+        while start < len(found) and not stopped():
             group = _group(found, start, most)
             is_last = start + len(group) == len(found)
             try:
