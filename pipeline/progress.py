@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import jobs
+from pipeline.catalog.jobs import Remembered
 from pipeline.catalog.schema import jobs as jobs_table
 
 __all__ = ["Measure", "eta", "look", "measure", "rate"]
@@ -31,21 +32,21 @@ WINDOW_S = 60.0
 class Measure:
     """A job at one moment; `fraction_per_s` and `eta_s` are None while nothing is known.
 
-    `samples` are what is to be remembered of it, None when that is nothing new.
+    `news` is what is to be remembered of it, None when there is nothing new.
     """
 
     counts: dict[str, Any]
     fraction: float
     fraction_per_s: float | None
     eta_s: float | None
-    samples: list[list[float]] | None = None
+    news: Remembered | None = None
 
 
 def measure(connection: Connection, job_id: str) -> Measure:
     """Measure a job and keep the result. The connection must be writing."""
     told = look(connection, job_id)
-    if told.samples is not None:
-        jobs.remember(connection, job_id, told.fraction, told.samples)
+    if told.news is not None:
+        jobs.remember(connection, {job_id: told.news})
     return told
 
 
@@ -60,7 +61,7 @@ def look(connection: Connection, job_id: str) -> Measure:
     samples = _sampled(job.samples, job.created_at, time.time(), fraction)
     is_new = samples != job.samples or fraction > job.fraction
     speed = rate(samples)
-    return Measure(counts, fraction, speed, eta(fraction, speed), samples if is_new else None)
+    return Measure(counts, fraction, speed, eta(fraction, speed), Remembered(fraction, samples) if is_new else None)
 
 
 def rate(samples: list[list[float]]) -> float | None:

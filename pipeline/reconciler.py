@@ -20,6 +20,7 @@ from pipeline.broker import held_tasks, queue_depths
 from pipeline.canvas import Batch, follow_up
 from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
+from pipeline.catalog.jobs import Remembered
 from pipeline.catalog.ledger import Due
 from pipeline.liveness import RECONCILED, door_of, is_alive, living_nodes, text
 from pipeline.progress import look
@@ -157,24 +158,27 @@ def _note_progress(services: Services) -> int:
     with services.catalog.connect() as connection:
         active = jobs.active_jobs(connection)
         in_work = jobs.in_work(connection)
-    for job_id in in_work:
-        if time.monotonic() >= _measure_at.get(job_id, 0.0):
-            _measure(services, job_id)
+    told = {
+        job_id: measured
+        for job_id in in_work
+        if time.monotonic() >= _measure_at.get(job_id, 0.0) and (measured := _measure(services, job_id)) is not None
+    }
+    if told:
+        with writing(services.catalog, lasting=False) as connection:
+            jobs.remember(connection, told)
     for ended in _measure_at.keys() - set(active):
         del _measure_at[ended]
     return len(active)
 
 
-def _measure(services: Services, job_id: str) -> None:
-    """Measure a job without holding anybody up; a large one, which takes long, less often."""
+def _measure(services: Services, job_id: str) -> Remembered | None:
+    """Measure a job without holding anybody up; a large one, which takes long, less often. None: there is no news."""
     began = time.monotonic()
     with services.catalog.connect() as connection:
         told = look(connection, job_id)
-    if told.samples is not None:
-        with writing(services.catalog, lasting=False) as connection:
-            jobs.remember(connection, job_id, told.fraction, told.samples)
     ended = time.monotonic()
     _measure_at[job_id] = ended + (ended - began) * MEASURE_PAUSE
+    return told.news
 
 
 def _release(lock: redis.lock.Lock) -> None:

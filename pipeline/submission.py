@@ -109,7 +109,8 @@ def record_job(
     collection, workflow, urgency = _with_defaults(services, request)
     weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
     request_id = request.request_id or uuid.uuid4().hex[:12]
-    collections.register(connection, collection, services.fingerprint, services.making)
+    if not closed:  # else its documents do it, which come in the same transaction
+        collections.register(connection, collection, services.fingerprint, services.making)
     job = Job(collection, workflow, urgency, load_workflow(workflow, services.settings.workflow_options))
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
     jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)

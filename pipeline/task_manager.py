@@ -82,9 +82,9 @@ class TaskManager:
             told = look(connection, job_id)
             done, every = read.batch_counts(connection, job_id)
         # Apart, so that whoever only looks does not keep those waiting who work.
-        if told.samples is not None:
+        if told.news is not None:
             with writing(self._services.catalog, lasting=False) as connection:
-                jobs.remember(connection, job_id, told.fraction, told.samples)
+                jobs.remember(connection, {job_id: told.news})
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
             told = replace(told, eta_s=None)

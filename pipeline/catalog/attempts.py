@@ -170,6 +170,8 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
 
     One whose version readers see already has not failed: what went wrong came after.
     """
+    if not causes:
+        return
     seen = connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), shadows.is_seen())).all()
     if seen:
         complete(connection, seen)

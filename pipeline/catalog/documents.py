@@ -87,6 +87,14 @@ class Recorded:
     outcome: Literal["new", "joined", "unchanged"]
 
 
+_NAMES = sa.bindparam("names", expanding=True)
+KNOWN = sa.select(documents.c.id, documents.c.source).where(
+    documents.c.id.in_(_NAMES)
+    | ((documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES))
+)
+"""Asked for every submission while others wait, and so composed once."""
+
+
 def document_id(collection: str, source: str) -> str:
     """The id that a document of this source gets, unless one that was renamed has it already."""
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
@@ -99,10 +107,7 @@ def known(connection: Connection, collection: str, sources: Collection[str]) -> 
         wanted |= {document_id(collection, source): source, storable(source): source}
     found: set[str] = set()
     for piece in slices(wanted):
-        named = sa.and_(documents.c.collection == collection, documents.c.source.in_(piece))
-        rows = connection.execute(
-            sa.select(documents.c.id, documents.c.source).where(sa.or_(documents.c.id.in_(piece), named))
-        )
+        rows = connection.execute(KNOWN, {"collection": collection, "names": piece})
         # A document that was renamed keeps the id that its old source would get.
         found |= {wanted[key] for row in rows for key in row if key in wanted}
     return found

@@ -103,9 +103,9 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         with connection.begin():
             before = _changes(connection)
             yield connection
-            log = _log_of(connection) if lasting and _changes(connection) != before else None
-    if log is not None:
-        _write_out(log)
+            has_log = lasting and _changes(connection) != before and bool(engine.url.database)
+    if has_log:
+        _write_out(_log_of(engine))
 
 
 def _changes(connection: Connection) -> int:
@@ -113,10 +113,9 @@ def _changes(connection: Connection) -> int:
     return getattr(connection.connection.dbapi_connection, "total_changes", 0)
 
 
-def _log_of(connection: Connection) -> str | None:
-    """SQLite's log, beside the file that links lead to; None for a database in memory."""
-    places = {name: place for _, name, place in connection.exec_driver_sql("PRAGMA database_list")}
-    return f"{places['main']}-wal" if places["main"] else None
+def _log_of(engine: Engine) -> str:
+    """SQLite's log, beside the file that links lead to."""
+    return f"{os.path.realpath(str(engine.url.database))}-wal"
 
 
 def _write_out(path: str) -> None:

@@ -22,6 +22,10 @@ from pipeline.recipes import Making
 __all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_making", "set_role"]
 
 
+LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection"), indexes.c.role == "live")
+"""Asked for every submission and every search, and so composed once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Index:
     """One index of a collection. A `pinned` one was made by a re-index, and no setting changes what it is made with."""
@@ -67,8 +71,7 @@ def get(connection: Connection, name: str) -> Index:
 
 def live(connection: Connection, collection: str) -> Index | None:
     """The index of a collection that readers see; None for an unknown collection."""
-    query = sa.select(indexes).where(indexes.c.collection == collection, indexes.c.role == "live")
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(LIVE, {"collection": collection}).one_or_none()
     return None if row is None else _index(row)
 
 

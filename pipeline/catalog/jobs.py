@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +19,7 @@ from pipeline.roots import Named
 
 __all__ = [
     "Job",
+    "Remembered",
     "active_jobs",
     "create",
     "exists",
@@ -54,6 +55,13 @@ class Job:
     priority: int
     plan: Plan = PLAIN
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Remembered(NamedTuple):
+    """How far a job is, and the points of (time, fraction) that its rate is taken from."""
+
+    fraction: float
+    samples: list[list[float]]
 
 
 def create(
@@ -219,13 +227,12 @@ def progress(connection: Connection, job_id: str) -> dict[str, Any]:
     }
 
 
-def remember(connection: Connection, job_id: str, fraction: float, samples: list[list[float]]) -> None:
-    """Keep how far a job is; the fraction never goes back."""
-    connection.execute(
-        jobs.update()
-        .where(jobs.c.id == job_id, jobs.c.fraction <= fraction)
-        .values(fraction=fraction, samples=samples[-SAMPLES:])
-    )
+def remember(connection: Connection, told: Mapping[str, Remembered]) -> None:
+    """Keep how far jobs are, by job; a fraction never goes back."""
+    rows = [{"job": job_id, "reached": one.fraction, "seen": one.samples[-SAMPLES:]} for job_id, one in told.items()]
+    here = (jobs.c.id == sa.bindparam("job"), jobs.c.fraction <= sa.bindparam("reached"))
+    values = {"fraction": sa.bindparam("reached"), "samples": sa.bindparam("seen", type_=jobs.c.samples.type)}
+    connection.execute(jobs.update().where(*here).values(values), rows)
 
 
 def exists(connection: Connection, job_id: str) -> bool:

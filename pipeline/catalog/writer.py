@@ -28,8 +28,8 @@ PATIENCE_S = 65.0
 class GroupWriter:
     """Commits changes of many threads in the order they come, as many together as wait.
 
-    Whose turn it is commits what all wait for. Each change has a savepoint of its own: what fails leaves nothing
-    behind and harms no other. A change is durable when `do` returns.
+    Whose turn it is commits what all wait for. Of several each change has a savepoint of its own: what fails leaves
+    nothing behind and harms no other. A change is durable when `do` returns.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -81,7 +81,11 @@ class GroupWriter:
         ended: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with writing(self._engine, urgent=True) as connection:
-                ended = [_one(connection, change, done) for change, done in group]
+                if len(group) == 1:
+                    ((change, done),) = group
+                    ended = [(done, change(connection), None)]
+                else:
+                    ended = [_one(connection, change, done) for change, done in group]
         except BaseException as error:  # the transaction as a whole failed: everybody who waits is told
             ended = [(done, None, error) for _, done in group]
         for done, result, problem in ended:

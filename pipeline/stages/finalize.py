@@ -53,9 +53,10 @@ def work(services: Services, claim: Claim) -> flow.Done:
         versions = tuple(one.version_id for one in whole)
         services.store.set_payload(whole[0].index, {"live": True}, Filter(version_ids=versions))
         _switch(services, claim, versions)
-    with writing(services.catalog) as connection:
-        attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
-        attempts.fail(connection, dict.fromkeys((one.attempt_id for one in blank), NOTHING_LEFT))
+    if lacking or blank:
+        with writing(services.catalog) as connection:
+            attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
+            attempts.fail(connection, dict.fromkeys((one.attempt_id for one in blank), NOTHING_LEFT))
     remove_unseen(services, touched, claim.batch_id)
 
     def record(connection: Connection) -> None:
