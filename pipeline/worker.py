@@ -80,6 +80,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
         quiet=True,
         **_limits(settings, group),
     )
+    runtime.freeze()
     worker.start()
     return int(worker.exitcode or 0)
 
@@ -143,6 +144,7 @@ def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str,
             log.exception("worker.unusable")
             print(f"{name} cannot work: {error}", file=sys.stderr, flush=True)
             os._exit(UNUSABLE)
+        runtime.freeze()
         _say_ready(services, name)
 
     signals.worker_ready.connect(begin, weak=False)

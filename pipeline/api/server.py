@@ -18,6 +18,7 @@ from pipeline.api.app import make_app
 from pipeline.catalog import keys
 from pipeline.errors import StackUnavailable
 from pipeline.logs import log_as_set
+from pipeline.runtime import freeze
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
 
@@ -59,6 +60,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
     url = _url(settings, listener)
 
     def ready() -> None:
+        freeze()
         services.redis.set(URL_KEY, url, ex=READY_TTL_S)
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {url}", ex=READY_TTL_S)
         log.info("api.ready", url=url, pid=os.getpid())

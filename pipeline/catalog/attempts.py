@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, shadows
+from pipeline.catalog.each import update_each
 from pipeline.catalog.jobs import settle
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
@@ -73,7 +75,12 @@ class Failure:
 
 def carried(connection: Connection, batch_id: str) -> list[Carried]:
     """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
-    found = connection.execute(
+    return [Carried(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
+
+
+@cache
+def _carried() -> sa.Select[Any]:
+    return (
         sa.select(
             attempts.c.id.label("attempt_id"),
             attempts.c.document_id,
@@ -95,10 +102,9 @@ def carried(connection: Connection, batch_id: str) -> list[Carried]:
         )
         .join(documents, documents.c.id == attempts.c.document_id)
         .join(versions, versions.c.id == attempts.c.version_id)
-        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE), shadows.is_current())
+        .where(attempts.c.batch_id == sa.bindparam("batch"), attempts.c.state.in_(ACTIVE), shadows.is_current())
         .order_by(attempts.c.id)
     )
-    return [Carried(**row) for row in found.mappings()]
 
 
 def _anew() -> sa.ColumnElement[bool]:
@@ -121,25 +127,20 @@ def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
 
 def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
     """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
-    for attempt_id, columns in amounts.items():
-        values = {name: attempts.c[name] + amount for name, amount in columns.items()}
-        here = attempts.c.batch_id == batch_id if batch_id is not None else sa.true()
-        connection.execute(attempts.update().where(attempts.c.id == attempt_id, here).values(values))
+    here = attempts.c.batch_id == batch_id if batch_id is not None else sa.true()
+    update_each(connection, attempts, amounts, here, add=True)
 
 
 def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
     """Write pages_total and pages_done of attempts; writing them twice changes nothing."""
-    for attempt_id, values in pages.items():
-        if values:
-            connection.execute(attempts.update().where(attempts.c.id == attempt_id).values(dict(values)))
+    update_each(connection, attempts, pages)
 
 
 def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
     """Write how many chunks attempts have; what was embedded and upserted of them starts at none."""
     fresh = {"chunks_embedded": 0, "chunks_cached": 0, "chunks_upserted": 0}
-    for attempt_id, total in totals.items():
-        values = {"chunks_total": total, "pages_done": attempts.c.pages_total, **fresh}
-        connection.execute(attempts.update().where(attempts.c.id == attempt_id).values(values))
+    changes = {attempt_id: {"chunks_total": total} for attempt_id, total in totals.items()}
+    update_each(connection, attempts, changes, same={"pages_done": attempts.c.pages_total, **fresh})
 
 
 def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:

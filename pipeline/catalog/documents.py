@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, shadows, tagging
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.each import update_each
 from pipeline.catalog.indexes import first_name
 from pipeline.catalog.schema import (
     ACTIVE,
@@ -33,7 +34,7 @@ __all__ = [
     "Place",
     "Recorded",
     "begin",
-    "describe_version",
+    "describe_versions",
     "document_id",
     "known",
     "new_attempt",
@@ -87,7 +88,7 @@ class Recorded:
     outcome: Literal["new", "joined", "unchanged"]
 
 
-_NAMES = sa.bindparam("names", expanding=True)
+_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
 KNOWN = sa.select(documents.c.id, documents.c.source).where(
     documents.c.id.in_(_NAMES)
     | ((documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES))
@@ -303,9 +304,9 @@ def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]
     return {row.id: row.source for row in connection.execute(found)}
 
 
-def describe_version(connection: Connection, version_id: str, facts: Mapping[str, Any]) -> None:
-    """Write what a stage found out about a version: pages, chunks, title, media type, warnings."""
-    connection.execute(versions.update().where(versions.c.id == version_id).values(dict(facts)))
+def describe_versions(connection: Connection, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write what a stage found out about versions, by version: pages, chunks, title, media type, warnings."""
+    update_each(connection, versions, facts)
 
 
 def _stand_by(connection: Connection, identity: str, version_id: str) -> None:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -182,13 +183,7 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
 
 def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
     """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
-    row = connection.execute(
-        sa.select(tasks, batches.c.job_id, batches.c.priority, _plan(), jobs.c.request_id)
-        .join(batches, batches.c.id == tasks.c.batch_id)
-        .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(tasks.c.id == wanted, tasks.c.state != "done", batches.c.state == "active")
-        .with_for_update(of=tasks)
-    ).one_or_none()
+    row = connection.execute(_open_task(), {"task": wanted}).one_or_none()
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
     connection.execute(
@@ -207,6 +202,17 @@ def claim(connection: Connection, wanted: str, runner: str, alive: Collection[st
         priority=row.priority,
         plan=Plan.from_json(row.plan),
         request_id=row.request_id,
+    )
+
+
+@cache
+def _open_task() -> sa.Select[Any]:
+    return (
+        sa.select(tasks, batches.c.job_id, batches.c.priority, _plan(), jobs.c.request_id)
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(tasks.c.id == sa.bindparam("task"), tasks.c.state != "done", batches.c.state == "active")
+        .with_for_update(of=tasks)
     )
 
 

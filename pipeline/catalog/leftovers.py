@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -109,13 +111,17 @@ def removed(connection: Connection, version_ids: Sequence[str]) -> None:
 
 def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str, str]]:
     """Originals that this batch was the last to need: (SHA-256, source). A failed one stays, for a retry."""
-    found = (
+    return [(row.content_sha256, row.source) for row in connection.execute(_unneeded(), {"batch": batch_id})]
+
+
+@cache
+def _unneeded() -> sa.Select[Any]:
+    return (
         sa.select(versions.c.content_sha256, documents.c.source)
         .join(attempts, attempts.c.version_id == versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(attempts.c.batch_id == batch_id, ~_needed_elsewhere(), ~_kept_for_good())
+        .where(attempts.c.batch_id == sa.bindparam("batch"), ~_needed_elsewhere(), ~_kept_for_good())
     )
-    return [(row.content_sha256, row.source) for row in connection.execute(found)]
 
 
 def needed_originals(connection: Connection) -> list[tuple[str, str]]:

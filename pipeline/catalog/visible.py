@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import shadows
+from pipeline.catalog.each import update_each
 from pipeline.catalog.schema import counters, documents, versions
+from pipeline.catalog.slices import slices
 
 __all__ = ["bump", "live_versions", "switch", "switches"]
 
@@ -18,28 +20,33 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
     """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
     now = time.time()
     beside = shadows.among(connection, documents_versions.values())
-    for identity, version_id in documents_versions.items():
-        index = beside.get(version_id)
-        there = sa.select(versions.c.index_name).where(versions.c.id == version_id).scalar_subquery()
+    for piece in slices(documents_versions.values()):
+        new = versions.alias()
+        replaced = sa.exists().where(
+            new.c.id.in_(piece),
+            new.c.document_id == versions.c.document_id,
+            new.c.index_name == versions.c.index_name,
+        )
         connection.execute(
             versions.update()
             .where(
-                versions.c.document_id == identity,
-                versions.c.index_name == there,
+                versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(piece))),
                 versions.c.live_at.is_not(None),
                 versions.c.retired_at.is_(None),
+                replaced,
             )
             .values(retired_at=now)
         )
         connection.execute(
-            versions.update().where(versions.c.id == version_id).values(live_at=now, retired_at=None, removed_at=None)
+            versions.update().where(versions.c.id.in_(piece)).values(live_at=now, retired_at=None, removed_at=None)
         )
-        if index is not None:
-            shadows.hold(connection, identity, index, version_id)
-            continue
-        connection.execute(
-            documents.update().where(documents.c.id == identity).values(live_version_id=version_id, updated_at=now)
-        )
+    shown = {}
+    for identity, version_id in documents_versions.items():
+        if version_id in beside:
+            shadows.hold(connection, identity, beside[version_id], version_id)
+        else:
+            shown[identity] = {"live_version_id": version_id}
+    update_each(connection, documents, shown, same={"updated_at": now})
     bump(connection)
 
 

@@ -122,8 +122,7 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
         flow.set_apart(connection, claim, cuts.apart)
-        for version_id, told in cuts.facts.items():
-            documents.describe_version(connection, version_id, told)
+        documents.describe_versions(connection, cuts.facts)
         attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
         ledger.add_due(

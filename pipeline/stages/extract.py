@@ -148,8 +148,7 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, read.failed)
-        for version_id, facts in read.facts.items():
-            documents.describe_version(connection, version_id, facts)
+        documents.describe_versions(connection, read.facts)
         for attempt_id, groups in read.scanned.items():
             alone[_leave(services, connection, claim, attempt_id, groups)] = groups
 

@@ -216,8 +216,8 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         [carried] = attempts.carried(connection, batch)
         attempts.set_chunks(connection, {carried.attempt_id: 3})
         attempts.count(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
-        documents.describe_version(
-            connection, carried.version_id, {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}
+        documents.describe_versions(
+            connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}}
         )
         visible.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
@@ -451,7 +451,7 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
         [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
         batch = batch_of(connection, job, [one], active=True)
         [carried] = attempts.carried(connection, batch)
-        documents.describe_version(connection, carried.version_id, {"title": title, "warnings": [message]})
+        documents.describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
         attempts.fail(connection, {carried.attempt_id: Failure("extract", "corrupt", message, "Mend it.")})
         kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)
         kept = kept.join(schema.attempts, schema.attempts.c.version_id == schema.versions.c.id)

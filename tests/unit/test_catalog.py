@@ -66,7 +66,7 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     """What finalize does with a batch, the store left out."""
     carried = attempts.carried(connection, batch)
     for one in carried:
-        documents.describe_version(connection, one.version_id, {"chunks": chunks, "pages_text": 1, "pages_ocr": 2})
+        documents.describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
     visible.switch(connection, {one.document_id: one.version_id for one in carried})
     attempts.complete(connection, [one.attempt_id for one in carried])
     ledger.finish_batch(connection, batch)

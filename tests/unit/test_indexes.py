@@ -76,7 +76,7 @@ class Books:
         batch = ledger.create_batch(self.connection, self.job, 5, attempt_ids, active=True)
         carried = attempts.carried(self.connection, batch)
         for one in carried:
-            documents.describe_version(self.connection, one.version_id, {"chunks": chunks})
+            documents.describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
         visible.switch(self.connection, {one.document_id: one.version_id for one in carried})
         attempts.complete(self.connection, [one.attempt_id for one in carried])
         ledger.finish_batch(self.connection, batch)

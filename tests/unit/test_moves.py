@@ -50,7 +50,7 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
     if recorded.attempt_id is not None:
         batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
         (one,) = attempts.carried(connection, batch)
-        documents.describe_version(connection, one.version_id, {"title": Path(source).name})
+        documents.describe_versions(connection, {one.version_id: {"title": Path(source).name}})
         visible.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
     return recorded.document_id
