@@ -137,12 +137,12 @@ class Cli:
             process.kill()
         return Ended(process.returncode, out, err)
 
-    def quick(self, *words: str | Path | bytes) -> Ended:
+    def quick(self, *words: str | Path | bytes, env: dict[str, str] | None = None) -> Ended:
         """Run a command in a fork of a process that is ready for it."""
         process = forks()
         assert process.stdin is not None
         assert process.stdout is not None
-        said = [[os.fsdecode(word) for word in words], str(Path.cwd()), self.environment]
+        said = [[os.fsdecode(word) for word in words], str(Path.cwd()), {**self.environment, **(env or {})}]
         process.stdin.write(json.dumps(said) + "\n")
         return Ended(**json.loads(process.stdout.readline()))
 

@@ -233,9 +233,10 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
     there = {"DOCRELAY_API_KEY": str(api.key)}
 
     def on(*words: str | Path) -> Any:
-        return api.cli.run(*words, "--server", api.url, env=there)
+        return api.cli.quick(*words, "--server", api.url, env=there)
 
-    taken = on("ingest", tmp_path, "--collection", "remote", "--tag", "harbour", "--tag", "2026", "--json")
+    asked = ("ingest", tmp_path, "--collection", "remote", "--tag", "harbour", "--tag", "2026", "--json")
+    taken = api.cli.run(*asked, "--server", api.url, env=there)
     assert (taken.code, taken.json["completed"], taken.json["failed"]) == (1, 1, 1)
     assert taken.json["failures"][0]["code"] == "empty"
     found = on("search", "harbour master", "--collection", "remote", "--mode", "sparse", "--json").json
@@ -247,11 +248,11 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
     assert len(on("failures", "list", "--job", taken.json["job"], "--json").json["failures"]) == 1
     assert on("delete", tmp_path / "good.txt", "--collection", "remote", "--json").json["documents"] == 1
     assert on("cancel", "nobody", "--json").code == 2
-    wrong = api.cli.run("status", "--server", api.url, "--json", env={"DOCRELAY_API_KEY": "x"})
+    wrong = api.cli.quick("status", "--server", api.url, "--json", env={"DOCRELAY_API_KEY": "x"})
     assert (wrong.code, wrong.json["error"]["code"]) == (2, "unauthorized")
-    assert api.cli.run("status", "--server", "http://127.0.0.1:9").code == 3
-    local = api.cli.run("config", env={"DOCRELAY_SERVER": api.url})
-    refused = api.cli.run("keys", "list", env={"DOCRELAY_SERVER": api.url})
+    assert api.cli.quick("status", "--server", "http://127.0.0.1:9").code == 3
+    local = api.cli.quick("config", env={"DOCRELAY_SERVER": api.url})
+    refused = api.cli.quick("keys", "list", env={"DOCRELAY_SERVER": api.url})
     assert (local.code, refused.code) == (0, 2)
 
 
@@ -261,7 +262,7 @@ def test_a_re_index_on_a_server(api: Api) -> None:
     api.submit(("kept.txt", b"The pilot boat is called Gannet."), collection=name)
 
     def on(*words: str) -> Any:
-        return api.cli.run("reindex", *words, "--collection", name, "--server", api.url, "--json", env=there)
+        return api.cli.quick("reindex", *words, "--collection", name, "--server", api.url, "--json", env=there)
 
     assert on("status").code == 2
     assert on("--plan", "--model", "hashing-128").json["documents"] == 1
@@ -275,8 +276,8 @@ def test_a_re_index_on_a_server(api: Api) -> None:
         1,
         None,
     ]
-    assert api.cli.run("reindex", "status", "--server", api.url, env=there).code == 2
-    misplaced = api.cli.run("reindex", "--server", api.url, "status", "--collection", name, env=there)
+    assert api.cli.quick("reindex", "status", "--server", api.url, env=there).code == 2
+    misplaced = api.cli.quick("reindex", "--server", api.url, "status", "--collection", name, env=there)
     assert (misplaced.code, "stands before" in misplaced.err) == (2, True)
     assert api.client.search("pilot boat", name, mode="sparse").hits[0].source == "upload://kept.txt"
 
