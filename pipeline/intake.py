@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import documents, jobs, ledger, orders, tagging
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.jobs import Job
+from pipeline.catalog.versions import Found
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
 from pipeline.flow import admit
 from pipeline.intaking import beside, media_type_of, routed_to, without_sidecars

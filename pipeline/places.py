@@ -6,10 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import collections
-from pipeline.catalog.documents import Place
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts, batches, jobs
+from pipeline.catalog.versions import Place
 from pipeline.plan import Plan
 from pipeline.services import Services
 

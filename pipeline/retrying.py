@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline import flow
 from pipeline.catalog import collections, documents, jobs, ledger, reindexes, status
-from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import failures, versions
+from pipeline.catalog.versions import Found
 from pipeline.discovery import load_workflow
 from pipeline.errors import UnknownId, Unreadable
 from pipeline.intake import take_in

@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import answers, jobs
-from pipeline.catalog.documents import Found
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.outbox import Hook, attach
+from pipeline.catalog.versions import Found
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.intake import Outcome, Taken, record

@@ -1,11 +1,11 @@
-"""Documents and their versions: recording what intake found, beginning runs over it, deleting."""
+"""Documents: recording what intake found, beginning runs over it, deleting."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -13,10 +13,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, shadows, tagging
 from pipeline.catalog.attempts import Failure, cancel, keep_failure
-from pipeline.catalog.each import update_each
 from pipeline.catalog.indexes import first_name
 from pipeline.catalog.schema import (
-    ACTIVE,
     attempts,
     documents,
     failures,
@@ -26,18 +24,25 @@ from pipeline.catalog.schema import (
     versions,
 )
 from pipeline.catalog.slices import slices
+from pipeline.catalog.versions import (
+    NAMESPACE,
+    Found,
+    Place,
+    add_attempt,
+    add_version,
+    current_of,
+    is_same,
+    new_attempt,
+    newest_of,
+    stand_by,
+)
 from pipeline.catalog.visible import bump
-from pipeline.tags import Tags
 
 __all__ = [
-    "Found",
-    "Place",
     "Recorded",
     "begin",
-    "describe_versions",
     "document_id",
     "known",
-    "new_attempt",
     "record",
     "reject",
     "sources",
@@ -47,36 +52,6 @@ __all__ = [
     "tombstone",
     "with_failures",
 ]
-
-NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it.
-
-    `tags` replace those of its document; None leaves them.
-    """
-
-    source: str
-    content_sha256: str
-    size: int
-    modified_at: float
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    tags: Tags | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`).
-
-    `collection` is the index's; "" stands for the job's own.
-    """
-
-    index: str
-    workflow: str = "ingest"
-    extraction: str = ""
-    collection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +119,21 @@ def record(
         identity, is_there = _identify(connection, place.collection, found.source)
     if not is_there:
         # Most files of a first ingest come this way.
-        version_id = _version(connection, identity, recipe, found, place, None)
-        attempt_id = _attempt(connection, job_id, identity, version_id, found, 1)
+        version_id = add_version(connection, identity, recipe, found, place, None)
+        attempt_id = add_attempt(connection, job_id, identity, version_id, found, 1)
         _add(connection, identity, place.collection, found, attempt_id)
         result = Recorded(identity, attempt_id, "new")
         submit(connection, job_id, found, result, again=False)
         return result
     tagging.give(connection, identity, found.tags)
-    live, running = _current(connection, identity)
-    if live is not None and _same(live, found, recipe):
+    live, running = current_of(connection, identity)
+    if live is not None and is_same(live, found, recipe):
         supersede(connection, identity)
         # Whatever went wrong with another content, this one is there and searchable.
         connection.execute(failures.delete().where(failures.c.document_id == identity))
-        _stand_by(connection, identity, live["id"])
+        stand_by(connection, identity, live["id"])
         result = Recorded(identity, None, "unchanged")
-    elif running is not None and _same(running, found, recipe):
+    elif running is not None and is_same(running, found, recipe):
         result = Recorded(identity, running["attempt_id"], "joined")
     else:
         supersede(connection, identity)
@@ -188,9 +163,9 @@ def still_failing(connection: Connection, collection: str, recipe: str, reading:
     ).one_or_none()
     if known is None:
         return None
-    newest = _newest(connection, known.document_id)
-    _, running = _current(connection, known.document_id)
-    if running is not None or newest is None or not _same(newest._mapping, found, recipe):
+    newest = newest_of(connection, known.document_id)
+    _, running = current_of(connection, known.document_id)
+    if running is not None or newest is None or not is_same(newest._mapping, found, recipe):
         return None
     return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
 
@@ -219,50 +194,9 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     return identity
 
 
-def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Place) -> str:
-    """A run over this content: of the newest version if it holds the same in the same place, else of a new one.
-
-    Returns:
-        The attempt's id; who asks makes it the current one.
-    """
-    newest = _newest(connection, identity)
-    reusable = (
-        newest is not None
-        and newest.live_at is None
-        and newest.index_name == place.index
-        and _same(newest._mapping, found, recipe)
-    )
-    if newest is not None and reusable:
-        version_id = newest.id
-        # Its points may have been removed when it failed; now it gets new ones.
-        connection.execute(versions.update().where(versions.c.id == version_id).values(removed_at=None))
-    else:
-        version_id = _version(connection, identity, recipe, found, place, newest)
-    number = connection.scalar(
-        sa.select(sa.func.count()).select_from(attempts).where(attempts.c.document_id == identity)
-    )
-    return _attempt(connection, job_id, identity, version_id, found, (number or 0) + 1)
-
-
 def supersede(connection: Connection, identity: str) -> None:
     """End the run over a document in the live index, if there is one, for another that takes its place."""
     cancel(connection, shadows.main_attempts_of([identity]), code="superseded")
-
-
-def _attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
-    attempt_id = str(uuid.uuid4())
-    row = {
-        "id": attempt_id,
-        "document_id": identity,
-        "version_id": version_id,
-        "job_id": job_id,
-        "number": number,
-        "state": "queued",
-        "size": found.size,
-        "created_at": time.time(),
-    }
-    connection.execute(attempts.insert(), row)
-    return attempt_id
 
 
 def begin(connection: Connection, identity: str, attempt_id: str) -> None:
@@ -304,28 +238,6 @@ def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]
     return {row.id: row.source for row in connection.execute(found)}
 
 
-def describe_versions(connection: Connection, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write what a stage found out about versions, by version: pages, chunks, title, media type, warnings."""
-    update_each(connection, versions, facts)
-
-
-def _stand_by(connection: Connection, identity: str, version_id: str) -> None:
-    """Make the attempt that brought the live version the current one again."""
-    made = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
-    attempt_id = connection.scalar(made.order_by(attempts.c.number.desc()).limit(1))
-    connection.execute(documents.update().where(documents.c.id == identity).values(attempt_id=attempt_id))
-
-
-def _newest(connection: Connection, identity: str) -> Any:
-    query = sa.select(versions).where(versions.c.document_id == identity).order_by(versions.c.sequence.desc())
-    return connection.execute(query.limit(1)).one_or_none()
-
-
-def _same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
-    same = version["content_sha256"] == found.content_sha256 and version["recipe"] == recipe
-    return bool(same and (version["metadata"] or {}) == found.metadata)
-
-
 def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
     """The id of the document of this source, and whether it is there."""
     identity = document_id(collection, source)
@@ -353,44 +265,6 @@ def _add(connection: Connection, identity: str, collection: str, found: Found, a
         "updated_at": now,
     }
     connection.execute(documents.insert(), row)
-
-
-def _current(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:
-    live = connection.execute(
-        sa.select(versions)
-        .join(documents, documents.c.live_version_id == versions.c.id)
-        .where(documents.c.id == identity)
-    )
-    running = connection.execute(
-        sa.select(versions, attempts.c.id.label("attempt_id"))
-        .join(attempts, attempts.c.version_id == versions.c.id)
-        .join(documents, documents.c.attempt_id == attempts.c.id)
-        .where(documents.c.id == identity, attempts.c.state.in_(ACTIVE))
-    )
-    return live.mappings().one_or_none(), running.mappings().one_or_none()
-
-
-def _version(connection: Connection, identity: str, recipe: str, found: Found, place: Place, newest: Any) -> str:
-    sequence = newest.sequence + 1 if newest is not None else 1
-    # The sequence is part of the id: content that comes back later is a version of its own, so that
-    # removing the older one can never take the newer one's points.
-    version_id = str(uuid.uuid5(NAMESPACE, f"{identity}/{found.content_sha256}/{recipe}/{sequence}"))
-    row = {
-        "id": version_id,
-        "document_id": identity,
-        "sequence": sequence,
-        "content_sha256": found.content_sha256,
-        "recipe": recipe,
-        "metadata": dict(found.metadata) or None,
-        "index_name": place.index,
-        "workflow": place.workflow,
-        "extraction": place.extraction,
-        "size": found.size,
-        "modified_at": found.modified_at,
-        "created_at": time.time(),
-    }
-    connection.execute(versions.insert(), row)
-    return version_id
 
 
 def submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:

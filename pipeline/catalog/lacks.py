@@ -9,10 +9,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.documents import Found
 from pipeline.catalog.reindexes import Options, Reindex
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, shadows, versions
 from pipeline.catalog.slices import slices
+from pipeline.catalog.versions import Found
 
 __all__ = ["Held", "Lack", "failed_in", "held", "is_still", "lacking", "lacks", "standing", "still_missing", "wanted"]
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import documents, indexes, lacks, ledger, reindexes, shadows
-from pipeline.catalog.documents import Place, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import writing
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.lacks import Lack
 from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.slices import slices
+from pipeline.catalog.versions import Place, new_attempt
 from pipeline.errors import Rejected
 from pipeline.flow import admit
 from pipeline.intake import take
@@ -134,7 +135,7 @@ def _attempt(services: Services, connection: Connection, one: Reindex, target: I
     place = Place(target.name, lack.workflow, extraction)
     if one.in_place:
         documents.supersede(connection, lack.document_id)
-    attempt_id = documents.new_attempt(connection, one.job_id, lack.document_id, recipe, lack.found, place)
+    attempt_id = new_attempt(connection, one.job_id, lack.document_id, recipe, lack.found, place)
     if one.in_place:
         documents.begin(connection, lack.document_id, attempt_id)
     else:

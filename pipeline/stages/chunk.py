@@ -13,10 +13,11 @@ from extractors.errors import Empty, ExtractError
 from pipeline import flow
 from pipeline.about import About
 from pipeline.canvas import fan
-from pipeline.catalog import attempts, documents, indexes, ledger
+from pipeline.catalog import attempts, indexes, ledger
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
+from pipeline.catalog.versions import describe_versions
 from pipeline.chunking import Chunk, cut
 from pipeline.discovery import find_chunker
 from pipeline.plan import Plan
@@ -122,7 +123,7 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
         flow.set_apart(connection, claim, cuts.apart)
-        documents.describe_versions(connection, cuts.facts)
+        describe_versions(connection, cuts.facts)
         attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
         ledger.add_due(

@@ -15,10 +15,11 @@ from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from pipeline import flow
 from pipeline.canvas import scanned
-from pipeline.catalog import attempts, documents, ledger
+from pipeline.catalog import attempts, ledger
 from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
+from pipeline.catalog.versions import describe_versions
 from pipeline.errors import Unreadable
 from pipeline.sandbox import Sandbox
 from pipeline.services import Services
@@ -148,7 +149,7 @@ def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Re
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, read.failed)
-        documents.describe_versions(connection, read.facts)
+        describe_versions(connection, read.facts)
         for attempt_id, groups in read.scanned.items():
             alone[_leave(services, connection, claim, attempt_id, groups)] = groups
 

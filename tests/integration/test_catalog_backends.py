@@ -34,9 +34,10 @@ from pipeline.catalog import (
     visible,
 )
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, upgrade, writing
 from pipeline.catalog.jobs import Job
+from pipeline.catalog.versions import Found, describe_versions
 from pipeline.errors import BadRequest, StackUnavailable
 
 pytest_plugins = ("postgres_fixture",)
@@ -216,9 +217,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         [carried] = attempts.carried(connection, batch)
         attempts.set_chunks(connection, {carried.attempt_id: 3})
         attempts.count(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
-        documents.describe_versions(
-            connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}}
-        )
+        describe_versions(connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}})
         visible.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         ledger.finish_batch(connection, batch)
@@ -451,7 +450,7 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
         [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
         batch = batch_of(connection, job, [one], active=True)
         [carried] = attempts.carried(connection, batch)
-        documents.describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
+        describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
         attempts.fail(connection, {carried.attempt_id: Failure("extract", "corrupt", message, "Mend it.")})
         kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)
         kept = kept.join(schema.attempts, schema.attempts.c.version_id == schema.versions.c.id)

@@ -14,10 +14,10 @@ import extractors
 from extractors.options import Options
 from pipeline import sweeping
 from pipeline.catalog import documents, ledger
-from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.catalog.schema import attempts
+from pipeline.catalog.versions import Found
 from pipeline.places import place_of
 from pipeline.plan import PLAIN
 from pipeline.request import Request

@@ -18,7 +18,7 @@ import pipeline.catalog
 from pipeline.cancelling import cancel_document, cancel_job
 from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import batches, tasks, versions
@@ -26,6 +26,7 @@ from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures as failures_table
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.catalog.schema import submissions as submissions_table
+from pipeline.catalog.versions import Found, describe_versions
 from pipeline.errors import UnknownId
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.")
@@ -66,7 +67,7 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     """What finalize does with a batch, the store left out."""
     carried = attempts.carried(connection, batch)
     for one in carried:
-        documents.describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
+        describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
     visible.switch(connection, {one.document_id: one.version_id for one in carried})
     attempts.complete(connection, [one.attempt_id for one in carried])
     ledger.finish_batch(connection, batch)

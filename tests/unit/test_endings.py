@@ -13,11 +13,12 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts as attempts_table
 from pipeline.catalog.slices import slices
+from pipeline.catalog.versions import Found
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.", reading="as usual")
 

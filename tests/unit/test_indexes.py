@@ -24,7 +24,7 @@ from pipeline.catalog import (
     visible,
 )
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found, Place, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.jobs import Job
@@ -32,6 +32,7 @@ from pipeline.catalog.reindexes import Options
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
 from pipeline.catalog.switching import discard, exchange
+from pipeline.catalog.versions import Found, Place, describe_versions, new_attempt
 from pipeline.errors import SpaceMismatch, UnknownId
 from pipeline.recipes import Making
 
@@ -76,7 +77,7 @@ class Books:
         batch = ledger.create_batch(self.connection, self.job, 5, attempt_ids, active=True)
         carried = attempts.carried(self.connection, batch)
         for one in carried:
-            documents.describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
+            describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
         visible.switch(self.connection, {one.document_id: one.version_id for one in carried})
         attempts.complete(self.connection, [one.attempt_id for one in carried])
         ledger.finish_batch(self.connection, batch)
@@ -86,7 +87,7 @@ class Books:
         begun = {}
         for lack in lacks.lacks(self.connection, "books", index, "missing"):
             place = Place(index, lack.workflow, lack.extraction)
-            attempt = documents.new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
+            attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
             shadows.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
         return begun

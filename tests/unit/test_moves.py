@@ -13,11 +13,12 @@ from sqlalchemy.engine import Connection
 from embeddings.base import Fingerprint
 from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves, tagging, visible
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found, Recorded
+from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import documents as table
 from pipeline.catalog.schema import versions
+from pipeline.catalog.versions import Found, describe_versions
 from pipeline.recipes import making_of
 from pipeline.settings import Settings
 from pipeline.tags import Tags
@@ -50,7 +51,7 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
     if recorded.attempt_id is not None:
         batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
         (one,) = attempts.carried(connection, batch)
-        documents.describe_versions(connection, {one.version_id: {"title": Path(source).name}})
+        describe_versions(connection, {one.version_id: {"title": Path(source).name}})
         visible.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
     return recorded.document_id

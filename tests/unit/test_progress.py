@@ -14,11 +14,11 @@ from sqlalchemy.engine import Engine
 from pipeline import progress
 from pipeline.catalog import attempts, documents, jobs, ledger
 from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Found
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import ACTIVE
 from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.catalog.versions import Found
 from pipeline.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
 
 CAUSE = Failure("extract", "corrupt", "It is broken.", "Mend it.")
