@@ -122,7 +122,7 @@ def take(
     for collection, keys in by_collection.items():
         with writing(services.catalog) as connection:
             # Before their documents: a file that goes while nobody watches must be missed.
-            watched.keep(connection, {key: Known(sights[key].mark) for key in keys if key not in known})
+            watched.keep(connection, {key: _begun(sights[key], known.get(key)) for key in keys if _is_lost(key, known)})
         before = {key: known[key].tags if key in known else None for key in keys}
         found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
         request = Request([folder.path], collection, folder.workflow)
@@ -180,6 +180,16 @@ def tidy(services: Services) -> None:
     """Tell points the new names and tags of their documents, and remove those of documents that are gone for good."""
     relabel(services)
     release(services)
+
+
+def _is_lost(key: Key, known: Mapping[Key, Known]) -> bool:
+    """Whether nobody would miss the file if it went now: it is new, or its document is deleted."""
+    return key not in known or known[key].gone
+
+
+def _begun(sight: Seen, before: Known | None) -> Known:
+    """A file that is being taken in: whether that comes to its end is not known yet."""
+    return Known(sight.mark, tags=before.tags if before is not None else None)
 
 
 def _row(sight: Seen, document_id: str | None) -> Known:

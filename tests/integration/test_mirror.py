@@ -557,6 +557,31 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
     assert mirror.found("zebra") == {"a.txt"}
 
 
+def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    (mirror.root / "a.txt").unlink()
+    mirror.look()
+    mirror.write(a="okapi")
+    take = acting.take_in
+
+    class Killed(BaseException):
+        pass
+
+    def and_die(*given: Any) -> None:
+        take(*given)
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(acting, "take_in", and_die)
+        with pytest.raises(Killed):
+            mirror.glance()
+    (mirror.root / "a.txt").unlink()
+    mirror.again()
+    assert mirror.found("zebra") | mirror.found("okapi") == set()
+    mirror.assert_exact()
+
+
 def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
     take = acting.take_in
