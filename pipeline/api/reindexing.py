@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path as Folder
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from embeddings.registry import find
 from pipeline import reindex
-from pipeline.api.access import Admin, Guarded, Reader, Submitter
-from pipeline.api.door import DoorOf
+from pipeline.api.access import Admin, Guarded, Reader
+from pipeline.api.door import Door, DoorOf
 from pipeline.api.problems import responses
+from pipeline.errors import BadRequest
 from pipeline.reindex import Wish
 from pipeline.results import ReindexPlan, ReindexStatus
 
@@ -25,6 +29,9 @@ router = APIRouter(
 
 Collection = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["documents"])]
 BODY = responses(400, 408, 413, 415)
+
+NAME = re.compile(r"[^./~\\][^/\\]{0,95}(/[^./~\\][^/\\]{0,95})?")
+"""A model of the registry, of an installed package, of an endpoint or of the hub; no path."""
 
 
 class Resume(BaseModel):
@@ -47,12 +54,14 @@ class Rollback(BaseModel):
 @router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
 def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
     """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
+    _check_model(door, wish.model)
     return reindex.start(door.services, wish)
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: Wish, door: DoorOf, _caller: Submitter) -> ReindexPlan:
+def plan(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexPlan:
     """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
+    _check_model(door, wish.model)
     return reindex.plan(door.services, wish)
 
 
@@ -84,3 +93,18 @@ def cancel(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatu
 def rollback(collection: Collection, door: DoorOf, _caller: Admin, how: Rollback | None = None) -> ReindexStatus:
     """As long as it is kept, and nothing would be lost by it."""
     return reindex.rollback(door.services, collection, allow_failed=how is not None and how.allow_failed)
+
+
+def _check_model(door: Door, model: str | None) -> None:
+    """Refuse a model that is a folder of this machine: its files would be read, whoever may read them.
+
+    Raises:
+        BadRequest: it is one, and not the one of the settings.
+    """
+    if model is None or model == door.settings.embedding_model or find(model) is not None:
+        return
+    if not NAME.fullmatch(model) or (Folder(model) / "config.json").is_file():
+        raise BadRequest(
+            "By HTTP a model is named, and no folder.",
+            "Name one of the registry, of an installed package or of the hub; or set `embedding_model` to the folder.",
+        )

@@ -76,7 +76,7 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("POST", "/v1/documents/x/retry", {}, SUBMIT),
     ("POST", "/v1/failures/retry", {"json": {"ids": ["x"]}}, SUBMIT),
     ("GET", "/v1/reindex/nothing", {}, READ),
-    ("POST", "/v1/reindex/plan", {"json": {"collection": "nothing"}}, SUBMIT),
+    ("POST", "/v1/reindex/plan", {"json": {"collection": "nothing"}}, ADMIN),
     ("POST", "/v1/reindex", {"json": {"collection": "nothing"}}, ADMIN),
     ("POST", "/v1/reindex/nothing/pause", {}, ADMIN),
     ("POST", "/v1/reindex/nothing/resume", {"json": {}}, ADMIN),

@@ -352,7 +352,7 @@ REFUSED: dict[str, tuple[str, str, object]] = {
     "a time that is none": ("POST", "", {"before": "yesterday"}),
     "no documents a minute": ("POST", "/bad/resume", {"per_minute": 0}),
     "a collection that is not there": ("POST", "", {"collection": "nowhere", "model": "hashing-128"}),
-    "a model that is not to be had": ("POST", "", {"collection": "bad", "model": "/nowhere"}),
+    "a model that is not to be had": ("POST", "", {"collection": "bad", "model": "nowhere"}),
     "a dimension for a model that runs here": ("POST", "", {"collection": "bad", "model": "hashing-128", "dim": 3}),
     "an endpoint's model whose dimension nobody knows": ("POST", "", {"collection": "bad", "model": "some-model"}),
     "a path that is not absolute": ("POST", "", {"collection": "bad", "path": "../x"}),
