@@ -71,7 +71,7 @@ async def _some(under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
 
 
 async def _deliver(services: Services, delivery: Delivery, lookups: Executor) -> None:
-    status, error = None, ""
+    status, error, in_vain = None, "", False
     try:
         body = await asyncio.to_thread(_body, services, delivery)
         async with asyncio.timeout(TIMEOUT_S):
@@ -80,11 +80,12 @@ async def _deliver(services: Services, delivery: Delivery, lookups: Executor) ->
             target = await asyncio.get_running_loop().run_in_executor(lookups, looking)
             status = await _post(target, body, headers(delivery.secret, delivery.id, body))
     except HookRefused as refused:
-        error = refused.message
+        error, in_vain = refused.message, True
     except (OSError, TimeoutError, httpx.HTTPError, ValueError) as trouble:
         error = f"{type(trouble).__name__}: {trouble}"
     taken = status is not None and 200 <= status < 300
-    await asyncio.to_thread(_note, services, delivery, status, None if taken else error or f"The answer was {status}.")
+    told = None if taken else error or f"The answer was {status}."
+    await asyncio.to_thread(_note, services, delivery, status, told, last=in_vain or delivery.tries >= MOST_TRIES)
 
 
 async def _post(target: Target, body: bytes, signed: dict[str, str]) -> int:
@@ -122,12 +123,11 @@ def _body(services: Services, delivery: Delivery) -> bytes:
     return body.encode()
 
 
-def _note(services: Services, delivery: Delivery, status: int | None, error: str | None) -> None:
+def _note(services: Services, delivery: Delivery, status: int | None, error: str | None, *, last: bool) -> None:
     pause_s = min(FIRST_PAUSE_S * 3 ** (delivery.tries - 1), LONGEST_PAUSE_S)
     with writing(services.catalog) as connection:
         if error is None and status is not None:
             outbox.delivered(connection, delivery.id, status)
         else:
-            last = delivery.tries >= MOST_TRIES
             outbox.failed(connection, delivery.id, status, error or "", None if last else pause_s)
     log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)

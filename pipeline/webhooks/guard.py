@@ -49,13 +49,12 @@ def check(url: str, *, private: bool) -> None:
         HookRefused: the URL is none for a webhook, or its host is written as an address that is not allowed.
     """
     host, _, _, _ = _parts(url)
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        if not private and (host == "localhost" or host.endswith((".localhost", ".local", ".internal"))):
-            raise HookRefused(f"The host {host} is not a public one.") from None
-        return
-    _check(address, private=private)
+    name = host.rstrip(".")  # which only says that the name is whole
+    address = _written(name)
+    if address is not None:
+        _check(address, private=private)
+    elif not name or (not private and (name == "localhost" or name.endswith((".localhost", ".local", ".internal")))):
+        raise HookRefused(f"The host {host} is not a public one.")
 
 
 def resolve(url: str, *, private: bool) -> Target:
@@ -70,6 +69,18 @@ def resolve(url: str, *, private: bool) -> Target:
     for address in found:
         _check(ipaddress.ip_address(address.partition("%")[0]), private=private)
     return Target(scheme, host, port, found[0], path)
+
+
+def _written(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is written as, also as what connects takes for one: 127.1, 2130706433, 0x7f.0.0.1."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def _parts(url: str) -> tuple[str, int, str, str]:
