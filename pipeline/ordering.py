@@ -32,7 +32,7 @@ from pipeline.tags import canonical
 from pipeline.uploads import Extra
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["LOOKED_AT", "Taker", "confined", "look_for_one", "place"]
+__all__ = ["LOOKED_AT", "Taker", "confined", "look_for_one", "matching", "place"]
 
 log = structlog.get_logger()
 
@@ -183,7 +183,7 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     paths = [Path(path) for path in request["paths"]]
     try:
         confined(request["paths"], services.settings.api_roots)
-        found = list(_found(services, paths, request["glob"]))
+        found = list(matching(services, paths, request["glob"]))
     except (BadRequest, PathNotAllowed) as gone:
         found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
     # A job in which there turns out to be no file ends with zero documents.
@@ -205,10 +205,11 @@ def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None)
     raise BadRequest("There are no such files in what was named.", "Name a file, or a folder with files in it.")
 
 
-def _found(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
+def matching(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
+    """The files of an order; each may be read only as long as it lies below `api_roots`."""
     within = roots_of(services.settings.api_roots)
-    matching = (one for one in _every(services, paths) if _matches(one, paths, pattern))
-    yield from (replace(one, within=within) for one in matching)
+    found = (one for one in _every(services, paths) if _matches(one, paths, pattern))
+    yield from (replace(one, within=within) for one in found)
 
 
 def _every(services: Services, paths: Sequence[Path]) -> Iterator[Candidate]:
@@ -219,4 +220,16 @@ def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str | None) -
     if pattern is None or fnmatchcase(candidate.path.name, pattern):
         return True
     below = (path for path in paths if candidate.path.is_relative_to(path))
-    return any(fnmatchcase(str(candidate.path.relative_to(path)), pattern) for path in below)
+    # A file that was named itself lies in no folder: its path is its name.
+    places = (str(candidate.path.relative_to(path if path != candidate.path else path.parent)) for path in below)
+    return any(fnmatchcase(place, pattern) or _matches_whole(place, pattern) for place in places)
+
+
+def _matches_whole(place: str, pattern: str) -> bool:
+    """Whether a path is like a pattern in which `**/` stands for any number of folders, none too.
+
+    With a slash before and after each name, what `**` stands for may be nothing.
+    """
+    names = pattern.split("/")
+    like = ["*" if name == "**" else f"/{name}/" for name in names[:-1]]
+    return fnmatchcase("/" + place.replace("/", "//"), f"{''.join(like)}/{names[-1]}")
