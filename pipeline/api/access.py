@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from email.message import Message
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,7 +19,7 @@ from pipeline.api import LOOPBACK
 from pipeline.api.door import Door
 from pipeline.catalog import keys
 from pipeline.catalog.keys import Key
-from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany
+from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
 from pipeline.services import PREFIX
 
 __all__ = ["Admin", "Caller", "Guarded", "Reader", "Submitter", "check_start"]
@@ -100,10 +101,23 @@ class Guarded(APIRoute):
                 request.scope["slot"].belongs_to(caller.key)
             if self.body_field is not None:
                 # Here what is wrong with a body is told as it is; FastAPI would call it all a parsing error.
-                await request.body()
+                _check_kind(request, await request.body())
             return await serve(request)
 
         return handle
+
+
+def _check_kind(request: Request, body: bytes) -> None:
+    """Refuse a body that does not say that it is JSON: FastAPI would take it for a text, and call its fields wrong.
+
+    Raises:
+        WrongMediaType: its header Content-Type names another kind, or none.
+    """
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    kind = message.get_content_type()
+    if body and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise WrongMediaType("The body of this request is JSON.", "Send the header Content-Type: application/json.")
 
 
 def _admitted(request: Request, secret: str | None, scope: str) -> Caller:
