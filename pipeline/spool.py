@@ -17,7 +17,7 @@ import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -104,17 +104,21 @@ class LocalSpool:
     def secure(self, key: str, path: Path) -> None:
         """Put a copy of a local file into the spool that a power cut does not take; the file stays."""
         target = self._prepare(key)
+        places = [target, target.parent]
         try:
             # First the name, then both: most file systems write them out together.
             target.hardlink_to(path)
         except FileExistsError:
-            return
+            # Whoever made it may not have come to writing it out. Whoever needs it no more may remove it any moment:
+            # then the file is what is left.
+            places.insert(0, path)
         except OSError:  # another file system, or one without hard links
             draft = target.with_name(f".{uuid.uuid4().hex}")
             shutil.copyfile(path, draft)
             draft.replace(target)
-        for place in (target, target.parent):
-            _sync(place)
+        for place in places:
+            with suppress(FileNotFoundError):
+                _sync(place)
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:

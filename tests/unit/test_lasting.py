@@ -1,8 +1,9 @@
-"""What is committed lasts: SQLite's log is written out, wherever links have put it, where something was written."""
+"""What is committed lasts, and what is acknowledged: it is written out before anybody is told."""
 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.schema import counters
+from pipeline.spool import LocalSpool
 
 
 @pytest.fixture
@@ -53,3 +55,33 @@ def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None
     catalog.dispose()
     # 1 is NORMAL: SQLite flushes at each checkpoint, and commits are flushed by us.
     assert found == ["wal", 1]
+
+
+def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path, flushed: list[str]) -> None:
+    """It comes while the first one is still being written out, and when that one's copy is not needed any more."""
+    spool, drafts = LocalSpool(tmp_path / "spool"), [tmp_path / name for name in ("one", "two", "three")]
+    for draft in drafts:
+        draft.write_bytes(b"the same")
+    key, kept = "originals/ab/abc.txt", tmp_path / "spool/originals/ab/abc.txt"
+    spool.secure(key, drafts[0])
+    assert flushed == [str(kept), str(kept.parent)]
+    flushed.clear()
+    spool.secure(key, drafts[1])
+    assert flushed == [str(drafts[1]), str(kept), str(kept.parent)]
+
+    ended = threading.Event()
+
+    def remove() -> None:
+        while not ended.is_set():
+            kept.unlink(missing_ok=True)
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for _ in range(200):
+            flushed.clear()
+            spool.secure(key, drafts[2])
+            assert flushed[-1] == str(kept.parent)
+    finally:
+        ended.set()
+        thread.join()
