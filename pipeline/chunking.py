@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -21,13 +21,15 @@ from embeddings.base import Tokenizer
 from extractors.document import Document, Section
 from pipeline.breaks import best_break, character_start, resume_at
 
-__all__ = ["Chunk", "chunk_id", "cut", "text_hash"]
+__all__ = ["Chunk", "chunk_id", "cut", "lined", "text_hash"]
 
 _NAMESPACE = UUID("6d0f3a52-5a0e-5f0b-9c39-0d6c1f6f7a11")
 _CHARS_PER_TOKEN = 16
 """Bounds a chunk's characters where tokens do not: BERT reads a word of 10 MB as one [UNK], and spaces as nothing."""
 _WINDOW_SPARE = 1.25
 _TEXT = re.compile(r"\S")
+_LINED = ("text/plain", "text/markdown")
+"""What is read as it stands: lines of the text are lines of the file, as an editor counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Chunk:
     `page_start` and `page_end` are the pages of its first and last character, None in formats without
     pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
     that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
-    what stages of a workflow have added.
+    what stages of a workflow have added. `line_start` and `line_end` are the lines of its first and last
+    character, counted from 1, in text and Markdown; None in other formats.
     """
 
     order: int
@@ -50,6 +53,8 @@ class Chunk:
     section: tuple[str, ...]
     tokens: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    line_start: int | None = None
+    line_end: int | None = None
 
 
 def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap_tokens: int = 32) -> list[Chunk]:
@@ -68,10 +73,26 @@ def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap
     text, pages = document.text, _Pages(document)
     cutter = _Cutter(text, tokenizer, max_tokens, overlap_tokens)
     spans = ((span, path) for start, end, path in _scopes(document, text) for span in cutter.spans(start, end))
-    return [
+    chunks = [
         Chunk(order, text[start:end], start, end, *pages.span(start, end), section, tokens)
         for order, ((start, end, tokens), section) in enumerate(spans)
     ]
+    return lined(document, chunks)
+
+
+def lined(document: Document, chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks with their lines, by where they stand in the document; as they are where it has no lines."""
+    if document.media_type not in _LINED or any(page.number is not None for page in document.pages):
+        return chunks
+    text, made = document.text, list[Chunk]()
+    at, line = 0, 1
+    for one in chunks:
+        start = one.char_start
+        line += text.count("\n", at, start) if start >= at else -text.count("\n", start, at)
+        last = line + text.count("\n", start, max(one.char_end - 1, start))
+        made.append(replace(one, line_start=line, line_end=last))
+        at = start
+    return made
 
 
 def chunk_id(version_id: str, order: int, text: str) -> str:

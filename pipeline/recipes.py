@@ -11,7 +11,7 @@ from pipeline.settings import Settings
 
 __all__ = ["CHUNKER_VERSION", "Making", "extraction", "making_of", "recipe"]
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)

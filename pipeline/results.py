@@ -226,7 +226,10 @@ class Deleted(Result):
 
 
 class Hit(Result):
-    """A passage: `text` is the source's extracted text from char_start to char_end."""
+    """A passage: `text` is the source's extracted text from char_start to char_end.
+
+    `line_start` and `line_end` are its lines in text and Markdown, counted from 1; None in other formats.
+    """
 
     score: float
     source: str
@@ -234,6 +237,8 @@ class Hit(Result):
     document_id: str
     page_start: int | None
     page_end: int | None
+    line_start: int | None = None
+    line_end: int | None = None
     char_start: int
     char_end: int
     text: str

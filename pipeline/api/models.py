@@ -203,6 +203,8 @@ class Chunk(BaseModel):
     text: str
     page_start: int | None
     page_end: int | None
+    line_start: int | None = None
+    line_end: int | None = None
     char_start: int
     char_end: int
     section: list[str]

@@ -94,7 +94,7 @@ def excerpt(text: str, query: str, size: int) -> tuple[int, str]:
 
 def _show(number: int, hit: Hit, query: str) -> None:
     start, part = excerpt(hit.text, query, SHOWN_CHARS)
-    place = _pages(hit, start)
+    place = _place(hit, start)
     out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), place, f"  ({hit.score:.3f})"))
     if hit.section:
         out.print(Text(f"   {plain(' › '.join(hit.section))}", style="italic"))
@@ -102,14 +102,23 @@ def _show(number: int, hit: Hit, query: str) -> None:
     out.print(Text("   " + plain(before + " ".join(part.split()) + after)))
 
 
-def _pages(hit: Hit, start: int) -> str:
+def _place(hit: Hit, start: int) -> str:
     """Where the passage stands, and on which of its pages the shown part begins."""
     if hit.page_start is None:
-        return f", characters {hit.char_start}-{hit.char_end}"
+        return _lines(hit)
     if hit.page_end in (None, hit.page_start):
         return f", page {hit.page_start}"
     shown = max((page for offset, page in hit.page_breaks if offset <= start), default=hit.page_start)
     return f", pages {hit.page_start}-{hit.page_end}, shown from page {shown}"
+
+
+def _lines(hit: Hit) -> str:
+    """Lines, where the source has any: an editor goes to them."""
+    if hit.line_start is None:
+        return f", characters {hit.char_start}-{hit.char_end}"
+    if hit.line_end in (None, hit.line_start):
+        return f", line {hit.line_start}"
+    return f", lines {hit.line_start}-{hit.line_end}"
 
 
 def _utc(moment: str | None) -> str | None:

@@ -18,7 +18,7 @@ from pipeline.catalog.attempts import Carried, Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.catalog.versions import describe_versions
-from pipeline.chunking import Chunk, cut
+from pipeline.chunking import Chunk, cut, lined
 from pipeline.discovery import find_chunker
 from pipeline.plan import Plan
 from pipeline.recipes import Making
@@ -103,7 +103,7 @@ def cut_as_planned(services: Services, how: tuple[Making, Plan], document: Docum
     chunks = (find_chunker(named) if named else cut)(document, tokenizer, *cutting)
     if not chunks:
         raise Empty
-    return chunks
+    return lined(document, chunks) if named else chunks
 
 
 def _cut(services: Services, how: tuple[Making, Plan], one: Carried, document: Document, cuts: Cuts) -> None:

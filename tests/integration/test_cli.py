@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import docx
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
@@ -25,7 +26,8 @@ from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 INGEST_KEYS = {"job", "documents", "completed", "unchanged", "failed", "chunks", "seconds", "failures"}
-HIT_KEYS = {"score", "source", "document_id", "page_start", "page_end", "char_start", "char_end", "text"}
+PLACE_KEYS = {"page_start", "page_end", "line_start", "line_end", "char_start", "char_end"}
+HIT_KEYS = {"score", "source", "document_id", "text"} | PLACE_KEYS
 NASTY = "evil\x1b[31m\r\nname\u202e.txt"
 
 
@@ -98,6 +100,7 @@ def test_search_json(cli: Cli, tmp_path: Path) -> None:
     (hit,) = found["hits"]
     assert hit.keys() >= HIT_KEYS
     assert (hit["text"], hit["char_start"], hit["char_end"]) == ("Barnacles grow below.", 0, 21)
+    assert (hit["line_start"], hit["line_end"]) == (1, 1)
     assert hit["document_id"] == document_id("hits", hit["source"])
 
 
@@ -110,8 +113,24 @@ def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
     assert re.search(rf"empty +{re.escape(str(folder / 'bad.txt'))}\n +The file has no bytes\.", ended.out)
     assert "100%, 2 of 2 documents" in ended.err
     shown = cli.run("search", "gannets", "-c", "lines").out
-    assert f"1. {folder / 'good.txt'}, characters 0-13" in shown
+    assert f"1. {folder / 'good.txt'}, line 1  (" in shown
     assert "Gannets dive." in shown
+
+
+def test_where_a_passage_stands(cli: Cli, tmp_path: Path) -> None:
+    """Lines where a file has any, characters where it has neither those nor pages."""
+    folder = spell(tmp_path / "in", plain="\r\n\r\nFulmars glide.\r\nFulmars feed.\r\n")
+    (folder / "marked.md").write_bytes("\ufeff# Terns\n\nNone.\n\n# Skuas\n\nSkuas chase terns.\n".encode("utf-16-le"))
+    letter = docx.Document()
+    letter.add_paragraph("Kittiwakes cry.")
+    letter.save(str(folder / "letter.docx"))
+    cli.json("ingest", folder, "-c", "places")
+    for word, place in (
+        ("fulmars", "plain.txt, lines 3-4"),
+        ("skuas", "marked.md, lines 5-7"),
+        ("kittiwakes", "letter.docx, characters 0-15"),
+    ):
+        assert f"/{place}  (" in cli.quick("search", word, "-c", "places", "-m", "sparse").out
 
 
 def test_bars_on_a_terminal(cli: Cli, tmp_path: Path) -> None:

@@ -258,6 +258,7 @@ def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) ->
     assert stack.ingest(tmp_path / "in", workflow="counted", collection="counted")["unchanged"] == 3
     (short,) = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
     assert (short["text"], short["order"]) == ("Three four five six seven.", 1)
+    assert (short["line_start"], short["line_end"]) == (3, 3)
     assert short["added"] == {"words": 5, "of": "short.txt"}
     with stack.options("counted", at_least=1):
         told = stack.ingest(tmp_path / "in", workflow="counted", collection="counted")

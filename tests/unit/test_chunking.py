@@ -1,9 +1,10 @@
 """Cutting: what holds for every text, and what a reader expects of ordinary ones."""
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from embeddings import load_tokenizer
 from embeddings.base import Tokenizer
 from embeddings.tokenizer import CautiousTokenizer
+from extractors import extract
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section
-from pipeline.chunking import Chunk, chunk_id, cut, text_hash
+from pipeline.chunking import Chunk, chunk_id, cut, lined, text_hash
 
 TOKENIZERS: dict[str, Tokenizer] = {
     "minilm": load_tokenizer("all-MiniLM-L6-v2"),
@@ -31,6 +33,14 @@ texts = st.one_of(
         "".join
     ),
 )
+LINES = ("The master wrote.", "", "  ", "# Größe 東京", "a\fb\f", "x\vy\u2028z\x85w\x1c", "word " * 30, "```", "===")
+MARKS = {
+    "utf-8": b"",
+    "utf-8-sig": codecs.BOM_UTF8,
+    "utf-16-le": codecs.BOM_UTF16_LE,
+    "utf-16-be": codecs.BOM_UTF16_BE,
+    "utf-32-le": codecs.BOM_UTF32_LE,
+}
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -251,6 +261,52 @@ def test_page_span_and_breaks() -> None:
     assert chunk.text[10 - 5 : 8] == "two"
     (chunk,) = cut(plain("no pages"), TOKENIZERS["minilm"])
     assert (chunk.page_start, chunk.page_end, chunk.page_breaks) == (None, None, ())
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md"])
+@given(
+    lines=st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from(["\n", "\r\n", "\r"])), max_size=40),
+    encoding=st.sampled_from([*MARKS]),
+)
+@quick
+def test_lines_are_those_of_the_file(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, lines: list[tuple[str, str]], encoding: str
+) -> None:
+    """The file is split by Python's own universal newlines: at the ends at which an editor does."""
+    path = tmp_path_factory.getbasetemp() / f"lines.{suffix}"
+    text = "Ledger of the harbour.\r\n" + "".join(map("".join, lines)) + "The end."
+    path.write_bytes(MARKS[encoding] + text.encode(encoding.removesuffix("-sig")))
+    with path.open(encoding=encoding) as file:
+        split = [line.removeprefix("\ufeff") for line in file]
+    starts = [0, *accumulate(map(len, split))]
+    chunks = cut(extract(path), TOKENIZERS["hashing"], 16, 4)
+    assert chunks
+    for chunk in chunks:
+        assert chunk.line_start is not None
+        assert chunk.line_end is not None
+        assert chunk.text in "".join(split[chunk.line_start - 1 : chunk.line_end])
+        assert starts[chunk.line_start - 1] <= chunk.char_start < starts[chunk.line_start]
+        assert starts[chunk.line_end - 1] < chunk.char_end <= starts[chunk.line_end]
+
+
+def test_lines_of_chunks_that_another_has_cut() -> None:
+    spans = ((4, 8), (0, 3), (0, 9), (9, 9))
+    text = "one\ntwo\n\nfour"
+    chunks = [Chunk(order, text[a:b], a, b, None, None, (), (), 1) for order, (a, b) in enumerate(spans)]
+    assert [(one.line_start, one.line_end) for one in lined(plain(text), chunks)] == [(2, 2), (1, 1), (1, 3), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        Document("application/pdf", (Page(1, "one\ntwo"),)),
+        Document("application/vnd.openxmlformats-officedocument.wordprocessingml.document", (Page(None, "one\ntwo"),)),
+        Document("text/plain", (Page(1, "one"), Page(2, "two"))),
+    ],
+)
+def test_what_is_not_read_as_it_stands_has_no_lines(document: Document) -> None:
+    (chunk,) = cut(document, TOKENIZERS["hashing"])
+    assert (chunk.line_start, chunk.line_end) == (None, None)
 
 
 class Counted:

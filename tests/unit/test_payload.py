@@ -44,7 +44,7 @@ ABOUT = About(
 TEXTS = ("The harbour master checks every boat.", "Planks of larch and oak.", "Wages are paid on Friday.")
 ADDED = {"department": "harbour", "tags": ["night", "boats"]}
 CHUNKS = [
-    Chunk(order, text, 100 * order, 100 * order + len(text), 2, 3, ((4, 3),), ("Rules", "At night"), 9, ADDED)
+    Chunk(order, text, 100 * order, 100 * order + len(text), 2, 3, ((4, 3),), ("Rules", "At night"), 9, ADDED, 5, 7)
     for order, text in enumerate(TEXTS)
 ]
 
@@ -110,6 +110,8 @@ def test_the_fields_of_a_chunk() -> None:
         "page_start": 2,
         "page_end": 3,
         "page_breaks": [[4, 3]],
+        "line_start": 5,
+        "line_end": 7,
         "char_start": 100,
         "char_end": 124,
         "section": ["Rules", "At night"],
