@@ -13,7 +13,7 @@ __all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section"]
 PAGE_SEPARATOR = "\n"
 """Stands between two pages in `Document.text`."""
 
-Origin = Literal["text", "ocr", "empty", "failed", "pending"]
+Origin = Literal["text", "ocr", "empty", "failed", "unread", "pending"]
 """Where a page's text comes from; a `pending` page has no usable text layer and waits for OCR."""
 
 
@@ -24,7 +24,7 @@ class Page:
     `number` counts from 1 and is None where the format has no pages (a text file). `label` is the
     printed page number ("iv", "A-3") where the file records one. `confidence` is OCR's mean word
     confidence, 0 to 1. `origin` says where the text is from, or why there is none: `empty` has no writing,
-    `failed` could not be read, `pending` waits for OCR.
+    `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR.
     """
 
     number: int | None

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from extractors.document import Document, Page, Section
-from extractors.errors import Corrupt, Empty, ExtractError, OcrUnavailable, OutOfMemory, TooLarge
+from extractors.document import Document, Origin, Page, Section
+from extractors.errors import Corrupt, Empty, ExtractError, OcrFailed, OcrUnavailable, OutOfMemory, TooLarge
 from extractors.options import Options
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
@@ -44,12 +44,13 @@ def ocr(
 ) -> list[Page]:
     """Read the given pages by OCR, in the given order. A page without writing has the origin `empty`.
 
-    A page that cannot be drawn or read has the origin `failed`, and `warn` gets a sentence about it: the
-    other pages are worth having.
+    A page that cannot be drawn has the origin `failed`, one that Tesseract fails on `unread`, and `warn` gets a
+    sentence about it: the other pages are worth having.
 
     Raises:
         OcrUnavailable: Tesseract or a language of it is not installed.
         ExtractError: the file as a whole cannot be read.
+        OSError: the system does not give the file, or no room to work in.
     """
     path = Path(path)
     with _door():
@@ -64,6 +65,7 @@ def finish(document: Document, pages: Iterable[Page], warnings: Iterable[str] = 
 
     Raises:
         Empty: there is no text, neither before nor now.
+        OcrFailed: there is none, and OCR failed on a page.
     """
     before = {page.number: page for page in document.pages}
     found = {page.number: _better(before.get(page.number, page), page) for page in pages if page.number is not None}
@@ -79,6 +81,7 @@ def read(path: Path | str, options: Options = DEFAULTS) -> Document:
 
     Raises:
         ExtractError: as `extract` and `ocr`.
+        OSError: as these.
     """
     document = extract(path, options)
     if not document.pending:
@@ -110,14 +113,17 @@ def _door() -> Iterator[None]:
 def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: Callable[[str], None]) -> Page:
     from extractors.tesseract import read_image
 
+    origin: Origin = "failed"
     try:
         with _door():
-            text, confidence = read_image(render(path, number, options), options)
+            image = render(path, number, options)
+            origin = "unread"
+            text, confidence = read_image(image, options)
     except (OcrUnavailable, OutOfMemory):
         raise
-    except (ExtractError, OSError) as error:
+    except ExtractError as error:
         warn(f"Page {number} could not be read by OCR: {error}")
-        return Page(number, "", origin="failed")
+        return Page(number, "", origin=origin)
     text = _without_surrogates(text).replace("\0", "").strip()
     return Page(number, text, origin="ocr", confidence=confidence) if text else Page(number, "", origin="empty")
 
@@ -137,8 +143,11 @@ def _check_size(document: Document, options: Options) -> None:
 
 
 def _check_text(document: Document) -> None:
-    if not any(page.text and not page.text.isspace() for page in document.pages):
-        raise Empty
+    if any(page.text and not page.text.isspace() for page in document.pages):
+        return
+    if any(page.origin == "unread" for page in document.pages):
+        raise OcrFailed(next(iter(document.warnings[::-1]), ""))
+    raise Empty
 
 
 def _clean(document: Document) -> Document:

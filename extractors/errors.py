@@ -9,6 +9,7 @@
     ├── TimedOut         timeout
     ├── OutOfMemory      out_of_memory
     ├── Crashed          crashed
+    ├── OcrFailed        ocr_failed
     └── OcrUnavailable   ocr_unavailable
 
 A class docstring is its default message. `code` is stable; `hint` says what the user can do.
@@ -24,6 +25,7 @@ __all__ = [
     "Empty",
     "Encrypted",
     "ExtractError",
+    "OcrFailed",
     "OcrUnavailable",
     "OutOfMemory",
     "TimedOut",
@@ -101,6 +103,13 @@ class Crashed(ExtractError):
 
     code = "crashed"
     hint = "Save the file again in its own program; please report it if it opens there."
+
+
+class OcrFailed(ExtractError):
+    """OCR read no page of the file, and there is no other text in it."""
+
+    code = "ocr_failed"
+    hint = "Check that Tesseract works and has room for its files, then run: docrelay failures retry"
 
 
 class OcrUnavailable(ExtractError):

@@ -93,6 +93,7 @@ def read_image(image: Image, options: Options) -> tuple[str, float | None]:
         OcrUnavailable: Tesseract or one of `options.ocr_languages` is not installed.
         TimedOut: the page took longer than `options.ocr_timeout_s`.
         Corrupt: Tesseract failed on the picture.
+        OSError: there is no room for the files through which Tesseract is spoken to.
     """
     _require(options.ocr_languages)
     run = _Run(options.ocr_languages, options.ocr_dpi, options.ocr_timeout_s)
@@ -188,6 +189,10 @@ class _Run:
             raise OcrUnavailable(_advice(["tesseract"], self.languages)) from None
         except engine.TesseractError as error:
             raise Corrupt(f"Tesseract failed on the picture: {str(error.message)[:200]}") from None
+        except UnboundLocalError as error:  # how pytesseract hides that it got no temporary file
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
         except RuntimeError:  # how pytesseract says that the time is over
             pass
         raise TimedOut(f"Reading the page took longer than {self.seconds:g} s (setting `ocr_timeout_s`).")

@@ -78,7 +78,10 @@ class FailureRecord(Result):
 
 
 class JobStatus(Result):
-    """A job. `failed` means that it ended with at least one failed document; the others are completed."""
+    """A job. `failed` means that it ended with at least one failed document; the others are completed.
+
+    `pages_failed` counts pages of its completed documents that could not be read.
+    """
 
     id: str
     state: JobState
@@ -96,6 +99,7 @@ class JobStatus(Result):
     deleted: int
     active: dict[str, int]
     chunks: int
+    pages_failed: int
     stages: Stages
     fraction: float
     documents_per_s: float | None

@@ -45,6 +45,10 @@ class Killed(Crashed):
     """The child was killed from outside."""
 
 
+class NoRoom(OSError):
+    """The system did not give what reading a file takes: space on the disk, descriptors. It is no fault of the file."""
+
+
 class Sandbox:
     """One child process that reads files, started when first needed and replaced when it dies."""
 
@@ -103,6 +107,8 @@ class Sandbox:
             name, message = answer["error"]
             kind: type[ExtractError] = getattr(extractors.errors, name, ExtractError)
             raise kind(message)
+        if "system" in answer:
+            raise NoRoom(*answer["system"])
         return answer["result"]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -126,7 +132,7 @@ class Sandbox:
             while not selector.select(timeout=min(POLL_S, max(deadline - time.monotonic(), 0.0))):
                 if time.monotonic() >= deadline:
                     self._kill()
-                    raise TimedOut(f"Reading the file took longer than {timeout_s:.0f} seconds.")
+                    raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
 
     def _receive(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Any:
         """Read one whole answer; whatever it says, and however slowly, neither time nor memory is without bound."""
@@ -146,7 +152,7 @@ class Sandbox:
             answer = json.loads(read[HEADER.size :])
         except ValueError:
             raise self._nonsense() from None
-        if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error"}:
+        if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error", "system"}:
             raise self._nonsense()
         return answer
 

@@ -79,6 +79,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": [type(error).__name__, error.message]}
     except MemoryError:
         return {"error": [OutOfMemory.__name__, OutOfMemory().message]}
+    except OSError as error:  # the disk's fault, or the system's: not the file's
+        return {"system": [error.errno or 0, error.strerror or str(error)]}
 
 
 def _extract(path: Path, options: Options, _pages: list[int]) -> Any:

@@ -303,6 +303,7 @@ def _job_status(row: Any, told: Measure, batch: Count) -> JobStatus:
         **{name: outcomes.get(name, 0) for name in ("completed", "unchanged", "failed", "cancelled", "deleted")},
         active=counts["states"],
         chunks=counts["chunks"],
+        pages_failed=counts["pages_failed"],
         stages=Stages(
             pages=Count(done=counts["pages_done"], total=counts["pages_total"]),
             chunks_embedded=Count(done=counts["chunks_embedded"], total=counts["chunks_total"]),

@@ -50,8 +50,10 @@ def known_text(services: Services, one: Carried) -> Document | None:
 
 
 def keep_text(services: Services, one: Carried, document: Document) -> None:
-    """Keep a finished document for the next time, if it was read in the way that its version says."""
+    """Keep a finished document for the next time, if all of it was read in the way that its version says."""
     if not services.settings.keep_texts or one.extraction != services.extraction:
+        return
+    if any(page.origin == "unread" for page in document.pages):
         return
     key = text_key_of(one.content_sha256, one.source, one.extraction)
     if one.anew or not services.spool.exists(key):

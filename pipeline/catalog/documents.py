@@ -100,8 +100,9 @@ def record(
 ) -> Recorded:
     """Record one file of a job.
 
-    A live version with the same content and recipe makes it `unchanged`; a running attempt for the same is
-    joined; anything else becomes a new version with a new attempt, which replaces a running one.
+    A live version with the same content and recipe makes it `unchanged`, unless OCR failed on a page of it; a running
+    attempt for the same is joined; anything else becomes a new version with a new attempt, which replaces a running
+    one.
 
     Args:
         connection: a writing transaction.
@@ -127,7 +128,7 @@ def record(
         return result
     tagging.give(connection, identity, found.tags)
     live, running = current_of(connection, identity)
-    if live is not None and is_same(live, found, recipe):
+    if live is not None and is_same(live, found, recipe) and not live["pages_unread"]:
         supersede(connection, identity)
         # Whatever went wrong with another content, this one is there and searchable.
         connection.execute(failures.delete().where(failures.c.document_id == identity))

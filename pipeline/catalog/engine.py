@@ -26,7 +26,7 @@ from pipeline.errors import BadRequest, StackUnavailable
 
 __all__ = ["HEAD", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
-HEAD = "0001"
+HEAD = "first"
 """Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
 
 VERSION = sa.Table(
@@ -234,7 +234,7 @@ def upgrade(connection: Connection) -> None:
     """Run the migrations that the catalog has not seen yet, within the caller's transaction.
 
     Raises:
-        StackUnavailable: a newer Docrelay has written it.
+        StackUnavailable: another Docrelay has written it, a newer one or one from before the first release.
     """
     # Only for a catalog of an older release: the import alone takes as long as all else that a command does.
     from alembic import command
@@ -248,7 +248,10 @@ def upgrade(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        raise StackUnavailable("A newer Docrelay has written this catalog.", "Upgrade this one.") from error
+        raise StackUnavailable(
+            "Another version of Docrelay has written this catalog.",
+            "Upgrade this one; if it is the newest, take another data folder and ingest the files again.",
+        ) from error
 
 
 @contextmanager

@@ -120,12 +120,12 @@ def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:
     return found
 
 
-def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, str]:
-    """The workflows of these jobs by job."""
-    found: dict[str, str] = {}
+def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """The workflows of these jobs by job, each with the parameters that the job was given."""
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for piece in slices(ids):
-        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow).where(jobs.c.id.in_(piece)))
-        found |= {row.id: row.workflow for row in rows}
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(piece)))
+        found |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
     return found
 
 
@@ -269,9 +269,12 @@ def _share() -> sa.ColumnElement[float]:
 def _work(job_id: str) -> sa.Select[Any]:
     columns = ("pages_total", "pages_done", "chunks_total", "chunks_embedded", "chunks_cached", "chunks_upserted")
     sums = [sa.func.sum(attempts.c[name]).label(name) for name in columns]
-    done = sa.func.sum(sa.case((attempts.c.state == "completed", versions.c.chunks), else_=0)).label("chunks")
+    done = [
+        sa.func.sum(sa.case((attempts.c.state == "completed", versions.c[name]), else_=0)).label(name)
+        for name in ("chunks", "pages_failed")
+    ]
     return (
-        sa.select(*sums, done)
+        sa.select(*sums, *done)
         .join(submissions, submissions.c.attempt_id == attempts.c.id)
         .join(versions, versions.c.id == attempts.c.version_id)
         .where(submissions.c.job_id == job_id)

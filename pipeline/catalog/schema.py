@@ -227,6 +227,8 @@ versions = sa.Table(
     sa.Column("pages_ocr", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pages_empty", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pages_failed", sa.Integer, nullable=False, server_default="0"),
+    # Those of them that OCR may read another time.
+    sa.Column("pages_unread", sa.Integer, nullable=False, server_default="0"),
     sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
     sa.Column("warnings", sa.JSON),
     sa.Column("metadata", sa.JSON(none_as_null=True)),

@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from pipeline.cli.following import Manager, duration
-from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain
+from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, several
 from pipeline.results import JobStatus
 
 __all__ = ["exit_code", "interrupted", "summary", "tell"]
@@ -30,6 +30,7 @@ def summary(manager: Manager, status: JobStatus, seconds: float) -> dict[str, An
         "documents": status.documents,
         **{name: getattr(status, name) for name in outcomes},
         "chunks": status.chunks,
+        "pages_failed": status.pages_failed,
         "embedded": status.stages.chunks_embedded.done - status.stages.chunks_cached,
         "cached": status.stages.chunks_cached,
         "seconds": round(seconds, 3),
@@ -49,6 +50,11 @@ def tell(report: dict[str, Any], status: JobStatus) -> None:
         f"{report['documents']} documents: {', '.join(parts) or 'nothing to do'}; "
         f"{report['chunks']} chunks in {duration(report['seconds'])}."
     )
+    if status.pages_failed:
+        out.print(
+            f"{several(status.pages_failed, 'page')} could not be read; what OCR failed on is tried again when the "
+            "file is ingested again. A document's warnings: docrelay status ID"
+        )
     for failure in report["failures"][:SHOWN_FAILURES]:
         out.print(Text.assemble(("  ", ""), (failure["code"], "bold"), f"  {plain(failure['source'])}"))
         out.print(Text(f"      {plain(failure['message'])} {failure['hint']}"))

@@ -94,6 +94,8 @@ def _show(found: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None
         if isinstance(found, DocumentStatus):
             for step in found.timeline:
                 out.print(f"  {step.at}  {step.state}")
+            for warning in found.warnings:
+                out.print(Text(plain(f"  {warning}")))
 
 
 def _show_system(found: SystemStatus) -> None:

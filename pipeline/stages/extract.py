@@ -131,7 +131,8 @@ def describe(document: Document, source: str) -> dict[str, object]:
         "pages_text": origins.count("text"),
         "pages_ocr": origins.count("ocr"),
         "pages_empty": origins.count("empty"),
-        "pages_failed": origins.count("failed"),
+        "pages_failed": origins.count("failed") + origins.count("unread"),
+        "pages_unread": origins.count("unread"),
         "warnings": list(document.warnings),
     }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sqlalchemy.engine import Connection
 
-from extractors.errors import ExtractError
+from extractors.errors import ExtractError, TimedOut
 from pipeline import flow
 from pipeline.catalog import attempts
 from pipeline.catalog.ledger import Claim
@@ -17,6 +17,9 @@ from pipeline.stages.artifacts import ocr_key
 from pipeline.stages.extract import failure_of
 
 __all__ = ["work"]
+
+GRACE_S = 10.0
+TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 
 
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
@@ -29,10 +32,13 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
     one, settings = carried[0], services.settings
     try:
         with services.spool.local(original_key(one.content_sha256, one.source)) as path:
-            timeout_s = settings.ocr_timeout_s * len(numbers)
+            # A page has its own limit; this one is for what hangs elsewhere.
+            timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
             pages, warnings = sandbox.ocr(path, numbers, settings.options, timeout_s)
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         failure = failure_of(services, "ocr", error)
+        if isinstance(error, TimedOut):
+            failure = replace(failure, hint=TIMEOUT_HINT)
         return flow.Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
     read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)

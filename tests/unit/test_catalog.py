@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -27,7 +29,7 @@ from pipeline.catalog.schema import failures as failures_table
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.catalog.schema import submissions as submissions_table
 from pipeline.catalog.versions import Found, describe_versions
-from pipeline.errors import UnknownId
+from pipeline.errors import StackUnavailable, UnknownId
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.")
 SPOILT = Failure("intake", "unreadable", "It cannot be opened.", "Look.")
@@ -86,6 +88,17 @@ def test_head_is_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", f"{next(iter(pipeline.catalog.__path__))}/migrations")
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+@pytest.mark.parametrize("written_by", ["0001", "a later one"])
+def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str) -> None:
+    open_catalog(sqlite_url(tmp_path)).dispose()
+    with sqlite3.connect(tmp_path / "catalog.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (written_by,))
+    connection.close()
+    with pytest.raises(StackUnavailable, match="Another version") as told:
+        open_catalog(sqlite_url(tmp_path))
+    assert "another data folder" in told.value.advice
 
 
 # Admission

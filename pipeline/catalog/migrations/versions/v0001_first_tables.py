@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "first"
 down_revision = None
 
 
@@ -285,6 +285,7 @@ def upgrade() -> None:
         sa.Column("pages_ocr", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pages_empty", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pages_failed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pages_unread", sa.Integer(), server_default="0", nullable=False),
         sa.Column("chunks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=True),
         sa.Column("metadata", sa.JSON(), nullable=True),
