@@ -17,6 +17,7 @@ from pipeline.results import DocumentStatus
 from pipeline.roots import opened
 from pipeline.services import Services
 from pipeline.spool import original_key
+from pipeline.walk import path_of
 
 __all__ = ["Original", "original_of"]
 
@@ -58,7 +59,7 @@ def original_of(services: Services, found: DocumentStatus) -> Original:
 
 def _source(services: Services, found: DocumentStatus) -> BufferedReader:
     """The file that was taken in, opened by the rule that intake had."""
-    path = Path(found.source)
+    path = path_of(found.source)
     with services.catalog.connect() as connection:
         named = jobs.named(connection, [found.job_id or ""]).get(found.job_id or "")
     root = named.root_of(found.source) if named is not None else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import OutsideRoot
+from pipeline.walk import path_of
 
 __all__ = ["Named", "opened", "real_below", "roots_of"]
 
@@ -18,7 +19,7 @@ STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a job was told to take in: absolute paths, and whether only folders of `api_roots` may be read for it.
+    """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
 
     `paths` is None where nobody wrote it down: then every source counts as named itself.
     """
@@ -29,8 +30,8 @@ class Named:
     def root_of(self, source: str) -> Path | None:
         """The path that was named and holds this source; None if there is none."""
         if self.paths is None:
-            return Path(source)
-        return next((Path(path) for path in self.paths if Path(source).is_relative_to(path)), None)
+            return path_of(source)
+        return next((path_of(path) for path in self.paths if Path(source).is_relative_to(path)), None)
 
     def bounds(self, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
         """Where a file that was found below this root must lie; None: a file that was named itself may lie anywhere."""

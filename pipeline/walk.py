@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,13 @@ from pathlib import Path
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
 from pipeline.tags import Tags
 
-__all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "source_of", "walk"]
+__all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "path_of", "source_of", "walk"]
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders that hold no documents: version control, caches, packages."""
+
+ESCAPE = re.compile(rb"\\x([89a-f][0-9a-f]|5c)")
+"""What stands in a source for a byte that is no UTF-8, and for a backslash that would begin the like of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,16 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
 
 
 def source_of(path: Path) -> str:
-    """The source of a local file: its absolute path; bytes that are no UTF-8 are written as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    r"""The source of a local file: its absolute path, and no other file's; `path_of` is its inverse.
+
+    Bytes that are no UTF-8 are written as `\xe9`; a backslash that would read as such an escape, as `\x5c`.
+    """
+    return ESCAPE.sub(rb"\\x5cx\1", os.fsencode(path)).decode("utf-8", "backslashreplace")
+
+
+def path_of(source: str) -> Path:
+    """The file of a source that `source_of` has made."""
+    return Path(os.fsdecode(ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(source))))
 
 
 def _below(folder: Path, skip: tuple[int, int] | None) -> Iterator[Path]:

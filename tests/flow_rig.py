@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
-from flow_tools import eventually, path_of
+from flow_tools import eventually
 from kombu.connection import Connection as BrokerConnection
 
 import extractors
@@ -28,7 +28,7 @@ from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, connect, processes, running
 from pipeline.vectorstore.base import Filter
-from pipeline.walk import Candidate, walk
+from pipeline.walk import Candidate, path_of, walk
 
 MARK = "DOCRELAY_TEST_FLOW"
 QUICK: dict[str, Any] = {

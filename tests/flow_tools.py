@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import signal
 import threading
 import time
@@ -39,13 +37,6 @@ def eventually(what: Callable[[], object], seconds: float = 30.0, pause: float =
             time.sleep(pause)
         time.sleep(pause)
     return bool(what())
-
-
-def path_of(source: str) -> Path:
-    """The file of a source: bytes that are no UTF-8 stand in it as escapes."""
-    if Path(source).exists():
-        return Path(source)
-    return Path(os.fsdecode(re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), source.encode())))
 
 
 @contextmanager

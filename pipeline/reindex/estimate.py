@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -16,6 +14,7 @@ from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.stack.plan import cores
 from pipeline.texts import text_key_of
+from pipeline.walk import path_of
 
 __all__ = ["plan"]
 
@@ -123,4 +122,4 @@ def _is_kept(services: Services, one: Lack) -> bool:
 
 def _has_file(services: Services, one: Lack) -> bool:
     kept = services.spool.exists(original_key(one.found.content_sha256, one.found.source))
-    return kept or (one.found.source.startswith("/") and Path(one.found.source).is_file())
+    return kept or (one.found.source.startswith("/") and path_of(one.found.source).is_file())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from pipeline.walk import path_of
 from pipeline.watch.compare import Key, Mark
 
 __all__ = ["FEW", "Hold", "Missing", "below", "elsewhere", "judge", "told"]
@@ -99,7 +99,7 @@ def elsewhere(gone: Mapping[Key, Mark], renumbered: Mapping[str, str]) -> int:
 
 def _device(folder: str) -> str:
     """The disk of a folder, or of the nearest one above it that is there."""
-    path = Path(folder)
+    path = path_of(folder)
     while True:
         try:
             return str(path.stat().st_dev)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pipeline.walk import source_of
+from pipeline.walk import path_of, source_of
 from pipeline.watch.compare import Key, Known, Mark
 from pipeline.watch.guard import below
 from pipeline.watch.known import Files
@@ -67,7 +66,7 @@ def view_of(
             view.known |= {
                 one: files[one]
                 for one in files.with_inode(file.mark.inode)
-                if one not in view.known and not os.path.lexists(os.fsencode(one[1]))
+                if one not in view.known and not os.path.lexists(path_of(one[1]))
             }
     view.beside = {keys[source]: ":".join(map(str, mark.content)) for source, mark in beside.items()}
     for key, file in view.seen.items():
@@ -99,5 +98,5 @@ def in_scope(source: str, scope: Scope | None) -> bool:
     """Whether a file lies where a look at this scope looks."""
     if scope is None:
         return True
-    path = Path(source)
+    path = path_of(source)
     return any((deep and folder in path.parents) or folder == path.parent for folder, deep in scope.items())
