@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 import watchfiles
 
+from pipeline.walk import source_of
+
 __all__ = ["Events", "is_trusted"]
 
 log = structlog.get_logger()
@@ -18,6 +20,10 @@ log = structlog.get_logger()
 STEP_MS = 20
 DEBOUNCE_MS = 200
 STOP_MS = 500
+UNTELLABLE = "Unable to decode path"
+"""What watchfiles gives up with when a name changes that is no UTF-8."""
+
+AGAIN_S = 1.0
 MOUNTS = Path("/proc/self/mounts")
 UNTRUSTED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "virtiofs", "vboxsf", "prl_fs", "drvfs", "afs", "ceph"}
@@ -27,7 +33,10 @@ UNTRUSTED = frozenset(
 
 
 class Events:
-    """Paths that changed below a folder, in a thread of their own. `alive` is False once they cannot be had."""
+    """Paths that changed below a folder, in a thread of their own. `alive` is False once they cannot be had.
+
+    The folder itself stands for changes that could not be told one by one.
+    """
 
     def __init__(self, root: Path) -> None:
         self.alive = True
@@ -52,21 +61,36 @@ class Events:
         self._ended.set()
 
     def _run(self) -> None:
-        try:
-            for changes in watchfiles.watch(
-                self._root,
-                watch_filter=None,
-                step=STEP_MS,
-                debounce=DEBOUNCE_MS,
-                rust_timeout=STOP_MS,
-                stop_event=self._ended,
-                raise_interrupt=False,
-                ignore_permission_denied=True,
-            ):
-                self._paths.put({path for _, path in changes})
-        except Exception as error:  # whatever the system cannot do, looking by ourselves always works
-            log.warning("watch.no_events", folder=str(self._root), error=str(error))
+        lost = False
+        while not self._ended.is_set():
+            try:
+                self._pass_on(lost=lost)
+            except Exception as error:  # whatever the system cannot do, looking by ourselves always works
+                lost = str(error).startswith(UNTELLABLE)
+                if not lost:
+                    log.warning("watch.no_events", folder=source_of(self._root), error=str(error))
+                    break
+                self._paths.put({str(self._root)})
+                self._ended.wait(AGAIN_S)
         self.alive = self._ended.is_set()
+
+    def _pass_on(self, *, lost: bool) -> None:
+        for changes in watchfiles.watch(
+            self._root,
+            watch_filter=None,
+            step=STEP_MS,
+            debounce=DEBOUNCE_MS,
+            rust_timeout=STOP_MS,
+            stop_event=self._ended,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+            yield_on_timeout=True,
+        ):
+            # Only now is the folder watched again: the look before may have missed what came in between.
+            found = {path for _, path in changes} | ({str(self._root)} if lost else set())
+            lost = False
+            if found:
+                self._paths.put(found)
 
 
 def is_trusted(folder: Path, mounts: str | None = None) -> bool:

@@ -14,7 +14,7 @@ from pipeline.catalog.engine import writing
 from pipeline.errors import PipelineError
 from pipeline.services import Services
 from pipeline.transient import TRANSIENT
-from pipeline.walk import source_of
+from pipeline.walk import path_of, source_of
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.ignore import IGNORE_FILE
@@ -41,7 +41,7 @@ HELD_RESCAN_S = 5.0
 """How often a folder with deletions that are held back is looked at: files may return, or somebody may confirm."""
 
 RESTLESS_REST = 10.0
-"""Looking at a folder for files that do not come to rest takes at most this part of the time."""
+"""Looking at a folder for what changes again and again takes at most this part of the time."""
 
 REST = 50.0
 """Listing the whole folder takes at most this part of the time."""
@@ -61,6 +61,8 @@ class Watcher:
         self._trusted = True
         self._scope: dict[Path, bool] | None = None
         self._later: dict[Path, tuple[float, bool]] = {}
+        # What events have named since the last look: it did not go unnoticed, even if the next look comes late.
+        self._named: set[Path] = set()
         self._whole_at = 0.0
         self._told = ""
         # Whether the next look at the whole folder was asked for by what is known: at the start, or by events.
@@ -88,6 +90,7 @@ class Watcher:
     def _watch(self) -> None:
         self.mirror.load()
         self._scope, self._expected, first = None, True, True
+        self._named = set()
         while not self._ended.is_set() and self._lease.holds(self.mirror.root):
             self._keep_events()
             wait = self._look()
@@ -101,15 +104,16 @@ class Watcher:
 
     def _look(self) -> float | None:
         whole = self._scope is None
-        wait = self.mirror.look(self._scope) if whole or self._scope else None
+        wait = self.mirror.look(self._scope, self._named) if whole or self._scope else None
+        self._named = set()
         if whole and not self._expected and self.mirror.missed and self._events is not None:
             self._distrust(f"{self.mirror.missed} changes were not told of")
         if wait is None:
             if whole:
                 self._whole_at = time.monotonic() + max(self._rescan_s, REST * self.mirror.scanning_s)
-            self._scope, self._expected = {}, False
+            self._scope, self._expected = {}, self._expected and not whole
             pause = max(self._services.settings.watch_settle_ms / 1000, RESTLESS_REST * self.mirror.scanning_s)
-            for path in {Path(key[1]).parent for key in self.mirror.restless}:
+            for path in {path_of(key[1]).parent for key in self.mirror.restless}:
                 self._later.setdefault(path, (time.monotonic() + pause, False))
         return wait
 
@@ -130,6 +134,8 @@ class Watcher:
             self._scope = None
         for folder in [folder for folder, (due, _) in self._later.items() if due <= now]:
             _, deep = self._later.pop(folder)
+            if deep:
+                self._named.add(folder)
             if self._scope is not None:
                 self._scope[folder] = deep or self._scope.get(folder, False)
 
@@ -137,11 +143,16 @@ class Watcher:
         if len(paths) > MOST_PATHS or any(path.endswith("/" + IGNORE_FILE) for path in paths):
             self._scope, self._expected = None, True
         restless = {key[1] for key in self.mirror.restless}
-        for path in map(Path, paths):
+        named = {Path(path) for path in paths}
+        self._named |= named
+        for path in named:
             if source_of(path) in restless:
                 continue  # its folder is looked at in a moment anyway
             if path == self._folder.path:
-                self._scope, self._expected = None, True
+                # Anything in it: a name of which no event can tell, which may change again and again.
+                soon = time.monotonic() + RESTLESS_REST * self.mirror.scanning_s
+                self._whole_at, self._expected = min(self._whole_at, soon), True
+                continue
             if self._scope is None:
                 return
             self._scope.setdefault(path.parent, False)

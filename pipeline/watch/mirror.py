@@ -38,7 +38,7 @@ AGAIN_S = 0.5
 """What could not be done now, for its document is being worked on, is tried again."""
 
 OVERDUE_S = 5.0
-"""A change this old of which no event told was missed."""
+"""A change that was this old when a look began, and of which no event told, was missed."""
 
 
 class Mirror:
@@ -86,14 +86,18 @@ class Mirror:
             wait = self.look()
         self.restless |= self._pending
 
-    def look(self, scope: Scope | None = None) -> float | None:
+    def look(self, scope: Scope | None = None, told: Collection[Path] = ()) -> float | None:
         """Look at the folder, or a part of it, and do what is to be done.
+
+        Args:
+            scope: only there; None for the whole folder.
+            told: what events have named since the last look.
 
         Returns:
             Seconds after which the same has to be looked at again; None when nothing is left to do there but what
             does not come to rest: these files are `restless`.
         """
-        view = self._view(scope)
+        view = self._view(scope, told)
         if view is None:
             return self._without_root()
         looked_at = {key for key in self._settling if in_scope(key[1], scope)}
@@ -113,8 +117,8 @@ class Mirror:
 
     # Looking
 
-    def _view(self, scope: Scope | None) -> View | None:
-        began = time.monotonic()
+    def _view(self, scope: Scope | None, told: Collection[Path]) -> View | None:
+        began, due = time.monotonic(), time.time() - OVERDUE_S
         try:
             found = scan(self.folder.path, scope, self._left_out())
         except OSError:
@@ -123,7 +127,8 @@ class Mirror:
         beside = without_sidecars(found, self._suffix)
         view = view_of(found, {source: self._key(source) for source in found.files}, self.known, scope, beside)
         if scope is None:
-            self.missed = sum(self._was_missed(key, view.seen[key]) for key, mark in view.opened.items() if mark)
+            overdue = {key for key, mark in view.opened.items() if mark and view.seen[key].mark.written_at / 1e9 < due}
+            self.missed = sum(self._was_missed(key, view.seen[key], told) for key in overdue)
         return view
 
     def _key(self, source: str) -> Key:
@@ -146,14 +151,16 @@ class Mirror:
             found.add((facts.st_dev, facts.st_ino))
         return found
 
-    def _was_missed(self, key: Key, file: Found) -> bool:
+    def _was_missed(self, key: Key, file: Found, told: Collection[Path]) -> bool:
+        """Whether nobody told of a change, so that events cannot be trusted. A folder's event tells of all below it."""
         row = self.known.get(key)
-        told = key in self._settling or file.links > 1 or file.path.is_symlink()
+        named = key in self._settling or any(path in told for path in (file.path, *file.path.parents))
+        # A change by another of its names, or at the end of a link, is told elsewhere.
+        elsewhere = file.links > 1 or file.path.is_symlink()
         # A file below a renamed folder is only elsewhere; its own times tell of older things.
         moved = row is None and bool(self.known.with_inode(file.mark.inode))
         untouched = moved or (row is not None and row.mark.same(file.mark))
-        overdue = time.time() - file.mark.written_at / 1e9 > OVERDUE_S
-        return overdue and not told and not untouched
+        return not named and not elsewhere and not untouched
 
     def _is_held(self, key: Key, view: View) -> bool:
         """Whether a change is only that its deletion is held back, or not wanted: nobody has to wait for it."""

@@ -178,6 +178,107 @@ def watching(services: Services, *folders: WatchFolder) -> Iterator[list[str]]:
         thread.join()
 
 
+def mode_of(mirror: Looking) -> str | None:
+    with mirror.services.catalog.connect() as connection:
+        row = watched.folder(connection, mirror.mirror.root)
+    return row and str(row.mode)
+
+
+def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
+    stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=2.0)
+    monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.3)
+    take, slow = acting.take, threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        if given[2] and not slow.is_set():
+            slow.set()
+            mirror.write(b="giraffe")
+            (tmp_path / "other").rename(root / "sub")
+            time.sleep(3.0)
+        return take(*given)
+
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/c.txt").write_text("okapi")
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: mode_of(mirror) == "native")
+        monkeypatch.setattr(acting, "take", slowly)
+        mirror.write(a="zebra")
+        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
+        assert eventually(lambda: mirror.found("okapi") == {"sub/c.txt"})
+        # Two looks at the whole folder more.
+        time.sleep(4.5)
+        assert slow.is_set()
+        assert mode_of(mirror) == "native"
+
+
+def test_a_change_of_which_no_event_told_is_found_and_events_are_not_trusted_any_more(
+    stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of a change by the name that it was made by: here one that lies elsewhere, and goes."""
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=2.0, watch_poll_s=0.5)
+    monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.3)
+    with watching(mirror.services, mirror.folder):
+        (tmp_path / "elsewhere.txt").write_text("zebra")
+        (root / "a.txt").hardlink_to(tmp_path / "elsewhere.txt")
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert mode_of(mirror) == "native"
+        (tmp_path / "elsewhere.txt").write_text("giraffe")
+        (tmp_path / "elsewhere.txt").unlink()
+        assert eventually(lambda: mirror.found("giraffe") == {"a.txt"})
+        assert eventually(lambda: mode_of(mirror) == "polling")
+        mirror.write(b="okapi")
+        assert eventually(lambda: mirror.found("okapi") == {"b.txt"})
+
+
+def test_polling_needs_no_events(stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "folder"
+    (root / "sub").mkdir(parents=True)
+    mirror = Looking(stack, root, WatchFolder(path=root), watch_events="polling", watch_poll_s=0.2)
+    monkeypatch.setattr("watchfiles.watch", None)
+    mirror.write(a="zebra")
+    with watching(mirror.services, mirror.folder) as said:
+        assert eventually(lambda: mode_of(mirror) == "polling")
+        mirror.write(**{"sub/b": "giraffe"})
+        assert eventually(lambda: mirror.found("giraffe") == {"sub/b.txt"})
+        (root / "sub/b.txt").write_text("okapi")
+        (root / "a.txt").rename(root / "sub/a.txt")
+        assert eventually(lambda: mirror.found("okapi") == {"sub/b.txt"})
+        assert eventually(lambda: mirror.found("zebra") == {"sub/a.txt"})
+        (root / "sub/b.txt").unlink()
+        assert eventually(lambda: mirror.found("okapi") == set())
+    assert said == [f"Watching {root} (polling)"]
+
+
+def test_names_that_are_no_utf_8(stack: FlowRig, tmp_path: Path) -> None:
+    """Beside one that is written as its source is; told by events, renamed, and gone."""
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = Looking(stack, root, WatchFolder(path=root))
+    latin, literal = (root / os.fsdecode(name) for name in (b"caf\xe9.txt", rb"caf\xe9.txt"))
+    latin.write_text("zebra one")
+    literal.write_text("zebra two")
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: mirror.found("zebra") == {r"caf\xe9.txt", r"caf\x5cxe9.txt"})
+        folder, before = root / os.fsdecode(b"\xfcber"), mirror.extracted()
+        folder.mkdir()
+        latin.rename(folder / latin.name)
+        assert eventually(lambda: mirror.found("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\x5cxe9.txt"})
+        literal.rename(latin)
+        assert eventually(lambda: mirror.found("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\xe9.txt"})
+        assert mirror.extracted() == before
+        (folder / latin.name).unlink()
+        assert eventually(lambda: mirror.found("zebra") == {r"caf\xe9.txt"})
+        mirror.write(b="giraffe")
+        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
+        assert mode_of(mirror) == "native"
+
+
 def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()

@@ -10,11 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.errors import BadRequest
 from pipeline.settings import load_settings
+from pipeline.walk import path_of, source_of
 from pipeline.watch.compare import Key, Known, Mark
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.folders import WatchFolder
@@ -25,6 +26,13 @@ from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import scan
 from pipeline.watch.settling import Settling
 
+# What is near the escapes of a source, and any other bytes.
+PIECES = st.sampled_from([b"\\", b"x", b"e9", b"5c", b"\\xe9", b"\\x5c", b"\xe9", "é".encode(), b"\xed\xa0\x80", b"a"])
+FILE_NAMES = (
+    st.lists(PIECES | st.binary(max_size=3), min_size=1, max_size=8)
+    .map(b"".join)
+    .filter(lambda name: name not in (b"", b".", b"..") and not {0, 47} & {*name})
+)
 NAMES = ("/a", "/r/a", "/r/a/b", "/r/a/b/c", "/r/ab/c", "/r/b")
 
 MOUNTS = """\
@@ -43,6 +51,32 @@ def write(root: Path, *names: str) -> None:
 
 def listed(root: Path, scope: dict[Path, bool] | None = None) -> set[str]:
     return {str(Path(source).relative_to(root)) for source in scan(root, scope, ()).files}
+
+
+@given(FILE_NAMES, FILE_NAMES)
+def test_a_source_is_of_one_file(one: bytes, other: bytes) -> None:
+    path = Path(os.fsdecode(b"/folder/" + one))
+    source = source_of(path)
+    assert source.encode()
+    assert path_of(source) == path
+    assert path_of(source_of(path.parent)) / path_of(source).name == path
+    assume(one != other)
+    assert source_of(Path(os.fsdecode(b"/folder/" + other))) != source
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("Zoë's café.txt".encode(), "Zoë's café.txt"),
+        (rb"C:\xmas\new \x41.txt", r"C:\xmas\new \x41.txt"),
+        (b"caf\xe9.txt", r"caf\xe9.txt"),
+        (rb"caf\xe9.txt", r"caf\x5cxe9.txt"),
+        (rb"\x5c", r"\x5cx5c"),
+    ],
+)
+def test_sources_of_ordinary_names_are_these_names(name: bytes, source: str) -> None:
+    assert source_of(Path(os.fsdecode(name))) == source
+    assert os.fsencode(path_of(source)) == name
 
 
 @pytest.mark.parametrize(
@@ -138,6 +172,30 @@ def test_events_name_what_changed(tmp_path: Path) -> None:
         found |= events.wait(0.1)
     events.close()
     assert str(tmp_path / "a.txt") in found
+
+
+def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None:
+    """They tell of the folder then, again as soon as they go on, and go on."""
+    events = Events(tmp_path)
+
+    def told(name: bytes) -> set[str]:
+        found = set[str]()
+        deadline = time.monotonic() + 20
+        while events.alive and not found & {str(tmp_path), str(tmp_path / os.fsdecode(name))}:
+            assert time.monotonic() < deadline
+            (tmp_path / os.fsdecode(name)).write_text("x")
+            found |= events.wait(0.2)
+        return found
+
+    assert str(tmp_path / "a.txt") in told(b"a.txt")
+    assert str(tmp_path) in told(b"caf\xe9.txt")
+    again = events.wait(3.0)
+    while more := events.wait(3.0):
+        again = more
+    assert again == {str(tmp_path)}
+    assert str(tmp_path / "b.txt") in told(b"b.txt")
+    assert events.alive
+    events.close()
 
 
 def mark(age_s: float) -> Mark:
