@@ -38,7 +38,8 @@ class Step:
 class Plan:
     """The steps of a workflow beyond the plain flow; all empty is plain ingest.
 
-    `cutting` holds the options of chunk, `route` and `sidecar` those of the words that intake obeys.
+    `cutting` holds the options of chunk, `route` and `sidecar` those of the words that intake obeys. `told` are the
+    parameters that the job itself was given: when it is tried again, they hold as they did.
     """
 
     documents: tuple[Step, ...] = ()
@@ -46,6 +47,7 @@ class Plan:
     cutting: Mapping[str, Any] = field(default_factory=dict)
     route: Mapping[str, Any] = field(default_factory=dict)
     sidecar: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-__all__ = ["Line", "MediaType", "Request"]
+from pipeline.errors import BadRequest
+
+__all__ = ["Line", "MediaType", "Request", "options_of"]
 
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """What people write on one line."""
 
-MediaType = Annotated[
-    Line, Field(json_schema_extra={"pattern": "^[a-z]+/[a-z0-9.+-]+$"}, examples=["application/pdf"], min_length=1)
-]
+MediaType = Annotated[Line, Field(examples=["application/pdf"], min_length=1)]
 """A media type; a suffix is taken too."""
 
 
@@ -25,6 +26,7 @@ class Request:
     """What is asked for; None takes the setting.
 
     `tags` are for all documents; None leaves those that they have. `confined`: files are read below `api_roots` only.
+    `options` are parameters of the workflow; those that are not named are as `workflow_options` says.
     """
 
     paths: Sequence[Path]
@@ -34,3 +36,32 @@ class Request:
     request_id: str | None = None
     tags: Sequence[str] | None = None
     confined: bool = False
+    options: Mapping[str, Any] | None = None
+
+
+def options_of(words: Sequence[str]) -> dict[str, Any]:
+    """What NAME=VALUE says of each parameter; a value that is no JSON is a text.
+
+    Raises:
+        BadRequest: a word is not like this, or a name stands there twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not name or not sign:
+            raise BadRequest(f"{word!r} is no option of a workflow.", 'Write NAME=VALUE, e.g. mask="[removed]".')
+        if name in found:
+            raise BadRequest(f"The option {name} stands there twice.", "Several values are a list: NAME=[1, 2].")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections import defaultdict
@@ -20,7 +21,6 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import failures, versions
 from pipeline.catalog.versions import Found
-from pipeline.discovery import load_workflow
 from pipeline.errors import UnknownId, Unreadable
 from pipeline.intake import take_in
 from pipeline.places import place_of
@@ -29,6 +29,7 @@ from pipeline.roots import Named
 from pipeline.services import Services
 from pipeline.serving import check_served
 from pipeline.spool import original_key
+from pipeline.submission import plan_for
 from pipeline.walk import Candidate, look, source_of
 
 __all__ = ["choose", "retry"]
@@ -40,7 +41,7 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     """Try again these failed documents, or all that match.
 
     Returns:
-        Ids of the new jobs, one for each collection and workflow, and for what had been named at first.
+        Ids of the new jobs, one for each collection, workflow and its options, and for what had been named at first.
 
     Raises:
         UnknownId: one of the documents has not failed.
@@ -56,8 +57,9 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
         named = jobs.named(connection, set(origins.values()))
     for failure in chosen:
         origin = origins[failure.document_id]
-        workflow = workflows.get(origin, services.settings.workflow)
-        groups[_Group(failure.collection, workflow, named.get(origin, Named(())))].append(failure)
+        workflow, told = workflows.get(origin, (services.settings.workflow, {}))
+        options = json.dumps(told, sort_keys=True)
+        groups[_Group(failure.collection, workflow, options, named.get(origin, Named(())))].append(failure)
     return [_retry(services, kind, group) for kind, group in groups.items()]
 
 
@@ -66,6 +68,8 @@ class _Group(NamedTuple):
 
     collection: str
     workflow: str
+    options: str
+    """Parameters that the job was given, as JSON."""
     named: Named
 
 
@@ -95,8 +99,8 @@ def choose(
 
 def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> str:
     request_id = uuid.uuid4().hex[:12]
-    collection, workflow, named = kind
-    plan = load_workflow(workflow, services.settings.workflow_options)
+    collection, workflow, options, named = kind
+    plan = plan_for(services, workflow, json.loads(options))
     check_served(services, plan)
     job = Job(collection, workflow, services.settings.priority, plan)
     candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}

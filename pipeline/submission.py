@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -25,7 +27,7 @@ from pipeline.serving import check_served
 from pipeline.tags import canonical
 from pipeline.walk import Candidate, source_of, walk
 
-__all__ = ["check", "check_terms", "find", "open_job", "record_job"]
+__all__ = ["check", "check_terms", "find", "open_job", "plan_for", "record_job"]
 
 log = structlog.get_logger()
 
@@ -36,7 +38,7 @@ def find(services: Services, request: Request) -> list[Candidate]:
     """Check the request and find its files; nothing is recorded, and no stack is needed.
 
     Raises:
-        BadRequest: no such path, workflow, or a wrong priority, tag or collection name.
+        BadRequest: no such path, workflow, or a wrong priority, tag, option or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
     settings = services.settings
@@ -52,7 +54,7 @@ def check(services: Services, request: Request) -> None:
     """Check everything of a request but its paths.
 
     Raises:
-        BadRequest: no such workflow, or a wrong priority, tag or collection name.
+        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
         SpaceMismatch: the collection holds vectors of another model.
         NoWorker: the private stack that runs cannot do the workflow.
     """
@@ -69,7 +71,7 @@ def check_terms(services: Services, request: Request) -> Plan:
         The plan of its workflow.
 
     Raises:
-        BadRequest: no such workflow, or a wrong priority, tag or collection name.
+        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
         NoWorker: the private stack that runs cannot do the workflow.
     """
     collection, workflow, urgency = _with_defaults(services, request)
@@ -78,9 +80,26 @@ def check_terms(services: Services, request: Request) -> Plan:
     if not 1 <= urgency <= 10:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
     canonical(request.tags)
-    plan = load_workflow(workflow, services.settings.workflow_options)
+    plan = plan_for(services, workflow, request.options)
     check_served(services, plan)
     return plan
+
+
+def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | None) -> Plan:
+    """The plan of a workflow with these parameters; of the others, the setting `workflow_options` tells.
+
+    Raises:
+        BadRequest: there is no such workflow, or a parameter is unknown or wrong.
+    """
+    told = services.settings.workflow_options
+    if not options:
+        return load_workflow(workflow, told)
+    try:
+        own = json.loads(json.dumps(dict(options), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise BadRequest("The options of the workflow are no JSON.", "Give what JSON can carry.") from None
+    plan = load_workflow(workflow, {**told, workflow: {**told.get(workflow, {}), **own}})
+    return replace(plan, told=own)
 
 
 def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
@@ -93,7 +112,7 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
         SpaceMismatch: the collection holds vectors of another model.
         NoWorker: the private stack that runs cannot do the workflow.
     """
-    check_served(services, load_workflow(_with_defaults(services, request)[1], services.settings.workflow_options))
+    check_served(services, plan_for(services, _with_defaults(services, request)[1], request.options))
     with writing(services.catalog) as connection:
         return record_job(connection, services, request, [one.size for one in found]).id
 
@@ -111,7 +130,7 @@ def record_job(
     request_id = request.request_id or uuid.uuid4().hex[:12]
     if not closed:  # else its documents do it, which come in the same transaction
         collections.register(connection, collection, services.fingerprint, services.making)
-    job = Job(collection, workflow, urgency, load_workflow(workflow, services.settings.workflow_options))
+    job = Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
     jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))

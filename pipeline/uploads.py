@@ -22,6 +22,7 @@ from pipeline.catalog.versions import Found
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.intake import Outcome, Taken, record
+from pipeline.plan import Plan
 from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -199,6 +200,8 @@ def _job(connection: Connection, services: Services, request: Request, uploads: 
         raise Conflict(f"The job {extra.job} waits for no further files.", "Begin a new one.")
     asked = {"collection": request.collection, "workflow": request.workflow, "priority": request.priority}
     other = [name for name, value in asked.items() if value is not None and value != getattr(job, name)]
+    if request.options is not None and request.options != Plan.from_json(job.plan).told:
+        other.append("options")
     if other or extra.hook is not None:
         name = other[0] if other else "webhook"
         raise Conflict(f"The job was begun with another {name}.", "Leave it out, or begin a new job.")

@@ -16,10 +16,10 @@ from python_multipart.multipart import MultipartParser
 from pipeline.errors import BodyTooLarge, BrokenBody, Invalid, PipelineError, WrongMediaType
 from pipeline.uploads import Draft, Upload, source_of
 
-__all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of"]
+__all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
 
 FILES = ("file", "files")
-FIELDS = ("collection", "workflow", "priority", "tags", "webhook", "job", "more")
+FIELDS = ("collection", "workflow", "options", "priority", "tags", "webhook", "job", "more")
 """Fields that hold for the whole request."""
 
 OF_A_FILE = ("source", "metadata")
@@ -174,7 +174,7 @@ class Form:
         if part.name == "source":
             self._source = value
         elif part.name == "metadata":
-            self._metadata = _object(value)
+            self._metadata = read_object("metadata", value)
         elif part.name in self.fields:
             raise Invalid(f"The field {part.name} stands there twice.")
         else:
@@ -215,13 +215,14 @@ def boundary_of(content_type: str | None) -> bytes:
     return boundary
 
 
-def _object(text: str) -> dict[str, Any]:
+def read_object(name: str, text: str) -> dict[str, Any]:
+    """What a field says in JSON. Raises Invalid: it is no JSON object."""
     try:
         found = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        raise Invalid("The field metadata is no JSON.") from None
+        raise Invalid(f"The field {name} is no JSON.") from None
     if not isinstance(found, dict):
-        raise Invalid("The field metadata is no JSON object.")
+        raise Invalid(f"The field {name} is no JSON object.")
     return found
 
 

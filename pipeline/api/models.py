@@ -12,6 +12,7 @@ from pipeline.tags import LONGEST, MOST
 from pipeline.vectorstore.base import Mode
 
 __all__ = [
+    "TAG",
     "Accepted",
     "Cancelled",
     "Chunk",
@@ -39,11 +40,11 @@ EXAMPLE_JOB = "5f0c3f0e-52a7-4f4f-8a0e-6d1f7c1f2b10"
 EXAMPLE_DOCUMENT = "2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"
 
 CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-# What is told here is checked by `canonical`, with the code that it has at every door. The letters of other scripts
-# that a tag may have are in no pattern that every client knows.
-Tag = Annotated[
-    str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": r"^[A-Za-z0-9_.:/-]{1,64}$"})
-]
+TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
+"""A tag as every client can check it: which letters of other scripts it may have is in no pattern that all know."""
+
+# What is told here is checked by `canonical`, with the code that it has at every door.
+Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": f"^{TAG}$"})]
 AT_MOST: dict[str, Any] = {"maxItems": MOST}
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
@@ -71,7 +72,12 @@ class JobRequest(Sent):
     )
     glob: Line | None = Field(None, min_length=1, max_length=256, examples=["*.pdf"])
     collection: CollectionName | None = Field(None, examples=["reports"])
-    workflow: Line | None = Field(None, max_length=64, examples=["ingest"])
+    workflow: Line | None = Field(None, max_length=64, examples=["ingest"], description="see GET /v1/workflows")
+    options: dict[str, Any] | None = Field(
+        None,
+        description="parameters of the workflow; of the others, the setting `workflow_options` tells",
+        examples=[{}],
+    )
     priority: int | None = Field(None, ge=1, le=10, examples=[5])
     tags: list[Tag] | None = Field(
         None,

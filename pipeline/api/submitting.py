@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -13,8 +15,8 @@ from pydantic import ValidationError
 
 from pipeline.api.access import Caller, Guarded, Submitter
 from pipeline.api.door import Door, DoorOf
-from pipeline.api.form import Form, boundary_of
-from pipeline.api.models import EXAMPLE_JOB, Accepted, JobRequest, RefusedUpload, WebhookRequest
+from pipeline.api.form import Form, boundary_of, read_object
+from pipeline.api.models import EXAMPLE_JOB, TAG, Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.problems import printable, responses
 from pipeline.catalog.answers import scope_of
 from pipeline.catalog.outbox import Hook
@@ -22,6 +24,7 @@ from pipeline.errors import BadRequest, Invalid
 from pipeline.ordering import confined, place
 from pipeline.request import Request as Submission
 from pipeline.submission import check, check_terms
+from pipeline.tags import MOST
 from pipeline.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
 from pipeline.webhooks import guard
 
@@ -45,60 +48,68 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+JSON_FIELD = {"type": "string", "contentMediaType": "application/json"}
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
+        "description": "There is at least one `file`, but with `job`. A field comes once, `source` and `metadata` once "
+        "before each file.",
         "content": {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["file"],
                     "additionalProperties": False,
                     "properties": {
-                        "file": {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": 3,
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "the files; how many, the setting `api_documents` says",
-                        },
                         "source": {
                             "type": "string",
-                            "pattern": r"^https://[a-z]{1,20}\.example/[a-z0-9]{1,20}$",
+                            "pattern": r"^(?![Ff][Ii][Ll][Ee]:)[A-Za-z][A-Za-z0-9+.-]*://.",
+                            "maxLength": 2000,
                             "description": "URI of the file that follows; a file of the same source is a new version",
                             "example": "https://wiki.example/report",
                         },
                         "metadata": {
-                            "type": "string",
+                            **JSON_FIELD,
+                            "contentSchema": {"type": "object"},
                             "description": "JSON object told of the file that follows; workflows read it",
-                            "enum": ['{"department": "harbour"}'],
                             "example": '{"department": "harbour"}',
                         },
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "the files; how many at most, the setting `api_documents` says",
+                        },
                         "collection": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "documents"},
+                        "workflow": {"type": "string", "description": "see GET /v1/workflows", "example": "ingest"},
+                        "options": {
+                            **JSON_FIELD,
+                            "contentSchema": {"type": "object"},
+                            "description": "JSON object: parameters of the workflow",
+                            "example": "{}",
+                        },
+                        "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
+                        "tags": {
+                            "type": "string",
+                            "pattern": f"^({TAG}(,{TAG}){{0,{MOST - 1}}})?$",
+                            "description": "tags of the documents with commas between; empty takes theirs away",
+                            "example": "invoice,2026",
+                        },
+                        "webhook": {
+                            **JSON_FIELD,
+                            "contentSchema": {"$ref": "#/components/schemas/WebhookRequest"},
+                            "description": "JSON: url and secret",
+                            "example": '{"url": "https://example.org/hook", "secret": "a-long-random-secret"}',
+                        },
                         "job": {
                             "type": "string",
-                            "enum": [EXAMPLE_JOB],
+                            "pattern": f"^{JOB.pattern}$",
                             "description": "add the files to this job, which was begun with `more`; no file closes it",
+                            "example": EXAMPLE_JOB,
                         },
                         "more": {
                             "type": "string",
                             "enum": ["true", "false"],
                             "description": "keep the job open for further files; the last request leaves it out",
                             "example": "false",
-                        },
-                        "workflow": {"type": "string", "enum": ["ingest"], "example": "ingest"},
-                        "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
-                        "tags": {
-                            "type": "string",
-                            "pattern": "^[a-z]{1,20}(,[a-z]{1,20}){0,2}$",
-                            "description": "tags of the documents with commas between; empty takes theirs away",
-                            "example": "invoice,2026",
-                        },
-                        "webhook": {
-                            "type": "string",
-                            "description": "JSON: url and secret",
-                            "enum": ['{"url": "https://example.org/hook", "secret": "a-long-random-secret"}'],
-                            "example": '{"url": "https://example.org/hook", "secret": "a-long-random-secret"}',
                         },
                     },
                 },
@@ -164,7 +175,9 @@ def submit_paths(
 
 def _order(door: Door, wanted: JobRequest, caller: Caller, once: Once | None) -> str:
     paths = confined(wanted.paths, door.settings.api_roots)
-    request = Submission(paths, wanted.collection, wanted.workflow, wanted.priority, tags=wanted.tags)
+    request = Submission(
+        paths, wanted.collection, wanted.workflow, wanted.priority, tags=wanted.tags, options=wanted.options
+    )
     check(door.services, request)
     extra = Extra(once, _hook(door, wanted.webhook), caller.key)
     job_id = place(door.services, door.writer, request, wanted.glob, extra)
@@ -189,14 +202,27 @@ def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -
     if before is not None:
         form.drop()
         return Accepted(**before, refused=refused)
-    urgency, tags = _number(fields.get("priority")), _tags(fields.get("tags"))
-    request = Submission((), fields.get("collection"), fields.get("workflow"), urgency, tags=tags)
-    if check_terms(door.services, request).collections:
-        check(door.services, request)
+    request = _request(fields)
+    # The options of a job that is there were checked with its workflow, which need not be named again.
+    terms = replace(request, options=None) if "job" in fields else request
+    if check_terms(door.services, terms).collections:
+        check(door.services, terms)
     hook = _hook(door, _webhook(fields.get("webhook")))
     extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
     return Accepted(**taken, refused=refused)
+
+
+def _request(fields: Mapping[str, str]) -> Submission:
+    options = fields.get("options")
+    return Submission(
+        (),
+        fields.get("collection"),
+        fields.get("workflow"),
+        _number(fields.get("priority")),
+        tags=_tags(fields.get("tags")),
+        options=None if options is None else read_object("options", options),
+    )
 
 
 def _once(caller: Caller, route: str, key: str | None, body: str) -> Once | None:

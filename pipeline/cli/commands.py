@@ -10,7 +10,7 @@ import typer
 
 from pipeline.cli.api_commands import keys_app, webhooks_app
 from pipeline.cli.failures_commands import failures_app
-from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.cli.options import Collection, DataDir, Json, Priority, Server, Tags, WorkflowOption, settings_of
 from pipeline.cli.reindex_commands import reindex_app
 
 app = typer.Typer(
@@ -70,29 +70,25 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
     collection: Collection = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Workflow.", show_default=False)] = None,
-    priority: Annotated[
-        int | None,
-        typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),
-    ] = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="Tag of the documents; may be repeated, '' for none.", show_default=False),
-    ] = None,
+    option: WorkflowOption = None,
+    priority: Priority = None,
+    tag: Tags = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all files are taken in.")] = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Take files in and make them searchable."""
-    from pipeline.request import Request
+    from pipeline.request import Request, options_of
 
     settings = settings_of(context, data_dir, {"server": server or ""})
     if settings.server is not None:
         from pipeline.cli.remote import ingest as run
     else:
         from pipeline.cli.ingest import run
-    tags = [one for one in tag if one] if tag else None
-    raise typer.Exit(run(settings, Request(paths, collection, workflow, priority, tags=tags), not no_wait, json))
+    tags, options = [one for one in tag if one] if tag else None, options_of(option) if option else None
+    request = Request(paths, collection, workflow, priority, tags=tags, options=options)
+    raise typer.Exit(run(settings, request, not no_wait, json))
 
 
 @app.command()

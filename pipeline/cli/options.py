@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from pipeline.settings import Settings
 
-__all__ = ["Collection", "DataDir", "Json", "Server", "settings_of"]
+__all__ = ["Collection", "DataDir", "Json", "Priority", "Server", "Tags", "WorkflowOption", "settings_of"]
 
 DataDir = Annotated[
     Path | None,
@@ -24,6 +24,24 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Collection = Annotated[
     str | None,
     typer.Option("--collection", "-c", help="Collection; the setting `collection` by default.", show_default=False),
+]
+
+Priority = Annotated[
+    int | None,
+    typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="Tag of the documents; may be repeated, '' for none.", show_default=False),
+]
+WorkflowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="Parameter of the workflow: NAME=VALUE, JSON or a text; may be repeated.",
+        show_default=False,
+    ),
 ]
 
 

@@ -203,6 +203,7 @@ def _options(request: Request, group: Sequence[Candidate], job_id: str | None, *
     return Options(
         collection=request.collection,
         workflow=request.workflow,
+        options=request.options,
         priority=request.priority,
         tags=request.tags,
         sources=[_there(one.source) for one in group],

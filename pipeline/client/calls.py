@@ -34,8 +34,7 @@ def submit(files: Sequence[File], options: Options, key: str | None) -> Call:
 def take(paths: Sequence[str], pattern: str | None, options: Options, key: str | None) -> Call:
     """Have paths on the server taken in."""
     body: dict[str, Any] = {"paths": list(paths), **fields(options)}
-    if "tags" in body:
-        body["tags"] = list(body["tags"])
+    body |= {name: kind(body[name]) for name, kind in (("tags", list), ("options", dict)) if name in body}
     if pattern is not None:
         body["glob"] = pattern
     return Call("POST", "/v1/jobs", json=body, key=key or new_key())

@@ -41,14 +41,15 @@ File: TypeAlias = "str | Path | tuple[str, bytes | IO[bytes]]"
 class Options(TypedDict, total=False):
     """What a submission may say; what it does not is as the server is set.
 
-    `webhook` has `url` and `secret`. `tags` are for all documents: they replace those that one has, [] takes them away.
-    `sources` are the URIs of the files, in their order, and `metadata` what is told of each, in the same order, {} of
-    one of which nothing is told. `job` adds files to a job that was begun with `more`, and `more` keeps it open for
-    further ones; `job` without `more` and without files closes it.
+    `options` are parameters of the workflow. `webhook` has `url` and `secret`. `tags` are for all documents: they
+    replace those that one has, [] takes them away. `sources` are the URIs of the files, in their order, and `metadata`
+    what is told of each, in the same order, {} of one of which nothing is told. `job` adds files to a job that was
+    begun with `more`, and `more` keeps it open for further ones; `job` without `more` and without files closes it.
     """
 
     collection: str | None
     workflow: str | None
+    options: Mapping[str, Any] | None
     priority: int | None
     webhook: Mapping[str, str] | None
     tags: Sequence[str] | None
@@ -60,7 +61,7 @@ class Options(TypedDict, total=False):
 
 def fields(options: Options) -> dict[str, Any]:
     """What is said about the job as a whole."""
-    names = ("collection", "workflow", "priority", "tags", "webhook")
+    names = ("collection", "workflow", "options", "priority", "tags", "webhook")
     said: dict[str, Any] = {name: options.get(name) for name in names}
     return {name: value for name, value in said.items() if value is not None}
 
@@ -169,6 +170,9 @@ def _until(moment: str) -> float:
 def _parts(call: Call, scope: ExitStack) -> Iterator[tuple[str, Any]]:
     import json
 
+    def in_json(told: Mapping[str, Any]) -> str:
+        return json.dumps(dict(told))
+
     options = call.options
     for name, value in (
         *fields(options).items(),
@@ -176,7 +180,7 @@ def _parts(call: Call, scope: ExitStack) -> Iterator[tuple[str, Any]]:
         ("more", "true" if options.get("more") else None),
     ):
         if value is not None:
-            written = {"webhook": lambda it: json.dumps(dict(it)), "tags": ",".join}.get(name, str)
+            written = {"webhook": in_json, "options": in_json, "tags": ",".join}.get(name, str)
             yield name, (None, written(value).encode())
     sources, metadata = options.get("sources", ()), options.get("metadata", ())
     for name, given in (("sources", sources), ("metadata", metadata)):

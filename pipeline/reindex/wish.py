@@ -32,7 +32,12 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 Words = Annotated[Line, Field(min_length=1, max_length=4096)]
-Whole = Annotated[Words, Field(json_schema_extra={"pattern": "^/[A-Za-z0-9_./-]+$"}, examples=["/srv/documents"])]
+Whole = Annotated[
+    Words,
+    Field(
+        json_schema_extra={"pattern": r"^(/|[A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x1f\x7f]*$"}, examples=["/srv/documents"]
+    ),
+]
 """An absolute path; the URI of an upload is taken too."""
 
 
