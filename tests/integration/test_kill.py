@@ -14,10 +14,11 @@ import psutil
 import pytest
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, stop, write_documents
+from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.catalog.schema import tasks
 
-NUMBER = 40
+NUMBER, SCANS, WORDS = 60, 3, 270
 SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}
 """Many small tasks, so that there is always one to hit; one pool process, so that it is known whom."""
 
@@ -57,6 +58,7 @@ BLOWS = [
     Blow("store worker", "finalize", ("store",), leader),
     Blow("redis", "embed", ("redis",), leader),
     Blow("beat", "embed", ("beat",), leader),
+    Blow("extract worker", "ocr", ("extract",), leader),
 ]
 
 
@@ -67,9 +69,13 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 @pytest.mark.parametrize("blow", BLOWS, ids=lambda blow: f"{blow.name} at {blow.stage}")
-def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow) -> None:
-    seed = BLOWS.index(blow) + 100
-    write_documents(tmp_path / "in", NUMBER, words=400, seed=seed)
+def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., None]) -> None:
+    seed, scans = BLOWS.index(blow) + 100, 0
+    if blow.stage == "ocr":
+        needs("tesseract")
+        scans = SCANS
+        write_scans(tmp_path / "in", scans)
+    write_documents(tmp_path / "in", NUMBER - scans, words=WORDS, seed=seed)
     part = random.Random(seed).choice(blow.parts)
     restarts = rig.part(part).restarts
     job = rig.submit(tmp_path / "in", collection=f"kill-{seed}")
@@ -83,10 +89,22 @@ def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow) -> None:
     assert eventually(lambda: rig.state().level == "ready")
 
 
+def write_scans(folder: Path, number: int) -> None:
+    """Pictures of two lines, which OCR reads in a moment; by their names they are taken in first."""
+    folder.mkdir(parents=True)
+    font = ImageFont.load_default(size=32)
+    for position in range(number):
+        image = Image.new("L", (1000, 200), 255)
+        text = f"The keeper of lighthouse {position} writes down\nwho passed in the night before."
+        ImageDraw.Draw(image).text((40, 40), text, fill=0, font=font, spacing=20)
+        image.save(folder / f"a-scan-{position}.png")
+
+
 def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
     """Kill one of them in the middle of a task of the stage.
 
-    They are stopped first, and killed if the task is still unfinished then: the blow never comes too late.
+    They are stopped first, and killed if the task is still unfinished then: the blow never comes too late. Nor does
+    the pool of a worker that is to die finish the task meanwhile: it stands still until its death.
 
     Returns:
         Ids of the tasks that were running there.
@@ -98,12 +116,13 @@ def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
             continue
         targets = blow.find(rig, part)
         stopped = [process for process in targets if stop(process)]
+        pool = [process for process in pool_children(rig, part) if blow.dies and stop(process)]
         hit = at_it(rig, job, blow, part)
         if stopped and len(hit) >= (len(targets) if len(targets) > 1 else 1):
             chance.choice(stopped).kill()
             resume(stopped)
             return hit
-        resume(stopped)
+        resume(stopped + pool)
     raise AssertionError(f"no task of {blow.stage} was caught")
 
 
@@ -123,7 +142,7 @@ def resume(processes: list[psutil.Process]) -> None:
 
 
 def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", NUMBER, words=400, seed=99)
+    write_documents(tmp_path / "in", NUMBER, words=WORDS, seed=99)
     with stack_on(tmp_path / "data", **SLOW) as rig:
         job = rig.submit(tmp_path / "in")
         assert eventually(lambda: rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed"), pause=0.005)
