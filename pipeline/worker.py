@@ -34,6 +34,7 @@ from pipeline.logs import log_as_set
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.plan import cores
+from pipeline.stack.spec import UNUSABLE
 
 __all__ = ["GROUPS", "queues_of", "run_beat", "run_worker"]
 
@@ -45,9 +46,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "store": ("upsert", "finalize", MAINTENANCE),
 }
 """Worker groups and the queues that each serves; `extract` also those of stages that workflows bring."""
-
-UNUSABLE = 70
-"""Exit code of a worker that lacks what it needs, its model say."""
 
 READY_TTL_S = 7 * 86400
 

@@ -95,6 +95,12 @@ def reporting() -> Iterator[None]:
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
+    except SystemExit as ended:
+        # An option that there is not, or a value that cannot be: Typer has told a person about it.
+        told = getattr(ended.__context__, "format_message", None)
+        if told is not None:
+            _tell_program(told(), "See: docrelay --help", "bad_request")
+        raise
     except Exception as error:  # the last door: what is known gets a sentence, the rest its traceback
         code = _explained(error)
         if code is None:
@@ -135,9 +141,13 @@ def _unreachable(error: Exception) -> tuple[str, str]:
     return f"A service or a file cannot be reached: {error}", "Start the stack with: docrelay up"
 
 
-def _tell(message: str, hint: str, code: str) -> None:
+def _tell_program(message: str, hint: str, code: str) -> None:
     if "--json" in sys.argv:
         print_json({"error": {"code": code, "message": plain(message), "hint": plain(hint)}})
+
+
+def _tell(message: str, hint: str, code: str) -> None:
+    _tell_program(message, hint, code)
     err.print(Text.assemble(("error ", "bold red"), (f"{code}: ", "bold"), plain(message)))
     if hint:
         err.print(Text(f"  {plain(hint)}"))

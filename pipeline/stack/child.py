@@ -12,7 +12,7 @@ import psutil
 
 from pipeline.stack.folder import Folder, bound, tail
 from pipeline.stack.session import Session, is_dead
-from pipeline.stack.spec import ProcessSpec
+from pipeline.stack.spec import UNUSABLE, ProcessSpec
 from pipeline.stack.state import Phase, ProcessState
 from pipeline.stack.warden import Warden
 
@@ -21,11 +21,15 @@ __all__ = ["Child"]
 QUICK_DEATH_S = 30.0
 LONGEST_DELAY_S = 10.0
 
+HOPELESS = 3
+"""A part that has said itself that it cannot work is tried once more: what it lacked may have been on its way."""
+
 
 class Child:
     """A process that is to live; the leader of a session of its own.
 
-    `failed_starts` counts the deaths in a row without ever having been ready: a part that cannot work.
+    `failed_starts` counts the deaths in a row without ever having been ready: a part that cannot work. One that says
+    so itself, by the status `UNUSABLE`, counts for several.
     A part that was ready and is killed again and again is started again for ever, ever more slowly.
     """
 
@@ -90,11 +94,13 @@ class Child:
         """After its death: end what it left behind and set the time of its next start."""
         quick = time.monotonic() - self._started < QUICK_DEATH_S
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
-        self.failed_starts = 0 if self.ready else self.failed_starts + 1
+        was_ready, process = self.ready, self._process
         self.restarts += 1
         delay = self._first_delay_s * 2 ** min(self._quick_deaths - 1, 16) if quick else 0.0
         self._not_before = time.monotonic() + min(delay, LONGEST_DELAY_S)
         self.bury()
+        hopeless = process is not None and process.returncode == UNUSABLE
+        self.failed_starts = 0 if was_ready else self.failed_starts + (HOPELESS if hopeless else 1)
 
     def terminate(self) -> None:
         """Ask it to finish what it does and end."""

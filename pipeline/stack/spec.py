@@ -6,7 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 
-__all__ = ["Launch", "ProcessSpec"]
+__all__ = ["UNUSABLE", "Launch", "ProcessSpec"]
+
+UNUSABLE = 70
+"""Exit status of a process that lacks what it needs, its model say: starting it again and again is in vain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,9 +149,9 @@ class Supervisor:
         log("died", name=child.spec.name, pid=child.sid)
         child.mourn()
         if child.failed_starts >= self.launch.max_failed_starts:
-            words = child.last_words()
+            words = next(iter(child.last_words().splitlines()[::-1]), "")
             raise StackFailed(
-                f"The process {child.spec.name} ended {child.failed_starts} times before it was ready"
+                f"The process {child.spec.name} ends again and again before it is ready"
                 + (f"; the last it said: {words}" if words else "."),
                 f"Look at {child.log}",
             )

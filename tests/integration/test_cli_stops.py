@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
 from flow_tools import write_documents
 
+from embeddings.sources import resolve
 from pipeline.catalog.schema import documents, jobs, submissions, versions
 from pipeline.stack import running
 
@@ -136,14 +138,37 @@ def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
     assert cli.rows(sa.select(jobs.c.id)) == []
 
 
-def test_a_stack_that_cannot_start(cli: Cli, tmp_path: Path) -> None:
-    """Redis is there, but every worker dies at once: its model does not exist."""
+def test_a_model_that_is_not_there_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1)
     (tmp_path / "model").mkdir()
     ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
-    assert ended.code in (2, 3)
+    assert (ended.code, "Traceback" in ended.err) == (2, False)
+    assert cli.left() == []
+
+
+def test_a_stack_that_cannot_start(cli: Cli, tmp_path: Path) -> None:
+    """Redis is there, but the workers cannot load their model: its weights are cut off."""
+    write_documents(tmp_path / "in", 1)
+    model = resolve("all-MiniLM-L6-v2").folder
+    assert model is not None
+    shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
+    with (model / "model.safetensors").open("rb") as weights:
+        (tmp_path / "model" / "model.safetensors").write_bytes(weights.read(1000))
+    ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
+    assert ended.code == 3
+    said = ended.err.splitlines()
+    assert [line for line in said if "ends again and again before it is ready" in line and "cannot work:" in line], said
+    assert "superuser" not in ended.err
     assert "Traceback" not in ended.err
     assert cli.gone()
+
+
+@pytest.mark.parametrize("words", ["search x --limit 0", "ingest", "status --no-such-option", "no-such-command"])
+def test_programs_are_told_of_wrong_use_in_json(cli: Cli, words: str) -> None:
+    ended = cli.quick(*words.split(), "--json")
+    assert (ended.code, ended.json["error"].keys()) == (2, {"code", "message", "hint"}), ended
+    assert ended.json["error"]["code"] == "bad_request"
+    assert ended.err
 
 
 # Settings
