@@ -24,6 +24,14 @@ DIM = 8
 SPACE = Fingerprint("test/tiny", "1", "float", "mean", True, "", "", DIM)
 EMPTY = SparseVector([], [])
 STAND_IN = Path(__file__).with_name("qdrant_stand_in.py")
+INDEXES = {
+    **dict.fromkeys(("document_id", "version_id", "source", "media_type", "tags"), "keyword"),
+    **dict.fromkeys(("page_start", "page_end"), "integer"),
+    "modified_at": "datetime",
+    "live": "bool",
+}
+"""The payload indexes of a collection, as docs/payload.md has them."""
+
 STORES = ("edge", "memory", "stand-in", "server")
 
 LIBRARY: list[dict[str, Any]] = [

@@ -15,6 +15,8 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from qdrant_edge import EdgeShard
+from stores import INDEXES
 
 from embeddings.base import Fingerprint
 from pipeline.errors import StackUnavailable
@@ -69,6 +71,19 @@ def test_what_was_stored_is_there_after_closing(tmp_path: Path) -> None:
         assert again.collections() == {"c": SPACE}
         assert again.count("c", Filter(live=False)) == 30
         again.close()
+
+
+def test_what_is_filtered_on_has_an_index(tmp_path: Path) -> None:
+    store = EdgeStore(tmp_path)
+    store.ensure("c", SPACE)
+    store.close()
+
+    shard = EdgeShard.load(str(tmp_path / "c" / "shard"))
+    schema = {field: str(index.data_type) for field, index in shard.info().payload_schema.items()}
+    shard.close()
+    # Edge filters on the number that stands beside the flag.
+    wanted = {field: kind for field, kind in INDEXES.items() if field != "live"} | {"_live": "integer"}
+    assert schema == {field: f"PayloadSchemaType.{kind.capitalize()}" for field, kind in wanted.items()}
 
 
 def test_every_acknowledged_point_survives_sigkill(tmp_path: Path) -> None:

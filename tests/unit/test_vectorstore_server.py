@@ -53,6 +53,21 @@ print(store.count(sys.argv[2], Filter()))
 """
 
 
+def test_what_is_filtered_on_has_an_index(stand_in: str) -> None:
+    from qdrant_client import QdrantClient
+
+    place = Place(open_store(url=stand_in), f"indexed-{uuid4().hex[:12]}")
+    place.store.ensure(place.name, SPACE)
+    client = QdrantClient(url=stand_in, check_compatibility=False)
+
+    schema = client.get_collection(place.name).payload_schema
+    assert {field: str(index.data_type.value) for field, index in schema.items()} == stores.INDEXES
+
+    client.close()
+    place.store.drop(place.name)
+    place.store.close()
+
+
 def test_processes_share_a_server(stand_in: str) -> None:
     place = Place(open_store(url=stand_in), f"shared-{uuid4().hex[:12]}")
     fill(place, [{"document_id": f"d{number % 2}", "live": False} for number in range(10)])
