@@ -14,7 +14,19 @@ from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, shado
 from pipeline.catalog.slices import slices
 from pipeline.catalog.versions import Found
 
-__all__ = ["Held", "Lack", "failed_in", "held", "is_still", "lacking", "lacks", "standing", "still_missing", "wanted"]
+__all__ = [
+    "Held",
+    "Lack",
+    "failed_in",
+    "held",
+    "is_still",
+    "lacking",
+    "lacks",
+    "standing",
+    "still_failed",
+    "still_missing",
+    "wanted",
+]
 
 Kind = Literal["missing", "active", "failed"]
 
@@ -42,9 +54,10 @@ def lacks(
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A version that stands in an index beside the live one, and its chunks."""
+    """A version that stands in an index beside the live one, its document, and its chunks."""
 
     version_id: str
+    document_id: str
     chunks: int
 
 
@@ -117,15 +130,18 @@ def failed_in(connection: Connection, one: Reindex, index: str, limit: int = 100
     """
     query = _lacking(one.collection, index).where(_kind() == "failed")
     query = query.add_columns(attempts.c.code, attempts.c.message, shadows.c.live_version_id.label("older"))
-    return [
-        {
-            "source": row.source,
-            "code": row.code or "",
-            "message": row.message or "",
-            "holds": "older" if row.older else "nothing",
-        }
-        for row in connection.execute(query.order_by(documents.c.source).limit(limit))
-    ]
+    return [_failure(row) for row in connection.execute(query.order_by(documents.c.source).limit(limit))]
+
+
+def still_failed(connection: Connection, one: Reindex, limit: int = 100) -> list[dict[str, str]]:
+    """Documents that failed in the re-index, in the index that readers see, and are not cured yet; told as before."""
+    query = (
+        sa.select(failures.c.source, failures.c.code, failures.c.message, documents.c.live_version_id.label("older"))
+        .join(documents, documents.c.id == failures.c.document_id)
+        .where(failures.c.job_id == one.job_id)
+    )
+    rows = connection.execute(query.order_by(failures.c.source).limit(limit))
+    return [_failure(row) for row in rows]
 
 
 def standing(connection: Connection, collection: str) -> int:
@@ -137,12 +153,17 @@ def standing(connection: Connection, collection: str) -> int:
 def held(connection: Connection, index: str) -> list[Held]:
     """Versions that stand in an index beside the live one, by the ids of their documents."""
     query = (
-        sa.select(shadows.c.live_version_id, versions.c.chunks)
+        sa.select(shadows.c.live_version_id, shadows.c.document_id, versions.c.chunks)
         .join(versions, versions.c.id == shadows.c.live_version_id)
         .where(shadows.c.index_name == index)
         .order_by(shadows.c.document_id)
     )
-    return [Held(row.live_version_id, row.chunks) for row in connection.execute(query)]
+    return [Held(row.live_version_id, row.document_id, row.chunks) for row in connection.execute(query)]
+
+
+def _failure(row: Any) -> dict[str, str]:
+    told = {"source": row.source, "code": row.code or "", "message": row.message or ""}
+    return {**told, "holds": "older" if row.older else "nothing"}
 
 
 def _columns(version: Any) -> tuple[Any, ...]:

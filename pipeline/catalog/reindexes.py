@@ -36,10 +36,13 @@ __all__ = [
     "create",
     "dropping",
     "enter",
+    "failed",
+    "failed_by",
     "forgive",
     "get",
     "in_flight",
     "is_cancelled",
+    "lasting",
     "newest",
     "open_ones",
     "submitted_by",
@@ -60,7 +63,8 @@ class Options:
     this version of the `extractor`, failed with this `code`; None means any.
     `per_minute` documents at most are begun while it builds, None for as many as there is room for. `fed_at` is when
     the last were. `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: back,
-    although they failed in the old one.
+    although they failed in the old one. A switch is waited for since `near_since`; `gave_way` times it let others go
+    first.
     """
 
     re_extract: bool = False
@@ -75,6 +79,8 @@ class Options:
     code: str | None = None
     soak_s: float = 0.0
     fed_at: float = 0.0
+    near_since: float = 0.0
+    gave_way: int = 0
 
     @property
     def scoped(self) -> bool:
@@ -194,15 +200,46 @@ def in_flight(connection: Connection, index: str) -> int:
     return connection.scalar(query) or 0
 
 
+def lasting(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
+    """Sources of what is at work since before this time in the live index, or of a re-index, the oldest first."""
+    here = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
+    query = (
+        sa.select(documents.c.source)
+        .select_from(attempts)
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .join(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.state.in_(ACTIVE), attempts.c.started_at < before, batches.c.state == "active")
+        .where(sa.or_(here, attempts.c.job_id == job_id))
+        .order_by(attempts.c.started_at)
+    )
+    return list(connection.scalars(query))
+
+
 def busy(connection: Connection, job_id: str) -> int:
     """Runs of a re-index that have not ended."""
     query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state.in_(ACTIVE))
     return connection.scalar(query) or 0
 
 
+def failed(connection: Connection, job_id: str) -> int:
+    """Runs of a re-index that failed."""
+    query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state == "failed")
+    return connection.scalar(query) or 0
+
+
 def is_cancelled(connection: Connection, job_id: str) -> bool:
     """Whether somebody cancelled the job of a re-index."""
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
+
+
+def failed_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
+    """The jobs in which documents failed: {document id: job id}."""
+    found: dict[str, str] = {}
+    for piece in slices(identities):
+        query = sa.select(failures.c.document_id, failures.c.job_id).where(failures.c.document_id.in_(piece))
+        found |= {row.document_id: row.job_id for row in connection.execute(query)}
+    return found
 
 
 def submitted_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:

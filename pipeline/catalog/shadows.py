@@ -21,6 +21,7 @@ from pipeline.catalog.slices import slices
 __all__ = [
     "among",
     "begin",
+    "doubt",
     "forget",
     "hold",
     "is_attempt",
@@ -92,6 +93,13 @@ def hold(connection: Connection, identity: str, index: str, version_id: str) -> 
     here = (shadows.c.document_id == identity, shadows.c.index_name == index)
     values = {"live_version_id": version_id, "mirrors": shadows.c.tries}
     connection.execute(shadows.update().where(*here).values(values))
+
+
+def doubt(connection: Connection, index: str, version_ids: Iterable[str]) -> None:
+    """These versions are images of nothing: the index lacks their documents, until they are made anew."""
+    for piece in slices(version_ids):
+        here = (shadows.c.index_name == index, shadows.c.live_version_id.in_(piece))
+        connection.execute(shadows.update().where(*here).values(mirrors=None))
 
 
 def forget(connection: Connection, identities: Sequence[str]) -> None:

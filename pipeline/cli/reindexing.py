@@ -181,7 +181,7 @@ def _print(told: ReindexStatus, as_json: bool) -> None:
     if any(told.lacks.values()):
         out.print("  " + ", ".join(f"{number} {kind}" for kind, number in told.lacks.items()))
     for name, value in (told.report or {}).items():
-        out.print(f"  {name}: {value}")
+        out.print(f"  {name}: {value if name != 'refused' else ', '.join(value)}")
     for failure in told.failures:
         out.print(f"  {failure['code']}  {plain(failure['source'])}: {plain(failure['message'])}")
     if told.message:
@@ -194,8 +194,12 @@ def _advise(told: ReindexStatus) -> None:
     if told.state == "soaking":
         out.print(f"The old index is kept until {told.soak_until}. Back to it: {command('reindex rollback' + named)}")
     elif told.state == "refused":
-        again, anyhow = command("reindex resume" + named), command("reindex resume --allow-failed" + named)
-        out.print(f"Readers keep the old index. Try again: {again}; go on without these documents: {anyhow}")
+        words = {"Try again": "resume", "Go on without these documents": "resume --allow-failed", "Give up": "cancel"}
+        if "failed" not in (told.report or {}).get("refused", []):
+            del words["Go on without these documents"]
+        out.print("Readers keep the old index.")
+        for meant, word in words.items():
+            out.print(f"  {meant}: {command(f'reindex {word}{named}')}")
 
 
 def _tell_plan(told: ReindexPlan) -> None:

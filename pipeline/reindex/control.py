@@ -82,12 +82,15 @@ def resume(
             allow_failed=found.options.allow_failed if allow_failed is None else allow_failed,
             per_minute=per_minute or found.options.per_minute,
             fed_at=time.time(),
+            near_since=0.0,
+            gave_way=0,
         )
         if found.state == "refused":
             if not options.allow_failed:
                 reindexes.forgive(connection, found, found.to_index)
             cursor = found.cursor if found.in_place else None
-            reindexes.enter(connection, found.id, "building", cursor=cursor)
+            report = {name: value for name, value in (found.report or {}).items() if name != "refused"}
+            reindexes.enter(connection, found.id, "building", cursor=cursor, report=report or None)
         elif found.state == "soaking":
             reindexes.forgive(connection, found, found.from_index)
         reindexes.change(connection, found.id, paused=False, options=asdict(options))
@@ -122,7 +125,8 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
         if failed and not allow_failed:
             told = named(lacks.failed_in(connection, found, found.from_index, NAMED), failed)
             raise Conflict(f"{failed} documents failed in the old index; readers would lose them: {told}.", ANYHOW)
-        options = replace(found.options, allow_lost=allow_failed or found.options.allow_lost)
+        allow_lost = allow_failed or found.options.allow_lost
+        options = replace(found.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
         if found.state == "soaking":
             reindexes.enter(connection, found.id, "rolling_back", cursor=None)
             ledger.hurry(connection, found.job_id, services.settings.priority)
@@ -141,6 +145,8 @@ def status(services: Services, collection: str) -> ReindexStatus:
         open_still = found.state in OPEN and not found.in_place
         lacking = lacks.lacking(connection, collection, beside) if open_still else {}
         failed = lacks.failed_in(connection, found, beside) if open_still else []
+        if found.in_place or switched or found.state == "done":
+            failed += lacks.still_failed(connection, found)
         return ReindexStatus(
             **{name: getattr(found, name) for name in ("id", "job_id", "collection", "state", "paused")},
             **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},

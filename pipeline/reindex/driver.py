@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import indexes, jobs, lacks, reindexes
+from pipeline.catalog import indexes, jobs, lacks, reindexes, shadows
 from pipeline.catalog.engine import writing
 from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.switching import discard, exchange
@@ -25,6 +25,7 @@ from pipeline.reindex.control import abandon
 from pipeline.reindex.dropping import follow, try_drop
 from pipeline.reindex.feed import feed, feed_in_place
 from pipeline.reindex.gate import NAMED, Findings, counts, measure, named
+from pipeline.reindex.holding import enter, give_way, is_quiet, may_hold, may_switch
 from pipeline.reindex.stumbling import BEFORE, recovered, stumbled
 from pipeline.services import PREFIX, Services
 
@@ -34,9 +35,6 @@ log = structlog.get_logger()
 
 LOCK_S = 15
 """Two drivers at once do no harm, as every step looks at the state again before it changes it; they only cost."""
-
-HOLD_S = 120.0
-"""While it switches, nothing new begins in the collection for so long at most; then others go first."""
 
 _measuring: dict[str, threading.Thread] = {}
 
@@ -98,8 +96,8 @@ def _build(services: Services, one: Reindex) -> None:
         _build_in_place(services, one)
         return
     feed(services, one, one.to_index)
-    if _is_near(services, one, one.to_index, one.created_at):
-        _enter(services, one, "gating")
+    if _is_near(services, one, one.to_index, one.created_at) and may_hold(services, one, one.from_index):
+        enter(services, one, "gating")
 
 
 def _is_near(services: Services, one: Reindex, index: str, since: float) -> bool:
@@ -117,20 +115,19 @@ def _is_near(services: Services, one: Reindex, index: str, since: float) -> bool
     return not of_old["missing"] + of_old["active"]
 
 
-def _enter(services: Services, one: Reindex, state: str) -> None:
-    with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state == one.state:
-            reindexes.enter(connection, one.id, state, report=one.report)
-
-
 def _build_in_place(services: Services, one: Reindex) -> None:
     if not feed_in_place(services, one):
         return
     with writing(services.catalog) as connection:
         if not reindexes.busy(connection, one.job_id):
             jobs.finish_intake(connection, one.job_id)
-            reindexes.enter(connection, one.id, "done")
+            reindexes.enter(connection, one.id, "done", _what_failed(connection, one))
     services.announce(one.job_id)
+
+
+def _what_failed(connection: Connection, one: Reindex) -> str | None:
+    number = reindexes.failed(connection, one.job_id)
+    return f"{number} documents failed: {named(lacks.still_failed(connection, one), number)}." if number else None
 
 
 def _gate(services: Services, one: Reindex) -> None:
@@ -147,7 +144,10 @@ def _measure(services: Services, one: Reindex) -> None:
     with structlog.contextvars.bound_contextvars(reindex=one.id, job=one.job_id):
         try:
             services.store.ensure(one.to_index, _space(services, one.to_index))
-            _conclude(services, one, measure(services, one), "switching")
+            findings = measure(services, one)
+            # An answer may take long: what has begun meanwhile may last.
+            calm = findings.reasons or may_hold(services, one, one.from_index)
+            _conclude(services, one, findings, "switching" if calm else "building")
         except Exception as error:  # the thread's door
             stumbled(services, one, error)
         finally:
@@ -161,16 +161,17 @@ def _conclude(services: Services, one: Reindex, findings: Findings, state: str) 
         if reindexes.get(connection, one.id).state != one.state:
             return
         if findings.reasons:
-            told = f"The gate refuses: {'; '.join(findings.reasons)}."
-            reindexes.enter(connection, one.id, "refused", told, report=report)
+            shadows.doubt(connection, one.to_index, findings.broken)
+            report["refused"] = [reason.kind for reason in findings.reasons]
+            reindexes.enter(connection, one.id, "refused", findings.refusal, report=report)
         else:
             reindexes.enter(connection, one.id, state, report=report)
 
 
 def _switch(services: Services, one: Reindex) -> None:
     feed(services, one, one.to_index)
-    if not _is_quiet(services, one, one.from_index, one.to_index):
-        _give_way(services, one, "building")
+    if not is_quiet(services, one, one.from_index, one.to_index):
+        give_way(services, one, "building")
         return
     # Nothing begins in the collection: what is counted without the lock is what is switched to.
     findings = counts(services, one)
@@ -178,7 +179,7 @@ def _switch(services: Services, one: Reindex) -> None:
         _conclude(services, one, findings, "switching")
         return
     with writing(services.catalog) as connection:
-        if not _may_switch(connection, one, one.from_index, one.to_index):
+        if not may_switch(connection, one, one.from_index, one.to_index):
             return
         old, new = indexes.get(connection, one.from_index), indexes.get(connection, one.to_index)
         exchange(connection, old, new, services.recipe)
@@ -205,19 +206,21 @@ def _soak(services: Services, one: Reindex) -> None:
 def _roll_back(services: Services, one: Reindex) -> None:
     """Bring the old index up to date first; others go on meanwhile."""
     feed(services, one, one.from_index)
-    if not _would_lose(services, one) and _is_near(services, one, one.from_index, one.entered_at):
-        _enter(services, one, "switching_back")
+    if _would_lose(services, one) or not _is_near(services, one, one.from_index, one.entered_at):
+        return
+    if may_hold(services, one, one.to_index):
+        enter(services, one, "switching_back")
 
 
 def _switch_back(services: Services, one: Reindex) -> None:
     feed(services, one, one.from_index)
-    if not _is_quiet(services, one, one.to_index, one.from_index):
-        _give_way(services, one, "rolling_back")
+    if not is_quiet(services, one, one.to_index, one.from_index):
+        give_way(services, one, "rolling_back")
         return
     if _would_lose(services, one):
         return
     with writing(services.catalog) as connection:
-        if not _may_switch(connection, one, one.to_index, one.from_index):
+        if not may_switch(connection, one, one.to_index, one.from_index):
             return
         live, old = indexes.get(connection, one.to_index), indexes.get(connection, one.from_index)
         exchange(connection, live, old, services.recipe)
@@ -261,28 +264,6 @@ STEPS: dict[str, Callable[[Services, Reindex], None]] = {
     "rolling_back": _roll_back,
     "switching_back": _switch_back,
 }
-
-
-def _is_quiet(services: Services, one: Reindex, live: str, beside: str) -> bool:
-    with services.catalog.connect() as connection:
-        return _may_switch(connection, one, live, beside)
-
-
-def _may_switch(connection: Connection, one: Reindex, live: str, beside: str) -> bool:
-    """Whether it is still in its state, and no document is on its way in one of the two indexes."""
-    if reindexes.get(connection, one.id).state != one.state:
-        return False
-    if reindexes.in_flight(connection, live) or reindexes.busy(connection, one.job_id):
-        return False
-    lack = lacks.lacking(connection, one.collection, beside)
-    return not (lack["missing"] or lack["active"])
-
-
-def _give_way(services: Services, one: Reindex, state: str) -> None:
-    """Others were held up long enough: let them go on, and try again when it is quiet."""
-    if time.time() - one.entered_at > HOLD_S:
-        log.warning("reindex.gave_way")
-        _enter(services, one, state)
 
 
 def _space(services: Services, index: str) -> Fingerprint:

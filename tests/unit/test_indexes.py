@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,18 @@ from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
 from pipeline.catalog.indexes import Index
 from pipeline.catalog.jobs import Job
-from pipeline.catalog.reindexes import Options
+from pipeline.catalog.reindexes import Options, Reindex
+from pipeline.catalog.schema import attempts as attempts_table
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures, versions
 from pipeline.catalog.switching import discard, exchange
 from pipeline.catalog.versions import Found, Place, describe_versions, new_attempt
 from pipeline.errors import SpaceMismatch, UnknownId
 from pipeline.recipes import Making
+from pipeline.reindex import holding
+from pipeline.reindex.gate import judged
+from pipeline.services import Services
+from pipeline.settings import Settings
 
 OLD = Fingerprint("old", "1", "float", "mean", True, "", "", 384)
 NEW = Fingerprint("new", "1", "float", "mean", True, "", "", 128)
@@ -303,3 +309,143 @@ def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -
 def test_the_time_at_which_everything_began_is_a_scope() -> None:
     assert Options(before=0.0).scoped
     assert not Options(per_minute=1, re_extract=True).scoped
+
+
+def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until_then(books: Books) -> None:
+    begun = books.build()
+    books.finish(*begun.values())
+    (broken,) = [one.version_id for one in lacks.held(books.connection, "books~2") if one.document_id == books.one]
+    shadows.doubt(books.connection, "books~2", [broken])
+    assert books.lacking() == (1, 0, 0)
+    again = books.build()
+    assert list(again) == [books.one]
+    books.finish(*again.values())
+    assert books.lacking() == (0, 0, 0)
+    assert broken not in [one.version_id for one in lacks.held(books.connection, "books~2")]
+    assert broken in leftovers.unseen_versions(books.connection, [books.one])
+
+
+def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
+    one = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
+    recorded = books.take("/3")
+    attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
+    told = lambda: lacks.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
+    assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
+    assert reindexes.failed(books.connection, books.job) == 1
+    books.ingest("/3", "b")
+    assert told() == []
+
+
+@pytest.mark.parametrize(
+    ("figures", "compared", "kinds"),
+    [
+        ({"recall": 0.95, "overlap": 0.3}, "overlap", []),
+        ({"recall": 0.94, "overlap": 0.29}, "overlap", ["recall", "overlap"]),
+        ({"recall": 1.0, "overlap": 0.0, "refound": 0.3}, "refound", []),
+        ({"recall": 1.0, "overlap": 1.0, "refound": 0.29}, "refound", ["overlap"]),
+        ({"recall": 1.0, "overlap": 0.0, "refound": 0.0}, None, []),
+    ],
+)
+def test_a_refusal_names_its_bound(figures: dict[str, float], compared: str | None, kinds: list[str]) -> None:
+    reasons = judged(figures, Settings(), compared)
+    assert [one.kind for one in reasons] == kinds
+    for one in reasons:
+        assert f"`reindex_{one.kind}` asks for " in one.told
+        assert f"set `reindex_{one.kind}` lower" in one.advice
+
+
+class Waiting:
+    """A re-index that might begin to hold, while a document of its collection is at work."""
+
+    def __init__(self, folder: Path) -> None:
+        self.services = Services(Settings(data_dir=folder))
+        with writing(self.services.catalog) as connection:
+            books = Books(connection)
+            books.finish(*books.build().values())
+            self.identity = books.reindex
+            self.attempt = str(books.take("/long").attempt_id)
+            ledger.create_batch(connection, books.job, 5, [self.attempt], active=True)
+        self.since(10.0)
+
+    def since(self, seconds: float) -> None:
+        """Since when a worker is at the document."""
+        with writing(self.services.catalog) as connection:
+            here = attempts_table.update().where(attempts_table.c.id == self.attempt)
+            connection.execute(here.values(state="extracting", started_at=time.time() - seconds))
+
+    def one(self, **values: object) -> Reindex:
+        """The re-index, with other values."""
+        with writing(self.services.catalog) as connection:
+            if values:
+                reindexes.change(connection, self.identity, **values)
+            return reindexes.get(connection, self.identity)
+
+    def options(self, **values: float) -> Reindex:
+        """The re-index, asked for otherwise."""
+        return self.one(options={"gave_way": 0, "near_since": 0.0, **values})
+
+    def may_hold(self) -> bool:
+        return holding.may_hold(self.services, self.one(), "books~1")
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Waiting]:
+    found = Waiting(tmp_path)
+    yield found
+    found.services.catalog.dispose()
+
+
+def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
+    assert waiting.may_hold()
+    assert waiting.one().message is None
+    waiting.since(holding.LASTING_S + 1)
+    assert not waiting.may_hold()
+    assert waiting.one().message == "The switch waits for the end of what is at work for more than 60 s: /long."
+    # Where something always lasts, the switch would never come.
+    waiting.options(near_since=time.time() - holding.PATIENCE_S - 1)
+    assert waiting.may_hold()
+    assert waiting.one().message is None
+
+
+def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
+    job = waiting.one().job_id
+    with writing(waiting.services.catalog) as connection:
+        connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
+    waiting.since(holding.LASTING_S + 1)
+    assert not holding.may_hold(waiting.services, waiting.one(), "another")
+
+
+def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    waits: list[tuple[float, float]] = []
+    for _ in range(4):
+        held_since = now
+        waiting.one(state="switching", entered_at=now)
+        while waiting.one().state == "switching":
+            now += 5.0
+            holding.give_way(waiting.services, waiting.one(), "building")
+        gave_way = now
+        while not _holds(waiting):
+            now += 5.0
+            assert now - began < 3600
+        waits.append((gave_way - held_since, now - gave_way))
+    assert waits == [(35.0, 60.0), (65.0, 120.0), (125.0, 240.0), (125.0, 480.0)]
+
+
+def _holds(waiting: Waiting) -> bool:
+    waiting.since(10.0)
+    if waiting.may_hold():
+        return True
+    assert str(waiting.one().message).startswith("It gave way to what was under way, ")
+    return False
+
+
+def test_a_hold_ends_when_nothing_is_under_way(waiting: Waiting) -> None:
+    one: Callable[[], Reindex] = lambda: waiting.one(state="switching", entered_at=time.time())  # noqa: E731
+    assert not holding.is_quiet(waiting.services, one(), "books~1", "books~2")
+    with writing(waiting.services.catalog) as connection:
+        attempts.cancel(connection, attempts_table.c.id == waiting.attempt)
+    assert holding.is_quiet(waiting.services, one(), "books~1", "books~2")
