@@ -24,12 +24,14 @@ from pipeline.catalog.slices import slices
 from pipeline.catalog.versions import Place, new_attempt
 from pipeline.errors import Rejected
 from pipeline.flow import admit
-from pipeline.intake import take
+from pipeline.intake import Taken, take
 from pipeline.places import plan_of, recipe_of
 from pipeline.plan import Plan
+from pipeline.reindex.mended import as_they_are
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.texts import text_key_of
+from pipeline.walk import path_of
 
 __all__ = ["feed", "feed_in_place"]
 
@@ -82,8 +84,9 @@ def _room(services: Services, one: Reindex) -> int:
 def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack]) -> int:
     if not found:
         return 0
-    drafts = {lack.document_id: draft for lack in found if (draft := _copied(services, one, lack)) is not None}
+    drafts: dict[str, Path] = {}
     try:
+        found = [_copied(services, pair, drafts) for pair in _to_be_read(services, one, found)]
         with writing(services.catalog) as connection:
             begun = _begin_still(services, connection, one, index, found, drafts)
     finally:
@@ -158,26 +161,43 @@ def _packed(
             yield plan, list(piece)
 
 
-def _copied(services: Services, one: Reindex, lack: Lack) -> Path | None:
-    """A copy of the file, if it is to be read: no text was kept, or it is not to be used; None without such a file."""
+def _to_be_read(services: Services, one: Reindex, found: Sequence[Lack]) -> Iterator[tuple[Lack, Taken | None]]:
+    """The documents, with the content of those whose file is to be read and is there."""
+    if one.options.code is not None:
+        yield from as_they_are(services, found)
+        return
+    for lack in found:
+        yield lack, _taken(services, one, lack)
+
+
+def _taken(services: Services, one: Reindex, lack: Lack) -> Taken | None:
+    """The file, if it is to be read: no text was kept, or it is not to be used; None without such a file."""
     spool, found = services.spool, lack.found
     known = spool.exists(text_key_of(found.content_sha256, found.source, lack.extraction))
     if (known and not one.options.re_extract) or spool.exists(_original(lack)) or not found.source.startswith("/"):
         return None
     try:
-        taken = take(Path(found.source), found.source, services.settings.max_file_mb << 20, services.drafts)
+        taken = take(path_of(found.source), found.source, services.settings.max_file_mb << 20, services.drafts)
     except Rejected:
         return None  # `extract` says so of the document
+    if taken.found.content_sha256 == found.content_sha256:
+        return taken
+    if taken.draft is not None:
+        taken.draft.unlink(missing_ok=True)
+    return None
+
+
+def _copied(services: Services, pair: tuple[Lack, Taken | None], drafts: dict[str, Path]) -> Lack:
+    """The document; what was taken of it is a file among the drafts from now on: there may be many."""
+    lack, taken = pair
+    if taken is None:
+        return lack
     draft = taken.draft
-    if taken.found.content_sha256 != found.content_sha256:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
-        return None
     if draft is None:
-        # Not held in memory: there may be many.
         draft = services.drafts / uuid.uuid4().hex
         draft.write_bytes(taken.data or b"")
-    return draft
+    drafts[lack.document_id] = draft
+    return lack
 
 
 def _original(lack: Lack) -> str:
