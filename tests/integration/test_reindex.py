@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
+from reindex_rig import NUMBER, held, live, reached
 from starlette.testclient import TestClient
 from stores import stand_in
 
@@ -42,32 +43,12 @@ from pipeline.vectorstore.base import Filter
 __all__ = ["stand_in"]
 
 SCAN = Path(__file__).parents[2] / "samples" / "documents" / "letter_scan.png"
-NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
-"""The documents of the model change; 1,000 for the full run."""
 
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     with stack_on(tmp_path_factory.mktemp("reindex"), batch_documents=16) as rig:
         yield rig
-
-
-def reached(rig: FlowRig, collection: str, *states: str, seconds: float = 120.0) -> str:
-    """Wait until the re-index is in one of these states; which one."""
-
-    def state() -> str:
-        return reindex.status(rig.services, collection).state
-
-    patience_s = max(seconds, NUMBER / 2)
-    assert eventually(lambda: state() in states, patience_s, 0.1), reindex.status(rig.services, collection)
-    return state()
-
-
-def live(rig: FlowRig, collection: str) -> indexes.Index:
-    with rig.services.catalog.connect() as connection:
-        found = indexes.live(connection, collection)
-    assert found is not None
-    return found
 
 
 class Load:
@@ -187,14 +168,6 @@ def kill(rig: FlowRig, *names: str) -> None:
     for name in names:
         for process in rig.processes(name, "pipeline.worker"):
             process.kill()
-
-
-def held(rig: FlowRig, index: str) -> set[str]:
-    """Versions that stand in an index beside the live one."""
-    query = sa.select(shadows.c.live_version_id).where(
-        shadows.c.index_name == index, shadows.c.live_version_id.is_not(None)
-    )
-    return {row.live_version_id for row in rig.rows(query)}
 
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What the tests of the re-index share: waiting for a state, and what stands where."""
+
+from __future__ import annotations
+
+import os
+
+import sqlalchemy as sa
+from flow_rig import FlowRig
+from flow_tools import eventually
+
+from pipeline import reindex
+from pipeline.catalog import indexes
+from pipeline.catalog.schema import shadows
+from pipeline.reindex import Wish
+
+NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
+"""The documents of the model change; 1,000 for the full run."""
+
+
+def reached(rig: FlowRig, collection: str, *states: str, seconds: float = 120.0) -> str:
+    """Wait until the re-index is in one of these states; which one."""
+
+    def state() -> str:
+        return reindex.status(rig.services, collection).state
+
+    patience_s = max(seconds, NUMBER / 2)
+    assert eventually(lambda: state() in states, patience_s, 0.1), reindex.status(rig.services, collection)
+    return state()
+
+
+def live(rig: FlowRig, collection: str) -> indexes.Index:
+    """The index that readers of a collection see."""
+    with rig.services.catalog.connect() as connection:
+        found = indexes.live(connection, collection)
+    assert found is not None
+    return found
+
+
+def held(rig: FlowRig, index: str) -> set[str]:
+    """Versions that stand in an index beside the live one."""
+    query = sa.select(shadows.c.live_version_id).where(
+        shadows.c.index_name == index, shadows.c.live_version_id.is_not(None)
+    )
+    return {row.live_version_id for row in rig.rows(query)}
+
+
+def half_built(rig: FlowRig, wish: Wish, number: int, per_minute: int) -> set[str]:
+    """Begin a re-index and pause it when this many documents, but not all, are built; their versions in it."""
+    begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": per_minute}))
+    assert eventually(lambda: len(held(rig, begun.to_index)) >= number, 60, 0.01)
+    told = reindex.pause(rig.services, begun.collection)
+    assert eventually(lambda: not reindex.status(rig.services, begun.collection).lacks["active"], 60)
+    assert told.state == "building", told
+    return held(rig, begun.to_index)
