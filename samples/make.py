@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import texts
-from PIL import Image
+from PIL import Image, ImageOps
 from pypdf import PdfWriter
 from pypdf.constants import PageLabelStyle
 from pypdf.generic import ArrayObject, ByteStringObject
@@ -68,6 +68,25 @@ def photo(text: str) -> bytes:
     return _image(turned, "JPEG", quality=50, dpi=(200, 200), exif=exif)
 
 
+def bitmap(text: str) -> bytes:
+    """A BMP of one bit a pixel, white writing on black."""
+    return _image(ImageOps.invert(_card(text)).convert("1", dither=Image.Dither.NONE), "BMP", dpi=(100, 100))
+
+
+def clear(text: str) -> bytes:
+    """A WebP whose ground is transparent."""
+    card = _card(text)
+    ink = Image.new("RGBA", card.size, "navy")
+    ink.putalpha(ImageOps.invert(card))
+    return _image(ink, "WEBP", lossless=True)
+
+
+def animation(texts: tuple[str, ...]) -> bytes:
+    """A GIF that shows one text after the other."""
+    first, *rest = [_card(text).quantize(8) for text in texts]
+    return _image(first, "GIF", save_all=True, append_images=rest, duration=2000, loop=0)
+
+
 def sound() -> bytes:
     """A tenth of a second of noise in a WAV file."""
     stream = io.BytesIO()
@@ -77,6 +96,12 @@ def sound() -> bytes:
         writer.setframerate(8000)
         writer.writeframes(random.Random(5).randbytes(1600))
     return stream.getvalue()
+
+
+def _card(text: str) -> Image.Image:
+    """A few lines of text: the upper quarter of a page, as small as OCR reads it well."""
+    page = rendered(text, 100)
+    return page.crop((0, 0, page.width, page.height // 4))
 
 
 def _png(image: Image.Image) -> bytes:
@@ -101,20 +126,24 @@ def _written(writer: PdfWriter) -> bytes:
 
 DOCUMENTS: dict[str, Callable[[], bytes]] = {
     "annual_report.pdf": annual_report,
+    "berth_card.bmp": lambda: bitmap(texts.BERTH_CARD),
     "blank_page.png": lambda: _png(Image.new("L", (583, 826), 250)),
     "crane_book_exif.jpg": lambda: photo(texts.CRANE_BOOK),
     "delivery_note_cp1252.txt": lambda: texts.DELIVERY.encode("cp1252"),
     "greeting_utf8.txt": lambda: texts.GREETING.encode(),
+    "guest_book_utf32.txt": lambda: b"\0\0\xfe\xff" + texts.GUEST_BOOK.encode("utf-32-be"),
     "hauling_out_upside_down.png": lambda: _png(scan(texts.CHECKLIST, 61).rotate(180)),
     "inspection.tif": lambda: tiff(texts.INSPECTION),
     "invoice_wrong_suffix.txt": lambda: pdf([texts.INVOICE]),
     "letter_scan.pdf": lambda: scanned_pdf(texts.OFFER, 21),
     "letter_scan.png": lambda: _png(scan(texts.LETTER, 11)),
     "minutes_utf16.txt": lambda: b"\xff\xfe" + texts.MINUTES.encode("utf-16-le"),
+    "open_day_transparent.webp": lambda: clear(texts.POSTER),
     "price_list_utf8_bom.txt": lambda: texts.PRICES.encode("utf-8-sig"),
     "project_file_mixed.pdf": project_file,
     "safety_notice_sideways.jpg": lambda: _side(texts.NOTICE),
     "salaries_encrypted.pdf": lambda: encrypted((texts.SALARIES,), PASSWORD),
+    "slipway_sign.gif": lambda: animation(texts.SIGN),
     "sound.wav": sound,
     "staff_handbook.docx": handbook,
     "terms_owner_locked.pdf": lambda: encrypted(texts.TERMS, ""),

@@ -305,3 +305,36 @@ Am 9. Mai folgte der Kutter Möwenflug, Gewicht 11,2 Tonnen.
 
 Die Hubgurte wurden danach geprüft. Kennwort: Haselnuss.
 """
+
+BERTH_CARD = """# Liegeplatzkarte 7
+
+Boot: Barkasse Rotkehlchen
+Landstrom bis Ende Oktober. Kennwort: Stachelbeere.
+"""
+
+POSTER = """# Open day on 17 May
+
+Coffee, cake and a tour of the sail loft for everyone.
+The stamp of the day is Buttercup.
+"""
+
+SIGN = (
+    """# Slipway closed
+
+No hauling out until Friday: the carriage is being painted.
+The number of this sign is Foxglove.
+""",
+    """# Slipway open
+
+Ring the bell beside the gate.
+The number of this sign is Snowdrop.
+""",
+)
+
+GUEST_BOOK = """Guest book of the open day ⛵
+
+Zsófia Kővári, Győr: Köszönjük szépen, the varnish smells of home.
+山田さくら：木の船はとても美しいです。
+Łukasz Wiśniewski, Gdańsk: we come again, and row 🛶 next time.
+The page is marked Meadow Pipit.
+"""
