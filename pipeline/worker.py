@@ -36,7 +36,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.stack.plan import cores
 from pipeline.stack.spec import UNUSABLE
 
-__all__ = ["GROUPS", "queues_of", "run_beat", "run_worker"]
+__all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]
 
 log = structlog.get_logger()
 
@@ -68,9 +68,17 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     signals.setup_logging.connect(_keep_logging, weak=False)
     if _pool(settings, group) == "prefork":
         signals.worker_process_init.connect(_lead_group, weak=False)
-    worker = app.Worker(
+    worker = make_worker(app, settings, group, node, served)
+    runtime.freeze()
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: Sequence[str]) -> Any:
+    """Celery's own worker as the settings want it; it connects to nothing until it is started."""
+    return app.Worker(
         hostname=node,
-        queues=list(served),
+        queues=list(queues),
         pool=_pool(settings, group),
         # Workers here need no gossip: who lives is known by `pipeline.liveness`.
         without_gossip=True,
@@ -78,9 +86,6 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
         quiet=True,
         **_limits(settings, group),
     )
-    runtime.freeze()
-    worker.start()
-    return int(worker.exitcode or 0)
 
 
 def queues_of(group: str) -> tuple[str, ...]:

@@ -1,0 +1,78 @@
+"""What the settings of workers come to in Celery's own worker, which is made here and never started."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+USUAL = {
+    "pool": "prefork",
+    "places": 2,
+    "scales": None,
+    "prefetch": 1,
+    "tasks per child": 200,
+    "kilobytes per child": 1024 * 1024,
+    "seconds per task": 3600,
+}
+
+KNOBS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "as it comes": ({}, {}),
+    "extract_processes": ({"extract_processes": 3}, {"places": 3}),
+    "autoscale": ({"autoscale": "4,1"}, {"places": 1, "scales": [4, 1]}),
+    "prefetch": ({"prefetch": 3}, {"prefetch": 3}),
+    "max_tasks_per_child": ({"max_tasks_per_child": 7}, {"tasks per child": 7}),
+    "max_memory_per_child_mb": ({"max_memory_per_child_mb": 100}, {"kilobytes per child": 100 * 1024}),
+    "task_time_limit_s": ({"task_time_limit_s": 60}, {"seconds per task": 60}),
+    "threads": ({"pool": "threads"}, {"pool": "thread"}),
+    "threads do not scale": ({"pool": "threads", "autoscale": "4,1"}, {"pool": "thread"}),
+    "solo": ({"pool": "solo"}, {"pool": "solo", "places": 1}),
+}
+"""What is set, and what it changes in a worker of the group `extract`."""
+
+EVERYTHING = {"pool": "threads", "extract_processes": 3, "autoscale": "4,1"}
+
+MAKE = """
+import json, sys
+from pipeline.app import make_app
+from pipeline.settings import Settings
+from pipeline.worker import make_worker, queues_of
+
+def made(group, chosen):
+    settings = Settings(redis_url="redis://127.0.0.1:1/0", **{"extract_processes": 2, **chosen})
+    worker = make_worker(make_app(settings, "node@1"), settings, group, "node@1", queues_of(group))
+    options = worker.pool.options
+    return {
+        "pool": worker.pool_cls.__module__.rpartition(".")[2],
+        "places": worker.pool.limit,
+        "scales": getattr(worker, "autoscaler", None) and [worker.max_concurrency, worker.min_concurrency],
+        "prefetch": worker.prefetch_multiplier,
+        "tasks per child": options["maxtasksperchild"],
+        "kilobytes per child": options["max_memory_per_child"],
+        "seconds per task": options["timeout"],
+    }
+
+print(json.dumps([made(*one) for one in json.load(sys.stdin)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def made() -> list[dict[str, Any]]:
+    """Workers of `extract` with each knob, then one of each other group. Celery changes the process it is made in."""
+    wanted = [*(("extract", chosen) for chosen, _ in KNOBS.values()), ("embed", EVERYTHING), ("store", EVERYTHING)]
+    line = [sys.executable, "-W", "ignore", "-c", MAKE]
+    ended = subprocess.run(line, input=json.dumps(wanted), capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_a_knob_reaches_the_worker(made: list[dict[str, Any]], knob: str) -> None:
+    assert made[list(KNOBS).index(knob)] == {**USUAL, **KNOBS[knob][1]}
+
+
+def test_an_embed_or_store_worker_is_one_process_whatever_is_set(made: list[dict[str, Any]]) -> None:
+    assert made[len(KNOBS) :] == [{**USUAL, "pool": "solo", "places": 1}] * 2
