@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import attempts, documents, failures, seen, submissions, versions, watched
+from pipeline.catalog.schema import attempts, documents, failures, jobs, seen, submissions, versions, watched
 from pipeline.catalog.slices import slices
 from pipeline.watch.compare import Key, Known, Mark
 
 __all__ = [
+    "astray",
     "confirm",
     "contents",
     "files",
@@ -22,11 +25,15 @@ __all__ = [
     "forget",
     "identities",
     "keep",
+    "new_request",
     "note",
     "revivable",
     "submitted",
     "without_failures",
 ]
+
+DOOR = "watch-"
+"""How the request ids of watchers' jobs begin, and of no others."""
 
 MARK = ("device", "inode", "size", "mtime_ns", "ctime_ns")
 
@@ -136,6 +143,41 @@ def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
         )
         found |= {(row.collection, row.source): row.id for row in connection.execute(query)}
     return found
+
+
+def new_request() -> str:
+    """A request id for a job of a watcher."""
+    return DOOR + uuid.uuid4().hex[:12]
+
+
+def astray(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of these files that are in another collection than theirs, as a workflow's route may say.
+
+    Only those that nobody but this folder's watcher has ever worked on, and that no other file of it has: what somebody
+    else took in under the same source is not the watcher's.
+    """
+    found: dict[Key, str] = {}
+    for piece in slices(sorted({source for _, source in keys}), 400):
+        query = (
+            sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
+            .add_columns(jobs.c.request_id, jobs.c.paths)
+            .join(attempts, attempts.c.document_id == documents.c.id)
+            .join(jobs, jobs.c.id == attempts.c.job_id)
+            .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece))
+        )
+        origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
+        for row in connection.execute(query):
+            is_ours = row.request_id.startswith(DOOR) and row.paths == [root]
+            origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
+        held = sa.select(seen.c.document_id).where(
+            seen.c.document_id.in_([document_id for document_id, _, _ in origins]), seen.c.gone_at.is_(None)
+        )
+        others = set(connection.scalars(held))
+        for (document_id, collection, source), asked in origins.items():
+            by = asked.pop()
+            if by is not None and not asked and by != collection and document_id not in others:
+                found[by, source] = document_id
+    return {key: document_id for key, document_id in found.items() if key in keys}
 
 
 def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dict[Key, str]:

@@ -83,8 +83,8 @@ def _displace(connection: Connection, names: Collection[str]) -> None:
         watched.without_failures(connection, names)
 
 
-def remove(services: Services, known: Mapping[Key, Known], gone: Collection[Key], undo_s: float) -> dict[Key, Known]:
-    """Delete the documents of files that are gone; for a while they can be revived.
+def remove(services: Services, root: str, known: Mapping[Key, Known], gone: Collection[Key]) -> dict[Key, Known]:
+    """Delete the documents of files of the folder that are gone; for a while they can be revived.
 
     Returns:
         The files as they are known now.
@@ -92,12 +92,12 @@ def remove(services: Services, known: Mapping[Key, Known], gone: Collection[Key]
     if not gone:
         return {}
     with writing(services.catalog) as connection:
-        unsure = watched.identities(connection, [key for key in gone if known[key].document_id is None])
+        unsure = _unsure(connection, root, [key for key in gone if known[key].document_id is None])
         rows = {
             key: replace(known[key], document_id=known[key].document_id or unsure.get(key), gone=True) for key in gone
         }
         names = [row.document_id for row in rows.values() if row.document_id is not None]
-        documents.tombstone(connection, names, time.time() + undo_s)
+        documents.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
         watched.without_failures(connection, names)
         watched.keep(connection, rows)
     return rows
@@ -125,7 +125,7 @@ def take(
             watched.keep(connection, {key: _begun(sights[key], known.get(key)) for key in keys if _is_lost(key, known)})
         before = {key: known[key].tags if key in known else None for key in keys}
         found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
-        request = Request([folder.path], collection, folder.workflow)
+        request = Request([folder.path], collection, folder.workflow, request_id=watched.new_request())
         job_id = open_job(services, request, found)
         take_in(services, job_id, found)
         with writing(services.catalog) as connection:
@@ -180,6 +180,13 @@ def tidy(services: Services) -> None:
     """Tell points the new names and tags of their documents, and remove those of documents that are gone for good."""
     relabel(services)
     release(services)
+
+
+def _unsure(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of files whose taking in may have been broken off."""
+    if not keys:
+        return {}
+    return watched.identities(connection, keys) | watched.astray(connection, root, keys)
 
 
 def _is_lost(key: Key, known: Mapping[Key, Known]) -> bool:

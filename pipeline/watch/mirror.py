@@ -231,7 +231,7 @@ class Mirror:
         self._guard(view, changes, whole=whole)
         moves = acting.move(self.services, self.known, changes, sights)
         renewed = moves.rows | (acting.renumber(self.services, view) if whole else {})
-        deleted = acting.remove(self.services, self.known, changes.gone, self.services.settings.watch_undo_s)
+        deleted = acting.remove(self.services, self.root, self.known, changes.gone)
         self._deleted += [time.monotonic()] * len(deleted)
         self._remember(renewed | deleted, moves.left)
         wanted = (changes.new | changes.changed | moves.failed) - moves.waiting
@@ -292,7 +292,7 @@ class Mirror:
         confirmed = self._holding.confirmed()
         wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
         if gone and wanted:
-            rows = acting.remove(self.services, self.known, gone, self.services.settings.watch_undo_s)
+            rows = acting.remove(self.services, self.root, self.known, gone)
             self._remember(rows, ())
             self._say_hold(None)
         else:

@@ -17,16 +17,22 @@ from flow_tools import eventually, writes_on
 from mirror_rig import MirrorRig
 
 from embeddings.base import Fingerprint
+from pipeline import reindex
 from pipeline.catalog import collections, watched
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, seen, versions
 from pipeline.catalog.schema import collections as spaces
 from pipeline.deletion import delete
 from pipeline.intake import take_in
+from pipeline.originals import original_of
+from pipeline.reindex import Wish
 from pipeline.request import Request
+from pipeline.retrying import retry
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.submission import find, open_job
+from pipeline.task_manager import TaskManager
+from pipeline.texts import text_key_of
 from pipeline.vectorstore.base import Filter
 from pipeline.watch import acting
 from pipeline.watch.folders import WatchFolder
@@ -277,6 +283,30 @@ def test_names_that_are_no_utf_8(stack: FlowRig, tmp_path: Path) -> None:
         mirror.write(b="giraffe")
         assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
         assert mode_of(mirror) == "native"
+
+
+def test_what_is_done_with_the_file_of_a_name_that_is_no_utf_8(mirror: Looking) -> None:
+    """Its content is given out, it is tried again, and read again, like that of any other name."""
+    path, manager = mirror.root / os.fsdecode(b"caf\xe9.txt"), TaskManager(mirror.services)
+    path.touch()
+    mirror.glance()
+    assert mirror.codes() == {r"caf\xe9.txt": "empty"}
+    path.write_text("zebra")
+    (job,) = retry(mirror.services, [str(path)], code=None, job_id=None)
+    assert mirror.rig.wait(job) == {"completed": 1}
+    query = sa.select(documents.c.id, versions.c.content_sha256, versions.c.extraction).where(
+        documents.c.collection == mirror.collection, documents.c.source == rf"{mirror.root}/caf\xe9.txt"
+    )
+    (row,) = mirror.rig.rows(query.join(versions, versions.c.id == documents.c.live_version_id))
+    original = original_of(mirror.services, manager.document(row.id))
+    assert original.path.read_text() == "zebra"
+    original.release()
+
+    mirror.services.spool.delete(text_key_of(row.content_sha256, path.name, row.extraction))
+    assert reindex.plan(mirror.services, Wish(collection=mirror.collection, chunk_tokens=64)).unreadable == 0
+    begun = reindex.start(mirror.services, Wish(collection=mirror.collection, re_extract=True))
+    assert eventually(lambda: reindex.status(mirror.services, mirror.collection).state == "soaking", 60)
+    assert mirror.rig.wait(begun.job_id) == {"completed": 1}
 
 
 def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking) -> None:
@@ -658,12 +688,8 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
     assert mirror.found("zebra") == {"a.txt"}
 
 
-def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looking) -> None:
-    mirror.write(a="zebra")
-    mirror.look()
-    (mirror.root / "a.txt").unlink()
-    mirror.look()
-    mirror.write(a="okapi")
+def die_over(mirror: Looking) -> None:
+    """What is in the folder is taken in, and the watcher dies before it has noted that."""
     take = acting.take_in
 
     class Killed(BaseException):
@@ -677,10 +703,51 @@ def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looki
         patch.setattr(acting, "take_in", and_die)
         with pytest.raises(Killed):
             mirror.glance()
+
+
+def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looking) -> None:
+    mirror.write(a="zebra")
+    mirror.look()
+    (mirror.root / "a.txt").unlink()
+    mirror.look()
+    mirror.write(a="okapi")
+    die_over(mirror)
     (mirror.root / "a.txt").unlink()
     mirror.again()
     assert mirror.found("zebra") | mirror.found("okapi") == set()
     mirror.assert_exact()
+
+
+def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: FlowRig, tmp_path: Path) -> None:
+    """It takes its own document away, and none that came by another door under the same source."""
+    root = tmp_path / "folder"
+    root.mkdir()
+    chosen = {"routed": {"collections": {"text/*": "route-notes"}}}
+    mirror = Looking(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
+    mirror.mirror.load()
+    mirror.write(a="zebra", b="giraffe", c="okapi")
+    assert stack.ingest(root / "a.txt", collection="route-other") == {"completed": 1}
+    assert stack.ingest(root / "b.txt", collection="route-notes") == {"completed": 1}
+    die_over(mirror)
+    assert eventually(lambda: found_in(mirror, "route-notes") == {"a.txt", "b.txt", "c.txt"})
+    for name in "abc":
+        (root / f"{name}.txt").unlink()
+    mirror.mirror = Mirror(mirror.services, mirror.folder)
+    mirror.mirror.load()
+    mirror.glance()
+    assert found_in(mirror, "route-notes") == {"b.txt"}
+    assert found_in(mirror, "route-other") == {"a.txt"}
+    mirror.write(c="okapi")
+    mirror.glance()
+    assert found_in(mirror, "route-notes") == {"b.txt", "c.txt"}
+
+
+def found_in(mirror: Looking, collection: str) -> set[str]:
+    """Names of the documents that readers of a collection see."""
+    query = sa.select(documents.c.source).where(
+        documents.c.collection == collection, documents.c.live_version_id.is_not(None)
+    )
+    return {Path(row.source).name for row in mirror.rig.rows(query)}
 
 
 def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
