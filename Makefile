@@ -9,7 +9,7 @@ PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3; do \
 	$$found -c '$(SUITS)' 2>/dev/null && echo $$found && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint clean
+.PHONY: help demo install test long lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,12 @@ test: $(VENV)/.installed-for-tests ## Install, then run every check and every te
 	@$(BIN)/pytest -q -n $$(( $$(getconf _NPROCESSORS_ONLN) < 4 ? $$(getconf _NPROCESSORS_ONLN) + 1 : 4 )) \
 		--dist loadfile --no-loadscope-reorder
 	@echo "All checks and all tests passed."
+
+long: $(VENV)/.installed-for-tests ## The full-size runs: 20 walks of 500 operations, a change of model over 1,000 documents; about an hour
+	@.ci/packages $(if $(CI),--required) tesseract redis
+	@DOCRELAY_TEST_SEEDS=20 DOCRELAY_TEST_REINDEX_DOCUMENTS=1000 $(BIN)/pytest -q \
+		tests/integration/test_mirror_walk.py \
+		tests/integration/test_reindex.py::test_another_model_and_back
 
 lint: $(VENV)/.installed-for-tests ## Style, types, and who may import whom
 	@echo "== ruff"

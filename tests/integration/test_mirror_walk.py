@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,9 @@ from pipeline.watch.folders import WatchFolder
 
 SEEDS = int(os.environ.get("DOCRELAY_TEST_SEEDS", "1"))
 OPERATIONS = int(os.environ.get("DOCRELAY_TEST_OPERATIONS", "100" if SEEDS == 1 else "500"))
+KILLS = 2
+"""So often the watcher is killed in every walk, at random places."""
+
 FOLDERS = ("", "one", "two", "one/deep", "three")
 RULES = (
     {"folder": "one", "tags": ["one"]},
@@ -40,18 +43,27 @@ class Walk:
         self.seed = seed
         self.done: list[str] = []
 
-    def step(self) -> None:
+    def go(self, operations: int) -> None:
+        """So many operations, kills among them."""
+        kills = self.chance.sample(range(operations), KILLS)
+        for number in range(operations):
+            self.step(self.restart if number in kills else self.any_kind())
+
+    def step(self, kind: Callable[[], None]) -> None:
         """One operation; a short pause now and then, so that the watcher sees some of them apart."""
-        kinds = {
-            self.create: 24, self.edit: 14, self.save_as_editors_do: 6, self.write_in_parts: 4, self.rename: 16,
-            self.remove: 10, self.move_folder: 4, self.copy: 3, self.swap: 3, self.onto: 3, self.bring_back: 5,
-            self.touch: 3, self.link: 2, self.restart: 1,
-        }  # fmt: skip
-        (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
         kind()
         self.done.append(kind.__name__)
         pause = self.chance.choices((0.0, 0.02, SETTLE_MS / 1000 * 2, 1.0), (50, 30, 15, 3))[0]
         time.sleep(pause)
+
+    def any_kind(self) -> Callable[[], None]:
+        kinds = {
+            self.create: 24, self.edit: 14, self.save_as_editors_do: 6, self.write_in_parts: 4, self.rename: 16,
+            self.remove: 10, self.move_folder: 4, self.copy: 3, self.swap: 3, self.onto: 3, self.bring_back: 5,
+            self.touch: 3, self.link: 2, self.restart: 1, self.other_capitals: 4,
+        }  # fmt: skip
+        (kind,) = self.chance.choices(list(kinds), list(kinds.values()))
+        return kind
 
     def text(self) -> str:
         """A content that there never was: one chunk."""
@@ -103,6 +115,14 @@ class Walk:
     def rename(self) -> None:
         if path := self.any_file():
             path.rename(self.free_place())
+
+    def other_capitals(self) -> None:
+        """Of a file, or of a folder and with it of all below it."""
+        folders = sorted(path for path in self.root.iterdir() if path.is_dir())
+        if path := self.any_file() if self.chance.random() < 0.7 or not folders else self.chance.choice(folders):
+            other = path.with_name(path.stem.swapcase() + path.suffix)
+            if not other.exists() or other.samefile(path):
+                path.rename(other)
 
     def onto(self) -> None:
         if (path := self.any_file()) and (other := self.any_file()) and not path.samefile(other):
@@ -173,8 +193,7 @@ def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed
         mirror.kill()
         mirror.start()
         walk, before = Walk(mirror, seed), mirror.texts_known()
-        for _ in range(OPERATIONS):
-            walk.step()
+        walk.go(OPERATIONS)
         mirror.await_step(120)
         mirror.await_removal()
         mirror.assert_exact()
@@ -184,4 +203,5 @@ def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed
         assert mirror.embedded() == mirror.texts_known()
         texts = {text.strip() for text in mirror.names().values()}
         assert len(texts) <= mirror.texts_known() - before <= len(walk.contents) + walk.done.count("write_in_parts")
+        assert walk.done.count("restart") >= KILLS
         assert mirror.stop() == 0
