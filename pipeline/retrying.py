@@ -30,7 +30,7 @@ from pipeline.services import Services
 from pipeline.serving import check_served
 from pipeline.spool import original_key
 from pipeline.submission import plan_for
-from pipeline.walk import Candidate, look, source_of
+from pipeline.walk import Candidate, look, path_of, source_of
 
 __all__ = ["choose", "retry"]
 
@@ -121,7 +121,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
 
 def _from_source(services: Services, named: Named, failure: FailureRecord) -> Candidate:
     """The source as it is now, by the rule that intake had: what failed may have been mended there."""
-    path, root = Path(failure.source), named.root_of(failure.source)
+    path, root = path_of(failure.source), named.root_of(failure.source)
     found = None
     if path.is_absolute() and root is not None:
         found = look(path, root, services.settings.max_file_mb << 20)
