@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,8 +68,13 @@ def test_smaller_chunks_of_documents_that_are_alike_pass(rig: FlowRig, tmp_path:
 
 
 def test_documents_are_compared_not_hits(rig: FlowRig, tmp_path: Path) -> None:
-    """Of twelve documents two lists of ten have eight in common at least, however many hits are of one."""
-    write_documents(tmp_path, 12, seed=32)
+    """Of twelve documents two lists of ten have eight in common at least, however many hits are of one.
+
+    Each has words of its own, so that all its small chunks are nearer than any other document.
+    """
+    for number, path in enumerate(write_documents(tmp_path, 12, seed=32)):
+        chance, own = random.Random(number), path.read_text().split()[4 + number :: 12][:5]
+        path.write_text(" ".join(chance.choices(own, k=200)))
     assert rig.ingest(tmp_path, collection="distinct") == {"completed": 12}
     reindex.start(rig.services, Wish(collection="distinct", chunk_tokens=24))
     assert (switched(rig, "distinct").report or {})["overlap"] >= 0.8
