@@ -1,0 +1,65 @@
+"""What the machine or the settings lack is told by a code of its own, and what failed is cured once it is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_rig import cli_on
+from flow_tools import write_documents
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+SCANS = ("crane_book_exif.jpg", "project_file_mixed.pdf")
+
+
+def programs_but(name: str, folder: Path) -> Path:
+    """A folder with every program of PATH but this one."""
+    folder.mkdir()
+    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in place.iterdir() if place.is_dir() else ():
+            if program.name != name and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
+    return folder
+
+
+def codes(report: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+    return {Path(one["source"]).name: one["code"] for one in report["failures"]}
+
+
+def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> None:
+    """Scans fail, everything else completes; once it is installed, trying again is enough: nothing is started anew."""
+    needs("tesseract")
+    folder, real = tmp_path / "in", Path(shutil.which("tesseract") or "")
+    write_documents(folder, 5)
+    for name in (*SCANS, "annual_report.pdf"):
+        shutil.copy(SAMPLES / name, folder)
+    programs = programs_but("tesseract", tmp_path / "programs")
+    monkeypatch.setenv("PATH", str(programs))
+    with cli_on(tmp_path / "data") as cli, cli.up():
+        report = cli.json("ingest", folder, code=1)
+        assert (report["completed"], report["failed"]) == (6, 2)
+        assert codes(report) == dict.fromkeys(SCANS, "ocr_unavailable")
+        assert all("apt-get install tesseract-ocr" in one["message"] for one in report["failures"])
+        (again,) = cli.json("failures", "retry", "--code", "ocr_unavailable", code=1)["jobs"]
+        assert codes(again) == codes(report)
+
+        (programs / "tesseract").symlink_to(real)
+        (cured,) = cli.json("failures", "retry", "--code", "ocr_unavailable")["jobs"]
+        assert (cured["documents"], cured["completed"]) == (2, 2)
+        assert cli.json("failures", "list") == {"failures": []}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "127.0.0.1:9"])
+def test_an_endpoint_of_which_too_little_is_said(tmp_path: Path, url: str) -> None:
+    """No dimension, no scheme: it is wrong use, told before anything is started or taken in."""
+    write_documents(tmp_path / "in", 1)
+    with cli_on(tmp_path / "data", embedding_model="mine", embedding_url=url) as cli:
+        for words in (("ingest", tmp_path / "in"), ("search", "anything")):
+            error = cli.json(*words, code=2)["error"]
+            assert (error["code"], "embedding_" in error["message"]) == ("bad_embedding_config", True)
+            assert "embedding_" in error["hint"]
+        assert not (tmp_path / "data" / "run" / "stack.json").exists()
+        assert cli.left() == []
