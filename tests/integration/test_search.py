@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_rig import Cli, cli_on
+from planted import DOCUMENTS, FILES, FINE, SEARCHES, pages_of
 
 import embeddings
 from extractors import read
@@ -23,9 +23,6 @@ from pipeline.search import search
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Mode
 
-SAMPLES = Path(__file__).parents[2] / "samples"
-PLANTED: dict[str, list[dict[str, Any]]] = tomllib.loads((SAMPLES / "planted.toml").read_text("utf-8"))
-FINE = [row for row in PLANTED["file"] if row["expected"] == "completed"]
 STRINGS = [(row["name"], planted) for row in FINE for planted in row["must_include"]]
 IN_PROCESS = """
 import sys
@@ -44,7 +41,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
     needs("tesseract")
     folder = tmp_path_factory.mktemp("search")
     (folder / "samples").mkdir()
-    for number, path in enumerate(sorted((SAMPLES / "documents").iterdir())):
+    for number, path in enumerate(sorted(DOCUMENTS.iterdir())):
         copy = folder / "samples" / path.name
         copy.write_bytes(path.read_bytes())
         os.utime(copy, (1_600_000_000 + number * 86_400,) * 2)
@@ -52,7 +49,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
     with cli_on(folder / "data", embedding_model="all-MiniLM-L6-v2", dead_after_s=8.0) as rig, rig.up():
         report = rig.json("ingest", folder / "samples", code=1)
         failed = {Path(one["source"]).name: one["code"] for one in report["failures"]}
-        assert failed == {row["name"]: row["expected"] for row in PLANTED["file"] if row["expected"] != "completed"}
+        assert failed == {row["name"]: row["expected"] for row in FILES if row["expected"] != "completed"}
         assert report["completed"] == len(FINE)
         yield rig
 
@@ -67,15 +64,6 @@ def where(cli: Cli, name: str) -> str:
     return str(cli.folder.parent / "samples" / name)
 
 
-def page_of(hit: dict[str, Any] | Hit, position: int) -> int | None:
-    """The page on which a character of a hit stands."""
-    told = hit if isinstance(hit, dict) else hit.model_dump()
-    page: int | None = told["page_start"]
-    for offset, number in told["page_breaks"]:
-        page = number if offset <= position else page
-    return page
-
-
 # Through the command
 
 
@@ -84,27 +72,20 @@ def test_every_planted_string_is_found_on_its_page(cli: Cli, services: Services)
     lost, asked = [], set[str]()
     for name, planted in STRINGS:
         if name in asked:
-            found = search(services, planted["text"], "documents", 50, where=Filter(sources=(f"*/{name}",)))
-            hits = found.model_dump()["hits"]
+            hits = search(services, planted["text"], "documents", 50, where=Filter(sources=(f"*/{name}",))).hits
         else:
-            hits = cli.json("search", planted["text"], "--source", f"*/{name}", "-n", "50")["hits"]
+            told = cli.json("search", planted["text"], "--source", f"*/{name}", "-n", "50")["hits"]
+            hits = [Hit(**one) for one in told]
         asked.add(name)
-        assert {Path(hit["source"]).name for hit in hits} <= {name}
-        pages = [
-            page_of(hit, match.start()) for hit in hits for match in pattern(planted["text"]).finditer(hit["text"])
-        ]
-        if not pages or set(pages) != {planted.get("page", pages[0])}:
+        assert {Path(hit.source).name for hit in hits} <= {name}
+        pages = pages_of(hits, planted["text"])
+        if not pages or pages != {planted.get("page", next(iter(pages)))}:
             lost.append((name, planted, pages))
     assert lost == []
     assert len(asked) == len(FINE)
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    """The text, wherever its lines break."""
-    return re.compile(r"\s+".join(map(re.escape, text.split(" "))))
-
-
-@pytest.mark.parametrize("row", PLANTED["search"], ids=lambda row: row["query"])
+@pytest.mark.parametrize("row", SEARCHES, ids=lambda row: row["query"])
 def test_the_searches_of_the_demo(cli: Cli, row: dict[str, Any]) -> None:
     first = cli.json("search", row["query"])["hits"][0]
     assert Path(first["source"]).name == row["file"]
@@ -192,7 +173,7 @@ def test_filters(cli: Cli, services: Services, mode: Mode) -> None:
 
 def test_times(cli: Cli) -> None:
     """Files were written one a day, in the order of their names, from 13 September 2020, 12:26:40 UTC."""
-    order = sorted(path.name for path in (SAMPLES / "documents").iterdir())
+    order = sorted(path.name for path in DOCUMENTS.iterdir())
     fine = {row["name"] for row in FINE}
     asked = ("search", "Boot boat the und", "-n", "200")
 

@@ -1,0 +1,128 @@
+"""The sample documents through every door of one stack: each ends as planted.toml says, and is found on its page.
+
+Texts are kept by content, so OCR runs for the door that comes first; the others find what it has read. How OCR gets
+its work is the same for all: it is behind the doors.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from api_rig import Api, api_on
+from flow_tools import eventually
+from planted import DOCUMENTS, FILES, pages_of
+
+from pipeline.catalog.schema import documents
+
+EXPECTED = {row["name"]: row["expected"] for row in FILES}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Api]:
+    """A stack with all doors open: its commands, its API, a folder that the API may read, and one that is watched."""
+    needs("tesseract")
+    data = tmp_path_factory.mktemp("planted") / "data"
+    watched(data).mkdir()
+    watch = json.dumps([{"path": str(watched(data)), "collection": "watched"}])
+    # The stack answers its heart later when OCR has both cores.
+    more = {"watch": watch, "watch_settle_ms": 200, "dead_after_s": 8.0}
+    with api_on(data, api_roots=(str(DOCUMENTS),), **more) as found:
+        yield found
+
+
+def watched(data: Path) -> Path:
+    return data.with_name("watched")
+
+
+# The doors: each takes the samples into the collection of its name, and answers how they ended
+
+
+def by_command(api: Api) -> dict[str, str]:
+    told = api.cli.json("ingest", DOCUMENTS, "-c", "command", code=1)
+    failed = {Path(one["source"]).name: one["code"] for one in told["failures"]}
+    assert (told["documents"], told["completed"], told["failed"]) == (len(FILES), len(FILES) - len(failed), len(failed))
+    return {name: failed.get(name, "completed") for name in EXPECTED}
+
+
+def by_upload(api: Api) -> dict[str, str]:
+    return ended(api, api.submit(*DOCUMENTS.iterdir(), collection="upload"))
+
+
+def by_paths(api: Api) -> dict[str, str]:
+    job = api.client.submit_paths(str(DOCUMENTS), collection="paths").job_id
+    assert api.client.wait(job).ended
+    return ended(api, job)
+
+
+def by_folder(api: Api) -> dict[str, str]:
+    for path in DOCUMENTS.iterdir():
+        shutil.copy(path, watched(api.cli.folder))
+
+    def told() -> dict[str, str]:
+        found = {name: api.client.document(identity) for name, identity in identities(api, "watched").items()}
+        return {name: one.code or one.state for name, one in found.items()}
+
+    eventually(lambda: told() == EXPECTED, 60, 0.5)
+    return told()
+
+
+def ended(api: Api, job: str) -> dict[str, str]:
+    return {Path(one.source).name: one.code or one.state for one in api.client.documents(job)}
+
+
+DOORS = {"command": by_command, "upload": by_upload, "paths": by_paths, "watched": by_folder}
+
+
+# What must hold behind each
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_every_sample_ends_and_is_found_as_planted(api: Api, door: str) -> None:
+    assert DOORS[door](api) == EXPECTED
+    assert amiss(api, door) == []
+
+
+def test_a_collection_that_is_re_indexed_says_the_same(api: Api) -> None:
+    if not identities(api, "upload"):
+        by_upload(api)
+    before = api.client.system().collections["upload"]
+    assert api.cli.json("reindex", "-c", "upload", "--chunk-tokens", "64")["state"] == "soaking"
+    assert api.client.system().collections["upload"] > before
+    assert amiss(api, "upload") == []
+
+
+def identities(api: Api, collection: str) -> dict[str, str]:
+    """Ids of the documents of a collection by the names of their files."""
+    query = sa.select(documents.c.source, documents.c.id).where(documents.c.collection == collection)
+    return {Path(source).name: identity for source, identity in api.cli.rows(query)}
+
+
+def amiss(api: Api, collection: str) -> list[tuple[Any, ...]]:
+    """What is not as the table says."""
+    known = identities(api, collection)
+    assert known.keys() == EXPECTED.keys()
+    return [(row["name"], *told) for row in FILES for told in _amiss(api, collection, known[row["name"]], row)]
+
+
+def _amiss(api: Api, collection: str, identity: str, row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    found, fine = api.client.document(identity), row["expected"] == "completed"
+    if (found.state, found.code) != (("completed", None) if fine else ("failed", row["expected"])):
+        yield found.state, found.code
+    if not fine:
+        return
+    facts = (found.media_type, found.receipt.pages_in, found.receipt.ocred > 0)
+    if facts != (row["media_type"], row.get("pages", 1), row["ocr"]):
+        yield facts
+    text = "\n".join(one.text for one in api.client.chunks(identity))
+    yield from ((unwanted,) for unwanted in row.get("must_not_include", []) if unwanted in text)
+    for planted in row["must_include"]:
+        only = {"sources": [found.source]}
+        pages = pages_of(api.client.search(planted["text"], collection, 50, "sparse", only).hits, planted["text"])
+        if not pages or pages != {planted.get("page", next(iter(pages)))}:
+            yield planted, pages

@@ -1,0 +1,32 @@
+"""The table of the sample documents, and where what it names is found."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.results import Hit
+
+__all__ = ["DOCUMENTS", "FILES", "FINE", "SEARCHES", "pages_of"]
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+DOCUMENTS = SAMPLES / "documents"
+TABLE: dict[str, list[dict[str, Any]]] = tomllib.loads((SAMPLES / "planted.toml").read_text("utf-8"))
+FILES, SEARCHES = TABLE["file"], TABLE["search"]
+FINE = [row for row in FILES if row["expected"] == "completed"]
+
+
+def pages_of(hits: Iterable[Hit], text: str) -> set[int | None]:
+    """The pages on which a text begins in the hits, wherever its lines break; of one that is in none: no page."""
+    spread = re.compile(r"\s+".join(map(re.escape, text.split(" "))))
+    return {_page_of(hit, match.start()) for hit in hits for match in spread.finditer(hit.text)}
+
+
+def _page_of(hit: Hit, position: int) -> int | None:
+    page = hit.page_start
+    for offset, number in hit.page_breaks:
+        page = number if offset <= position else page
+    return page
