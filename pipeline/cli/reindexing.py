@@ -155,12 +155,16 @@ def _desk(settings: Settings, as_json: bool) -> Iterator[Desk]:
 
 
 def _follow(desk: Desk, told: ReindexStatus, wait: bool, as_json: bool) -> int:
+    said = None
     try:
         with display(quiet=as_json) as show:
             while wait and told.state in WORKING and not told.paused:
                 time.sleep(LOOK_S)
                 show(desk.job(told.job_id))
                 told = desk.say("status", told.collection)
+                if told.message and told.message != said and told.state in WORKING and not as_json:
+                    note(told.message)  # all may be done, and still something is waited for
+                said = told.message
     except KeyboardInterrupt:
         going_on = command(f"reindex resume --collection {told.collection}")
         note(f"It is not ended, only not followed any more. Go on with: {going_on}")

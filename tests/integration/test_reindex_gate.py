@@ -186,6 +186,12 @@ def test_what_failed_with_a_code_is_done_as_it_is_now(stack: Composed, tmp_path:
 # What lasts
 
 
+def begun(rig: FlowRig, collection: str) -> bool:
+    """Whether a re-index of it was begun."""
+    with rig.services.catalog.connect() as connection:
+        return reindexes.newest(connection, collection) is not None
+
+
 @contextmanager
 def at_work(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
     """A document in whose stage a worker is, for a minute as the catalog says; the job. It goes on after the block."""
@@ -211,8 +217,9 @@ def test_nobody_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> No
     write_documents(tmp_path / "old", 6, seed=38)
     assert rig.ingest(tmp_path / "old", collection="long") == {"completed": 6}
     with at_work(stack, tmp_path, "long") as job:
-        reindex.start(rig.services, Wish(collection="long", model="hashing-128"))
+        following = stack.cli.start("reindex", "-c", "long", "--model", "hashing-128")
         told = lambda: reindex.status(rig.services, "long")  # noqa: E731
+        assert eventually(lambda: begun(rig, "long"), 60)
         assert eventually(lambda: "for the end of what is at work" in (told().message or ""), 60), told()
         assert "letter-000.txt" in str(told().message)
         late = write_documents(tmp_path / "late", 3, seed=39)
@@ -223,6 +230,8 @@ def test_nobody_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> No
     report = switched(rig, "long").report or {}
     assert report["documents"] == 10
     assert reindex.status(rig.services, "long").message is None
+    ended = stack.cli.end(following)
+    assert (ended.code, ended.err.count("for the end of what is at work")) == (0, 1)
 
 
 # Workflows
