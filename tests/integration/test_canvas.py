@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from canvas_rig import Around, attempt_of, batch_of, some, spoil
 from flow_tools import eventually
 
 from pipeline import sweeping
 from pipeline.catalog import visible
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import tasks
+from pipeline.catalog.schema import attempts, tasks
 from pipeline.spool import original_key, read_json, write_json
 from pipeline.stages.artifacts import part_key, text_key, vectors_key
+from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -46,6 +48,28 @@ def test_extract_an_original_that_is_gone(around: Around, tmp_path: Path) -> Non
     assert around.rig.codes(job)[paths[2].name] == "unreadable"
     around.rig.assert_at_rest(job)
     around.rig.assert_exact("e2")
+
+
+def test_extract_the_disk_fails(around: Around, tmp_path: Path) -> None:
+    """What lasts longer than all tries is a dead letter, of one batch alone, and trying again cures it."""
+    some(tmp_path, 12, 35)
+    rig, manager = around.rig, TaskManager(around.rig.services)
+    with around.halted("extract"):
+        job = rig.submit(tmp_path / "in", collection="e4")
+        batch = batch_of(rig, job)
+        number = len(rig.rows(sa.select(attempts.c.id).where(attempts.c.batch_id == batch)))
+        # Nothing can be written below a file.
+        rig.services.spool.write(f"batches/{batch}", b"")
+    assert rig.wait(job) == {"completed": 12 - number, "failed": number}
+    assert rig.happened(job, "task.retrying") == rig.settings.max_retries
+    letters = manager.failures(job_id=job)
+    assert {(one.code, one.stage, one.transient) for one in letters} == {("unavailable", "extract", True)}
+    assert all("NotADirectoryError" in one.message and "failures retry" in one.hint for one in letters)
+    rig.assert_at_rest(job)
+    (again,) = manager.retry(code="unavailable")
+    assert rig.wait(again) == {"completed": number}
+    assert manager.failures(job_id=job) == []
+    rig.assert_exact("e4")
 
 
 def test_ocr_beyond_the_time_limit(around: Around, tmp_path: Path, needs: Callable[..., None]) -> None:
