@@ -35,7 +35,36 @@ REST = 20.0
 """Progress is measured at most this often, and rests so many times as long as measuring took."""
 
 LARGEST_ID = 2**62
-STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+
+
+def _data(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+
+
+TOLD = {
+    "type": "object",
+    "required": ["job_id", "document_id", "at"],
+    "properties": {
+        "job_id": {"type": "string"},
+        "document_id": {"type": ["string", "null"]},
+        "at": {"type": "string", "format": "date-time"},
+    },
+}
+KINDS = [
+    {
+        "required": ["event", "data"],
+        "properties": {"event": {"const": "progress"}, "data": _data({"$ref": "#/components/schemas/JobStatus"})},
+    },
+    {
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "what to go on after"},
+            "event": {"type": "string", "pattern": r"^(job|document|task)\."},
+            "data": _data(TOLD),
+        },
+    },
+]
+STREAM = {"text/event-stream": {"itemSchema": {"type": "object", "oneOf": KINDS}}}
 
 
 @router.get(

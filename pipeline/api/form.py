@@ -63,8 +63,7 @@ class Form:
         self._most = most_files
         self._part = _Part()
         self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
-        self._source: str | None = None
-        self._metadata: dict[str, Any] = {}
+        self._of_file: dict[str, Any] = {}
         self._sources: set[str] = set()
         self._count = 0
         self._ended = False
@@ -99,9 +98,16 @@ class Form:
             raise BrokenBody(f"The multipart body cannot be read: {error}") from error
 
     def end(self) -> None:
-        """The body is over. Raises BrokenBody: it was cut off; Invalid: it has neither a file nor a job."""
+        """The body is over.
+
+        Raises:
+            BrokenBody: it was cut off.
+            Invalid: it has neither a file nor a job, or a source or metadata of no file.
+        """
         if not self._ended:
             raise BrokenBody("The multipart body ends in the middle.")
+        for name in self._of_file:
+            raise Invalid(f"No file follows the field {name}.", "It belongs to the file behind it: send it before.")
         if not self.uploads and not self.refused and "job" not in self.fields:
             raise Invalid("There is no file in the request.", "Send one or more parts with the name `file`.")
 
@@ -165,31 +171,27 @@ class Form:
         part = self._part
         if part.draft is not None:
             self._keep(part, part.draft)
-            part.draft, self._source, self._metadata = None, None, {}
+            part.draft, self._of_file = None, {}
             return
         try:
             value = part.value.decode("utf-8")
         except UnicodeDecodeError:
             raise Invalid(f"The field {part.name} is not UTF-8.") from None
-        if part.name == "source":
-            self._source = value
-        elif part.name == "metadata":
-            self._metadata = read_object("metadata", value)
-        elif part.name in self.fields:
+        fields: dict[str, Any] = self._of_file if part.name in OF_A_FILE else self.fields
+        if part.name in fields:
             raise Invalid(f"The field {part.name} stands there twice.")
-        else:
-            self.fields[part.name] = value
+        fields[part.name] = read_object("metadata", value) if part.name == "metadata" else value
 
     def _keep(self, part: _Part, draft: Draft) -> None:
         name = part.file_name or ""
         try:
             if part.error is not None:
                 raise part.error
-            source = source_of(name, self._source)
+            source = source_of(name, self._of_file.get("source"))
             if source in self._sources:
                 raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
             self._sources.add(source)
-            self.uploads.append(replace(draft.finish(source), metadata=self._metadata))
+            self.uploads.append(replace(draft.finish(source), metadata=self._of_file.get("metadata", {})))
         except PipelineError as error:
             draft.drop()
             self.refused.append(RefusedFile(name, error))
