@@ -91,7 +91,7 @@ def failures(door: DoorOf, _caller: Reader, code: Code = None, job_id: OfJob = N
     return FailureList(failures=[one.model_dump() for one in found])
 
 
-@router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413), summary="Try failures again")
+@router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")
 def retry_failures(wanted: RetryRequest, door: DoorOf, _caller: Submitter) -> Jobs:
     """Try failed documents again: these, or all that match; each collection's come as a new job."""
     return Jobs(jobs=door.manager.retry(wanted.ids, code=wanted.code, job_id=wanted.job_id))

@@ -102,7 +102,10 @@ class SearchFilter(Sent):
 class SearchRequest(Sent):
     """A question."""
 
-    query: str = Field(pattern=r"[^\s\x00-\x1f]", max_length=10_000, examples=["How many days of holiday are there?"])
+    # Whether \s has the last three of these, is told differently by different programs.
+    query: str = Field(
+        pattern=r"[^\s\x00-\x1f\x7f-\xa0\ufeff]", max_length=10_000, examples=["How many days of holiday are there?"]
+    )
     collection: CollectionName | None = Field(None, examples=["documents"])
     limit: int = Field(10, ge=1, le=1000)
     mode: Mode = "hybrid"

@@ -22,7 +22,7 @@ __all__ = ["router"]
 router = APIRouter(route_class=Guarded, responses=responses(401, 403, 422, 429, 500, 503))
 
 
-@router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413), summary="Search")
+@router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413, 415), summary="Search")
 def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
     """The passages that answer a question best, each with its citation."""
     given = wanted.filter

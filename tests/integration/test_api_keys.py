@@ -1,10 +1,9 @@
-"""The API with keys: scopes, rates, webhooks; the command line on a server; and every address tried with odd input."""
+"""The API with keys: scopes, rates, webhooks; the command line on a server; both clients."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import threading
 import time
@@ -15,11 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 import sqlalchemy as sa
 from api_rig import Api, api_on
 from flow_tools import eventually
-from hypothesis import HealthCheck, Phase, given, settings
 
 from pipeline import AsyncClient, Client
 from pipeline.catalog import outbox
@@ -35,10 +32,6 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("keyed")
     with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1) as found:
         yield found
-
-
-EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
-"""Requests that every address is tried with."""
 
 
 def key_of(api: Api, *words: str) -> dict[str, Any]:
@@ -318,29 +311,3 @@ def test_errors_come_as_our_exceptions(api: Api) -> None:
         client.system()
         with pytest.raises(TooMany):
             client.system()
-
-
-def test_every_address_stands_odd_input(api: Api) -> None:
-    schema = schemathesis.openapi.from_url(f"{api.url}/openapi.json")
-    failures: list[str] = []
-
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    def check(case: Any) -> None:
-        if case.path.endswith("/events") and case.method == "GET":
-            case.headers = {**(case.headers or {}), "Last-Event-ID": "0"}
-        case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"}, timeout=20)
-
-    for result in schema.get_all_operations():
-        operation = result.ok()
-        try:
-            given(case=operation.as_strategy())(check)()
-        except (Exception, BaseExceptionGroup) as error:
-            failures.append(f"{operation.method} {operation.path}: {error!r} {getattr(error, 'exceptions', ())}")
-    assert failures == []

@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from pipeline.api.access import check_start
 from pipeline.api.app import make_app
 from pipeline.api.cursors import Cursor, pack, unpack
-from pipeline.api.form import Form, boundary_of
+from pipeline.api.form import FIELDS, OF_A_FILE, Form, boundary_of
 from pipeline.api.problems import STATUS
 from pipeline.catalog import keys
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
@@ -36,7 +36,8 @@ from pipeline.request import Request, options_of
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.submission import check_terms, plan_for
-from pipeline.uploads import Draft, Upload
+from pipeline.tags import canonical
+from pipeline.uploads import Draft, Upload, source_of
 from pipeline.webhooks import guard
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
@@ -401,6 +402,38 @@ def alone(tmp_path: Path) -> Iterator[TestClient]:
     )
     with TestClient(make_app(Services(settings), embedded=True), base_url="http://127.0.0.1") as client:
         yield client
+
+
+def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
+    published = alone.get("/openapi.json").json()
+    schemas = {name: one.get("properties", {}) for name, one in published["components"]["schemas"].items()}
+    content = published["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
+    form = content["multipart/form-data"]["schema"]
+    fields = form["properties"]
+    assert (fields.keys(), "required" in form) == ({"file", *OF_A_FILE, *FIELDS}, False)
+    assert [name for name, one in fields.items() if "enum" in one] == ["more"]
+    assert fields["file"].keys() == {"type", "items", "description"}
+
+    tag, path = schemas["SearchFilter"]["tags"]["items"], schemas["Wish"]["path"]["anyOf"][0]
+    taken: list[tuple[dict[str, Any], list[str], list[str]]] = [
+        (
+            fields["tags"],
+            ["", "invoice,2026", "größe,a:b/c.d_e-f", ",".join("abcdefghijklmnop")],
+            ["a b", "a,,b", "a,"],
+        ),
+        (fields["source"], ["https://x/y", "CRM://4711", "filed://x"], ["/etc/shadow", "file:///x", "FILE://x", "x:"]),
+        (fields["job"], ["5b3cb0a8-6d0c"], ["", "x", "5b3cb0a8 "]),
+        (tag, ["größe", "a:b/c.d_e-f"], ["", "a b", "a,b", "a" * 65, "#", "a\n"]),
+        (path, ["/srv/a b/ü", "upload://x"], ["../x", "x"]),
+        (schemas["SearchFilter"]["media_types"]["items"], ["pdf", ".pdf", "Application/PDF"], ["a\nb"]),
+    ]
+    for schema, good, bad in taken:
+        pattern = re.compile(schema["pattern"].replace("$", r"\Z"))
+        assert [one for one in good if not pattern.search(one)] == []
+        assert [one for one in bad if pattern.search(one)] == []
+    for one in taken[0][1]:
+        canonical(one.split(",") if one else [])
+    assert [source_of("x", one) for one in taken[1][1]] == taken[1][1]
 
 
 @pytest.mark.parametrize("address", ["/v1/reindex", "/v1/reindex/plan"])

@@ -1,0 +1,219 @@
+"""The published description of the API: what it says of every request and answer, tried with generated ones."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+import sqlalchemy as sa
+from api_rig import Api, api_on
+from flow_tools import eventually
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from pipeline.catalog.schema import tasks
+
+EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
+"""Requests that every address is tried with; half as many that must be refused."""
+
+GONE = [f"upload://gone-{number}.txt" for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("root")
+    (folder / "tides.txt").write_text("High water is at noon.")
+    (folder / "below").mkdir()
+    (folder / "below" / "log.md").write_text("# Log\n\nThe pilot came aboard.")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("described")
+    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(root),)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def described(api: Api) -> dict[str, Any]:
+    """The description as it is published."""
+    found: dict[str, Any] = httpx.get(f"{api.url}/openapi.json").raise_for_status().json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def ids(api: Api) -> dict[str, list[str]]:
+    """Ids of what is there, by what can be asked of it."""
+    job = api.submit(("good.txt", b"The mole is half a mile long."), ("empty.txt", b""))
+    by_state = {one.state: one.document_id for one in api.client.documents(job)}
+    api.submit(*[(name.removeprefix("upload://"), name.encode()) for name in GONE], collection="gone")
+    again = api.submit(*[(f"again-{number}.txt", f"Number {number}.".encode()) for number in range(3)])
+    for name in ("new", "slow", "slower", "soaked"):
+        api.submit(("one.txt", b"One buoy."), ("two.txt", b"Two buoys."), collection=name)
+    for name in ("slow", "slower"):
+        api.client.reindex(name, model="hashing-128", per_minute=1)
+    api.client.reindex("soaked", model="hashing-128")
+    assert eventually(lambda: api.client.reindex_status("soaked").state == "soaking", 60)
+    return {
+        "job": [job],
+        "open": [api.client.submit(("open.txt", b"Open."), more=True).job_id],
+        "document": [by_state["completed"]],
+        "failed": [by_state["failed"]],
+        "deleted": [one.document_id for one in api.client.documents(again)],
+        "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
+    }
+
+
+def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -> dict[str, Any]:
+    """The description with what is there in the place of what could be: real ids, paths and collections.
+
+    What it says of answers stays as it is.
+    """
+    found = copy.deepcopy(described)
+    _narrow_paths(found["paths"], ids)
+    schemas = found["components"]["schemas"]
+    job, search, where, wish = (
+        schemas[name]["properties"] for name in ("JobRequest", "SearchRequest", "SearchFilter", "Wish")
+    )
+    hook = schemas["WebhookRequest"]["properties"]
+    hook["url"] = one_of("http://127.0.0.1:9/hook")
+    tags = {"type": "array", "items": {"type": "string", "pattern": "^[a-z]{1,20}$"}, "maxItems": 3}
+    job |= {
+        "paths": {"type": "array", "items": one_of(f"{root}", f"{root}/tides.txt"), "minItems": 1, "maxItems": 2},
+        "glob": one_of("*.txt", "**/*.txt", None),
+        "collection": one_of("documents", "other", None),
+        "workflow": one_of("ingest", "redacted", None),
+        "options": one_of({}, None),
+        "tags": tags,
+    }
+    search["collection"] = one_of("documents", "gone", None)
+    where |= {"media_types": {"type": "array", "items": one_of("text/plain", ".md")}, "tags": tags}
+    schemas["RetryRequest"]["properties"] |= {
+        "ids": {"type": "array", "items": one_of(*ids["failed"]), "maxItems": 1},
+        "code": one_of("empty", None),
+        "job_id": one_of(*ids["job"], None),
+    }
+    wish |= {
+        "collection": {"enum": ["new"]},
+        "model": one_of("hashing-128", None),
+        "dim": one_of(None),
+        "path": one_of(str(root), "upload://one.txt", None),
+        "media_type": one_of("text/plain", "txt", None),
+        "extractor": one_of(None),
+        "code": one_of("empty", None),
+    }
+    form = found["paths"]["/v1/documents"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form["required"] = ["file"]
+    form["properties"]["file"] |= {"minItems": 1, "maxItems": 3}
+    # They stand before their file, and no description knows an order of parts.
+    del form["properties"]["source"], form["properties"]["metadata"]
+    form["properties"] |= {
+        "collection": one_of("documents", "other"),
+        "workflow": one_of("ingest", "redacted"),
+        "options": one_of("{}"),
+        "tags": {"type": "string", "pattern": "^[a-z]{1,20}(,[a-z]{1,20}){0,2}$"},
+        "webhook": one_of('{"url": "http://127.0.0.1:9/hook", "secret": "a-long-random-secret"}'),
+        "job": one_of(*ids["open"]),
+    }
+    return found
+
+
+def _narrow_paths(paths: dict[str, Any], ids: dict[str, list[str]]) -> None:
+    """Real ids in the addresses, and in what is asked of them."""
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            for one in operation.get("parameters", ()):
+                real = REAL.get((method, path, one["name"])) or REAL.get(("", "", one["name"]))
+                if real is not None:
+                    # What is deleted is always named: the others are needed.
+                    one |= {"schema": real(ids), "required": one["in"] == "path" or method == "delete"}
+
+
+def one_of(*values: Any) -> dict[str, Any]:
+    """A schema of these values."""
+    return {"enum": list(values)}
+
+
+def _sources(_: dict[str, list[str]]) -> dict[str, Any]:
+    return {"type": "array", "items": one_of(*GONE), "minItems": 1, "maxItems": 1}
+
+
+REAL: dict[tuple[str, str, str], Any] = {
+    ("", "", "job_id"): lambda ids: one_of(*ids["job"]),
+    ("", "", "document_id"): lambda ids: one_of(*ids["document"]),
+    ("post", "/v1/documents/{document_id}/retry", "document_id"): lambda ids: one_of(*ids["failed"]),
+    ("delete", "/v1/documents/{document_id}", "document_id"): lambda ids: one_of(*ids["deleted"]),
+    ("delete", "/v1/documents", "source"): _sources,
+    ("delete", "/v1/documents", "collection"): lambda _: one_of("gone"),
+    ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
+    ("", "", "identity"): lambda ids: one_of(*ids["job"], *ids["document"], *ids["task"]),
+    ("", "", "Last-Event-ID"): lambda _: one_of("0"),
+    ("get", "/v1/reindex/{collection}", "collection"): lambda _: one_of("soaked"),
+    ("post", "/v1/reindex/{collection}/pause", "collection"): lambda _: one_of("slow"),
+    ("post", "/v1/reindex/{collection}/resume", "collection"): lambda _: one_of("slow"),
+    ("post", "/v1/reindex/{collection}/cancel", "collection"): lambda _: one_of("slower"),
+    ("post", "/v1/reindex/{collection}/rollback", "collection"): lambda _: one_of("soaked"),
+}
+"""Schemas of parameters by method, address and name; without the first two of every other one of that name."""
+
+
+def tried(api: Api, description: dict[str, Any], mode: GenerationMode, number: int) -> dict[str, set[int]]:
+    """Try every address with so many requests of one kind; the statuses of its answers by its method and path."""
+    schema = schemathesis.openapi.from_dict(copy.deepcopy(description))
+    schema.config.update(base_url=api.url)
+    failures: list[str] = []
+    seen: dict[str, set[int]] = defaultdict(set)
+
+    @settings(
+        max_examples=number,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        answer = case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"}, timeout=20)
+        seen[f"{case.method} {case.path}"].add(answer.status_code)
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if mode.is_negative and not (operation.definition.raw.keys() & {"parameters", "requestBody"}):
+            continue  # nothing of it can be wrong
+        try:
+            given(case=operation.as_strategy(mode))(check)()
+        except (Exception, BaseExceptionGroup) as error:
+            failures.append(f"{operation.method} {operation.path}: {error!r} {getattr(error, 'exceptions', ())}")
+    assert failures == [], "\n".join(failures)
+    return seen
+
+
+def test_every_address_does_what_is_described(
+    api: Api, described: dict[str, Any], ids: dict[str, list[str]], root: Path
+) -> None:
+    seen = tried(api, narrowed(described, ids, root), GenerationMode.POSITIVE, EXAMPLES)
+    told = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
+    assert {one for one in told if not any(200 <= status < 300 for status in seen[one])} == set()
+
+
+def test_every_address_refuses_what_is_not_described(api: Api, described: dict[str, Any]) -> None:
+    seen = tried(api, without_keys(described), GenerationMode.NEGATIVE, max(EXAMPLES // 2, 1))
+    assert {one for one, statuses in seen.items() if not statuses & {400, 422}} == set()
+
+
+def without_keys(described: dict[str, Any]) -> dict[str, Any]:
+    """The description without what it says of keys: each request has a good one, and no mutated header replaces it."""
+    found = copy.deepcopy(described)
+    found["components"].pop("securitySchemes")
+    for methods in found["paths"].values():
+        for operation in methods.values():
+            operation.pop("security", None)
+    return found
