@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DataDir, Json, settings_of
+from pipeline.cli.usage import Commands
 
 __all__ = ["keys_app", "webhooks_app"]
 
-keys_app = typer.Typer(help="Keys of the API: who may use it, and for what.", no_args_is_help=True)
-webhooks_app = typer.Typer(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
+keys_app = Commands(help="Keys of the API: who may use it, and for what.", no_args_is_help=True)
+webhooks_app = Commands(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
 
 
 class KeyScope(StrEnum):
@@ -26,7 +27,7 @@ class KeyScope(StrEnum):
 @keys_app.command("create")
 def keys_create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Whose key it is, for the list.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is, for the list.", show_default=False)],
     scope: Annotated[
         list[KeyScope] | None,
         typer.Option(
@@ -82,7 +83,7 @@ def webhooks_replay(
     context: typer.Context,
     identities: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
+        typer.Argument(metavar="ID", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
     ] = None,
     json: Json = False,
     data_dir: DataDir = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,23 @@ import typer
 
 from pipeline.cli.api_commands import keys_app, webhooks_app
 from pipeline.cli.failures_commands import failures_app
-from pipeline.cli.options import Collection, DataDir, Json, Priority, Server, Tags, WorkflowOption, settings_of
+from pipeline.cli.options import (
+    Collection,
+    DataDir,
+    Group,
+    Json,
+    Priority,
+    SearchMode,
+    Server,
+    Tags,
+    Version,
+    WorkflowOption,
+    settings_of,
+)
 from pipeline.cli.reindex_commands import reindex_app
+from pipeline.cli.usage import Commands
 
-app = typer.Typer(
+app = Commands(
     help="Turn files into searchable vectors with exact citations, and keep them true.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -21,44 +33,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(failures_app, name="failures")
-workflows_app = typer.Typer()
+workflows_app = Commands()
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(reindex_app, name="reindex")
 
 
-class SearchMode(StrEnum):
-    """How to search."""
-
-    dense = "dense"
-    sparse = "sparse"
-    hybrid = "hybrid"
-
-
-class Group(StrEnum):
-    """Worker groups."""
-
-    extract = "extract"
-    embed = "embed"
-    store = "store"
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"docrelay {version('docrelay')}")
-        raise typer.Exit
-
-
 @app.callback()
 def root(
     context: typer.Context,
     data_dir: DataDir = None,
-    _show_version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    _show_version: Version = False,
 ) -> None:
     """Turn files into searchable vectors with exact citations, and keep them true."""
     context.obj = {"data_dir": data_dir}
@@ -67,7 +53,7 @@ def root(
 @app.command()
 def ingest(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files and folders.", show_default=False)],
     collection: Collection = None,
     workflow: Annotated[str | None, typer.Option("--workflow", "-w", help="Workflow.", show_default=False)] = None,
     option: WorkflowOption = None,
@@ -94,7 +80,7 @@ def ingest(
 @app.command()
 def search(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.", show_default=False)],
     collection: Collection = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Hits at most.")] = 5,
     mode: Annotated[
@@ -146,7 +132,7 @@ def status(
     context: typer.Context,
     identity: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="A job, a document or a task; nothing for everything.", show_default=False),
+        typer.Argument(metavar="ID", help="A job, a document or a task; nothing for everything.", show_default=False),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends; resumes it too.")] = False,
     json: Json = False,
@@ -176,7 +162,9 @@ def cancel(
 @app.command()
 def delete(
     context: typer.Context,
-    sources: Annotated[list[str], typer.Argument(help="Files, folders or document ids.", show_default=False)],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Files, folders or document ids.", show_default=False)
+    ],
     collection: Collection = None,
     json: Json = False,
     server: Server = None,
@@ -223,7 +211,7 @@ def up(context: typer.Context, data_dir: DataDir = None) -> None:
 @app.command()
 def worker(
     context: typer.Context,
-    group: Annotated[Group, typer.Argument(help="What it works on.", show_default=False)],
+    group: Annotated[Group, typer.Argument(metavar="GROUP", help="What it works on.", show_default=False)],
     queues: Annotated[str, typer.Option("--queues", "-Q", help="Only these of the group's queues: a,b.")] = "",
     name: Annotated[str | None, typer.Option("--name", help="Its name in logs.", show_default=False)] = None,
     data_dir: DataDir = None,

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DataDir, Json, Server, settings_of
+from pipeline.cli.usage import Commands
 
 __all__ = ["failures_app"]
 
-failures_app = typer.Typer(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
+failures_app = Commands(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
 Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
@@ -36,7 +37,7 @@ def failures_retry(
     context: typer.Context,
     identities: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]...", help="Documents, sources or jobs; nothing for all.", show_default=False),
+        typer.Argument(metavar="ID", help="Documents, sources or jobs; nothing for all.", show_default=False),
     ] = None,
     code: Code = None,
     job: Job = None,

@@ -1,7 +1,8 @@
-"""Options that many commands have, and the settings that they come to."""
+"""Options that many commands have, words that they take, and the settings that they come to."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,30 @@ import typer
 if TYPE_CHECKING:
     from pipeline.settings import Settings
 
-__all__ = ["Collection", "DataDir", "Json", "Priority", "Server", "Tags", "WorkflowOption", "settings_of"]
+__all__ = [
+    "Collection",
+    "DataDir",
+    "Group",
+    "Json",
+    "Priority",
+    "SearchMode",
+    "Server",
+    "Tags",
+    "Version",
+    "WorkflowOption",
+    "settings_of",
+]
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"docrelay {version('docrelay')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of everything that embedded mode writes.", show_default=False),
@@ -43,6 +66,22 @@ WorkflowOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+class SearchMode(StrEnum):
+    """How to search."""
+
+    dense = "dense"
+    sparse = "sparse"
+    hybrid = "hybrid"
+
+
+class Group(StrEnum):
+    """Worker groups."""
+
+    extract = "extract"
+    embed = "embed"
+    store = "store"
 
 
 def settings_of(

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.cli.usage import Commands
 from pipeline.errors import BadRequest
 
 __all__ = ["reindex_app"]
 
 HELP = "Make the vectors, chunks or texts of a collection anew, while it goes on answering."
-reindex_app = typer.Typer(help=HELP, invoke_without_command=True)
+reindex_app = Commands(help=HELP, invoke_without_command=True)
 
 
 @reindex_app.callback(invoke_without_command=True)
