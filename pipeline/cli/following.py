@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from pipeline.cli.output import err, note
+from pipeline.cli.output import err, note, several
 from pipeline.results import Count, JobStatus
 
 __all__ = ["Display", "Manager", "display", "follow", "paced", "sentence"]
@@ -88,7 +88,7 @@ def paced(show: Callable[[], None]) -> Callable[[int], None]:
 def sentence(status: JobStatus) -> str:
     """A job's progress in one line."""
     ended = status.completed + status.unchanged + status.failed + status.cancelled + status.deleted
-    parts = [f"{status.fraction:4.0%}", f"{ended} of {status.documents} documents"]
+    parts = [f"{status.fraction:4.0%}", f"{ended} of {several(status.documents, 'document')}"]
     for name, count in _rows(status)[1:]:
         if count.total:
             parts.append(f"{name} {count.done}/{count.total}")

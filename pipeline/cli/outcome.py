@@ -42,13 +42,14 @@ def tell(report: dict[str, Any], status: JobStatus) -> None:
     """The same for a person."""
     if not status.ended:
         out.print(
-            f"{report['documents']} documents are taken in. Follow them with: {command(f'status {status.id} --follow')}"
+            f"Taken in: {several(report['documents'], 'document')}. "
+            f"Follow with: {command(f'status {status.id} --follow')}"
         )
         return
     parts = [f"{report[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if report[name]]
     out.print(
-        f"{report['documents']} documents: {', '.join(parts) or 'nothing to do'}; "
-        f"{report['chunks']} chunks in {duration(report['seconds'])}."
+        f"{several(report['documents'], 'document')}: {', '.join(parts) or 'nothing to do'}; "
+        f"{several(report['chunks'], 'chunk')} in {duration(report['seconds'])}."
     )
     if status.pages_failed:
         out.print(
@@ -70,11 +71,11 @@ def interrupted(manager: Manager, job_id: str, found: int = 0) -> int:
     """
     status = manager.job(job_id)
     ended = status.documents - sum(status.active.values())
-    note(
-        f"This command has stopped. {ended} of {max(found, status.documents)} documents are done, and nothing is lost."
-    )
+    of_all = f"{ended} of {several(max(found, status.documents), 'document')}"
+    note(f"This command has stopped. Done: {of_all}; nothing is lost.")
     if status.documents < found:
-        note(f"{found - status.documents} files were not read yet: run the same command again to take them in.")
+        unread = several(found - status.documents, "file")
+        note(f"Not read yet: {unread}. Run the same command again to take the rest in.")
     note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
     note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
     return INTERRUPTED

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.cli.following import display, follow
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
-from pipeline.cli.output import note
+from pipeline.cli.output import note, several
 from pipeline.cli.server import manager_of
 from pipeline.client.sync import Client
 from pipeline.client.wire import Options
@@ -238,7 +238,7 @@ def _with_refused(report: dict[str, Any], refused: list[dict[str, Any]]) -> dict
     failed = [{"source": one.pop("name"), **one} for one in refused]
     number = len(failed)
     if number:
-        note(f"{number} files were not sent or not taken")
+        note(f"Not sent or not taken: {several(number, 'file')}")
     return {
         **report,
         "documents": report["documents"] + number,

@@ -12,7 +12,7 @@ from rich.text import Text
 from pipeline import stack
 from pipeline.cli.following import display, follow, sentence
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
-from pipeline.cli.output import command, note, out, plain, print_json, print_table
+from pipeline.cli.output import command, note, out, plain, print_json, print_table, several
 from pipeline.cli.server import manager_of
 from pipeline.errors import BadRequest
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
@@ -105,7 +105,7 @@ def _show_system(found: SystemStatus) -> None:
     states = ", ".join(f"{number} {state}" for state, number in sorted(found.documents.items()))
     out.print(f"Documents: {states}")
     for name, chunks in found.collections.items():
-        out.print(f"Collection {name}: {chunks} chunks searchable")
+        out.print(f"Collection {name}: {several(chunks, 'chunk')} searchable")
     if found.failures:
         out.print(f"Failures: {found.failures} (see them with: {command('failures list')})")
     for folder in found.watched:
@@ -124,7 +124,9 @@ def _show_system(found: SystemStatus) -> None:
 
 
 def _show_watched(folder: WatchedFolder) -> None:
-    out.print(Text(plain(f"Watched {folder.root}: {folder.files} files, {folder.mode or 'not watched now'}")))
+    out.print(
+        Text(plain(f"Watched {folder.root}: {several(folder.files, 'file')}, {folder.mode or 'not watched now'}"))
+    )
     if folder.held is not None:
         out.print(Text(plain(f"  {told(folder.held, folder.held_files)}"), style="bold red"))
         out.print(f"  If they are to go: {command(f'watch {shlex.quote(folder.root)} --confirm-deletions')}")

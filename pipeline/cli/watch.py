@@ -15,7 +15,7 @@ from pipeline.catalog import watched
 from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures
 from pipeline.catalog.slices import slices
-from pipeline.cli.output import FAILED, command, note, out, plain
+from pipeline.cli.output import FAILED, command, note, out, plain, several
 from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -80,7 +80,7 @@ def _confirm(settings: Settings, folder: WatchFolder) -> int:
     with writing(Services(settings).catalog) as connection:
         number = watched.confirm(connection, source_of(folder.path))
     if number:
-        out.print(f"{number} documents may be deleted. Who watches the folder does so within seconds.")
+        out.print(f"{several(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
     else:
         out.print("No deletions are held back there.")
     return 0
@@ -121,7 +121,7 @@ def _busy(services: Services, mirror: Mirror) -> bool:
 
 def _outcome(services: Services, mirror: Mirror) -> int:
     failed = _count(services, mirror, sa.select(sa.func.count()).select_from(failures), failures.c.document_id)
-    told = f"{mirror.root} is up to date: {mirror.known.there} files, {failed} of them failed."
+    told = f"{mirror.root} is up to date: {several(mirror.known.there, 'file')}, {failed} of them failed."
     if mirror.restless:
         told += f" Left for later: {len(mirror.restless)} that still change."
     out.print(plain(told))

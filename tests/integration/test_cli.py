@@ -109,7 +109,7 @@ def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
     ended = cli.run("ingest", folder, "-c", "lines")
     assert ended.code == 1
     assert "\x1b" not in ended.out + ended.err
-    assert "2 documents: 1 completed, 1 failed; 1 chunks" in ended.out
+    assert "2 documents: 1 completed, 1 failed; 1 chunk in" in ended.out
     assert re.search(rf"empty +{re.escape(str(folder / 'bad.txt'))}\n +The file has no bytes\.", ended.out)
     assert "100%, 2 of 2 documents" in ended.err
     shown = cli.run("search", "gannets", "-c", "lines").out
