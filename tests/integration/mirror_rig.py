@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +19,16 @@ from flow_tools import eventually
 
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, vectors, versions
 from pipeline.search import search
+from pipeline.services import Services
 from pipeline.stack import settings_environment
 from pipeline.vectorstore.base import Filter
 from pipeline.watch.folders import WatchFolder
+from pipeline.watch.loop import watch_all
+from pipeline.watch.mirror import Mirror
 
 SETTLE_MS = 150
+REST_MS = 30
+"""The same for a mirror that looks when it is told to."""
 
 
 class MirrorRig:
@@ -172,3 +179,61 @@ def mirrored(rig: FlowRig, root: Path, **settings: Any) -> Iterator[MirrorRig]:
         yield mirror
     finally:
         mirror.kill()
+
+
+class Looking(MirrorRig):
+    """A mirror in this process, which looks when it is told to."""
+
+    def __init__(self, rig: FlowRig, root: Path, folder: WatchFolder, **settings: Any) -> None:
+        super().__init__(rig, root)
+        self.collection = f"c-{root.parent.name}"[-60:].replace("[", "-").replace("]", "-")
+        chosen = {"collection": self.collection, "watch_settle_ms": REST_MS, "watch_max_gone": 0.25, **settings}
+        self.services = Services(rig.settings.model_copy(update=chosen))
+        self.folder = folder
+        self.mirror = Mirror(self.services, folder)
+
+    def glance(self) -> None:
+        """Look until nothing is left to do, and wait for the work, whatever comes of it."""
+        while (wait := self.mirror.look()) is not None:
+            time.sleep(wait)
+        busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
+        assert eventually(lambda: self.rig.scalar(busy) == 0, 60)
+
+    def look(self) -> None:
+        """The same, and then folder and catalog are equal."""
+        self.glance()
+        if self.mirror.hold is None:
+            self.await_step()
+
+    def again(self) -> None:
+        """The same with a mirror that remembers nothing, as after a crash."""
+        self.mirror = Mirror(self.services, self.folder)
+        self.mirror.load()
+        self.look()
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.root / f"{name}.txt").write_text(text)
+
+    def document(self, name: str) -> str:
+        query = sa.select(documents.c.id).where(
+            documents.c.source == str(self.root / name), documents.c.deleted_at.is_(None)
+        )
+        return str(self.rig.scalar(query))
+
+    def codes(self) -> dict[str, str]:
+        query = sa.select(failures.c.source, failures.c.code).where(failures.c.collection == self.collection)
+        return {Path(source).name: code for source, code in self.rig.rows(query)}
+
+
+@contextmanager
+def watching(services: Services, *folders: WatchFolder) -> Iterator[list[str]]:
+    """A watcher in this process, and what it says."""
+    ended, said = threading.Event(), list[str]()
+    thread = threading.Thread(target=watch_all, args=(services, folders, ended, said.append))
+    thread.start()
+    try:
+        yield said
+    finally:
+        ended.set()
+        thread.join()

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,12 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
-from mirror_rig import MirrorRig
+from mirror_rig import REST_MS, Looking, watching
 
-from embeddings.base import Fingerprint
 from pipeline import reindex
-from pipeline.catalog import collections, watched
+from pipeline.catalog import watched
 from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, indexes, seen, versions
-from pipeline.catalog.schema import collections as spaces
+from pipeline.catalog.schema import documents, seen, versions
 from pipeline.deletion import delete
 from pipeline.intake import take_in
 from pipeline.originals import original_of
@@ -29,7 +26,6 @@ from pipeline.reindex import Wish
 from pipeline.request import Request
 from pipeline.retrying import retry
 from pipeline.search import search
-from pipeline.services import Services
 from pipeline.submission import find, open_job
 from pipeline.task_manager import TaskManager
 from pipeline.texts import text_key_of
@@ -38,61 +34,13 @@ from pipeline.watch import acting
 from pipeline.watch.folders import WatchFolder
 from pipeline.watch.known import Files
 from pipeline.watch.lease import Lease
-from pipeline.watch.loop import watch_all
 from pipeline.watch.mirror import Mirror
-
-SETTLE_MS = 30
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     with stack_on(tmp_path_factory.mktemp("mirror") / "data", max_file_mb=1) as rig:
         yield rig
-
-
-class Looking(MirrorRig):
-    """A mirror in this process, which looks when it is told to."""
-
-    def __init__(self, rig: FlowRig, root: Path, folder: WatchFolder, **settings: Any) -> None:
-        super().__init__(rig, root)
-        self.collection = f"c-{root.parent.name}"[-60:].replace("[", "-").replace("]", "-")
-        chosen = {"collection": self.collection, "watch_settle_ms": SETTLE_MS, "watch_max_gone": 0.25, **settings}
-        self.services = Services(rig.settings.model_copy(update=chosen))
-        self.folder = folder
-        self.mirror = Mirror(self.services, folder)
-
-    def glance(self) -> None:
-        """Look until nothing is left to do, and wait for the work, whatever comes of it."""
-        while (wait := self.mirror.look()) is not None:
-            time.sleep(wait)
-        busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
-        assert eventually(lambda: self.rig.scalar(busy) == 0, 60)
-
-    def look(self) -> None:
-        """The same, and then folder and catalog are equal."""
-        self.glance()
-        if self.mirror.hold is None:
-            self.await_step()
-
-    def again(self) -> None:
-        """The same with a mirror that remembers nothing, as after a crash."""
-        self.mirror = Mirror(self.services, self.folder)
-        self.mirror.load()
-        self.look()
-
-    def write(self, **files: str) -> None:
-        for name, text in files.items():
-            (self.root / f"{name}.txt").write_text(text)
-
-    def document(self, name: str) -> str:
-        query = sa.select(documents.c.id).where(
-            documents.c.source == str(self.root / name), documents.c.deleted_at.is_(None)
-        )
-        return str(self.rig.scalar(query))
-
-    def codes(self) -> dict[str, str]:
-        query = sa.select(failures.c.source, failures.c.code).where(failures.c.collection == self.collection)
-        return {Path(source).name: code for source, code in self.rig.rows(query)}
 
 
 @pytest.fixture
@@ -137,7 +85,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
     with path.open("w") as file:
         file.write("The first half of the otter")
         file.flush()
-        time.sleep(3 * SETTLE_MS / 1000)
+        time.sleep(3 * REST_MS / 1000)
         assert mirror.mirror.look() is not None
         assert mirror.searchable() == {}
         file.write(" and the second.")
@@ -147,7 +95,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
     # A log is renamed by whoever goes on writing to it: nothing of it is new.
     with path.open("a"):
         path.rename(mirror.root / "old.txt")
-        time.sleep(3 * SETTLE_MS / 1000)
+        time.sleep(3 * REST_MS / 1000)
         mirror.look()
         assert set(mirror.searchable()) == {str(mirror.root / "old.txt")}
     assert mirror.extracted() == before + 1
@@ -169,19 +117,6 @@ def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
             assert eventually(lambda: mirror.found("okapi") == {"c.txt"})
     with watching(mirror.services, mirror.folder):
         mirror.await_step()
-
-
-@contextmanager
-def watching(services: Services, *folders: WatchFolder) -> Iterator[list[str]]:
-    """A watcher in this process, and what it says."""
-    ended, said = threading.Event(), list[str]()
-    thread = threading.Thread(target=watch_all, args=(services, folders, ended, said.append))
-    thread.start()
-    try:
-        yield said
-    finally:
-        ended.set()
-        thread.join()
 
 
 def mode_of(mirror: Looking) -> str | None:
@@ -379,32 +314,6 @@ def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch
     assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
 
-def test_what_is_in_the_way_is_told_by_its_code(stack: FlowRig, tmp_path: Path) -> None:
-    root = tmp_path / "folder"
-    root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root))
-    mirror.write(a="zebra")
-    with writing(mirror.services.catalog) as connection:
-        other = Fingerprint("test/other", "1", "float", "mean", True, "", "", 8)
-        collections.register(connection, mirror.collection, other, mirror.services.making)
-
-    def trouble() -> str:
-        with mirror.services.catalog.connect() as connection:
-            row = watched.folder(connection, mirror.mirror.root)
-        return str(row and row.trouble).partition(":")[0]
-
-    with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: trouble() == "space_mismatch")
-    away = Services(mirror.services.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
-    with watching(away, mirror.folder):
-        assert eventually(lambda: trouble() == "stack_unavailable")
-    with writing(mirror.services.catalog) as connection:
-        connection.execute(indexes.delete().where(indexes.c.collection == mirror.collection))
-        connection.execute(spaces.delete().where(spaces.c.name == mirror.collection))
-    with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: trouble() == "None", 60)
-
-
 def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
@@ -562,7 +471,7 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
         assert (held.held, held.held_files) == ("many_gone", 12)
     (mirror.root / "f12.txt").unlink()
     mirror.glance()
-    time.sleep(SETTLE_MS / 1000)
+    time.sleep(REST_MS / 1000)
     with writing(mirror.services.catalog) as connection:
         watched.note(connection, mirror.mirror.root, confirmed=11)
     mirror.look()

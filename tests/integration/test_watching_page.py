@@ -1,0 +1,344 @@
+"""What docs/watching.md says of what goes wrong and of what is held back, row by row."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from doors import told_by_doors
+from flow_rig import FlowRig, stack_on
+from flow_tools import eventually, writes_on
+from mirror_rig import Looking, watching
+
+from embeddings.base import Fingerprint
+from pipeline.catalog import collections, watched
+from pipeline.catalog.engine import writing
+from pipeline.catalog.schema import collections as spaces
+from pipeline.catalog.schema import indexes, seen
+from pipeline.cli.watch import Asked, run
+from pipeline.errors import BadRequest
+from pipeline.services import Services
+from pipeline.settings import load_settings
+from pipeline.watch.folders import WatchFolder
+
+PAGE = (Path(__file__).parents[2] / "docs/watching.md").read_text("utf-8")
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    with stack_on(tmp_path_factory.mktemp("page") / "data", max_file_mb=1) as rig:
+        yield rig
+
+
+@pytest.fixture
+def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
+    root = tmp_path / "folder"
+    root.mkdir()
+    return Looking(stack, root, WatchFolder(path=root), watch_rescan_s=1.0)
+
+
+def noted(mirror: Looking, name: str) -> str | None:
+    with mirror.services.catalog.connect() as connection:
+        row = watched.folder(connection, mirror.mirror.root)
+    return row and getattr(row, name)
+
+
+# What goes wrong: each does it, and returns the code that it was told by
+
+
+def refused_by_the_command(mirror: Looking, folder: Path, *, once: bool = False) -> str:
+    with pytest.raises(BadRequest) as caught:
+        run(mirror.services.settings, Asked(folder, once=once))
+    code, leaves, _ = told_by_doors(caught.value)
+    assert leaves == 2
+    return code
+
+
+def no_such_folder(mirror: Looking) -> str:
+    return refused_by_the_command(mirror, mirror.root / "nothing")
+
+
+def watched_by_another(mirror: Looking) -> str:
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: noted(mirror, "mode"))
+        return refused_by_the_command(mirror, mirror.root, once=True)
+
+
+def not_there_yet(mirror: Looking) -> str:
+    mirror.root.rmdir()
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: noted(mirror, "held") == "root_missing")
+        mirror.root.mkdir()
+        mirror.write(a="zebra")
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert eventually(lambda: noted(mirror, "held") is None)
+    return ""
+
+
+def settings_without_sense(mirror: Looking) -> str:
+    file, codes = mirror.root / "docrelay.toml", set()
+    for text in (
+        '["/a", "/a"]',
+        '[{path = "/a", colection = "x"}]',
+        '[{path = "/a", rules = [{folder = "../b", collection = "x"}]}]',
+        '[{path = "/a", rules = [{folder = "b"}]}]',
+        '[{path = "/a", tags = [""]}]',
+    ):
+        file.write_text(f"watch = {text}\n")
+        with pytest.raises(BadRequest, match="watch") as caught:
+            load_settings({"data_dir": mirror.root})
+        codes.add(told_by_doors(caught.value)[0])
+    (code,) = codes
+    return code
+
+
+def gone_while_it_is_watched(mirror: Looking) -> str:
+    mirror.write(a="zebra")
+    away = mirror.root.with_name("away")
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        mirror.root.rename(away)
+        assert eventually(lambda: noted(mirror, "held") == "root_missing")
+        assert mirror.found("zebra") == {"a.txt"}
+        away.rename(mirror.root)
+        assert eventually(lambda: noted(mirror, "held") is None)
+    return ""
+
+
+def fails_alone(mirror: Looking, *make: Callable[[Path], object]) -> str:
+    """Files that are made so are refused, and no other; each is taken when there is something better in its place."""
+    mirror.write(a="zebra")
+    paths = [mirror.root / f"wrong-{number}.txt" for number in range(len(make))]
+    for path, one in zip(paths, make, strict=True):
+        one(path)
+    mirror.glance()
+    codes, jobs = mirror.codes(), sa.select(sa.func.count()).select_from(sa.text("jobs"))
+    assert codes.keys() == {path.name for path in paths}
+    assert mirror.found("zebra") == {"a.txt"}
+    before = mirror.rig.scalar(jobs)
+    assert mirror.mirror.look() is None
+    assert mirror.rig.scalar(jobs) == before
+    for path in paths:
+        path.unlink()
+        path.write_text("okapi")
+    mirror.look()
+    assert mirror.codes() == {}
+    assert mirror.found("okapi") == {path.name for path in paths}
+    (code,) = set(codes.values())
+    return code
+
+
+def too_large(mirror: Looking) -> str:
+    return fails_alone(mirror, lambda path: path.write_bytes(b"x" * (1 << 21)))
+
+
+def without_permission(mirror: Looking) -> str:
+    def closed(path: Path) -> None:
+        path.write_text("zebra")
+        path.chmod(0)
+        if os.access(path, os.R_OK):
+            pytest.skip("who is root reads every file")
+
+    return fails_alone(mirror, closed)
+
+
+def no_file(mirror: Looking) -> str:
+    def listening(path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as here:
+            here.bind(os.path.relpath(path))
+
+    kinds: list[Callable[[Path], object]] = [os.mkfifo, listening]
+    if os.geteuid() == 0:
+        kinds.append(lambda path: os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5)))
+    return fails_alone(mirror, *kinds)
+
+
+def links(mirror: Looking) -> str:
+    outside = mirror.root.with_name("outside.txt")
+    outside.write_text("zebra")
+    return fails_alone(
+        mirror,
+        lambda path: path.symlink_to(outside),
+        lambda path: path.symlink_to("nothing"),
+        lambda path: path.symlink_to(path),
+    )
+
+
+def never_rests(mirror: Looking) -> str:
+    mirror.write(log="otter")
+    mirror.look()
+    with writes_on(mirror.root / "log.txt"):
+        mirror.write(a="zebra")
+        mirror.mirror.catch_up()
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert mirror.found("otter") == {"log.txt"}
+    with watching(mirror.services, mirror.folder):
+        mirror.await_step()
+    return ""
+
+
+def trouble_of(mirror: Looking, services: Services) -> str:
+    """The code of what is in the way of a watcher that has these services."""
+
+    def told() -> str:
+        return str(noted(mirror, "trouble") or "").partition(":")[0]
+
+    with watching(services, mirror.folder):
+        assert eventually(told)
+        return told()
+
+
+def another_model(mirror: Looking) -> str:
+    mirror.write(a="zebra")
+    with writing(mirror.services.catalog) as connection:
+        other = Fingerprint("test/other", "1", "float", "mean", True, "", "", 8)
+        collections.register(connection, mirror.collection, other, mirror.services.making)
+    code = trouble_of(mirror, mirror.services)
+    with writing(mirror.services.catalog) as connection:
+        connection.execute(indexes.delete().where(indexes.c.collection == mirror.collection))
+        connection.execute(spaces.delete().where(spaces.c.name == mirror.collection))
+    follows(mirror)
+    return code
+
+
+def stack_away(mirror: Looking) -> str:
+    mirror.write(a="zebra")
+    code = trouble_of(
+        mirror, Services(mirror.services.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    )
+    follows(mirror)
+    return code
+
+
+def follows(mirror: Looking) -> None:
+    """Nothing was missed, once nothing is in the way any more."""
+    with watching(mirror.services, mirror.folder):
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"}, 60)
+        assert eventually(lambda: noted(mirror, "trouble") is None)
+
+
+WRONG: dict[str, Callable[[Looking], str]] = {
+    "a folder that does not exist": no_such_folder,
+    "a folder that another process watches, with `--once`": watched_by_another,
+    "a folder of the settings that does not exist (yet)": not_there_yet,
+    "a folder named twice, an unknown key, a rule outside the folder or without effect, a tag that is none": (
+        settings_without_sense
+    ),
+    "the folder disappears while it is watched": gone_while_it_is_watched,
+    "a file that is too large": too_large,
+    "a file without read permission": without_permission,
+    "a pipe, a socket, a device": no_file,
+    "a link that leads out of the folder, nowhere or in a circle": links,
+    "a file that never rests": never_rests,
+    "a collection of another model": another_model,
+    "Redis, the catalog or the store is away": stack_away,
+}
+
+
+def told_in_the_table() -> dict[str, str]:
+    rows = re.findall(r"^\| ([^|]+) \| (?:`(\w+)`)? *\| [^|]+ \|$", section("What goes wrong"), flags=re.M)
+    return dict(rows)
+
+
+def test_every_row_of_the_table_is_tested() -> None:
+    lines = [line for line in section("What goes wrong").splitlines() if line.startswith("| ")]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[1:]] == [*WRONG]
+    assert [*told_in_the_table()] == [*WRONG]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_goes_wrong_is_told_as_the_table_says(mirror: Looking, what: str) -> None:
+    mirror.mirror.load()
+    assert WRONG[what](mirror) == told_in_the_table()[what]
+
+
+# What is held back: each takes 11 of 20 files away, and returns what brings them back
+
+Undo = Callable[[], object]
+
+
+def root_missing(mirror: Looking) -> Undo:
+    away = mirror.root.with_name("away")
+    mirror.root.rename(away)
+    return lambda: away.rename(mirror.root)
+
+
+def other_disk(mirror: Looking) -> Undo:
+    """As if the sub-folder had been one, whose place is empty now."""
+    with writing(mirror.services.catalog) as connection:
+        here = seen.c.source.startswith(f"{mirror.root}/sub/")
+        connection.execute(seen.update().where(here).values(device="another"))
+    undo = many_gone(mirror)
+    mirror.mirror.load()
+    return undo
+
+
+def unreadable(mirror: Looking) -> Undo:
+    """Root lists every folder; but nobody reads an ignore file that leads in a circle."""
+    rules = mirror.root / "sub/.docrelayignore"
+    rules.symlink_to(rules)
+    return rules.unlink
+
+
+def many_gone(mirror: Looking) -> Undo:
+    away = mirror.root.with_name("away")
+    (mirror.root / "sub").rename(away)
+    (mirror.root / "sub").mkdir()
+
+    def undo() -> None:
+        (mirror.root / "sub").rmdir()
+        away.rename(mirror.root / "sub")
+
+    return undo
+
+
+HELD = {one.__name__: one for one in (root_missing, other_disk, unreadable, many_gone)}
+
+
+def test_every_reason_is_tested() -> None:
+    told = section("Deletions that are held back").partition("`docrelay status`")[0]
+    assert re.findall(r"\(`(\w+)`", told) == [*HELD]
+
+
+@pytest.mark.parametrize("reason", HELD)
+def test_deletions_are_held_back_as_the_page_says(
+    mirror: Looking, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (mirror.root / "sub").mkdir()
+    mirror.write(**{f"f{number}": f"giraffe {number}" for number in range(9)})
+    mirror.write(**{f"sub/f{number}": f"zebra {number}" for number in range(11)})
+    mirror.mirror.load()
+    mirror.look()
+    before = mirror.extracted()
+    undo = HELD[reason](mirror)
+    number = {"root_missing": 20}.get(reason, 11)
+    if reason != "root_missing":
+        # Elsewhere one goes: it is held where all is.
+        (mirror.root / "f0.txt").unlink()
+        number += reason != "unreadable"
+    mirror.glance()
+    assert mirror.mirror.hold is not None
+    assert (mirror.mirror.hold.reason, mirror.mirror.hold.files) == (reason, number)
+    assert (noted(mirror, "held"), noted(mirror, "held_files")) == (reason, number)
+    assert len(mirror.found("zebra")) == 11
+    assert len(mirror.found("giraffe")) == 9 - (reason == "unreadable")
+    if reason != "root_missing":
+        # The command ends with the reason; without a folder it does not begin.
+        assert run(mirror.services.settings, Asked(mirror.root, once=True)) == 1
+        assert f"{number} files are missing" in capsys.readouterr().err
+
+    undo()
+    mirror.look()
+    assert (mirror.mirror.hold, noted(mirror, "held")) == (None, None)
+    assert len(mirror.found("zebra")) == 11
+    assert mirror.extracted() == before
