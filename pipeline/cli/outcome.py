@@ -75,7 +75,7 @@ def interrupted(manager: Manager, job_id: str, found: int = 0) -> int:
     note(f"This command has stopped. Done: {of_all}; nothing is lost.")
     if status.documents < found:
         unread = several(found - status.documents, "file")
-        note(f"Not read yet: {unread}. Run the same command again to take the rest in.")
+        note(f"Not read yet: {unread}; run the same command again to take the rest in.")
     note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
     note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
     return INTERRUPTED
