@@ -60,7 +60,7 @@ class Encrypted(ExtractError):
     """The file is encrypted and none of the given passwords opens it."""
 
     code = "encrypted"
-    hint = "Give its password in the setting `passwords`, or save the file without one."
+    hint = "Save it without its password; for a PDF, the password may stand in the setting `passwords` instead."
 
 
 class Corrupt(ExtractError):
@@ -116,4 +116,4 @@ class OcrUnavailable(ExtractError):
     """The file has pages that need OCR, and Tesseract or a language of it is not installed."""
 
     code = "ocr_unavailable"
-    hint = "Then try it again with: docrelay failures retry"
+    hint = "Install what is missing, then run: docrelay failures retry"

@@ -170,7 +170,7 @@ def _ole2(path: Path, head: bytes) -> Encrypted | Unsupported:
         file.seek((int.from_bytes(head[48:52], "little") + 1) * sector)
         directory = file.read(16 * 1024)
     if "EncryptedPackage".encode("utf-16-le") in directory:
-        return Encrypted("The Office file is encrypted; password-protected Office files cannot be opened.")
+        return Encrypted("The Office file is encrypted, and Office files are read only without a password.")
     return Unsupported("The file is an old Office file (.doc, .xls, .ppt, .msg), which is not supported.")
 
 

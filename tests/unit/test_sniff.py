@@ -112,8 +112,9 @@ def test_a_fragment_of_html_goes_by_its_suffix(tmp_path: Path) -> None:
 
 
 def test_encrypted_office_files(tmp_path: Path) -> None:
-    with pytest.raises(Encrypted):
+    with pytest.raises(Encrypted, match="only without a password") as caught:
         _sniff(tmp_path, _ole2("EncryptedPackage"))
+    assert caught.value.hint.startswith("Save it without its password; for a PDF")
 
 
 @pytest.mark.parametrize("keep", [30, 60, 150])
