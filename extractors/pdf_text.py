@@ -1,4 +1,8 @@
-"""From an engine's raw text to words as the author wrote them. Nothing here drops or changes a letter."""
+"""From an engine's raw text to words as the author wrote them.
+
+No letter is dropped or changed; a ligature is spelled out, and a soft hyphen, which only says where a word may be
+divided, goes.
+"""
 
 from __future__ import annotations
 
