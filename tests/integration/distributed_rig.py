@@ -32,11 +32,17 @@ from pipeline.settings import ENV_PREFIX, Settings
 ROOT = Path(__file__).parents[2]
 MARK = "DOCRELAY_TEST_FLOW"
 STAND_IN = ROOT / "tests" / "qdrant_stand_in.py"
-CHOSEN = {"DOCRELAY_EMBEDDING_MODEL": "hashing", "DOCRELAY_EXTRACT_PROCESSES": "1", "DOCRELAY_NICENESS": "1"}
+CHOSEN = {"DOCRELAY_EMBEDDING_MODEL": "hashing", "DOCRELAY_EXTRACT_PROCESSES": "1"}
 """What a user would write into .env."""
 
-QUICK = {"DOCRELAY_CHUNK_BATCH_SIZE": "8", "DOCRELAY_BATCH_DOCUMENTS": "4", "DOCRELAY_RECONCILE_S": "1"}
-"""What a user would write into an override file: small batches, so that all have work; faults are looked for often."""
+QUICK = {
+    "DOCRELAY_CHUNK_BATCH_SIZE": "8",
+    "DOCRELAY_BATCH_DOCUMENTS": "4",
+    "DOCRELAY_RECONCILE_S": "1",
+    "DOCRELAY_NICENESS": "1",
+}
+"""What a user would write into an override file: small batches, so that all have work; faults are looked for often;
+workers that do not give way to all else on the machine, or they would be taken for dead."""
 
 
 class Cluster:
