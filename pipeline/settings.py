@@ -118,7 +118,7 @@ class Settings(BaseModel):
     keep_originals: bool = Field(False, description="keep the copy of a file after it is completed")
     reindex_soak_s: float = Field(86_400.0, ge=0, description="seconds that an old index is kept after a re-index")
     reindex_recall: float = Field(0.95, ge=0, le=1, description="recall@10 that a new index must have")
-    reindex_overlap: float = Field(0.3, ge=0, le=1, description="documents in common with the old index, for the same model")
+    reindex_overlap: float = Field(0.3, ge=0, le=1, description="documents found by the old index too, same model")
     reindex_failed: float = Field(
         0.2, ge=0, le=1, description="share of documents that may fail in a new index with --allow-failed"
     )

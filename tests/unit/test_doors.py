@@ -125,7 +125,7 @@ def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(TESSERACT, engine)
     document = read(_scans(tmp_path, 2))
-    assert [page.origin for page in document.pages] == ["text", "failed", "ocr"]
+    assert [page.origin for page in document.pages] == ["text", "unread", "ocr"]
     assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
 
 
