@@ -9,7 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from extractors.document import Document, Origin, Page, Section
-from extractors.errors import Corrupt, Empty, ExtractError, OcrFailed, OcrUnavailable, OutOfMemory, TooLarge
+from extractors.errors import (
+    Corrupt,
+    Empty,
+    ExtractError,
+    OcrFailed,
+    OcrUnavailable,
+    OutOfMemory,
+    TooLarge,
+    is_of_system,
+)
 from extractors.options import Options
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
@@ -99,7 +108,7 @@ def _door() -> Iterator[None]:
     except (ExtractError, ImportError):  # a package that is missing is no fault of the file
         raise
     except OSError as error:
-        if error.errno is not None:  # the system's; without a number it is a library's, about the content
+        if is_of_system(error):
             raise
         raise Corrupt from error
     except MemoryError as error:
@@ -131,7 +140,7 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
 def _better(before: Page, read: Page) -> Page:
     """What OCR read, under the label of the page; the sparse text layer where OCR read nothing."""
     if before.text.strip() and not read.text.strip():
-        return replace(before, origin="text")
+        return replace(before, origin="unread" if read.origin == "unread" else "text")
     return replace(read, label=before.label)
 
 
@@ -146,7 +155,7 @@ def _check_text(document: Document) -> None:
     if any(page.text and not page.text.isspace() for page in document.pages):
         return
     if any(page.origin == "unread" for page in document.pages):
-        raise OcrFailed(next(iter(document.warnings[::-1]), ""))
+        raise OcrFailed(document.warnings[-1] if document.warnings else "")
     raise Empty
 
 

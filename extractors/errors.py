@@ -17,6 +17,23 @@ A class docstring is its default message. `code` is stable; `hint` says what the
 
 from __future__ import annotations
 
+from errno import (
+    EACCES,
+    EAGAIN,
+    EDQUOT,
+    EFBIG,
+    EINTR,
+    EIO,
+    EMFILE,
+    ENFILE,
+    ENOENT,
+    ENOMEM,
+    ENOSPC,
+    EPERM,
+    EROFS,
+    ESTALE,
+    ETIMEDOUT,
+)
 from typing import ClassVar
 
 __all__ = [
@@ -31,7 +48,21 @@ __all__ = [
     "TimedOut",
     "TooLarge",
     "Unsupported",
+    "is_of_system",
 ]
+
+OF_SYSTEM = frozenset(
+    (EACCES, EAGAIN, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM, EROFS, ESTALE, ETIMEDOUT)
+)
+
+
+def is_of_system(error: OSError) -> bool:
+    """Whether the system does not give what it is asked for: the disk, room, descriptors, the right to read.
+
+    Libraries raise OSError about contents, too: without a number, or with EINVAL where a damaged file sends them to a
+    place before its beginning.
+    """
+    return error.errno in OF_SYSTEM
 
 
 class ExtractError(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extractors.document import Document, Page
-from extractors.errors import Corrupt, TooLarge
+from extractors.errors import Corrupt, TooLarge, is_of_system
 from extractors.options import Options
 from extractors.registry import extractor, renderer
 
@@ -99,7 +99,7 @@ def _opened(path: Path) -> Iterator[Image]:
     except UnidentifiedImageError:
         raise Corrupt("The picture's header cannot be read.") from None
     except PICTURE_ERRORS as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the picture's
+        if isinstance(error, OSError) and is_of_system(error):
             raise
         raise Corrupt(f"The picture is damaged or cut off: {error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from extractors.options import Options
 from extractors.sniff import sniff
 from pipeline.errors import BadSidecar
 from pipeline.plan import Plan
+from pipeline.request import read_json
 from pipeline.roots import opened
 from pipeline.walk import Candidate, source_of
 
@@ -89,13 +89,9 @@ def beside(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapp
     if len(data) > LARGEST_SIDECAR:
         raise BadSidecar("The metadata beside the file has more than a megabyte.")
     try:
-        told = json.loads(data, parse_constant=_no_number)
+        told = read_json(data)
     except (ValueError, RecursionError) as error:
         raise BadSidecar("The metadata beside the file is no JSON.") from error
     if not isinstance(told, dict):
         raise BadSidecar("The metadata beside the file is no JSON object.")
     return told
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")

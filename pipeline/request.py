@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipeline.errors import BadRequest
 
-__all__ = ["Line", "MediaType", "Request", "options_of"]
+__all__ = ["Line", "MediaType", "Request", "options_of", "read_json"]
 
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """What people write on one line."""
@@ -58,9 +58,14 @@ def options_of(words: Sequence[str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return read_json(text)
     except (ValueError, RecursionError):
         return text
+
+
+def read_json(text: str | bytes) -> Any:
+    """JSON as the standard has it, without NaN. Raises ValueError, RecursionError."""
+    return json.loads(text, parse_constant=_no_number)
 
 
 def _no_number(word: str) -> Any:

@@ -25,7 +25,7 @@ from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
 from pipeline.sandboxed import HEADER, MARK, send
 
-__all__ = ["Sandbox"]
+__all__ = ["NoRoom", "Sandbox"]
 
 TRIES = 2
 REQUESTS_PER_CHILD = 1000

@@ -128,9 +128,9 @@ def record_job(
     collection, workflow, urgency = _with_defaults(services, request)
     weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
     request_id = request.request_id or uuid.uuid4().hex[:12]
-    if not closed:  # else its documents do it, which come in the same transaction
-        collections.register(connection, collection, services.fingerprint, services.making)
     job = Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
+    if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
+        collections.register(connection, collection, services.fingerprint, services.making)
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
     jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))

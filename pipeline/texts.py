@@ -34,11 +34,16 @@ def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
 def known_text(services: Services, one: Carried) -> Document | None:
     """The document as it was read before, in the way in which its version is to be read.
 
-    None if it was not kept, or if the file is to be read again and is there.
+    None if it was not kept, or if the file is there and is to be read again, or was not read whole.
     """
-    if one.anew and services.spool.exists(original_key(one.content_sha256, one.source)):
+    is_there = services.spool.exists(original_key(one.content_sha256, one.source))
+    if one.anew and is_there:
         return None
-    key = text_key_of(one.content_sha256, one.source, one.extraction)
+    found = _kept(services, text_key_of(one.content_sha256, one.source, one.extraction))
+    return None if found is not None and is_there and not _is_whole(found) else found
+
+
+def _kept(services: Services, key: str) -> Document | None:
     try:
         return Document.from_json(read_json(services.spool, key))
     except FileNotFoundError:
@@ -50,14 +55,17 @@ def known_text(services: Services, one: Carried) -> Document | None:
 
 
 def keep_text(services: Services, one: Carried, document: Document) -> None:
-    """Keep a finished document for the next time, if all of it was read in the way that its version says."""
+    """Keep a finished document for the next time, if it was read in the way that its version says."""
     if not services.settings.keep_texts or one.extraction != services.extraction:
         return
-    if any(page.origin == "unread" for page in document.pages):
-        return
     key = text_key_of(one.content_sha256, one.source, one.extraction)
-    if one.anew or not services.spool.exists(key):
+    before = None if one.anew else _kept(services, key)
+    if before is None or not _is_whole(before):
         write_json(services.spool, key, document.to_json())
+
+
+def _is_whole(document: Document) -> bool:
+    return all(page.origin != "unread" for page in document.pages)
 
 
 def sweep_texts(services: Services) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from pipeline.errors import BodyTooLarge, BrokenBody, Invalid, PipelineError, WrongMediaType
+from pipeline.request import read_json
 from pipeline.uploads import Draft, Upload, source_of
 
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
@@ -220,16 +220,12 @@ def boundary_of(content_type: str | None) -> bytes:
 def read_object(name: str, text: str) -> dict[str, Any]:
     """What a field says in JSON. Raises Invalid: it is no JSON object."""
     try:
-        found = json.loads(text, parse_constant=_no_number)
+        found = read_json(text)
     except (ValueError, RecursionError):
         raise Invalid(f"The field {name} is no JSON.") from None
     if not isinstance(found, dict):
         raise Invalid(f"The field {name} is no JSON object.")
     return found
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is not JSON")
 
 
 def _disposition(value: str) -> tuple[str, str | None]:

@@ -234,7 +234,7 @@ def upgrade(connection: Connection) -> None:
     """Run the migrations that the catalog has not seen yet, within the caller's transaction.
 
     Raises:
-        StackUnavailable: another Docrelay has written it, a newer one or one from before the first release.
+        StackUnavailable: another Docrelay has written it, whose migrations this one does not know.
     """
     # Only for a catalog of an older release: the import alone takes as long as all else that a command does.
     from alembic import command

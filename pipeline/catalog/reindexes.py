@@ -42,7 +42,7 @@ __all__ = [
     "get",
     "in_flight",
     "is_cancelled",
-    "lasting",
+    "long_at_work",
     "newest",
     "open_ones",
     "submitted_by",
@@ -200,7 +200,7 @@ def in_flight(connection: Connection, index: str) -> int:
     return connection.scalar(query) or 0
 
 
-def lasting(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
+def long_at_work(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
     """Sources of what is at work since before this time in the live index, or of a re-index, the oldest first."""
     here = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
     query = (

@@ -153,7 +153,7 @@ def new_request() -> str:
 def astray(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key, str]:
     """The documents of these files that are in another collection than theirs, as a workflow's route may say.
 
-    Only those that nobody but this folder's watcher has ever worked on, and that no other file of it has: what somebody
+    Only those that nobody but this folder's watcher has ever asked for, and that no other file of it has: what somebody
     else took in under the same source is not the watcher's.
     """
     found: dict[Key, str] = {}
@@ -161,8 +161,8 @@ def astray(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key
         query = (
             sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
             .add_columns(jobs.c.request_id, jobs.c.paths)
-            .join(attempts, attempts.c.document_id == documents.c.id)
-            .join(jobs, jobs.c.id == attempts.c.job_id)
+            .join(submissions, submissions.c.document_id == documents.c.id)
+            .join(jobs, jobs.c.id == submissions.c.job_id)
             .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece))
         )
         origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)

@@ -144,7 +144,9 @@ def _patient() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
         note("Stopping as soon as the server has answered; Ctrl-C again does not wait for that.")
 
-    before = signal.signal(signal.SIGINT, press)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as in the background of a shell, where Ctrl-C is meant for others
+        signal.signal(signal.SIGINT, press)
     try:
         yield lambda: bool(pressed)
     finally:

@@ -25,7 +25,7 @@ from pipeline.reindex.control import abandon
 from pipeline.reindex.dropping import follow, try_drop
 from pipeline.reindex.feed import feed, feed_in_place
 from pipeline.reindex.gate import NAMED, Findings, counts, measure, named
-from pipeline.reindex.holding import enter, give_way, is_quiet, may_hold, may_switch
+from pipeline.reindex.holding import enter, give_way, is_far, is_quiet, may_hold, may_switch
 from pipeline.reindex.stumbling import BEFORE, recovered, stumbled
 from pipeline.services import PREFIX, Services
 
@@ -96,7 +96,9 @@ def _build(services: Services, one: Reindex) -> None:
         _build_in_place(services, one)
         return
     feed(services, one, one.to_index)
-    if _is_near(services, one, one.to_index, one.created_at) and may_hold(services, one, one.from_index):
+    if not _is_near(services, one, one.to_index, one.created_at):
+        is_far(services, one)
+    elif may_hold(services, one, one.from_index):
         enter(services, one, "gating")
 
 
@@ -126,8 +128,9 @@ def _build_in_place(services: Services, one: Reindex) -> None:
 
 
 def _what_failed(connection: Connection, one: Reindex) -> str | None:
-    number = reindexes.failed(connection, one.job_id)
-    return f"{number} documents failed: {named(lacks.still_failed(connection, one), number)}." if number else None
+    failures = lacks.still_failed(connection, one)
+    number = len(failures)
+    return f"{number} documents failed: {named(failures, number)}." if number else None
 
 
 def _gate(services: Services, one: Reindex) -> None:

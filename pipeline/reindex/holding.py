@@ -20,11 +20,11 @@ from pipeline.reindex.gate import NAMED
 from pipeline.results import iso
 from pipeline.services import Services
 
-__all__ = ["HOLD_S", "LASTING_S", "MOST_HOLD_S", "enter", "give_way", "is_quiet", "may_hold", "may_switch"]
+__all__ = ["HOLD_S", "LONG_S", "MOST_HOLD_S", "enter", "give_way", "is_far", "is_quiet", "may_hold", "may_switch"]
 
 log = structlog.get_logger()
 
-LASTING_S = 60.0
+LONG_S = 60.0
 """What is at work for longer than this is not about to end."""
 
 HOLD_S = 30.0
@@ -46,18 +46,24 @@ def may_hold(services: Services, one: Reindex, live: str) -> bool:
     if now < since + pause_s:
         told = f"It gave way to what was under way, {number} times, and tries again at {iso(since + pause_s)}."
     elif now < since + min(PATIENCE_S * 2**number, MOST_PAUSE_S):
-        told = _what_lasts(services, one, live, now - LASTING_S)
+        told = _what_takes_long(services, one, live, now - LONG_S)
     _note(services, one, since, told)
     return told is None
 
 
-def _what_lasts(services: Services, one: Reindex, live: str, before: float) -> str | None:
+def is_far(services: Services, one: Reindex) -> None:
+    """Much has come meanwhile: the patience with what is long at work begins anew when the index is near again."""
+    if one.options.near_since:
+        _note(services, one, 0.0, None)
+
+
+def _what_takes_long(services: Services, one: Reindex, live: str, before: float) -> str | None:
     with services.catalog.connect() as connection:
-        found = reindexes.lasting(connection, live, one.job_id, before)
+        found = reindexes.long_at_work(connection, live, one.job_id, before)
     if not found:
         return None
     sources = ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
-    return f"The switch waits for the end of what is at work for more than {LASTING_S:.0f} s: {sources}."
+    return f"The switch waits for the end of what is at work for more than {LONG_S:.0f} s: {sources}."
 
 
 def _note(services: Services, one: Reindex, since: float, told: str | None) -> None:

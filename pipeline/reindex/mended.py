@@ -52,4 +52,4 @@ def _now(services: Services, plan: Plan, lack: Lack, named: Named) -> tuple[Lack
         taken = take(path, lack.found.source, most, services.drafts, within)
     except Rejected:
         return lack, None  # `extract` says so of the document
-    return replace(lack, found=replace(taken.found, metadata=told or lack.found.metadata)), taken
+    return replace(lack, found=replace(taken.found, metadata=told if plan.sidecar else lack.found.metadata)), taken

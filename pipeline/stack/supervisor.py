@@ -149,10 +149,10 @@ class Supervisor:
         log("died", name=child.spec.name, pid=child.sid)
         child.mourn()
         if child.failed_starts >= self.launch.max_failed_starts:
-            words = next(iter(child.last_words().splitlines()[::-1]), "")
+            lines = child.last_words().splitlines()
             raise StackFailed(
                 f"The process {child.spec.name} ends again and again before it is ready"
-                + (f"; the last it said: {words}" if words else "."),
+                + (f"; the last it said: {lines[-1]}" if lines else "."),
                 f"Look at {child.log}",
             )
 

@@ -21,7 +21,7 @@ from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.catalog.versions import describe_versions
 from pipeline.errors import Unreadable
-from pipeline.sandbox import Sandbox
+from pipeline.sandbox import NoRoom, Sandbox
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key, write_json
 from pipeline.stages.artifacts import load_document, text_key
@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 GONE = "The copy of the file that intake made is gone."
 GONE_HINT = "Ingest the file again."
+NO_ROOM_HINT = "Make room on the disk, or mend it, then run: docrelay failures retry"
 
 LASTING = (Corrupt, Empty, Encrypted, TooLarge, Unsupported)
 """What a file is, not what happened to it: a crash, a hang or a missing language may be gone the next time."""
@@ -92,6 +93,14 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, 
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         read.failed[one.attempt_id] = failure_of(services, "extract", error)
+        return {}
+    except NoRoom as error:
+        if not claim.last_try:
+            raise
+        # It may be this file's place on the disk alone.
+        read.failed[one.attempt_id] = Failure(
+            "extract", "unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, True
+        )
         return {}
     facts = describe(document, one.source) | anew
     if claim.plan.documents:

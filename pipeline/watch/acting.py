@@ -186,7 +186,7 @@ def _unsure(connection: Connection, root: str, keys: Collection[Key]) -> dict[Ke
     """The documents of files whose taking in may have been broken off."""
     if not keys:
         return {}
-    return watched.identities(connection, keys) | watched.astray(connection, root, keys)
+    return watched.astray(connection, root, keys) | watched.identities(connection, keys)
 
 
 def _is_lost(key: Key, known: Mapping[Key, Known]) -> bool:

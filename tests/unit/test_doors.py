@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import struct
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
 from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
 
+SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 LONG = "A page with a text layer that is certainly long enough to be one."
 TESSERACT = "extractors.tesseract.read_image"
 
@@ -50,6 +52,8 @@ def _reads_as(folder: Path, result: Document | Callable[[], Document]) -> Path:
         (MemoryError(), OutOfMemory),
         (Encrypted(), Encrypted),
         (PermissionError(errno.EACCES, "denied"), PermissionError),
+        (OSError(errno.EIO, "a bad block"), OSError),
+        (OSError(errno.EINVAL, "before the beginning"), Corrupt),
         (ImportError("no library"), ImportError),
     ],
 )
@@ -127,6 +131,26 @@ def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypat
     document = read(_scans(tmp_path, 2))
     assert [page.origin for page in document.pages] == ["text", "unread", "ocr"]
     assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
+
+
+def test_places_that_there_are_not_are_the_files_fault(tmp_path: Path) -> None:
+    """A damaged file sends libraries to places before its beginning, or beyond what there can be."""
+    docx = bytearray((SAMPLES / "staff_handbook.docx").read_bytes())
+    end = docx.rindex(b"PK\x05\x06")
+    (start,) = struct.unpack_from("<I", docx, end + 16)
+    struct.pack_into("<I", docx, end + 16, start + 5000)
+    (tmp_path / "a.docx").write_bytes(docx)
+    (tmp_path / "a.tiff").write_bytes(b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**62))
+    for name in ("a.docx", "a.tiff"):
+        with pytest.raises(Corrupt):
+            read(tmp_path / name)
+
+
+def test_a_scan_with_a_page_number_as_text_is_unread_if_ocr_fails_on_it() -> None:
+    document = Document("application/pdf", (Page(1, "Typed."), Page(2, "Seite 2", origin="pending")))
+    whole = finish(document, [Page(2, "", origin="unread")], ["Page 2 could not be read by OCR: odd"])
+    assert [(page.text, page.origin) for page in whole.pages] == [("Typed.", "text"), ("Seite 2", "unread")]
+    assert [page.origin for page in finish(document, [Page(2, "", origin="empty")]).pages] == ["text", "text"]
 
 
 @pytest.mark.parametrize("error", [OcrUnavailable, OutOfMemory])

@@ -120,7 +120,7 @@ def test_every_error_has_a_code_a_sentence_and_a_hint() -> None:
     errors = tree(EmbedError)
     assert len({error.code for error in errors}) == len(errors)
     assert all(error().message.endswith(".") and error.hint.endswith(".") for error in errors)
-    assert {error.code for error in errors if error.transient} == {"hub_unreachable", "endpoint_busy"}
+    assert {error.code for error in errors if error.transient} == {"hub_unreachable", "endpoint_busy", "gpu_full"}
 
 
 def test_the_tokenizer_cuts_and_pads_nothing() -> None:

@@ -398,7 +398,7 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
 def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
     assert waiting.may_hold()
     assert waiting.one().message is None
-    waiting.since(holding.LASTING_S + 1)
+    waiting.since(holding.LONG_S + 1)
     assert not waiting.may_hold()
     assert waiting.one().message == "The switch waits for the end of what is at work for more than 60 s: /long."
     # Where something always lasts, the switch would never come.
@@ -411,7 +411,7 @@ def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
     job = waiting.one().job_id
     with writing(waiting.services.catalog) as connection:
         connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
-    waiting.since(holding.LASTING_S + 1)
+    waiting.since(holding.LONG_S + 1)
     assert not holding.may_hold(waiting.services, waiting.one(), "another")
 
 
