@@ -410,9 +410,12 @@ def test_after_a_while_the_points_are_gone(stack: FlowRig, tmp_path: Path) -> No
     mirror.write(a="zebra", b="giraffe")
     mirror.look()
     (root / "a.txt").unlink()
-    mirror.look()
-    mirror.look()
-    assert stack.services.store.count(f"{mirror.collection}~1", Filter()) == 1
+
+    def are_gone() -> bool:
+        mirror.look()
+        return stack.services.store.count(f"{mirror.collection}~1", Filter()) == 1
+
+    assert eventually(are_gone, 10)
     rows = stack.rows(sa.select(seen.c.source).where(seen.c.collection == mirror.collection))
     assert [row.source for row in rows] == [str(root / "b.txt")]
 
