@@ -223,8 +223,8 @@ def busy(connection: Connection, job_id: str) -> int:
 
 
 def failed(connection: Connection, job_id: str) -> int:
-    """Runs of a re-index that failed."""
-    query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state == "failed")
+    """How many documents failed in a re-index and are not cured yet."""
+    query = sa.select(sa.func.count()).where(failures.c.job_id == job_id)
     return connection.scalar(query) or 0
 
 

@@ -128,9 +128,8 @@ def _build_in_place(services: Services, one: Reindex) -> None:
 
 
 def _what_failed(connection: Connection, one: Reindex) -> str | None:
-    failures = lacks.still_failed(connection, one)
-    number = len(failures)
-    return f"{number} documents failed: {named(failures, number)}." if number else None
+    number = reindexes.failed(connection, one.job_id)
+    return f"{number} documents failed: {named(lacks.still_failed(connection, one), number)}." if number else None
 
 
 def _gate(services: Services, one: Reindex) -> None:

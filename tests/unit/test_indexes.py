@@ -334,6 +334,7 @@ def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     assert reindexes.failed(books.connection, books.job) == 1
     books.ingest("/3", "b")
     assert told() == []
+    assert reindexes.failed(books.connection, books.job) == 0
 
 
 @pytest.mark.parametrize(
