@@ -130,7 +130,10 @@ class Halted:
         self.processes = self.rig.processes(self.part)
         for process in self.processes:
             process.suspend()
-        assert eventually(lambda: all(one.status() == psutil.STATUS_STOPPED for one in self.processes))
+        if not eventually(lambda: all(one.status() == psutil.STATUS_STOPPED for one in self.processes)):
+            states = [(one.pid, one.status()) for one in self.processes]
+            self.__exit__()
+            raise AssertionError(f"{self.part} does not stand still: {states}")
 
     def __exit__(self, *_: object) -> None:
         for process in self.processes:

@@ -216,7 +216,12 @@ class FlowRig:
     def processes(self, part: str, word: str = "") -> list[psutil.Process]:
         """Living processes of a part of the stack whose command line has the word."""
         sid = self.part(part).pid
-        return [one for one in psutil.process_iter() if _sid(one.pid) == sid and word in " ".join(_cmdline(one))]
+        # An orphan that has ended stays a zombie where nobody waits for it: in a container whose init does not.
+        return [
+            one
+            for one in psutil.process_iter()
+            if _sid(one.pid) == sid and _lives(one) and word in " ".join(_cmdline(one))
+        ]
 
 
 @contextmanager
@@ -263,6 +268,13 @@ def _sid(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _cmdline(process: psutil.Process) -> list[str]:
