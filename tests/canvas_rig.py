@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,15 +129,24 @@ class Halted:
     def __enter__(self) -> None:
         self.processes = self.rig.processes(self.part)
         for process in self.processes:
-            process.suspend()
-        if not eventually(lambda: all(one.status() == psutil.STATUS_STOPPED for one in self.processes)):
-            states = [(one.pid, one.status()) for one in self.processes]
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        if not eventually(lambda: all(stands_still(one) for one in self.processes)):
             self.__exit__()
-            raise AssertionError(f"{self.part} does not stand still: {states}")
+            raise AssertionError(f"{self.part} does not stand still: {self.processes}")
 
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def stands_still(process: psutil.Process) -> bool:
+    try:
+        # What ends meanwhile is a zombie until its parent, which stands still, goes on.
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def slow_tesseract(base: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
-from flow_tools import eventually
+from flow_tools import eventually, lives
 from kombu.connection import Connection as BrokerConnection
 
 import extractors
@@ -216,12 +216,8 @@ class FlowRig:
     def processes(self, part: str, word: str = "") -> list[psutil.Process]:
         """Living processes of a part of the stack whose command line has the word."""
         sid = self.part(part).pid
-        # An orphan that has ended stays a zombie where nobody waits for it: in a container whose init does not.
-        return [
-            one
-            for one in psutil.process_iter()
-            if _sid(one.pid) == sid and _lives(one) and word in " ".join(_cmdline(one))
-        ]
+        found = [one for one in psutil.process_iter() if _sid(one.pid) == sid and lives(one.pid)]
+        return [one for one in found if word in " ".join(_cmdline(one))]
 
 
 @contextmanager
@@ -268,13 +264,6 @@ def _sid(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -58,6 +58,14 @@ def writes_on(path: Path) -> Iterator[None]:
         thread.join()
 
 
+def lives(pid: int) -> bool:
+    """Whether a process is there and has not ended: where nobody waits for one that has, it stays as a zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def stop(process: psutil.Process) -> bool:
     """SIGSTOP, and whether it stands still now."""
     try:

@@ -10,10 +10,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
-from flow_tools import write_documents
+from flow_tools import eventually, write_documents
 
 from embeddings.sources import resolve
 from pipeline.catalog.schema import documents, jobs, submissions, versions
@@ -97,6 +98,8 @@ def test_up_ends_by_a_signal_and_leaves_nothing(cli: Cli) -> None:
     with cli.up() as process:  # SIGTERM at its end
         assert len(cli.left()) > 5
         joined = cli.start("up")
+        # An interpreter that is interrupted before it runs any program says so in ways of its own.
+        assert eventually(lambda: any("site-packages" in one.path for one in psutil.Process(joined.pid).memory_maps()))
         joined.send_signal(signal.SIGINT)
         assert joined.wait(30) in (0, 130, -signal.SIGINT)
         assert process.poll() is None

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from flow_rig import FlowRig, stack_on
-from flow_tools import eventually, stop, write_documents
+from flow_tools import eventually, lives, stop, write_documents
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.catalog.schema import tasks
@@ -148,7 +148,7 @@ def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> N
         assert eventually(lambda: rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed"), pause=0.005)
         former = rig.state()
         psutil.Process(former.pid).kill()
-        assert eventually(lambda: not any(psutil.pid_exists(one.pid or 0) for one in former.processes))
+        assert eventually(lambda: not any(lives(one.pid or 0) for one in former.processes))
         assert not rig.finished(job)
     with stack_on(tmp_path / "data", **SLOW) as rig:
         assert rig.state().id != former.id
