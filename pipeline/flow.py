@@ -73,6 +73,9 @@ UNREACHED: tuple[type[Exception], ...] = (BrokerError, *TRANSIENT)
 MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
 
 
+OPENING = {"extract": "extracting", "chunk": "chunking"}
+"""The state in which a stage finds its documents, where that is not how the one before leaves them."""
+
 NOBODY = "reconciler"
 """Who holds a task in order to give it up."""
 
@@ -92,6 +95,7 @@ def admit(services: Services) -> int:
             return 0
     with writing(services.catalog) as connection:
         admitted = ledger.admit(connection, services.settings.window, "extract")
+    with services.catalog.connect() as connection:
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
     for batch_id, (urgency, plan) in facts.items():
         batch = Batch(batch_id, broker_priority(urgency, services.settings), plan)
@@ -147,6 +151,8 @@ def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) 
     # A claim that a power cut takes back is no loss: whoever held it is gone as well.
     with writing(services.catalog, lasting=False) as connection:
         claim = ledger.claim(connection, wanted, node, alive)
+        if claim is not None and claim.stage in OPENING:
+            attempts.begin(connection, claim.batch_id, OPENING[claim.stage])
     if claim is None:
         log.info("task.dropped", task=wanted)
         return

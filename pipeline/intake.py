@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -262,11 +263,13 @@ def _record_group(
     connection: Connection, services: Services, job: Job, routed: str | None, taken: list[Taken]
 ) -> list[Outcome]:
     """Record files that go to one collection; a batch never holds documents of two."""
+    batch_id = str(uuid.uuid4())
     place, recipe = place_of(services, connection, job, routed)
+    place = replace(place, batch_id=batch_id)
     known = documents.known(connection, place.collection, [item.found.source for item in taken])
     suspects = documents.with_failures(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
-    fresh: dict[str, Taken] = {}
+    fresh: list[Taken] = []
     for item in taken:
         found = item.found
         cause = None
@@ -281,12 +284,12 @@ def _record_group(
         known.add(found.source)
         state: Literal["queued", "unchanged"] = "unchanged" if made.outcome == "unchanged" else "queued"
         outcomes.append(Outcome(made.document_id, found.source, found.size, state))
-        if made.outcome == "new" and made.attempt_id:
-            fresh[made.attempt_id] = item
+        if made.outcome == "new":
+            fresh.append(item)
     # Before the catalog names them, and under its lock: the sweep cannot come between.
-    _keep(services.spool, fresh.values())
+    _keep(services.spool, fresh)
     if fresh:
-        ledger.create_batch(connection, job.id, job.priority, list(fresh))
+        ledger.add_batch(connection, batch_id, job.id, job.priority)
     return outcomes
 
 

@@ -16,8 +16,10 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -30,6 +32,9 @@ __all__ = [
     "read_json",
     "write_json",
 ]
+
+
+SYNCS_AT_ONCE = 8
 
 
 class Spool(Protocol):
@@ -47,8 +52,12 @@ class Spool(Protocol):
     def take(self, key: str, path: Path) -> None:
         """Move a local file into the spool under the key, all or nothing."""
 
-    def secure(self, key: str, path: Path) -> None:
-        """Put a copy of a local file into the spool that a power cut does not take; the file stays."""
+    def secure(self, key: str, path: Path) -> Callable[[], None]:
+        """Begin to put a copy of a local file into the spool that a power cut does not take; the file stays.
+
+        Returns:
+            What waits for its end. Raises OSError: the disk did not take it.
+        """
 
     def local(self, key: str) -> Any:
         """A context manager that yields the artifact as a local path. Raises FileNotFoundError."""
@@ -101,8 +110,8 @@ class LocalSpool:
         shutil.move(path, draft)
         draft.replace(target)
 
-    def secure(self, key: str, path: Path) -> None:
-        """Put a copy of a local file into the spool that a power cut does not take; the file stays."""
+    def secure(self, key: str, path: Path) -> Callable[[], None]:
+        """Put a copy of a local file into the spool; what is returned waits until a power cut does not take it."""
         target = self._prepare(key)
         places = [target, target.parent]
         try:
@@ -116,9 +125,8 @@ class LocalSpool:
             draft = target.with_name(f".{uuid.uuid4().hex}")
             shutil.copyfile(path, draft)
             draft.replace(target)
-        for place in places:
-            with suppress(FileNotFoundError):
-                _sync(place)
+        # Others wait for the disk while who has sent the file goes on.
+        return _syncing().submit(_sync_all, places).result
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -174,11 +182,12 @@ class RemoteSpool:
         self.files.put_file(str(path), self._path(key))
         path.unlink()
 
-    def secure(self, key: str, path: Path) -> None:
-        """Put a copy of a local file into the spool; the file stays."""
+    def secure(self, key: str, path: Path) -> Callable[[], None]:
+        """Put a copy of a local file into the spool; the file stays. There is nothing to wait for afterwards."""
         if not self.exists(key):
             self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(path), self._path(key))
+        return lambda: None
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -201,6 +210,17 @@ class RemoteSpool:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
+
+
+@cache
+def _syncing() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(SYNCS_AT_ONCE, "sync")
+
+
+def _sync_all(places: Iterable[Path]) -> None:
+    for place in places:
+        with suppress(FileNotFoundError):
+            _sync(place)
 
 
 def _sync(path: Path) -> None:

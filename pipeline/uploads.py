@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +46,8 @@ class Upload:
     size: int
     draft: Path
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    kept: Callable[[], None] = lambda: None
+    """Waits until its bytes are safe on the disk. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,11 @@ class Draft:
         self._file.write(data)
 
     def finish(self, source: str) -> Upload:
-        """The whole file, safe on the disk under its content's name."""
-        self._file.flush()
-        content = self._digest.hexdigest()
-        self._services.spool.secure(original_key(content, source), self._path)
+        """The whole file, on its way to the disk under its content's name."""
         self._file.close()
-        return Upload(source, content, self._size, self._path)
+        content = self._digest.hexdigest()
+        kept = self._services.spool.secure(original_key(content, source), self._path)
+        return Upload(source, content, self._size, self._path, kept=kept)
 
     def drop(self) -> None:
         """Forget it."""
@@ -160,6 +161,9 @@ def take_uploads(
         answer = {"job_id": job.id, "documents": [_told(outcomes[one.source]) for one in uploads]}
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, answer)
+        # The rows must not outlast a power cut that takes the bytes.
+        for one in uploads:
+            one.kept()
         return answer
 
     try:

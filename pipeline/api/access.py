@@ -22,7 +22,7 @@ from pipeline.catalog.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
 from pipeline.services import PREFIX
 
-__all__ = ["Admin", "Caller", "Guarded", "Reader", "Submitter", "check_start"]
+__all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start", "let_in"]
 
 NOBODY = "-"
 
@@ -68,19 +68,43 @@ def check_start(door_keys: bool, host: str, *, embedded: bool) -> None:
     raise BadRequest(f"The API is not served on {host} without keys.", "Make one first with: docrelay keys create NAME")
 
 
-class _Needs:
-    """A dependency that is the caller; `Guarded` has made sure of the scope."""
+class Entry:
+    """Who asks for something that needs a scope: looked up once, in a thread."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, request: Request, secret: str | None, scope: str) -> None:
+        self._request = request
+        self._secret = secret
+        self._scope = scope
+        self._caller: Caller | None = None
+
+    def caller(self) -> Caller:
+        """Who asks.
+
+        Raises:
+            NoKey, NotAllowed, TooMany: the request is not served.
+        """
+        if self._caller is None:
+            self._caller = _admitted(self._request, self._secret, self._scope)
+        return self._caller
+
+
+class _Needs:
+    """A dependency that is the entry of who asks; `Guarded` has made sure of the scope, unless it is left to the route.
+
+    The route has to look itself, then, before it does anything.
+    """
+
+    def __init__(self, scope: str, *, left_to_route: bool = False) -> None:
         self.scope = scope
+        self.left_to_route = left_to_route
 
     async def __call__(
         self,
         request: Request,
         _key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
         _key_header: Annotated[str | None, Depends(_header)],
-    ) -> Caller:
-        found: Caller = request.state.caller
+    ) -> Entry:
+        found: Entry = request.state.entry
         return found
 
 
@@ -90,21 +114,31 @@ class Guarded(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What serves a request."""
         serve = super().get_route_handler()
-        needed = next((one.call.scope for one in self.dependant.dependencies if isinstance(one.call, _Needs)), None)
+        needed = next((one.call for one in self.dependant.dependencies if isinstance(one.call, _Needs)), None)
 
         async def handle(request: Request) -> Response:
             if needed is not None:
                 bearer = await _bearer(request)
                 secret = bearer.credentials if bearer is not None else await _header(request)
-                caller = await run_in_threadpool(_admitted, request, secret, needed)
-                request.state.caller = caller
-                request.scope["slot"].belongs_to(caller.key)
+                entry = request.state.entry = Entry(request, secret, needed.scope)
+                if not needed.left_to_route:
+                    await let_in(request, entry)
             if self.body_field is not None:
                 # Here what is wrong with a body is told as it is; FastAPI would call it all a parsing error.
                 _check_kind(request, await request.body())
             return await serve(request)
 
         return handle
+
+
+async def let_in(request: Request, entry: Entry) -> None:
+    """Look who asks; from then on the body on its way is one of theirs.
+
+    Raises:
+        NoKey, NotAllowed, TooMany, Busy: the request is not served.
+    """
+    caller = await run_in_threadpool(entry.caller)
+    request.scope["slot"].belongs_to(caller.key)
 
 
 def _check_kind(request: Request, body: bytes) -> None:
@@ -180,6 +214,7 @@ def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:
         raise error
 
 
-Reader = Annotated[Caller, Depends(_Needs("read"))]
-Submitter = Annotated[Caller, Depends(_Needs("submit"))]
-Admin = Annotated[Caller, Depends(_Needs("admin"))]
+Reader = Annotated[Entry, Depends(_Needs("read"))]
+Submitter = Annotated[Entry, Depends(_Needs("submit"))]
+Sender = Annotated[Entry, Depends(_Needs("submit", left_to_route=True))]
+Admin = Annotated[Entry, Depends(_Needs("admin"))]

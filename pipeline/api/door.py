@@ -121,7 +121,7 @@ def _close(door: Door) -> None:
     door.orders.close()
 
 
-def _door(request: Request) -> Door:
+async def _door(request: Request) -> Door:  # as a plain function it would be called in a thread
     app: FastAPI = request.app
     found: Door = app.state.door
     return found

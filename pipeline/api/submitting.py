@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
-from pipeline.api.access import Caller, Guarded, Submitter
+from pipeline.api.access import Caller, Entry, Guarded, Sender, Submitter, let_in
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.form import Form, boundary_of, read_object
 from pipeline.api.models import EXAMPLE_JOB, TAG, Accepted, JobRequest, RefusedUpload, WebhookRequest
@@ -35,6 +35,9 @@ router = APIRouter(route_class=Guarded, tags=["submit"])
 JOB = re.compile(r"[0-9a-f-]{1,64}")
 FEED = 1 << 20
 """Bytes that are parsed and written at once, in a thread."""
+
+SMALL = 256 << 10
+"""Bytes of a body that is received before anybody has looked who sends it: together with the first look at it."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -131,24 +134,22 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"description": "The job is du
     openapi_extra=FORM,
 )
 async def submit_documents(
-    request: Request, response: Response, door: DoorOf, caller: Submitter, idempotency_key: IdempotencyKey = None
+    request: Request, response: Response, door: DoorOf, entry: Sender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    form = Form(
-        boundary_of(request.headers.get("content-type")), lambda: Draft(door.services), door.settings.api_documents
-    )
-    loop, pending = asyncio.get_running_loop(), bytearray()
+    loop, upload, pending = asyncio.get_running_loop(), _Upload(request, door, entry, idempotency_key), bytearray()
+    if not _is_small(request):
+        await let_in(request, entry)
     try:
         async for piece in request.stream():
             pending += piece
             if len(pending) >= FEED:
-                await loop.run_in_executor(door.uploads, form.feed, bytes(pending))
+                await loop.run_in_executor(door.uploads, upload.feed, bytes(pending))
                 pending.clear()
-        accepted = await loop.run_in_executor(
-            door.uploads, _take, door, form, bytes(pending), (caller, idempotency_key)
-        )
+        # All that a small one needs is done in one go: each change of threads waits for a processor.
+        accepted = await loop.run_in_executor(door.uploads, upload.take, bytes(pending))
     except BaseException:
-        form.drop()
+        upload.drop()
         raise
     door.admission.wake()
     response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
@@ -162,10 +163,11 @@ async def submit_documents(
     responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
 )
 def submit_paths(
-    wanted: JobRequest, response: Response, door: DoorOf, caller: Submitter, idempotency_key: IdempotencyKey = None
+    wanted: JobRequest, response: Response, door: DoorOf, entry: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
     body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
+    caller = entry.caller()
     once = _once(caller, "jobs", idempotency_key, body)
     before = answered(door.services, once)
     job_id = str(before["job_id"]) if before else _order(door, wanted, caller, once)
@@ -185,9 +187,44 @@ def _order(door: Door, wanted: JobRequest, caller: Caller, once: Once | None) ->
     return job_id
 
 
-def _take(door: Door, form: Form, rest: bytes, who: tuple[Caller, str | None]) -> Accepted:
-    form.feed(rest)
-    form.end()
+def _is_small(request: Request) -> bool:
+    """Whether the body is said to be so short that it may lie in memory before anybody has looked who sends it."""
+    told = request.headers.get("content-length", "")
+    return "transfer-encoding" not in request.headers and told.isdecimal() and int(told) <= SMALL
+
+
+class _Upload:
+    """A form on its way in; its methods run in a thread, one after the other."""
+
+    def __init__(self, request: Request, door: Door, entry: Entry, key: str | None) -> None:
+        self._kind = request.headers.get("content-type")
+        self._door = door
+        self._entry = entry
+        self._key = key
+        self._form: Form | None = None
+
+    def feed(self, data: bytes) -> Form:
+        """Parse the next bytes, of somebody who may send them."""
+        self._entry.caller()
+        if self._form is None:
+            door = self._door
+            self._form = Form(boundary_of(self._kind), lambda: Draft(door.services), door.settings.api_documents)
+        self._form.feed(data)
+        return self._form
+
+    def take(self, rest: bytes) -> Accepted:
+        """Parse the last bytes, and make a job of the files."""
+        form = self.feed(rest)
+        form.end()
+        return _take(self._door, form, (self._entry.caller(), self._key))
+
+    def drop(self) -> None:
+        """Forget what has come."""
+        if self._form is not None:
+            self._form.drop()
+
+
+def _take(door: Door, form: Form, who: tuple[Caller, str | None]) -> Accepted:
     refused = [
         RefusedUpload(
             name=printable(one.name)[:255], code=one.error.code, message=one.error.message, hint=one.error.advice

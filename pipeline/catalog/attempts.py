@@ -22,6 +22,7 @@ __all__ = [
     "Failure",
     "advance",
     "all_embedded",
+    "begin",
     "cancel",
     "carried",
     "close",
@@ -112,8 +113,31 @@ def _anew() -> sa.ColumnElement[bool]:
     return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
 
 
+def begin(connection: Connection, batch_id: str, state: str) -> None:
+    """Move what a batch carries to an active state; what is there already, or beyond, stays."""
+    moved = connection.execute(_begin(state), {"batch": batch_id, "now": time.time()}).all()
+    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
+
+
+@cache
+def _begin(state: str) -> Any:
+    here = (documents.c.id == attempts.c.document_id) & (documents.c.attempt_id == attempts.c.id)
+    return (
+        attempts.update()
+        .where(
+            attempts.c.batch_id == sa.bindparam("batch"),
+            attempts.c.state.in_(ACTIVE[: rank(state)]),
+            sa.or_(sa.exists().where(here), shadows.is_attempt()),
+        )
+        .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
+        .returning(attempts.c.job_id, attempts.c.document_id)
+    )
+
+
 def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
     """Move attempts to a later active state; those that are there already, or ended, stay."""
+    if not ids:
+        return
     earlier = ACTIVE[: rank(state)]
     now = time.time()
     moved = connection.execute(

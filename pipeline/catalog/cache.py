@@ -32,10 +32,6 @@ def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> d
 def store(connection: Connection, fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> None:
     """Keep vectors by text hash; one that another worker has stored meanwhile stays."""
     now = time.time()
-    known = connection.scalars(
-        sa.select(vectors.c.text_hash).where(vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(fresh))
-    )
-    missing = fresh.keys() - set(known)
     rows = [
         {
             "fingerprint": fingerprint,
@@ -43,7 +39,7 @@ def store(connection: Connection, fingerprint: str, fresh: Mapping[str, NDArray[
             "vector": fresh[name].astype("<f4").tobytes(),
             "created_at": now,
         }
-        for name in sorted(missing)
+        for name in sorted(fresh)
     ]
     if rows:
         connection.execute(_insert(connection), rows)

@@ -64,9 +64,9 @@ class Recorded:
 
 
 _NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
+_THERE = (documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES)
 KNOWN = sa.select(documents.c.id, documents.c.source).where(
-    documents.c.id.in_(_NAMES)
-    | ((documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES))
+    documents.c.id.in_(_NAMES) | (_THERE & documents.c.deleted_at.is_(None))
 )
 """Asked for every submission while others wait, and so composed once."""
 
@@ -121,7 +121,9 @@ def record(
     if not is_there:
         # Most files of a first ingest come this way.
         version_id = add_version(connection, identity, recipe, found, place, None)
-        attempt_id = add_attempt(connection, job_id, identity, version_id, found, 1)
+        attempt_id = add_attempt(
+            connection, job_id, identity, version_id, number=1, size=found.size, batch_id=place.batch_id
+        )
         _add(connection, identity, place.collection, found, attempt_id)
         result = Recorded(identity, attempt_id, "new")
         submit(connection, job_id, found, result, again=False)

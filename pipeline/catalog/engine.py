@@ -10,10 +10,11 @@ milliseconds; `docs/distributed.md` says how many fit into a second.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ VERSION = sa.Table(
 )
 """Alembic's own table."""
 
+_commits = itertools.count(1)
+
+DATASYNC = getattr(os, "fdatasync", os.fsync)  # macOS has none
+
 BUSY_TIMEOUT_MS = 60_000
 MIGRATION_LOCK = 0x646F6372656C6179
 WRITE_LOCK = MIGRATION_LOCK + 1
@@ -44,6 +49,16 @@ WRITE_LOCK = MIGRATION_LOCK + 1
 
 IDLE_TIMEOUT_MS = 300_000
 """A transaction that says nothing for so long is ended: its process hangs or is cut off, and others wait for it."""
+
+MOVE = "PRAGMA wal_checkpoint(PASSIVE)"
+MOVE_EVERY = 64
+"""Writing transactions of a process after which it moves SQLite's log into the database."""
+
+LONG_LOG = 4_000
+"""Pages of SQLite's log, of 4 kB, from which on it is made to begin anew."""
+
+LONGEST_LOG = 16_000
+"""Pages of the log at which a commit moves it itself, where nobody else does."""
 
 LIBPQ = {
     "application_name": "docrelay",
@@ -106,6 +121,8 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
             has_log = lasting and _changes(connection) != before and bool(engine.url.database)
     if has_log:
         _write_out(_log_of(engine))
+    if not urgent and engine.dialect.name == "sqlite" and next(_commits) % MOVE_EVERY == 0:
+        _move_log(engine)
 
 
 def _changes(connection: Connection) -> int:
@@ -129,9 +146,24 @@ def _write_out(path: str) -> None:
     except FileNotFoundError:  # where there can be no log, each commit has waited
         return
     try:
-        os.fsync(log)
+        # The log's blocks are written again and again: without its times it seldom has to wait for the journal.
+        DATASYNC(log)
     finally:
         os.close(log)
+
+
+def _move_log(engine: Engine) -> None:
+    """Move SQLite's log into the database while others write, and not within somebody's commit.
+
+    That takes until the disk has it. What others append meanwhile stays behind, and keeps the log from beginning anew:
+    where it has grown long, the little that is left is moved when nobody else can write.
+    """
+    with closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        _, frames, _ = cursor.execute(MOVE).fetchone()
+        if frames > LONG_LOG:
+            with turn(str(engine.url.database), urgent=False):
+                cursor.execute(MOVE)
 
 
 def _engine(url: str) -> Engine:
@@ -143,7 +175,9 @@ def _engine(url: str) -> Engine:
         raise BadRequest(f"The catalog cannot be kept in {kind}.", "Use a postgresql:// or sqlite:// URL.")
     if parsed.database:
         Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True)
+    # A connection knows its statements and pages: the one that was used last, and more of them than the usual 128.
+    connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
+    engine = sa.create_engine(parsed, connect_args=connect, pool_use_lifo=True, hide_parameters=True)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     sa.event.listen(engine, "handle_error", _keep_sqlite)
@@ -195,6 +229,7 @@ def _prepare_sqlite(raw: Any, _record: Any) -> None:
     synchronous = "NORMAL" if mode == "wal" else "FULL"
     for pragma in (f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         raw.execute(f"PRAGMA {pragma}")
+    raw.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

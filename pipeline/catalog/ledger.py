@@ -24,6 +24,7 @@ from pipeline.plan import Plan
 __all__ = [
     "Claim",
     "Due",
+    "add_batch",
     "add_due",
     "admit",
     "batch_facts",
@@ -103,6 +104,21 @@ def create_batch(
 ) -> str:
     """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
     batch_id = str(uuid.uuid4())
+    add_batch(connection, batch_id, job_id, priority, active=active, plan=plan)
+    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
+    return batch_id
+
+
+def add_batch(
+    connection: Connection,
+    batch_id: str,
+    job_id: str,
+    priority: int,
+    *,
+    active: bool = False,
+    plan: Plan | None = None,
+) -> None:
+    """Record a batch whose attempts have its id already."""
     now = time.time()
     row = {
         "id": batch_id,
@@ -114,8 +130,6 @@ def create_batch(
         "admitted_at": now if active else None,
     }
     connection.execute(batches.insert(), row)
-    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
-    return batch_id
 
 
 def hurry(connection: Connection, job_id: str, priority: int) -> None:

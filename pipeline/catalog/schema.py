@@ -191,7 +191,7 @@ documents = sa.Table(
     sa.Column("collection", Id, nullable=False),
     sa.Column("source", Text, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
-    sa.Column("live_version_id", Id),
+    sa.Column("live_version_id", Id, index=True),
     sa.Column("attempt_id", Id),
     sa.Column("deleted_at", sa.Double),
     sa.Column("undo_until", sa.Double, index=True),

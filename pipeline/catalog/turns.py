@@ -13,6 +13,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+from typing import cast
 
 __all__ = ["turn"]
 
@@ -33,23 +35,56 @@ def turn(path: str, *, urgent: bool) -> Iterator[None]:
 @contextmanager
 def _held(path: str) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    waiting: threading.Thread | None = None
+    waiting: _Helper | None = None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting = threading.Thread(target=fcntl.flock, args=(descriptor, fcntl.LOCK_EX), daemon=True)
-            waiting.start()
-            waiting.join(LONGEST_S)
+            waiting = _helper()
+            if waiting.lock(descriptor):
+                _idle.append(waiting)
+                waiting = None
         yield
     finally:
-        if waiting is not None and waiting.is_alive():
+        if waiting is not None:
             # Whoever waits for a descriptor must be left with it: closed, its number would soon be another file's.
-            threading.Thread(target=_close_after, args=(waiting, descriptor), daemon=True).start()
+            waiting.close(descriptor)
         else:
             os.close(descriptor)
 
 
-def _close_after(waiting: threading.Thread, descriptor: int) -> None:
-    waiting.join()
-    os.close(descriptor)
+def _helper() -> _Helper:
+    try:
+        return _idle.pop()
+    except IndexError:
+        return _Helper()
+
+
+class _Helper:
+    """A thread that waits for locks, one at a time: the system knows no end to such a wait."""
+
+    def __init__(self) -> None:
+        self._wanted: SimpleQueue[int | None] = SimpleQueue()
+        self._locked = threading.Semaphore(0)
+        threading.Thread(target=self._work, name="turn", daemon=True).start()
+
+    def lock(self, descriptor: int) -> bool:
+        """Whether it got the lock in time; if not, it waits on, until the descriptor is closed by it."""
+        self._wanted.put(descriptor)
+        return self._locked.acquire(timeout=LONGEST_S)
+
+    def close(self, descriptor: int) -> None:
+        """Close what it waits for as soon as that is over, and end."""
+        self._wanted.put(None)
+        self._wanted.put(descriptor)
+
+    def _work(self) -> None:
+        while (descriptor := self._wanted.get()) is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._locked.release()
+        os.close(cast(int, self._wanted.get()))
+
+
+_idle: list[_Helper] = []
+# Threads do not survive a fork.
+os.register_at_fork(after_in_child=_idle.clear)

@@ -52,13 +52,14 @@ class Found:
 class Place:
     """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`).
 
-    `collection` is the index's; "" stands for the job's own.
+    `collection` is the index's; "" stands for the job's own. `batch_id` is the batch that makes them, once one knows.
     """
 
     index: str
     workflow: str = "ingest"
     extraction: str = ""
     collection: str = ""
+    batch_id: str | None = None
 
 
 def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Place) -> str:
@@ -83,21 +84,21 @@ def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str,
     number = connection.scalar(
         sa.select(sa.func.count()).select_from(attempts).where(attempts.c.document_id == identity)
     )
-    return add_attempt(connection, job_id, identity, version_id, found, (number or 0) + 1)
+    told = {"number": (number or 0) + 1, "size": found.size, "batch_id": place.batch_id}
+    return add_attempt(connection, job_id, identity, version_id, **told)
 
 
-def add_attempt(connection: Connection, job_id: str, identity: str, version_id: str, found: Found, number: int) -> str:
-    """Record a run that begins with this version, the document's `number`th; its id."""
+def add_attempt(connection: Connection, job_id: str, identity: str, version_id: str, **told: Any) -> str:
+    """Record a run that begins with this version; its id. `told` are its columns `number`, `size` and `batch_id`."""
     attempt_id = str(uuid.uuid4())
     row = {
         "id": attempt_id,
         "document_id": identity,
         "version_id": version_id,
         "job_id": job_id,
-        "number": number,
         "state": "queued",
-        "size": found.size,
         "created_at": time.time(),
+        **told,
     }
     connection.execute(attempts.insert(), row)
     return attempt_id

@@ -15,7 +15,6 @@ from pipeline.about import About
 from pipeline.canvas import fan
 from pipeline.catalog import attempts, indexes, ledger
 from pipeline.catalog.attempts import Carried, Failure
-from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.catalog.versions import describe_versions
 from pipeline.chunking import Chunk, cut, lined
@@ -50,14 +49,12 @@ class Cuts:
 
 def work(services: Services, claim: Claim) -> flow.Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
-    with writing(services.catalog, lasting=False) as connection:
-        carried = attempts.carried(connection, claim.batch_id)
-        attempts.advance(connection, [one.attempt_id for one in carried], "chunking")
-    cuts = Cuts()
-    if not carried:
-        return _done(services, claim, cuts, [])
     with services.catalog.connect() as connection:
-        making = indexes.get(connection, carried[0].index).making
+        carried = attempts.carried(connection, claim.batch_id)
+        making = indexes.get(connection, carried[0].index).making if carried else None
+    cuts = Cuts()
+    if making is None:
+        return _done(services, claim, cuts, [])
     services.models.tokenizer(making)  # that it cannot be had is no fault of a document
     texts = Texts(services, claim)
     for one in carried:

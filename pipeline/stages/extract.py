@@ -54,17 +54,15 @@ class Read:
 
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
     """Read every document of the batch that is not read yet."""
-    with writing(services.catalog, lasting=False) as connection:
+    with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
-        attempts.advance(connection, [one.attempt_id for one in carried], "extracting")
     read, pages, flushed = Read(), dict[str, dict[str, int]](), time.monotonic()
     for one in carried:
         pages[one.attempt_id] = _read_one(services, claim, sandbox, one, read)
         if time.monotonic() - flushed > FLUSH_S:
             _flush(services, claim.job_id, pages, read)
             pages, flushed = {}, time.monotonic()
-    _flush(services, claim.job_id, pages, read)
-    return _done(services, claim, carried, read)
+    return _done(services, claim, carried, (pages, read))
 
 
 def page_groups(numbers: Sequence[int], size: int) -> list[list[int]]:
@@ -154,10 +152,14 @@ def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], re
     services.announce(job_id)
 
 
-def _done(services: Services, claim: Claim, carried: Sequence[Carried], read: Read) -> flow.Done:
+def _done(
+    services: Services, claim: Claim, carried: Sequence[Carried], done: tuple[dict[str, dict[str, int]], Read]
+) -> flow.Done:
+    pages, read = done
     alone: dict[str, list[list[int]]] = {}
 
     def record(connection: Connection) -> None:
+        attempts.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
         describe_versions(connection, read.facts)
         for attempt_id, groups in read.scanned.items():

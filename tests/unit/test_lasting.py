@@ -25,6 +25,7 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr("pipeline.catalog.engine.DATASYNC", note)
     return found
 
 
@@ -63,10 +64,10 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
     for draft in drafts:
         draft.write_bytes(b"the same")
     key, kept = "originals/ab/abc.txt", tmp_path / "spool/originals/ab/abc.txt"
-    spool.secure(key, drafts[0])
+    spool.secure(key, drafts[0])()
     assert flushed == [str(kept), str(kept.parent)]
     flushed.clear()
-    spool.secure(key, drafts[1])
+    spool.secure(key, drafts[1])()
     assert flushed == [str(drafts[1]), str(kept), str(kept.parent)]
 
     ended = threading.Event()
@@ -80,7 +81,7 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
     try:
         for _ in range(200):
             flushed.clear()
-            spool.secure(key, drafts[2])
+            spool.secure(key, drafts[2])()
             assert flushed[-1] == str(kept.parent)
     finally:
         ended.set()

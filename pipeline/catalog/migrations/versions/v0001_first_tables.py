@@ -91,6 +91,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
+    op.create_index(op.f("ix_documents_live_version_id"), "documents", ["live_version_id"], unique=False)
     op.create_index(op.f("ix_documents_undo_until"), "documents", ["undo_until"], unique=False)
     op.create_index(op.f("ix_documents_moved_at"), "documents", ["moved_at"], unique=False)
     op.create_table(
@@ -409,6 +410,7 @@ def downgrade() -> None:
     op.drop_table("watched")
     op.drop_index(op.f("ix_documents_moved_at"), table_name="documents")
     op.drop_index(op.f("ix_documents_undo_until"), table_name="documents")
+    op.drop_index(op.f("ix_documents_live_version_id"), table_name="documents")
     op.drop_index("uq_documents_collection_source", table_name="documents")
     op.drop_table("documents")
     op.drop_table("counters")
