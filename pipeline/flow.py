@@ -19,7 +19,7 @@ from embeddings.errors import EmbedError
 from extractors.errors import Crashed
 from pipeline.app import broker_priority
 from pipeline.canvas import Batch, begin, guarded, line, task
-from pipeline.catalog import attempts, events, ledger
+from pipeline.catalog import admission, attempts, events, ledger
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
@@ -91,10 +91,10 @@ def admit(services: Services) -> int:
         How many were admitted.
     """
     with services.catalog.connect() as connection:
-        if not ledger.may_admit(connection):
+        if not admission.may_admit(connection):
             return 0
     with writing(services.catalog) as connection:
-        admitted = ledger.admit(connection, services.settings.window, "extract")
+        admitted = admission.admit(connection, services.settings.window, "extract")
     with services.catalog.connect() as connection:
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
     for batch_id, (urgency, plan) in facts.items():

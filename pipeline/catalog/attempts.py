@@ -36,6 +36,14 @@ __all__ = [
 ]
 
 
+CHUNKED = (
+    ("pages_done", attempts.c.pages_total),
+    ("chunks_embedded", 0),
+    ("chunks_cached", 0),
+    ("chunks_upserted", 0),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
@@ -151,8 +159,7 @@ def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
 
 def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
     """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
-    here = attempts.c.batch_id == batch_id if batch_id is not None else sa.true()
-    update_each(connection, attempts, amounts, here, add=True)
+    update_each(connection, attempts, amounts, None if batch_id is None else {"batch_id": batch_id}, add=True)
 
 
 def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
@@ -162,9 +169,8 @@ def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) ->
 
 def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
     """Write how many chunks attempts have; what was embedded and upserted of them starts at none."""
-    fresh = {"chunks_embedded": 0, "chunks_cached": 0, "chunks_upserted": 0}
     changes = {attempt_id: {"chunks_total": total} for attempt_id, total in totals.items()}
-    update_each(connection, attempts, changes, same={"pages_done": attempts.c.pages_total, **fresh})
+    update_each(connection, attempts, changes, same=CHUNKED)
 
 
 def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["lookup", "prune", "store"]
+__all__ = ["lookup", "prune", "rows", "store"]
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -29,10 +30,10 @@ def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> d
     return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(found)}
 
 
-def store(connection: Connection, fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> None:
-    """Keep vectors by text hash; one that another worker has stored meanwhile stays."""
+def rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+    """What `store` keeps of vectors, (dim,) float32 by text hash."""
     now = time.time()
-    rows = [
+    return [
         {
             "fingerprint": fingerprint,
             "text_hash": name,
@@ -41,8 +42,11 @@ def store(connection: Connection, fingerprint: str, fresh: Mapping[str, NDArray[
         }
         for name in sorted(fresh)
     ]
-    if rows:
-        connection.execute(_insert(connection), rows)
+
+
+def store(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep these vectors; one that another worker has stored meanwhile stays."""
+    connection.execute(_insert(connection.dialect.name), rows)
 
 
 def prune(connection: Connection, keep: int) -> None:
@@ -54,8 +58,9 @@ def prune(connection: Connection, keep: int) -> None:
         connection.execute(vectors.delete().where(vectors.c.created_at <= edge))
 
 
-def _insert(connection: Connection) -> sa.Insert:
-    if connection.dialect.name == "sqlite":
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
 
         return insert(vectors).on_conflict_do_nothing()

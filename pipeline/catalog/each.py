@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-__all__ = ["update_each"]
+__all__ = ["Same", "update_each"]
+
+Same = tuple[tuple[str, Any], ...]
+"""(column, value or expression) pairs, of a constant."""
 
 
 def update_each(
     connection: Connection,
     table: sa.Table,
     changes: Mapping[str, Mapping[str, Any]],
-    *where: sa.ColumnElement[bool],
-    same: Mapping[str, Any] | None = None,
+    held: Mapping[str, Any] | None = None,
+    *,
+    same: Same = (),
     add: bool = False,
 ) -> None:
     """Update rows of a table by their column `id`; those that change the same columns go together.
@@ -26,18 +31,24 @@ def update_each(
         connection: a writing transaction.
         table: it.
         changes: {id: {column: value}}.
-        where: what else must hold of a row.
-        same: {column: value or expression}, for every row that changes.
+        held: {column: value}, what else must hold of a row.
+        same: what changes alike in every row.
         add: the values are added to what stands there.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    known = {f"held_{name}": value for name, value in (held or {}).items()}
     for identity, values in changes.items():
         if values:
             given = {f"new_{name}": value for name, value in values.items()}
-            groups[tuple(sorted(values))].append({"row": identity, **given})
+            groups[tuple(sorted(values))].append({"row": identity, **given, **known})
     for names, rows in groups.items():
-        new: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
-        if add:
-            new = {name: table.c[name] + value for name, value in new.items()}
-        statement = table.update().where(table.c.id == sa.bindparam("row"), *where)
-        connection.execute(statement.values({**new, **(same or {})}), rows)
+        connection.execute(_update(table, names, tuple(held or ()), same, add), rows)
+
+
+@cache
+def _update(table: sa.Table, names: tuple[str, ...], held: tuple[str, ...], same: Same, add: bool) -> sa.Update:
+    new: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+    if add:
+        new = {name: table.c[name] + value for name, value in new.items()}
+    here = [table.c[name] == sa.bindparam(f"held_{name}") for name in held]
+    return table.update().where(table.c.id == sa.bindparam("row"), *here).values({**new, **dict(same)})

@@ -16,8 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.reindexes import HOLDING
-from pipeline.catalog.schema import attempts, batches, jobs, reindexes, tasks
+from pipeline.catalog.schema import attempts, batches, jobs, tasks
 from pipeline.catalog.slices import slices
 from pipeline.plan import Plan
 
@@ -26,7 +25,6 @@ __all__ = [
     "Due",
     "add_batch",
     "add_due",
-    "admit",
     "batch_facts",
     "claim",
     "create_batch",
@@ -34,7 +32,6 @@ __all__ = [
     "finish_batch",
     "has",
     "hurry",
-    "may_admit",
     "open_tasks",
     "outstanding",
     "release",
@@ -44,11 +41,22 @@ __all__ = [
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
 
-
-MOST_ACTIVE = 192
-"""Batches in the hands of workers at once, of all jobs: more of them would only fill the broker."""
-
-PAGE = 64
+# Every task asks and says these while others wait for the write lock, and so they are composed once.
+_TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
+_NOW: sa.BindParameter[float] = sa.bindparam("now")
+_ON: sa.BindParameter[str] = sa.bindparam("on")
+STARTED = tasks.update().where(_TASK).values(state="running", runner=_ON, starts=tasks.c.starts + 1, started_at=_NOW)
+DONE = (
+    tasks.update()
+    .where(_TASK, tasks.c.state == "running", tasks.c.runner == _ON)
+    .values(state="done", finished_at=_NOW)
+)
+KNOWN = sa.select(tasks.c.id).where(tasks.c.id.in_(sa.bindparam("names", expanding=True)))
+OUTSTANDING = sa.select(sa.func.count()).where(
+    tasks.c.batch_id == sa.bindparam("batch"),
+    tasks.c.stage.in_(sa.bindparam("stages", expanding=True)),
+    tasks.c.state != "done",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,39 +146,6 @@ def hurry(connection: Connection, job_id: str, priority: int) -> None:
     connection.execute(batches.update().where(*here).values(priority=priority))
 
 
-def may_admit(connection: Connection) -> bool:
-    """Whether a batch waits for admission, and there is room; asked without the write lock."""
-    waiting = sa.select(batches.c.id).where(batches.c.state == "waiting").limit(1)
-    active = sa.select(sa.func.count()).where(batches.c.state == "active")
-    return connection.scalar(waiting) is not None and (connection.scalar(active) or 0) < MOST_ACTIVE
-
-
-def admit(connection: Connection, window: int, first_stage: str) -> list[str]:
-    """Admit waiting batches, up to `window` active ones per job and `MOST_ACTIVE` in all; their first stage is due.
-
-    Returns:
-        The admitted batches, most urgent first.
-    """
-    counted = sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active")
-    busy: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted.group_by(batches.c.job_id))}
-    chosen: list[str] = []
-    while (free := MOST_ACTIVE - sum(busy.values())) > 0:
-        full = [job_id for job_id, number in busy.items() if number >= window]
-        found = _oldest_waiting(connection, full, chosen, min(free, PAGE))
-        for batch_id, job_id in found:
-            if busy.get(job_id, 0) < window:
-                busy[job_id] = busy.get(job_id, 0) + 1
-                chosen.append(batch_id)
-        if len(found) < min(free, PAGE):
-            break
-    if chosen:
-        connection.execute(
-            batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
-        )
-        add_due(connection, [(batch_id, first_stage, 0, None) for batch_id in chosen])
-    return chosen
-
-
 def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
     """Make tasks due: (batch, stage, part, detail). One that is known already stays as it is."""
     now = time.time()
@@ -189,7 +164,7 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
     ]
     known: set[str] = set()
     for piece in slices(row["id"] for row in rows):
-        known |= set(connection.scalars(sa.select(tasks.c.id).where(tasks.c.id.in_(piece))))
+        known |= set(connection.scalars(KNOWN, {"names": piece}))
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
         connection.execute(tasks.insert(), fresh)
@@ -200,11 +175,7 @@ def claim(connection: Connection, wanted: str, runner: str, alive: Collection[st
     row = connection.execute(_open_task(), {"task": wanted}).one_or_none()
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
-    connection.execute(
-        tasks.update()
-        .where(tasks.c.id == wanted)
-        .values(state="running", runner=runner, starts=row.starts + 1, started_at=time.time())
-    )
+    connection.execute(STARTED, {"task": wanted, "on": runner, "now": time.time()})
     return Claim(
         task_id=wanted,
         batch_id=row.batch_id,
@@ -232,11 +203,7 @@ def _open_task() -> sa.Select[Any]:
 
 def finish(connection: Connection, done: str, runner: str) -> bool:
     """Commit a task by compare-and-set; False when this runner no longer holds it."""
-    ended = connection.execute(
-        tasks.update()
-        .where(tasks.c.id == done, tasks.c.state == "running", tasks.c.runner == runner)
-        .values(state="done", finished_at=time.time())
-    )
+    ended = connection.execute(DONE, {"task": done, "on": runner, "now": time.time()})
     return bool(ended.rowcount)
 
 
@@ -251,10 +218,7 @@ def release(connection: Connection, held: str, runner: str) -> None:
 
 def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
     """How many tasks of these stages are not done yet in a batch."""
-    query = sa.select(sa.func.count()).where(
-        tasks.c.batch_id == batch_id, tasks.c.stage.in_(stages), tasks.c.state != "done"
-    )
-    return connection.scalar(query) or 0
+    return connection.scalar(OUTSTANDING, {"batch": batch_id, "stages": list(stages)}) or 0
 
 
 def has(connection: Connection, batch_id: str, stage: str) -> bool:
@@ -313,27 +277,3 @@ def republished(connection: Connection, ids: Sequence[str]) -> None:
 
 def _plan() -> sa.Label[Any]:
     return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")
-
-
-def _held() -> sa.ColumnElement[bool]:
-    """Whether the batch's collection switches to another index: then only what the switch waits for begins in it."""
-    return sa.exists().where(
-        jobs.c.id == batches.c.job_id,
-        reindexes.c.collection == jobs.c.collection,
-        reindexes.c.state.in_(HOLDING),
-        reindexes.c.job_id != batches.c.job_id,
-    )
-
-
-def _oldest_waiting(
-    connection: Connection, full: Sequence[str], chosen: Sequence[str], limit: int
-) -> list[tuple[str, str]]:
-    """Waiting batches with their jobs, the most urgent and then the oldest first; those of full jobs are left out."""
-    query = (
-        sa.select(batches.c.id, batches.c.job_id)
-        .where(batches.c.state == "waiting", batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
-        .order_by(batches.c.priority.desc(), batches.c.created_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [(row.id, row.job_id) for row in connection.execute(query)]

@@ -320,6 +320,7 @@ failures = sa.Table(
     sa.Column("transient", sa.Boolean, nullable=False),
     sa.Column("reading", Id),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("ix_failures_collection_source", "collection", "source"),
 )
 
 events = sa.Table(

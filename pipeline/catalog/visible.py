@@ -45,8 +45,8 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
         if version_id in beside:
             shadows.hold(connection, identity, beside[version_id], version_id)
         else:
-            shown[identity] = {"live_version_id": version_id}
-    update_each(connection, documents, shown, same={"updated_at": now})
+            shown[identity] = {"live_version_id": version_id, "updated_at": now}
+    update_each(connection, documents, shown)
     bump(connection)
 
 

@@ -13,6 +13,7 @@ from embeddings.vectors import Vectors
 from pipeline import flow
 from pipeline.catalog import attempts, cache, indexes
 from pipeline.catalog.attempts import Failure
+from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.chunking import text_hash
 from pipeline.services import Services
@@ -47,9 +48,13 @@ def work(services: Services, claim: Claim) -> flow.Done:
     empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
     vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
+    if fresh:
+        rows = cache.rows(space, fresh)
+        # By itself: two short turns at writing let others in between.
+        with writing(services.catalog, lasting=False) as connection:
+            cache.store(connection, rows)
 
     def record(connection: Connection) -> None:
-        cache.store(connection, space, fresh)
         attempts.fail(connection, failed)
         attempts.count(connection, _amounts(part, hashes, known), claim.batch_id)
         attempts.all_embedded(connection, sorted(wanted))

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog import (
+    admission,
     attempts,
     cache,
     documents,
@@ -204,7 +205,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         [one] = take(connection, job, "/a.txt")
         batch = batch_of(connection, job, [one])
         jobs.finish_intake(connection, job)
-        assert ledger.admit(connection, 6, "extract") == [batch]
+        assert admission.admit(connection, 6, "extract") == [batch]
     task = ledger.task_id(batch, "extract")
     with writing(catalog) as connection:
         claim = ledger.claim(connection, task, "w1", set())
@@ -277,8 +278,8 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
 def test_the_vector_cache(catalog: Engine) -> None:
     vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
     with writing(catalog) as connection:
-        cache.store(connection, "space", vectors)
-        cache.store(connection, "space", {"y": vectors["y"] + 1, "z": vectors["x"]})
+        cache.store(connection, cache.rows("space", vectors))
+        cache.store(connection, cache.rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
         known = cache.lookup(connection, "space", ["x", "y", "none"])
         assert known.keys() == {"x", "y"}
         assert all((known[name] == vectors[name]).all() for name in known)
@@ -363,7 +364,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
 
     def admit() -> list[str]:
         with writing(catalog) as connection:
-            return ledger.admit(connection, 5, "extract")
+            return admission.admit(connection, 5, "extract")
 
     admitted = [batch for batches in all_at_once([admit] * 4) for batch in batches]
     assert len(admitted) == len(set(admitted)) == 5 + 3
@@ -423,7 +424,7 @@ def test_a_dead_runner_loses_its_task(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         batch = batch_of(connection, job, take(connection, job, "/a.txt"))
-        ledger.admit(connection, 1, "extract")
+        admission.admit(connection, 1, "extract")
         task = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, task, "w1", {"w1", "w2"})
         assert ledger.claim(connection, task, "w2", {"w1", "w2"}) is None

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 
 import pipeline.catalog
 from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
+from pipeline.catalog import admission, attempts, documents, jobs, ledger, leftovers, status, visible
 from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
@@ -110,12 +110,12 @@ def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection
         job: [batch_of(connection, job, take(connection, job, f"/{job}/{n}"), active=False) for n in range(4)]
         for job in (low, high, later)
     }
-    admitted = ledger.admit(connection, 2, "extract")
+    admitted = admission.admit(connection, 2, "extract")
     assert admitted == [*waiting[high][:2], *waiting[low][:2], *waiting[later][:2]]
-    assert ledger.admit(connection, 2, "extract") == []
+    assert admission.admit(connection, 2, "extract") == []
     ledger.finish_batch(connection, waiting[later][1])
     # Nobody waits for another job's batches to end.
-    assert ledger.admit(connection, 2, "extract") == [waiting[later][2]]
+    assert admission.admit(connection, 2, "extract") == [waiting[later][2]]
     due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
     assert sorted(due) == sorted([*admitted, waiting[later][2]])
 
@@ -127,7 +127,7 @@ def test_resolve(connection: Connection) -> None:
     job = begin(connection)
     one = take(connection, job, "/a")
     batch = batch_of(connection, job, one, active=False)
-    ledger.admit(connection, 1, "extract")
+    admission.admit(connection, 1, "extract")
     task = ledger.task_id(batch, "extract")
     for kind, identity in (("job", job), ("document", one.document_id), ("task", task)):
         assert status.resolve(connection, identity) == (kind, identity)
@@ -147,7 +147,7 @@ def test_what_is_told_of_a_document(connection: Connection) -> None:
     one = take(connection, job, "/a")
     batch = batch_of(connection, job, one, active=False)
     assert status.document(connection, one.document_id, ()).activity == "waiting"
-    ledger.admit(connection, 1, "extract")
+    admission.admit(connection, 1, "extract")
     assert status.document(connection, one.document_id, ()).activity == "queued"
     task = ledger.task_id(batch, "extract")
     ledger.claim(connection, task, "w1", {"w1"})
@@ -232,7 +232,7 @@ def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) 
     assert state_of(connection, mine) == (True, {"cancelled": 2})
     assert state_of(connection, theirs) == (False, {})
     # What the other waits for is in a batch that still waits to be admitted.
-    assert ledger.admit(connection, 1, "extract") == [together]
+    assert admission.admit(connection, 1, "extract") == [together]
     assert [one.source for one in attempts.carried(connection, together)] == ["/shared"]
     finish(connection, together)
     assert state_of(connection, theirs) == (True, {"completed": 1})

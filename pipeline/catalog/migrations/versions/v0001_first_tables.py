@@ -155,6 +155,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_failures")),
     )
     op.create_index(op.f("ix_failures_code"), "failures", ["code"], unique=False)
+    op.create_index("ix_failures_collection_source", "failures", ["collection", "source"], unique=False)
     op.create_index(op.f("ix_failures_document_id"), "failures", ["document_id"], unique=False)
     op.create_index(op.f("ix_failures_job_id"), "failures", ["job_id"], unique=False)
     op.create_table(
@@ -400,6 +401,7 @@ def downgrade() -> None:
     op.drop_table("indexes")
     op.drop_index(op.f("ix_failures_job_id"), table_name="failures")
     op.drop_index(op.f("ix_failures_document_id"), table_name="failures")
+    op.drop_index("ix_failures_collection_source", table_name="failures")
     op.drop_index(op.f("ix_failures_code"), table_name="failures")
     op.drop_table("failures")
     op.drop_index("ix_events_at", table_name="events")

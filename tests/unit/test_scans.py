@@ -1,0 +1,99 @@
+"""What is asked for every file while others wait for the catalog finds its rows by an index, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalog import admission, attempts, cache, ledger, leftovers, visible
+from pipeline.catalog.engine import writing
+from pipeline.catalog.versions import describe_versions
+from pipeline.catalog.writer import GroupWriter
+from pipeline.request import Request
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.uploads import Draft, Extra, take_uploads
+
+GROWS = (
+    "documents",
+    "versions",
+    "attempts",
+    "submissions",
+    "jobs",
+    "batches",
+    "tasks",
+    "events",
+    "failures",
+    "vectors",
+)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
+    yield found
+    found.catalog.dispose()
+
+
+def submit(services: Services, text: bytes) -> None:
+    draft = Draft(services)
+    draft.write(text)
+    take_uploads(services, GroupWriter(services.catalog), Request(()), [draft.finish("upload://a.txt")], Extra())
+
+
+def carry_through(services: Services) -> None:
+    """What the stages write of the one batch that waits."""
+    catalog = services.catalog
+    with writing(catalog) as connection:
+        (batch,) = admission.admit(connection, 4, "extract")
+        wanted = ledger.task_id(batch, "extract")
+        assert ledger.claim(connection, wanted, "me", ())
+        attempts.begin(connection, batch, "extracting")
+        (one,) = attempts.carried(connection, batch)
+        attempts.set_pages(connection, {one.attempt_id: {"pages_total": 1, "pages_done": 1}})
+        describe_versions(connection, {one.version_id: {"title": "A"}})
+        assert ledger.finish(connection, wanted, "me")
+        assert not ledger.outstanding(connection, batch, ("extract", "ocr"))
+        attempts.set_chunks(connection, {one.attempt_id: 1})
+        attempts.advance(connection, [one.attempt_id], "embedding")
+        ledger.add_due(connection, [(batch, "embed", 0, None)])
+        attempts.count(connection, {one.attempt_id: {"chunks_embedded": 1}}, batch)
+        attempts.all_embedded(connection, [one.attempt_id])
+        visible.switch(connection, {one.document_id: one.version_id})
+        unseen = leftovers.unseen_versions(connection, [one.document_id], batch)
+        leftovers.by_index(connection, unseen)
+        leftovers.removed(connection, unseen)
+        attempts.complete(connection, [one.attempt_id])
+        leftovers.unneeded_originals(connection, batch)
+        attempts.close(connection, batch)
+        ledger.finish_batch(connection, batch)
+        cache.lookup(connection, "space", ["x"])
+
+
+def test_no_table_that_grows_is_read_whole(services: Services) -> None:
+    asked: dict[str, int] = {}
+
+    @sa.event.listens_for(services.catalog, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        rows = parameters if isinstance(parameters, list) else [parameters]
+        asked[statement] = len(rows[0]) if rows else 0
+
+    for text in (b"one", b"two"):
+        submit(services, text)
+        carry_through(services)
+    submit(services, b"two")
+    sa.event.remove(services.catalog, "before_cursor_execute", note)
+
+    whole = []
+    with services.catalog.connect() as connection:
+        for statement, number in asked.items():
+            if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("x",) * number)
+                steps = [str(row[3]) for row in plan]
+                found = [step for step in steps if step.startswith("SCAN") and step.split()[1] in GROWS]
+                whole += [(step, statement) for step in found + [one for one in steps if "AUTOMATIC" in one]]
+    assert len(asked) > 30
+    assert whole == []
