@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import documents, moves, tagging, watched
+from pipeline.catalog import documents, moves, tagging, visible, watched
 from pipeline.catalog.engine import writing
 from pipeline.deletion import release
 from pipeline.intake import take_in
@@ -24,7 +24,7 @@ from pipeline.watch.folders import WatchFolder
 from pipeline.watch.known import Files
 from pipeline.watch.view import View
 
-__all__ = ["Moved", "forget_gone", "move", "remove", "renumber", "take", "tidy"]
+__all__ = ["Moved", "forget_gone", "leave", "move", "remove", "renumber", "rerouted", "take", "tidy"]
 
 
 @dataclass
@@ -83,8 +83,17 @@ def _displace(connection: Connection, names: Collection[str]) -> None:
         watched.without_failures(connection, names)
 
 
-def remove(services: Services, root: str, known: Mapping[Key, Known], gone: Collection[Key]) -> dict[Key, Known]:
+def remove(
+    services: Services, root: str, known: Mapping[Key, Known], gone: Collection[Key], behind: Collection[Key] = ()
+) -> dict[Key, Known]:
     """Delete the documents of files of the folder that are gone; for a while they can be revived.
+
+    Args:
+        services: the engine's services.
+        root: the folder.
+        known: its files.
+        gone: those that are gone.
+        behind: files that may have left documents in other collections, which go for good.
 
     Returns:
         The files as they are known now.
@@ -100,6 +109,8 @@ def remove(services: Services, root: str, known: Mapping[Key, Known], gone: Coll
         documents.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
         watched.without_failures(connection, names)
         watched.keep(connection, rows)
+        left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
+        _displace(connection, [name for found in _elsewhere(connection, root, left).values() for name in found])
     return rows
 
 
@@ -129,8 +140,8 @@ def take(
         job_id = open_job(services, request, found)
         take_in(services, job_id, found)
         with writing(services.catalog) as connection:
-            # A workflow may have sent a file to another collection than the folder's.
-            names = watched.submitted(connection, job_id, keys) | watched.identities(connection, keys)
+            # A workflow may have sent a file to another collection than the folder's, where it was before.
+            names = watched.identities(connection, keys) | watched.submitted(connection, job_id, keys)
             found_in = watched.contents(connection, job_id)
             taken = {key: _row(sights[key], names.get(key)) for key in keys}
             # The file may have become another one before intake read it, or none: it is to be taken in again then.
@@ -139,6 +150,47 @@ def take(
             watched.keep(connection, taken)
         rows |= taken
     return rows
+
+
+def rerouted(before: Mapping[Key, Known], now: Mapping[Key, Known]) -> set[Key]:
+    """Files that have another document than before: the former one is left behind."""
+    names = {key: before[key].document_id for key in now if key in before}
+    return {key for key, name in names.items() if name and now[key].document_id not in (None, name)}
+
+
+def leave(services: Services, root: str, known: Mapping[Key, Known], keys: Collection[Key]) -> set[Key]:
+    """Delete what files have left behind in other collections since their route leads elsewhere.
+
+    A document goes only once the one that takes its place is there to be found.
+
+    Args:
+        services: the engine's services.
+        root: the folder.
+        known: its files.
+        keys: the files that are looked at.
+
+    Returns:
+        Those that have nothing more to leave.
+    """
+    now = {key: str(known[key].document_id) for key in keys if key in known and known[key].document_id}
+    with services.catalog.connect() as connection:
+        former = _elsewhere(connection, root, now)
+        there = visible.live_versions(connection, [now[key] for key in former])
+    names = [name for key, found in former.items() for name in found if now[key] in there]
+    if names:
+        with writing(services.catalog) as connection:
+            _displace(connection, names)
+    return set(keys) - {key for key in former if now[key] not in there}
+
+
+def _elsewhere(connection: Connection, root: str, now: Mapping[Key, str]) -> dict[Key, set[str]]:
+    """The watcher's own documents of these files beside the ones that they have now."""
+    found: dict[Key, set[str]] = defaultdict(set)
+    for names in (watched.astray(connection, root, now), watched.identities(connection, now)):
+        for key, name in names.items():
+            if name not in now.values():
+                found[key].add(name)
+    return found
 
 
 def renumber(services: Services, view: View) -> dict[Key, Known]:

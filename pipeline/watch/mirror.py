@@ -57,6 +57,7 @@ class Mirror:
         self._tells_writers = is_trusted(folder.path)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
         self._suffix: str | None = None
+        self._behind: set[Key] = set()
         self._pending: set[Key] = set()
         self._sights: dict[Key, Seen] = {}
         self._deleted: list[float] = []
@@ -76,6 +77,7 @@ class Mirror:
         with self.services.catalog.connect() as connection:
             found = watched.files(connection, self.root)
         self.known = Files({key: row for key, row in found.items() if not below(inner, key[1])})
+        self._behind = set(self.known) if plan.route else set()
 
     def catch_up(self) -> None:
         """Look until all is done that was to be done at the first look; what still changes then is `restless`."""
@@ -231,19 +233,22 @@ class Mirror:
         self._guard(view, changes, whole=whole)
         moves = acting.move(self.services, self.known, changes, sights)
         renewed = moves.rows | (acting.renumber(self.services, view) if whole else {})
-        deleted = acting.remove(self.services, self.root, self.known, changes.gone)
+        deleted = acting.remove(self.services, self.root, self.known, changes.gone, self._behind)
         self._deleted += [time.monotonic()] * len(deleted)
         self._remember(renewed | deleted, moves.left)
         wanted = (changes.new | changes.changed | moves.failed) - moves.waiting
         files = {key: view.seen[key] for key in sorted(wanted) if key in sights}
         found = {key: one for key, file in files.items() if (one := self._candidate(file)) is not None}
-        self._remember(acting.take(self.services, self.folder, found, sights, self.known), ())
+        taken = acting.take(self.services, self.folder, found, sights, self.known)
+        self._behind |= acting.rerouted(self.known, taken)
+        self._remember(taken, ())
         self._settling.done(moves.rows.keys() | files.keys() | deleted.keys() | set(changes.moved.values()))
         if moves.rows or deleted or files or changes.retagged:
             told = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
             log.info("watch.changes", folder=self.root, **told)
         acting.tidy(self.services)
         if whole:
+            self._behind -= acting.leave(self.services, self.root, self.known, self._behind)
             self.known.drop(acting.forget_gone(self.services, self.known))
         self._say_hold(self.hold)
         return moves.waiting

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
 from mirror_rig import REST_MS, Looking, watching
+from planted import DOCUMENTS
 
 from pipeline import reindex
 from pipeline.catalog import watched
@@ -654,6 +655,50 @@ def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: Flow
     mirror.write(c="okapi")
     mirror.glance()
     assert found_in(mirror, "route-notes") == {"b.txt", "c.txt"}
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig, tmp_path: Path, dies: bool) -> None:
+    """The former document goes once the new one is there, and not before; what came by another door stays."""
+    root, notes = tmp_path / "folder", f"left-{dies}"
+    root.mkdir()
+    chosen = {"routed": {"collections": {"text/*": notes}}}
+    mirror = Looking(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
+    mirror.mirror.load()
+
+    def places() -> tuple[set[str], set[str]]:
+        if dies:
+            mirror.mirror = Mirror(mirror.services, mirror.folder)
+            mirror.mirror.load()
+        mirror.glance()
+        return found_in(mirror, notes), found_in(mirror, mirror.collection)
+
+    (root / "a").write_text("zebra")
+    (root / "b").write_text("giraffe")
+    assert stack.ingest(root / "b", collection=notes) == {"completed": 1}
+    assert places() == ({"a", "b"}, set())
+    # Another kind of file under the same name: one that can be read, or not.
+    broken, whole = (DOCUMENTS / name for name in ("truncated.pdf", "staff_handbook.docx"))
+    for name in "ab":
+        (root / name).write_bytes(broken.read_bytes())
+    assert places() == ({"a", "b"}, set())
+    for name in "ab":
+        (root / name).write_bytes(whole.read_bytes())
+    places()
+    assert places() == ({"b"}, {"a", "b"})
+    # And back.
+    (root / "a").write_text("zebra")
+    places()
+    assert places() == ({"a", "b"}, {"b"})
+    before = mirror.extracted()
+    assert places() == ({"a", "b"}, {"b"})
+    assert mirror.extracted() == before
+    # It goes while two of it are there.
+    (root / "a").write_bytes(whole.read_bytes())
+    mirror.glance()
+    for name in "ab":
+        (root / name).unlink()
+    assert places() == ({"b"}, set())
 
 
 def found_in(mirror: Looking, collection: str) -> set[str]:
