@@ -220,6 +220,8 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
             cause = Failure("intake", reason.code, reason.message, reason.advice)
             identity = documents.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
             tagging.give(connection, identity, candidate.tags)
+    for item in taken:
+        _drop(item.draft)
     admit(services)
     relabel(services)
     services.announce(job_id)
@@ -242,14 +244,11 @@ def record(connection: Connection, services: Services, job: Job, taken: list[Tak
     by_collection: dict[str | None, list[Taken]] = defaultdict(list)
     for item in taken:
         by_collection[_routed(services, job, item)].append(item)
-    outcomes = [
+    return [
         outcome
         for routed, group in by_collection.items()
         for outcome in _record_group(connection, services, job, routed, group)
     ]
-    for item in taken:
-        _drop(item.draft)
-    return outcomes
 
 
 def _routed(services: Services, job: Job, item: Taken) -> str | None:

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,6 +24,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 __all__ = [
+    "Kept",
     "LocalSpool",
     "RemoteSpool",
     "Spool",
@@ -35,6 +36,13 @@ __all__ = [
 
 
 SYNCS_AT_ONCE = 8
+
+
+class Kept(Protocol):
+    """Waits until a file is safe from a power cut."""
+
+    def __call__(self, timeout: float | None = None, /) -> None:
+        """Raises TimeoutError, or OSError: the disk did not take it."""
 
 
 class Spool(Protocol):
@@ -52,11 +60,11 @@ class Spool(Protocol):
     def take(self, key: str, path: Path) -> None:
         """Move a local file into the spool under the key, all or nothing."""
 
-    def secure(self, key: str, path: Path) -> Callable[[], None]:
+    def secure(self, key: str, path: Path) -> Kept:
         """Begin to put a copy of a local file into the spool that a power cut does not take; the file stays.
 
         Returns:
-            What waits for its end. Raises OSError: the disk did not take it.
+            What waits for its end, so many seconds at most. Raises TimeoutError, and OSError: the disk did not take it.
         """
 
     def local(self, key: str) -> Any:
@@ -110,23 +118,19 @@ class LocalSpool:
         shutil.move(path, draft)
         draft.replace(target)
 
-    def secure(self, key: str, path: Path) -> Callable[[], None]:
+    def secure(self, key: str, path: Path) -> Kept:
         """Put a copy of a local file into the spool; what is returned waits until a power cut does not take it."""
         target = self._prepare(key)
-        places = [target, target.parent]
+        # Opened here: whoever needs the copy no more may remove it any moment, and then the file is what is left.
+        held = [os.open(path, os.O_RDONLY)]
         try:
-            # First the name, then both: most file systems write them out together.
-            target.hardlink_to(path)
-        except FileExistsError:
-            # Whoever made it may not have come to writing it out. Whoever needs it no more may remove it any moment:
-            # then the file is what is left.
-            places.insert(0, path)
-        except OSError:  # another file system, or one without hard links
-            draft = target.with_name(f".{uuid.uuid4().hex}")
-            shutil.copyfile(path, draft)
-            draft.replace(target)
+            _keep(target, path, held)
+            held.append(os.open(target.parent, os.O_RDONLY))
+        except BaseException:
+            _close(held)
+            raise
         # Others wait for the disk while who has sent the file goes on.
-        return _syncing().submit(_sync_all, places).result
+        return _syncing().submit(_sync, held).result
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -182,12 +186,12 @@ class RemoteSpool:
         self.files.put_file(str(path), self._path(key))
         path.unlink()
 
-    def secure(self, key: str, path: Path) -> Callable[[], None]:
+    def secure(self, key: str, path: Path) -> Kept:
         """Put a copy of a local file into the spool; the file stays. There is nothing to wait for afterwards."""
         if not self.exists(key):
             self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(path), self._path(key))
-        return lambda: None
+        return lambda _seconds=None: None
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -217,17 +221,32 @@ def _syncing() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(SYNCS_AT_ONCE, "sync")
 
 
-def _sync_all(places: Iterable[Path]) -> None:
-    for place in places:
-        with suppress(FileNotFoundError):
-            _sync(place)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _keep(target: Path, path: Path, held: list[int]) -> None:
+    """Make the copy, and open it where it is another file than the one that is held already."""
     try:
-        os.fsync(descriptor)
+        # First the name, then file and folder: most file systems write them out together.
+        target.hardlink_to(path)
+    except FileExistsError:
+        # Whoever made it may not have come to writing it out.
+        with suppress(FileNotFoundError):
+            held.append(os.open(target, os.O_RDONLY))
+    except OSError:  # another file system, or one without hard links
+        draft = target.with_name(f".{uuid.uuid4().hex}")
+        shutil.copyfile(path, draft)
+        held.append(os.open(draft, os.O_RDONLY))
+        draft.replace(target)
+
+
+def _sync(held: list[int]) -> None:
+    try:
+        for descriptor in held:
+            os.fsync(descriptor)
     finally:
+        _close(held)
+
+
+def _close(held: list[int]) -> None:
+    for descriptor in held:
         os.close(descriptor)
 
 

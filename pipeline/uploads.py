@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.intake import Outcome, Taken, record
 from pipeline.plan import Plan
 from pipeline.request import Request
 from pipeline.services import Services
-from pipeline.spool import original_key
+from pipeline.spool import Kept, original_key
 from pipeline.submission import record_job
 from pipeline.tags import canonical
 
@@ -37,6 +37,17 @@ LONGEST_SOURCE = 2000
 URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
 
 
+FEW, FEW_BYTES = 4, 1 << 20
+"""So much is on the disk soon: the catalog is written meanwhile. For more the disk is waited for first."""
+
+HOLD_S = 0.05
+"""Longest wait for the disk with the write lock in hand."""
+
+
+class _Late(Exception):
+    """The disk takes long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """One file that has arrived whole."""
@@ -46,8 +57,8 @@ class Upload:
     size: int
     draft: Path
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    kept: Callable[[], None] = lambda: None
-    """Waits until its bytes are safe on the disk. Raises OSError."""
+    kept: Kept = lambda _seconds=None: None
+    """Waits until its bytes are safe on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +173,34 @@ def take_uploads(
         if extra.once is not None:
             answers.keep(connection, extra.once.scope, extra.once.request, answer)
         # The rows must not outlast a power cut that takes the bytes.
-        for one in uploads:
-            one.kept()
+        if not _are_kept(uploads, HOLD_S):
+            raise _Late
         return answer
 
     try:
-        return writer.do(change)
+        if len(uploads) > FEW or sum(one.size for one in uploads) > FEW_BYTES:
+            _are_kept(uploads)
+        try:
+            return writer.do(change)
+        except _Late:
+            _are_kept(uploads)
+            return writer.do(change)
     finally:
         for one in uploads:
             one.draft.unlink(missing_ok=True)
+
+
+def _are_kept(uploads: Sequence[Upload], seconds: float | None = None) -> bool:
+    """Whether the disk has all of them, be it within this time. Raises OSError: it does not take them."""
+    until = None if seconds is None else time.monotonic() + seconds
+    try:
+        for one in uploads:
+            one.kept(None if until is None else max(until - time.monotonic(), 0.0))
+    except TimeoutError:
+        if until is None:
+            raise
+        return False
+    return True
 
 
 def answered(services: Services, once: Once | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import redis
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
@@ -22,9 +23,13 @@ from pipeline.catalog.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
 from pipeline.services import PREFIX
 
-__all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start", "let_in"]
+__all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start"]
 
 NOBODY = "-"
+
+SMALL, PROMPT_S = 256 << 10, 0.01
+"""Bytes of a body that may lie in memory before anybody has looked who sends it, and how long it is waited for."""
+
 
 BUCKET = """
 local now = redis.call('TIME')
@@ -121,17 +126,30 @@ class Guarded(APIRoute):
                 bearer = await _bearer(request)
                 secret = bearer.credentials if bearer is not None else await _header(request)
                 entry = request.state.entry = Entry(request, secret, needed.scope)
-                if not needed.left_to_route:
-                    await let_in(request, entry)
+                if not (needed.left_to_route and await _is_here(request)):
+                    await _let_in(request, entry)
             if self.body_field is not None:
                 # Here what is wrong with a body is told as it is; FastAPI would call it all a parsing error.
                 _check_kind(request, await request.body())
-            return await serve(request)
+            try:
+                return await serve(request)
+            except RequestValidationError:
+                # What is wrong with a request is told to those who may make one.
+                if needed is not None:
+                    await run_in_threadpool(entry.caller)
+                raise
 
         return handle
 
 
-async def let_in(request: Request, entry: Entry) -> None:
+async def _is_here(request: Request) -> bool:
+    """Whether a small body has come whole already: then one thread can look who sent it, and go on with it."""
+    told = request.headers.get("content-length", "")
+    is_small = "transfer-encoding" not in request.headers and told.isdecimal() and int(told) <= SMALL
+    return is_small and bool(await request.scope["body"].comes(PROMPT_S))
+
+
+async def _let_in(request: Request, entry: Entry) -> None:
     """Look who asks; from then on the body on its way is one of theirs.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import structlog
@@ -120,6 +120,7 @@ class Limits:
             body.check(Headers(scope=scope))
             # Event streams have a bound of their own; they must not keep others out.
             counted = not scope["path"].endswith(STREAMS)
+            scope["body"] = body
             scope["slot"] = body.slot = _Slot(self._slots, whole=body.whole, counted=counted)
             await self._app(scope, body.receive, told)
         except Refused as error:
@@ -166,6 +167,7 @@ class _Body:
         self._is_upload = is_upload
         self._most = (settings.max_file_mb << 20) * FILES_PER_REQUEST + ROOM if is_upload else JSON_BYTES
         self._patience_s = settings.api_patience_s
+        self._ahead: deque[Message] = deque()
         self._size = 0
         self._began = time.monotonic()
         self.whole = False
@@ -178,8 +180,21 @@ class _Body:
         if told is not None and told.isdecimal() and int(told) > self._most:
             raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
 
+    async def comes(self, seconds: float) -> bool:
+        """Whether the whole of it comes within this time; `receive` gives it out afterwards."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.whole:
+                    self._ahead.append(await self._next())
+        except TimeoutError:
+            return False
+        return True
+
     async def receive(self) -> Message:
         """The next piece; what comes after the whole body, a disconnect, may take any time."""
+        return self._ahead.popleft() if self._ahead else await self._next()
+
+    async def _next(self) -> Message:
         if self.whole:
             return await self._receive()
         allowed_s = self._patience_s + (self._size / LEAST_BYTES_PER_S if self._is_upload else 0.0)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
-from pipeline.api.access import Caller, Entry, Guarded, Sender, Submitter, let_in
+from pipeline.api.access import Caller, Entry, Guarded, Sender, Submitter
 from pipeline.api.door import Door, DoorOf
 from pipeline.api.form import Form, boundary_of, read_object
 from pipeline.api.models import EXAMPLE_JOB, TAG, Accepted, JobRequest, RefusedUpload, WebhookRequest
@@ -35,9 +35,6 @@ router = APIRouter(route_class=Guarded, tags=["submit"])
 JOB = re.compile(r"[0-9a-f-]{1,64}")
 FEED = 1 << 20
 """Bytes that are parsed and written at once, in a thread."""
-
-SMALL = 256 << 10
-"""Bytes of a body that is received before anybody has looked who sends it: together with the first look at it."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -138,8 +135,6 @@ async def submit_documents(
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
     loop, upload, pending = asyncio.get_running_loop(), _Upload(request, door, entry, idempotency_key), bytearray()
-    if not _is_small(request):
-        await let_in(request, entry)
     try:
         async for piece in request.stream():
             pending += piece
@@ -185,12 +180,6 @@ def _order(door: Door, wanted: JobRequest, caller: Caller, once: Once | None) ->
     job_id = place(door.services, door.writer, request, wanted.glob, extra)
     door.orders.wake()
     return job_id
-
-
-def _is_small(request: Request) -> bool:
-    """Whether the body is said to be so short that it may lie in memory before anybody has looked who sends it."""
-    told = request.headers.get("content-length", "")
-    return "transfer-encoding" not in request.headers and told.isdecimal() and int(told) <= SMALL
 
 
 class _Upload:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 from pipeline.catalog.schema import metadata
@@ -26,6 +27,8 @@ from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
 __all__ = ["HEAD", "open_catalog", "sqlite_url", "upgrade", "writing"]
+
+log = structlog.get_logger()
 
 HEAD = "first"
 """Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
@@ -158,12 +161,16 @@ def _move_log(engine: Engine) -> None:
     That takes until the disk has it. What others append meanwhile stays behind, and keeps the log from beginning anew:
     where it has grown long, the little that is left is moved when nobody else can write.
     """
-    with closing(engine.raw_connection()) as connection:
-        cursor = connection.cursor()
-        _, frames, _ = cursor.execute(MOVE).fetchone()
-        if frames > LONG_LOG:
-            with turn(str(engine.url.database), urgent=False):
-                cursor.execute(MOVE)
+    try:
+        with closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            _, frames, _ = cursor.execute(MOVE).fetchone()
+            if frames > LONG_LOG:
+                with turn(str(engine.url.database), urgent=False):
+                    cursor.execute(MOVE)
+    except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
+        # What was written lasts in the log: the writer must not be told that it failed.
+        log.warning("catalog.log_not_moved", error=str(error))
 
 
 def _engine(url: str) -> Engine:
@@ -177,7 +184,8 @@ def _engine(url: str) -> Engine:
         Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A connection knows its statements and pages: the one that was used last, and more of them than the usual 128.
     connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
-    engine = sa.create_engine(parsed, connect_args=connect, pool_use_lifo=True, hide_parameters=True)
+    last = {"pool_use_lifo": True} if parsed.database else {}
+    engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **last)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     sa.event.listen(engine, "handle_error", _keep_sqlite)

@@ -42,8 +42,8 @@ def _held(path: str) -> Iterator[None]:
         except BlockingIOError:
             waiting = _helper()
             if waiting.lock(descriptor):
-                _idle.append(waiting)
-                waiting = None
+                done, waiting = waiting, None
+                _idle.append(done)
         yield
     finally:
         if waiting is not None:
@@ -80,8 +80,12 @@ class _Helper:
 
     def _work(self) -> None:
         while (descriptor := self._wanted.get()) is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._locked.release()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:  # a file system without locks: there is no queue
+                pass
+            finally:
+                self._locked.release()
         os.close(cast(int, self._wanted.get()))
 
 

@@ -759,6 +759,21 @@ def test_who_may_not_come_in_is_told_before_the_body(api: Api) -> None:
     assert b" 403 " in talk(api, HEAD.replace(b"localhost", b"localhost\r\nOrigin: http://[")).partition(b"\r\n")[0]
 
 
+@pytest.mark.parametrize("sent", ["nothing", "the beginning", "all", "what is no form", "a wrong header"])
+def test_who_sends_little_and_may_not_come_in_is_told_so(api: Api, sent: str) -> None:
+    """Where a small body is there already, it is looked at who sent it before anything else of it is."""
+    whole = part(FILE) + END
+    body = {"nothing": b"", "the beginning": whole[:20], "what is no form": b"z" * len(whole)}.get(sent, whole)
+    with api.cli.services() as services:
+        drafts = services.drafts
+    before = set(drafts.iterdir())
+    for extra, status in ((b"X-API-Key: x", b" 401 "), (b"Origin: http://evil.example", b" 403 ")):
+        extra += b"\r\nIdempotency-Key: a b" if sent == "a wrong header" else b""
+        head = HEAD.replace(b"localhost", b"localhost\r\n" + extra).replace(b"999999", b"%d" % len(whole))
+        assert status in talk(api, head + body).partition(b"\r\n")[0]
+    assert set(drafts.iterdir()) == before
+
+
 def test_bodies_on_their_way_keep_nobody_out(api: Api) -> None:
     with ExitStack() as held:
         for _ in range(8):

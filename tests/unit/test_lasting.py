@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.schema import counters
-from pipeline.spool import LocalSpool
+from pipeline.catalog.schema import counters, jobs
+from pipeline.catalog.writer import GroupWriter
+from pipeline.request import Request
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.spool import Kept, LocalSpool
+from pipeline.uploads import Draft, Extra, take_uploads
 
 
 @pytest.fixture
@@ -48,6 +59,43 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
         catalog.dispose()
 
 
+def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written to by one and by two, who move it while the other one writes."""
+    monkeypatch.setattr("pipeline.catalog.engine.MOVE_EVERY", 7)
+    monkeypatch.setattr("pipeline.catalog.engine.LONG_LOG", 50)
+    catalog = open_catalog(sqlite_url(tmp_path))
+
+    def write(name: str) -> None:
+        for number in range(200):
+            with writing(catalog, lasting=False) as connection:
+                connection.execute(counters.insert().values(name=f"{name}{number}" + "x" * 4000, value=1))
+
+    write("a")
+    threads = [threading.Thread(target=write, args=(name,)) for name in "bc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    pages = (tmp_path / "catalog.db-wal").stat().st_size >> 12
+    catalog.dispose()
+    # In all some 4,000 were written; who moves it while another one does leaves it to that one.
+    assert pages < 2000
+
+
+def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.catalog.engine.MOVE_EVERY", 1)
+    monkeypatch.setattr("pipeline.catalog.engine.MOVE", "PRAGMA wal_checkpoint(")
+    catalog = open_catalog(sqlite_url(tmp_path))
+    with structlog.testing.capture_logs() as logged, writing(catalog) as connection:
+        connection.execute(counters.insert().values(name="a", value=1))
+    with catalog.connect() as connection:
+        assert connection.scalar(sa.select(counters.c.value)) == 1
+    catalog.dispose()
+    assert [one["event"] for one in logged] == ["catalog.log_not_moved"]
+
+
 def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None:
     catalog = open_catalog(sqlite_url(tmp_path))
     with catalog.connect() as connection:
@@ -65,7 +113,8 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
         draft.write_bytes(b"the same")
     key, kept = "originals/ab/abc.txt", tmp_path / "spool/originals/ab/abc.txt"
     spool.secure(key, drafts[0])()
-    assert flushed == [str(kept), str(kept.parent)]
+    assert flushed == [str(drafts[0]), str(kept.parent)]
+    assert kept.samefile(drafts[0])
     flushed.clear()
     spool.secure(key, drafts[1])()
     assert flushed == [str(drafts[1]), str(kept), str(kept.parent)]
@@ -86,3 +135,74 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
     finally:
         ended.set()
         thread.join()
+
+
+def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_path: Path, flushed: list[str]) -> None:
+    spool, draft = LocalSpool(tmp_path / "spool"), tmp_path / "one"
+    draft.write_bytes(b"the same")
+    beginning, ended = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+        pool.submit(beginning.wait)
+        patch.setattr("pipeline.spool._syncing", lambda: pool)
+        wait = spool.secure("originals/ab/abc.txt", draft)
+        spool.delete("originals/ab/abc.txt")
+        beginning.set()
+        wait()
+        ended.set()
+    assert flushed == [str(draft), str(tmp_path / "spool/originals/ab")]
+
+
+# Uploads
+
+
+def submit(services: Services, kept: Kept | None = None) -> dict[str, Any]:
+    draft = Draft(services)
+    draft.write(b"some text")
+    upload = draft.finish("upload://a.txt")
+    upload = upload if kept is None else replace(upload, kept=kept)
+    return take_uploads(services, GroupWriter(services.catalog), Request(()), [upload], Extra())
+
+
+def jobs_of(services: Services) -> int:
+    with services.catalog.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(jobs)) or 0
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
+    yield found
+    found.catalog.dispose()
+
+
+def test_an_upload_that_the_disk_does_not_take_is_no_job(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if "spool" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            submit(services)
+        assert jobs_of(services) == 0
+    submit(services)
+    assert jobs_of(services) == 1
+
+
+def test_nobody_waits_to_write_while_an_upload_waits_for_a_slow_disk(services: Services) -> None:
+    waited: list[float | None] = []
+
+    def kept(timeout: float | None = None, /) -> None:
+        waited.append(timeout)
+        if timeout is not None:
+            raise TimeoutError if len(waited) == 1 else AssertionError
+        with writing(services.catalog) as connection:
+            connection.execute(counters.insert().values(name="other", value=len(waited)))
+
+    told = submit(services, lambda timeout=None, /: kept(timeout) if len(waited) < 2 else None)
+    assert len(waited) == 2
+    assert [one["state"] for one in told["documents"]] == ["queued"]
+    assert jobs_of(services) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def submit(services: Services, text: bytes) -> None:
     draft = Draft(services)
     draft.write(text)
     take_uploads(services, GroupWriter(services.catalog), Request(()), [draft.finish("upload://a.txt")], Extra())
+
+
+def reads_all(step: str) -> bool:
+    """Whether a step of a plan, `SCAN versions_1 …`, reads a table that grows, or makes an index of it each time."""
+    word, name, *_ = [*step.split(), ""]
+    return (word == "SCAN" and re.sub(r"_\d+$", "", name) in GROWS) or "AUTOMATIC" in step
 
 
 def carry_through(services: Services) -> None:
@@ -93,7 +100,6 @@ def test_no_table_that_grows_is_read_whole(services: Services) -> None:
             if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("x",) * number)
                 steps = [str(row[3]) for row in plan]
-                found = [step for step in steps if step.startswith("SCAN") and step.split()[1] in GROWS]
-                whole += [(step, statement) for step in found + [one for one in steps if "AUTOMATIC" in one]]
+                whole += [(step, statement) for step in steps if reads_all(step)]
     assert len(asked) > 30
     assert whole == []
