@@ -768,7 +768,7 @@ def test_who_sends_little_and_may_not_come_in_is_told_so(api: Api, sent: str) ->
         drafts = services.drafts
     before = set(drafts.iterdir())
     for extra, status in ((b"X-API-Key: x", b" 401 "), (b"Origin: http://evil.example", b" 403 ")):
-        extra += b"\r\nIdempotency-Key: a b" if sent == "a wrong header" else b""
+        extra += b"\r\nConnection: close" + (b"\r\nIdempotency-Key: a b" if sent == "a wrong header" else b"")
         head = HEAD.replace(b"localhost", b"localhost\r\n" + extra).replace(b"999999", b"%d" % len(whole))
         assert status in talk(api, head + body).partition(b"\r\n")[0]
     assert set(drafts.iterdir()) == before
