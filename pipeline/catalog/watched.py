@@ -150,11 +150,11 @@ def new_request() -> str:
     return DOOR + uuid.uuid4().hex[:12]
 
 
-def astray(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key, str]:
+def astray(connection: Connection, root: str, keys: Collection[Key], *, own: bool = False) -> dict[Key, str]:
     """The documents of these files that are in another collection than theirs, as a workflow's route may say.
 
-    Only those that nobody but this folder's watcher has ever asked for, and that no other file of it has: what somebody
-    else took in under the same source is not the watcher's.
+    Only those that nobody but this folder's watcher has ever asked for, and that no file of it has: what somebody else
+    took in under the same source is not the watcher's. `own`: those in the files' own collection too.
     """
     found: dict[Key, str] = {}
     for piece in slices(sorted({source for _, source in keys}), 400):
@@ -175,7 +175,8 @@ def astray(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key
         others = set(connection.scalars(held))
         for (document_id, collection, source), asked in origins.items():
             by = asked.pop()
-            if by is not None and not asked and by != collection and document_id not in others:
+            is_there = own or by != collection
+            if by is not None and not asked and is_there and document_id not in others:
                 found[by, source] = document_id
     return {key: document_id for key, document_id in found.items() if key in keys}
 

@@ -110,7 +110,8 @@ def remove(
         watched.without_failures(connection, names)
         watched.keep(connection, rows)
         left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
-        _displace(connection, [name for found in _elsewhere(connection, root, left).values() for name in found])
+        while former := _elsewhere(connection, root, left):
+            _displace(connection, list(former.values()))
     return rows
 
 
@@ -170,27 +171,23 @@ def leave(services: Services, root: str, known: Mapping[Key, Known], keys: Colle
         keys: the files that are looked at.
 
     Returns:
-        Those that have nothing more to leave.
+        Those that have nothing left there.
     """
     now = {key: str(known[key].document_id) for key in keys if key in known and known[key].document_id}
     with services.catalog.connect() as connection:
         former = _elsewhere(connection, root, now)
         there = visible.live_versions(connection, [now[key] for key in former])
-    names = [name for key, found in former.items() for name in found if now[key] in there]
+    names = [name for key, name in former.items() if now[key] in there]
     if names:
         with writing(services.catalog) as connection:
             _displace(connection, names)
-    return set(keys) - {key for key in former if now[key] not in there}
+    return set(keys) - former.keys()
 
 
-def _elsewhere(connection: Connection, root: str, now: Mapping[Key, str]) -> dict[Key, set[str]]:
-    """The watcher's own documents of these files beside the ones that they have now."""
-    found: dict[Key, set[str]] = defaultdict(set)
-    for names in (watched.astray(connection, root, now), watched.identities(connection, now)):
-        for key, name in names.items():
-            if name not in now.values():
-                found[key].add(name)
-    return found
+def _elsewhere(connection: Connection, root: str, now: Mapping[Key, str]) -> dict[Key, str]:
+    """A document of the watcher's own of each of these files beside the one that it has now, if there is one."""
+    found = watched.astray(connection, root, now, own=True) if now else {}
+    return {key: name for key, name in found.items() if name not in now.values()}
 
 
 def renumber(services: Services, view: View) -> dict[Key, Known]:

@@ -675,30 +675,32 @@ def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig
 
     (root / "a").write_text("zebra")
     (root / "b").write_text("giraffe")
+    (root / "c").write_text("okapi")
     assert stack.ingest(root / "b", collection=notes) == {"completed": 1}
-    assert places() == ({"a", "b"}, set())
+    assert stack.ingest(root / "c", collection=mirror.collection) == {"completed": 1}
+    assert places() == ({"a", "b", "c"}, {"c"})
     # Another kind of file under the same name: one that can be read, or not.
     broken, whole = (DOCUMENTS / name for name in ("truncated.pdf", "staff_handbook.docx"))
     for name in "ab":
         (root / name).write_bytes(broken.read_bytes())
-    assert places() == ({"a", "b"}, set())
+    assert places() == ({"a", "b", "c"}, {"c"})
     for name in "ab":
         (root / name).write_bytes(whole.read_bytes())
     places()
-    assert places() == ({"b"}, {"a", "b"})
+    assert places() == ({"b", "c"}, {"a", "b", "c"})
     # And back.
     (root / "a").write_text("zebra")
     places()
-    assert places() == ({"a", "b"}, {"b"})
+    assert places() == ({"a", "b", "c"}, {"b", "c"})
     before = mirror.extracted()
-    assert places() == ({"a", "b"}, {"b"})
+    assert places() == ({"a", "b", "c"}, {"b", "c"})
     assert mirror.extracted() == before
     # It goes while two of it are there.
     (root / "a").write_bytes(whole.read_bytes())
     mirror.glance()
-    for name in "ab":
+    for name in "abc":
         (root / name).unlink()
-    assert places() == ({"b"}, set())
+    assert places() == ({"b"}, {"c"})
 
 
 def found_in(mirror: Looking, collection: str) -> set[str]:
