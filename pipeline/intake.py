@@ -232,8 +232,8 @@ def _keep(spool: Spool, taken: Iterable[Taken]) -> None:
     for item in taken:
         key = original_key(item.found.content_sha256, item.found.source)
         if spool.exists(key):
-            _drop(item.draft)
-        elif item.data is not None:
+            continue  # the draft is its owner's to drop: all this may have to be done again
+        if item.data is not None:
             spool.write(key, item.data)
         elif item.draft is not None:
             spool.take(key, item.draft)

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ __all__ = [
 
 
 SYNCS_AT_ONCE = 8
+SYNCS = threading.BoundedSemaphore(SYNCS_AT_ONCE * 8)
+"""Files that wait for the disk: each is held open, and a process may hold only so many."""
 
 
 class Kept(Protocol):
@@ -121,16 +124,19 @@ class LocalSpool:
     def secure(self, key: str, path: Path) -> Kept:
         """Put a copy of a local file into the spool; what is returned waits until a power cut does not take it."""
         target = self._prepare(key)
+        SYNCS.acquire()
         # Opened here: whoever needs the copy no more may remove it any moment, and then the file is what is left.
-        held = [os.open(path, os.O_RDONLY)]
+        held: list[int] = []
         try:
+            held.append(os.open(path, os.O_RDONLY))
             _keep(target, path, held)
             held.append(os.open(target.parent, os.O_RDONLY))
+            # Others wait for the disk while who has sent the file goes on.
+            return _syncing().submit(_sync, held).result
         except BaseException:
             _close(held)
+            SYNCS.release()
             raise
-        # Others wait for the disk while who has sent the file goes on.
-        return _syncing().submit(_sync, held).result
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -243,6 +249,7 @@ def _sync(held: list[int]) -> None:
             os.fsync(descriptor)
     finally:
         _close(held)
+        SYNCS.release()
 
 
 def _close(held: list[int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.schema import attempts, documents, failures, jobs, seen, submissions, versions, watched
+from pipeline.catalog.schema import attempts, documents, failures, jobs, reindexes, seen, submissions, versions, watched
 from pipeline.catalog.slices import slices
 from pipeline.watch.compare import Key, Known, Mark
 
@@ -23,11 +23,13 @@ __all__ = [
     "folder",
     "folders",
     "forget",
+    "held",
     "identities",
     "keep",
     "new_request",
     "note",
     "revivable",
+    "shown",
     "submitted",
     "without_failures",
 ]
@@ -145,6 +147,28 @@ def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
     return found
 
 
+def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of the documents that a file which is there has."""
+    found: set[str] = set()
+    for piece in slices(list(document_ids)):
+        query = sa.select(seen.c.document_id).where(seen.c.document_id.in_(piece), seen.c.gone_at.is_(None))
+        found |= set(connection.scalars(query))
+    return found
+
+
+def shown(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    """The content that readers see of each of these documents, by its SHA-256."""
+    found: dict[str, str] = {}
+    for piece in slices(list(document_ids)):
+        query = (
+            sa.select(documents.c.id, versions.c.content_sha256)
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .where(documents.c.id.in_(piece))
+        )
+        found |= {row.id: row.content_sha256 for row in connection.execute(query)}
+    return found
+
+
 def new_request() -> str:
     """A request id for a job of a watcher."""
     return DOOR + uuid.uuid4().hex[:12]
@@ -157,22 +181,20 @@ def astray(connection: Connection, root: str, keys: Collection[Key], *, own: boo
     took in under the same source is not the watcher's. `own`: those in the files' own collection too.
     """
     found: dict[Key, str] = {}
+    remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)
     for piece in slices(sorted({source for _, source in keys}), 400):
         query = (
             sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
             .add_columns(jobs.c.request_id, jobs.c.paths)
             .join(submissions, submissions.c.document_id == documents.c.id)
             .join(jobs, jobs.c.id == submissions.c.job_id)
-            .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece))
+            .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece), ~remade)
         )
         origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
         for row in connection.execute(query):
             is_ours = row.request_id.startswith(DOOR) and row.paths == [root]
             origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
-        held = sa.select(seen.c.document_id).where(
-            seen.c.document_id.in_([document_id for document_id, _, _ in origins]), seen.c.gone_at.is_(None)
-        )
-        others = set(connection.scalars(held))
+        others = held(connection, [document_id for document_id, _, _ in origins])
         for (document_id, collection, source), asked in origins.items():
             by = asked.pop()
             is_there = own or by != collection

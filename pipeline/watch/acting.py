@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import documents, moves, tagging, visible, watched
+from pipeline.catalog import documents, moves, tagging, watched
 from pipeline.catalog.engine import writing
 from pipeline.deletion import release
 from pipeline.intake import take_in
@@ -105,10 +105,12 @@ def remove(
         rows = {
             key: replace(known[key], document_id=known[key].document_id or unsure.get(key), gone=True) for key in gone
         }
-        names = [row.document_id for row in rows.values() if row.document_id is not None]
+        watched.keep(connection, rows)
+        having = {row.document_id for row in rows.values() if row.document_id is not None}
+        # A rule that gives the file another collection may have given its document to another row.
+        names = sorted(having - watched.held(connection, having))
         documents.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
         watched.without_failures(connection, names)
-        watched.keep(connection, rows)
         left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
         while former := _elsewhere(connection, root, left):
             _displace(connection, list(former.values()))
@@ -159,29 +161,33 @@ def rerouted(before: Mapping[Key, Known], now: Mapping[Key, Known]) -> set[Key]:
     return {key for key, name in names.items() if name and now[key].document_id not in (None, name)}
 
 
-def leave(services: Services, root: str, known: Mapping[Key, Known], keys: Collection[Key]) -> set[Key]:
+def leave(
+    services: Services, root: str, known: Mapping[Key, Known], keys: Collection[Key], *, patient: bool = True
+) -> set[Key]:
     """Delete what files have left behind in other collections since their route leads elsewhere.
-
-    A document goes only once the one that takes its place is there to be found.
 
     Args:
         services: the engine's services.
         root: the folder.
         known: its files.
         keys: the files that are looked at.
+        patient: a document goes only once the content that takes its place is there to be found.
 
     Returns:
         Those that have nothing left there.
     """
+    if not keys:
+        return set()
     now = {key: str(known[key].document_id) for key in keys if key in known and known[key].document_id}
     with services.catalog.connect() as connection:
         former = _elsewhere(connection, root, now)
-        there = visible.live_versions(connection, [now[key] for key in former])
-    names = [name for key, name in former.items() if now[key] in there]
-    if names:
+    if former:
         with writing(services.catalog) as connection:
-            _displace(connection, names)
-    return set(keys) - former.keys()
+            former = _elsewhere(connection, root, now)
+            there = watched.shown(connection, [now[key] for key in former])
+            ready = {key for key in former if not patient or there.get(now[key]) == known[key].sha256}
+            _displace(connection, [former[key] for key in ready])
+    return {key for key in keys if key not in former and (key in now or key not in known)}
 
 
 def _elsewhere(connection: Connection, root: str, now: Mapping[Key, str]) -> dict[Key, str]:

@@ -231,6 +231,9 @@ class Mirror:
     def _apply(self, view: View, changes: Changes, sights: Mapping[Key, Seen], *, whole: bool) -> set[Key]:
         """Do it; the files that have to wait for their documents."""
         self._guard(view, changes, whole=whole)
+        # Nobody would ask for what they left under their former names.
+        renamed = self._behind & set(changes.moved.values())
+        self._behind -= acting.leave(self.services, self.root, self.known, renamed, patient=False)
         moves = acting.move(self.services, self.known, changes, sights)
         renewed = moves.rows | (acting.renumber(self.services, view) if whole else {})
         deleted = acting.remove(self.services, self.root, self.known, changes.gone, self._behind)
@@ -297,7 +300,7 @@ class Mirror:
         confirmed = self._holding.confirmed()
         wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
         if gone and wanted:
-            rows = acting.remove(self.services, self.root, self.known, gone)
+            rows = acting.remove(self.services, self.root, self.known, gone, self._behind)
             self._remember(rows, ())
             self._say_hold(None)
         else:

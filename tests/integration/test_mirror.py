@@ -657,6 +657,17 @@ def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: Flow
     assert found_in(mirror, "route-notes") == {"b.txt", "c.txt"}
 
 
+def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
+    """As when a rule gives the file another collection while the route sends it to the same one as before."""
+    mirror.write(a="zebra")
+    mirror.look()
+    (key,) = mirror.mirror.known
+    with writing(mirror.services.catalog) as connection:
+        watched.keep(connection, {("another", key[1]): mirror.mirror.known[key]})
+    acting.remove(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
+    assert mirror.found("zebra") == {"a.txt"}
+
+
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig, tmp_path: Path, dies: bool) -> None:
     """The former document goes once the new one is there, and not before; what came by another door stays."""
@@ -695,9 +706,17 @@ def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig
     before = mirror.extracted()
     assert places() == ({"a", "b", "c"}, {"b", "c"})
     assert mirror.extracted() == before
-    # It goes while two of it are there.
+    # It gets another name while two of it are there.
     (root / "a").write_bytes(whole.read_bytes())
     mirror.glance()
+    (root / "a").rename(root / "d")
+    assert places() == ({"b", "c"}, {"b", "c", "d"})
+    # It goes while two of it are there.
+    (root / "a").write_text("zebra")
+    places()
+    (root / "a").write_bytes(whole.read_bytes() + b"\n")
+    mirror.glance()
+    (root / "d").unlink()
     for name in "abc":
         (root / name).unlink()
     assert places() == ({"b"}, {"c"})

@@ -155,10 +155,12 @@ def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_pa
 # Uploads
 
 
-def submit(services: Services, kept: Kept | None = None) -> dict[str, Any]:
+def submit(services: Services, kept: Kept | None = None, drafts: list[Path] | None = None) -> dict[str, Any]:
     draft = Draft(services)
     draft.write(b"some text")
     upload = draft.finish("upload://a.txt")
+    if drafts is not None:
+        drafts.append(upload.draft)
     upload = upload if kept is None else replace(upload, kept=kept)
     return take_uploads(services, GroupWriter(services.catalog), Request(()), [upload], Extra())
 
@@ -194,15 +196,18 @@ def test_an_upload_that_the_disk_does_not_take_is_no_job(services: Services, mon
 
 def test_nobody_waits_to_write_while_an_upload_waits_for_a_slow_disk(services: Services) -> None:
     waited: list[float | None] = []
+    drafts: list[Path] = []
 
     def kept(timeout: float | None = None, /) -> None:
         waited.append(timeout)
         if timeout is not None:
             raise TimeoutError if len(waited) == 1 else AssertionError
+        # All of it is done again, and a route looks at the file.
+        assert drafts[0].exists()
         with writing(services.catalog) as connection:
             connection.execute(counters.insert().values(name="other", value=len(waited)))
 
-    told = submit(services, lambda timeout=None, /: kept(timeout) if len(waited) < 2 else None)
+    told = submit(services, lambda timeout=None, /: kept(timeout) if len(waited) < 2 else None, drafts)
     assert len(waited) == 2
     assert [one["state"] for one in told["documents"]] == ["queued"]
     assert jobs_of(services) == 1
