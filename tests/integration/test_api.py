@@ -823,8 +823,10 @@ def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
     before = api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
     with socket.create_connection(api.address) as connection:
         connection.sendall(HEAD + part(FILE) + part(FILE.replace("a.txt", "b.txt"), b"y" * 5000))
-        os.kill(api.pid, signal.SIGSTOP)
+        pid = api.pid
         with api.cli.services() as services, writing(services.catalog) as written:
+            # While nobody else can write: standing still in the middle of that, it would keep all from it.
+            os.kill(pid, signal.SIGSTOP)
             promised = record_job(written, services, Request([root / "a.txt"], "killed", confined=True), ()).id
             orders.place(written, promised, {"paths": [str(root / "a.txt")], "glob": None, "tags": None})
         api.kill()
