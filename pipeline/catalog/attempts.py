@@ -42,6 +42,7 @@ CHUNKED = (
     ("chunks_cached", 0),
     ("chunks_upserted", 0),
 )
+"""What cutting a document makes of its counters, however often it is done."""
 
 
 @dataclass(frozen=True, slots=True)

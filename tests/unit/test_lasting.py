@@ -140,7 +140,7 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
 def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_path: Path, flushed: list[str]) -> None:
     spool, draft = LocalSpool(tmp_path / "spool"), tmp_path / "one"
     draft.write_bytes(b"the same")
-    beginning, ended = threading.Event(), threading.Event()
+    beginning = threading.Event()
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         pool.submit(beginning.wait)
         patch.setattr("pipeline.spool._syncing", lambda: pool)
@@ -148,7 +148,6 @@ def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_pa
         spool.delete("originals/ab/abc.txt")
         beginning.set()
         wait()
-        ended.set()
     assert flushed == [str(draft), str(tmp_path / "spool/originals/ab")]
 
 
