@@ -34,6 +34,9 @@ REQUESTS_PER_CHILD = 1000
 MEMORY_SHARE = 0.5
 """A child that died with this share of its limit in use died of memory: allocators abort, they do not report."""
 
+PEAK_SLACK = 1.05
+"""On Linux a new process begins with the peak of the one that started it, and the kernel counts only roughly."""
+
 POLL_S = 0.5
 DYING_S = 1.0
 """A child that closed its end of the pipe has this long to be dead; then it is killed."""
@@ -116,7 +119,6 @@ class Sandbox:
             self._kill()
         if self._child is None:
             self._served = 0
-            self._floor_mb = _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
             self._child = subprocess.Popen(
                 [sys.executable, "-m", self._module, str(self._memory_mb)],
                 stdin=subprocess.PIPE,
@@ -124,6 +126,7 @@ class Sandbox:
                 process_group=0,
                 env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2"},
             )
+            self._floor_mb = PEAK_SLACK * _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
         return self._child
 
     def _wait(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> None:
@@ -170,7 +173,6 @@ class Sandbox:
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         _sweep(child)
-        # On Linux a new process begins with the peak of the one that started it.
         if _peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, self._floor_mb):
             return OutOfMemory(f"Reading the file needed more than {self._memory_mb} MB of memory.")
         if child.returncode == -signal.SIGKILL:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,10 +127,23 @@ def test_a_child_killed_while_idle_is_replaced(sandbox: Sandbox, tmp_path: Path)
 
 
 def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: Path) -> None:
-    hoard = bytearray(MEMORY_MB << 20)
-    hoard[:: 1 << 12] = b"x" * len(hoard[:: 1 << 12])
-    with pytest.raises(Crashed):
-        sandbox.extract(told(tmp_path, "segfault"), Options(), PATIENCE_S)
+    """Nor is it while the caller goes on growing."""
+    hoard = [b"x" * (MEMORY_MB << 20)]
+    done = threading.Event()
+
+    def grow() -> None:
+        while len(hoard) < 1000 and not done.wait(0.001):
+            hoard.append(b"x" * (1 << 18))
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    try:
+        for _ in range(5):
+            with pytest.raises(Crashed):
+                sandbox.extract(told(tmp_path, "segfault"), Options(), PATIENCE_S)
+    finally:
+        done.set()
+        growing.join()
 
 
 CALLER = """
