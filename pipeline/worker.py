@@ -18,7 +18,6 @@ import threading
 import uuid
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -32,6 +31,7 @@ from pipeline.catalog import indexes
 from pipeline.discovery import stages
 from pipeline.liveness import beat_heart, wait_time_to_restore
 from pipeline.logs import log_as_set
+from pipeline.processor import give_way
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.plan import cores
@@ -65,7 +65,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     log_as_set(settings, name)
     if group in ("extract", "embed"):
         # Who asks, and who serves them, goes first; whatever is left of the machine computes.
-        _give_way(settings.niceness)
+        give_way(settings.niceness)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
     runtime.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
@@ -116,14 +116,6 @@ def run_beat(settings: Settings, name: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     app.Beat(schedule=str(folder / f"{name}.schedule"), max_interval=1).run()
-
-
-def _give_way(niceness: int) -> None:
-    os.nice(niceness)
-    # Where the kernel shares the processor out among sessions (autogroup, sched(7)), that counts within ours alone.
-    if os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(niceness), "ascii")
 
 
 def _pool(settings: Settings, group: str) -> str:

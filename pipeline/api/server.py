@@ -18,6 +18,7 @@ from pipeline.api.app import make_app
 from pipeline.catalog import keys
 from pipeline.errors import StackUnavailable
 from pipeline.logs import log_as_set
+from pipeline.processor import come_soon
 from pipeline.runtime import freeze
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
@@ -49,6 +50,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         StackUnavailable: the port is not to be had.
     """
     log_as_set(settings, name)
+    come_soon()
     services = Services(settings)
     with services.catalog.connect() as connection:
         made = keys.any_made(connection)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -30,6 +32,7 @@ from pipeline.catalog.schema import events as events_table
 from pipeline.catalog.schema import orders as orders_table
 from pipeline.client.wire import Lines
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
+from pipeline.processor import ATTRIBUTES, SLICE_US
 from pipeline.request import Request
 from pipeline.submission import record_job
 from pipeline.sweeping import sweep
@@ -816,6 +819,27 @@ def test_slow_senders_are_let_go(api: Api) -> None:
     # Steady, but slower than the least rate.
     assert b" 408 " in talk(api, HEAD, *[b"-"] * 40, pause_s=0.1).partition(b"\r\n")[0]
     assert api.http.get("/v1/formats").status_code == 200
+
+
+def test_who_serves_comes_soon(api: Api) -> None:
+    """Every thread of it has short slices of the processor, and no more of them than others (Linux from 6.12 on)."""
+    usual_ns, _ = slice_and_niceness(0)
+    if not usual_ns:
+        pytest.skip("the kernel tells nothing of slices")
+    threads = [int(one.name) for one in Path(f"/proc/{api.pid}/task").iterdir()]
+    assert len(threads) > 1
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    assert {slice_and_niceness(one) for one in threads} == {(SLICE_US * 1000, niceness)} != {(usual_ns, niceness)}
+
+
+def slice_and_niceness(thread: int) -> tuple[int, int]:
+    """What sched_getattr(2) tells of a thread: its slice in nanoseconds, and its niceness."""
+    told = ctypes.create_string_buffer(ATTRIBUTES.size)
+    number = {"x86_64": 315, "aarch64": 275}.get(platform.machine())
+    if number is None or ctypes.CDLL(None).syscall(ctypes.c_long(number), thread, told, ATTRIBUTES.size, 0):
+        return 0, 0
+    _, _, _, niceness, _, runtime_ns, *_ = ATTRIBUTES.unpack(told.raw)
+    return runtime_ns, niceness
 
 
 def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
