@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 import embeddings
 from embeddings.base import Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
+from pipeline.catalog.cache import open_cache
 from pipeline.catalog.engine import open_catalog, sqlite_url
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
@@ -56,6 +57,11 @@ class Services:
     def catalog(self) -> Engine:
         """The durable record."""
         return open_catalog(self.settings.database_url or sqlite_url(self.settings.data_dir))
+
+    @cached_property
+    def cache(self) -> Engine:
+        """The vector cache."""
+        return open_cache(self.catalog, self.settings.data_dir)
 
     @cached_property
     def spool(self) -> Spool:

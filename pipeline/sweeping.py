@@ -40,9 +40,10 @@ def sweep(services: Services) -> None:
         ended = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < now - KEEP_LEDGER_S)
         connection.execute(tasks.delete().where(tasks.c.batch_id.in_(ended)))
         events.prune(connection, now - KEEP_EVENTS_S)
-        cache.prune(connection, CACHED_VECTORS)
         answers.prune(connection, now - answers.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
+    with writing(services.cache, lasting=False) as connection:
+        cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)
     sweep_originals(services)

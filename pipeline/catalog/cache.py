@@ -1,22 +1,75 @@
-"""The vector cache: a chunk whose text was embedded before in the same space is not embedded again."""
+"""The vector cache: a chunk whose text was embedded before in the same space is not embedded again.
+
+It is a database of its own, so that nobody waits to write in the catalog while vectors are written: a file of the data
+folder, or a table beside the catalog's on PostgreSQL. It has no migrations: another layout would be another table.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+import structlog
+from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog.schema import vectors
+from pipeline.catalog.engine import alone, engine_of, sqlite_url, writing
+from pipeline.catalog.schema import Id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["lookup", "prune", "rows", "store"]
+__all__ = ["lookup", "open_cache", "prune", "rows", "store", "vectors"]
+
+log = structlog.get_logger()
+
+NAME = "cache.db"
+
+metadata = sa.MetaData()
+
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    sa.Column("fingerprint", Id, primary_key=True),
+    sa.Column("text_hash", Id, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False, index=True),
+)
+
+
+def open_cache(catalog: Engine, data_dir: Path) -> Engine:
+    """Open the cache that belongs to a catalog; a file of it that is no database is begun anew.
+
+    Args:
+        catalog: it; a server holds the cache too.
+        data_dir: where else the cache is.
+    """
+    if catalog.dialect.name != "sqlite":
+        return _with_tables(catalog)
+    url = sqlite_url(data_dir, NAME)
+    try:
+        return _with_tables(engine_of(url))
+    except sa.exc.DatabaseError as error:
+        if type(error.orig) is not sqlite3.DatabaseError:
+            raise
+        log.warning("cache.damaged", error=str(error.orig))
+    for end in ("", "-wal", "-shm"):
+        (data_dir / f"{NAME}{end}").unlink(missing_ok=True)
+    return _with_tables(engine_of(url))
+
+
+def _with_tables(engine: Engine) -> Engine:
+    with engine.connect() as connection:
+        is_there = sa.inspect(connection).has_table(vectors.name)
+    if not is_there:
+        with alone(engine), writing(engine) as connection:
+            metadata.create_all(connection)
+    return engine
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:

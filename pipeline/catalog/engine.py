@@ -26,7 +26,7 @@ from pipeline.catalog.schema import metadata
 from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
-__all__ = ["HEAD", "open_catalog", "sqlite_url", "upgrade", "writing"]
+__all__ = ["HEAD", "alone", "engine_of", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
 log = structlog.get_logger()
 
@@ -72,9 +72,9 @@ LIBPQ = {
 }
 
 
-def sqlite_url(data_dir: Path) -> str:
-    """The URL of the catalog in a data folder."""
-    return sa.URL.create("sqlite", database=str(data_dir / "catalog.db")).render_as_string(hide_password=False)
+def sqlite_url(data_dir: Path, name: str = "catalog.db") -> str:
+    """The URL of the catalog in a data folder, or of another database there."""
+    return sa.URL.create("sqlite", database=str(data_dir / name)).render_as_string(hide_password=False)
 
 
 def open_catalog(url: str) -> Engine:
@@ -84,7 +84,7 @@ def open_catalog(url: str) -> Engine:
         BadRequest: the URL names another kind of database.
         StackUnavailable: the database does not answer, its driver is missing, or a newer Docrelay has written it.
     """
-    engine = _engine(url)
+    engine = engine_of(url)
     with ExitStack() as undo:
         undo.callback(engine.dispose)
         try:
@@ -173,7 +173,8 @@ def _move_log(engine: Engine) -> None:
         log.warning("catalog.log_not_moved", error=str(error))
 
 
-def _engine(url: str) -> Engine:
+def engine_of(url: str) -> Engine:
+    """Connections to a database, whatever it holds. Raises BadRequest and StackUnavailable as `open_catalog` does."""
     parsed = sa.make_url(url)
     kind = parsed.get_backend_name()
     if kind in ("postgresql", "postgres"):
@@ -262,7 +263,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _bring_up(engine: Engine) -> None:
-    with _alone(engine), writing(engine) as connection:
+    with alone(engine), writing(engine) as connection:
         version = _version(connection)  # another process may have been first
         if version is None:
             # What all migrations together come to, which is what a test compares; without alembic's import.
@@ -298,7 +299,7 @@ def upgrade(connection: Connection) -> None:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[None]:
+def alone(engine: Engine) -> Iterator[None]:
     """Only one process migrates at a time."""
     if engine.dialect.name == "sqlite":
         with Path(f"{engine.url.database}.lock").open("w") as lock:

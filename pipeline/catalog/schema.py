@@ -13,7 +13,6 @@ batches              documents that one canvas carries
 tasks                the ledger: what is due, running and done of each batch
 failures             what went wrong and is not cured yet: the dead letters
 events               what happened, in order, for those who follow a job
-vectors              the vector cache
 api_keys             who may use the API, and for what; the keys themselves are not kept
 answers              what an Idempotency-Key was answered
 orders               paths that the API has promised to take in
@@ -57,7 +56,6 @@ __all__ = [
     "storable",
     "submissions",
     "tasks",
-    "vectors",
     "versions",
     "watched",
 ]
@@ -336,15 +334,6 @@ events = sa.Table(
     sa.Index("ix_events_document_id", "document_id"),
     sa.Index("ix_events_at", "at"),
     sqlite_autoincrement=True,
-)
-
-vectors = sa.Table(
-    "vectors",
-    metadata,
-    sa.Column("fingerprint", Id, primary_key=True),
-    sa.Column("text_hash", Id, primary_key=True),
-    sa.Column("vector", sa.LargeBinary, nullable=False),
-    sa.Column("created_at", sa.Double, nullable=False, index=True),
 )
 
 counters = sa.Table(

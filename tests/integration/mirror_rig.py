@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, vectors, versions
+from pipeline.catalog.cache import vectors
+from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, versions
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.stack import settings_environment
@@ -157,7 +158,8 @@ class MirrorRig:
 
     def texts_known(self) -> int:
         """Different texts that there are vectors of."""
-        return int(self.rig.scalar(sa.select(sa.func.count()).select_from(vectors)))
+        with self.rig.services.cache.connect() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(vectors)) or 0
 
     def extracted(self) -> int:
         """Runs of the flow that were begun."""

@@ -275,9 +275,10 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
         assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
 
 
-def test_the_vector_cache(catalog: Engine) -> None:
+def test_the_vector_cache(catalog: Engine, tmp_path: Path) -> None:
     vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
-    with writing(catalog) as connection:
+    held = cache.open_cache(catalog, tmp_path)
+    with writing(held) as connection:
         cache.store(connection, cache.rows("space", vectors))
         cache.store(connection, cache.rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
         known = cache.lookup(connection, "space", ["x", "y", "none"])
@@ -286,6 +287,25 @@ def test_the_vector_cache(catalog: Engine) -> None:
         assert cache.lookup(connection, "other", ["x"]) == {}
         cache.prune(connection, 0)
         assert cache.lookup(connection, "space", ["x", "y", "z"]) == {}
+    held.dispose()
+
+
+def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) -> None:
+    with opened(sqlite_url(tmp_path)) as catalog, writing(catalog) as busy:
+        begin_job(busy)
+        held = cache.open_cache(catalog, tmp_path)
+        with writing(held) as connection:
+            cache.store(connection, cache.rows("space", {"x": np.ones(4, dtype=np.float32)}))
+        held.dispose()
+
+
+def test_a_damaged_cache_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "cache.db").write_bytes(b"this is no database " * 100)
+    with opened(sqlite_url(tmp_path)) as catalog:
+        held = cache.open_cache(catalog, tmp_path)
+        with held.connect() as connection:
+            assert cache.lookup(connection, "space", ["x"]) == {}
+        held.dispose()
 
 
 def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
 
-from pipeline.catalog.schema import attempts, documents, vectors, versions
+from pipeline.catalog.cache import vectors
+from pipeline.catalog.schema import attempts, documents, versions
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -26,7 +27,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 def cached(rig: FlowRig) -> int:
-    return int(rig.scalar(sa.select(sa.func.count()).select_from(vectors)))
+    with rig.services.cache.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(vectors)) or 0
 
 
 def embedded(rig: FlowRig, job: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalog import admission, attempts, cache, ledger, leftovers, visible
+from pipeline.catalog import admission, attempts, ledger, leftovers, visible
 from pipeline.catalog.engine import writing
 from pipeline.catalog.versions import describe_versions
 from pipeline.catalog.writer import GroupWriter
@@ -28,7 +28,6 @@ GROWS = (
     "tasks",
     "events",
     "failures",
-    "vectors",
 )
 
 
@@ -77,7 +76,6 @@ def carry_through(services: Services) -> None:
         leftovers.unneeded_originals(connection, batch)
         attempts.close(connection, batch)
         ledger.finish_batch(connection, batch)
-        cache.lookup(connection, "space", ["x"])
 
 
 def test_no_table_that_grows_is_read_whole(services: Services) -> None:

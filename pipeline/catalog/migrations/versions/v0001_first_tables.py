@@ -261,15 +261,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_tasks_finished_at"), "tasks", ["finished_at"], unique=False)
     op.create_index(op.f("ix_tasks_state"), "tasks", ["state"], unique=False)
     op.create_table(
-        "vectors",
-        sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("text_hash", sa.String(length=64), nullable=False),
-        sa.Column("vector", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint", "text_hash", name=op.f("pk_vectors")),
-    )
-    op.create_index(op.f("ix_vectors_created_at"), "vectors", ["created_at"], unique=False)
-    op.create_table(
         "versions",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("document_id", sa.String(length=64), nullable=False),
@@ -380,8 +371,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_versions_document_id"), table_name="versions")
     op.drop_index(op.f("ix_versions_content_sha256"), table_name="versions")
     op.drop_table("versions")
-    op.drop_index(op.f("ix_vectors_created_at"), table_name="vectors")
-    op.drop_table("vectors")
     op.drop_index(op.f("ix_tasks_state"), table_name="tasks")
     op.drop_index(op.f("ix_tasks_finished_at"), table_name="tasks")
     op.drop_index(op.f("ix_tasks_batch_id"), table_name="tasks")
