@@ -13,8 +13,14 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
 
+from pipeline import flow
+from pipeline.catalog import engine
 from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import attempts, documents, versions
+from pipeline.catalog.schema import attempts, documents, tasks, versions
+from pipeline.runtime import Runtime
+from pipeline.services import Services
+from pipeline.stack import Launch
+from pipeline.stages.bodies import body_of
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -62,6 +68,27 @@ def test_who_computes_gives_way_to_who_serves(rig: FlowRig) -> None:
         assert os.getpriority(os.PRIO_PROCESS, leader) == min(os.getpriority(os.PRIO_PROCESS, 0) + wanted, 19)
         if shares.exists():
             assert Path(f"/proc/{leader}/autogroup").read_text().split()[-1] == str(wanted)
+
+
+def test_only_what_readers_are_to_see_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stage by stage, in this process: a power cut before the switch only means to do it again."""
+    flushed: list[int] = []
+    monkeypatch.setattr(engine, "DATASYNC", flushed.append)
+    write_documents(tmp_path / "in", 3, seed=3)
+    with stack_on(tmp_path / "data", launch=lambda settings, _: Launch(str(settings.data_dir), ())) as rig:
+        here = Runtime("me", Services(rig.settings, owner=True))
+        job = rig.submit(tmp_path / "in")
+        waited = {}
+        for stage in ("extract", "chunk", "embed", "upsert", "finalize"):
+            (due,) = rig.tasks_of(job, tasks.c.state == "due")
+            assert due.stage == stage
+            flushed.clear()
+            flow.run(here.services, here.node, body_of(here, stage), due.id, 0)
+            waited[stage] = len(flushed) > 0
+        assert rig.wait(job) == {"completed": 3}
+        here.sandbox.close()
+        here.services.store.close()
+    assert waited == {"extract": False, "chunk": False, "embed": False, "upsert": False, "finalize": True}
 
 
 def test_again_costs_nothing(rig: FlowRig, tmp_path: Path) -> None:

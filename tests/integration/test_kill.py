@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +89,35 @@ def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., Non
     begun_again = [row for row in rig.tasks_of(job) if row.id in hit and row.starts > 1]
     assert begun_again or blow.name in ("sandbox", "beat", "redis")
     assert eventually(lambda: rig.state().level == "ready")
+
+
+def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
+    """What stages commit until then does not wait for the disk: all of it is gone, and is done again."""
+    data, lasting = tmp_path / "data", tmp_path / "lasting.db"
+    write_documents(tmp_path / "in", 12, words=WORDS, seed=77)
+    with stack_on(data, **SLOW) as rig:
+        assert all(stop(one) for one in rig.processes("store"))
+        job = rig.submit(tmp_path / "in")
+        with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(lasting)) as kept:
+            found.backup(kept)
+        assert eventually(lambda: is_embedded(rig, job), 60), rig.describe(job)
+        now = rig.state()
+        for pid in (now.pid, *(one.pid for one in now.processes)):
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+    for end in ("", "-wal", "-shm"):
+        (data / f"catalog.db{end}").unlink(missing_ok=True)
+    lasting.rename(data / "catalog.db")
+    with stack_on(data, **SLOW) as rig:
+        assert rig.wait(job) == {"completed": 12}
+        rig.assert_at_rest(job)
+        rig.assert_exact()
+
+
+def is_embedded(rig: FlowRig, job: str) -> bool:
+    """Whether all that is left to do is to store the points."""
+    is_upsert = tasks.c.stage == "upsert"
+    return bool(rig.tasks_of(job, is_upsert)) and not rig.tasks_of(job, ~is_upsert, tasks.c.state != "done")
 
 
 def write_scans(folder: Path, number: int) -> None:
