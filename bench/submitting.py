@@ -57,7 +57,7 @@ def main() -> None:
     options.add_argument("--samples", type=int, default=300, help="submissions per line of the table")
     options.add_argument("--queued", type=int, default=10_000, help="documents that wait in the last line")
     options.add_argument("--lost", type=int, default=5_000, help="submissions that are counted at the end")
-    options.add_argument("--model", default="hashing", help="embedding model of the stack")
+    options.add_argument("--model", help="embedding model of the stack; hashing: many short tasks instead of long ones")
     asked = options.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="docrelay-bench-") as name,
@@ -91,9 +91,11 @@ def raw_server() -> Iterator[int]:
 
 
 @contextmanager
-def stack(folder: Path, model: str) -> Iterator[int]:
+def stack(folder: Path, model: str | None) -> Iterator[int]:
     """A stack with its API; the port."""
-    settings = {"DATA_DIR": str(folder), "EMBEDDING_MODEL": model, "API_PORT": "0", "API_DOCUMENTS": str(PER_REQUEST)}
+    settings = {"DATA_DIR": str(folder), "API_PORT": "0", "API_DOCUMENTS": str(PER_REQUEST)}
+    if model is not None:
+        settings["EMBEDDING_MODEL"] = model
     environment = {**os.environ, **{f"DOCRELAY_{name}": value for name, value in settings.items()}}
     command = [str(Path(sys.executable).with_name("docrelay")), "up"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
@@ -154,10 +156,11 @@ def measure(ports: tuple[int, int], samples: int) -> list[list[float]]:
 
 
 def fill(folder: Path, port: int, goal: int) -> None:
-    """Send files until so many documents wait."""
+    """Send files until so many documents wait, and the disk has what that wrote: both servers would wait for it."""
     sender = Sender(port)
     while (lacking := goal - waiting(folder)) > 0:
         sender.send(body(min(PER_REQUEST, lacking)))
+    os.sync()
 
 
 def waiting(folder: Path) -> int:
