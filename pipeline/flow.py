@@ -265,9 +265,8 @@ def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:
 
 
 def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
-    # Until its documents are switched to, a stage that a power cut takes back is done again, and nobody was told of it.
-    lasting = claim.stage == "finalize" or done.outcome == "failed"
-    with writing(services.catalog, lasting=lasting) as connection:
+    # A stage that a power cut takes back is done again, as long as its artifacts are there; how a document ends lasts.
+    with writing(services.catalog, lasting=claim.stage == "finalize") as connection:
         held = ledger.finish(connection, claim.task_id, node)
         if held:
             done.record(connection)

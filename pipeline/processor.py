@@ -41,9 +41,11 @@ def come_soon() -> None:
     stays the same. Elsewhere nothing changes. To be called before the process has threads.
     """
     number = SCHED_SETATTR.get(platform.machine())
-    if platform.system() != "Linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if platform.system() != "Linux" or number is None:
         return
-    niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    wanted = ATTRIBUTES.pack(ATTRIBUTES.size, os.SCHED_OTHER, 0, niceness, 0, SLICE_US * 1000, 0, 0, 0, 0)
-    # An older kernel, or one that forbids it, says so; then it is as it was.
-    ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, wanted, 0)
+    # Who forbids it, or does not know it, says so; then it is as it was.
+    with contextlib.suppress(OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            niceness = os.getpriority(os.PRIO_PROCESS, 0)
+            wanted = ATTRIBUTES.pack(ATTRIBUTES.size, os.SCHED_OTHER, 0, niceness, 0, SLICE_US * 1000, 0, 0, 0, 0)
+            ctypes.CDLL(None).syscall(ctypes.c_long(number), 0, wanted, 0)

@@ -42,7 +42,7 @@ def sweep(services: Services) -> None:
         events.prune(connection, now - KEEP_EVENTS_S)
         answers.prune(connection, now - answers.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
-    with writing(services.cache, lasting=False) as connection:
+    with cache.best_effort(), writing(services.cache, lasting=False) as connection:
         cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, shadows
 from pipeline.catalog.each import update_each
+from pipeline.catalog.engine import make_last
 from pipeline.catalog.jobs import settle
 from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, rank, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
@@ -317,6 +318,8 @@ def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping
             .returning(attempts.c.id, attempts.c.job_id, attempts.c.document_id, attempts.c.version_id)
         )
         rows += [dict(row) for row in ended.mappings()]
+    if rows:
+        make_last(connection)
     for few in slices(row["id"] for row in rows):
         connection.execute(
             submissions.update()

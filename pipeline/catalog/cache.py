@@ -1,14 +1,15 @@
 """The vector cache: a chunk whose text was embedded before in the same space is not embedded again.
 
-It is a database of its own, so that nobody waits to write in the catalog while vectors are written: a file of the data
-folder, or a table beside the catalog's on PostgreSQL. It has no migrations: another layout would be another table.
+With SQLite it is a file of its own, so that nobody waits to write in the catalog while vectors are written; on
+PostgreSQL a table beside the catalog's. It has no migrations: another layout would be another table.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["lookup", "open_cache", "prune", "rows", "store", "vectors"]
+__all__ = ["best_effort", "lookup", "open_cache", "prune", "rows", "store", "vectors"]
 
 log = structlog.get_logger()
 
-NAME = "cache.db"
+UNUSABLE_HINT = "Everything is embedded anew. Stop Docrelay, delete cache.db in its data folder, and start it again."
 
 metadata = sa.MetaData()
 
@@ -43,33 +44,33 @@ vectors = sa.Table(
 
 
 def open_cache(catalog: Engine, data_dir: Path) -> Engine:
-    """Open the cache that belongs to a catalog; a file of it that is no database is begun anew.
+    """Open the cache that belongs to a catalog.
 
     Args:
         catalog: it; a server holds the cache too.
         data_dir: where else the cache is.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it cannot be used.
     """
-    if catalog.dialect.name != "sqlite":
-        return _with_tables(catalog)
-    url = sqlite_url(data_dir, NAME)
-    try:
-        return _with_tables(engine_of(url))
-    except sa.exc.DatabaseError as error:
-        if type(error.orig) is not sqlite3.DatabaseError:
-            raise
-        log.warning("cache.damaged", error=str(error.orig))
-    for end in ("", "-wal", "-shm"):
-        (data_dir / f"{NAME}{end}").unlink(missing_ok=True)
-    return _with_tables(engine_of(url))
-
-
-def _with_tables(engine: Engine) -> Engine:
+    engine = catalog if catalog.dialect.name != "sqlite" else engine_of(sqlite_url(data_dir, "cache.db"))
     with engine.connect() as connection:
         is_there = sa.inspect(connection).has_table(vectors.name)
     if not is_there:
         with alone(engine), writing(engine) as connection:
             metadata.create_all(connection)
     return engine
+
+
+@contextmanager
+def best_effort() -> Iterator[None]:
+    """Go on without the cache where its file cannot be used; what a server does not take is its caller's to retry."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        log.warning("cache.unusable", error=str(error.orig), hint=UNUSABLE_HINT)
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:

@@ -26,7 +26,7 @@ from pipeline.catalog.schema import metadata
 from pipeline.catalog.turns import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
-__all__ = ["HEAD", "alone", "engine_of", "open_catalog", "sqlite_url", "upgrade", "writing"]
+__all__ = ["HEAD", "alone", "engine_of", "make_last", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
 log = structlog.get_logger()
 
@@ -121,11 +121,17 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         with connection.begin():
             before = _changes(connection)
             yield connection
-            has_log = lasting and _changes(connection) != before and bool(engine.url.database)
+            wanted = lasting or connection.get_execution_options().get("lasting", False)
+            has_log = wanted and _changes(connection) != before and bool(engine.url.database)
     if has_log:
         _write_out(_log_of(engine))
     if not urgent and engine.dialect.name == "sqlite" and next(_commits) % MOVE_EVERY == 0:
         _move_log(engine)
+
+
+def make_last(connection: Connection) -> None:
+    """Have a transaction wait for the disk though it was begun without: it holds what somebody may be told as final."""
+    connection.execution_options(lasting=True)
 
 
 def _changes(connection: Connection) -> int:

@@ -11,7 +11,16 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.schema import events
 
-__all__ = ["Event", "add", "after", "newest", "prune"]
+__all__ = ["Event", "add", "after", "newest", "prune", "skip_lost"]
+
+
+SKIPPED = 1_000_000
+"""Far more events than can be written before the disk has them."""
+
+SEQUENCE = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
+"""SQLite's own table of the last ids of tables with AUTOINCREMENT (https://sqlite.org/autoinc.html)."""
+
+_OURS = SEQUENCE.c.name == events.name
 
 
 class Event(NamedTuple):
@@ -35,6 +44,17 @@ def add(
     ]
     if rows:
         connection.execute(events.insert(), rows)
+
+
+def skip_lost(connection: Connection) -> None:
+    """Give the next events ids that were never given before, be it by what a power cut has taken back.
+
+    Who follows a job goes on after the last id that it saw. PostgreSQL gives no id twice.
+    """
+    if connection.dialect.name == "sqlite":
+        moved = connection.execute(SEQUENCE.update().where(_OURS).values(seq=SEQUENCE.c.seq + SKIPPED))
+        if not moved.rowcount:
+            connection.execute(SEQUENCE.insert().values(name=events.name, seq=SKIPPED))
 
 
 def after(connection: Connection, job_id: str, last: int, limit: int = 500) -> list[Event]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import structlog
 
 from extractors.document import Document
 from pipeline.about import About
@@ -15,6 +18,7 @@ __all__ = [
     "About",
     "Part",
     "batch_prefix",
+    "kept_document",
     "load_document",
     "load_part",
     "ocr_key",
@@ -23,6 +27,8 @@ __all__ = [
     "text_key",
     "vectors_key",
 ]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,17 @@ def vectors_key(batch_id: str, part: int) -> str:
 def load_document(spool: Spool, key: str) -> Document:
     """An extracted document. Raises FileNotFoundError."""
     return Document.from_json(read_json(spool, key))
+
+
+def kept_document(spool: Spool, key: str) -> Document | None:
+    """What an earlier start of a task has left; None where there is nothing, or nothing that makes sense."""
+    try:
+        return load_document(spool, key)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, zlib.error):
+        log.warning("artifact.damaged", key=key)
+        return None
 
 
 def load_part(spool: Spool, key: str) -> Part:

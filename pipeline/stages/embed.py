@@ -40,7 +40,8 @@ def work(services: Services, claim: Claim) -> flow.Done:
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.making, index.fingerprint)
     space = index.fingerprint.id
-    with services.cache.connect() as connection:
+    known: dict[str, Vectors] = {}
+    with cache.best_effort(), services.cache.connect() as connection:
         known = cache.lookup(connection, space, hashes)
     wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
@@ -50,7 +51,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
         rows = cache.rows(space, fresh)
-        with writing(services.cache, lasting=False) as connection:
+        with cache.best_effort(), writing(services.cache, lasting=False) as connection:
             cache.store(connection, rows)
 
     def record(connection: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -23,8 +22,8 @@ from pipeline.catalog.versions import describe_versions
 from pipeline.errors import Unreadable
 from pipeline.sandbox import NoRoom, Sandbox
 from pipeline.services import Services
-from pipeline.spool import Spool, original_key, write_json
-from pipeline.stages.artifacts import load_document, text_key
+from pipeline.spool import original_key, write_json
+from pipeline.stages.artifacts import kept_document, text_key
 from pipeline.texts import known_text
 
 __all__ = ["page_groups", "title_of", "work"]
@@ -79,7 +78,7 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, 
     settings = services.settings
     key, anew = text_key(claim.batch_id, one.attempt_id), dict[str, object]()
     try:
-        document = _kept(services.spool, key)
+        document = kept_document(services.spool, key)
         if document is None and (document := known_text(services, one)) is not None:
             write_json(services.spool, key, document.to_json())
         if document is None:
@@ -116,17 +115,6 @@ def failure_of(services: Services, stage: str, error: ExtractError | OSError) ->
         return Failure(stage, Unreadable.code, GONE, GONE_HINT)
     reading = services.reading if isinstance(error, LASTING) else None
     return Failure(stage, error.code, error.message, error.hint, reading=reading)
-
-
-def _kept(spool: Spool, key: str) -> Document | None:
-    """What an earlier start of this task has read; None where there is nothing, or nothing that makes sense."""
-    try:
-        return load_document(spool, key)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, zlib.error):
-        log.warning("artifact.damaged", key=key)
-        return None
 
 
 def describe(document: Document, source: str) -> dict[str, object]:

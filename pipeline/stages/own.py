@@ -23,7 +23,7 @@ from pipeline.errors import PipelineError, StageFailed
 from pipeline.plan import Step
 from pipeline.services import Services
 from pipeline.spool import write_json
-from pipeline.stages.artifacts import Part, load_part, part_before, part_key, text_key
+from pipeline.stages.artifacts import Part, kept_document, load_part, part_before, part_key, text_key
 from pipeline.stages.texts import Texts, about
 
 __all__ = ["work"]
@@ -98,7 +98,7 @@ def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> fl
 
     def one_document(one: Carried) -> None:
         key = text_key(claim.batch_id, one.attempt_id, step.key)
-        if not services.spool.exists(key):
+        if kept_document(services.spool, key) is None:
             document = texts.load(one)
             made = changed(stage, step, document, about(one, document))
             write_json(services.spool, key, made.to_json())

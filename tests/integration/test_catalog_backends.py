@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -299,13 +299,26 @@ def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) ->
         held.dispose()
 
 
-def test_a_damaged_cache_begins_anew(tmp_path: Path) -> None:
-    (tmp_path / "cache.db").write_bytes(b"this is no database " * 100)
-    with opened(sqlite_url(tmp_path)) as catalog:
-        held = cache.open_cache(catalog, tmp_path)
-        with held.connect() as connection:
-            assert cache.lookup(connection, "space", ["x"]) == {}
-        held.dispose()
+def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
+    """A server that does not answer is asked again; who passes it by would embed everything anew."""
+    expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
+    with expected, cache.best_effort(), catalog.connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
+
+
+def test_no_event_gets_an_id_that_was_given_before(url: str, tmp_path: Path) -> None:
+    """As of before a power cut, which has taken the last ones back."""
+    with opened(url) as catalog, writing(catalog) as connection:
+        job = begin_job(connection)
+        before = events.newest(connection, job)
+        events.skip_lost(connection)
+        events.add(connection, "document.chunking", [(job, None)])
+        lost = events.newest(connection, job)
+        connection.execute(schema.events.delete().where(schema.events.c.id > before))
+        events.skip_lost(connection)
+        events.add(connection, "document.chunking", [(job, None)])
+        assert before < lost < events.newest(connection, job) < 2**50
+        assert len(events.after(connection, job, lost)) == 1
 
 
 def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:

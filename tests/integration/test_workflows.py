@@ -17,7 +17,8 @@ from flow_tools import eventually, write_documents
 from outside_rig import Composed, composed
 
 from pipeline.catalog import indexes
-from pipeline.catalog.schema import documents, tasks, vectors, versions
+from pipeline.catalog.cache import vectors
+from pipeline.catalog.schema import documents, tasks, versions
 from pipeline.chunking import chunk_id, text_hash
 from pipeline.vectorstore.base import Filter
 
@@ -64,7 +65,8 @@ def test_redacted_leaves_nothing_of_what_is_personal(stack: Composed, tmp_path: 
     assert "2026-09-21" in seen
     # The words for the search by words and the vectors are made of these texts, and so are the names in the cache.
     texts = [one["text"] for one in stack.payloads("redacted")]
-    known = {row.text_hash for row in stack.rig.rows(sa.select(vectors.c.text_hash))}
+    with stack.rig.services.cache.connect() as connection:
+        known = set(connection.scalars(sa.select(vectors.c.text_hash)))
     assert {text_hash(text) for text in texts} <= known
     assert stack.cli.found("jane.doe", "redacted") == set()
     assert stack.cli.found("1234567", "redacted") == set()
