@@ -27,7 +27,7 @@ from embeddings.errors import EmbedError
 from pipeline import runtime
 from pipeline.app import MAINTENANCE, QUEUES, all_queues, make_app
 from pipeline.asking import serve
-from pipeline.catalog import indexes
+from pipeline.catalog import events, indexes
 from pipeline.discovery import stages
 from pipeline.liveness import beat_heart, wait_time_to_restore
 from pipeline.logs import log_as_set
@@ -66,6 +66,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     if group in ("extract", "embed"):
         # Who asks, and who serves them, goes first; whatever is left of the machine computes.
         give_way(settings.niceness)
+    _skip_lost_events(settings)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
     runtime.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
@@ -78,6 +79,12 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     runtime.freeze()
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _skip_lost_events(settings: Settings) -> None:
+    catalog = Services(settings).catalog
+    events.skip_lost(catalog)
+    catalog.dispose()  # no connection survives the fork of the pool
 
 
 def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: Sequence[str]) -> Any:

@@ -15,8 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.api.access import check_start
 from pipeline.api.app import make_app
-from pipeline.catalog import events, keys
-from pipeline.catalog.engine import writing
+from pipeline.catalog import keys
 from pipeline.errors import StackUnavailable
 from pipeline.logs import log_as_set
 from pipeline.processor import come_soon
@@ -53,9 +52,8 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
     log_as_set(settings, name)
     come_soon()
     services = Services(settings)
-    with writing(services.catalog) as connection:
+    with services.catalog.connect() as connection:
         made = keys.any_made(connection)
-        events.skip_lost(connection)
     check_start(made, settings.api_host, embedded=embedded)
     # Both answer at once, and a wrong configuration is told before anybody is served.
     services.redis.ping()

@@ -29,7 +29,8 @@ __all__ = ["best_effort", "lookup", "open_cache", "prune", "rows", "store", "vec
 
 log = structlog.get_logger()
 
-UNUSABLE_HINT = "Everything is embedded anew. Stop Docrelay, delete cache.db in its data folder, and start it again."
+DAMAGED_HINT = "Everything is embedded anew. Stop Docrelay, delete cache.db in its data folder, and start it again."
+AWAY_HINT = "Everything is embedded anew as long as cache.db in the data folder cannot be used."
 
 metadata = sa.MetaData()
 
@@ -70,7 +71,8 @@ def best_effort() -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         if not isinstance(error.orig, sqlite3.Error):
             raise
-        log.warning("cache.unusable", error=str(error.orig), hint=UNUSABLE_HINT)
+        is_damaged = type(error.orig) is sqlite3.DatabaseError
+        log.warning("cache.unusable", error=str(error.orig), hint=DAMAGED_HINT if is_damaged else AWAY_HINT)
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:

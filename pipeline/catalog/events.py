@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
+from pipeline.catalog.engine import writing
 from pipeline.catalog.schema import events
 
 __all__ = ["Event", "add", "after", "newest", "prune", "skip_lost"]
@@ -46,12 +47,14 @@ def add(
         connection.execute(events.insert(), rows)
 
 
-def skip_lost(connection: Connection) -> None:
+def skip_lost(engine: Engine) -> None:
     """Give the next events ids that were never given before, be it by what a power cut has taken back.
 
     Who follows a job goes on after the last id that it saw. PostgreSQL gives no id twice.
     """
-    if connection.dialect.name == "sqlite":
+    if engine.dialect.name != "sqlite":
+        return
+    with writing(engine) as connection:
         moved = connection.execute(SEQUENCE.update().where(_OURS).values(seq=SEQUENCE.c.seq + SKIPPED))
         if not moved.rowcount:
             connection.execute(SEQUENCE.insert().values(name=events.name, seq=SKIPPED))

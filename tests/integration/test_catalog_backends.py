@@ -306,16 +306,18 @@ def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
 
 
-def test_no_event_gets_an_id_that_was_given_before(url: str, tmp_path: Path) -> None:
+def test_no_event_gets_an_id_that_was_given_before(catalog: Engine) -> None:
     """As of before a power cut, which has taken the last ones back."""
-    with opened(url) as catalog, writing(catalog) as connection:
+    with writing(catalog) as connection:
         job = begin_job(connection)
         before = events.newest(connection, job)
-        events.skip_lost(connection)
+    events.skip_lost(catalog)
+    with writing(catalog) as connection:
         events.add(connection, "document.chunking", [(job, None)])
         lost = events.newest(connection, job)
         connection.execute(schema.events.delete().where(schema.events.c.id > before))
-        events.skip_lost(connection)
+    events.skip_lost(catalog)
+    with writing(catalog) as connection:
         events.add(connection, "document.chunking", [(job, None)])
         assert before < lost < events.newest(connection, job) < 2**50
         assert len(events.after(connection, job, lost)) == 1

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, lives, stop, write_documents
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.catalog.schema import tasks
+from pipeline.catalog.schema import events, tasks
 
 NUMBER, SCANS, WORDS = 60, 3, 270
 SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}
@@ -100,7 +101,9 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
         job = rig.submit(tmp_path / "in")
         with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(lasting)) as kept:
             found.backup(kept)
+            (last,) = kept.execute("SELECT max(id) FROM events").fetchone()
         assert eventually(lambda: is_embedded(rig, job), 60), rig.describe(job)
+        told = rig.scalar(sa.select(sa.func.max(events.c.id)))
         now = rig.state()
         for pid in (now.pid, *(one.pid for one in now.processes)):
             if pid is not None:
@@ -112,6 +115,8 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
         assert rig.wait(job) == {"completed": 12}
         rig.assert_at_rest(job)
         rig.assert_exact()
+        # Who follows the job and has seen those that are lost goes on with these.
+        assert rig.scalar(sa.select(sa.func.min(events.c.id)).where(events.c.id > last)) > told
 
 
 def is_embedded(rig: FlowRig, job: str) -> bool:
