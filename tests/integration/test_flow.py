@@ -5,23 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
-from structlog.testing import capture_logs
 
-from pipeline import flow
-from pipeline.catalog import engine
 from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import attempts, documents, tasks, versions
-from pipeline.runtime import Runtime
-from pipeline.services import Services
-from pipeline.stack import Launch
-from pipeline.stages.bodies import body_of
+from pipeline.catalog.schema import attempts, documents, versions
 from pipeline.sweeping import sweep
 from pipeline.vectorstore.base import Filter
 
@@ -72,61 +65,16 @@ def test_who_computes_gives_way_to_who_serves(rig: FlowRig) -> None:
             assert Path(f"/proc/{leader}/autogroup").read_text().split()[-1] == str(wanted)
 
 
-@pytest.fixture
-def by_hand(tmp_path: Path) -> Iterator[FlowRig]:
-    """A stack of Redis and nothing else: the tests do the tasks."""
-    with stack_on(tmp_path / "data", launch=lambda settings, _: Launch(str(settings.data_dir), ())) as rig:
-        yield rig
-
-
-def go_through(rig: FlowRig, job: str, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Do what is due of a job, task by task; `tell` is called with the stage after each."""
-    here = Runtime("me", Services(rig.settings, owner=True))
-    while due := rig.tasks_of(job, tasks.c.state == "due"):
-        flow.run(here.services, here.node, body_of(here, due[0].stage), due[0].id, 0)
-        tell(due[0].stage)
-    here.sandbox.close()
-    here.services.store.close()
-
-
-def test_only_how_documents_end_waits_for_the_disk(
-    by_hand: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A power cut before that only means to do a stage again; what somebody was told as final stays."""
-    flushed: list[int] = []
-    waited: dict[str, bool] = {}
-
-    def note(stage: str) -> None:
-        waited[stage] = len(flushed) > 0
-        flushed.clear()
-
-    monkeypatch.setattr(engine, "DATASYNC", flushed.append)
+def test_a_damaged_cache_costs_time_and_no_document(tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 3, seed=3)
-    job = by_hand.submit(tmp_path / "in")
-    note("intake")
-    go_through(by_hand, job, note)
-    assert by_hand.wait(job) == {"completed": 3}
-    others = dict.fromkeys(("extract", "chunk", "embed", "upsert"), False)
-    assert waited == {"intake": True, **others, "finalize": True}
-
-    (tmp_path / "in" / "broken.pdf").write_bytes(b"%PDF-1.7 and no more")
-    job = by_hand.submit(tmp_path / "in")
-    flushed.clear()
-    go_through(by_hand, job, note)
-    assert by_hand.counts(job) == {"unchanged": 3, "failed": 1}
-    assert waited["extract"]
-
-
-def test_a_damaged_cache_costs_time_and_no_document(by_hand: FlowRig, tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", 3, seed=3)
-    (by_hand.settings.data_dir / "cache.db").write_bytes(b"this is no database " * 100)
-    job = by_hand.submit(tmp_path / "in")
-    with capture_logs() as logged:
-        go_through(by_hand, job)
-        sweep(by_hand.services)
-    assert by_hand.wait(job) == {"completed": 3}
-    warned = [one for one in logged if one["event"] == "cache.unusable"]
-    assert len(warned) == 3
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "cache.db").write_bytes(b"this is no database " * 100)
+    with stack_on(tmp_path / "data") as rig:
+        assert rig.ingest(tmp_path / "in") == {"completed": 3}
+        rig.assert_exact()
+        sweep(rig.services)
+        warned = rig.logged("cache.unusable")
+    assert warned
     assert all("delete cache.db" in one["hint"] for one in warned)
 
 

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
+from pipeline.catalog.engine import make_last, open_catalog, sqlite_url, writing
 from pipeline.catalog.schema import counters, jobs
 from pipeline.catalog.writer import GroupWriter
 from pipeline.request import Request
@@ -56,6 +56,12 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
         with writing(catalog) as connection:
             connection.execute(sa.select(counters)).all()
         assert len(flushed) == 1
+        with writing(catalog, lasting=False) as connection:
+            connection.execute(counters.update().values(value=3))
+            make_last(connection)
+        with writing(catalog, lasting=False) as connection:
+            connection.execute(counters.update().values(value=4))
+        assert len(flushed) == 2
         catalog.dispose()
 
 
