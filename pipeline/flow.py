@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import redis
 import structlog
 from celery.result import denied_join_result
 from kombu.exceptions import OperationalError as BrokerError
@@ -24,7 +25,7 @@ from pipeline.catalog.attempts import Failure
 from pipeline.catalog.engine import writing
 from pipeline.catalog.ledger import Claim
 from pipeline.errors import PipelineError
-from pipeline.liveness import living_nodes
+from pipeline.liveness import living_nodes, workers_at
 from pipeline.metrics import count
 from pipeline.services import Services
 from pipeline.transient import TRANSIENT
@@ -76,6 +77,10 @@ MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
 OPENING = {"extract": "extracting", "chunk": "chunking"}
 """The state in which a stage finds its documents, where that is not how the one before leaves them."""
 
+AHEAD = 8
+"""Tasks that may be due for each worker that embeds before no more is admitted. Nearly everything waits for embedding:
+so many are some seconds of its work, enough for the next batch to be read in."""
+
 NOBODY = "reconciler"
 """Who holds a task in order to give it up."""
 
@@ -85,16 +90,17 @@ class Transient(Exception):
 
 
 def admit(services: Services) -> int:
-    """Admit waiting batches up to each job's window and launch them.
+    """Admit waiting batches, up to each job's window and as many as keep the workers busy, and launch them.
 
     Returns:
         How many were admitted.
     """
+    limits = services.settings.window, AHEAD * _embedders(services)
     with services.catalog.connect() as connection:
-        if not admission.may_admit(connection):
-            return 0
+        if not admission.choose(connection, *limits):
+            return 0  # nobody's turn to write is taken for nothing
     with writing(services.catalog, lasting=False) as connection:
-        admitted = admission.admit(connection, services.settings.window, "extract")
+        admitted = admission.admit(connection, *limits, "extract")
     with services.catalog.connect() as connection:
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
     for batch_id, (urgency, plan) in facts.items():
@@ -279,6 +285,13 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
     if done.publish is not None:
         done.publish()
     services.announce(claim.job_id)
-    if claim.stage == "finalize":
+    if claim.stage in ("embed", "finalize"):
         admit(services)
     return True
+
+
+def _embedders(services: Services) -> int:
+    try:
+        return max(workers_at(services.redis, "embed@embed"), 1)
+    except redis.RedisError:
+        return 1  # what is admitted now cannot be published either

@@ -22,6 +22,7 @@ __all__ = [
     "text",
     "unacked_key",
     "wait_time_to_restore",
+    "workers_at",
 ]
 
 log = structlog.get_logger()
@@ -87,6 +88,11 @@ def living_nodes(connection: redis.Redis) -> set[str]:
 def places_served(connection: redis.Redis) -> set[str]:
     """The places of workflows at which a living worker works, as `Step.place` names them."""
     return {place for beat in _beats(connection).values() for place in beat.split(",") if place}
+
+
+def workers_at(connection: redis.Redis, place: str) -> int:
+    """How many living workers work at a place."""
+    return sum(place in beat.split(",") for beat in _beats(connection).values())
 
 
 def wait_time_to_restore(dead_after_s: float) -> float:

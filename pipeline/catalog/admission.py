@@ -1,9 +1,13 @@
-"""Which waiting batches workers get next: the most urgent first, and of no job so many that others stand behind it."""
+"""Which waiting batches workers get next: the most urgent first, and of no job so many that others stand behind it.
+
+What waits here costs nothing and can still be overtaken, so no more goes to the workers than keeps them busy: files
+that are read long before anybody can embed their chunks only take the processor from who does.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -12,47 +16,99 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.ledger import add_due
 from pipeline.catalog.reindexes import HOLDING
-from pipeline.catalog.schema import batches, jobs, reindexes
+from pipeline.catalog.schema import batches, jobs, reindexes, tasks
 
-__all__ = ["admit", "may_admit"]
+__all__ = ["MOST_ACTIVE", "admit", "choose"]
 
 MOST_ACTIVE = 192
 """Batches in the hands of workers at once, of all jobs: more of them would only fill the broker."""
 
 PAGE = 64
 
+MORE_THAN_ANY = 11
+"""Above the highest priority."""
 
-def may_admit(connection: Connection) -> bool:
-    """Whether a batch waits for admission, and there is room; asked without the write lock."""
-    waiting = sa.select(batches.c.id).where(batches.c.state == "waiting").limit(1)
-    active = sa.select(sa.func.count()).where(batches.c.state == "active")
-    return connection.scalar(waiting) is not None and (connection.scalar(active) or 0) < MOST_ACTIVE
+SHARED = ("extract", "chunk", "embed", "upsert", "finalize")
+"""Stages that every document passes: whoever comes waits for what is due there, and for no other."""
 
 
-def admit(connection: Connection, window: int, first_stage: str) -> list[str]:
-    """Admit waiting batches, up to `window` active ones per job and `MOST_ACTIVE` in all; their first stage is due.
+def admit(connection: Connection, window: int, most_due: int, first_stage: str) -> list[str]:
+    """Admit what `choose` finds; the first stage of each batch is due.
 
     Returns:
         The admitted batches, most urgent first.
     """
-    counted = sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active")
-    busy: dict[str, int] = {row[0]: row[1] for row in connection.execute(counted.group_by(batches.c.job_id))}
-    chosen: list[str] = []
-    while (free := MOST_ACTIVE - sum(busy.values())) > 0:
-        full = [job_id for job_id, number in busy.items() if number >= window]
-        found = _oldest_waiting(connection, full, chosen, min(free, PAGE))
-        for batch_id, job_id in found:
-            if busy.get(job_id, 0) < window:
-                busy[job_id] = busy.get(job_id, 0) + 1
-                chosen.append(batch_id)
-        if len(found) < min(free, PAGE):
-            break
+    chosen = choose(connection, window, most_due)
     if chosen:
         connection.execute(
             batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
         )
         add_due(connection, [(batch_id, first_stage, 0, None) for batch_id in chosen])
     return chosen
+
+
+def choose(connection: Connection, window: int, most_due: int) -> list[str]:
+    """Batches that workers may have now, most urgent first; nothing is written.
+
+    Of equal urgency a job with nothing in work goes before those that have something, then age decides.
+
+    Args:
+        connection: the catalog.
+        window: active batches of one job at most.
+        most_due: so many tasks may wait for a worker, of batches that are as urgent or more so.
+    """
+    chosen: list[str] = []
+    urgency = _next_urgency(connection, MORE_THAN_ANY)
+    if urgency is None:
+        return chosen
+    busy, due = _active(connection), _due(connection)
+    while urgency is not None:
+        before = sum(number for priority, number in due.items() if priority >= urgency) + len(chosen)
+        most = len(chosen) + min(MOST_ACTIVE - busy.total(), most_due - before)
+        for share in (1, window):
+            _choose(connection, urgency, share, busy, chosen, most)
+        if len(chosen) >= most:
+            break
+        urgency = _next_urgency(connection, urgency)
+    return chosen
+
+
+def _choose(connection: Connection, urgency: int, share: int, busy: Counter[str], chosen: list[str], most: int) -> None:
+    """Choose the oldest of this urgency, up to `most` in all, and up to `share` active ones of each job."""
+    while (free := min(most - len(chosen), PAGE)) > 0:
+        full = [job_id for job_id, number in busy.items() if number >= share]
+        found = connection.execute(_oldest(), {"urgency": urgency, "full": full, "chosen": chosen, "most": free}).all()
+        for batch_id, job_id in found:
+            if busy[job_id] < share:
+                busy[job_id] += 1
+                chosen.append(batch_id)
+        if len(found) < free:
+            return
+
+
+def _active(connection: Connection) -> Counter[str]:
+    """Active batches by job."""
+    query = sa.select(batches.c.job_id, sa.func.count()).where(batches.c.state == "active").group_by(batches.c.job_id)
+    return Counter({row[0]: row[1] for row in connection.execute(query)})
+
+
+def _due(connection: Connection) -> dict[int, int]:
+    """Tasks that wait for a worker, by priority; one that waits to be tried again keeps nobody else from working."""
+    query = (
+        sa.select(batches.c.priority, sa.func.count())
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .where(tasks.c.state == "due", tasks.c.started_at.is_(None), tasks.c.stage.in_(SHARED))
+        .where(batches.c.state == "active")
+        .group_by(batches.c.priority)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _next_urgency(connection: Connection, below: int) -> int | None:
+    """The highest priority below this one of which something waits."""
+    query = sa.select(sa.func.max(batches.c.priority)).where(batches.c.state == "waiting", batches.c.priority < below)
+    found: int | None = connection.scalar(query)
+    return found
 
 
 def _held() -> sa.ColumnElement[bool]:
@@ -65,22 +121,15 @@ def _held() -> sa.ColumnElement[bool]:
     )
 
 
-def _oldest_waiting(
-    connection: Connection, full: Sequence[str], chosen: Sequence[str], limit: int
-) -> list[tuple[str, str]]:
-    """Waiting batches with their jobs, the most urgent and then the oldest first; those of full jobs are left out."""
-    asked = {"full": list(full), "chosen": list(chosen), "most": limit}
-    return [(row.id, row.job_id) for row in connection.execute(_oldest(), asked)]
-
-
 @cache
 def _oldest() -> sa.Select[Any]:
+    """Waiting batches of a priority with their jobs, the oldest first; those of full jobs are left out."""
     full: sa.BindParameter[Any] = sa.bindparam("full", expanding=True)
     chosen: sa.BindParameter[Any] = sa.bindparam("chosen", expanding=True)
     return (
         sa.select(batches.c.id, batches.c.job_id)
-        .where(batches.c.state == "waiting", batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
-        .order_by(batches.c.priority.desc(), batches.c.created_at)
+        .where(batches.c.state == "waiting", batches.c.priority == sa.bindparam("urgency", type_=sa.Integer))
+        .where(batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
+        .order_by(batches.c.created_at)
         .limit(sa.bindparam("most", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
     )

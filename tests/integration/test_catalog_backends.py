@@ -205,7 +205,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         [one] = take(connection, job, "/a.txt")
         batch = batch_of(connection, job, [one])
         jobs.finish_intake(connection, job)
-        assert admission.admit(connection, 6, "extract") == [batch]
+        assert admission.admit(connection, 6, 99, "extract") == [batch]
     task = ledger.task_id(batch, "extract")
     with writing(catalog) as connection:
         claim = ledger.claim(connection, task, "w1", set())
@@ -399,7 +399,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
 
     def admit() -> list[str]:
         with writing(catalog) as connection:
-            return admission.admit(connection, 5, "extract")
+            return admission.admit(connection, 5, 99, "extract")
 
     admitted = [batch for batches in all_at_once([admit] * 4) for batch in batches]
     assert len(admitted) == len(set(admitted)) == 5 + 3
@@ -459,7 +459,7 @@ def test_a_dead_runner_loses_its_task(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         batch = batch_of(connection, job, take(connection, job, "/a.txt"))
-        admission.admit(connection, 1, "extract")
+        admission.admit(connection, 1, 99, "extract")
         task = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, task, "w1", {"w1", "w2"})
         assert ledger.claim(connection, task, "w2", {"w1", "w2"}) is None

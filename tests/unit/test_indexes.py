@@ -236,9 +236,9 @@ def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
     other = jobs.create(books.connection, Job("papers", "ingest", 5), "r", 0).id
     elsewhere = ledger.create_batch(books.connection, other, 5, [])
     reindexes.enter(books.connection, books.reindex, "switching")
-    assert set(admission.admit(books.connection, 4, "extract")) == {fed, elsewhere}
+    assert set(admission.admit(books.connection, 4, 99, "extract")) == {fed, elsewhere}
     reindexes.enter(books.connection, books.reindex, "building")
-    assert admission.admit(books.connection, 4, "extract") == [mine]
+    assert admission.admit(books.connection, 4, 99, "extract") == [mine]
     assert reindexes.in_flight(books.connection, "books~1") == 1
 
 
@@ -302,9 +302,9 @@ def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
     mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
     reindexes.enter(books.connection, books.reindex, "switching_back")
-    assert admission.admit(books.connection, 4, "extract") == []
+    assert admission.admit(books.connection, 4, 99, "extract") == []
     reindexes.enter(books.connection, books.reindex, "rolling_back")
-    assert admission.admit(books.connection, 4, "extract") == [mine]
+    assert admission.admit(books.connection, 4, 99, "extract") == [mine]
 
 
 def test_the_time_at_which_everything_began_is_a_scope() -> None:

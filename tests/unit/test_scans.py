@@ -54,7 +54,7 @@ def carry_through(services: Services) -> None:
     """What the stages write of the one batch that waits."""
     catalog = services.catalog
     with writing(catalog) as connection:
-        (batch,) = admission.admit(connection, 4, "extract")
+        (batch,) = admission.admit(connection, 4, 99, "extract")
         wanted = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, wanted, "me", ())
         attempts.begin(connection, batch, "extracting")

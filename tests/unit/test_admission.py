@@ -1,0 +1,198 @@
+"""Who is admitted: compared with choosing one batch after the other by what the documentation says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import Connection, Engine
+
+from pipeline.catalog import admission, jobs, ledger
+from pipeline.catalog.engine import open_catalog, sqlite_url
+from pipeline.catalog.jobs import Job
+from pipeline.catalog.schema import batches, tasks
+
+MANY = 1000
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    found = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
+    yield found
+    found.dispose()
+
+
+@contextmanager
+def undone(engine: Engine) -> Iterator[Connection]:
+    """A catalog as good as empty: what is written is undone."""
+    with engine.connect() as opened:
+        opened.execution_options(writing=True)
+        with opened.begin() as transaction:
+            yield opened
+            transaction.rollback()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    with undone(engine) as opened:
+        yield opened
+
+
+def begin(connection: Connection) -> str:
+    return jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
+
+
+def wait(connection: Connection, job: str, priority: int = 5, number: int = 1) -> list[str]:
+    """New batches of a job that wait, each younger than all before."""
+    names = []
+    for _ in range(number):
+        count = connection.scalar(sa.select(sa.func.count()).select_from(batches)) or 0
+        names.append(f"{job}-{count:04}")
+        ledger.add_batch(connection, names[-1], job, priority)
+        connection.execute(batches.update().where(batches.c.id == names[-1]).values(created_at=float(count)))
+    return names
+
+
+def work(connection: Connection, job: str, stage: str = "embed", parts: int = 1, priority: int = 5) -> str:
+    """A batch in work, of which so many tasks of a stage are due."""
+    (name,) = wait(connection, job, priority)
+    connection.execute(batches.update().where(batches.c.id == name).values(state="active"))
+    ledger.add_due(connection, [(name, stage, part, None) for part in range(parts)])
+    return name
+
+
+def admit(connection: Connection, window: int = MANY, most_due: int = MANY) -> list[str]:
+    chosen = admission.choose(connection, window, most_due)
+    assert admission.admit(connection, window, most_due, "extract") == chosen
+    return chosen
+
+
+def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection) -> None:
+    low, high, later = (begin(connection) for _ in range(3))
+    waiting = {job: wait(connection, job, priority, 4) for job, priority in ((low, 2), (high, 9), (later, 2))}
+    admitted = admit(connection, 2)
+    assert admitted == [*waiting[high][:2], waiting[low][0], waiting[later][0], waiting[low][1], waiting[later][1]]
+    assert admit(connection, 2) == []
+    ledger.finish_batch(connection, waiting[later][1])
+    # Nobody waits for another job's batches to end.
+    assert admit(connection, 2) == [waiting[later][2]]
+    due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
+    assert sorted(due) == sorted([*admitted, waiting[later][2]])
+
+
+def test_no_file_stands_behind_the_many_of_somebody_else(connection: Connection) -> None:
+    """The large job was first, and has batches without end; a single file has the next place all the same."""
+    large, small = begin(connection), begin(connection)
+    running, *rest = wait(connection, large, number=300)
+    assert admit(connection, 6, 1) == [running]
+    (single,) = wait(connection, small)
+    assert admit(connection, 6, 1) == []
+    assert admit(connection, 6, 3) == [single, rest[0]]
+
+
+def test_nothing_is_read_that_nobody_can_embed_yet(connection: Connection) -> None:
+    job, other = begin(connection), begin(connection)
+    name = work(connection, job, parts=16)
+    (single,) = wait(connection, other)
+    assert admit(connection, most_due=16) == []
+    # A worker has taken one, so that one fewer waits.
+    assert ledger.claim(connection, ledger.task_id(name, "embed"), "worker", ())
+    assert admit(connection, most_due=16) == [single]
+
+
+def test_what_is_more_urgent_waits_for_nothing_less_urgent(connection: Connection) -> None:
+    job = begin(connection)
+    work(connection, job, parts=16, priority=5)
+    (urgent,), (like,) = wait(connection, job, 6), wait(connection, job, 5)
+    assert admit(connection, most_due=16) == [urgent]
+    assert admit(connection, most_due=17) == []
+    assert admit(connection, most_due=18) == [like]
+
+
+@pytest.mark.parametrize("stage", ["ocr", "redact"])
+def test_a_stage_that_only_some_pass_holds_up_nobody_else(connection: Connection, stage: str) -> None:
+    job = begin(connection)
+    work(connection, job, stage, parts=50)
+    (single,) = wait(connection, job)
+    assert admit(connection, most_due=1) == [single]
+
+
+def test_what_is_to_be_tried_again_holds_up_nobody_else(connection: Connection) -> None:
+    """A model's server is away: its tasks are due again and again, while others have theirs."""
+    job = begin(connection)
+    name = work(connection, job, parts=4)
+    (single,) = wait(connection, job)
+    for part in range(4):
+        task = ledger.task_id(name, "embed", part)
+        assert ledger.claim(connection, task, "worker", ())
+        ledger.release(connection, task, "worker")
+    assert admit(connection, most_due=1) == [single]
+
+
+def test_what_was_cancelled_holds_up_nobody(connection: Connection) -> None:
+    job = begin(connection)
+    name = work(connection, job, parts=4)
+    connection.execute(batches.update().where(batches.c.id == name).values(state="cancelled"))
+    (single,) = wait(connection, job)
+    assert admit(connection, most_due=1) == [single]
+
+
+def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None:
+    for _ in range(admission.MOST_ACTIVE + 5):
+        wait(connection, begin(connection))
+    assert len(admit(connection)) == admission.MOST_ACTIVE
+    assert admit(connection) == []
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Of a job; it waits, or is in work with a task that is due in a stage."""
+
+    job: int
+    priority: int
+    stage: str | None
+
+
+def expected(given: Sequence[Batch], window: int, most_due: int) -> list[int]:
+    """One after the other: the most urgent, of a job with nothing in work, the oldest."""
+    chosen: list[int] = []
+    while True:
+        inside = [one for age, one in enumerate(given) if one.stage or age in chosen]
+        busy = Counter(one.job for one in inside)
+
+        def has_room(one: Batch, inside: Sequence[Batch] = inside, busy: Counter[int] = busy) -> bool:
+            before = [other for other in inside if other.stage != "ocr" and other.priority >= one.priority]
+            return busy[one.job] < window and len(before) < most_due
+
+        may = [
+            (-one.priority, busy[one.job] > 0, age)
+            for age, one in enumerate(given)
+            if not one.stage and age not in chosen and has_room(one)
+        ]
+        if not may:
+            return chosen
+        chosen.append(min(may)[2])
+
+
+BATCHES = st.builds(
+    Batch, st.integers(0, 5), st.sampled_from([1, 5, 6, 10]), st.sampled_from([None, None, "extract", "embed", "ocr"])
+)
+
+
+@given(st.lists(BATCHES, max_size=24), st.integers(1, 4), st.integers(1, 12))
+def test_it_is_as_choosing_one_by_one(engine: Engine, given: list[Batch], window: int, most_due: int) -> None:
+    with undone(engine) as connection:
+        names = [begin(connection) for _ in range(6)]
+        told = [
+            work(connection, names[one.job], one.stage, priority=one.priority)
+            if one.stage
+            else wait(connection, names[one.job], one.priority)[0]
+            for one in given
+        ]
+        assert admit(connection, window, most_due) == [told[age] for age in expected(given, window, most_due)]
