@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog import jobs
 from pipeline.catalog.jobs import Remembered
 from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.workload import Pile, Workload, workload
 
 __all__ = ["Measure", "eta", "look", "measure", "rate"]
 
@@ -19,7 +21,7 @@ SPACING_S = 1.0
 """Two kept samples are at least this far apart."""
 
 TOLD_FROM = 0.05
-"""Below this fraction an ETA would be a guess."""
+"""Before this part of the work is done an ETA would be a guess."""
 
 PAUSE_S = 300.0
 """Without a measurement for so long, the clock starts anew."""
@@ -53,19 +55,32 @@ def measure(connection: Connection, job_id: str) -> Measure:
 def look(connection: Connection, job_id: str) -> Measure:
     """Measure a job; nothing is written."""
     job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
-    counts = jobs.progress(connection, job_id)
+    found = jobs.piles(connection, job_id)
+    counts = jobs.progress(connection, job_id, found)
     if job.finished_at is not None:
         return Measure(counts, 1.0, None, 0.0)
-    whole = max(float(job.bytes_expected), counts["weight_all"]) - counts["weight_idle"]
-    fraction = max(min(counts["weight_done"] / whole, 0.999) if whole > 0 else 0.0, job.fraction)
-    samples = _sampled(job.samples, job.created_at, time.time(), fraction)
+    work = workload(found, _to_come(job.bytes_expected, found))
+    whole = work.done + work.left
+    fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
+    samples = _sampled(job.samples, job.created_at, time.time(), work.done)
     is_new = samples != job.samples or fraction > job.fraction
     speed = rate(samples)
-    return Measure(counts, fraction, speed, eta(fraction, speed), Remembered(fraction, samples) if is_new else None)
+    return Measure(
+        counts,
+        fraction,
+        speed / whole if speed is not None else None,
+        eta(work, speed),
+        Remembered(fraction, samples) if is_new else None,
+    )
+
+
+def _to_come(bytes_expected: int, found: Iterable[Pile]) -> float:
+    """Bytes of files that were named for the job and are not taken in yet."""
+    return max(bytes_expected - sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found), 0.0)
 
 
 def rate(samples: list[list[float]]) -> float | None:
-    """Fraction per second over the last minute's samples, [[time, fraction], …], oldest first.
+    """Work per second over the last minute's samples, [[time, work done], …], oldest first.
 
     Where the last minute brought nothing, it is the rate since the beginning.
     """
@@ -80,22 +95,22 @@ def _slope(samples: list[list[float]]) -> float | None:
     return (high - low) / (ended - began) if ended - began >= SPACING_S and high > low else None
 
 
-def eta(fraction: float, fraction_per_s: float | None) -> float | None:
+def eta(work: Workload, work_per_s: float | None) -> float | None:
     """Seconds that the rest will take at this rate; None as long as too little is done to tell."""
-    return (1.0 - fraction) / fraction_per_s if fraction_per_s and fraction >= TOLD_FROM else None
+    return work.left / work_per_s if work_per_s and work.done >= TOLD_FROM * (work.done + work.left) else None
 
 
-def _sampled(kept: list[list[float]], began: float, now: float, fraction: float) -> list[list[float]]:
+def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:
     samples = kept or [[began, 0.0]]
     if now - samples[-1][0] < SPACING_S:
         return samples
     if now - samples[-1][0] > PAUSE_S:
         # Nobody measured it, so nobody worked on it: the stack was down, and that time tells nothing.
-        return [[now, fraction]]
-    if fraction == 0.0:
+        return [[now, done]]
+    if done == 0.0:
         # The clock starts with the first work: workers that load the model say nothing about its speed.
         return [[now, 0.0]]
-    return _thinned([*samples, [now, fraction]])
+    return _thinned([*samples, [now, done]])
 
 
 def _thinned(samples: list[list[float]]) -> list[list[float]]:

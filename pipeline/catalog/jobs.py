@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog import events, outbox
-from pipeline.catalog.schema import ACTIVE, attempts, batches, jobs, orders, reindexes, submissions, versions
+from pipeline.catalog.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.slices import slices
 from pipeline.plan import PLAIN, Plan
 from pipeline.roots import Named
+from pipeline.workload import Pile
 
 __all__ = [
     "Job",
@@ -31,6 +33,7 @@ __all__ = [
     "keep_open",
     "named",
     "opened",
+    "piles",
     "progress",
     "remember",
     "reopen",
@@ -40,7 +43,10 @@ __all__ = [
 ]
 
 SAMPLES = 20
-"""Points of (time, fraction) kept per job, for rate and ETA."""
+"""Points of (time, work done) kept per job, for rate and ETA."""
+
+TAIL = 8
+"""Letters at the end of a source in which its suffix is."""
 
 OVERHEAD_BYTES = 2048
 """What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
@@ -58,7 +64,7 @@ class Job:
 
 
 class Remembered(NamedTuple):
-    """How far a job is, and the points of (time, fraction) that its rate is taken from."""
+    """How far a job is, and the points of (time, work done) that its rate is taken from."""
 
     fraction: float
     samples: list[list[float]]
@@ -199,30 +205,39 @@ def settle_job(connection: Connection, job_id: str) -> None:
         outbox.enqueue(connection, job_id)
 
 
-def progress(connection: Connection, job_id: str) -> dict[str, Any]:
-    """Counts of a job: documents by outcome and by running state, pages, chunks, bytes done and in all."""
-    ended = connection.execute(
-        sa.select(submissions.c.outcome, sa.func.count(), sa.func.sum(submissions.c.size + OVERHEAD_BYTES))
+def piles(connection: Connection, job_id: str) -> list[Pile]:
+    """The documents of a job, put together by the ending of their sources and by how far they are."""
+    ending = sa.func.substr(submissions.c.source, -TAIL)
+    if connection.dialect.name == "postgresql":
+        ending = sa.func.right(submissions.c.source, TAIL)
+    alike, sums = (ending.label("tail"), submissions.c.outcome, attempts.c.state), _sums()
+    query = (
+        sa.select(*alike, *(each.label(name) for name, each in sums.items()))
+        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .outerjoin(versions, versions.c.id == attempts.c.version_id)
         .where(submissions.c.job_id == job_id)
-        .group_by(submissions.c.outcome)
-    ).all()
-    running = connection.execute(
-        sa.select(attempts.c.state, sa.func.count(), sa.func.sum((submissions.c.size + OVERHEAD_BYTES) * _share()))
-        .join(submissions, submissions.c.attempt_id == attempts.c.id)
-        .where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
-        .group_by(attempts.c.state)
-    ).all()
+        .group_by(*alike)
+    )
+    return [
+        Pile(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def progress(connection: Connection, job_id: str, found: Iterable[Pile]) -> dict[str, Any]:
+    """Counts of a job: documents by outcome and by running state, as they are in its piles; pages, chunks."""
+    found = list(found)
+    outcomes, states = Counter[str](), Counter[str]()
+    for pile in found:
+        if pile.outcome:
+            outcomes[pile.outcome] += pile.documents
+        elif pile.state:
+            states[pile.state] += pile.documents
     work = connection.execute(_work(job_id)).mappings().one()
-    # What failed, was unchanged or was given up is no work done: it only leaves less to do.
-    idle = sum(float(weight or 0) for outcome, _, weight in ended if outcome and outcome != "completed")
     return {
-        "outcomes": {outcome: number for outcome, number, _ in ended if outcome},
-        "states": {state: number for state, number, _ in running},
-        "weight_all": sum(float(weight or 0) for _, _, weight in ended),
-        "weight_idle": idle,
-        "weight_done": sum(float(weight or 0) for outcome, _, weight in ended if outcome == "completed")
-        + sum(float(weight or 0) for _, _, weight in running),
-        "documents": sum(number for _, number, _ in ended),
+        "outcomes": dict(outcomes),
+        "states": dict(states),
+        "documents": sum(pile.documents for pile in found),
         **{name: int(value or 0) for name, value in work.items()},
     }
 
@@ -252,18 +267,18 @@ def in_work(connection: Connection) -> list[str]:
     return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
 
 
-def _share() -> sa.ColumnElement[float]:
-    """How much of a running attempt is done, 0 to 1, weighed by what the stages cost on text."""
-    extracted = sa.case(
-        (attempts.c.state.in_(ACTIVE[2:]), 1.0),
-        (attempts.c.pages_total > 0, 1.0 * attempts.c.pages_done / attempts.c.pages_total),
-        else_=0.0,
-    )
-    chunked = sa.case((attempts.c.state.in_(ACTIVE[3:]), 1.0), else_=0.0)
-    known = attempts.c.chunks_total > 0
-    embedded = sa.case((known, 1.0 * attempts.c.chunks_embedded / attempts.c.chunks_total), else_=0.0)
-    upserted = sa.case((known, 1.0 * attempts.c.chunks_upserted / attempts.c.chunks_total), else_=0.0)
-    return 0.25 * extracted + 0.05 * chunked + 0.6 * embedded + 0.1 * upserted
+def _sums() -> dict[str, sa.ColumnElement[Any]]:
+    unread = attempts.c.pages_total - attempts.c.pages_done
+    scanned = attempts.c.pages_total - versions.c.pages_text - versions.c.pages_empty
+    return {
+        "documents": sa.func.count(),
+        "bytes": sa.func.sum(submissions.c.size),
+        "chunks": sa.func.sum(attempts.c.chunks_total),
+        "embedded": sa.func.sum(attempts.c.chunks_embedded),
+        "upserted": sa.func.sum(attempts.c.chunks_upserted),
+        "ocr_pages": sa.func.sum(sa.case((scanned > 0, scanned), else_=0)),
+        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", unread), else_=0)),
+    }
 
 
 def _work(job_id: str) -> sa.Select[Any]:

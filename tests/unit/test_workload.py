@@ -1,0 +1,105 @@
+"""How much work a job is: counted where it is known, and near the truth where it is not, whatever comes first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.catalog.schema import ACTIVE
+from pipeline.workload import FILE, OCR_PAGE, Pile, workload
+
+
+def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> Pile:
+    """Documents that wait, or are completed with so many chunks, or came to nothing."""
+    done = chunks if outcome == "completed" else 0
+    size = int(kilobytes * 1000)
+    return Pile(tail, outcome, outcome or "queued", documents, size, chunks, done, done, 0, 0)
+
+
+def test_what_is_known_is_counted() -> None:
+    done = pile("a.txt", 2, 10, 20, outcome="completed")
+    half = replace(pile("b.txt", 1, 5, 10), state="embedding", embedded=6, upserted=5)
+    found = workload([done, half])
+    assert found.done == pytest.approx(20 + 0.9 * 6 + 0.1 * 5 + 3 * FILE)
+    assert found.left == pytest.approx(10 - 0.9 * 6 - 0.1 * 5)
+
+
+def test_large_files_first_that_hold_little() -> None:
+    """95 % of the bytes are pictures in PDF files, all the work is in small text files that come last."""
+    pictures = [pile("a.pdf", n, 1000 * n, 3 * n) for n in range(21)]
+    texts = pile("z.md", 60, 1000)
+    truth = 20 * (3 + FILE) + 60 * FILE + 1600
+    for read in range(2, 20):
+        found = workload([replace(pictures[read], outcome="completed"), pictures[20 - read], texts])
+        assert 0.6 < (found.done + found.left) / truth < 1.5, read
+
+
+def test_a_kind_is_what_was_seen_of_it() -> None:
+    """Text of one long word: few chunks, as in all that has been read."""
+    left = [
+        workload([pile("a.txt", n, 100 * n, n, outcome="completed"), pile("b.txt", 10, 1000)]).left for n in (0, 1, 9)
+    ]
+    assert left[0] > 1000
+    assert left[1] < left[0] / 4
+    assert 10 * (1 + FILE) < left[2] < 10 * (3 + FILE)
+
+
+def test_what_cannot_be_read_is_no_work() -> None:
+    """So is, before long, what is still to come of its kind; other kinds are what they were."""
+    alone = workload([pile("a.txt", 1, 100)]).left
+    for failed, most in ((1, 160), (9, 40), (99, 10)):
+        piles = [pile("x.html", failed, 100 * failed, outcome="failed"), pile("y.html", 10, 1000)]
+        assert workload(piles).done == 0
+        assert 10 * FILE <= workload(piles).left < most + 10 * FILE
+        assert workload([*piles, pile("a.txt", 1, 100)]).left == pytest.approx(workload(piles).left + alone)
+
+
+def test_pages_for_ocr_are_most_of_the_work() -> None:
+    waiting = pile("a.png", 5, 5000)
+    assert workload([waiting]).left == pytest.approx(5 * (OCR_PAGE + FILE), rel=0.2)
+    # A book that was scanned: once it is read, its pages are known; each that OCR has read is done.
+    lefts = [workload([Pile("b.pdf", None, "extracting", 1, 10**6, 0, 0, 0, 200, pages)]) for pages in (200, 150, 0)]
+    assert [found.done for found in lefts] == [0, 50 * OCR_PAGE, 200 * OCR_PAGE]
+    assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
+
+
+def test_files_that_are_to_come_are_like_the_others() -> None:
+    here = [pile("a.txt", 5, 50, 100, outcome="completed"), pile("b.txt", 5, 50)]
+    both = workload(here)
+    more = workload(here, bytes_to_come=300_000)
+    assert more.done == both.done
+    assert more.done + more.left == pytest.approx(4 * (both.done + both.left))
+    assert workload([], bytes_to_come=1000).left == 0
+
+
+@pytest.mark.parametrize(("tail", "kind"), [("port.PDF", ".pdf"), ("ts.jsonl", ".jsonl"), ("a/README", ""), ("", "")])
+def test_the_kind_is_the_suffix(tail: str, kind: str) -> None:
+    assert pile(tail, 1, 1).kind == kind
+
+
+COUNTS = st.integers(0, 1000)
+PILES = st.builds(
+    lambda tail, outcome, state, documents, size, chunks, shares, pages: Pile(
+        tail, outcome, state, documents, size, chunks, int(chunks * max(shares)), int(chunks * min(shares)), *pages
+    ),
+    st.sampled_from(["a.txt", "b.pdf", "c.png", "d.zip", "e"]),
+    st.sampled_from([None, "completed", "failed", "unchanged", "cancelled"]),
+    st.sampled_from([*ACTIVE, None]),
+    st.integers(1, 1000),
+    st.integers(0, 10**12),
+    COUNTS,
+    st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    st.tuples(COUNTS, COUNTS).map(lambda pair: (max(pair), min(pair))),
+)
+
+
+@given(st.lists(PILES, max_size=12), st.floats(0, 10**12))
+def test_no_work_is_less_than_none(piles: list[Pile], to_come: float) -> None:
+    found = workload(piles, to_come)
+    assert found.done >= 0
+    assert found.left >= -1e-6
+    over = [one for one in piles if one.outcome is not None]
+    assert workload(over).left == 0
