@@ -114,11 +114,10 @@ def workload(piles: Iterable[Pile], bytes_to_come: float = 0.0) -> Workload:
 def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
     cut = [pile for pile in piles if pile.is_cut]
     coming = [pile for pile in piles if not pile.is_cut and not pile.is_over]
-    left = sum(_left(pile) for pile in cut)
-    if coming:
-        failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
-        left += sum(_guess(pile, _ocr_pages(kind, cut), _chunks_per_kb(kind, cut, failed)) for pile in coming)
-    return Workload(sum(_done(pile) for pile in piles), left)
+    failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
+    ocr_pages, chunks_per_kb = _ocr_pages(kind, cut), _chunks_per_kb(kind, cut, failed)
+    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb) for pile in coming)
+    return Workload(sum(map(_done, piles)), left)
 
 
 def _done(pile: Pile) -> float:

@@ -45,8 +45,8 @@ __all__ = [
 SAMPLES = 20
 """Points of (time, work done) kept per job, for rate and ETA."""
 
-TAIL = 8
-"""Letters at the end of a source in which its suffix is."""
+TAIL = 6
+"""Letters at the end of a source in which its suffix is; with more of them few documents would be alike."""
 
 OVERHEAD_BYTES = 2048
 """What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
