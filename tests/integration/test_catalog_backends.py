@@ -271,7 +271,7 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
         assert jobs.active_jobs(connection) == [job]
         assert attempts.cancel(connection, schema.attempts.c.id == unwanted.attempt_id) == 1
         assert jobs.active_jobs(connection) == []
-        assert jobs.progress(connection, job)["outcomes"] == {"failed": 2, "cancelled": 1}
+        assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"failed": 2, "cancelled": 1}
         open_failures = sa.select(schema.failures.c.source, schema.failures.c.code).order_by("source")
         assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
 

@@ -78,7 +78,7 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
 def state_of(connection: Connection, job: str) -> tuple[bool, dict[str, int]]:
     """Whether a job is finished, and its outcomes."""
     row = connection.execute(sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job)).one()
-    return row.finished_at is not None, jobs.progress(connection, job)["outcomes"]
+    return row.finished_at is not None, jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"]
 
 
 # Migrations

@@ -78,13 +78,13 @@ def test_a_document_taken_on_between_switch_and_commit_was_completed(connection:
     attempts.close(connection, batch)
 
     assert is_finished(connection, job)
-    assert jobs.progress(connection, job)["outcomes"] == {"completed": 1}
+    assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"completed": 1}
 
 
 def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
     attempts.close(connection, batch)
-    assert jobs.progress(connection, job)["outcomes"] == {"cancelled": 1}
+    assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"cancelled": 1}
 
 
 def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connection) -> None:
