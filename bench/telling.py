@@ -46,15 +46,18 @@ def ingest(folder: Path, paths: list[str]) -> tuple[list[tuple[float, Measure]],
     """What the job told of itself and when; when it had ended."""
     command = [str(Path(sys.executable).with_name("docrelay")), "ingest", *paths, "--json"]
     environment = {**os.environ, "DOCRELAY_DATA_DIR": str(folder)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     services, told = Services(Settings(data_dir=folder)), list[tuple[float, Measure]]()
-    while process.poll() is None:
-        with services.catalog.connect() as connection:
-            told += [(time.time(), look(connection, job)) for job in active_jobs(connection)]
-        time.sleep(EVERY_S)
-    services.catalog.dispose()
-    assert process.stdout is not None
-    answer = json.loads(process.stdout.read())
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.DEVNULL)
+        while process.poll() is None:
+            with services.catalog.connect() as connection:
+                told += [(time.time(), look(connection, job)) for job in active_jobs(connection)]
+            time.sleep(EVERY_S)
+        services.catalog.dispose()
+        output.seek(0)
+        answer = json.load(output)
+    if not told:
+        raise SystemExit("It had ended before it could be asked.")
     return told, told[0][0] + answer["seconds"]
 
 

@@ -286,8 +286,16 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
         done.publish()
     services.announce(claim.job_id)
     if claim.stage in ("embed", "finalize"):
-        admit(services)
+        _go_on_admitting(services)
     return True
+
+
+def _go_on_admitting(services: Services) -> None:
+    try:
+        admit(services)
+    except UNREACHED as error:
+        # The task is done and what follows it must not suffer; the reconciler admits what waits, too.
+        log.warning("admission.failed", error=str(error))
 
 
 def _embedders(services: Services) -> int:

@@ -32,14 +32,13 @@ WINDOW_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A job at one moment; `fraction_per_s` and `eta_s` are None while nothing is known.
+    """A job at one moment; `eta_s` is None while nothing is known.
 
     `news` is what is to be remembered of it, None when there is nothing new.
     """
 
     counts: dict[str, Any]
     fraction: float
-    fraction_per_s: float | None
     eta_s: float | None
     news: Remembered | None = None
 
@@ -58,20 +57,14 @@ def look(connection: Connection, job_id: str) -> Measure:
     found = jobs.piles(connection, job_id)
     counts = jobs.progress(connection, job_id, found)
     if job.finished_at is not None:
-        return Measure(counts, 1.0, None, 0.0)
+        return Measure(counts, 1.0, 0.0)
     work = workload(found, _to_come(job.bytes_expected, found))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done)
     is_new = samples != job.samples or fraction > job.fraction
     speed = rate(samples)
-    return Measure(
-        counts,
-        fraction,
-        speed / whole if speed is not None else None,
-        eta(work, speed),
-        Remembered(fraction, samples) if is_new else None,
-    )
+    return Measure(counts, fraction, eta(work, speed), Remembered(fraction, samples) if is_new else None)
 
 
 def _to_come(bytes_expected: int, found: Iterable[Pile]) -> float:

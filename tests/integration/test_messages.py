@@ -30,6 +30,7 @@ from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
+from pipeline.stack.plan import cores
 from pipeline.submission import find, open_job
 from pipeline.walk import walk
 
@@ -113,17 +114,19 @@ def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
 def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Path) -> None:
     """What comes one by one while nobody embeds waits in the catalog; what is more urgent does not, and all goes on."""
     rig = around.rig
-    files = write_documents(tmp_path / "in", 25, seed=51)
+    files = write_documents(tmp_path / "in", 41, seed=51)
     with around.halted("embed-1"):
         single = [rig.submit(file, collection="ahead") for file in files[1:]]
         here = batches.c.job_id.in_(single)
         read = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
-        assert eventually(lambda: rig.scalar(read.where(here, tasks.c.stage == "embed")) == flow.AHEAD)
+        assert eventually(lambda: rig.scalar(read.where(here, tasks.c.stage == "embed")) >= flow.AHEAD)
         urgent = rig.submit(files[0], collection="ahead", priority=9)
         assert eventually(lambda: rig.tasks_of(urgent, tasks.c.stage == "embed"))
-        assert rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active")) == flow.AHEAD
+        # What a worker was just reading does not count.
+        active = rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active"))
+        assert flow.AHEAD <= active <= flow.AHEAD + 2 * cores()
     # The reconciler sleeps for minutes here: whoever embeds says that there is room.
-    assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 25
+    assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 41
     for job in (urgent, *single):
         rig.assert_at_rest(job)
     rig.assert_exact("ahead")
