@@ -124,7 +124,12 @@ def _done(pile: Pile) -> float:
     if pile.is_over:
         return 0.0
     read = OCR_PAGE * (pile.ocr_pages - pile.ocr_left)
-    return read + (FILE * pile.documents + pile.chunks - _left(pile) if pile.is_cut else 0.0)
+    return read + (FILE * pile.documents + pile.chunks - _left(pile) if pile.is_cut else _reading(pile))
+
+
+def _reading(pile: Pile) -> float:
+    """What reading has done of documents that are not cut yet: half of what is done for any."""
+    return FILE / 2 * pile.documents if pile.state == "chunking" else 0.0
 
 
 def _left(pile: Pile) -> float:
@@ -136,7 +141,7 @@ def _left(pile: Pile) -> float:
 def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float) -> float:
     """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
     pages = pile.ocr_left + (ocr_pages * pile.documents if pile.state in (None, "queued") else 0.0)
-    return FILE * pile.documents + OCR_PAGE * pages + chunks_per_kb * pile.bytes / 1000
+    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.bytes / 1000
 
 
 def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
