@@ -226,6 +226,9 @@ def report(which: str, found: Sequence[Sequence[Span]]) -> None:
     """Print a line for both servers."""
     for name, spans in zip(("Docrelay", "raw"), found, strict=True):
         ordered = sorted(span.ms for span in spans)
+        if not ordered:
+            print(f"  {which:>14} {name:>9} n    0  there is nothing else", flush=True)
+            continue
         p50, p90, p99 = (ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99))
         told = f"p50 {p50:>6.1f}  p90 {p90:>6.1f}  p99 {p99:>6.1f}  max {ordered[-1]:>6.1f} ms"
         print(f"  {which:>14} {name:>9} n {len(ordered):>4}  {told}", flush=True)

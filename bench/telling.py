@@ -23,6 +23,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 
 EVERY_S = 4.0
+SOON_S = 0.1
 TENTHS = 10
 
 
@@ -52,7 +53,7 @@ def ingest(folder: Path, paths: list[str]) -> tuple[list[tuple[float, Measure]],
         while process.poll() is None:
             with services.catalog.connect() as connection:
                 told += [(time.time(), look(connection, job)) for job in active_jobs(connection)]
-            time.sleep(EVERY_S)
+            time.sleep(EVERY_S if told else SOON_S)
         services.catalog.dispose()
         output.seek(0)
         answer = json.load(output)

@@ -58,7 +58,7 @@ def look(connection: Connection, job_id: str) -> Measure:
     counts = jobs.progress(connection, job_id, found)
     if job.finished_at is not None:
         return Measure(counts, 1.0, 0.0)
-    work = workload(found, _to_come(job.bytes_expected, found))
+    work = workload(found, _more(job.bytes_expected, found))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done)
@@ -67,9 +67,10 @@ def look(connection: Connection, job_id: str) -> Measure:
     return Measure(counts, fraction, eta(work, speed), Remembered(fraction, samples) if is_new else None)
 
 
-def _to_come(bytes_expected: int, found: Iterable[Pile]) -> float:
-    """Bytes of files that were named for the job and are not taken in yet."""
-    return max(bytes_expected - sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found), 0.0)
+def _more(bytes_expected: int, found: Iterable[Pile]) -> float:
+    """How many times as much as is taken in is named for the job and still to come."""
+    taken = sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found)
+    return max(bytes_expected / taken - 1, 0.0) if taken else 0.0
 
 
 def rate(samples: list[list[float]]) -> float | None:

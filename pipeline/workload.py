@@ -35,6 +35,12 @@ IMAGES = tuple(suffix for row in BUILTIN if row.media_types[0].startswith("image
 PER_KB = {".pdf": 0.1, ".docx": 0.05, **dict.fromkeys(IMAGES, 0.01)}
 """Chunks of a kilobyte where a file holds more than its text."""
 
+TAIL = 6
+"""Letters at the end of a source in which its suffix is looked for; with more, too much of names would be in them."""
+
+LONG = {suffix[-TAIL:]: suffix for row in BUILTIN for suffix in row.suffixes if len(suffix) > TAIL}
+"""Suffixes that are longer, by their end."""
+
 KNOWN = {suffix for row in BUILTIN for suffix in row.suffixes}
 UNKNOWN = 0.2
 """Suffixes of formats that are read here; how many of all other files turn out to be text."""
@@ -51,19 +57,20 @@ class Pile:
     """Documents of a job that have the same ending and are as far: sums over them.
 
     Args:
-        tail: the last letters of their sources.
+        tail: the last letters of their sources, the suffix within.
         outcome: what came of them in the job; None while they are under way.
         state: that of their attempts; None without one.
-        documents: how many.
+        documents: how many; `unread` of these, whose pages are not known.
         bytes: size of their files.
         chunks: how many were cut; `embedded` and `upserted` of these.
-        ocr_pages: pages that OCR reads or has read, as far as known; `ocr_left` of these.
+        ocr_pages: pages that OCR reads or has read in this job, as far as known; `ocr_left` of these.
     """
 
     tail: str
     outcome: str | None
     state: str | None
     documents: int
+    unread: int
     bytes: int
     chunks: int
     embedded: int
@@ -74,7 +81,8 @@ class Pile:
     @property
     def kind(self) -> str:
         """The suffix of the files, in small letters."""
-        return PurePath("x" + self.tail).suffix.lower()
+        tail = self.tail.lower()
+        return LONG.get(tail) or PurePath("x" + tail).suffix
 
     @property
     def is_over(self) -> bool:
@@ -95,20 +103,19 @@ class Workload:
     left: float
 
 
-def workload(piles: Iterable[Pile], bytes_to_come: float = 0.0) -> Workload:
+def workload(piles: Iterable[Pile], more: float = 0.0) -> Workload:
     """What is done of a job, and what is left of it.
 
     Args:
         piles: its documents.
-        bytes_to_come: of files that are not taken in yet; taken to be like the others.
+        more: so many times as much is not taken in yet; taken to be like what is.
     """
     kinds: dict[str, list[Pile]] = defaultdict(list)
     for pile in piles:
         kinds[pile.kind].append(pile)
     found = [_of_kind(kind, of_kind) for kind, of_kind in kinds.items()]
     done, left = sum(one.done for one in found), sum(one.left for one in found)
-    taken = sum(pile.bytes for of_kind in kinds.values() for pile in of_kind if not pile.is_over)
-    return Workload(done, left + (done + left) * (bytes_to_come / taken if taken else 0.0))
+    return Workload(done, left + (done + left) * more)
 
 
 def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
@@ -140,7 +147,7 @@ def _left(pile: Pile) -> float:
 
 def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float) -> float:
     """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
-    pages = pile.ocr_left + (ocr_pages * pile.documents if pile.state in (None, "queued") else 0.0)
+    pages = pile.ocr_left + ocr_pages * pile.unread
     return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.bytes / 1000
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -32,6 +33,14 @@ SHARED = ("extract", "chunk", "embed", "upsert", "finalize")
 """Stages that every document passes: whoever comes waits for what is due there, and for no other."""
 
 
+class _Shared(NamedTuple):
+    """A batch that is in a shared stage, and how many of its tasks wait for a worker."""
+
+    job_id: str
+    priority: int
+    due: int
+
+
 def admit(connection: Connection, window: int, most_due: int, first_stage: str) -> list[str]:
     """Admit what `choose` finds; the first stage of each batch is due.
 
@@ -50,7 +59,8 @@ def admit(connection: Connection, window: int, most_due: int, first_stage: str) 
 def choose(connection: Connection, window: int, most_due: int) -> list[str]:
     """Batches that workers may have now, most urgent first; nothing is written.
 
-    Of equal urgency a job with nothing in work goes before those that have something, then age decides.
+    Of equal urgency a job with nothing in work goes before those that have something, then age decides. A document
+    that only OCR or a stage of its own workflow has in hands is not in work in this sense: it may be there for hours.
 
     Args:
         connection: the catalog.
@@ -61,27 +71,37 @@ def choose(connection: Connection, window: int, most_due: int) -> list[str]:
     urgency = _next_urgency(connection, MORE_THAN_ANY)
     if urgency is None:
         return chosen
-    busy, due = _active(connection), _due(connection)
+    active, shared = _active(connection), _shared(connection)
+    in_work = Counter(batch.job_id for batch in shared)
+    rooms = [(in_work, 1), (active, window)], [(active, window)]
     while urgency is not None:
-        before = sum(number for priority, number in due.items() if priority >= urgency) + len(chosen)
-        most = len(chosen) + min(MOST_ACTIVE - busy.total(), most_due - before)
-        for share in (1, window):
-            _choose(connection, urgency, share, busy, chosen, most)
+        before = sum(batch.due for batch in shared if batch.priority >= urgency) + len(chosen)
+        most = len(chosen) + min(MOST_ACTIVE - active.total(), most_due - before)
+        for room in rooms:
+            for batch_id, job_id in _choose(connection, urgency, room, chosen, most):
+                chosen.append(batch_id)
+                active[job_id] += 1
+                in_work[job_id] += 1
         if len(chosen) >= most:
             break
         urgency = _next_urgency(connection, urgency)
     return chosen
 
 
-def _choose(connection: Connection, urgency: int, share: int, busy: Counter[str], chosen: list[str], most: int) -> None:
-    """Choose the oldest of this urgency, up to `most` in all, and up to `share` active ones of each job."""
+def _choose(
+    connection: Connection, urgency: int, room: Sequence[tuple[Counter[str], int]], chosen: Sequence[str], most: int
+) -> Iterator[tuple[str, str]]:
+    """The oldest of this urgency with their jobs, up to `most` of all chosen ones; who takes one counts it at once.
+
+    `room` counts batches by job, each with how many of a job there may be.
+    """
     while (free := min(most - len(chosen), PAGE)) > 0:
-        full = [job_id for job_id, number in busy.items() if number >= share]
-        found = connection.execute(_oldest(), {"urgency": urgency, "full": full, "chosen": chosen, "most": free}).all()
+        full = {job_id for busy, share in room for job_id, number in busy.items() if number >= share}
+        here = {"urgency": urgency, "full": sorted(full), "chosen": chosen, "most": free}
+        found = connection.execute(_oldest(), here).all()
         for batch_id, job_id in found:
-            if busy[job_id] < share:
-                busy[job_id] += 1
-                chosen.append(batch_id)
+            if all(busy[job_id] < share for busy, share in room):
+                yield batch_id, job_id
         if len(found) < free:
             return
 
@@ -92,16 +112,17 @@ def _active(connection: Connection) -> Counter[str]:
     return Counter({row[0]: row[1] for row in connection.execute(query)})
 
 
-def _due(connection: Connection) -> dict[int, int]:
-    """Tasks that wait for a worker, by priority; one that waits to be tried again keeps nobody else from working."""
+def _shared(connection: Connection) -> list[_Shared]:
+    """Active batches in a shared stage; a task that waits to be tried again keeps nobody else from working."""
+    waits = (tasks.c.state == "due") & tasks.c.started_at.is_(None)
     query = (
-        sa.select(batches.c.priority, sa.func.count())
-        .join(batches, batches.c.id == tasks.c.batch_id)
-        .where(tasks.c.state == "due", tasks.c.started_at.is_(None), tasks.c.stage.in_(SHARED))
-        .where(batches.c.state == "active")
-        .group_by(batches.c.priority)
+        sa.select(batches.c.job_id, batches.c.priority, sa.func.sum(sa.case((waits, 1), else_=0)).label("due"))
+        .join(tasks, tasks.c.batch_id == batches.c.id)
+        .where(tasks.c.state.in_(("due", "running")), tasks.c.stage.in_(SHARED), batches.c.state == "active")
+        .where(sa.or_(waits, tasks.c.state == "running"))
+        .group_by(batches.c.id, batches.c.job_id, batches.c.priority)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return [_Shared(*row) for row in connection.execute(query)]
 
 
 def _next_urgency(connection: Connection, below: int) -> int | None:

@@ -165,7 +165,7 @@ def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batc
 
 
 def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
-    """Write pages_total and pages_done of attempts; writing them twice changes nothing."""
+    """Write pages_total, pages_done and pages_scanned of attempts; writing them twice changes nothing."""
     update_each(connection, attempts, pages)
 
 

@@ -17,7 +17,7 @@ from pipeline.catalog.schema import attempts, batches, jobs, orders, reindexes, 
 from pipeline.catalog.slices import slices
 from pipeline.plan import PLAIN, Plan
 from pipeline.roots import Named
-from pipeline.workload import Pile
+from pipeline.workload import LONG, TAIL, Pile
 
 __all__ = [
     "Job",
@@ -44,9 +44,6 @@ __all__ = [
 
 SAMPLES = 20
 """Points of (time, work done) kept per job, for rate and ETA."""
-
-TAIL = 6
-"""Letters at the end of a source in which its suffix is; with more of them few documents would be alike."""
 
 OVERHEAD_BYTES = 2048
 """What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
@@ -207,14 +204,10 @@ def settle_job(connection: Connection, job_id: str) -> None:
 
 def piles(connection: Connection, job_id: str) -> list[Pile]:
     """The documents of a job, put together by the ending of their sources and by how far they are."""
-    ending = sa.func.substr(submissions.c.source, -TAIL)
-    if connection.dialect.name == "postgresql":
-        ending = sa.func.right(submissions.c.source, TAIL)
-    alike, sums = (ending.label("tail"), submissions.c.outcome, attempts.c.state), _sums()
+    alike, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
     query = (
         sa.select(*alike, *(each.label(name) for name, each in sums.items()))
         .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
-        .outerjoin(versions, versions.c.id == attempts.c.version_id)
         .where(submissions.c.job_id == job_id)
         .group_by(*alike)
     )
@@ -267,17 +260,29 @@ def in_work(connection: Connection) -> list[str]:
     return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
 
 
+def _tail(connection: Connection) -> sa.ColumnElement[str]:
+    """What a source ends with, from the first dot of its last letters on; without a dot only what is a long suffix."""
+    end = sa.func.substr(submissions.c.source, -TAIL)
+    dot = sa.func.instr(end, ".")
+    if connection.dialect.name == "postgresql":
+        end = sa.func.right(submissions.c.source, TAIL)
+        dot = sa.func.strpos(end, ".")
+    return sa.case((dot > 0, sa.func.substr(end, dot)), (sa.func.lower(end).in_(LONG), end), else_="")
+
+
 def _sums() -> dict[str, sa.ColumnElement[Any]]:
-    unread = attempts.c.pages_total - attempts.c.pages_done
-    scanned = attempts.c.pages_total - versions.c.pages_text - versions.c.pages_empty
+    not_yet = (attempts.c.state == "extracting") & (attempts.c.pages_total == 0)
+    is_unread = sa.or_(attempts.c.state.is_(None), attempts.c.state == "queued", not_yet)
+    left = attempts.c.pages_total - attempts.c.pages_done
     return {
         "documents": sa.func.count(),
+        "unread": sa.func.sum(sa.case((is_unread, 1), else_=0)),
         "bytes": sa.func.sum(submissions.c.size),
         "chunks": sa.func.sum(attempts.c.chunks_total),
         "embedded": sa.func.sum(attempts.c.chunks_embedded),
         "upserted": sa.func.sum(attempts.c.chunks_upserted),
-        "ocr_pages": sa.func.sum(sa.case((scanned > 0, scanned), else_=0)),
-        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", unread), else_=0)),
+        "ocr_pages": sa.func.sum(attempts.c.pages_scanned),
+        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", left), else_=0)),
     }
 
 

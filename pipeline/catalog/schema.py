@@ -258,6 +258,7 @@ attempts = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("pages_scanned", sa.Integer, nullable=False, server_default="0"),
 )
 
 submissions = sa.Table(

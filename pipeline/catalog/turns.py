@@ -2,8 +2,8 @@
 
 A writer that finds SQLite's lock taken sleeps up to 100 ms and may be overtaken any number of times. Here writers
 wait for a lock of the operating system, which wakes them. Two files: workers pass the gate one by one, and only who
-has passed it waits for the turn; what a user waits for goes straight to the turn, so that at most one worker is
-before it. This is courtesy: what keeps the catalog whole is SQLite's own lock.
+has passed it waits for the turn; what a user waits for goes straight to the turn, so that one worker is before it, and
+more only where the kernel wakes them first. This is courtesy: what keeps the catalog whole is SQLite's own lock.
 """
 
 from __future__ import annotations

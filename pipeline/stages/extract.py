@@ -106,7 +106,8 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, 
     read.facts[one.version_id] = facts
     if document.pending:
         read.scanned[one.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
-    return {"pages_total": len(document.pages), "pages_done": len(document.pages) - len(document.pending)}
+    total, scanned = len(document.pages), len(document.pending)
+    return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
 
 
 def failure_of(services: Services, stage: str, error: ExtractError | OSError) -> Failure:
@@ -135,8 +136,6 @@ def describe(document: Document, source: str) -> dict[str, object]:
 def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], read: Read) -> None:
     """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
     with writing(services.catalog, lasting=False) as connection:
-        # With its pages, of what kind they are: else all of them would count as read by OCR.
-        describe_versions(connection, read.facts)
         attempts.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
     services.announce(job_id)

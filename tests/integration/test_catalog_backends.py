@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -16,10 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
+import pipeline.catalog
 from pipeline.catalog import (
     admission,
     attempts,
@@ -184,6 +188,25 @@ def test_migrations_make_the_tables_of_the_schema(url: str, request: pytest.Fixt
         assert described(connection) == at_once
 
 
+def downgrade(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", f"{next(iter(pipeline.catalog.__path__))}/migrations")
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
+
+
+def test_a_catalog_of_the_first_release_is_brought_up_with_what_is_in_it(url: str) -> None:
+    with opened(url) as engine, writing(engine) as connection:
+        job = begin_job(connection)
+        take(connection, job, "/a.txt")
+        now = described(connection)
+        downgrade(connection, "first")
+        assert "pages_scanned" not in str(described(connection)["attempts"])
+    with opened(url) as engine, engine.connect() as connection:
+        assert described(connection) == now
+        assert [pile.documents for pile in jobs.piles(connection, job)] == [1]
+
+
 def test_two_processes_migrate_at_once(url: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url], stderr=subprocess.PIPE) for _ in range(2)]
     ends = [(process.communicate()[1].decode(), process.returncode) for process in processes]
@@ -234,6 +257,37 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
         assert ledger.open_tasks(connection) == []
         assert jobs.active_jobs(connection) == []
+
+
+def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
+    """However they are called: a job of very many files has few piles."""
+    names = [
+        "1.txt",
+        "22.txt",
+        "abc.TXT",
+        "README",
+        "x1",
+        "v1.2/README",
+        "a.markdown",
+        "notes.Markdown",
+        "b.tar.gz",
+        "",
+    ]
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        taken = take(connection, job, *(f"/folder/{name}" for name in names))
+        found = Counter[str]()
+        for pile in jobs.piles(connection, job):
+            found[pile.kind] += pile.documents
+            assert pile.unread == pile.documents
+        assert found == {".txt": 3, "": 4, ".markdown": 2, ".gz": 1}
+        assert len(jobs.piles(connection, job)) <= 7
+        # A file that is being read counts as unread until its pages are known.
+        begun = [str(one.attempt_id) for one in taken[:2]]
+        attempts.advance(connection, begun, "extracting")
+        attempts.set_pages(connection, {begun[0]: {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}})
+        (pile,) = [pile for pile in jobs.piles(connection, job) if pile.state == "extracting"]
+        assert (pile.documents, pile.unread, pile.ocr_pages, pile.ocr_left) == (2, 1, 5, 5)
 
 
 def test_the_same_file_again(catalog: Engine) -> None:

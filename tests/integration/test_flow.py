@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
 
+from pipeline.catalog import jobs
 from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import attempts, documents, versions
+from pipeline.catalog.schema import attempts, documents, submissions, versions
 from pipeline.sweeping import sweep
 from pipeline.vectorstore.base import Filter
 
@@ -174,6 +175,18 @@ def test_bad_neighbours(rig: FlowRig, tmp_path: Path) -> None:
     assert rig.logged("task.republished") == []
 
 
+def scanned(rig: FlowRig, job: str) -> dict[str, int]:
+    """How many pages of a job's files OCR has read, as progress counts them."""
+    query = sa.select(submissions.c.source, attempts.c.pages_scanned).join(
+        attempts, attempts.c.id == submissions.c.attempt_id
+    )
+    with rig.services.catalog.connect() as connection:
+        found = connection.execute(query.where(submissions.c.job_id == job)).all()
+        whole = sum(pile.ocr_pages for pile in jobs.piles(connection, job))
+    assert whole == sum(pages for _, pages in found)
+    return {Path(source).name: pages for source, pages in found if pages}
+
+
 def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:
     """Every format through the stack, scanned and mixed ones over OCR."""
     assert callable(needs)
@@ -187,4 +200,10 @@ def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:
     rig.assert_at_rest(job)
     rig.assert_exact("samples")
     assert {row.stage for row in rig.tasks_of(job)} == {"extract", "ocr", "chunk", "embed", "upsert", "finalize"}
+    assert scanned(rig, job) == {"letter_scan.pdf": 1, "project_file_mixed.pdf": 1}
     assert rig.logged("task.republished") == []
+    # What OCR has read is kept: elsewhere the same files are no work for it.
+    again = rig.submit(folder, collection="again")
+    assert rig.wait(again) == {"completed": 4}
+    assert {row.stage for row in rig.tasks_of(again)} == {"extract", "chunk", "embed", "upsert", "finalize"}
+    assert scanned(rig, again) == {}

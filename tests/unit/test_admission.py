@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
+from catalog_tools import undone
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
@@ -26,16 +26,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     found = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
     yield found
     found.dispose()
-
-
-@contextmanager
-def undone(engine: Engine) -> Iterator[Connection]:
-    """A catalog as good as empty: what is written is undone."""
-    with engine.connect() as opened:
-        opened.execution_options(writing=True)
-        with opened.begin() as transaction:
-            yield opened
-            transaction.rollback()
 
 
 @pytest.fixture
@@ -94,6 +84,22 @@ def test_no_file_stands_behind_the_many_of_somebody_else(connection: Connection)
     (single,) = wait(connection, small)
     assert admit(connection, 6, 1) == []
     assert admit(connection, 6, 3) == [single, rest[0]]
+
+
+def test_a_scan_does_not_keep_the_rest_of_its_job_behind_those_of_others(connection: Connection) -> None:
+    """OCR has it for an hour, while single files come without end: of equal urgency the older goes first."""
+    large = begin(connection)
+    scan = work(connection, large, "ocr", parts=50)
+    rest = wait(connection, large, number=3)
+    (single,) = wait(connection, begin(connection))
+    assert admit(connection, 6, 1) == [rest[0]]
+    # Now something of it is in work.
+    assert admit(connection, 6, 2) == [single]
+    # Its window is that of all its batches.
+    ledger.finish_batch(connection, rest[0])
+    assert admit(connection, 1, 99) == []
+    ledger.finish_batch(connection, scan)
+    assert admit(connection, 1, 99) == [rest[1]]
 
 
 def test_nothing_is_read_that_nobody_can_embed_yet(connection: Connection) -> None:
@@ -165,13 +171,14 @@ def expected(given: Sequence[Batch], window: int, most_due: int) -> list[int]:
     while True:
         inside = [one for age, one in enumerate(given) if one.stage or age in chosen]
         busy = Counter(one.job for one in inside)
+        shared = {one.job for one in inside if one.stage != "ocr"}
 
         def has_room(one: Batch, inside: Sequence[Batch] = inside, busy: Counter[int] = busy) -> bool:
             before = [other for other in inside if other.stage != "ocr" and other.priority >= one.priority]
             return busy[one.job] < window and len(before) < most_due
 
         may = [
-            (-one.priority, busy[one.job] > 0, age)
+            (-one.priority, one.job in shared, age)
             for age, one in enumerate(given)
             if not one.stage and age not in chosen and has_room(one)
         ]

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from flow_tools import eventually
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -41,7 +42,6 @@ from pipeline.submission import check_terms, plan_for
 from pipeline.tags import canonical
 from pipeline.uploads import Draft, Upload, source_of
 from pipeline.webhooks import guard
-from tests.flow_tools import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from catalog_tools import undone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -44,12 +45,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
-    """A catalog as good as empty: what the test writes is undone."""
-    with engine.connect() as opened:
-        opened.execution_options(writing=True)
-        with opened.begin() as transaction:
-            yield opened
-            transaction.rollback()
+    with undone(engine) as opened:
+        yield opened
 
 
 def begin(connection: Connection, urgency: int = 5, collection: str = "documents") -> str:

@@ -80,7 +80,8 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
     if what == "advance":
         attempts.advance(connection, [attempt], ACTIVE[number % len(ACTIVE)])
     elif what == "pages":
-        attempts.set_pages(connection, {attempt: {"pages_total": number, "pages_done": number // 2}})
+        pages = {"pages_total": number, "pages_done": number // 2, "pages_scanned": number - number // 2}
+        attempts.set_pages(connection, {attempt: pages})
     elif what in ("chunks", "again"):
         attempts.set_chunks(connection, {attempt: number})
     elif what in ("embed", "upsert"):
@@ -113,6 +114,16 @@ def test_looking_writes_nothing(catalog: Engine) -> None:
 
 
 # Rate and time left
+
+
+def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engine) -> None:
+    """Ten of forty small files are taken in: it is as far as with all of them."""
+    job, taken = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
+    with writing(catalog) as connection:
+        connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(intake_done=False))
+        attempts.set_chunks(connection, dict.fromkeys(taken, 2))
+        attempts.complete(connection, taken)
+        assert measure(connection, job).fraction == pytest.approx(0.25)
 
 
 def test_rate_is_that_of_the_last_minute() -> None:
