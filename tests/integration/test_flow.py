@@ -200,7 +200,7 @@ def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:
     rig.assert_at_rest(job)
     rig.assert_exact("samples")
     assert {row.stage for row in rig.tasks_of(job)} == {"extract", "ocr", "chunk", "embed", "upsert", "finalize"}
-    assert scanned(rig, job) == {"letter_scan.pdf": 1, "project_file_mixed.pdf": 1}
+    assert scanned(rig, job) == {"letter_scan.pdf": 2, "project_file_mixed.pdf": 2}
     assert rig.logged("task.republished") == []
     # What OCR has read is kept: elsewhere the same files are no work for it.
     again = rig.submit(folder, collection="again")
