@@ -146,6 +146,14 @@ class Settings(BaseModel):
     def _folders_apart(cls, value: tuple[WatchFolder, ...]) -> tuple[WatchFolder, ...]:
         return apart(value)
 
+    @field_validator("api_roots", mode="after")
+    @classmethod
+    def _roots_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for root in value:
+            if not Path(root).expanduser().is_absolute():
+                raise ValueError(f"{root!r} is no absolute path")
+        return value
+
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -223,7 +231,7 @@ def _environment() -> dict[str, Any]:
 
 def _read(name: str, value: str) -> Any:
     """What a variable says; several values stand with commas between, a mapping in JSON."""
-    if name == "workflow_options":
+    if name == "workflow_options" or (name == "api_roots" and value.lstrip().startswith("[")):
         try:
             return json.loads(value)
         except ValueError:

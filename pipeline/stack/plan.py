@@ -52,7 +52,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     settings file, the only place that they can come from.
     """
     return {
-        ENV_PREFIX + name.upper(): _text(value)
+        ENV_PREFIX + name.upper(): json.dumps(value) if name == "api_roots" else _text(value)
         for name, value in settings
         if value not in (None, (), {})
         and name not in OF_A_CLIENT

@@ -55,6 +55,8 @@ def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPa
         ("DOCRELAY_OCR_LANGUAGES", "deu; rm -rf", "ocr_languages"),
         ("DOCRELAY_AUTOSCALE", "many", "autoscale"),
         ("DOCRELAY_PDF_ENGINE", "word", "pdf_engine"),
+        ("DOCRELAY_API_ROOTS", "/srv,documents", "api_roots .*'documents' is no absolute path"),
+        ("DOCRELAY_API_ROOTS", '["/srv"', "api_roots .*valid tuple"),
     ],
 )
 def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
@@ -68,6 +70,12 @@ def test_a_wrong_file_is_refused(folder: Path, content: str) -> None:
     (folder / "docrelay.toml").write_text(content, "latin-1")
     with pytest.raises(BadRequest):
         load_settings()
+
+
+@pytest.mark.parametrize("value", ["/srv,~/documents", '["/srv", "~/documents"]'])
+def test_roots_in_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("DOCRELAY_API_ROOTS", value)
+    assert load_settings().api_roots == ("/srv", "~/documents")
 
 
 def test_an_empty_variable_is_unset(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +115,7 @@ def test_every_setting_says_what_it_means() -> None:
         {},
         optional={
             "passwords": st.lists(TEXT, min_size=1, max_size=3).map(tuple),
+            "api_roots": st.lists(TEXT.map("/with,comma/{}".format), min_size=1, max_size=3).map(tuple),
             "ocr_timeout_s": st.floats(0.1, 1e6),
             "priority": st.integers(1, 10),
             "keep_originals": st.booleans(),
