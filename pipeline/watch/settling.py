@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pipeline.watch.compare import Key, Mark
 
-__all__ = ["Settling"]
+__all__ = ["BURST_S", "Settling"]
 
 BURST_S = 1.0
 """What has settled waits at most this much longer for its neighbours: one job per burst, one look per rename."""

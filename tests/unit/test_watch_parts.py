@@ -24,7 +24,7 @@ from pipeline.watch.ignore import is_temporary
 from pipeline.watch.known import Files
 from pipeline.watch.reading import digest, is_written
 from pipeline.watch.scan import scan
-from pipeline.watch.settling import Settling
+from pipeline.watch.settling import BURST_S, Settling
 
 # What is near the escapes of a source, and any other bytes.
 PIECES = st.sampled_from([b"\\", b"x", b"e9", b"5c", b"\\xe9", b"\\x5c", b"\xe9", "é".encode(), b"\xed\xa0\x80", b"a"])
@@ -214,18 +214,31 @@ def test_a_file_rests_before_it_is_taken() -> None:
     assert settling.wait_s([old]) is None
 
 
+class Clock:
+    """The time as `pipeline.watch.settling` sees it; it stands still unless it is moved."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead, self._wall, self._steady = 0.0, time.time(), time.monotonic()
+        monkeypatch.setattr("pipeline.watch.settling.time", self)
+
+    def time(self) -> float:
+        return self._wall + self.ahead
+
+    def monotonic(self) -> float:
+        return self._steady + self.ahead
+
+
 def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    settling, log, young = Settling(0.02), ("c", "/log"), ("c", "/young")
-    monkeypatch.setattr("pipeline.watch.settling.BURST_S", 0.01)
+    settling, log, young, clock = Settling(2.0), ("c", "/log"), ("c", "/young"), Clock(monkeypatch)
     settling.note({log: mark(0)}, ())
     assert settling.wait_s([log]) is not None
-    time.sleep(0.04)
-    settling.note({log: mark(0), young: mark(0)}, ())
+    clock.ahead = 2.5 + BURST_S
+    settling.note({log: mark(-clock.ahead), young: mark(-clock.ahead)}, ())
     assert settling.restless(log)
     assert settling.wait_s([log]) is None
     assert settling.wait_s([log, young]) is not None
     settling.note({}, [log])
-    settling.note({log: mark(0)}, ())
+    settling.note({log: mark(-clock.ahead)}, ())
     assert not settling.restless(log)
 
 
@@ -261,11 +274,11 @@ def test_a_folder_has_one_name(tmp_path: Path) -> None:
     assert folder.resolved().path == tmp_path / "real"
 
 
-def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look() -> None:
-    settling, gone, future = Settling(0.02), ("c", "/gone"), ("c", "/future")
+def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    settling, gone, future, clock = Settling(2.0), ("c", "/gone"), ("c", "/future"), Clock(monkeypatch)
     settling.note({gone: None, future: mark(-1000)}, ())
     assert not settling.settled(gone)
-    time.sleep(0.03)
+    clock.ahead = 2.5
     assert settling.settled(gone)
     assert settling.settled(future)
     settling.note({}, [gone])
