@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import redis
+import sqlalchemy.exc
 import structlog
 from celery.result import denied_join_result
 from kombu.exceptions import OperationalError as BrokerError
@@ -42,6 +43,7 @@ __all__ = [
     "follow",
     "give_up",
     "go_on",
+    "go_on_admitting",
     "launch",
     "may_pass",
     "run",
@@ -72,14 +74,16 @@ Stage = Callable[[Services, Claim], Done]
 
 UNREACHED: tuple[type[Exception], ...] = (BrokerError, *TRANSIENT)
 MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
+UNADMITTED: tuple[type[Exception], ...] = (
+    *UNREACHED,
+    redis.RedisError,
+    sqlalchemy.exc.DBAPIError,
+    sqlalchemy.exc.TimeoutError,
+)
 
 
 OPENING = {"extract": "extracting", "chunk": "chunking"}
 """The state in which a stage finds its documents, where that is not how the one before leaves them."""
-
-AHEAD = 8
-"""Tasks that may be due for each worker that embeds before no more is admitted. Nearly everything waits for embedding:
-so many are some seconds of its work, enough for the next batch to be read in."""
 
 NOBODY = "reconciler"
 """Who holds a task in order to give it up."""
@@ -95,8 +99,10 @@ def admit(services: Services) -> int:
     Returns:
         How many were admitted.
     """
-    limits = services.settings.window, AHEAD * _embedders(services)
     with services.catalog.connect() as connection:
+        if not admission.waits(connection):
+            return 0
+        limits = services.settings.window, admission.ahead(connection) * _embedders(services)
         if not admission.choose(connection, *limits):
             return 0  # nobody's turn to write is taken for nothing
     with writing(services.catalog, lasting=False) as connection:
@@ -107,6 +113,14 @@ def admit(services: Services) -> int:
         batch = Batch(batch_id, broker_priority(urgency, services.settings), plan)
         launch(services, begin(batch), batch)
     return len(admitted)
+
+
+def go_on_admitting(services: Services) -> None:
+    """Admit what may run, after something that must not suffer where that fails: the reconciler admits, too."""
+    try:
+        admit(services)
+    except UNADMITTED as error:
+        log.warning("admission.failed", error=str(error))
 
 
 def batch_of(services: Services, claim: Claim) -> Batch:
@@ -259,7 +273,7 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
             batch = batch_of(services, claim)
             launch(services, task(batch, "finalize"), batch)
         go_on(services, claim)
-        admit(services)
+        go_on_admitting(services)
 
     return Done(record, publish, outcome="failed")
 
@@ -286,20 +300,12 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
         done.publish()
     services.announce(claim.job_id)
     if claim.stage in ("embed", "finalize"):
-        _go_on_admitting(services)
+        go_on_admitting(services)
     return True
-
-
-def _go_on_admitting(services: Services) -> None:
-    try:
-        admit(services)
-    except UNREACHED as error:
-        # The task is done and what follows it must not suffer; the reconciler admits what waits, too.
-        log.warning("admission.failed", error=str(error))
 
 
 def _embedders(services: Services) -> int:
     try:
         return max(workers_at(services.redis, "embed@embed"), 1)
     except redis.RedisError:
-        return 1  # what is admitted now cannot be published either
+        return 1

@@ -58,7 +58,7 @@ def look(connection: Connection, job_id: str) -> Measure:
     counts = jobs.progress(connection, job_id, found)
     if job.finished_at is not None:
         return Measure(counts, 1.0, 0.0)
-    work = workload(found, _more(job.bytes_expected, found))
+    work = workload(found, 0.0 if job.intake_done else _more(job.bytes_expected, found))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done)

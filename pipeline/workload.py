@@ -7,6 +7,7 @@ for such files.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ LONG = {suffix[-TAIL:]: suffix for row in BUILTIN for suffix in row.suffixes if 
 KNOWN = {suffix for row in BUILTIN for suffix in row.suffixes}
 UNKNOWN = 0.2
 """Suffixes of formats that are read here; how many of all other files turn out to be text."""
+
+UNKNOWN_KB = 500.0
+"""So much of a file counts at most as long as none of its kind was read: hardly any large file is text."""
 
 TRUST_KB = 10.0
 """So many kilobytes of a kind must be read before what they held counts as much as what is usual."""
@@ -122,15 +126,16 @@ def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
     cut = [pile for pile in piles if pile.is_cut]
     coming = [pile for pile in piles if not pile.is_cut and not pile.is_over]
     failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
-    ocr_pages, chunks_per_kb = _ocr_pages(kind, cut), _chunks_per_kb(kind, cut, failed)
-    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb) for pile in coming)
+    ocr_pages, chunks_per_kb = _ocr_pages(kind, [*cut, *coming]), _chunks_per_kb(kind, cut, failed)
+    most_kb = math.inf if kind in KNOWN or cut else UNKNOWN_KB
+    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb, most_kb) for pile in coming)
     return Workload(sum(map(_done, piles)), left)
 
 
 def _done(pile: Pile) -> float:
     if pile.is_over:
         return 0.0
-    read = OCR_PAGE * (pile.ocr_pages - pile.ocr_left)
+    read = OCR_PAGE * max(pile.ocr_pages - pile.ocr_left, 0)
     return read + (FILE * pile.documents + pile.chunks - _left(pile) if pile.is_cut else _reading(pile))
 
 
@@ -145,10 +150,11 @@ def _left(pile: Pile) -> float:
     return pile.chunks - (1 - UPSERT) * pile.embedded - UPSERT * pile.upserted
 
 
-def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float) -> float:
+def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float, most_kb: float) -> float:
     """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
     pages = pile.ocr_left + ocr_pages * pile.unread
-    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.bytes / 1000
+    kilobytes = min(pile.bytes / 1000, most_kb * pile.documents)
+    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * kilobytes
 
 
 def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
@@ -160,7 +166,7 @@ def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
     return readable * (TRUST_KB * usual + chunks) / (TRUST_KB + read_kb)
 
 
-def _ocr_pages(kind: str, cut: Sequence[Pile]) -> float:
+def _ocr_pages(kind: str, piles: Sequence[Pile]) -> float:
     usual = 1.0 if kind in IMAGES else 0.0
-    files, pages = sum(pile.documents for pile in cut), sum(pile.ocr_pages for pile in cut)
+    files, pages = sum(pile.documents - pile.unread for pile in piles), sum(pile.ocr_pages for pile in piles)
     return (TRUST_FILES * usual + pages) / (TRUST_FILES + files)

@@ -10,14 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-import redis
-import sqlalchemy.exc
 import structlog
 from fastapi import Depends, FastAPI, Request
 
 from pipeline.api.news import News
 from pipeline.catalog.writer import GroupWriter
-from pipeline.flow import admit
+from pipeline.flow import go_on_admitting
 from pipeline.ordering import Taker
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -63,10 +61,7 @@ class Admission:
             if self._ended.is_set():
                 return
             try:
-                admit(self._services)
-            except (redis.RedisError, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, OSError) as error:
-                # The reconciler admits what waits, too.
-                log.warning("admission.failed", error=str(error))
+                go_on_admitting(self._services)
             except Exception:  # the thread's door: the next news begin anew
                 log.exception("admission.failed")
             self._ended.wait(SPACING_S)

@@ -261,13 +261,18 @@ def in_work(connection: Connection) -> list[str]:
 
 
 def _tail(connection: Connection) -> sa.ColumnElement[str]:
-    """What a source ends with, from the first dot of its last letters on; without a dot only what is a long suffix."""
+    """What a source ends with, from the first dot of its last letters on; without one only what is a long suffix.
+
+    A number is no suffix: papers are called 2101.00001.
+    """
     end = sa.func.substr(submissions.c.source, -TAIL)
     dot = sa.func.instr(end, ".")
     if connection.dialect.name == "postgresql":
         end = sa.func.right(submissions.c.source, TAIL)
         dot = sa.func.strpos(end, ".")
-    return sa.case((dot > 0, sa.func.substr(end, dot)), (sa.func.lower(end).in_(LONG), end), else_="")
+    suffix = sa.func.substr(end, dot)
+    is_suffix = (dot > 0) & (sa.func.rtrim(suffix, "0123456789") != ".")
+    return sa.case((is_suffix, suffix), (sa.func.lower(end).in_(LONG), end), else_="")
 
 
 def _sums() -> dict[str, sa.ColumnElement[Any]]:

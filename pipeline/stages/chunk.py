@@ -131,7 +131,7 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
         batch = flow.batch_of(services, claim)
         flow.launch(services, fan(batch, range(len(parts))), batch)
         if cuts.apart:
-            flow.admit(services)
+            flow.go_on_admitting(services)
 
     facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
     return flow.Done(record, publish, facts)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
 from pipeline import flow, reconciler, serving
-from pipeline.catalog import jobs, ledger
+from pipeline.catalog import admission, jobs, ledger
 from pipeline.catalog.engine import writing
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.schema import attempts, batches, events, failures, tasks
@@ -115,16 +116,18 @@ def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Pat
     """What comes one by one while nobody embeds waits in the catalog; what is more urgent does not, and all goes on."""
     rig = around.rig
     files = write_documents(tmp_path / "in", 41, seed=51)
+    with writing(rig.services.catalog) as connection:  # as if embedding took long, as with a real model
+        connection.execute(tasks.update().where(tasks.c.stage == "embed").values(started_at=tasks.c.finished_at - 60))
     with around.halted("embed-1"):
         single = [rig.submit(file, collection="ahead") for file in files[1:]]
         here = batches.c.job_id.in_(single)
         read = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
-        assert eventually(lambda: rig.scalar(read.where(here, tasks.c.stage == "embed")) >= flow.AHEAD)
+        assert eventually(lambda: rig.scalar(read.where(here, tasks.c.stage == "embed")) >= admission.AHEAD)
         urgent = rig.submit(files[0], collection="ahead", priority=9)
         assert eventually(lambda: rig.tasks_of(urgent, tasks.c.stage == "embed"))
         # What a worker was just reading does not count.
         active = rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active"))
-        assert flow.AHEAD <= active <= flow.AHEAD + 2 * cores()
+        assert admission.AHEAD <= active <= admission.AHEAD + 2 * cores()
     # The reconciler sleeps for minutes here: whoever embeds says that there is room.
     assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 41
     for job in (urgent, *single):
@@ -142,7 +145,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     base = tmp_path_factory.mktemp("still")
     with stack_on(base / "data", launch=without_workers, **chosen) as rig, pytest.MonkeyPatch.context() as patch:
         # As if there were workers enough.
-        patch.setattr(flow, "AHEAD", 1000)
+        patch.setattr(admission, "AHEAD", 1000)
         yield rig
 
 
@@ -199,6 +202,35 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
         patch.setattr(reconciler, "GRACE_S", 0.0)
         assert [reconciler.reconcile(still.services) for _ in range(2)] == [[], [row.id for row in still.tasks_of(job)]]
     assert still.messages()["extract"] == before + 1
+
+
+@pytest.mark.parametrize(("embedders", "enough"), [(1, 7), (2, 3)])
+def test_who_embeds_says_that_there_is_room(
+    still: FlowRig, monkeypatch: pytest.MonkeyPatch, embedders: int, enough: int
+) -> None:
+    """In the middle of a large document the next one is let in, as soon as little enough waits for who embeds."""
+    monkeypatch.setattr(admission, "AHEAD", 4)
+    with writing(still.services.catalog) as connection:
+        connection.execute(tasks.delete().where(tasks.c.state == "done"))
+        job = jobs.create(connection, Job("documents", "ingest", 9), "request", 1).id
+        large = ledger.create_batch(connection, job, 9, [], active=True)
+        ledger.add_due(connection, [(large, "embed", part, None) for part in range(10)])
+        behind = ledger.create_batch(connection, job, 9, [])
+
+    def after(stage: str, part: int) -> object:
+        wanted = ledger.task_id(large, stage, part)
+        flow.run(still.services, "me", lambda *_: flow.Done(lambda _: None), wanted, retries=0)
+        return still.scalar(sa.select(batches.c.state).where(batches.c.id == behind))
+
+    with ExitStack() as scope:
+        for number in range(embedders):
+            scope.callback(beat_heart(still.services.redis, f"embed@{number}", 0.1, 5.0, serves=["embed@embed"]))
+        for part in range(enough):
+            assert (after("embed", part), after("upsert", part)) == ("waiting", "waiting")
+        # Of ten parts these are left, and the one that was just embedded waits to be stored.
+        assert after("embed", enough) == "active"
+    with writing(still.services.catalog) as connection:
+        connection.execute(batches.update().where(batches.c.job_id == job).values(state="cancelled"))
 
 
 GHOST = Plan(documents=(Step("ghost", "ghost", "ghosts", {}, "1"),))

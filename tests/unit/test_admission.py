@@ -156,6 +156,46 @@ def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None
     assert admit(connection) == []
 
 
+def test_what_is_more_urgent_has_places_of_its_own(connection: Connection) -> None:
+    """Scans without end are in the hands of OCR; a text that is more urgent is read all the same."""
+    for _ in range(admission.MOST_ACTIVE):
+        work(connection, begin(connection), "ocr")
+    (like,), (urgent,) = wait(connection, begin(connection), 5), wait(connection, begin(connection), 6)
+    assert admit(connection) == [urgent]
+    assert like not in admit(connection)
+
+
+def done(connection: Connection, name: str, stage: str, part: int, seconds: float) -> None:
+    """A task that has taken so long."""
+    ledger.add_due(connection, [(name, stage, part, None)])
+    here = tasks.c.id == ledger.task_id(name, stage, part)
+    connection.execute(tasks.update().where(here).values(state="done", started_at=50.0, finished_at=50.0 + seconds))
+
+
+def test_the_faster_is_embedded_the_more_may_be_due(connection: Connection) -> None:
+    """Until the next batch is read: with a GPU, or a server elsewhere, many tasks are soon done."""
+    (name,) = wait(connection, begin(connection))
+    assert admission.ahead(connection) == admission.AHEAD
+    done(connection, name, "extract", 0, 25.0)
+    done(connection, name, "chunk", 0, 5.0)
+    done(connection, name, "ocr", 0, 500.0)
+    assert admission.ahead(connection) == admission.AHEAD
+    for part, seconds in enumerate((0.0625, 0.1875)):
+        done(connection, name, "embed", part, seconds)
+    assert admission.ahead(connection) == 240
+    for part in range(2, 20):
+        done(connection, name, "embed", part, 10.0)
+    assert admission.ahead(connection) == admission.AHEAD
+
+
+def test_nothing_waits_until_something_does(connection: Connection) -> None:
+    assert not admission.waits(connection)
+    work(connection, begin(connection))
+    assert not admission.waits(connection)
+    wait(connection, begin(connection), 1)
+    assert admission.waits(connection)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Of a job; it waits, or is in work with a task that is due in a stage."""

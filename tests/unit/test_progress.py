@@ -126,6 +126,15 @@ def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engi
         assert measure(connection, job).fraction == pytest.approx(0.25)
 
 
+def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
+    """The door died, or Ctrl-C ended the intake: what is taken in is all there is."""
+    job, taken = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
+    with writing(catalog) as connection:
+        attempts.set_chunks(connection, dict.fromkeys(taken, 2))
+        attempts.complete(connection, taken[:9])
+        assert measure(connection, job).fraction > 0.8
+
+
 def test_rate_is_that_of_the_last_minute() -> None:
     slow_then_fast = [[0.0, 0.0], [100.0, 10.0], [150.0, 20.0], [160.0, 50.0]]
     assert rate(slow_then_fast) == pytest.approx(40 / 60)

@@ -67,6 +67,26 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
     assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
 
 
+def test_scans_that_wait_are_like_those_that_ocr_has_in_hands() -> None:
+    """No scan is through yet; of six it is known how many pages they have."""
+    known = Pile(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 120, 60)
+    waiting = Pile(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0)
+    truth = OCR_PAGE * (60 + 994 * 20)
+    assert 0.8 < workload([known, waiting]).left / truth < 1.2
+    # Of many that hold text and few scans, the rest is the same mixture.
+    texts = pile(".pdf", 294, 294 * 400, 3000, outcome="completed")
+    assert 0.8 < workload([known, texts, waiting]).left / (OCR_PAGE * (60 + 994 * 120 / 300)) < 1.3
+
+
+def test_a_large_file_of_which_nothing_is_known_does_not_outweigh_all() -> None:
+    texts = [pile(".txt", 400, 4000, 4000, outcome="completed"), pile(".txt", 100, 1000)]
+    alone = workload(texts).left
+    assert workload([*texts, pile(".zip", 1, 300_000)]).left < 1.3 * alone
+    # Where such a file was read, others count as it says.
+    read = pile(".dump", 1, 1000, 900, outcome="completed")
+    assert workload([*texts, read, pile(".dump", 1, 300_000)]).left > 100 * alone
+
+
 def test_files_that_are_to_come_are_like_the_others() -> None:
     here = [pile("a.txt", 5, 50, 100, outcome="completed"), pile("b.txt", 5, 50)]
     both = workload(here)
