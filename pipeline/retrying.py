@@ -114,7 +114,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
         forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
         connection.execute(forget.values(reading=None))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
-    flow.admit(services)
+    flow.go_on_admitting(services)
     take_in(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
     return job.id
 

@@ -150,14 +150,14 @@ class Settings(BaseModel):
     @classmethod
     def _roots_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for root in value:
-            if not Path(root).expanduser().is_absolute():
+            if not _expanded(Path(root)).is_absolute():
                 raise ValueError(f"{root!r} is no absolute path")
         return value
 
     @field_validator("data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return _expanded(value).absolute()
 
     @model_validator(mode="after")
     def _heart_is_heard(self) -> Settings:
@@ -217,6 +217,13 @@ def _sources(overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {"file": _file(Path(folder)), "environment": environment, "command line": line}
 
 
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"the home of {path.parts[0]} is not known") from error
+
+
 def _environment() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, value in os.environ.items():
@@ -236,7 +243,9 @@ def _read(name: str, value: str) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    return tuple(value.split(",")) if name in ("passwords", "api_roots") else value
+    if name == "api_roots":
+        return tuple(root.strip() for root in value.split(",") if root.strip())
+    return tuple(value.split(",")) if name == "passwords" else value
 
 
 def _file(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ for such files.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import PurePath
 from extractors.registry import BUILTIN
 from pipeline.catalog.schema import ACTIVE
 
-__all__ = ["Pile", "Workload", "workload"]
+__all__ = ["LONG", "TAIL", "UNKNOWN_KB", "Pile", "Workload", "workload"]
 
 FILE = 0.4
 """Work of a document whatever it holds: what is done for it took 17 ms, embedding a chunk 47 ms (two cores, MiniLM)."""
@@ -47,7 +46,7 @@ UNKNOWN = 0.2
 """Suffixes of formats that are read here; how many of all other files turn out to be text."""
 
 UNKNOWN_KB = 500.0
-"""So much of a file counts at most as long as none of its kind was read: hardly any large file is text."""
+"""So much of a file of any other kind counts at most: hardly any large one is text."""
 
 TRUST_KB = 10.0
 """So many kilobytes of a kind must be read before what they held counts as much as what is usual."""
@@ -65,7 +64,7 @@ class Pile:
         outcome: what came of them in the job; None while they are under way.
         state: that of their attempts; None without one.
         documents: how many; `unread` of these, whose pages are not known.
-        bytes: size of their files.
+        bytes: size of their files; `first_bytes` with at most `UNKNOWN_KB` of each.
         chunks: how many were cut; `embedded` and `upserted` of these.
         ocr_pages: pages that OCR reads or has read in this job, as far as known; `ocr_left` of these.
     """
@@ -76,6 +75,7 @@ class Pile:
     documents: int
     unread: int
     bytes: int
+    first_bytes: int
     chunks: int
     embedded: int
     upserted: int
@@ -87,6 +87,11 @@ class Pile:
         """The suffix of the files, in small letters."""
         tail = self.tail.lower()
         return LONG.get(tail) or PurePath("x" + tail).suffix
+
+    @property
+    def kilobytes(self) -> float:
+        """What there is to read, as far as it may be text."""
+        return (self.bytes if self.kind in KNOWN else self.first_bytes) / 1000
 
     @property
     def is_over(self) -> bool:
@@ -127,8 +132,7 @@ def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
     coming = [pile for pile in piles if not pile.is_cut and not pile.is_over]
     failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
     ocr_pages, chunks_per_kb = _ocr_pages(kind, [*cut, *coming]), _chunks_per_kb(kind, cut, failed)
-    most_kb = math.inf if kind in KNOWN or cut else UNKNOWN_KB
-    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb, most_kb) for pile in coming)
+    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb) for pile in coming)
     return Workload(sum(map(_done, piles)), left)
 
 
@@ -150,16 +154,15 @@ def _left(pile: Pile) -> float:
     return pile.chunks - (1 - UPSERT) * pile.embedded - UPSERT * pile.upserted
 
 
-def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float, most_kb: float) -> float:
+def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float) -> float:
     """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
     pages = pile.ocr_left + ocr_pages * pile.unread
-    kilobytes = min(pile.bytes / 1000, most_kb * pile.documents)
-    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * kilobytes
+    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.kilobytes
 
 
 def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
     usual = PER_KB.get(kind, TEXT_PER_KB)
-    read_kb, chunks = sum(pile.bytes for pile in cut) / 1000, sum(pile.chunks for pile in cut)
+    read_kb, chunks = sum(pile.kilobytes for pile in cut), sum(pile.chunks for pile in cut)
     files = sum(pile.documents for pile in cut)
     may_be_read = 1.0 if kind in KNOWN or kind in PER_KB else UNKNOWN
     readable = (TRUST_FILES * may_be_read + files) / (TRUST_FILES + files + failed)

@@ -17,7 +17,7 @@ from pipeline.catalog.schema import attempts, batches, jobs, orders, reindexes, 
 from pipeline.catalog.slices import slices
 from pipeline.plan import PLAIN, Plan
 from pipeline.roots import Named
-from pipeline.workload import LONG, TAIL, Pile
+from pipeline.workload import LONG, TAIL, UNKNOWN_KB, Pile
 
 __all__ = [
     "Job",
@@ -278,11 +278,12 @@ def _tail(connection: Connection) -> sa.ColumnElement[str]:
 def _sums() -> dict[str, sa.ColumnElement[Any]]:
     not_yet = (attempts.c.state == "extracting") & (attempts.c.pages_total == 0)
     is_unread = sa.or_(attempts.c.state.is_(None), attempts.c.state == "queued", not_yet)
-    left = attempts.c.pages_total - attempts.c.pages_done
+    left, most = attempts.c.pages_total - attempts.c.pages_done, int(UNKNOWN_KB * 1000)
     return {
         "documents": sa.func.count(),
         "unread": sa.func.sum(sa.case((is_unread, 1), else_=0)),
         "bytes": sa.func.sum(submissions.c.size),
+        "first_bytes": sa.func.sum(sa.case((submissions.c.size > most, most), else_=submissions.c.size)),
         "chunks": sa.func.sum(attempts.c.chunks_total),
         "embedded": sa.func.sum(attempts.c.chunks_embedded),
         "upserted": sa.func.sum(attempts.c.chunks_upserted),

@@ -23,7 +23,7 @@ from pipeline.catalog.reindexes import Reindex
 from pipeline.catalog.slices import slices
 from pipeline.catalog.versions import Place, new_attempt
 from pipeline.errors import Rejected
-from pipeline.flow import admit
+from pipeline.flow import go_on_admitting
 from pipeline.intake import Taken, take
 from pipeline.places import plan_of, recipe_of
 from pipeline.plan import Plan
@@ -93,7 +93,7 @@ def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack]) 
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
     if begun:
-        admit(services)
+        go_on_admitting(services)
         services.announce(one.job_id)
     return begun
 

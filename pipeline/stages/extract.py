@@ -136,6 +136,8 @@ def describe(document: Document, source: str) -> dict[str, object]:
 def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], read: Read) -> None:
     """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
     with writing(services.catalog, lasting=False) as connection:
+        # How the file was read is known only to who reads it: the next start finds the text alone.
+        describe_versions(connection, read.facts)
         attempts.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
     services.announce(job_id)

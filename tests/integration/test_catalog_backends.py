@@ -44,6 +44,7 @@ from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, upgrade, wri
 from pipeline.catalog.jobs import Job
 from pipeline.catalog.versions import Found, describe_versions
 from pipeline.errors import BadRequest, StackUnavailable
+from pipeline.workload import UNKNOWN_KB
 
 pytest_plugins = ("postgres_fixture",)
 
@@ -284,8 +285,13 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
         for pile in jobs.piles(connection, job):
             found[pile.kind] += pile.documents
             assert pile.unread == pile.documents
+            assert pile.bytes == pile.first_bytes == 100 * pile.documents
         assert found == {".txt": 3, "": 6, ".markdown": 2, ".gz": 1}
         assert len(jobs.piles(connection, job)) <= 7
+        large = sa.and_(schema.submissions.c.job_id == job, schema.submissions.c.source == "/folder/x1")
+        connection.execute(schema.submissions.update().where(large).values(size=10**9))
+        first = {pile.first_bytes for pile in jobs.piles(connection, job) if pile.bytes > 10**9}
+        assert first == {int(UNKNOWN_KB * 1000) + 500}
         # A file that is being read counts as unread until its pages are known.
         begun = [str(one.attempt_id) for one in taken[:2]]
         attempts.advance(connection, begun, "extracting")

@@ -222,15 +222,18 @@ def test_who_embeds_says_that_there_is_room(
         flow.run(still.services, "me", lambda *_: flow.Done(lambda _: None), wanted, retries=0)
         return still.scalar(sa.select(batches.c.state).where(batches.c.id == behind))
 
+    def clear() -> None:
+        with writing(still.services.catalog) as connection:
+            connection.execute(batches.update().where(batches.c.job_id == job).values(state="cancelled"))
+
     with ExitStack() as scope:
+        scope.callback(clear)
         for number in range(embedders):
-            scope.callback(beat_heart(still.services.redis, f"embed@{number}", 0.1, 5.0, serves=["embed@embed"]))
+            scope.callback(beat_heart(still.services.redis, f"embed@{number}", 0.1, 60.0, serves=["embed@embed"]))
         for part in range(enough):
             assert (after("embed", part), after("upsert", part)) == ("waiting", "waiting")
         # Of ten parts these are left, and the one that was just embedded waits to be stored.
         assert after("embed", enough) == "active"
-    with writing(still.services.catalog) as connection:
-        connection.execute(batches.update().where(batches.c.job_id == job).values(state="cancelled"))
 
 
 GHOST = Plan(documents=(Step("ghost", "ghost", "ghosts", {}, "1"),))

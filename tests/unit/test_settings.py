@@ -57,6 +57,7 @@ def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPa
         ("DOCRELAY_PDF_ENGINE", "word", "pdf_engine"),
         ("DOCRELAY_API_ROOTS", "/srv,documents", "api_roots .*'documents' is no absolute path"),
         ("DOCRELAY_API_ROOTS", '["/srv"', "api_roots .*valid tuple"),
+        ("DOCRELAY_API_ROOTS", "~nobody-of-this-name/a", "api_roots .*home of ~nobody-of-this-name"),
     ],
 )
 def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
@@ -72,7 +73,7 @@ def test_a_wrong_file_is_refused(folder: Path, content: str) -> None:
         load_settings()
 
 
-@pytest.mark.parametrize("value", ["/srv,~/documents", '["/srv", "~/documents"]'])
+@pytest.mark.parametrize("value", ["/srv,~/documents", "/srv, ~/documents,", '["/srv", "~/documents"]'])
 def test_roots_in_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DOCRELAY_API_ROOTS", value)
     assert load_settings().api_roots == ("/srv", "~/documents")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.catalog.schema import ACTIVE
-from pipeline.workload import FILE, OCR_PAGE, Pile, workload
+from pipeline.workload import FILE, OCR_PAGE, UNKNOWN_KB, Pile, workload
 
 
 def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> Pile:
@@ -17,7 +17,8 @@ def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcom
     done = chunks if outcome == "completed" else 0
     size = int(kilobytes * 1000)
     unread = 0 if outcome else documents
-    return Pile(tail, outcome, outcome or "queued", documents, unread, size, chunks, done, done, 0, 0)
+    first = min(size, int(documents * UNKNOWN_KB * 1000))
+    return Pile(tail, outcome, outcome or "queued", documents, unread, size, first, chunks, done, done, 0, 0)
 
 
 def test_what_is_known_is_counted() -> None:
@@ -62,15 +63,17 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
     waiting = pile("a.png", 5, 5000)
     assert workload([waiting]).left == pytest.approx(5 * (OCR_PAGE + FILE), rel=0.2)
     # A book that was scanned: once it is read, its pages are known; each that OCR has read is done.
-    lefts = [workload([Pile(".pdf", None, "extracting", 1, 0, 10**6, 0, 0, 0, 200, pages)]) for pages in (200, 150, 0)]
+    lefts = [
+        workload([Pile(".pdf", None, "extracting", 1, 0, 10**6, 0, 0, 0, 0, 200, pages)]) for pages in (200, 150, 0)
+    ]
     assert [found.done for found in lefts] == [0, 50 * OCR_PAGE, 200 * OCR_PAGE]
     assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
 
 
 def test_scans_that_wait_are_like_those_that_ocr_has_in_hands() -> None:
     """No scan is through yet; of six it is known how many pages they have."""
-    known = Pile(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 120, 60)
-    waiting = Pile(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0)
+    known = Pile(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 0, 120, 60)
+    waiting = Pile(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0, 0)
     truth = OCR_PAGE * (60 + 994 * 20)
     assert 0.8 < workload([known, waiting]).left / truth < 1.2
     # Of many that hold text and few scans, the rest is the same mixture.
@@ -82,9 +85,13 @@ def test_a_large_file_of_which_nothing_is_known_does_not_outweigh_all() -> None:
     texts = [pile(".txt", 400, 4000, 4000, outcome="completed"), pile(".txt", 100, 1000)]
     alone = workload(texts).left
     assert workload([*texts, pile(".zip", 1, 300_000)]).left < 1.3 * alone
-    # Where such a file was read, others count as it says.
-    read = pile(".dump", 1, 1000, 900, outcome="completed")
-    assert workload([*texts, read, pile(".dump", 1, 300_000)]).left > 100 * alone
+    # Nor does it among small ones of its kind, whether they wait or were read.
+    small = [pile(".zip", 1000, 1000), pile("", 50, 100, 150, outcome="completed")]
+    whole = workload([*texts, *small, pile(".zip", 1, 300_000), pile("", 1, 300_000)]).left
+    assert whole < 1.3 * workload([*texts, *small]).left + 1000
+    # Where such large files were text, the others are as large.
+    read = pile(".dump", 2, 600_000, 900_000, outcome="completed")
+    assert 0.5 < workload([read, pile(".dump", 1, 300_000)]).left / 450_000 < 1.5
 
 
 def test_files_that_are_to_come_are_like_the_others() -> None:
@@ -112,6 +119,7 @@ PILES = st.builds(
         documents,
         documents,
         size,
+        min(size, documents * 500_000),
         chunks,
         int(chunks * max(shares)),
         int(chunks * min(shares)),
