@@ -164,7 +164,7 @@ def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
     usual = PER_KB.get(kind, TEXT_PER_KB)
     read_kb, chunks = sum(pile.kilobytes for pile in cut), sum(pile.chunks for pile in cut)
     files = sum(pile.documents for pile in cut)
-    may_be_read = 1.0 if kind in KNOWN or kind in PER_KB else UNKNOWN
+    may_be_read = 1.0 if kind in KNOWN else UNKNOWN
     readable = (TRUST_FILES * may_be_read + files) / (TRUST_FILES + files + failed)
     return readable * (TRUST_KB * usual + chunks) / (TRUST_KB + read_kb)
 

@@ -104,7 +104,8 @@ def test_files_that_are_to_come_are_like_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tail", "kind"), [("port.PDF", ".pdf"), ("ts.jsonl", ".jsonl"), ("rkdown", ".markdown"), (".b/cd", ""), ("", "")]
+    ("tail", "kind"),
+    [("port.PDF", ".pdf"), ("ts.jsonl", ".jsonl"), ("rkdown", ".markdown"), ("a/README", ""), (".b/cd", ""), ("", "")],
 )
 def test_the_kind_is_the_suffix(tail: str, kind: str) -> None:
     assert pile(tail, 1, 1).kind == kind
