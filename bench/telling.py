@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.catalog.jobs import active_jobs
-from pipeline.progress import Measure, look
+from pipeline.catalog.work.jobs import active_jobs
+from pipeline.catalog.work.progress import Measure, look
 from pipeline.services import Services
 from pipeline.settings import Settings
 

@@ -95,7 +95,7 @@ def ingest(files: Path, data: Path, processes: int) -> tuple[float, list[str]]:
 def chunk_texts(services: Any, files: Path) -> list[str]:
     """The very same chunks, cut by the product's own functions from the same files."""
     import extractors
-    from pipeline.chunking import cut
+    from pipeline.stages.chunking import cut
 
     settings = services.settings
     return [

@@ -19,12 +19,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline import stack
-from pipeline.catalog.schema import attempts, documents, jobs
+from pipeline.catalog.database.schema import attempts, documents, jobs
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.settings.watch_folders import WatchFolder
 from pipeline.stack import settings_environment
-from pipeline.watch.folders import WatchFolder
 
 PAGE = "The boat yard lies below the old town, and whoever walks there at low tide sees keels. "
 PAUSE_S = 1.2

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from extractors.document import Document, Page, Section
-    from pipeline.about import About
-    from pipeline.chunking import Chunk
     from pipeline.client import AsyncClient, Client
-    from pipeline.declaring import stage
-    from pipeline.words import chunk, embed, extract, finalize, route, sidecar, upsert
+    from pipeline.composition.builtins import chunk, embed, extract, finalize, route, sidecar, upsert
+    from pipeline.composition.decorator import stage
+    from pipeline.stages.chunking import Chunk
+    from pipeline.types import About
 
 __all__ = [
     "About",
@@ -36,11 +36,11 @@ __all__ = [
 
 _HOMES = {
     "extractors.document": ("Document", "Page", "Section"),
-    "pipeline.about": ("About",),
-    "pipeline.chunking": ("Chunk",),
+    "pipeline.types": ("About",),
+    "pipeline.stages.chunking": ("Chunk",),
     "pipeline.client": ("AsyncClient", "Client"),
-    "pipeline.declaring": ("stage",),
-    "pipeline.words": ("chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"),
+    "pipeline.composition.decorator": ("stage",),
+    "pipeline.composition.builtins": ("chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"),
 }
 """Where each name lives."""
 

@@ -33,7 +33,7 @@
         ├── TooLargeToTake   too_large             larger than `max_file_mb`
         └── Changing         changing              it changes while it is read
 
-What a retry can cure is listed in `pipeline/transient.py`; everything else fails its document at once, with a
+What a retry can cure is listed in `pipeline/retries.py`; everything else fails its document at once, with a
 stable code, a sentence and a hint.
 """
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from extractors.registry import formats, media_types_of
-from pipeline.asking import ask
-from pipeline.catalog import collections, documents, indexes, tagging, visible
-from pipeline.catalog.indexes import Index
+from pipeline.catalog.documents import live_versions, records, tagging
+from pipeline.catalog.index import collections, indexes
+from pipeline.catalog.index.indexes import Index
 from pipeline.errors import BadRequest
 from pipeline.results import Hit, SearchResult
+from pipeline.rpc import ask
 from pipeline.services import Services
 from pipeline.tags import canonical
 from pipeline.vectorstore.base import Filter, Mode, Query
@@ -112,17 +113,17 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
     tags: dict[str, list[str]] = {}
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
-            before = visible.switches(connection)
+            before = live_versions.switches(connection)
         found = services.store.search(index.name, replace(query, limit=asked))
         with services.catalog.connect() as connection:
-            after = visible.switches(connection)
+            after = live_versions.switches(connection)
             # Whenever the switch was, also before the first look here: what is live is that of one index.
             shown = indexes.live(connection, index.collection)
             if shown is None or shown.name != index.name:
                 return None
             identities = list({str(hit.payload["document_id"]) for hit in found})
-            live = visible.live_versions(connection, identities)
-            sources = documents.sources(connection, identities)
+            live = live_versions.live_versions(connection, identities)
+            sources = records.sources(connection, identities)
             tags = tagging.tags_of(connection, identities)
         kept = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
         if wanted := query.where.tags:

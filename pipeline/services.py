@@ -16,8 +16,8 @@ from sqlalchemy.engine import Engine
 import embeddings
 from embeddings.base import Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
-from pipeline.catalog.cache import open_cache
-from pipeline.catalog.engine import open_catalog, sqlite_url
+from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.index.vector_cache import open_cache
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
 from pipeline.plan import PLAIN, Plan
@@ -28,7 +28,7 @@ from pipeline.spool import Spool, open_spool
 if TYPE_CHECKING:
     from celery import Celery
 
-    from pipeline.catalog.indexes import Index
+    from pipeline.catalog.index.indexes import Index
     from pipeline.vectorstore import VectorStore
 
 __all__ = ["PREFIX", "Services"]
@@ -93,7 +93,7 @@ class Services:
     @cached_property
     def app(self) -> Celery:
         """The Celery application."""
-        from pipeline.app import make_app
+        from pipeline.engine.celery_app import make_app
 
         return make_app(self.settings)
 
@@ -105,7 +105,7 @@ class Services:
         url = self.settings.qdrant_url
         if url is not None or self.owner:
             return open_store(self.settings.data_dir / "vectors", url=url, api_key=self.settings.qdrant_api_key)
-        from pipeline.owner import AskedStore
+        from pipeline.vectorstore.remote import AskedStore
 
         return AskedStore(self.redis)
 

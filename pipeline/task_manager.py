@@ -11,16 +11,18 @@ import redis
 import sqlalchemy as sa
 
 from pipeline import stack
-from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import events, jobs, listing, watched
-from pipeline.catalog import status as read
-from pipeline.catalog.engine import writing
-from pipeline.catalog.listing import Page
-from pipeline.catalog.schema import batches
-from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.catalog.api import listing
+from pipeline.catalog.api.listing import Page
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import batches
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.documents import watched_files
+from pipeline.catalog.work import events, jobs
+from pipeline.catalog.work import status as read
+from pipeline.catalog.work.cancel import cancel_document, cancel_job
+from pipeline.catalog.work.progress import Measure, look
+from pipeline.engine.heartbeat import door_of, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
-from pipeline.liveness import door_of, living_nodes
-from pipeline.progress import Measure, look
 from pipeline.results import (
     ActiveTask,
     Count,
@@ -134,7 +136,7 @@ class TaskManager:
         """The same without any job: what is there in all."""
         with self._services.catalog.connect() as connection:
             states, chunks, failed = read.totals(connection)
-            mirrored = watched.folders(connection)
+            mirrored = watched_files.folders(connection)
         connected = self._services.settings.redis_url is not None
         return SystemStatus(
             jobs=[],
@@ -245,9 +247,9 @@ class TaskManager:
             UnknownId: one of the documents has not failed.
         """
         # What only looks needs no flow, and no Celery with it.
-        from pipeline import retrying
+        from pipeline.ingest import retry
 
-        return retrying.retry(self._services, identities, code=code, job_id=job_id)
+        return retry.retry(self._services, identities, code=code, job_id=job_id)
 
     def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
         """Forget failures; the documents stay as they are.
@@ -266,7 +268,7 @@ class TaskManager:
     def queues(self) -> QueueStatistics:
         """Depth of every queue, batches that wait for admission, workers that live."""
         # Names of all queues come from the workflows, and with them Celery: only where there is a broker to be asked.
-        from pipeline.broker import queue_depths
+        from pipeline.engine.broker import queue_depths
 
         with self._services.catalog.connect() as connection:
             waiting = connection.scalar(

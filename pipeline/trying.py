@@ -11,13 +11,13 @@ from celery import Signature
 
 from embeddings.errors import EmbedError
 from extractors.errors import ExtractError
-from pipeline.declaring import template
-from pipeline.discovery import load_workflow
+from pipeline.composition.decorator import template
+from pipeline.composition.plugins import load_workflow
+from pipeline.dry_run import Trial
 from pipeline.errors import BadRequest, PipelineError, StageFailed
-from pipeline.intaking import beside, media_type_of, routed_to
+from pipeline.ingest.routing import beside, media_type_of, routed_to
 from pipeline.plan import Plan
 from pipeline.services import Services
-from pipeline.trial import Trial
 
 __all__ = ["try_file"]
 

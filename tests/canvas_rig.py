@@ -26,8 +26,8 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 from qdrant_stand_in import Handler, StandIn
 
-from pipeline import reconciler
-from pipeline.catalog.schema import attempts, batches
+from pipeline.catalog.database.schema import attempts, batches
+from pipeline.engine import reconciler
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
 

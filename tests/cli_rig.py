@@ -35,7 +35,8 @@ FORKS = """
 import importlib, json, os, pkgutil, sys, tempfile
 
 os.environ["TTY_COMPATIBLE"] = "0"  # whatever this process has: what its forks print goes to files
-import pipeline.api.models, pipeline.broker, pipeline.cli, pipeline.logs, pipeline.owner, pipeline.retrying
+import pipeline.api.models, pipeline.engine.broker, pipeline.cli, pipeline.stack.logs
+import pipeline.ingest.retry, pipeline.vectorstore.remote
 import pipeline.stack.client, rich._emoji_codes, sqlalchemy.dialects.sqlite
 import typer._adapters, typer._click._textwrap, typer._click.decorators, typer.rich_utils
 for one in pkgutil.iter_modules(pipeline.cli.__path__, "pipeline.cli."):

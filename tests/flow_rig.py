@@ -17,18 +17,18 @@ from flow_tools import eventually, lives
 from kombu.connection import Connection as BrokerConnection
 
 import extractors
-from pipeline.app import STAGES
-from pipeline.catalog import jobs
-from pipeline.catalog.engine import writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import attempts, batches, documents, events, submissions, tasks, versions
-from pipeline.chunking import chunk_id, cut
-from pipeline.intake import take_in
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts, batches, documents, events, submissions, tasks, versions
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Job
+from pipeline.engine.celery_app import STAGES
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.walk import Candidate, path_of, walk
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, connect, processes, running
+from pipeline.stages.chunking import chunk_id, cut
 from pipeline.vectorstore.base import Filter
-from pipeline.walk import Candidate, path_of, walk
 
 MARK = "DOCRELAY_TEST_FLOW"
 QUICK: dict[str, Any] = {
@@ -123,7 +123,7 @@ class FlowRig:
             return connection.execute(query).all()
 
     def scalar(self, query: sa.Select[Any], job: str | None = None) -> Any:
-        from pipeline.catalog.schema import jobs as table
+        from pipeline.catalog.database.schema import jobs as table
 
         if job is not None:
             query = query.select_from(table).where(table.c.id == job)

@@ -18,7 +18,7 @@ from typing import Any
 
 import extractors
 from extractors.options import Options
-from pipeline import sandboxed
+from pipeline.stages import sandbox_child
 
 ANSWERS = sys.stdout.buffer
 
@@ -79,19 +79,19 @@ def garbage() -> None:
 
 
 def boast() -> None:
-    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 2**32 - 1) + b'{"result": ')
+    ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, 2**32 - 1) + b'{"result": ')
     ANSWERS.flush()
     hang()
 
 
 def half_an_answer() -> None:
-    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 1000) + b'{"result": ')
+    ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, 1000) + b'{"result": ')
     ANSWERS.flush()
     hang()
 
 
 def no_json() -> None:
-    ANSWERS.write(sandboxed.HEADER.pack(sandboxed.MARK, 5) + b"hello")
+    ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, 5) + b"hello")
     ANSWERS.flush()
 
 
@@ -123,9 +123,9 @@ def extract(path: Path, options: Options, pages: list[int]) -> Any:
 
 def main() -> None:
     global ANSWERS
-    sandboxed.METHODS["extract"] = extract
+    sandbox_child.METHODS["extract"] = extract
     ANSWERS = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    sandboxed.main()
+    sandbox_child.main()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from flow_rig import FlowRig
 from flow_tools import eventually
 
 from pipeline import reindex
-from pipeline.catalog import indexes
-from pipeline.catalog.schema import shadows
+from pipeline.catalog.database.schema import shadows
+from pipeline.catalog.index import indexes
 from pipeline.reindex import Wish
 
 NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))

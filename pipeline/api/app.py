@@ -11,10 +11,10 @@ import anyio.to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from pipeline.api import documents, following, jobs, metrics, reindexing, searching, submitting
-from pipeline.api.door import opened
-from pipeline.api.limits import Limits
+from pipeline.api.middleware import Limits
 from pipeline.api.problems import Problem, install
+from pipeline.api.routes import documents, events, jobs, metrics, reindex, search, submit
+from pipeline.api.state import opened
 from pipeline.services import Services
 
 __all__ = ["make_app"]
@@ -56,7 +56,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     )
     app.add_middleware(Limits, settings=services.settings)
     install(app)
-    for part in (submitting, jobs, following, documents, searching, reindexing, metrics):
+    for part in (submit, jobs, events, documents, search, reindex, metrics):
         app.include_router(part.router)
     _describe(app)
     return app

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipeline.request import Line, MediaType
+from pipeline.ingest.request import Line, MediaType
 from pipeline.results import DocumentStatus
 from pipeline.tags import LONGEST, MOST
 from pipeline.vectorstore.base import Mode

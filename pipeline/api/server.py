@@ -13,15 +13,15 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from pipeline.api.access import check_start
 from pipeline.api.app import make_app
-from pipeline.catalog import keys
+from pipeline.api.auth import check_start
+from pipeline.catalog.api import keys
+from pipeline.engine.process import freeze
 from pipeline.errors import StackUnavailable
-from pipeline.logs import log_as_set
-from pipeline.processor import come_soon
-from pipeline.runtime import freeze
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
+from pipeline.stack.cpu_share import come_soon
+from pipeline.stack.logs import log_as_set
 
 __all__ = ["URL_KEY", "run_api"]
 

@@ -65,7 +65,7 @@ def ingest(
     data_dir: DataDir = None,
 ) -> None:
     """Take files in and make them searchable."""
-    from pipeline.request import Request, options_of
+    from pipeline.ingest.request import Request, options_of
 
     settings = settings_of(context, data_dir, {"server": server or ""})
     if settings.server is not None:

@@ -93,7 +93,7 @@ def _any_meant(settings: Settings, choice: Choice) -> bool:
     if settings.server is not None:
         return True
     # Only here: what merely lists needs no flow, and no Celery with it.
-    from pipeline.retrying import choose
+    from pipeline.ingest.retry import choose
 
     return bool(choose(Services(settings), choice.identities, code=choice.code, job_id=choice.job))
 

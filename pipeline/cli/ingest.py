@@ -9,11 +9,11 @@ from pipeline import stack
 from pipeline.cli.following import Display, Manager, display, follow, nothing, paced
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note, print_json
-from pipeline.intake import take_in
-from pipeline.request import Request
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import find, open_job
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.submission import find, open_job
 from pipeline.task_manager import TaskManager
 
 __all__ = ["run"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pipeline import stack
 from pipeline.cli.output import note, out, print_json, several
 from pipeline.cli.server import manager_of
-from pipeline.deletion import choose
-from pipeline.deletion import delete as delete_documents
+from pipeline.ingest.delete import choose
+from pipeline.ingest.delete import delete as delete_documents
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager

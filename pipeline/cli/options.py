@@ -93,8 +93,8 @@ def settings_of(
         BadRequest: a setting is wrong, or a server is named for a command that does not work on one.
     """
     from pipeline.errors import BadRequest
-    from pipeline.logs import log_to_file
     from pipeline.settings import load_settings
+    from pipeline.stack.logs import log_to_file
 
     given = given or {}
     settings = load_settings(

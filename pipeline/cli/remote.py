@@ -17,12 +17,12 @@ from pipeline.cli.server import manager_of
 from pipeline.client.sync import Client
 from pipeline.client.wire import Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
+from pipeline.ingest.request import Request
+from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.reindex import Wish
-from pipeline.request import Request
 from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
 from pipeline.tags import canonical
-from pipeline.walk import Candidate, source_of, walk
 
 __all__ = ["RemoteDesk", "RemoteManager", "delete", "ingest", "name_there"]
 

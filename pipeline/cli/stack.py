@@ -23,7 +23,7 @@ def worker(settings: Settings, group: str, queues: str, name: str | None) -> int
     Returns:
         The exit code.
     """
-    from pipeline.worker import queues_of, run_worker
+    from pipeline.engine.worker import queues_of, run_worker
 
     _need_redis(settings)
     chosen = [queue for queue in queues.split(",") if queue]
@@ -37,7 +37,7 @@ def worker(settings: Settings, group: str, queues: str, name: str | None) -> int
 
 def beat(settings: Settings, name: str) -> None:
     """Run the clock."""
-    from pipeline.worker import run_beat
+    from pipeline.engine.worker import run_beat
 
     _need_redis(settings)
     run_beat(settings, name)

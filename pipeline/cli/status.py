@@ -19,7 +19,7 @@ from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
-from pipeline.watch.guard import told
+from pipeline.watch.deletion_guard import told
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager

@@ -11,17 +11,17 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline import stack
-from pipeline.catalog import watched
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures
-from pipeline.catalog.slices import slices
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures
+from pipeline.catalog.documents import watched_files
 from pipeline.cli.output import FAILED, command, note, out, plain, several
 from pipeline.errors import BadRequest
+from pipeline.ingest.walk import source_of
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.walk import source_of
-from pipeline.watch.folders import WatchFolder
-from pipeline.watch.guard import Hold, told
+from pipeline.settings.watch_folders import WatchFolder
+from pipeline.watch.deletion_guard import Hold, told
 from pipeline.watch.lease import Lease
 from pipeline.watch.loop import watch_all
 from pipeline.watch.mirror import Mirror
@@ -78,7 +78,7 @@ def _folder(settings: Settings, asked: Asked) -> WatchFolder:
 
 def _confirm(settings: Settings, folder: WatchFolder) -> int:
     with writing(Services(settings).catalog) as connection:
-        number = watched.confirm(connection, source_of(folder.path))
+        number = watched_files.confirm(connection, source_of(folder.path))
     if number:
         out.print(f"{several(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
     else:

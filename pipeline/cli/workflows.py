@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.output import FAILED, note, out, plain, print_json, print_table
-from pipeline.diagram import mermaid
-from pipeline.discovery import discover, load_workflow, stages
+from pipeline.composition.diagram import mermaid
+from pipeline.composition.plugins import discover, load_workflow, stages
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.trying import try_file

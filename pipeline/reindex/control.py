@@ -10,17 +10,18 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from pipeline.cancelling import cancel_job
-from pipeline.catalog import indexes, jobs, lacks, ledger, reindexes
-from pipeline.catalog.engine import writing
-from pipeline.catalog.indexes import Index
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.reindexes import OPEN, Reindex
-from pipeline.catalog.schema import documents, versions
-from pipeline.catalog.switching import discard
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import documents, versions
+from pipeline.catalog.index import indexes, missing, reindexes
+from pipeline.catalog.index.cutover import discard
+from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.index.reindexes import OPEN, Reindex
+from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work.cancel import cancel_job
+from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, UnknownId
-from pipeline.reindex.gate import NAMED, named
-from pipeline.reindex.wish import Target, Wish, target_of
+from pipeline.reindex.request import Target, Wish, target_of
+from pipeline.reindex.validation import NAMED, named
 from pipeline.results import ReindexStatus, iso
 from pipeline.services import Services
 
@@ -121,9 +122,9 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
     """
     with writing(services.catalog) as connection:
         found = _under_way(connection, collection, ("soaking", "rolling_back", "switching_back"))
-        failed = lacks.lacking(connection, collection, found.from_index)["failed"]
+        failed = missing.lacking(connection, collection, found.from_index)["failed"]
         if failed and not allow_failed:
-            told = named(lacks.failed_in(connection, found, found.from_index, NAMED), failed)
+            told = named(missing.failed_in(connection, found, found.from_index, NAMED), failed)
             raise Conflict(f"{failed} documents failed in the old index; readers would lose them: {told}.", ANYHOW)
         allow_lost = allow_failed or found.options.allow_lost
         options = replace(found.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
@@ -143,16 +144,16 @@ def status(services: Services, collection: str) -> ReindexStatus:
         switched = found.state in ("soaking", "rolling_back", "switching_back")
         beside = found.from_index if switched else found.to_index
         open_still = found.state in OPEN and not found.in_place
-        lacking = lacks.lacking(connection, collection, beside) if open_still else {}
-        failed = lacks.failed_in(connection, found, beside) if open_still else []
+        lacking = missing.lacking(connection, collection, beside) if open_still else {}
+        failed = missing.failed_in(connection, found, beside) if open_still else []
         if found.in_place or switched or found.state == "done":
-            failed += lacks.still_failed(connection, found)
+            failed += missing.still_failed(connection, found)
         return ReindexStatus(
             **{name: getattr(found, name) for name in ("id", "job_id", "collection", "state", "paused")},
             **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},
             from_model=_model(connection, found.from_index),
             to_model=_model(connection, found.to_index),
-            documents=lacks.standing(connection, collection),
+            documents=missing.standing(connection, collection),
             lacks=lacking,
             failures=failed,
             created_at=iso(found.created_at),

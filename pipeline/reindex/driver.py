@@ -17,16 +17,17 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import indexes, jobs, lacks, reindexes, shadows
-from pipeline.catalog.engine import writing
-from pipeline.catalog.reindexes import Reindex
-from pipeline.catalog.switching import discard, exchange
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.index import indexes, missing, reindexes, second_index
+from pipeline.catalog.index.cutover import discard, exchange
+from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.work import jobs
+from pipeline.reindex.backfill import feed, feed_in_place
+from pipeline.reindex.backoff import BEFORE, recovered, stumbled
 from pipeline.reindex.control import abandon
-from pipeline.reindex.dropping import follow, try_drop
-from pipeline.reindex.feed import feed, feed_in_place
-from pipeline.reindex.gate import NAMED, Findings, counts, measure, named
-from pipeline.reindex.holding import enter, give_way, is_far, is_quiet, may_hold, may_switch
-from pipeline.reindex.stumbling import BEFORE, recovered, stumbled
+from pipeline.reindex.cutover import enter, give_way, is_far, is_quiet, may_hold, may_switch
+from pipeline.reindex.drop import follow, try_drop
+from pipeline.reindex.validation import NAMED, Findings, counts, measure, named
 from pipeline.services import PREFIX, Services
 
 __all__ = ["advance"]
@@ -110,10 +111,10 @@ def _is_near(services: Services, one: Reindex, index: str, since: float) -> bool
     """
     room = services.settings.window * services.settings.batch_documents
     with services.catalog.connect() as connection:
-        lack = lacks.lacking(connection, one.collection, index)
+        lack = missing.lacking(connection, one.collection, index)
         if lack["missing"] + lack["active"] > room:
             return False
-        of_old = lacks.lacking(connection, one.collection, index, since)
+        of_old = missing.lacking(connection, one.collection, index, since)
     return not of_old["missing"] + of_old["active"]
 
 
@@ -129,7 +130,7 @@ def _build_in_place(services: Services, one: Reindex) -> None:
 
 def _what_failed(connection: Connection, one: Reindex) -> str | None:
     number = reindexes.failed(connection, one.job_id)
-    return f"{number} documents failed: {named(lacks.still_failed(connection, one), number)}." if number else None
+    return f"{number} documents failed: {named(missing.still_failed(connection, one), number)}." if number else None
 
 
 def _gate(services: Services, one: Reindex) -> None:
@@ -163,7 +164,7 @@ def _conclude(services: Services, one: Reindex, findings: Findings, state: str) 
         if reindexes.get(connection, one.id).state != one.state:
             return
         if findings.reasons:
-            shadows.doubt(connection, one.to_index, findings.broken)
+            second_index.doubt(connection, one.to_index, findings.broken)
             report["refused"] = [reason.kind for reason in findings.reasons]
             reindexes.enter(connection, one.id, "refused", findings.refusal, report=report)
         else:
@@ -238,8 +239,8 @@ def _would_lose(services: Services, one: Reindex) -> bool:
     if one.options.allow_lost:
         return False
     with services.catalog.connect() as connection:
-        failed = lacks.lacking(connection, one.collection, one.from_index)["failed"]
-        first = lacks.failed_in(connection, one, one.from_index, NAMED)
+        failed = missing.lacking(connection, one.collection, one.from_index)["failed"]
+        first = missing.failed_in(connection, one, one.from_index, NAMED)
     if not failed:
         return False
     told = (

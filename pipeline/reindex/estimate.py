@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import lacks
-from pipeline.catalog.lacks import Lack
-from pipeline.catalog.schema import attempts, batches, documents, tasks, versions
-from pipeline.reindex.wish import Target, Wish, target_of
+from pipeline.catalog.database.schema import attempts, batches, documents, tasks, versions
+from pipeline.catalog.index import missing
+from pipeline.catalog.index.missing import Lack
+from pipeline.ingest.walk import path_of
+from pipeline.reindex.request import Target, Wish, target_of
 from pipeline.results import ReindexPlan
 from pipeline.services import Services
 from pipeline.spool import original_key
-from pipeline.stack.plan import cores
-from pipeline.texts import text_key_of
-from pipeline.walk import path_of
+from pipeline.stack.processes import cores
+from pipeline.stages.kept_texts import text_key_of
 
 __all__ = ["plan"]
 
@@ -35,7 +35,7 @@ def plan(services: Services, wish: Wish) -> ReindexPlan:
     """
     with services.catalog.connect() as connection:
         target = target_of(services, connection, wish)
-        meant = lacks.wanted(connection, target.live.collection, target.options)
+        meant = missing.wanted(connection, target.live.collection, target.options)
         chunks, characters = _chunks(services, connection, target, meant)
         rates = _rates(connection, services)
     kept = sum(_has_text(services, one, target) for one in meant)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.stack.client import check, connect, peek, running
     from pipeline.stack.foreground import hold
-    from pipeline.stack.plan import processes, settings_environment
+    from pipeline.stack.processes import processes, settings_environment
     from pipeline.stack.spec import Launch, ProcessSpec
     from pipeline.stack.state import ProcessState, StackState
 

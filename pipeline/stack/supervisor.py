@@ -17,10 +17,10 @@ from types import FrameType
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, bound
-from pipeline.stack.herald import Herald, log
 from pipeline.stack.idle import Idle
 from pipeline.stack.lease import FileLock
 from pipeline.stack.redis_server import NoRedisServer, RedisServer, find_server
+from pipeline.stack.reporting import Herald, log
 from pipeline.stack.session import Session
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import Level

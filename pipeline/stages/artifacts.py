@@ -9,10 +9,10 @@ from typing import Any
 import structlog
 
 from extractors.document import Document
-from pipeline.about import About
-from pipeline.chunking import Chunk
 from pipeline.plan import Plan
 from pipeline.spool import Spool, read_json, write_json
+from pipeline.stages.chunking import Chunk
+from pipeline.types import About
 
 __all__ = [
     "About",

@@ -10,22 +10,24 @@ from sqlalchemy.engine import Connection
 
 from extractors.document import Document
 from extractors.errors import Empty, ExtractError
-from pipeline import flow
-from pipeline.about import About
-from pipeline.canvas import fan
-from pipeline.catalog import attempts, indexes, ledger
-from pipeline.catalog.attempts import Carried, Failure
-from pipeline.catalog.ledger import Claim
-from pipeline.catalog.versions import describe_versions
-from pipeline.chunking import Chunk, cut, lined
-from pipeline.discovery import find_chunker
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.versions import describe_versions
+from pipeline.catalog.index import indexes
+from pipeline.catalog.work import ledger
+from pipeline.catalog.work.ledger import Claim
+from pipeline.composition.plugins import find_chunker
+from pipeline.engine import executor
+from pipeline.engine.canvas import fan
 from pipeline.plan import Plan
 from pipeline.recipes import Making
 from pipeline.services import Services
 from pipeline.spool import Spool
 from pipeline.stages.artifacts import Part, part_key
+from pipeline.stages.batch_texts import Texts, about
+from pipeline.stages.chunking import Chunk, cut, lined
 from pipeline.stages.extract import describe, failure_of
-from pipeline.stages.texts import Texts, about
+from pipeline.types import About
 
 __all__ = ["cut_as_planned", "fill", "work"]
 
@@ -47,7 +49,7 @@ class Cuts:
     chars: int = 0
 
 
-def work(services: Services, claim: Claim) -> flow.Done:
+def work(services: Services, claim: Claim) -> executor.Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
@@ -67,7 +69,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
         except ExtractError as error:
             cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
         except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
-            if len(carried) == 1 or flow.may_pass(error):
+            if len(carried) == 1 or executor.may_pass(error):
                 raise
             log.exception("document.set_apart", document=one.document_id)
             cuts.apart.append(one.attempt_id)
@@ -116,10 +118,10 @@ def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict
     Part(tuple(part), needed).save(spool, key)
 
 
-def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> flow.Done:
+def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> executor.Done:
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
-        flow.set_apart(connection, claim, cuts.apart)
+        executor.set_apart(connection, claim, cuts.apart)
         describe_versions(connection, cuts.facts)
         attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
@@ -128,13 +130,13 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
         )
 
     def publish() -> None:
-        batch = flow.batch_of(services, claim)
-        flow.launch(services, fan(batch, range(len(parts))), batch)
+        batch = executor.batch_of(services, claim)
+        executor.launch(services, fan(batch, range(len(parts))), batch)
         if cuts.apart:
-            flow.go_on_admitting(services)
+            executor.go_on_admitting(services)
 
     facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
-    return flow.Done(record, publish, facts)
+    return executor.Done(record, publish, facts)
 
 
 def _detail(part: Sequence[tuple[str, Chunk]]) -> dict[str, object]:

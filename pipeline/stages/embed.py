@@ -10,14 +10,15 @@ from sqlalchemy.engine import Connection
 
 from embeddings.errors import EndpointError
 from embeddings.vectors import Vectors
-from pipeline import flow
-from pipeline.catalog import attempts, cache, indexes
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.engine import writing
-from pipeline.catalog.ledger import Claim
-from pipeline.chunking import text_hash
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.index import indexes, vector_cache
+from pipeline.catalog.work.ledger import Claim
+from pipeline.engine import executor
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
+from pipeline.stages.chunking import text_hash
 from pipeline.vectors import write_vectors
 
 __all__ = ["embed_missing", "work"]
@@ -28,21 +29,21 @@ DOWN = 3
 """After so many documents in a row it is not the documents: the endpoint is down."""
 
 
-def work(services: Services, claim: Claim) -> flow.Done:
+def work(services: Services, claim: Claim) -> executor.Done:
     """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
         wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
         index = indexes.get(connection, carried[0].index) if wanted else None
     if index is None:
-        return flow.Done(lambda _connection: None)
+        return executor.Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.making, index.fingerprint)
     space = index.fingerprint.id
     known: dict[str, Vectors] = {}
-    with cache.best_effort(), services.cache.connect() as connection:
-        known = cache.lookup(connection, space, hashes)
+    with vector_cache.best_effort(), services.cache.connect() as connection:
+        known = vector_cache.lookup(connection, space, hashes)
     wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
     every = {**known, **fresh}
@@ -50,16 +51,16 @@ def work(services: Services, claim: Claim) -> flow.Done:
     vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
-        rows = cache.rows(space, fresh)
-        with cache.best_effort(), writing(services.cache, lasting=False) as connection:
-            cache.store(connection, rows)
+        rows = vector_cache.rows(space, fresh)
+        with vector_cache.best_effort(), writing(services.cache, lasting=False) as connection:
+            vector_cache.store(connection, rows)
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
         attempts.count(connection, _amounts(part, hashes, known), claim.batch_id)
         attempts.all_embedded(connection, sorted(wanted))
 
-    return flow.Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
+    return executor.Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
 
 
 def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> dict[str, Vectors]:

@@ -12,19 +12,20 @@ from sqlalchemy.engine import Connection
 
 from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
-from pipeline import flow
-from pipeline.canvas import scanned
-from pipeline.catalog import attempts, ledger
-from pipeline.catalog.attempts import Carried, Failure
-from pipeline.catalog.engine import writing
-from pipeline.catalog.ledger import Claim
-from pipeline.catalog.versions import describe_versions
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.versions import describe_versions
+from pipeline.catalog.work import ledger
+from pipeline.catalog.work.ledger import Claim
+from pipeline.engine import executor
+from pipeline.engine.canvas import scanned
 from pipeline.errors import Unreadable
-from pipeline.sandbox import NoRoom, Sandbox
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
-from pipeline.texts import known_text
+from pipeline.stages.kept_texts import known_text
+from pipeline.stages.sandbox import NoRoom, Sandbox
 
 __all__ = ["page_groups", "title_of", "work"]
 
@@ -51,7 +52,7 @@ class Read:
     files: int = 0
 
 
-def work(services: Services, claim: Claim, sandbox: Sandbox) -> flow.Done:
+def work(services: Services, claim: Claim, sandbox: Sandbox) -> executor.Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
@@ -145,7 +146,7 @@ def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], re
 
 def _done(
     services: Services, claim: Claim, carried: Sequence[Carried], done: tuple[dict[str, dict[str, int]], Read]
-) -> flow.Done:
+) -> executor.Done:
     pages, read = done
     alone: dict[str, list[list[int]]] = {}
 
@@ -158,8 +159,8 @@ def _done(
 
     def publish() -> None:
         for batch_id, groups in alone.items():
-            batch = replace(flow.batch_of(services, claim), id=batch_id)
-            flow.launch(services, scanned(batch, range(len(groups))), batch)
+            batch = replace(executor.batch_of(services, claim), id=batch_id)
+            executor.launch(services, scanned(batch, range(len(groups))), batch)
 
     facts = {
         "documents": len(carried),
@@ -167,7 +168,7 @@ def _done(
         "failed": len(read.failed),
         "scanned": len(read.scanned),
     }
-    return flow.Done(record, publish, facts)
+    return executor.Done(record, publish, facts)
 
 
 def _leave(services: Services, connection: Connection, claim: Claim, attempt_id: str, groups: list[list[int]]) -> str:

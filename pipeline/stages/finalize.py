@@ -9,14 +9,14 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from extractors.errors import Empty
-from pipeline import flow
-from pipeline.catalog import attempts, leftovers, visible
-from pipeline.catalog.attempts import Carried, Failure
-from pipeline.catalog.engine import writing
-from pipeline.catalog.ledger import Claim
-from pipeline.catalog.schema import attempts as attempts_table
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.documents import attempts, garbage, live_versions
+from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.work.ledger import Claim
+from pipeline.engine import executor
 from pipeline.errors import VerificationFailed
-from pipeline.removal import remove_unseen
+from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.stages.artifacts import batch_prefix
@@ -35,7 +35,7 @@ INCOMPLETE = Failure(
 NOTHING_LEFT = Failure("finalize", Empty.code, "The stages of the workflow left no chunk of the document.", Empty.hint)
 
 
-def work(services: Services, claim: Claim) -> flow.Done:
+def work(services: Services, claim: Claim) -> executor.Done:
     """Make the batch's documents visible, each in one step; then remove what they replace.
 
     A document whose points are not in the store, though they were stored a moment ago, fails; its neighbours do not.
@@ -62,14 +62,14 @@ def work(services: Services, claim: Claim) -> flow.Done:
     def record(connection: Connection) -> None:
         attempts.complete(connection, [one.attempt_id for one in whole])
         if not services.settings.keep_originals:
-            for content, source in leftovers.unneeded_originals(connection, claim.batch_id):
+            for content, source in garbage.unneeded_originals(connection, claim.batch_id):
                 services.spool.delete(original_key(content, source))
 
     def publish() -> None:
         services.spool.delete(batch_prefix(claim.batch_id))
 
     facts = {"documents": len(whole), "failed": len(lacking), "points": sum(one.chunks_total for one in whole)}
-    return flow.Done(record, publish, facts)
+    return executor.Done(record, publish, facts)
 
 
 def missing(store: VectorStore, carried: Sequence[Carried]) -> list[Carried]:
@@ -100,4 +100,4 @@ def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None
     with writing(services.catalog) as connection:
         current = attempts.carried(connection, claim.batch_id)
         ready = {one.document_id: one.version_id for one in current if one.version_id in versions}
-        visible.switch(connection, ready)
+        live_versions.switch(connection, ready)

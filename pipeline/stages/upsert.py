@@ -9,16 +9,17 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from embeddings.vectors import Vectors
-from pipeline import flow
-from pipeline.catalog import attempts, indexes
-from pipeline.catalog.attempts import Carried
-from pipeline.catalog.indexes import Index
-from pipeline.catalog.ledger import Claim
-from pipeline.chunking import chunk_id
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.documents.attempts import Carried
+from pipeline.catalog.index import indexes
+from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work.ledger import Claim
+from pipeline.engine import executor
 from pipeline.errors import BadRequest
-from pipeline.removal import remove_unseen, show_live
+from pipeline.points.visibility import remove_unseen, show_live
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
+from pipeline.stages.chunking import chunk_id
 from pipeline.vectors import read_vectors
 from pipeline.vectorstore.base import Point
 from pipeline.vectorstore.payload import payload
@@ -29,13 +30,13 @@ __all__ = ["points", "store_part", "work"]
 log = structlog.get_logger()
 
 
-def work(services: Services, claim: Claim) -> flow.Done:
+def work(services: Services, claim: Claim) -> executor.Done:
     """Store the points of the documents that are still wanted."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
     wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
     if not wanted:
-        return flow.Done(lambda _connection: None)
+        return executor.Done(lambda _connection: None)
     done = store_part(services, claim, claim.part, wanted)
 
     def record(connection: Connection) -> None:
@@ -48,7 +49,7 @@ def work(services: Services, claim: Claim) -> flow.Done:
         show_live(services, touched)
         remove_unseen(services, touched, claim.batch_id)
 
-    return flow.Done(record, facts={"points": done.total()}, lost=lost)
+    return executor.Done(record, facts={"points": done.total()}, lost=lost)
 
 
 def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Carried]) -> Counter[str]:

@@ -22,8 +22,8 @@ from pipeline.vectorstore.checks import (
     same_space,
 )
 from pipeline.vectorstore.conditions import MOST_SOURCES, resolved
+from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_query, plain_payload
 from pipeline.vectorstore.edge_shards import Collection, ShardFolder, engine_trouble
-from pipeline.vectorstore.edge_words import native_filter, native_payload, native_point, native_query, plain_payload
 
 __all__ = ["EdgeStore"]
 

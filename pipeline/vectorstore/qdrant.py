@@ -15,7 +15,7 @@ from pipeline.errors import StackUnavailable
 from pipeline.vectorstore.base import Filter, Hit, Point, Query
 from pipeline.vectorstore.checks import all_finite, bounded, collection_name, query_fits, same_space
 from pipeline.vectorstore.conditions import INDEXED, MOST_SOURCES, resolved
-from pipeline.vectorstore.qdrant_words import (
+from pipeline.vectorstore.qdrant_convert import (
     AlreadyThere,
     NoCollection,
     native_filter,

@@ -11,9 +11,9 @@ import threading
 import structlog
 
 from pipeline.errors import PipelineError
-from pipeline.logs import log_as_set
 from pipeline.services import PREFIX, Services
 from pipeline.settings import load_settings
+from pipeline.stack.logs import log_as_set
 from pipeline.watch.loop import watch_all
 
 log = structlog.get_logger()

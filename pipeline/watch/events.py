@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 import watchfiles
 
-from pipeline.walk import source_of
+from pipeline.ingest.walk import source_of
 
 __all__ = ["Events", "is_trusted"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from pathspec import GitIgnoreSpec
 
-from pipeline.walk import SKIPPED_FOLDERS
+from pipeline.ingest.walk import SKIPPED_FOLDERS
 
 __all__ = ["IGNORE_FILE", "Ignore", "is_temporary"]
 

@@ -10,7 +10,7 @@ from pathlib import PurePath
 import redis
 import structlog
 
-from pipeline.liveness import text
+from pipeline.engine.heartbeat import text
 from pipeline.services import PREFIX
 
 __all__ = ["Lease"]

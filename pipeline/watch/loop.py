@@ -9,14 +9,14 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.catalog import watched
-from pipeline.catalog.engine import writing
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import watched_files
 from pipeline.errors import PipelineError
+from pipeline.ingest.walk import path_of, source_of
+from pipeline.retries import TRANSIENT
 from pipeline.services import Services
-from pipeline.transient import TRANSIENT
-from pipeline.walk import path_of, source_of
+from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch.events import Events, is_trusted
-from pipeline.watch.folders import WatchFolder
 from pipeline.watch.ignore import IGNORE_FILE
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
@@ -211,7 +211,7 @@ class Watcher:
 
     def _note(self, **values: object) -> None:
         with writing(self._services.catalog) as connection:
-            watched.note(connection, self.mirror.root, looked_at=time.time(), **values)
+            watched_files.note(connection, self.mirror.root, looked_at=time.time(), **values)
 
     def _tell(self, line: str) -> None:
         if line != self._told:

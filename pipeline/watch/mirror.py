@@ -10,19 +10,19 @@ from pathlib import Path
 
 import structlog
 
-from pipeline.catalog import watched
-from pipeline.discovery import load_workflow
+from pipeline.catalog.documents import watched_files
+from pipeline.composition.plugins import load_workflow
+from pipeline.ingest.walk import Candidate, look, source_of
 from pipeline.services import Services
+from pipeline.settings.watch_folders import WatchFolder
 from pipeline.tags import Tags
-from pipeline.walk import Candidate, look, source_of
-from pipeline.watch import acting
+from pipeline.watch import apply
 from pipeline.watch.compare import Changes, Key, Known, Seen, compare
+from pipeline.watch.deletion_guard import Hold, Missing, below, elsewhere, judge
 from pipeline.watch.events import is_trusted
-from pipeline.watch.folders import WatchFolder
-from pipeline.watch.guard import Hold, Missing, below, elsewhere, judge
-from pipeline.watch.holding import Holding
-from pipeline.watch.known import Files
-from pipeline.watch.reading import digest, is_written
+from pipeline.watch.file_content import digest, is_written
+from pipeline.watch.held_deletions import Holding
+from pipeline.watch.known_files import Files
 from pipeline.watch.scan import Found, Scope, scan
 from pipeline.watch.settling import Settling
 from pipeline.watch.view import View, in_scope, renumbering, view_of, without_sidecars
@@ -75,7 +75,7 @@ class Mirror:
         self._suffix = plan.sidecar.get("suffix")
         inner = [source_of(path) for path in self._others]
         with self.services.catalog.connect() as connection:
-            found = watched.files(connection, self.root)
+            found = watched_files.files(connection, self.root)
         self.known = Files({key: row for key, row in found.items() if not below(inner, key[1])})
         self._behind = set(self.known) if plan.route else set()
 
@@ -233,26 +233,26 @@ class Mirror:
         self._guard(view, changes, whole=whole)
         # Nobody would ask for what they left under their former names.
         renamed = self._behind & set(changes.moved.values())
-        self._behind -= acting.leave(self.services, self.root, self.known, renamed, patient=False)
-        moves = acting.move(self.services, self.known, changes, sights)
-        renewed = moves.rows | (acting.renumber(self.services, view) if whole else {})
-        deleted = acting.remove(self.services, self.root, self.known, changes.gone, self._behind)
+        self._behind -= apply.leave(self.services, self.root, self.known, renamed, patient=False)
+        moves = apply.move(self.services, self.known, changes, sights)
+        renewed = moves.rows | (apply.renumber(self.services, view) if whole else {})
+        deleted = apply.remove(self.services, self.root, self.known, changes.gone, self._behind)
         self._deleted += [time.monotonic()] * len(deleted)
         self._remember(renewed | deleted, moves.left)
         wanted = (changes.new | changes.changed | moves.failed) - moves.waiting
         files = {key: view.seen[key] for key in sorted(wanted) if key in sights}
         found = {key: one for key, file in files.items() if (one := self._candidate(file)) is not None}
-        taken = acting.take(self.services, self.folder, found, sights, self.known)
-        self._behind |= acting.rerouted(self.known, taken)
+        taken = apply.take(self.services, self.folder, found, sights, self.known)
+        self._behind |= apply.rerouted(self.known, taken)
         self._remember(taken, ())
         self._settling.done(moves.rows.keys() | files.keys() | deleted.keys() | set(changes.moved.values()))
         if moves.rows or deleted or files or changes.retagged:
             told = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
             log.info("watch.changes", folder=self.root, **told)
-        acting.tidy(self.services)
+        apply.tidy(self.services)
         if whole:
-            self._behind -= acting.leave(self.services, self.root, self.known, self._behind)
-            self.known.drop(acting.forget_gone(self.services, self.known))
+            self._behind -= apply.leave(self.services, self.root, self.known, self._behind)
+            self.known.drop(apply.forget_gone(self.services, self.known))
         self._say_hold(self.hold)
         return moves.waiting
 
@@ -300,7 +300,7 @@ class Mirror:
         confirmed = self._holding.confirmed()
         wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
         if gone and wanted:
-            rows = acting.remove(self.services, self.root, self.known, gone, self._behind)
+            rows = apply.remove(self.services, self.root, self.known, gone, self._behind)
             self._remember(rows, ())
             self._say_hold(None)
         else:

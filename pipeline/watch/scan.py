@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.walk import source_of
+from pipeline.ingest.walk import source_of
 from pipeline.watch.compare import Mark
 from pipeline.watch.ignore import Ignore
 

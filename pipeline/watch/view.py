@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.walk import path_of, source_of
+from pipeline.ingest.walk import path_of, source_of
 from pipeline.watch.compare import Key, Known, Mark
-from pipeline.watch.guard import below
-from pipeline.watch.known import Files
+from pipeline.watch.deletion_guard import below
+from pipeline.watch.known_files import Files
 from pipeline.watch.scan import Found, Scan, Scope
 
 __all__ = ["View", "in_scope", "is_calm", "renumbering", "view_of", "without_sidecars"]

@@ -26,7 +26,7 @@ from compose_file import load
 from flow_rig import FlowRig, eventually, marked
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
-from pipeline.catalog.schema import tasks
+from pipeline.catalog.database.schema import tasks
 from pipeline.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
-from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import ACTIVE, attempts, documents, failures, seen, versions
+from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, seen, versions
+from pipeline.catalog.index.vector_cache import vectors
 from pipeline.search import search
 from pipeline.services import Services
+from pipeline.settings.watch_folders import WatchFolder
 from pipeline.stack import settings_environment
 from pipeline.vectorstore.base import Filter
-from pipeline.watch.folders import WatchFolder
 from pipeline.watch.loop import watch_all
 from pipeline.watch.mirror import Mirror
 

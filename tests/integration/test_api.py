@@ -25,17 +25,19 @@ from api_rig import Api, api_on
 from flow_tools import eventually, write_documents
 from handmade import book, show
 
-from pipeline.catalog import collections, orders, outbox
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import answers, deliveries, documents, hooks, jobs, submissions
-from pipeline.catalog.schema import events as events_table
-from pipeline.catalog.schema import orders as orders_table
+from pipeline.catalog.api import outbox
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import answers, deliveries, documents, hooks, jobs, submissions
+from pipeline.catalog.database.schema import events as events_table
+from pipeline.catalog.database.schema import orders as orders_table
+from pipeline.catalog.index import collections
+from pipeline.catalog.work import orders
 from pipeline.client.wire import Lines
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
-from pipeline.processor import ATTRIBUTES, SLICE_US
-from pipeline.request import Request
-from pipeline.submission import record_job
-from pipeline.sweeping import sweep
+from pipeline.ingest.cleanup import sweep
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import record_job
+from pipeline.stack.cpu_share import ATTRIBUTES, SLICE_US
 from pipeline.vectorstore.base import Filter, Point, SparseVector
 
 TEXT = b"The lighthouse keeper wrote the log of the Lavender Curlew every evening.\n"

@@ -19,12 +19,12 @@ from api_rig import Api, api_on
 from flow_tools import eventually
 
 from pipeline import AsyncClient, Client
-from pipeline.catalog import outbox
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import deliveries
+from pipeline.catalog.api import outbox
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import deliveries
 from pipeline.errors import BadRequest, NotAllowed, TooMany
-from pipeline.webhooks.delivery import FIRST_PAUSE_S
-from pipeline.webhooks.signing import verify
+from pipeline.notify.webhook import FIRST_PAUSE_S
+from pipeline.notify.webhook_signature import verify
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from flow_tools import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from pipeline.catalog.schema import tasks
+from pipeline.catalog.database.schema import tasks
 
 EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
 """Requests that every address is tried with; half as many that must be refused."""

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from canvas_rig import Around, attempt_of, batch_of, some, spoil
 from flow_tools import eventually
 
-from pipeline import sweeping
-from pipeline.catalog import visible
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import attempts, tasks
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts, tasks
+from pipeline.catalog.documents import live_versions
+from pipeline.ingest import cleanup
 from pipeline.spool import original_key, read_json, write_json
 from pipeline.stages.artifacts import part_key, text_key, vectors_key
 from pipeline.task_manager import TaskManager
@@ -236,7 +236,7 @@ def test_finalize_dies_after_the_switch(around: Around, tmp_path: Path, monkeypa
         current = attempt_of(rig, job, 0)
         with writing(rig.services.catalog) as connection:
             rig.services.store.set_payload("f3", {"live": True}, Filter(version_ids=(current.version_id,)))
-            visible.switch(connection, {current.document_id: current.version_id})
+            live_versions.switch(connection, {current.document_id: current.version_id})
         around.store.stop()
     try:
         assert rig.wait(job) == {"completed": 1}
@@ -245,6 +245,6 @@ def test_finalize_dies_after_the_switch(around: Around, tmp_path: Path, monkeypa
     assert attempt_of(rig, job, 0).state == "completed"
     # The old version's points could not be removed then; the sweep does it.
     assert len(rig.stored("f3")) > len(rig.expected("f3"))
-    monkeypatch.setattr(sweeping, "KEEP_DRAFTS_S", 0.0)
-    sweeping.sweep(rig.services)
+    monkeypatch.setattr(cleanup, "KEEP_DRAFTS_S", 0.0)
+    cleanup.sweep(rig.services)
     rig.assert_exact("f3")

@@ -24,32 +24,24 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 import pipeline.catalog
-from pipeline.catalog import (
-    admission,
-    attempts,
-    cache,
-    documents,
-    events,
-    jobs,
-    ledger,
-    leftovers,
-    moves,
-    schema,
-    tagging,
-    visible,
-)
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Recorded
-from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, upgrade, writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.versions import Found, describe_versions
+from pipeline.catalog.database import schema
+from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
+from pipeline.catalog.documents import attempts, garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.index import vector_cache
+from pipeline.catalog.work import admission, events, jobs, ledger
+from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.workload import UNKNOWN_KB
 from pipeline.errors import BadRequest, StackUnavailable
-from pipeline.workload import UNKNOWN_KB
 
 pytest_plugins = ("postgres_fixture",)
 
 RECIPE = "recipe"
-MIGRATE = "import sys; from pipeline.catalog.engine import open_catalog; open_catalog(sys.argv[1]).dispose()"
+MIGRATE = (
+    "import sys; from pipeline.catalog.database.connection import open_catalog; open_catalog(sys.argv[1]).dispose()"
+)
 NEVER = Failure("extract", "corrupt", "It is broken.", "Mend it.")
 
 
@@ -86,7 +78,7 @@ def found(source: str, content: str = "a") -> Found:
 
 
 def take(connection: Connection, job: str, *sources: str, content: str = "a") -> list[Recorded]:
-    return [documents.record(connection, job, RECIPE, found(source, content)) for source in sources]
+    return [records.record(connection, job, RECIPE, found(source, content)) for source in sources]
 
 
 def batch_of(connection: Connection, job: str, recorded: list[Recorded], *, active: bool = False) -> str:
@@ -122,7 +114,7 @@ def test_tags_are_kept_labelled_and_replaced(catalog: Engine) -> None:
         (one,) = take(connection, job, "/a")
         batch_of(connection, job, [one], active=True)
         for tags, expected in ((("größe", "x"), ["größe", "x"]), (None, ["größe", "x"]), ((), [])):
-            again = documents.record(connection, job, RECIPE, replace(found("/a"), tags=tags))
+            again = records.record(connection, job, RECIPE, replace(found("/a"), tags=tags))
             assert again.outcome == "joined"
             assert tagging.tags_of(connection, [one.document_id]) == {one.document_id: expected}
         (due,) = moves.to_label(connection, 5)
@@ -246,7 +238,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         attempts.set_chunks(connection, {carried.attempt_id: 3})
         attempts.count(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
         describe_versions(connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}})
-        visible.switch(connection, {carried.document_id: carried.version_id})
+        live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         ledger.finish_batch(connection, batch)
     with catalog.connect() as connection:
@@ -255,8 +247,8 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         counts = jobs.progress(connection, job, [pile])
         assert counts["outcomes"] == {"completed": 1}
         assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
-        assert visible.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
-        assert visible.switches(connection) == 1
+        assert live_versions.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
+        assert live_versions.switches(connection) == 1
         kinds = [event.kind for event in events.after(connection, job, 0)]
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
         assert ledger.open_tasks(connection) == []
@@ -308,7 +300,7 @@ def test_the_same_file_again(catalog: Engine) -> None:
         [joined] = take(connection, begin_job(connection), "/a.txt")
         assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
         [carried] = attempts.carried(connection, batch)
-        visible.switch(connection, {carried.document_id: carried.version_id})
+        live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         [same] = take(connection, begin_job(connection), "/a.txt")
         assert (same.outcome, same.attempt_id) == ("unchanged", None)
@@ -316,20 +308,20 @@ def test_the_same_file_again(catalog: Engine) -> None:
         assert changed.outcome == "new"
         second = batch_of(connection, first, [changed], active=True)
         [newer] = attempts.carried(connection, second)
-        visible.switch(connection, {newer.document_id: newer.version_id})
+        live_versions.switch(connection, {newer.document_id: newer.version_id})
         attempts.complete(connection, [newer.attempt_id])
-        assert leftovers.unseen_versions(connection, [one.document_id]) == [carried.version_id]
-        leftovers.removed(connection, [carried.version_id])
-        assert leftovers.unseen_versions(connection, [one.document_id]) == []
-        documents.tombstone(connection, [one.document_id])
-        assert visible.live_versions(connection, [one.document_id]) == {}
+        assert garbage.unseen_versions(connection, [one.document_id]) == [carried.version_id]
+        garbage.removed(connection, [carried.version_id])
+        assert garbage.unseen_versions(connection, [one.document_id]) == []
+        records.tombstone(connection, [one.document_id])
+        assert live_versions.live_versions(connection, [one.document_id]) == {}
 
 
 def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         broken, unwanted = take(connection, job, "/broken.pdf", "/unwanted.pdf")
-        documents.reject(connection, job, "/pipe", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+        records.reject(connection, job, "/pipe", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
         jobs.finish_intake(connection, job)
         attempts.fail(connection, {str(broken.attempt_id): NEVER})
         assert jobs.active_jobs(connection) == [job]
@@ -342,32 +334,32 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
 
 def test_the_vector_cache(catalog: Engine, tmp_path: Path) -> None:
     vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
-    held = cache.open_cache(catalog, tmp_path)
+    held = vector_cache.open_cache(catalog, tmp_path)
     with writing(held) as connection:
-        cache.store(connection, cache.rows("space", vectors))
-        cache.store(connection, cache.rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
-        known = cache.lookup(connection, "space", ["x", "y", "none"])
+        vector_cache.store(connection, vector_cache.rows("space", vectors))
+        vector_cache.store(connection, vector_cache.rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
+        known = vector_cache.lookup(connection, "space", ["x", "y", "none"])
         assert known.keys() == {"x", "y"}
         assert all((known[name] == vectors[name]).all() for name in known)
-        assert cache.lookup(connection, "other", ["x"]) == {}
-        cache.prune(connection, 0)
-        assert cache.lookup(connection, "space", ["x", "y", "z"]) == {}
+        assert vector_cache.lookup(connection, "other", ["x"]) == {}
+        vector_cache.prune(connection, 0)
+        assert vector_cache.lookup(connection, "space", ["x", "y", "z"]) == {}
     held.dispose()
 
 
 def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) -> None:
     with opened(sqlite_url(tmp_path)) as catalog, writing(catalog) as busy:
         begin_job(busy)
-        held = cache.open_cache(catalog, tmp_path)
+        held = vector_cache.open_cache(catalog, tmp_path)
         with writing(held) as connection:
-            cache.store(connection, cache.rows("space", {"x": np.ones(4, dtype=np.float32)}))
+            vector_cache.store(connection, vector_cache.rows("space", {"x": np.ones(4, dtype=np.float32)}))
         held.dispose()
 
 
 def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
     """A server that does not answer is asked again; who passes it by would embed everything anew."""
     expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
-    with expected, cache.best_effort(), catalog.connect() as connection:
+    with expected, vector_cache.best_effort(), catalog.connect() as connection:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
 
 

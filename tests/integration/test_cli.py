@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
 from flow_tools import eventually, write_documents
 
-from pipeline.app import STAGES
-from pipeline.catalog.documents import document_id
-from pipeline.catalog.schema import batches, submissions, tasks
-from pipeline.liveness import door_of
+from pipeline.catalog.database.schema import batches, submissions, tasks
+from pipeline.catalog.documents.records import document_id
+from pipeline.engine.celery_app import STAGES
+from pipeline.engine.heartbeat import door_of
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 

@@ -17,7 +17,7 @@ from cli_rig import Cli, cli_on, until
 from flow_tools import eventually, write_documents
 
 from embeddings.sources import resolve
-from pipeline.catalog.schema import documents, jobs, submissions, versions
+from pipeline.catalog.database.schema import documents, jobs, submissions, versions
 from pipeline.stack import running
 
 TAKEN = sa.select(submissions.c.job_id)

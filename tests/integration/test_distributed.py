@@ -13,7 +13,7 @@ from distributed_rig import BACKING, ROOT, SCALE, Cluster, cluster
 from flow_tools import eventually, write_documents
 from postgres_server import Postgres
 
-from pipeline.catalog.schema import batches, tasks
+from pipeline.catalog.database.schema import batches, tasks
 
 pytest_plugins = ("postgres_fixture",)
 

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
 
-from pipeline.catalog import jobs
-from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import attempts, documents, submissions, versions
-from pipeline.sweeping import sweep
+from pipeline.catalog.database.schema import attempts, documents, submissions, versions
+from pipeline.catalog.index.vector_cache import vectors
+from pipeline.catalog.work import jobs
+from pipeline.ingest.cleanup import sweep
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"

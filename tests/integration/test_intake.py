@@ -17,17 +17,17 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 from hostile import HOSTILE, HostileCase, fifo, named, sparse, symlink_out, unix_socket
 
-from pipeline import intake
-from pipeline.catalog import orders
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import documents, jobs
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import documents, jobs
+from pipeline.catalog.work import orders
 from pipeline.errors import BadRequest, Changing, NotAFile, Rejected, Unreadable
-from pipeline.intake import take
-from pipeline.ordering import Taker
-from pipeline.request import Request
+from pipeline.ingest import intake
+from pipeline.ingest.intake import take
+from pipeline.ingest.path_jobs import Taker
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import open_job, record_job
+from pipeline.ingest.walk import walk
 from pipeline.services import Services
-from pipeline.submission import open_job, record_job
-from pipeline.walk import walk
 
 MAX_BYTES = 512 << 20
 GIANT, RESTLESS = "sparse 20 GB", "growing"
@@ -195,7 +195,7 @@ def test_no_room_for_a_copy(tmp_path: Path) -> None:
 import resource, signal, sys
 from pathlib import Path
 from pipeline.errors import Rejected
-from pipeline.intake import take
+from pipeline.ingest.intake import take
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
@@ -220,7 +220,7 @@ def test_memory_stays_bounded(tmp_path: Path, drafts: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from pipeline.intake import take
+from pipeline.ingest.intake import take
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 taken = take(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
 assert taken.data is None and taken.draft.stat().st_size == taken.found.size == 300 << 20

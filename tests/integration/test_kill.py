@@ -19,7 +19,7 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, lives, stop, write_documents
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.catalog.schema import events, tasks
+from pipeline.catalog.database.schema import events, tasks
 
 NUMBER, SCANS, WORDS = 60, 3, 270
 SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}
@@ -48,7 +48,7 @@ def pool_children(rig: FlowRig, part: str) -> list[psutil.Process]:
 
 def sandboxes(rig: FlowRig, part: str) -> list[psutil.Process]:
     # Each leads a group, in which its watcher is too.
-    return [one for one in rig.processes(part, "pipeline.sandboxed") if os.getpgid(one.pid) == one.pid]
+    return [one for one in rig.processes(part, "pipeline.stages.sandbox_child") if os.getpgid(one.pid) == one.pid]
 
 
 BLOWS = [

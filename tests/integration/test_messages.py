@@ -17,23 +17,23 @@ from doors import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline import flow, reconciler, serving
-from pipeline.catalog import admission, jobs, ledger
-from pipeline.catalog.engine import writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import attempts, batches, events, failures, tasks
-from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts, batches, events, failures, tasks
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.work.jobs import Job
+from pipeline.engine import executor, reconciler, unserved
+from pipeline.engine.heartbeat import beat_heart, door_of
 from pipeline.errors import NoWorker
-from pipeline.intake import take_in
-from pipeline.liveness import beat_heart, door_of
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import find, open_job
+from pipeline.ingest.walk import walk
 from pipeline.plan import Plan, Step
-from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
-from pipeline.stack.plan import cores
-from pipeline.submission import find, open_job
-from pipeline.walk import walk
+from pipeline.stack.processes import cores
 
 
 def queued(rig: FlowRig, stage: str) -> dict[bytes, list[bytes]]:
@@ -197,7 +197,7 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
     take_in(gone, job, walk([tmp_path / "in"], 1 << 30))
     assert [row.state for row in still.tasks_of(job)] == ["due"]
     before = still.messages().get("extract", 0)
-    flow.admit(still.services)
+    executor.admit(still.services)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconciler, "GRACE_S", 0.0)
         assert [reconciler.reconcile(still.services) for _ in range(2)] == [[], [row.id for row in still.tasks_of(job)]]
@@ -219,7 +219,7 @@ def test_who_embeds_says_that_there_is_room(
 
     def after(stage: str, part: int) -> object:
         wanted = ledger.task_id(large, stage, part)
-        flow.run(still.services, "me", lambda *_: flow.Done(lambda _: None), wanted, retries=0)
+        executor.run(still.services, "me", lambda *_: executor.Done(lambda _: None), wanted, retries=0)
         return still.scalar(sa.select(batches.c.state).where(batches.c.id == behind))
 
     def clear() -> None:
@@ -250,7 +250,7 @@ def at_the_ghost(still: FlowRig, folder: Path) -> str:
             claim = ledger.claim(connection, row.id, "reader", ())
             assert claim is not None
             assert ledger.finish(connection, row.id, "reader")
-            flow.follow(connection, claim)
+            executor.follow(connection, claim)
     assert {row.stage for row in still.tasks_of(job, tasks.c.state == "due")} == {"ghost"}
     return job
 
@@ -288,8 +288,8 @@ def test_time_without_a_worker_counts_only_while_somebody_looks(still: FlowRig, 
     """A stack that was down over night begins anew to wait."""
     job = at_the_ghost(still, tmp_path)
     reconciler.reconcile(waiting(still, 3600))
-    assert 0 < still.services.redis.ttl(serving.LACKING) <= serving.FORGOTTEN_S + 30
-    still.services.redis.delete(serving.LACKING)
+    assert 0 < still.services.redis.ttl(unserved.LACKING) <= unserved.FORGOTTEN_S + 30
+    still.services.redis.delete(unserved.LACKING)
     reconciler.reconcile(waiting(still, 0.5))
     assert still.counts(job) == {"None": 2}
 

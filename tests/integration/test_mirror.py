@@ -17,23 +17,23 @@ from mirror_rig import REST_MS, Looking, watching
 from planted import DOCUMENTS
 
 from pipeline import reindex
-from pipeline.catalog import watched
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import documents, seen, versions
-from pipeline.deletion import delete
-from pipeline.intake import take_in
-from pipeline.originals import original_of
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import documents, seen, versions
+from pipeline.catalog.documents import watched_files
+from pipeline.ingest.delete import delete
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.originals import original_of
+from pipeline.ingest.request import Request
+from pipeline.ingest.retry import retry
+from pipeline.ingest.submit import find, open_job
 from pipeline.reindex import Wish
-from pipeline.request import Request
-from pipeline.retrying import retry
 from pipeline.search import search
-from pipeline.submission import find, open_job
+from pipeline.settings.watch_folders import WatchFolder
+from pipeline.stages.kept_texts import text_key_of
 from pipeline.task_manager import TaskManager
-from pipeline.texts import text_key_of
 from pipeline.vectorstore.base import Filter
-from pipeline.watch import acting
-from pipeline.watch.folders import WatchFolder
-from pipeline.watch.known import Files
+from pipeline.watch import apply
+from pipeline.watch.known_files import Files
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
 
@@ -122,7 +122,7 @@ def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
 
 def mode_of(mirror: Looking) -> str | None:
     with mirror.services.catalog.connect() as connection:
-        row = watched.folder(connection, mirror.mirror.root)
+        row = watched_files.folder(connection, mirror.mirror.root)
     return row and str(row.mode)
 
 
@@ -133,7 +133,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=2.0)
     monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.3)
-    take, slow = acting.take, threading.Event()
+    take, slow = apply.take, threading.Event()
 
     def slowly(*given: Any) -> Any:
         if given[2] and not slow.is_set():
@@ -147,7 +147,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     (tmp_path / "other/c.txt").write_text("okapi")
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: mode_of(mirror) == "native")
-        monkeypatch.setattr(acting, "take", slowly)
+        monkeypatch.setattr(apply, "take", slowly)
         mirror.write(a="zebra")
         assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
         assert eventually(lambda: mirror.found("okapi") == {"sub/c.txt"})
@@ -473,17 +473,17 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
         (mirror.root / f"f{number}.txt").unlink()
     mirror.look()
     with writing(mirror.services.catalog) as connection:
-        held = watched.folder(connection, mirror.mirror.root)
+        held = watched_files.folder(connection, mirror.mirror.root)
         assert (held.held, held.held_files) == ("many_gone", 12)
     (mirror.root / "f12.txt").unlink()
     mirror.glance()
     time.sleep(REST_MS / 1000)
     with writing(mirror.services.catalog) as connection:
-        watched.note(connection, mirror.mirror.root, confirmed=11)
+        watched_files.note(connection, mirror.mirror.root, confirmed=11)
     mirror.look()
     assert len(mirror.found("zebra")) == 30, "more are missing than somebody has confirmed"
     with writing(mirror.services.catalog) as connection:
-        assert watched.confirm(connection, mirror.mirror.root) == 13
+        assert watched_files.confirm(connection, mirror.mirror.root) == 13
     mirror.look()
     assert mirror.mirror.hold is None
     assert len(mirror.found("zebra")) == 17
@@ -497,12 +497,12 @@ def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> Non
     mirror.again()
     assert mirror.mirror.hold is not None
     with writing(mirror.services.catalog) as connection:
-        assert watched.confirm(connection, mirror.mirror.root) == 15
+        assert watched_files.confirm(connection, mirror.mirror.root) == 15
     mirror.again()
     assert mirror.mirror.hold is None
     assert len(mirror.found("zebra")) == 5
     with mirror.services.catalog.connect() as connection:
-        assert watched.folder(connection, mirror.mirror.root).confirmed is None
+        assert watched_files.folder(connection, mirror.mirror.root).confirmed is None
 
 
 def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:
@@ -538,7 +538,7 @@ def test_missing_files_of_a_missing_root_too(stack: FlowRig, tmp_path: Path) -> 
     root.rename(tmp_path / "away")
     mirror.glance()
     with writing(mirror.services.catalog) as connection:
-        assert watched.confirm(connection, mirror.mirror.root) == 1
+        assert watched_files.confirm(connection, mirror.mirror.root) == 1
     mirror.glance()
     assert mirror.found("zebra") == {"a.txt"}
 
@@ -587,14 +587,14 @@ def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> No
 def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> None:
     mirror.write(a="zebra")
     away, path = mirror.root.parent / "away.txt", mirror.root / "a.txt"
-    take = acting.take_in
+    take = apply.take_in
 
     def too_late(*given: Any) -> None:
         path.rename(away)
         take(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acting, "take_in", too_late)
+        patch.setattr(apply, "take_in", too_late)
         mirror.glance()
     assert mirror.codes() == {"a.txt": "unreadable"}
     away.rename(path)
@@ -605,7 +605,7 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
 
 def die_over(mirror: Looking) -> None:
     """What is in the folder is taken in, and the watcher dies before it has noted that."""
-    take = acting.take_in
+    take = apply.take_in
 
     class Killed(BaseException):
         pass
@@ -615,7 +615,7 @@ def die_over(mirror: Looking) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acting, "take_in", and_die)
+        patch.setattr(apply, "take_in", and_die)
         with pytest.raises(Killed):
             mirror.glance()
 
@@ -663,8 +663,8 @@ def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
     mirror.look()
     (key,) = mirror.mirror.known
     with writing(mirror.services.catalog) as connection:
-        watched.keep(connection, {("another", key[1]): mirror.mirror.known[key]})
-    acting.remove(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
+        watched_files.keep(connection, {("another", key[1]): mirror.mirror.known[key]})
+    apply.remove(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
     assert mirror.found("zebra") == {"a.txt"}
 
 
@@ -732,14 +732,14 @@ def found_in(mirror: Looking, collection: str) -> set[str]:
 
 def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
-    take = acting.take_in
+    take = apply.take_in
 
     def swapped(*given: Any) -> None:
         swap(mirror.root / "a.txt", mirror.root / "b.txt")
         take(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acting, "take_in", swapped)
+        patch.setattr(apply, "take_in", swapped)
         mirror.glance()
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})

@@ -16,7 +16,7 @@ import pytest
 from flow_rig import FlowRig, stack_on
 from mirror_rig import SETTLE_MS, MirrorRig, mirrored
 
-from pipeline.watch.folders import WatchFolder
+from pipeline.settings.watch_folders import WatchFolder
 
 SEEDS = int(os.environ.get("DOCRELAY_TEST_SEEDS", "1"))
 OPERATIONS = int(os.environ.get("DOCRELAY_TEST_OPERATIONS", "100" if SEEDS == 1 else "500"))

@@ -65,7 +65,7 @@ def test_a_full_disk_is_no_fault_of_the_file(needs: object, tmp_path: Path) -> N
 import resource, signal, sys
 from pathlib import Path
 from extractors import Options
-from pipeline.sandbox import NoRoom, Sandbox
+from pipeline.stages.sandbox import NoRoom, Sandbox
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -18,7 +18,7 @@ from api_rig import Api, api_on
 from flow_tools import eventually
 from planted import DOCUMENTS, FILES, pages_of
 
-from pipeline.catalog.schema import documents
+from pipeline.catalog.database.schema import documents
 
 EXPECTED = {row["name"]: row["expected"] for row in FILES}
 

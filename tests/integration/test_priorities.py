@@ -18,12 +18,12 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline.catalog.schema import batches, tasks
-from pipeline.intake import take_in
-from pipeline.request import Request
+from pipeline.catalog.database.schema import batches, tasks
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import find, open_job
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, settings_environment
-from pipeline.submission import find, open_job
 
 NUMBER = 6
 LISTS: dict[int | None, bytes] = {1: b"embed\x06\x169", None: b"embed\x06\x165", 10: b"embed"}
@@ -64,8 +64,8 @@ def test_a_pool_of_threads_does_the_same_work(rig: FlowRig, tmp_path: Path) -> N
     with embed_worker(rig):
         job = rig.submit(tmp_path / "in", collection="threads")
         assert rig.wait(job) == {"completed": 12, "failed": 1}
-    assert len(rig.processes("extract", "pipeline.worker")) == 1
-    assert len(rig.processes("extract", "pipeline.sandboxed")) >= rig.settings.extract_processes
+    assert len(rig.processes("extract", "pipeline.engine.worker")) == 1
+    assert len(rig.processes("extract", "pipeline.stages.sandbox_child")) >= rig.settings.extract_processes
     assert rig.codes(job)["broken.pdf"] == "corrupt"
     rig.assert_at_rest(job)
     rig.assert_exact("threads")
@@ -95,7 +95,7 @@ def jobs_in(rig: FlowRig, key: bytes) -> set[str]:
 
 @contextmanager
 def embed_worker(rig: FlowRig) -> Iterator[None]:
-    line = [sys.executable, "-m", "pipeline.worker", "embed", "--name", "late"]
+    line = [sys.executable, "-m", "pipeline.engine.worker", "embed", "--name", "late"]
     with subprocess.Popen(line, env={**os.environ, **settings_environment(rig.settings)}) as worker:
         try:
             yield

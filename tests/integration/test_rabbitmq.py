@@ -18,8 +18,8 @@ from flow_tools import eventually, write_documents
 from kombu.connection import Connection
 from postgres_server import Postgres
 
-from pipeline.app import all_queues, broker_priority, make_app, task_name
-from pipeline.broker import held_tasks, queue_depths
+from pipeline.engine.broker import held_tasks, queue_depths
+from pipeline.engine.celery_app import all_queues, broker_priority, make_app, task_name
 from pipeline.services import Services
 from pipeline.settings import Settings
 

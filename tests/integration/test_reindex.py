@@ -20,24 +20,25 @@ from stores import stand_in
 
 from pipeline import reindex
 from pipeline.api.app import make_app
-from pipeline.catalog import indexes, jobs, reindexes
-from pipeline.catalog.documents import tombstone
-from pipeline.catalog.engine import writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.reindexes import Options
-from pipeline.catalog.schema import attempts, documents, failures, shadows, versions
-from pipeline.catalog.schema import jobs as jobs_table
-from pipeline.deletion import delete
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.documents.records import tombstone
+from pipeline.catalog.index import indexes, reindexes
+from pipeline.catalog.index.reindexes import Options
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Job
 from pipeline.errors import BadRequest, Conflict, UnknownId
-from pipeline.intake import take_in
+from pipeline.ingest.delete import delete
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import find, open_job
 from pipeline.reindex import Wish
-from pipeline.reindex.stumbling import MOST_STUMBLES
-from pipeline.request import Request
+from pipeline.reindex.backoff import MOST_STUMBLES
 from pipeline.search import search
 from pipeline.services import Services
-from pipeline.submission import find, open_job
+from pipeline.stages.kept_texts import text_key_of
 from pipeline.task_manager import TaskManager
-from pipeline.texts import text_key_of
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["stand_in"]
@@ -166,7 +167,7 @@ def reads(rig: FlowRig) -> int:
 
 def kill(rig: FlowRig, *names: str) -> None:
     for name in names:
-        for process in rig.processes(name, "pipeline.worker"):
+        for process in rig.processes(name, "pipeline.engine.worker"):
             process.kill()
 
 

@@ -17,9 +17,9 @@ from outside_rig import Composed, composed
 from reindex_rig import half_built, live, reached
 
 from pipeline import reindex
-from pipeline.catalog import reindexes
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import attempts, documents, tasks, versions
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts, documents, tasks, versions
+from pipeline.catalog.index import reindexes
 from pipeline.reindex import Wish, driver
 from pipeline.results import ReindexStatus
 from pipeline.search import search

@@ -21,7 +21,7 @@ from hostile import HOSTILE, HostileCase
 
 from extractors.errors import Crashed, ExtractError
 from extractors.options import Options
-from pipeline.sandbox import Sandbox
+from pipeline.stages.sandbox import Sandbox
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 TESTS = Path(__file__).parents[1]
@@ -150,7 +150,7 @@ CALLER = """
 import sys
 from pathlib import Path
 from extractors.options import Options
-from pipeline.sandbox import Sandbox
+from pipeline.stages.sandbox import Sandbox
 Sandbox(2048).ocr(Path(sys.argv[1]), [1], Options(), 120)
 """
 

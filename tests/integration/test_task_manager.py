@@ -14,15 +14,15 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline.app import STAGES, all_queues
-from pipeline.catalog.documents import document_id
-from pipeline.catalog.schema import batches, tasks
-from pipeline.catalog.schema import jobs as jobs_table
+from pipeline.catalog.database.schema import batches, tasks
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.documents.records import document_id
+from pipeline.engine.celery_app import STAGES, all_queues
 from pipeline.errors import UnknownId
-from pipeline.intake import take_in
-from pipeline.request import Request
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import find, open_job
 from pipeline.results import JobStatus
-from pipeline.submission import find, open_job
 from pipeline.task_manager import TaskManager
 
 PLANTED = "Wendelin-Quastenflosser-4711"

@@ -12,7 +12,7 @@ from api_rig import Api
 from cli_rig import Cli, cli_on
 from flow_tools import eventually, writes_on
 
-from pipeline.catalog.schema import attempts
+from pipeline.catalog.database.schema import attempts
 
 SETTINGS = {"watch_settle_ms": 200, "watch_rescan_s": 5, "api_port": 0}
 

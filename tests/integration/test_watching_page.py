@@ -17,15 +17,16 @@ from flow_tools import eventually, writes_on
 from mirror_rig import Looking, watching
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import collections, watched
-from pipeline.catalog.engine import writing
-from pipeline.catalog.schema import collections as spaces
-from pipeline.catalog.schema import indexes, seen
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import collections as spaces
+from pipeline.catalog.database.schema import indexes, seen
+from pipeline.catalog.documents import watched_files
+from pipeline.catalog.index import collections
 from pipeline.cli.watch import Asked, run
 from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings
-from pipeline.watch.folders import WatchFolder
+from pipeline.settings.watch_folders import WatchFolder
 
 PAGE = (Path(__file__).parents[2] / "docs/watching.md").read_text("utf-8")
 
@@ -49,7 +50,7 @@ def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
 
 def noted(mirror: Looking, name: str) -> str | None:
     with mirror.services.catalog.connect() as connection:
-        row = watched.folder(connection, mirror.mirror.root)
+        row = watched_files.folder(connection, mirror.mirror.root)
     return row and getattr(row, name)
 
 

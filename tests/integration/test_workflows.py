@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from flow_tools import eventually, write_documents
 from outside_rig import Composed, composed
 
-from pipeline.catalog import indexes
-from pipeline.catalog.cache import vectors
-from pipeline.catalog.schema import documents, tasks, versions
-from pipeline.chunking import chunk_id, text_hash
+from pipeline.catalog.database.schema import documents, tasks, versions
+from pipeline.catalog.index import indexes
+from pipeline.catalog.index.vector_cache import vectors
+from pipeline.stages.chunking import chunk_id, text_hash
 from pipeline.vectorstore.base import Filter
 
 PERSONAL = {

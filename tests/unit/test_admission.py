@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog import admission, jobs, ledger
-from pipeline.catalog.engine import open_catalog, sqlite_url
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import batches, tasks
+from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.database.schema import batches, tasks
+from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.work.jobs import Job
 
 MANY = 1000
 

@@ -22,26 +22,26 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
-from pipeline.api.access import check_start
 from pipeline.api.app import make_app
+from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, pack, unpack
-from pipeline.api.form import FIELDS, OF_A_FILE, Form, boundary_of
+from pipeline.api.multipart import FIELDS, OF_A_FILE, Form, boundary_of
 from pipeline.api.problems import STATUS
-from pipeline.catalog import keys
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.schema import api_keys
-from pipeline.catalog.turns import turn
-from pipeline.catalog.writer import GroupWriter
+from pipeline.catalog.api import keys
+from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.database.schema import api_keys
+from pipeline.catalog.database.write_queue import turn
 from pipeline.errors import BadRequest, BrokenBody, HookRefused, PipelineError, WrongMediaType
-from pipeline.ordering import LOOKED_AT, look_for_one, matching
+from pipeline.ingest.path_jobs import LOOKED_AT, look_for_one, matching
+from pipeline.ingest.request import Request, options_of
+from pipeline.ingest.submit import check_terms, plan_for
+from pipeline.ingest.uploads import Draft, Upload, source_of
+from pipeline.notify import webhook_address
 from pipeline.plan import Plan
-from pipeline.request import Request, options_of
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.submission import check_terms, plan_for
 from pipeline.tags import canonical
-from pipeline.uploads import Draft, Upload, source_of
-from pipeline.webhooks import guard
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
@@ -186,26 +186,26 @@ INSIDE = [
     ],
 )
 def test_webhooks_go_outside(url: str) -> None:
-    guard.check(url, private=False)
+    webhook_address.check(url, private=False)
 
 
 @pytest.mark.parametrize("url", INSIDE)
 def test_webhooks_stay_outside(url: str) -> None:
     with pytest.raises(HookRefused):
-        guard.check(url, private=False)
+        webhook_address.check(url, private=False)
 
 
 @pytest.mark.parametrize("name", ["127.1", "localhost.", "127.0.0.1.nip.io"])
 def test_what_resolves_to_the_inside_is_refused_when_it_is_sent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = [(2, 1, 6, "", ("8.8.8.8", 80)), (2, 1, 6, "", ("127.0.0.1", 80))]
-    monkeypatch.setattr(guard.socket, "getaddrinfo", lambda *_, **__: answer)
+    monkeypatch.setattr(webhook_address.socket, "getaddrinfo", lambda *_, **__: answer)
     with pytest.raises(HookRefused):
-        guard.resolve(f"http://{name}/", private=False)
+        webhook_address.resolve(f"http://{name}/", private=False)
 
 
 def test_the_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard.socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("8.8.8.8", 443))])
-    target = guard.resolve("https://hooks.example:8443/a?b=c", private=False)
+    monkeypatch.setattr(webhook_address.socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("8.8.8.8", 443))])
+    target = webhook_address.resolve("https://hooks.example:8443/a?b=c", private=False)
     assert (target.url, target.authority) == ("https://8.8.8.8:8443/a?b=c", "hooks.example:8443")
 
 
@@ -216,7 +216,7 @@ def test_the_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPa
 )  # fmt: skip
 def test_urls_that_no_webhook_may_have(url: str) -> None:
     with pytest.raises(HookRefused):
-        guard.check(url, private=True)
+        webhook_address.check(url, private=True)
 
 
 @given(st.from_regex(r"[0-9A-Za-z.-]{1,100}", fullmatch=True))

@@ -12,21 +12,22 @@ import sqlalchemy as sa
 
 import extractors
 from extractors.options import Options
-from pipeline import sweeping
-from pipeline.catalog import documents, ledger
-from pipeline.catalog.engine import writing
-from pipeline.catalog.ledger import Claim
-from pipeline.catalog.schema import attempts
-from pipeline.catalog.versions import Found
-from pipeline.places import place_of
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts
+from pipeline.catalog.documents import records
+from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.work import ledger
+from pipeline.catalog.work.ledger import Claim
+from pipeline.ingest import cleanup
+from pipeline.ingest.placement import place_of
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import record_job
 from pipeline.plan import PLAIN
-from pipeline.request import Request
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import LocalSpool, write_json
 from pipeline.stages import chunk
 from pipeline.stages.artifacts import text_key
-from pipeline.submission import record_job
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
         job = record_job(connection, services, Request([]), [100] * number)
         place, recipe = place_of(services, connection, job)
         found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
-        ids = [documents.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
+        ids = [records.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
         batch_id = ledger.create_batch(connection, job.id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
         path = folder / f"{number}.txt"
@@ -77,7 +78,7 @@ def test_what_a_killed_writer_left_is_swept(services: Services) -> None:
     old, young = spool.drafts / "old", spool.drafts / "young"
     for draft in (old, young):
         draft.write_bytes(b"half a file")
-    two_days_ago = time.time() - 2 * sweeping.DAY_S
+    two_days_ago = time.time() - 2 * cleanup.DAY_S
     os.utime(old, (two_days_ago, two_days_ago))
-    sweeping.sweep(services)
+    cleanup.sweep(services)
     assert [path.name for path in spool.drafts.iterdir()] == ["young"]

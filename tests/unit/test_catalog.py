@@ -18,18 +18,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy.engine import Connection, Engine
 
 import pipeline.catalog
-from pipeline.cancelling import cancel_document, cancel_job
-from pipeline.catalog import admission, attempts, documents, jobs, ledger, leftovers, status, visible
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Recorded
-from pipeline.catalog.engine import HEAD, open_catalog, sqlite_url, writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import batches, versions
-from pipeline.catalog.schema import documents as documents_table
-from pipeline.catalog.schema import failures as failures_table
-from pipeline.catalog.schema import jobs as jobs_table
-from pipeline.catalog.schema import submissions as submissions_table
-from pipeline.catalog.versions import Found, describe_versions
+from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, writing
+from pipeline.catalog.database.schema import batches, versions
+from pipeline.catalog.database.schema import documents as documents_table
+from pipeline.catalog.database.schema import failures as failures_table
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.database.schema import submissions as submissions_table
+from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.work import admission, jobs, ledger, status
+from pipeline.catalog.work.cancel import cancel_document, cancel_job
+from pipeline.catalog.work.jobs import Job
 from pipeline.errors import StackUnavailable, UnknownId
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.")
@@ -54,7 +55,7 @@ def begin(connection: Connection, urgency: int = 5, collection: str = "documents
 
 
 def take(connection: Connection, job: str, source: str, content: str = "a") -> Recorded:
-    return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
+    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
 
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
@@ -67,7 +68,7 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     carried = attempts.carried(connection, batch)
     for one in carried:
         describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
-    visible.switch(connection, {one.document_id: one.version_id for one in carried})
+    live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
     attempts.complete(connection, [one.attempt_id for one in carried])
     ledger.finish_batch(connection, batch)
 
@@ -158,14 +159,14 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
     assert take(connection, begin(connection), "/a", "a").outcome == "unchanged"
     cured = status.document(connection, old.document_id, ())
     assert (cured.code, cured.searchable) == (None, True)
-    documents.tombstone(connection, [old.document_id])
+    records.tombstone(connection, [old.document_id])
     assert status.document(connection, old.document_id, ()).state == "deleted"
 
 
 def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
     job = begin(connection)
-    documents.reject(connection, job, "/pipe", 0, SPOILT)
-    identity = documents.document_id("documents", "/pipe")
+    records.reject(connection, job, "/pipe", 0, SPOILT)
+    identity = records.document_id("documents", "/pipe")
     assert status.document(connection, identity, ()).state == "failed"
     assert status.purge_failures(connection, status.failure_filter(None, job, None)) == 1
     told = status.document(connection, identity, ())
@@ -176,7 +177,7 @@ def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connecti
 def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
     first, second = begin(connection), begin(connection)
     attempts.fail(connection, {str(take(connection, first, "/a").attempt_id): CORRUPT})
-    documents.reject(connection, second, "/a", 0, SPOILT)
+    records.reject(connection, second, "/a", 0, SPOILT)
     assert [(one["code"], one["hint"]) for one in status.failed_in(connection, first)] == [("corrupt", "")]
     assert [(one["code"], one["hint"]) for one in status.failed_in(connection, second)] == [("unreadable", "Look.")]
     (kept,) = status.list_failures(connection, status.failure_filter(None, None, None))
@@ -190,7 +191,7 @@ def test_totals(connection: Connection) -> None:
     attempts.fail(connection, {str(failed.attempt_id): CORRUPT})
     other = take(connection, begin(connection, collection="other"), "/d")
     finish(connection, batch_of(connection, job, other), chunks=4)
-    documents.tombstone(connection, [waiting.document_id])
+    records.tombstone(connection, [waiting.document_id])
     states, chunks, failures = status.totals(connection)
     assert states == {"completed": 2, "failed": 1, "deleted": 1}
     assert (chunks, failures) == ({"documents": 3, "other": 4}, 1)
@@ -264,13 +265,13 @@ def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(conne
     """A retry builds the same version again: that its points were removed once says nothing of the new ones."""
     first = take(connection, begin(connection), "/a", "a")
     attempts.fail(connection, {str(first.attempt_id): CORRUPT})
-    (version,) = leftovers.unseen_versions(connection, [first.document_id])
-    leftovers.removed(connection, [version])
+    (version,) = garbage.unseen_versions(connection, [first.document_id])
+    garbage.removed(connection, [version])
     again = take(connection, begin(connection), "/a", "a")
     finish(connection, batch_of(connection, begin(connection), again))
-    assert visible.live_versions(connection, [first.document_id]) == {first.document_id: version}
+    assert live_versions.live_versions(connection, [first.document_id]) == {first.document_id: version}
     finish(connection, batch_of(connection, begin(connection), take(connection, begin(connection), "/a", "b")))
-    assert leftovers.unseen_versions(connection, [first.document_id]) == [version]
+    assert garbage.unseen_versions(connection, [first.document_id]) == [version]
 
 
 class Versions(RuleBasedStateMachine):
@@ -289,7 +290,7 @@ class Versions(RuleBasedStateMachine):
         return f"/{self.name}/{which}"
 
     def identity(self, which: int) -> str:
-        return documents.document_id("documents", self.source(which))
+        return records.document_id("documents", self.source(which))
 
     def known(self, connection: Connection) -> dict[str, str | None]:
         mine = documents_table.c.source.startswith(f"/{self.name}/")
@@ -297,9 +298,9 @@ class Versions(RuleBasedStateMachine):
         return {row.id: row.live_version_id for row in rows}
 
     def remove_unseen(self, connection: Connection, identities: list[str], batch: str = "") -> None:
-        unseen = leftovers.unseen_versions(connection, identities, batch)
+        unseen = garbage.unseen_versions(connection, identities, batch)
         self.store -= set(unseen)
-        leftovers.removed(connection, unseen)
+        garbage.removed(connection, unseen)
 
     @rule(which=st.integers(0, 1), content=st.sampled_from("ab"))
     def ingest(self, which: int, content: str) -> None:
@@ -331,7 +332,7 @@ class Versions(RuleBasedStateMachine):
                 attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
                 carried = []
             self.store |= {one.version_id for one in carried}
-            visible.switch(connection, {one.document_id: one.version_id for one in carried})
+            live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
         with writing(self.engine) as connection:
             query = sa.text("SELECT document_id FROM attempts WHERE batch_id = :batch")
             self.remove_unseen(connection, list(connection.scalars(query, {"batch": batch})), batch)
@@ -360,7 +361,7 @@ class Versions(RuleBasedStateMachine):
     def delete(self, which: int) -> None:
         with writing(self.engine) as connection:
             if self.identity(which) in self.known(connection):
-                documents.tombstone(connection, [self.identity(which)])
+                records.tombstone(connection, [self.identity(which)])
                 self.remove_unseen(connection, [self.identity(which)])
 
     @invariant()

@@ -10,21 +10,22 @@ from typing import Any
 import pytest
 from celery import Signature, chain, chord, group, signature
 
-from pipeline import Chunk, Document, chunk, declaring, embed, extract, finalize, route, sidecar, stage, upsert
-from pipeline.app import QUEUES, make_app
-from pipeline.canvas import Batch, begin, fan, follow_up, scanned
-from pipeline.checking import plan_of
-from pipeline.discovery import discover
+from pipeline import Chunk, Document, chunk, embed, extract, finalize, route, sidecar, stage, upsert
+from pipeline.composition import decorator
+from pipeline.composition.builtins import WORDS
+from pipeline.composition.plugins import discover
+from pipeline.composition.validation import plan_of
+from pipeline.engine.canvas import Batch, begin, fan, follow_up, scanned
+from pipeline.engine.celery_app import QUEUES, make_app
 from pipeline.errors import BadRequest
 from pipeline.plan import PLAIN, Plan
 from pipeline.settings import Settings
-from pipeline.words import WORDS
 
 
 @pytest.fixture(autouse=True)
 def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     discover()
-    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
     stage(queue="words", name="shout")(_shout)
     stage(queue="words", name="mark")(_mark)
     return
@@ -39,11 +40,11 @@ def _mark(chunks: list[Chunk], *, color: str = "red") -> list[Chunk]:
 
 
 def shout(**options: Any) -> Signature:
-    return declaring.find_stage("shout")(**options)
+    return decorator.find_stage("shout")(**options)
 
 
 def mark(**options: Any) -> Signature:
-    return declaring.find_stage("mark")(**options)
+    return decorator.find_stage("mark")(**options)
 
 
 def end() -> Signature:
@@ -242,7 +243,7 @@ def test_names_and_queues_of_the_engine_are_kept() -> None:
     """Whatever task the engine has, no stage takes its name, nor its queue."""
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
-    mine -= {one.name for one in declaring.declared()}
+    mine -= {one.name for one in decorator.declared()}
 
     assert mine >= {"extract", "reconcile", "recover", "reindex", "sweep"}
     for name in {*mine, *WORDS}:

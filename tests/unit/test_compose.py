@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from compose_file import Unset, interpolated, load
 
-from pipeline.app import QUEUES
+from pipeline.engine.celery_app import QUEUES
+from pipeline.engine.worker import GROUPS
 from pipeline.settings import ENV_PREFIX, Settings
-from pipeline.stack.plan import ONE_THREAD
-from pipeline.worker import GROUPS
+from pipeline.stack.processes import ONE_THREAD
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"

@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 
 from extractors.document import Document, Page, Section
-from pipeline import Chunk, chunk, declaring, embed, finalize, stage, upsert
-from pipeline.checking import plan_of
-from pipeline.diagram import mermaid
-from pipeline.discovery import discover, load_workflow
+from pipeline import Chunk, chunk, embed, finalize, stage, upsert
+from pipeline.composition import decorator
+from pipeline.composition.diagram import mermaid
+from pipeline.composition.plugins import discover, load_workflow
+from pipeline.composition.validation import plan_of
+from pipeline.dry_run import Trial
 from pipeline.errors import BadRequest, StageFailed
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.trial import Trial
 from workflows.personal import KINDS, find
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ SAMPLE = ROOT / "samples/documents/tide_sensor.md"
 @pytest.fixture(autouse=True)
 def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     discover()
-    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
     monkeypatch.setenv("DOCRELAY_EMBEDDING_MODEL", "hashing")
     return
 

@@ -14,13 +14,13 @@ from doors import told_by_doors
 
 from embeddings import registry as models
 from extractors import registry as formats
-from pipeline import declaring, discovery
-from pipeline.discovery import Discovered, discover, load_workflow
+from pipeline.composition import decorator, plugins
+from pipeline.composition.plugins import Discovered, discover, load_workflow
 from pipeline.errors import BadRequest
-from pipeline.request import Request
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import check
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.submission import check
 
 PLAIN = "extract() | chunk() | embed() | upsert() | finalize()"
 HEAD = "from pipeline import Document, chunk, embed, extract, finalize, stage, upsert\n\n\n"
@@ -34,11 +34,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     site = tmp_path / "site"
     site.mkdir()
     discover()
-    monkeypatch.setattr(declaring, "_declared", dict(declaring._declared))
+    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
     monkeypatch.setattr(formats, "_formats", dict(formats._formats))
     monkeypatch.setattr(formats, "_extractors", dict(formats._extractors))
     monkeypatch.syspath_prepend(str(site))
-    caches: tuple[Any, ...] = (discovery.discover, discovery._planned, formats.outside, models.outside)
+    caches: tuple[Any, ...] = (plugins.discover, plugins._planned, formats.outside, models.outside)
     before = set(sys.modules)
 
     def put(name: str, code: str, **entries: dict[str, str]) -> None:
@@ -166,7 +166,7 @@ def test_a_stage_of_the_engines_names_does_not_load(install: Install) -> None:
     install("taking", HEAD + code, stages={"mine": "taking"})
 
     assert "cannot be named 'reindex'" in reasons(discover())["stages", "mine", "taking"]
-    assert declaring.find_stage("reindex") is None
+    assert decorator.find_stage("reindex") is None
 
 
 # The table of the tutorial

@@ -20,18 +20,18 @@ from typer.main import get_command
 
 from embeddings.errors import EmbedError
 from extractors.errors import ExtractError
-from pipeline.app import QUEUES
-from pipeline.catalog import jobs
-from pipeline.catalog.engine import writing
-from pipeline.catalog.jobs import Job
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Job
 from pipeline.cli.commands import app
 from pipeline.cli.outcome import summary
+from pipeline.engine.celery_app import QUEUES
 from pipeline.errors import PipelineError, Rejected
 from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
+from pipeline.retries import TRANSIENT
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
-from pipeline.transient import TRANSIENT
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -131,7 +131,7 @@ def test_no_command_is_documented_that_does_not_exist() -> None:
 
 
 def test_the_groups_of_workers_and_their_queues_are_documented() -> None:
-    from pipeline.worker import GROUPS
+    from pipeline.engine.worker import GROUPS
 
     told = rows(section(CLI, "worker"))
 

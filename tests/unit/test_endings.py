@@ -11,14 +11,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog import attempts, documents, jobs, ledger, leftovers, status, visible
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Recorded
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import attempts as attempts_table
-from pipeline.catalog.slices import slices
-from pipeline.catalog.versions import Found
+from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.work import jobs, ledger, status
+from pipeline.catalog.work.jobs import Job
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.", reading="as usual")
 
@@ -32,7 +33,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def take(connection: Connection, job: str, content: str) -> Recorded:
-    return documents.record(connection, job, "recipe", found(content))
+    return records.record(connection, job, "recipe", found(content))
 
 
 def found(content: str) -> Found:
@@ -48,7 +49,7 @@ def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
 
 
 def switch(connection: Connection, batch: str) -> None:
-    visible.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
+    live_versions.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
 
 
 def finish(connection: Connection, batch: str) -> None:
@@ -70,7 +71,7 @@ def test_a_document_taken_on_between_switch_and_commit_was_completed(connection:
     job, recorded, batch = begin(connection, "a")
     switch(connection, batch)  # and here the worker dies
     if event == "deleted":
-        documents.tombstone(connection, [recorded.document_id])
+        records.tombstone(connection, [recorded.document_id])
     else:
         begin(connection, "b")
     assert attempts.carried(connection, batch) == []
@@ -100,22 +101,22 @@ def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connect
 def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection) -> None:
     _, bad, batch = begin(connection, "a")
     fail(connection, bad)
-    assert leftovers.needed_originals(connection) == [("a" * 64, "/a")]
-    assert leftovers.unneeded_originals(connection, batch) == []
+    assert garbage.needed_originals(connection) == [("a" * 64, "/a")]
+    assert garbage.unneeded_originals(connection, batch) == []
     status.purge_failures(connection, sa.true())
-    assert leftovers.needed_originals(connection) == []
-    assert leftovers.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
+    assert garbage.needed_originals(connection) == []
+    assert garbage.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
 
 
 def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connection: Connection) -> None:
     _, bad, _ = begin(connection, "a")
     fail(connection, bad)
-    known = documents.still_failing(connection, "documents", "recipe", "as usual", found("a"))
+    known = records.still_failing(connection, "documents", "recipe", "as usual", found("a"))
     assert known is not None
     assert known.code == "corrupt"
-    assert documents.still_failing(connection, "documents", "recipe", "with a password", found("a")) is None
-    assert documents.still_failing(connection, "documents", "another recipe", "as usual", found("a")) is None
-    assert documents.still_failing(connection, "documents", "recipe", "as usual", found("b")) is None
+    assert records.still_failing(connection, "documents", "recipe", "with a password", found("a")) is None
+    assert records.still_failing(connection, "documents", "another recipe", "as usual", found("a")) is None
+    assert records.still_failing(connection, "documents", "recipe", "as usual", found("b")) is None
 
 
 def test_a_job_whose_door_stood_still_is_open_again(connection: Connection) -> None:

@@ -14,7 +14,7 @@ HEAVY = {"torch", "transformers", "sentence_transformers"}
 SERVICES = {"celery", "kombu", "redis", "qdrant_client", "qdrant_edge", "sqlalchemy", "alembic"}
 FORMATS = {"pypdfium2", "pypdf", "docx", "pytesseract", "PIL", "lxml"}
 ARRAYS = {"numpy"}
-FLOW = {"celery", "kombu", "pipeline.flow", "pipeline.discovery"}
+FLOW = {"celery", "kombu", "pipeline.engine.executor", "pipeline.composition.plugins"}
 WEB = {"httpx", "fastapi", "pipeline.client", "pipeline.api"}
 LOOKING = HEAVY | FORMATS | ARRAYS | FLOW | WEB | {"alembic", "qdrant_client", "qdrant_edge"}
 """What a command that only looks at the catalog has no use for."""

@@ -11,35 +11,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import (
-    admission,
-    attempts,
-    collections,
-    documents,
-    indexes,
-    jobs,
-    lacks,
-    ledger,
-    leftovers,
-    reindexes,
-    shadows,
-    visible,
-)
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Recorded
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.indexes import Index
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.reindexes import Options, Reindex
-from pipeline.catalog.schema import attempts as attempts_table
-from pipeline.catalog.schema import documents as documents_table
-from pipeline.catalog.schema import failures, versions
-from pipeline.catalog.switching import discard, exchange
-from pipeline.catalog.versions import Found, Place, describe_versions, new_attempt
+from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
+from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.database.schema import documents as documents_table
+from pipeline.catalog.database.schema import failures, versions
+from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.versions import Found, Place, describe_versions, new_attempt
+from pipeline.catalog.index import collections, indexes, missing, reindexes, second_index
+from pipeline.catalog.index.cutover import discard, exchange
+from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.index.reindexes import Options, Reindex
+from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
 from pipeline.recipes import Making
-from pipeline.reindex import holding
-from pipeline.reindex.gate import judged
+from pipeline.reindex import cutover
+from pipeline.reindex.validation import judged
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -73,7 +62,7 @@ class Books:
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
         found = Found(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
         place = Place(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
-        return documents.record(self.connection, self.job, f"recipe {workflow}", found, place)
+        return records.record(self.connection, self.job, f"recipe {workflow}", found, place)
 
     def ingest(self, source: str, content: str = "a", workflow: str = "ingest") -> str:
         recorded = self.take(source, content, workflow)
@@ -85,22 +74,22 @@ class Books:
         carried = attempts.carried(self.connection, batch)
         for one in carried:
             describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
-        visible.switch(self.connection, {one.document_id: one.version_id for one in carried})
+        live_versions.switch(self.connection, {one.document_id: one.version_id for one in carried})
         attempts.complete(self.connection, [one.attempt_id for one in carried])
         ledger.finish_batch(self.connection, batch)
 
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
-        for lack in lacks.lacks(self.connection, "books", index, "missing"):
+        for lack in missing.lacks(self.connection, "books", index, "missing"):
             place = Place(index, lack.workflow, lack.extraction)
             attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
-            shadows.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
+            second_index.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
         return begun
 
     def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
-        found = lacks.lacking(self.connection, "books", index)
+        found = missing.lacking(self.connection, "books", index)
         return found["missing"], found["active"], found["failed"]
 
     def switch(self, old: str = "books~1", new: str = "books~2") -> None:
@@ -154,7 +143,7 @@ def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> 
     books.finish(begun[books.two])
     assert books.lacking() == (0, 0, 0)
     assert set(books.seen().values()) == {"books~1"}
-    assert leftovers.unseen_versions(books.connection, [books.one, books.two]) == []
+    assert garbage.unseen_versions(books.connection, [books.one, books.two]) == []
 
 
 def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
@@ -165,16 +154,16 @@ def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
     books.finish(*books.build().values())
     assert books.lacking() == (0, 0, 0)
     # The first version of the changed document is seen nowhere any more, in neither index.
-    gone = leftovers.unseen_versions(books.connection, [books.one])
-    assert sorted(leftovers.by_index(books.connection, gone)) == ["books~1", "books~2"]
+    gone = garbage.unseen_versions(books.connection, [books.one])
+    assert sorted(garbage.by_index(books.connection, gone)) == ["books~1", "books~2"]
 
 
 def test_readers_are_switched_and_back(books: Books) -> None:
     books.finish(*books.build().values())
-    before = visible.switches(books.connection)
+    before = live_versions.switches(books.connection)
     books.switch()
     assert set(books.seen().values()) == {"books~2"}
-    assert visible.switches(books.connection) > before
+    assert live_versions.switches(books.connection) > before
     shown = indexes.live(books.connection, "books")
     assert shown is not None
     assert (shown.name, shown.fingerprint) == ("books~2", NEW)
@@ -186,7 +175,7 @@ def test_readers_are_switched_and_back(books: Books) -> None:
     discard(books.connection, "books~2")
     assert set(books.seen().values()) == {"books~1"}
     assert len(books.seen()) == 3
-    assert books.connection.scalar(sa.select(sa.func.count()).select_from(shadows.shadows)) == 0
+    assert books.connection.scalar(sa.select(sa.func.count()).select_from(second_index.shadows)) == 0
 
 
 def test_what_waits_goes_to_the_new_index(books: Books) -> None:
@@ -214,7 +203,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     assert books.lacking() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures)
     assert books.connection.scalar(count) == 0
-    told = lacks.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
+    told = missing.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
     assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
     # Whoever switches all the same has a document that readers do not see: now it has failed.
     books.switch()
@@ -224,8 +213,8 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
 
 def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     books.finish(*books.build().values())
-    documents.tombstone(books.connection, [books.one])
-    gone = leftovers.by_index(books.connection, leftovers.unseen_versions(books.connection, [books.one]))
+    records.tombstone(books.connection, [books.one])
+    gone = garbage.by_index(books.connection, garbage.unseen_versions(books.connection, [books.one]))
     assert sorted(gone) == ["books~1", "books~2"]
     assert books.lacking() == (0, 0, 0)
 
@@ -282,7 +271,7 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
     books.ingest("/1", "b")
     attempts.fail(books.connection, dict.fromkeys(books.build("books~1").values(), CORRUPT))
     one = reindexes.get(books.connection, books.reindex)
-    told = [(each["source"], each["holds"]) for each in lacks.failed_in(books.connection, one, "books~1")]
+    told = [(each["source"], each["holds"]) for each in missing.failed_in(books.connection, one, "books~1")]
     assert told == [("/1", "older"), ("/3", "nothing")]
     books.switch("books~2", "books~1")
     assert books.shown(books.one) == ("a", "ingest")
@@ -292,11 +281,11 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
 
 
 def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
-    found = lacks.lacks(books.connection, "books", "books~2", "missing")
-    assert lacks.still_missing(books.connection, "books", "books~2", found) == found
-    documents.tombstone(books.connection, [books.one])
+    found = missing.lacks(books.connection, "books", "books~2", "missing")
+    assert missing.still_missing(books.connection, "books", "books~2", found) == found
+    records.tombstone(books.connection, [books.one])
     books.ingest("/2", "b")
-    assert lacks.still_missing(books.connection, "books", "books~2", found) == []
+    assert missing.still_missing(books.connection, "books", "books~2", found) == []
 
 
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
@@ -315,22 +304,22 @@ def test_the_time_at_which_everything_began_is_a_scope() -> None:
 def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until_then(books: Books) -> None:
     begun = books.build()
     books.finish(*begun.values())
-    (broken,) = [one.version_id for one in lacks.held(books.connection, "books~2") if one.document_id == books.one]
-    shadows.doubt(books.connection, "books~2", [broken])
+    (broken,) = [one.version_id for one in missing.held(books.connection, "books~2") if one.document_id == books.one]
+    second_index.doubt(books.connection, "books~2", [broken])
     assert books.lacking() == (1, 0, 0)
     again = books.build()
     assert list(again) == [books.one]
     books.finish(*again.values())
     assert books.lacking() == (0, 0, 0)
-    assert broken not in [one.version_id for one in lacks.held(books.connection, "books~2")]
-    assert broken in leftovers.unseen_versions(books.connection, [books.one])
+    assert broken not in [one.version_id for one in missing.held(books.connection, "books~2")]
+    assert broken in garbage.unseen_versions(books.connection, [books.one])
 
 
 def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     one = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
-    told = lambda: lacks.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
+    told = lambda: missing.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
     assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
     assert reindexes.failed(books.connection, books.job) == 1
     books.ingest("/3", "b")
@@ -387,7 +376,7 @@ class Waiting:
         return self.one(options={"gave_way": 0, "near_since": 0.0, **values})
 
     def may_hold(self) -> bool:
-        return holding.may_hold(self.services, self.one(), "books~1")
+        return cutover.may_hold(self.services, self.one(), "books~1")
 
 
 @pytest.fixture
@@ -400,11 +389,11 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
 def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
     assert waiting.may_hold()
     assert waiting.one().message is None
-    waiting.since(holding.LONG_S + 1)
+    waiting.since(cutover.LONG_S + 1)
     assert not waiting.may_hold()
     assert waiting.one().message == "The switch waits for the end of what is at work for more than 60 s: /long."
     # Where something always lasts, the switch would never come.
-    waiting.options(near_since=time.time() - holding.PATIENCE_S - 1)
+    waiting.options(near_since=time.time() - cutover.PATIENCE_S - 1)
     assert waiting.may_hold()
     assert waiting.one().message is None
 
@@ -413,8 +402,8 @@ def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
     job = waiting.one().job_id
     with writing(waiting.services.catalog) as connection:
         connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
-    waiting.since(holding.LONG_S + 1)
-    assert not holding.may_hold(waiting.services, waiting.one(), "another")
+    waiting.since(cutover.LONG_S + 1)
+    assert not cutover.may_hold(waiting.services, waiting.one(), "another")
 
 
 def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
@@ -428,7 +417,7 @@ def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
         waiting.one(state="switching", entered_at=now)
         while waiting.one().state == "switching":
             now += 5.0
-            holding.give_way(waiting.services, waiting.one(), "building")
+            cutover.give_way(waiting.services, waiting.one(), "building")
         gave_way = now
         while not _holds(waiting):
             now += 5.0
@@ -447,7 +436,7 @@ def _holds(waiting: Waiting) -> bool:
 
 def test_a_hold_ends_when_nothing_is_under_way(waiting: Waiting) -> None:
     one: Callable[[], Reindex] = lambda: waiting.one(state="switching", entered_at=time.time())  # noqa: E731
-    assert not holding.is_quiet(waiting.services, one(), "books~1", "books~2")
+    assert not cutover.is_quiet(waiting.services, one(), "books~1", "books~2")
     with writing(waiting.services.catalog) as connection:
         attempts.cancel(connection, attempts_table.c.id == waiting.attempt)
-    assert holding.is_quiet(waiting.services, one(), "books~1", "books~2")
+    assert cutover.is_quiet(waiting.services, one(), "books~1", "books~2")

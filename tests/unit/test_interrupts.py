@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.schema import counters
+from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
+from pipeline.catalog.database.schema import counters
 
 
 @pytest.mark.parametrize("words", ["BEGIN IMMEDIATE", "INSERT INTO counters", "SELECT counters"])

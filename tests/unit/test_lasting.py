@@ -15,14 +15,14 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from pipeline.catalog.engine import make_last, open_catalog, sqlite_url, writing
-from pipeline.catalog.schema import counters, jobs
-from pipeline.catalog.writer import GroupWriter
-from pipeline.request import Request
+from pipeline.catalog.database.connection import make_last, open_catalog, sqlite_url, writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.database.schema import counters, jobs
+from pipeline.ingest.request import Request
+from pipeline.ingest.uploads import Draft, Extra, take_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import Kept, LocalSpool
-from pipeline.uploads import Draft, Extra, take_uploads
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    monkeypatch.setattr("pipeline.catalog.engine.DATASYNC", note)
+    monkeypatch.setattr("pipeline.catalog.database.connection.DATASYNC", note)
     return found
 
 
@@ -67,8 +67,8 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
 
 def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Written to by one and by two, who move it while the other one writes."""
-    monkeypatch.setattr("pipeline.catalog.engine.MOVE_EVERY", 7)
-    monkeypatch.setattr("pipeline.catalog.engine.LONG_LOG", 50)
+    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 7)
+    monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 50)
     catalog = open_catalog(sqlite_url(tmp_path))
 
     def write(name: str) -> None:
@@ -91,8 +91,8 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.catalog.engine.MOVE_EVERY", 1)
-    monkeypatch.setattr("pipeline.catalog.engine.MOVE", "PRAGMA wal_checkpoint(")
+    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 1)
+    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE", "PRAGMA wal_checkpoint(")
     catalog = open_catalog(sqlite_url(tmp_path))
     with structlog.testing.capture_logs() as logged, writing(catalog) as connection:
         connection.execute(counters.insert().values(name="a", value=1))

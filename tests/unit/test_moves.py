@@ -11,14 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog import attempts, collections, documents, jobs, ledger, leftovers, moves, tagging, visible
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.documents import Recorded
-from pipeline.catalog.engine import open_catalog, sqlite_url
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import documents as table
-from pipeline.catalog.schema import versions
-from pipeline.catalog.versions import Found, describe_versions
+from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.database.schema import documents as table
+from pipeline.catalog.database.schema import versions
+from pipeline.catalog.documents import attempts, garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.records import Recorded
+from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.index import collections
+from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work.jobs import Job
 from pipeline.recipes import making_of
 from pipeline.settings import Settings
 from pipeline.tags import Tags
@@ -42,7 +44,7 @@ def take(connection: Connection, source: str, content: str = "a") -> Recorded:
         connection, "documents", Fingerprint("test/tiny", "1", "float", "mean", True, "", "", 8), MAKING
     )
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
+    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
 
 
 def live(connection: Connection, source: str, content: str = "a") -> str:
@@ -52,7 +54,7 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
         batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
         (one,) = attempts.carried(connection, batch)
         describe_versions(connection, {one.version_id: {"title": Path(source).name}})
-        visible.switch(connection, {one.document_id: one.version_id})
+        live_versions.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
     return recorded.document_id
 
@@ -65,12 +67,12 @@ def places(connection: Connection) -> dict[str, str]:
 
 def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None:
     one = live(connection, "/a.txt")
-    version = visible.live_versions(connection, [one])
+    version = live_versions.live_versions(connection, [one])
 
     assert moves.rename(connection, {one: "/b.txt"}) == {one}
 
-    assert visible.live_versions(connection, [one]) == version
-    assert documents.sources(connection, [one]) == {one: "/b.txt"}
+    assert live_versions.live_versions(connection, [one]) == version
+    assert records.sources(connection, [one]) == {one: "/b.txt"}
     assert connection.scalar(sa.select(versions.c.title)) == "b.txt"
     assert take(connection, "/b.txt").outcome == "unchanged"
 
@@ -100,7 +102,7 @@ def test_the_old_name_is_free_for_another_document(connection: Connection) -> No
 def test_a_name_that_another_keeps_is_not_given(connection: Connection) -> None:
     one, two, three = (live(connection, f"/{name}", name) for name in "abc")
     assert moves.rename(connection, {one: "/b", three: "/a"}) == set()
-    documents.tombstone(connection, [two], LATER)
+    records.tombstone(connection, [two], LATER)
     assert moves.rename(connection, {one: "/b", three: "/a"}) == {one, three}
     assert places(connection) == {one: "/b", three: "/a"}
 
@@ -112,10 +114,10 @@ def test_what_is_being_worked_on_keeps_its_name(connection: Connection) -> None:
 
 def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection) -> None:
     one = live(connection, "/a")
-    documents.tombstone(connection, [one], LATER)
+    records.tombstone(connection, [one], LATER)
     assert places(connection) == {}
-    assert leftovers.unseen_versions(connection, [one]) == []
-    assert leftovers.neglected(connection, LATER, 10) == []
+    assert garbage.unseen_versions(connection, [one]) == []
+    assert garbage.neglected(connection, LATER, 10) == []
 
     assert moves.revive(connection, {one: ("/b", "a" * 64)}) == {one}
 
@@ -129,10 +131,10 @@ def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection
 
 def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> None:
     one, two = live(connection, "/a"), live(connection, "/b", "b")
-    documents.tombstone(connection, [one])
-    documents.tombstone(connection, [two], time.time() - 1)
+    records.tombstone(connection, [one])
+    records.tombstone(connection, [two], time.time() - 1)
     assert moves.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
-    assert len(leftovers.unseen_versions(connection, [one, two])) == 2
+    assert len(garbage.unseen_versions(connection, [one, two])) == 2
     assert moves.expired(connection, 10) == [two]
     moves.forget_undo(connection, [two])
     assert moves.expired(connection, 10) == []
@@ -140,10 +142,10 @@ def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> Non
 
 def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection: Connection) -> None:
     one = live(connection, "/a")
-    documents.tombstone(connection, [one], LATER)
+    records.tombstone(connection, [one], LATER)
     assert live(connection, "/a", "x") == one
     assert moves.revive(connection, {one: ("/a", "a" * 64)}) == set()
-    assert len(leftovers.unseen_versions(connection, [one])) == 1
+    assert len(garbage.unseen_versions(connection, [one])) == 1
 
 
 def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> None:
@@ -158,14 +160,14 @@ def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> Non
 def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) -> None:
     one = live(connection, "/a")
     take(connection, "/a", "x")
-    documents.tombstone(connection, [one], LATER)
+    records.tombstone(connection, [one], LATER)
     assert moves.revive(connection, {one: ("/a", "x" * 64)}) == set()
     assert moves.revive(connection, {one: ("/a", "a" * 64)}) == {one}
 
 
 def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    return documents.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0, {}, tags))
+    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0, {}, tags))
 
 
 def tags_of(connection: Connection, identity: str) -> list[str]:
@@ -227,11 +229,11 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
     one, two = live(connection, "/a"), live(connection, "/b", "b")
     tagged(connection, "/a", ("x",))
     tagged(connection, "/b", ("y",), "b")
-    documents.tombstone(connection, [one])
-    documents.tombstone(connection, [two], 1e12)
+    records.tombstone(connection, [one])
+    records.tombstone(connection, [two], 1e12)
     assert moves.revive(connection, {two: ("/b", "b" * 64)}) == {two}
     assert (tags_of(connection, one), tags_of(connection, two)) == ([], ["y"])
-    documents.tombstone(connection, [two], 1.0)
+    records.tombstone(connection, [two], 1.0)
     moves.forget_undo(connection, [two])
     assert tags_of(connection, two) == []
 
@@ -239,7 +241,7 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
 def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
     take(connection, "/other")
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    one = documents.reject(connection, job, "/a", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+    one = records.reject(connection, job, "/a", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
     tagging.give(connection, one, ("x",))
     assert tagged(connection, "/a", None).document_id == one
     assert tags_of(connection, one) == ["x"]

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
-from pipeline import progress
-from pipeline.catalog import attempts, documents, jobs, ledger
-from pipeline.catalog.attempts import Failure
-from pipeline.catalog.engine import open_catalog, sqlite_url, writing
-from pipeline.catalog.jobs import Job
-from pipeline.catalog.schema import ACTIVE
-from pipeline.catalog.schema import jobs as jobs_table
-from pipeline.catalog.versions import Found
-from pipeline.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
-from pipeline.workload import Workload
+from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
+from pipeline.catalog.database.schema import ACTIVE
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.documents import attempts, records
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.work import jobs, ledger, progress
+from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
+from pipeline.catalog.work.workload import Workload
 
 CAUSE = Failure("extract", "corrupt", "It is broken.", "Mend it.")
 
@@ -36,7 +36,7 @@ def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[st
     with writing(engine) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", expected).id
         found = [Found(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
-        taken = [str(documents.record(connection, job, "recipe", one).attempt_id) for one in found]
+        taken = [str(records.record(connection, job, "recipe", one).attempt_id) for one in found]
         ledger.create_batch(connection, job, 5, taken)
         jobs.finish_intake(connection, job)
     return job, taken

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import OutsideRoot, PathNotAllowed
-from pipeline.ordering import confined
-from pipeline.roots import Named, _step_by_step, opened
+from pipeline.ingest.path_jobs import confined
+from pipeline.ingest.roots import Named, _step_by_step, opened
 
 
 @pytest.fixture

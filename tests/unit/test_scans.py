@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalog import admission, attempts, ledger, leftovers, visible
-from pipeline.catalog.engine import writing
-from pipeline.catalog.versions import describe_versions
-from pipeline.catalog.writer import GroupWriter
-from pipeline.request import Request
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.documents import attempts, garbage, live_versions
+from pipeline.catalog.documents.versions import describe_versions
+from pipeline.catalog.work import admission, ledger
+from pipeline.ingest.request import Request
+from pipeline.ingest.uploads import Draft, Extra, take_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.uploads import Draft, Extra, take_uploads
 
 GROWS = (
     "documents",
@@ -68,12 +69,12 @@ def carry_through(services: Services) -> None:
         ledger.add_due(connection, [(batch, "embed", 0, None)])
         attempts.count(connection, {one.attempt_id: {"chunks_embedded": 1}}, batch)
         attempts.all_embedded(connection, [one.attempt_id])
-        visible.switch(connection, {one.document_id: one.version_id})
-        unseen = leftovers.unseen_versions(connection, [one.document_id], batch)
-        leftovers.by_index(connection, unseen)
-        leftovers.removed(connection, unseen)
+        live_versions.switch(connection, {one.document_id: one.version_id})
+        unseen = garbage.unseen_versions(connection, [one.document_id], batch)
+        garbage.by_index(connection, unseen)
+        garbage.removed(connection, unseen)
         attempts.complete(connection, [one.attempt_id])
-        leftovers.unneeded_originals(connection, batch)
+        garbage.unneeded_originals(connection, batch)
         attempts.close(connection, batch)
         ledger.finish_batch(connection, batch)
 

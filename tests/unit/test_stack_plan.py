@@ -72,7 +72,7 @@ def test_passwords_with_a_comma_are_left_to_the_file(tmp_path: Path, monkeypatch
 def test_the_plan_of_one_machine() -> None:
     plan = processes(Settings(embed_processes=2))
     assert [spec.name for spec in plan] == ["extract", "embed-1", "embed-2", "store", "beat"]
-    assert plan[2].command == (sys.executable, "-m", "pipeline.worker", "embed", "--name", "embed-2")
+    assert plan[2].command == (sys.executable, "-m", "pipeline.engine.worker", "embed", "--name", "embed-2")
     assert all(spec.environment["OMP_NUM_THREADS"] == "1" for spec in plan)
     assert all(spec.environment["DOCRELAY_EMBED_PROCESSES"] == "2" for spec in plan)
 

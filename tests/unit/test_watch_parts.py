@@ -14,15 +14,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.errors import BadRequest
+from pipeline.ingest.walk import path_of, source_of
 from pipeline.settings import load_settings
-from pipeline.walk import path_of, source_of
+from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch.compare import Key, Known, Mark
+from pipeline.watch.deletion_guard import Hold, Missing, judge
 from pipeline.watch.events import Events, is_trusted
-from pipeline.watch.folders import WatchFolder
-from pipeline.watch.guard import Hold, Missing, judge
+from pipeline.watch.file_content import digest, is_written
 from pipeline.watch.ignore import is_temporary
-from pipeline.watch.known import Files
-from pipeline.watch.reading import digest, is_written
+from pipeline.watch.known_files import Files
 from pipeline.watch.scan import scan
 from pipeline.watch.settling import BURST_S, Settling
 

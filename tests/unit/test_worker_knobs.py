@@ -37,9 +37,9 @@ EVERYTHING = {"pool": "threads", "extract_processes": 3, "autoscale": "4,1"}
 
 MAKE = """
 import json, sys
-from pipeline.app import make_app
+from pipeline.engine.celery_app import make_app
 from pipeline.settings import Settings
-from pipeline.worker import make_worker, queues_of
+from pipeline.engine.worker import make_worker, queues_of
 
 def made(group, chosen):
     settings = Settings(redis_url="redis://127.0.0.1:1/0", **{"extract_processes": 2, **chosen})

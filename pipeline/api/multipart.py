@@ -1,0 +1,248 @@
+"""A multipart form as it arrives: files go to drafts on the disk, fields are small; nothing is held whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
+
+from pipeline.errors import BodyTooLarge, BrokenBody, Invalid, PipelineError, WrongMediaType
+from pipeline.ingest.request import read_json
+from pipeline.ingest.uploads import Draft, Upload, source_of
+
+__all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
+
+FILES = ("file", "files")
+FIELDS = ("collection", "workflow", "options", "priority", "tags", "webhook", "job", "more")
+"""Fields that hold for the whole request."""
+
+OF_A_FILE = ("source", "metadata")
+"""Fields that hold for the file that follows them."""
+
+LARGEST_FIELD = 16 << 10
+LARGEST_HEADERS = 8 << 10
+MOST_FIELDS = 64
+BOUNDARY = re.compile(rb"[0-9a-zA-Z'()+_,./:=? -]{1,70}")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file of a form that is not taken; the others are."""
+
+    name: str
+    error: PipelineError
+
+
+@dataclass
+class _Part:
+    headers: dict[str, str] = field(default_factory=dict)
+    name: str = ""
+    file_name: str | None = None
+    draft: Draft | None = None
+    value: bytearray = field(default_factory=bytearray)
+    error: PipelineError | None = None
+
+
+class Form:
+    """Parses a form piece by piece.
+
+    Args:
+        boundary: from the header Content-Type.
+        begin: makes the draft of a file.
+        most_files: more are refused as `body_too_large`.
+    """
+
+    def __init__(self, boundary: bytes, begin: Callable[[], Draft], most_files: int) -> None:
+        self._begin = begin
+        self._most = most_files
+        self._part = _Part()
+        self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
+        self._of_file: dict[str, Any] = {}
+        self._sources: set[str] = set()
+        self._count = 0
+        self._ended = False
+        self.fields: dict[str, str] = {}
+        self.uploads: list[Upload] = []
+        self.refused: list[RefusedFile] = []
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_end": self._on_end,
+            },
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            BrokenBody: they are no multipart form.
+            BodyTooLarge: there are too many files, or a field is too long.
+            Invalid: a field that is unknown.
+        """
+        try:
+            self._parser.write(data)
+        except FormParserError as error:
+            raise BrokenBody(f"The multipart body cannot be read: {error}") from error
+
+    def end(self) -> None:
+        """The body is over.
+
+        Raises:
+            BrokenBody: it was cut off.
+            Invalid: it has neither a file nor a job, or a source or metadata of no file.
+        """
+        if not self._ended:
+            raise BrokenBody("The multipart body ends in the middle.")
+        for name in self._of_file:
+            raise Invalid(f"No file follows the field {name}.", "It belongs to the file behind it: send it before.")
+        if not self.uploads and not self.refused and "job" not in self.fields:
+            raise Invalid("There is no file in the request.", "Send one or more parts with the name `file`.")
+
+    def drop(self) -> None:
+        """Forget what has arrived: the request failed, or its sender has gone."""
+        if self._part.draft is not None:
+            self._part.draft.drop()
+        for one in self.uploads:
+            one.draft.unlink(missing_ok=True)
+
+    def _on_part_begin(self) -> None:
+        self._part = _Part()
+        self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._grow(end - start)
+        self._name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._grow(end - start)
+        self._value += data[start:end]
+
+    def _grow(self, size: int) -> None:
+        self._headers_size += size
+        if self._headers_size > LARGEST_HEADERS:
+            raise BodyTooLarge("The headers of a part are too long.")
+
+    def _on_header_end(self) -> None:
+        self._part.headers[self._name.decode("latin-1").lower()] = self._value.decode("utf-8", "surrogateescape")
+        self._name, self._value = bytearray(), bytearray()
+
+    def _on_headers_finished(self) -> None:
+        part = self._part
+        part.name, part.file_name = _disposition(part.headers.get("content-disposition", ""))
+        self._count += 1
+        if part.name in FILES:
+            if len(self.uploads) + len(self.refused) >= self._most:
+                raise BodyTooLarge(f"A request may bring {self._most} files at most.")
+            part.draft = self._begin()
+        elif part.name not in (*FIELDS, *OF_A_FILE):
+            known = ", ".join(("file", *OF_A_FILE, *FIELDS))
+            raise Invalid("The form has a field that is not known.", f"Fields are: {known}.")
+        elif self._count > self._most * 2 + MOST_FIELDS:
+            raise BodyTooLarge("The form has too many fields.")
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        part = self._part
+        if part.error is not None:
+            return
+        if part.draft is None:
+            part.value += data[start:end]
+            if len(part.value) > LARGEST_FIELD:
+                raise BodyTooLarge(f"A field may have {LARGEST_FIELD} bytes at most.")
+            return
+        try:
+            part.draft.write(data[start:end])
+        except PipelineError as error:
+            part.error = error
+
+    def _on_part_end(self) -> None:
+        part = self._part
+        if part.draft is not None:
+            self._keep(part, part.draft)
+            part.draft, self._of_file = None, {}
+            return
+        try:
+            value = part.value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Invalid(f"The field {part.name} is not UTF-8.") from None
+        fields: dict[str, Any] = self._of_file if part.name in OF_A_FILE else self.fields
+        if part.name in fields:
+            raise Invalid(f"The field {part.name} stands there twice.")
+        fields[part.name] = read_object("metadata", value) if part.name == "metadata" else value
+
+    def _keep(self, part: _Part, draft: Draft) -> None:
+        name = part.file_name or ""
+        try:
+            if part.error is not None:
+                raise part.error
+            source = source_of(name, self._of_file.get("source"))
+            if source in self._sources:
+                raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
+            self._sources.add(source)
+            self.uploads.append(replace(draft.finish(source), metadata=self._of_file.get("metadata", {})))
+        except PipelineError as error:
+            draft.drop()
+            self.refused.append(RefusedFile(name, error))
+
+    def _on_end(self) -> None:
+        self._ended = True
+
+
+def boundary_of(content_type: str | None) -> bytes:
+    """The boundary that the header names.
+
+    Raises:
+        WrongMediaType: it is no multipart form.
+        BrokenBody: there is no usable boundary.
+    """
+    message = Message()
+    message["content-type"] = content_type or ""
+    if message.get_content_type() != "multipart/form-data":
+        raise WrongMediaType("Files are sent as multipart/form-data.")
+    boundary = str(message.get_param("boundary") or "").encode("utf-8", "replace")
+    if not BOUNDARY.fullmatch(boundary):
+        raise BrokenBody("The header Content-Type names no boundary.")
+    return boundary
+
+
+def read_object(name: str, text: str) -> dict[str, Any]:
+    """What a field says in JSON. Raises Invalid: it is no JSON object."""
+    try:
+        found = read_json(text)
+    except (ValueError, RecursionError):
+        raise Invalid(f"The field {name} is no JSON.") from None
+    if not isinstance(found, dict):
+        raise Invalid(f"The field {name} is no JSON object.")
+    return found
+
+
+def _disposition(value: str) -> tuple[str, str | None]:
+    """Names of the field and of the file, as browsers and curl write them: quoted UTF-8, or RFC 5987."""
+    found: dict[str, str] = {}
+    for match in PARAMETER.finditer(value):
+        name, quoted, bare = match[1].lower(), match[2], match[3]
+        found[name] = re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else bare
+    extended = found.get("filename*", "")
+    if extended.lower().startswith("utf-8''"):
+        return found.get("name", ""), unquote_to_bytes(extended[7:]).decode("utf-8", "surrogateescape")
+    return found.get("name", ""), _unescaped(found.get("filename"))
+
+
+PARAMETER = re.compile(r';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))')
+
+
+def _unescaped(name: str | None) -> str | None:
+    """Browsers write the two characters that would end a quoted name as %22 and %0A, and leave the others."""
+    return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n") if name else name

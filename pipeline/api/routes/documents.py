@@ -1,0 +1,143 @@
+"""Routes about documents: state and receipt, chunks, the original, deleting."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import FileResponse
+from pydantic import StringConstraints
+
+from pipeline.api.auth import Admin, Guarded, Reader, Submitter
+from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
+from pipeline.api.problems import responses
+from pipeline.api.routes.jobs import ID
+from pipeline.api.state import DoorOf
+from pipeline.ingest.delete import delete
+from pipeline.ingest.originals import Original, original_of
+from pipeline.results import Deleted, DocumentStatus
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=Guarded, tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503))
+
+DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
+UNKNOWN = responses(404)
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@router.get("/v1/documents/{document_id}", responses=UNKNOWN, summary="A document")
+def document(document_id: DocumentId, door: DoorOf, _caller: Reader) -> DocumentDetail:
+    """State, way through the stages, and receipt: every page and chunk is accounted for."""
+    found = door.manager.document(document_id)
+    return DocumentDetail(**found.model_dump(), receipt=_receipt(found, door.manager.points(found)))
+
+
+@router.get("/v1/documents/{document_id}/chunks", responses=UNKNOWN, summary="A document's chunks")
+def chunks(
+    document_id: DocumentId,
+    door: DoorOf,
+    _caller: Reader,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Chunks:
+    """The passages of the version that readers see, in their order."""
+    found = door.manager.document(document_id)
+    version_id, begin = _place(unpack(cursor), found)
+    rows = door.manager.chunks(found, begin, limit) if version_id == found.version_id else []
+    following = begin + limit
+    more = version_id == found.version_id and found.searchable and following < found.chunks
+    return Chunks(
+        document_id=document_id,
+        version_id=found.version_id,
+        chunks=[Chunk(**{"section": [], **row, "chunk_id": row["id"]}) for row in rows],
+        next=pack(f"{version_id}.{following}") if more else None,
+    )
+
+
+@router.get(
+    "/v1/documents/{document_id}/content",
+    responses={**responses(404, 410), 200: {"content": BINARY, "description": "the bytes as they came"}},
+    response_class=FileResponse,
+    summary="A document's original",
+)
+def content(document_id: DocumentId, door: DoorOf, _caller: Reader) -> FileResponse:
+    """The file that the live version was made of. It is never shown by a browser, only saved."""
+    original = original_of(door.services, door.manager.document(document_id))
+    return _Download(
+        original,
+        media_type="application/octet-stream",
+        filename=original.name,
+        headers={"Content-Security-Policy": "sandbox", "ETag": f'"{original.content_sha256}"'},
+    )
+
+
+class _Download(FileResponse):
+    """An original that is given back, however sending it ends."""
+
+    def __init__(self, original: Original, **more: Any) -> None:
+        super().__init__(original.path, **more)
+        self._release = original.release
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
+
+
+@router.delete("/v1/documents/{document_id}", responses=UNKNOWN, summary="Delete a document")
+def delete_document(document_id: DocumentId, door: DoorOf, _caller: Admin) -> Deleted:
+    """Take a document out of the index, and verify that its points are gone. A file on the server stays."""
+    found = door.manager.document(document_id)
+    return delete(door.services, found.collection, [document_id])
+
+
+@router.delete("/v1/documents", responses=UNKNOWN, summary="Delete documents by source")
+def delete_documents(
+    door: DoorOf,
+    _caller: Admin,
+    source: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]],
+        Query(min_length=1, max_length=100, description="sources, folders or ids", examples=[["upload://report.pdf"]]),
+    ],
+    collection: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
+) -> Deleted:
+    """Take documents out of the index: by source, or all below a folder."""
+    return delete(door.services, collection or door.settings.collection, source)
+
+
+@router.post("/v1/documents/{document_id}/cancel", responses=UNKNOWN, summary="Cancel what is being done")
+def cancel_document(document_id: DocumentId, door: DoorOf, _caller: Submitter) -> Cancelled:
+    """End what is being done to a document. An older version stays searchable."""
+    door.manager.document(document_id)
+    return Cancelled(id=document_id, cancelled=door.manager.cancel(document_id))
+
+
+@router.post("/v1/documents/{document_id}/retry", responses=responses(404, 409), summary="Try a document again")
+def retry_document(document_id: DocumentId, door: DoorOf, _caller: Submitter) -> Jobs:
+    """Try a failed document again, as a new job; one that has not failed is an error."""
+    door.manager.document(document_id)
+    return Jobs(jobs=door.manager.retry([document_id]))
+
+
+def _receipt(found: DocumentStatus, points: int | None) -> Receipt:
+    return Receipt(
+        pages_in=found.pages,
+        extracted=found.pages_text,
+        ocred=found.pages_ocr,
+        empty=found.pages_empty,
+        failed=found.pages_failed,
+        chunks=found.chunks,
+        points=points,
+    )
+
+
+def _place(place: str | None, found: DocumentStatus) -> tuple[str | None, int]:
+    """The version and the chunk at which a page begins; a page of a version that was replaced is empty."""
+    if place is None:
+        return found.version_id, 0
+    version_id, _, number = place.rpartition(".")
+    known = number.isdecimal() and len(number) <= 9
+    return (version_id, int(number)) if known else (None, 0)

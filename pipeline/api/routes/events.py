@@ -1,0 +1,147 @@
+"""The route that pushes: everything that happens in a job, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from pipeline.api.auth import Guarded, Reader
+from pipeline.api.problems import responses
+from pipeline.api.routes.jobs import JobId
+from pipeline.api.state import Door, DoorOf
+from pipeline.catalog.work.events import Event
+from pipeline.errors import Invalid
+from pipeline.results import iso
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503))
+
+LOOK_S = 1.0
+"""News may be lost; a follower looks by itself after this time."""
+
+PING_S = 15
+SLOW_S = 30.0
+"""A client that does not take what is sent for so long is let go."""
+
+SPACING_S = 0.5
+REST = 20.0
+"""Progress is measured at most this often, and rests so many times as long as measuring took."""
+
+LARGEST_ID = 2**62
+
+
+def _data(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+
+
+TOLD = {
+    "type": "object",
+    "required": ["job_id", "document_id", "at"],
+    "properties": {
+        "job_id": {"type": "string"},
+        "document_id": {"type": ["string", "null"]},
+        "at": {"type": "string", "format": "date-time"},
+    },
+}
+KINDS = [
+    {
+        "required": ["event", "data"],
+        "properties": {"event": {"const": "progress"}, "data": _data({"$ref": "#/components/schemas/JobStatus"})},
+    },
+    {
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "what to go on after"},
+            "event": {"type": "string", "pattern": r"^(job|document|task)\."},
+            "data": _data(TOLD),
+        },
+    },
+]
+STREAM = {"text/event-stream": {"itemSchema": {"type": "object", "oneOf": KINDS}}}
+
+
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    summary="Follow a job",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": STREAM, "description": "events with ids, and `progress` without one in between"},
+        204: {"description": "the job has ended, and there is nothing after that event"},
+    },
+)
+async def events(
+    job_id: JobId,
+    door: DoorOf,
+    _caller: Reader,
+    last_event_id: Annotated[
+        str | None,
+        Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,19}$", description="go on after this event", examples=["17"]),
+    ] = None,
+) -> Response:
+    """Server-sent events until the job's end. Who reconnects with Last-Event-ID misses nothing."""
+    last = int(last_event_id or 0)
+    if last > LARGEST_ID:
+        raise Invalid("The header Last-Event-ID holds no id of an event.")
+    status = await asyncio.to_thread(door.manager.job, job_id)
+    if status.ended and last and not await asyncio.to_thread(door.manager.events, job_id, last):
+        return Response(status_code=204)
+    news = door.news.of(job_id)
+    heard = news.__enter__()
+    return _Stream(_follow(door, job_id, last, heard), release=lambda: news.__exit__(None, None, None))
+
+
+class _Stream(EventSourceResponse):
+    """An event stream that gives back its place, however it ends."""
+
+    def __init__(self, content: AsyncIterator[ServerSentEvent], release: Any) -> None:
+        super().__init__(content, ping=PING_S, send_timeout=SLOW_S)
+        self._release = release
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
+
+
+async def _follow(door: Door, job_id: str, last: int, heard: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+    measure_at = 0.0
+    while True:
+        heard.clear()
+        began = time.monotonic()
+        # First the state, then the events: what is told of the end is then not older than the end.
+        status = await asyncio.to_thread(door.manager.job, job_id) if began >= measure_at else None
+        found = await asyncio.to_thread(door.manager.events, job_id, last)
+        for event in found:
+            last = event.id
+            yield _sent(event)
+        if status is not None:
+            yield ServerSentEvent(status.model_dump_json(), event="progress")
+            cost_s = time.monotonic() - began
+            measure_at = time.monotonic() + max(SPACING_S, cost_s * REST)
+            if status.ended and not found:
+                return
+        elif any(event.kind == "job.finished" for event in found):
+            measure_at = 0.0
+        if not found:
+            await _wait(heard, LOOK_S)
+
+
+async def _wait(heard: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await heard.wait()
+    except TimeoutError:
+        return
+
+
+def _sent(event: Event) -> ServerSentEvent:
+    told = {"job_id": event.job_id, "document_id": event.document_id, "at": iso(event.at), **(event.data or {})}
+    return ServerSentEvent(json.dumps(told, ensure_ascii=False), event=event.kind, id=str(event.id))

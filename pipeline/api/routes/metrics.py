@@ -1,0 +1,94 @@
+"""`GET /metrics` in Prometheus's text format: what waits, what is there and held back, what the stages have done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipeline.api.auth import Guarded, Reader
+from pipeline.api.problems import responses
+from pipeline.api.state import Door, DoorOf
+from pipeline.engine.metrics import counted
+from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=Guarded, tags=["facts"], responses=responses(401, 403, 429, 500, 503))
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "as Prometheus reads it"}
+    },
+)
+def metrics(door: DoorOf, _caller: Reader) -> Response:
+    """Counters and gauges in Prometheus's text format. A held deletion is `docrelay_watch_held_deletions` above 0."""
+    registry = CollectorRegistry()
+    registry.register(_Now(door))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class _Now(Collector):
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def describe(self) -> list[Metric]:
+        """No names beforehand: to know them would be to collect twice."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask the catalog and Redis."""
+        yield from _stages(self._door)
+        system = self._door.manager.totals()
+        yield from _catalog(system)
+        yield from _watched(system.watched)
+        if system.queues is not None:
+            yield from _queues(system.queues)
+
+
+def _stages(door: Door) -> Iterator[Metric]:
+    tasks, seconds = counted(door.services.redis)
+    ended = CounterMetricFamily("docrelay_stage_tasks", "Tasks by how they ended.", labels=("stage", "outcome"))
+    for labels, number in sorted(tasks.items()):
+        ended.add_metric(labels, number)
+    took = CounterMetricFamily("docrelay_stage_seconds", "Time spent in tasks.", labels=("stage",))
+    for stage, spent in sorted(seconds.items()):
+        took.add_metric((stage,), spent)
+    yield from (ended, took)
+
+
+def _catalog(system: SystemStatus) -> Iterator[Metric]:
+    yield _gauge("docrelay_documents", "Documents by state.", "state", system.documents)
+    yield _gauge("docrelay_chunks", "Chunks that are searchable.", "collection", system.collections)
+    yield GaugeMetricFamily("docrelay_failures", "Documents that failed and are not cured.", value=system.failures)
+
+
+def _watched(folders: list[WatchedFolder]) -> Iterator[Metric]:
+    held = {one.root: one.held_files for one in folders}
+    files = {one.root: one.files for one in folders}
+    trouble = {one.root: int(one.trouble is not None) for one in folders}
+    yield _gauge("docrelay_watch_files", "Files known of a watched folder.", "folder", files)
+    yield _gauge("docrelay_watch_held_deletions", "Deletions that wait for somebody to confirm.", "folder", held)
+    yield _gauge("docrelay_watch_trouble", "1 while a folder cannot be watched.", "folder", trouble)
+
+
+def _queues(found: QueueStatistics) -> Iterator[Metric]:
+    yield _gauge("docrelay_queue_messages", "Messages that wait.", "queue", found.depth)
+    yield GaugeMetricFamily(
+        "docrelay_waiting_batches", "Batches that wait to be admitted.", value=found.waiting_batches
+    )
+    yield GaugeMetricFamily("docrelay_workers", "Worker processes that live.", value=len(found.workers))
+
+
+def _gauge(name: str, about: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, about, labels=(label,))
+    for key, value in sorted(values.items()):
+        family.add_metric((key,), value)
+    return family

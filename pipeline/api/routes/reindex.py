@@ -1,0 +1,110 @@
+"""Routes of the re-index: what it would do, beginning it, how it stands, and what can be said to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path as Folder
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from embeddings.registry import find
+from pipeline import reindex
+from pipeline.api.auth import Admin, Guarded, Reader
+from pipeline.api.problems import responses
+from pipeline.api.state import Door, DoorOf
+from pipeline.errors import BadRequest
+from pipeline.reindex import Wish
+from pipeline.results import ReindexPlan, ReindexStatus
+
+__all__ = ["router"]
+
+router = APIRouter(
+    route_class=Guarded,
+    prefix="/v1/reindex",
+    tags=["reindex"],
+    responses=responses(401, 403, 404, 409, 422, 429, 500, 503),
+)
+
+Collection = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["documents"])]
+BODY = responses(400, 408, 413, 415)
+
+NAME = re.compile(r"[^./~\\][^/\\]{0,95}(/[^./~\\][^/\\]{0,95})?")
+"""A model of the registry, of an installed package, of an endpoint or of the hub; no path."""
+
+
+class Resume(BaseModel):
+    """How to go on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow_failed: bool | None = Field(None, description="switch even if documents failed")
+    per_minute: int | None = Field(None, ge=1, le=1_000_000, description="documents a minute at most")
+
+
+class Rollback(BaseModel):
+    """How to go back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow_failed: bool = Field(False, description="go back even if documents failed in the old index")
+
+
+@router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
+def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
+    """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
+    _check_model(door, wish.model)
+    return reindex.start(door.services, wish)
+
+
+@router.post("/plan", responses=BODY, summary="What a re-index would do")
+def plan(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexPlan:
+    """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
+    _check_model(door, wish.model)
+    return reindex.plan(door.services, wish)
+
+
+@router.get("/{collection}", summary="A collection's last re-index")
+def status(collection: Collection, door: DoorOf, _caller: Reader) -> ReindexStatus:
+    """How it stands; its documents are those of the job that it names."""
+    return reindex.status(door.services, collection)
+
+
+@router.post("/{collection}/pause", summary="Pause a re-index")
+def pause(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatus:
+    """No more documents are begun; those under way come to their end."""
+    return reindex.pause(door.services, collection)
+
+
+@router.post("/{collection}/resume", responses=BODY, summary="Resume a re-index")
+def resume(collection: Collection, how: Resume, door: DoorOf, _caller: Admin) -> ReindexStatus:
+    """Go on after a pause or a refusal of the gate; what failed is tried again."""
+    return reindex.resume(door.services, collection, allow_failed=how.allow_failed, per_minute=how.per_minute)
+
+
+@router.post("/{collection}/cancel", summary="Cancel a re-index")
+def cancel(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatus:
+    """Before the switch; readers keep what they have."""
+    return reindex.cancel(door.services, collection)
+
+
+@router.post("/{collection}/rollback", status_code=202, responses=BODY, summary="Go back to the old index")
+def rollback(collection: Collection, door: DoorOf, _caller: Admin, how: Rollback | None = None) -> ReindexStatus:
+    """As long as it is kept, and nothing would be lost by it."""
+    return reindex.rollback(door.services, collection, allow_failed=how is not None and how.allow_failed)
+
+
+def _check_model(door: Door, model: str | None) -> None:
+    """Refuse a model that is a folder of this machine: its files would be read, whoever may read them.
+
+    Raises:
+        BadRequest: it is one, and not the one of the settings.
+    """
+    if model is None or model == door.settings.embedding_model or find(model) is not None:
+        return
+    if not NAME.fullmatch(model) or (Folder(model) / "config.json").is_file():
+        raise BadRequest(
+            "By HTTP a model is named, and no folder.",
+            "Name one of the registry, of an installed package or of the hub; or set `embedding_model` to the folder.",
+        )

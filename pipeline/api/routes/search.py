@@ -1,0 +1,65 @@
+"""Routes that answer questions: search, and what this Docrelay knows and reads."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+import extractors
+from pipeline.api.auth import Guarded, Reader
+from pipeline.api.models import CollectionFacts, FormatFacts, SearchRequest, WorkflowFacts
+from pipeline.api.problems import responses
+from pipeline.api.state import DoorOf
+from pipeline.catalog.api.listing import collections_of
+from pipeline.composition.plugins import discover
+from pipeline.errors import UnknownId
+from pipeline.results import SearchResult
+from pipeline.search import is_known, search
+from pipeline.tags import canonical
+from pipeline.vectorstore.base import Filter
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=Guarded, responses=responses(401, 403, 422, 429, 500, 503))
+
+
+@router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413, 415), summary="Search")
+def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
+    """The passages that answer a question best, each with its citation."""
+    given = wanted.filter
+    where = Filter(
+        sources=tuple(given.sources),
+        media_types=tuple(given.media_types),
+        tags=canonical(given.tags),
+        page=given.page,
+        modified_after=given.modified_after,
+        modified_before=given.modified_before,
+    )
+    collection = wanted.collection or door.settings.collection
+    if not is_known(door.services, wanted.query, collection, wanted.limit):
+        if wanted.collection is not None:
+            raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
+        return SearchResult(query=wanted.query, mode=wanted.mode, collection=collection, hits=[])
+    return search(door.services, wanted.query, collection, wanted.limit, wanted.mode, where)
+
+
+@router.get("/v1/workflows", tags=["facts"], summary="Workflows")
+def workflows(_caller: Reader) -> list[WorkflowFacts]:
+    """What a job may name as its workflow."""
+    found = discover().workflows
+    return [WorkflowFacts(name=name, description=found[name].about) for name in sorted(found)]
+
+
+@router.get("/v1/formats", tags=["facts"], summary="Formats")
+def formats(_caller: Reader) -> list[FormatFacts]:
+    """What kinds of files are read."""
+    return [
+        FormatFacts(name=one.name, media_types=list(one.media_types), suffixes=list(one.suffixes))
+        for one in extractors.formats()
+    ]
+
+
+@router.get("/v1/collections", tags=["facts"], summary="Collections")
+def collections(door: DoorOf, _caller: Reader) -> list[CollectionFacts]:
+    """Every collection, the model of its vectors, and how much is in it."""
+    with door.services.catalog.connect() as connection:
+        return [CollectionFacts(**row) for row in collections_of(connection)]

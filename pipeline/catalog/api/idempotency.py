@@ -1,0 +1,48 @@
+"""What an Idempotency-Key was answered: the same request gets the same answer, and is carried out once."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import answers
+from pipeline.errors import OtherRequest
+
+__all__ = ["KEEP_S", "keep", "known", "prune", "scope_of"]
+
+KEEP_S = 24 * 3600.0
+"""How long an answer is remembered."""
+
+
+def scope_of(*parts: str) -> str:
+    """The name under which an answer lies: who asked, on which route, with which key."""
+    return sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def known(connection: Connection, scope: str, request: str) -> dict[str, Any] | None:
+    """The answer that this request has had; None when it is new.
+
+    Raises:
+        OtherRequest: the same key came with another request.
+    """
+    row = connection.execute(sa.select(answers).where(answers.c.scope == scope)).one_or_none()
+    if row is None:
+        return None
+    if row.request != request:
+        raise OtherRequest
+    found: dict[str, Any] = row.answer
+    return found
+
+
+def keep(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
+    """Remember an answer, in the transaction that makes it true."""
+    connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
+
+
+def prune(connection: Connection, before: float) -> None:
+    """Forget answers that were given before this time."""
+    connection.execute(answers.delete().where(answers.c.created_at < before))

@@ -1,0 +1,110 @@
+"""API keys: who may use the API, and for what. Only the SHA-256 of a key is kept."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import api_keys
+from pipeline.errors import BadRequest, UnknownId
+
+__all__ = ["SCOPES", "Key", "any_made", "create", "every", "find", "is_stale", "revoke", "used"]
+
+Scope = Literal["read", "submit", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
+"""What a key may be for; `admin` includes the others."""
+
+MARK = "dlr_"
+SPACING_S = 60.0
+"""When a key was used is written down at most this often."""
+
+
+class Key(NamedTuple):
+    """A key as it is known: `rate` is in requests a minute, 0 for no limit; times are seconds since 1970."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    rate: int
+    created_at: float
+    used_at: float | None
+    revoked_at: float | None
+
+
+def create(connection: Connection, name: str, scopes: Sequence[str], rate: int) -> tuple[Key, str]:
+    """Make a key.
+
+    Returns:
+        What is known of it, and the key itself, which nobody can show again.
+
+    Raises:
+        BadRequest: an unknown scope, or none.
+    """
+    wrong = [scope for scope in scopes if scope not in SCOPES]
+    if wrong or not scopes:
+        raise BadRequest(f"There is no scope {', '.join(wrong) or 'given'}.", f"The scopes are: {', '.join(SCOPES)}.")
+    identity = uuid.uuid4().hex[:12]
+    secret = f"{MARK}{identity}_{secrets.token_urlsafe(32)}"
+    row = {
+        "id": identity,
+        "name": name,
+        "sha256": _digest(secret),
+        "scopes": sorted(set(scopes), key=SCOPES.index),
+        "rate": rate,
+        "created_at": time.time(),
+    }
+    connection.execute(api_keys.insert().values(row))
+    return _key({**row, "used_at": None, "revoked_at": None}), secret
+
+
+def find(connection: Connection, secret: str) -> Key | None:
+    """The key that this is, unless it is unknown or revoked."""
+    query = sa.select(api_keys).where(api_keys.c.sha256 == _digest(secret), api_keys.c.revoked_at.is_(None))
+    row = connection.execute(query).mappings().one_or_none()
+    return _key(row) if row is not None else None
+
+
+def any_made(connection: Connection) -> bool:
+    """Whether a key was ever made: from then on nobody gets in without one."""
+    return connection.scalar(sa.select(api_keys.c.id).limit(1)) is not None
+
+
+def every(connection: Connection) -> list[Key]:
+    """All keys, oldest first, revoked ones too."""
+    return [_key(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.created_at)).mappings()]
+
+
+def revoke(connection: Connection, identity: str) -> None:
+    """End a key at once. Raises UnknownId."""
+    ended = connection.execute(
+        api_keys.update()
+        .where(api_keys.c.id == identity, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=time.time())
+    )
+    if not ended.rowcount:
+        raise UnknownId(f"There is no valid key {identity}.", "See: docrelay keys list")
+
+
+def used(connection: Connection, identity: str) -> None:
+    """Note that a key is in use."""
+    connection.execute(api_keys.update().where(api_keys.c.id == identity).values(used_at=time.time()))
+
+
+def is_stale(key: Key) -> bool:
+    """Whether its last use was noted so long ago that it is noted again."""
+    return key.used_at is None or time.time() - key.used_at > SPACING_S
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _key(row: Any) -> Key:
+    return Key(**{name: row[name] for name in Key._fields if name != "scopes"}, scopes=tuple(row["scopes"]))

@@ -1,0 +1,98 @@
+"""Long lists in pages: the place where a page ends is the last row's own id, so that no row is missed or told twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import (
+    ACTIVE,
+    attempts,
+    collections,
+    documents,
+    failures,
+    jobs,
+    submissions,
+    versions,
+)
+from pipeline.errors import UnknownId
+
+__all__ = ["Page", "collections_of", "documents_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted: what follows `after`, at most `limit` rows, only of a state or code."""
+
+    after: str | None = None
+    limit: int = 100
+    state: str | None = None
+    code: str | None = None
+
+
+def documents_of(connection: Connection, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
+    """Documents of a job in the order of their ids.
+
+    Returns:
+        The rows, and where the next page begins; None when this was the last one.
+
+    Raises:
+        UnknownId: there is no such job.
+    """
+    if connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is None:
+        raise UnknownId(f"There is no job {job_id}.")
+    state = sa.case(
+        (submissions.c.outcome.is_not(None), submissions.c.outcome),
+        (attempts.c.state.in_(ACTIVE), attempts.c.state),
+        else_="queued",
+    )
+    names = ("document_id", "source", "size", "code", "message")
+    query = (
+        sa.select(*(submissions.c[name] for name in names), state.label("state"), failures.c.hint)
+        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .outerjoin(
+            failures,
+            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
+        )
+        .where(submissions.c.job_id == job_id)
+        .order_by(submissions.c.document_id)
+        .limit(page.limit + 1)
+    )
+    for column, value in ((state, page.state), (submissions.c.code, page.code)):
+        if value is not None:
+            query = query.where(column == value)
+    if page.after is not None:
+        query = query.where(submissions.c.document_id > page.after)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    more = len(rows) > page.limit
+    return rows[: page.limit], rows[page.limit - 1]["document_id"] if more else None
+
+
+def collections_of(connection: Connection) -> list[dict[str, Any]]:
+    """Every collection: its name, its space, how many documents and chunks readers see."""
+    counts = {
+        row.collection: (row.documents, int(row.chunks or 0))
+        for row in connection.execute(
+            sa.select(
+                documents.c.collection,
+                sa.func.count().label("documents"),
+                sa.func.sum(versions.c.chunks).label("chunks"),
+            )
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .group_by(documents.c.collection)
+        )
+    }
+    found = connection.execute(sa.select(collections).order_by(collections.c.name))
+    return [
+        {
+            "name": row.name,
+            "model": row.fingerprint["model"],
+            "dim": row.fingerprint["dim"],
+            "documents": counts.get(row.name, (0, 0))[0],
+            "chunks": counts.get(row.name, (0, 0))[1],
+        }
+        for row in found
+    ]

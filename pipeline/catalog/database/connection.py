@@ -1,0 +1,320 @@
+"""Opening the catalog: SQLite in WAL mode or PostgreSQL by URL, brought up to the current schema.
+
+Both keep the same order of things: one transaction writes at a time, and one that reads sees one moment. SQLite
+cannot do otherwise; on PostgreSQL a lock of our own sees to it. What is decided by counting (is this the batch's
+last task, the job's last document, is there room in the window) would go wrong between two that count at once,
+and events are read in the order of their ids, which must be the order of commits. A writing transaction takes
+milliseconds; `docs/distributed.md` says how many fit into a second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
+
+from pipeline.catalog.database.schema import metadata
+from pipeline.catalog.database.write_queue import turn
+from pipeline.errors import BadRequest, StackUnavailable
+
+__all__ = ["HEAD", "alone", "engine_of", "make_last", "open_catalog", "sqlite_url", "upgrade", "writing"]
+
+log = structlog.get_logger()
+
+HEAD = "pages_scanned"
+"""Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
+
+VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table."""
+
+_commits = itertools.count(1)
+
+DATASYNC = getattr(os, "fdatasync", os.fsync)  # macOS has none
+
+BUSY_TIMEOUT_MS = 60_000
+MIGRATION_LOCK = 0x646F6372656C6179
+WRITE_LOCK = MIGRATION_LOCK + 1
+"""Numbers of advisory locks; who shares the server with others shares the numbers, not the databases."""
+
+IDLE_TIMEOUT_MS = 300_000
+"""A transaction that says nothing for so long is ended: its process hangs or is cut off, and others wait for it."""
+
+MOVE = "PRAGMA wal_checkpoint(PASSIVE)"
+MOVE_EVERY = 64
+"""Writing transactions of a process after which it moves SQLite's log into the database."""
+
+LONG_LOG = 4_000
+"""Pages of SQLite's log, of 4 kB, from which on it is made to begin anew."""
+
+LONGEST_LOG = 16_000
+"""Pages of the log at which a commit moves it itself, where nobody else does."""
+
+LIBPQ = {
+    "application_name": "docrelay",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+def sqlite_url(data_dir: Path, name: str = "catalog.db") -> str:
+    """The URL of the catalog in a data folder, or of another database there."""
+    return sa.URL.create("sqlite", database=str(data_dir / name)).render_as_string(hide_password=False)
+
+
+def open_catalog(url: str) -> Engine:
+    """Open the catalog and bring its tables up to date.
+
+    Raises:
+        BadRequest: the URL names another kind of database.
+        StackUnavailable: the database does not answer, its driver is missing, or a newer Docrelay has written it.
+    """
+    engine = engine_of(url)
+    with ExitStack() as undo:
+        undo.callback(engine.dispose)
+        try:
+            with engine.connect() as connection:
+                version = _version(connection)
+            if version != HEAD:
+                _bring_up(engine)
+        except sa.exc.OperationalError as error:
+            place = engine.url.render_as_string()
+            hint = "Check that the database is up and that DOCRELAY_DATABASE_URL is right."
+            raise StackUnavailable(f"The catalog {place} cannot be opened: {error.orig}", hint) from error
+        undo.pop_all()
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> Iterator[Connection]:
+    """A transaction that writes; it holds the write lock from its first statement, and others wait.
+
+    Args:
+        engine: the catalog.
+        urgent: somebody waits for it: it goes before what workers write.
+        lasting: False for what may be forgotten in a power cut, together with all that was written after it: on
+            SQLite it then does not wait for the disk. The next lasting one makes it last.
+
+    Raises:
+        OSError: SQLite's log cannot be written out to the disk.
+    """
+    with ExitStack() as scope:
+        if engine.dialect.name == "sqlite" and engine.url.database:
+            scope.enter_context(turn(engine.url.database, urgent=urgent))
+        connection = scope.enter_context(engine.connect())
+        _will_write(connection)
+        with connection.begin():
+            before = _changes(connection)
+            yield connection
+            wanted = lasting or connection.get_execution_options().get("lasting", False)
+            has_log = wanted and _changes(connection) != before and bool(engine.url.database)
+    if has_log:
+        _write_out(_log_of(engine))
+    if not urgent and engine.dialect.name == "sqlite" and next(_commits) % MOVE_EVERY == 0:
+        _move_log(engine)
+
+
+def make_last(connection: Connection) -> None:
+    """Have a transaction wait for the disk though it was begun without: it holds what somebody may be told as final."""
+    connection.execution_options(lasting=True)
+
+
+def _changes(connection: Connection) -> int:
+    """How many rows an SQLite connection has written; 0 elsewhere, where a commit waits for the disk by itself."""
+    return getattr(connection.connection.dbapi_connection, "total_changes", 0)
+
+
+def _log_of(engine: Engine) -> str:
+    """SQLite's log, beside the file that links lead to."""
+    return f"{os.path.realpath(str(engine.url.database))}-wal"
+
+
+def _write_out(path: str) -> None:
+    """Wait for the disk as SQLite would at each commit with synchronous=FULL, but without its write lock.
+
+    A commit is a frame at the end of the log, so that all of them up to now last. With synchronous=NORMAL SQLite waits
+    itself when it moves the log into the database, after which the log may be gone (https://sqlite.org/wal.html).
+    """
+    try:
+        log = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # where there can be no log, each commit has waited
+        return
+    try:
+        # The log's blocks are written again and again: without its times it seldom has to wait for the journal.
+        DATASYNC(log)
+    finally:
+        os.close(log)
+
+
+def _move_log(engine: Engine) -> None:
+    """Move SQLite's log into the database while others write, and not within somebody's commit.
+
+    That takes until the disk has it. What others append meanwhile stays behind, and keeps the log from beginning anew:
+    where it has grown long, the little that is left is moved when nobody else can write.
+    """
+    try:
+        with closing(engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            _, frames, _ = cursor.execute(MOVE).fetchone()
+            if frames > LONG_LOG:
+                with turn(str(engine.url.database), urgent=False):
+                    cursor.execute(MOVE)
+    except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
+        # What was written lasts in the log: the writer must not be told that it failed.
+        log.warning("catalog.log_not_moved", error=str(error))
+
+
+def engine_of(url: str) -> Engine:
+    """Connections to a database, whatever it holds. Raises BadRequest and StackUnavailable as `open_catalog` does."""
+    parsed = sa.make_url(url)
+    kind = parsed.get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        return _postgres(parsed.set(drivername="postgresql+psycopg"))
+    if kind != "sqlite":
+        raise BadRequest(f"The catalog cannot be kept in {kind}.", "Use a postgresql:// or sqlite:// URL.")
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A connection knows its statements and pages: the one that was used last, and more of them than the usual 128.
+    connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
+    last = {"pool_use_lifo": True} if parsed.database else {}
+    engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **last)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "handle_error", _keep_sqlite)
+    return engine
+
+
+def _postgres(url: sa.URL) -> Engine:
+    try:
+        engine = sa.create_engine(
+            url,
+            isolation_level="REPEATABLE READ",
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=4,
+            max_overflow=8,
+            connect_args=LIBPQ,
+        )
+    except ModuleNotFoundError as error:
+        raise StackUnavailable("The driver of PostgreSQL is missing.", "pip install 'docrelay[postgres]'") from error
+    sa.event.listen(engine, "connect", _prepare_postgres)
+    sa.event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _prepare_postgres(raw: Any, _record: Any) -> None:
+    raw.autocommit = True
+    raw.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+    raw.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
+    raw.autocommit = False
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get("writing"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
+def _will_write(connection: Connection) -> None:
+    connection.execution_options(writing=True)
+    if connection.dialect.name == "postgresql":
+        # Every statement sees what was committed before it, so all of it that the lock's last holder did.
+        connection.execution_options(isolation_level="READ COMMITTED")
+
+
+def _prepare_sqlite(raw: Any, _record: Any) -> None:
+    # The driver's own transaction handling starts them late; SQLAlchemy's documentation says to
+    # switch it off and to send BEGIN in the `begin` event.
+    raw.isolation_level = None
+    (mode,) = raw.execute("PRAGMA journal_mode=WAL").fetchone()
+    synchronous = "NORMAL" if mode == "wal" else "FULL"
+    for pragma in (f"synchronous={synchronous}", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        raw.execute(f"PRAGMA {pragma}")
+    raw.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _keep_sqlite(context: ExceptionContext) -> None:
+    # Ctrl-C in the middle of a statement makes SQLAlchemy close the connection. SQLite puts that off as long as the
+    # interrupted statement is in somebody's hands, a traceback's say, and keeps the write lock until then. The
+    # connection is as good as ever, so it is rolled back and kept.
+    if not isinstance(context.original_exception, sqlite3.Error):
+        context.is_disconnect = False
+
+
+def _version(connection: Connection) -> str | None:
+    """The newest migration that the catalog has seen; None for an empty database."""
+    if not sa.inspect(connection).has_table(VERSION.name):
+        return None
+    found: str | None = connection.scalar(sa.select(VERSION.c.version_num))
+    return found
+
+
+def _bring_up(engine: Engine) -> None:
+    with alone(engine), writing(engine) as connection:
+        version = _version(connection)  # another process may have been first
+        if version is None:
+            # What all migrations together come to, which is what a test compares; without alembic's import.
+            metadata.create_all(connection, checkfirst=False)
+            VERSION.create(connection, checkfirst=False)
+            connection.execute(VERSION.insert().values(version_num=HEAD))
+        elif version != HEAD:
+            upgrade(connection)
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the catalog has not seen yet, within the caller's transaction.
+
+    Raises:
+        StackUnavailable: another Docrelay has written it, whose migrations this one does not know.
+    """
+    # Only for a catalog of an older release: the import alone takes as long as all else that a command does.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    # The option is read with interpolation, where a percent sign is doubled.
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StackUnavailable(
+            "Another version of Docrelay has written this catalog.",
+            "Upgrade this one; if it is the newest, take another data folder and ingest the files again.",
+        ) from error
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Only one process migrates at a time."""
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(MIGRATION_LOCK)))
+        try:
+            yield
+        finally:
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(MIGRATION_LOCK)))

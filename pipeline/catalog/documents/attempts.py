@@ -1,0 +1,343 @@
+"""Runs of the flow over one version: moving them through their states, counting, failing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.bulk_update import update_each
+from pipeline.catalog.database.connection import make_last
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import (
+    ACTIVE,
+    attempts,
+    documents,
+    failures,
+    rank,
+    reindexes,
+    submissions,
+    versions,
+)
+from pipeline.catalog.index import second_index
+from pipeline.catalog.work import events
+from pipeline.catalog.work.jobs import settle
+
+__all__ = [
+    "Carried",
+    "Failure",
+    "advance",
+    "all_embedded",
+    "begin",
+    "cancel",
+    "carried",
+    "close",
+    "complete",
+    "count",
+    "drop_chunks",
+    "fail",
+    "keep_failure",
+    "set_chunks",
+    "set_pages",
+]
+
+
+CHUNKED = (
+    ("pages_done", attempts.c.pages_total),
+    ("chunks_embedded", 0),
+    ("chunks_cached", 0),
+    ("chunks_upserted", 0),
+)
+"""What cutting a document makes of its counters, however often it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
+
+    attempt_id: str
+    document_id: str
+    version_id: str
+    job_id: str
+    collection: str
+    index: str
+    extraction: str
+    source: str
+    content_sha256: str
+    size: int
+    modified_at: float
+    media_type: str | None
+    title: str | None
+    chunks_total: int
+    metadata: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document failed: stable code, one sentence, what to do; transient ones may be retried.
+
+    `reading` names the way in which the file was read, where reading it so again can only fail again.
+    """
+
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool = False
+    reading: str | None = None
+
+
+def carried(connection: Connection, batch_id: str) -> list[Carried]:
+    """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
+    return [Carried(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
+
+
+@cache
+def _carried() -> sa.Select[Any]:
+    return (
+        sa.select(
+            attempts.c.id.label("attempt_id"),
+            attempts.c.document_id,
+            attempts.c.version_id,
+            attempts.c.job_id,
+            attempts.c.chunks_total,
+            documents.c.collection,
+            documents.c.source,
+            documents.c.tags,
+            versions.c.index_name.label("index"),
+            versions.c.extraction,
+            versions.c.content_sha256,
+            versions.c.size,
+            versions.c.modified_at,
+            versions.c.media_type,
+            versions.c.title,
+            versions.c.metadata,
+            _anew().label("anew"),
+        )
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == sa.bindparam("batch"), attempts.c.state.in_(ACTIVE), second_index.is_current())
+        .order_by(attempts.c.id)
+    )
+
+
+def _anew() -> sa.ColumnElement[bool]:
+    asked = reindexes.c.options["re_extract"].as_boolean()
+    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
+
+
+def begin(connection: Connection, batch_id: str, state: str) -> None:
+    """Move what a batch carries to an active state; what is there already, or beyond, stays."""
+    moved = connection.execute(_begin(state), {"batch": batch_id, "now": time.time()}).all()
+    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
+
+
+@cache
+def _begin(state: str) -> Any:
+    here = (documents.c.id == attempts.c.document_id) & (documents.c.attempt_id == attempts.c.id)
+    return (
+        attempts.update()
+        .where(
+            attempts.c.batch_id == sa.bindparam("batch"),
+            attempts.c.state.in_(ACTIVE[: rank(state)]),
+            sa.or_(sa.exists().where(here), second_index.is_attempt()),
+        )
+        .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
+        .returning(attempts.c.job_id, attempts.c.document_id)
+    )
+
+
+def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
+    """Move attempts to a later active state; those that are there already, or ended, stay."""
+    if not ids:
+        return
+    earlier = ACTIVE[: rank(state)]
+    now = time.time()
+    moved = connection.execute(
+        attempts.update()
+        .where(attempts.c.id.in_(ids), attempts.c.state.in_(earlier))
+        .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, now))
+        .returning(attempts.c.job_id, attempts.c.document_id)
+    ).all()
+    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
+
+
+def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
+    """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
+    update_each(connection, attempts, amounts, None if batch_id is None else {"batch_id": batch_id}, add=True)
+
+
+def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
+    """Write pages_total, pages_done and pages_scanned of attempts; writing them twice changes nothing."""
+    update_each(connection, attempts, pages)
+
+
+def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
+    """Write how many chunks attempts have; what was embedded and upserted of them starts at none."""
+    changes = {attempt_id: {"chunks_total": total} for attempt_id, total in totals.items()}
+    update_each(connection, attempts, changes, same=CHUNKED)
+
+
+def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
+    """So many chunks of these attempts go no further: a stage has left them out."""
+    for attempt_id, number in amounts.items():
+        here = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
+        if number:
+            fewer = attempts.update().where(here).values(chunks_total=attempts.c.chunks_total - number)
+            connection.execute(fewer)
+            version = sa.select(attempts.c.version_id).where(here).scalar_subquery()
+            connection.execute(
+                versions.update().where(versions.c.id == version).values(chunks=versions.c.chunks - number)
+            )
+
+
+def all_embedded(connection: Connection, ids: Sequence[str]) -> None:
+    """Move on those of these attempts whose chunks are all embedded."""
+    done = connection.scalars(
+        sa.select(attempts.c.id).where(
+            attempts.c.id.in_(ids), attempts.c.chunks_embedded >= attempts.c.chunks_total, attempts.c.chunks_total > 0
+        )
+    ).all()
+    advance(connection, done, "upserting")
+
+
+def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
+    """End attempts as failed, each with its cause, and keep the causes as open failures.
+
+    One whose version readers see already has not failed: what went wrong came after.
+    """
+    if not causes:
+        return
+    seen = connection.scalars(
+        sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), second_index.is_seen())
+    ).all()
+    if seen:
+        complete(connection, seen)
+    ended = _end(connection, causes.keys() - set(seen), "failed")
+    # What fails in an index that nobody reads is told by its re-index; the document itself has not failed.
+    beside = _beside(connection, [row["id"] for row in ended])
+    for row in ended:
+        cause = causes[row["id"]]
+        told = {"code": cause.code, "message": cause.message}
+        connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
+        connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
+        if row["id"] not in beside:
+            keep_failure(connection, row["job_id"], row["document_id"], cause)
+        events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
+    settle(connection, [row["id"] for row in ended])
+
+
+def keep_failure(connection: Connection, job_id: str, document_id: str, cause: Failure) -> None:
+    """Keep one open failure per document: the newest."""
+    about = connection.execute(
+        sa.select(documents.c.collection, documents.c.source).where(documents.c.id == document_id)
+    ).one()
+    connection.execute(failures.delete().where(failures.c.document_id == document_id))
+    connection.execute(
+        failures.insert().values(
+            id=document_id,
+            job_id=job_id,
+            document_id=document_id,
+            collection=about.collection,
+            source=about.source,
+            stage=cause.stage,
+            code=cause.code,
+            message=cause.message,
+            hint=cause.hint,
+            transient=cause.transient,
+            reading=cause.reading,
+            created_at=time.time(),
+        )
+    )
+
+
+def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | None = None) -> int:
+    """End running attempts as cancelled.
+
+    Returns:
+        How many were ended.
+    """
+    # One whose version readers see already is past cancelling: it only waits to be called completed.
+    ids = connection.scalars(
+        sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~second_index.is_seen())
+    ).all()
+    ended = _end(connection, ids, "cancelled")
+    for piece in slices(ids if code else ()):
+        connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
+        connection.execute(submissions.update().where(submissions.c.attempt_id.in_(piece)).values(code=code))
+    events.add(connection, "document.cancelled", ((row["job_id"], row["document_id"]) for row in ended))
+    settle(connection, ids)
+    return len(ended)
+
+
+def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """End attempts as completed, and close the failures of their documents.
+
+    Returns:
+        id, job_id, document_id and version_id of those that were still running.
+    """
+    ended = _end(connection, ids, "completed")
+    beside = _beside(connection, [row["id"] for row in ended])
+    for piece in slices(row["document_id"] for row in ended if row["id"] not in beside):
+        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
+    events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
+    settle(connection, ids)
+    return ended
+
+
+def close(connection: Connection, batch_id: str) -> None:
+    """End what is still running of a batch that is done.
+
+    Somebody else took a document on, or deleted it, between the switch to its version and this moment: then it was
+    completed; one that never was seen is cancelled.
+    """
+    rows = connection.execute(
+        sa.select(attempts.c.id, versions.c.live_at)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == batch_id, attempts.c.state.in_(ACTIVE))
+    ).all()
+    for state, ids in (
+        ("completed", [row.id for row in rows if row.live_at is not None]),
+        ("cancelled", [row.id for row in rows if row.live_at is None]),
+    ):
+        ended = _end(connection, ids, state)
+        events.add(connection, f"document.{state}", ((row["job_id"], row["document_id"]) for row in ended))
+        settle(connection, ids)
+
+
+def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Those of these attempts that are of an index beside the live one."""
+    found: set[str] = set()
+    for piece in slices(ids):
+        found |= set(
+            connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(piece), second_index.is_attempt()))
+        )
+    return found
+
+
+def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping[str, Any]]:
+    rows: list[Mapping[str, Any]] = []
+    for piece in slices(ids):
+        ended = connection.execute(
+            attempts.update()
+            .where(attempts.c.id.in_(piece), attempts.c.state.in_(ACTIVE))
+            .values(state=state, finished_at=time.time())
+            .returning(attempts.c.id, attempts.c.job_id, attempts.c.document_id, attempts.c.version_id)
+        )
+        rows += [dict(row) for row in ended.mappings()]
+    if rows:
+        make_last(connection)
+    for few in slices(row["id"] for row in rows):
+        connection.execute(
+            submissions.update()
+            .where(submissions.c.attempt_id.in_(few), submissions.c.outcome.is_(None))
+            .values(outcome=state)
+        )
+    return rows

@@ -1,0 +1,178 @@
+"""What is left over: versions that nobody sees, and originals that nobody needs any more."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, shadows, versions
+from pipeline.catalog.index.second_index import is_version
+
+__all__ = [
+    "by_index",
+    "needed_originals",
+    "needed_texts",
+    "neglected",
+    "removed",
+    "seen_by_index",
+    "unneeded_originals",
+    "unseen_versions",
+]
+
+
+def unseen_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
+    """Versions of these documents that readers do not see and that are not being built.
+
+    Those whose points were removed before are left out, but for the ones that this batch carried: it may have
+    stored points of a cancelled attempt after that. Documents that may still be revived keep theirs.
+    """
+    carried = sa.select(attempts.c.version_id).where(attempts.c.batch_id == batch_id)
+    building = sa.exists().where(
+        attempts.c.version_id == versions.c.id,
+        attempts.c.state.in_(ACTIVE),
+        sa.or_(attempts.c.id == documents.c.attempt_id, sa.exists().where(shadows.c.attempt_id == attempts.c.id)),
+    )
+    found = (
+        sa.select(versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(
+            versions.c.document_id.in_(identities),
+            _undo_is_over(),
+            versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
+            ~is_version(),
+            ~building,
+            sa.or_(versions.c.removed_at.is_(None), versions.c.id.in_(carried)),
+        )
+    )
+    return list(connection.scalars(found))
+
+
+def by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The versions by the index that holds their points."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for piece in slices(version_ids):
+        for row in connection.execute(sa.select(versions.c.index_name, versions.c.id).where(versions.c.id.in_(piece))):
+            found[row.index_name].append(row.id)
+    return found
+
+
+def seen_by_index(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
+    """The versions of these documents that stand in an index, the live one or one beside it, by index."""
+    query = (
+        sa.select(versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(documents.c.id.in_(identities), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
+    )
+    return by_index(connection, connection.scalars(query).all())
+
+
+def neglected(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
+    """Documents with versions that nobody sees, whose points were never removed.
+
+    Those made before this time, and those of documents that can be revived no more.
+
+    Returns:
+        (collection, document id), by collection.
+    """
+    found = (
+        sa.select(documents.c.collection, documents.c.id)
+        .join(versions, versions.c.document_id == documents.c.id)
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .where(
+            versions.c.removed_at.is_(None),
+            sa.or_(versions.c.created_at < before, documents.c.undo_until.is_not(None)),
+            _undo_is_over(),
+            versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
+            ~is_version(),
+            sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)),
+        )
+        .distinct()
+        .order_by(documents.c.collection)
+        .limit(limit)
+    )
+    return [(row.collection, row.id) for row in connection.execute(found)]
+
+
+def _undo_is_over() -> sa.ColumnElement[bool]:
+    return sa.or_(documents.c.undo_until.is_(None), documents.c.undo_until <= time.time())
+
+
+def removed(connection: Connection, version_ids: Sequence[str]) -> None:
+    """The points of these versions are gone."""
+    connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(removed_at=time.time()))
+
+
+def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str, str]]:
+    """Originals that this batch was the last to need: (SHA-256, source). A failed one stays, for a retry."""
+    return [(row.content_sha256, row.source) for row in connection.execute(_unneeded(), {"batch": batch_id})]
+
+
+@cache
+def _unneeded() -> sa.Select[Any]:
+    return (
+        sa.select(versions.c.content_sha256, documents.c.source)
+        .join(attempts, attempts.c.version_id == versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(attempts.c.batch_id == sa.bindparam("batch"), ~_needed_elsewhere(), ~_kept_for_good())
+    )
+
+
+def needed_originals(connection: Connection) -> list[tuple[str, str]]:
+    """Originals needed by running attempts, retries of open failures, readers of uploads: (SHA-256, source)."""
+    query = (
+        sa.select(versions.c.content_sha256, documents.c.source)
+        .join(attempts, attempts.c.version_id == versions.c.id)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .outerjoin(failures, failures.c.document_id == documents.c.id)
+        .where(sa.or_(_needs(attempts, failures), _kept_for_good()))
+    )
+    return [(row.content_sha256, row.source) for row in connection.execute(query)]
+
+
+def needed_texts(connection: Connection) -> list[tuple[str, str, str]]:
+    """Texts of versions that stand in an index, are being built, or may be retried: (SHA-256, source, extraction)."""
+    tried = sa.exists(
+        sa.select(attempts.c.id)
+        .outerjoin(failures, failures.c.document_id == attempts.c.document_id)
+        .where(attempts.c.version_id == versions.c.id, _needs(attempts, failures))
+        .correlate(versions)
+    )
+    query = (
+        sa.select(versions.c.content_sha256, documents.c.source, versions.c.extraction)
+        .join(documents, documents.c.id == versions.c.document_id)
+        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), tried))
+    )
+    return [(row.content_sha256, row.source, row.extraction) for row in connection.execute(query)]
+
+
+def _needed_elsewhere() -> sa.ColumnElement[bool]:
+    version, attempt, failure = versions.alias(), attempts.alias(), failures.alias()
+    found = sa.select(version.c.id).join(attempt, attempt.c.version_id == version.c.id)
+    found = found.outerjoin(failure, failure.c.document_id == attempt.c.document_id)
+    return sa.exists(
+        found.where(version.c.content_sha256 == versions.c.content_sha256, _needs(attempt, failure)).correlate(versions)
+    )
+
+
+def _kept_for_good() -> sa.ColumnElement[bool]:
+    """Whether readers see the version, and its original is nowhere else: it was uploaded, its source is no path."""
+    version, document = versions.alias(), documents.alias()
+    return sa.exists(
+        sa.select(version.c.id)
+        .join(document, document.c.live_version_id == version.c.id)
+        .where(version.c.content_sha256 == versions.c.content_sha256, sa.func.substr(document.c.source, 1, 1) != "/")
+        .correlate(versions)
+    )
+
+
+def _needs(attempt: sa.FromClause, failure: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether an attempt still needs its file: it runs, or it failed and the failure is open."""
+    retried = sa.and_(attempt.c.state == "failed", failure.c.document_id.is_not(None))
+    return sa.or_(attempt.c.state.in_(ACTIVE), retried)

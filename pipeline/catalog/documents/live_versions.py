@@ -1,0 +1,70 @@
+"""What readers see: the live version of each document, and the switch to a newer one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.bulk_update import update_each
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import counters, documents, versions
+from pipeline.catalog.index import second_index
+
+__all__ = ["bump", "live_versions", "switch", "switches"]
+
+
+def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
+    """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
+    now = time.time()
+    beside = second_index.among(connection, documents_versions.values())
+    for piece in slices(documents_versions.values()):
+        new = versions.alias()
+        replaced = sa.exists().where(
+            new.c.id.in_(piece),
+            new.c.document_id == versions.c.document_id,
+            new.c.index_name == versions.c.index_name,
+        )
+        connection.execute(
+            versions.update()
+            .where(
+                versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(piece))),
+                versions.c.live_at.is_not(None),
+                versions.c.retired_at.is_(None),
+                replaced,
+            )
+            .values(retired_at=now)
+        )
+        connection.execute(
+            versions.update().where(versions.c.id.in_(piece)).values(live_at=now, retired_at=None, removed_at=None)
+        )
+    shown = {}
+    for identity, version_id in documents_versions.items():
+        if version_id in beside:
+            second_index.hold(connection, identity, beside[version_id], version_id)
+        else:
+            shown[identity] = {"live_version_id": version_id, "updated_at": now}
+    update_each(connection, documents, shown)
+    bump(connection)
+
+
+def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+    """Live version of each of these documents that has one."""
+    found = sa.select(documents.c.id, documents.c.live_version_id).where(
+        documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
+    )
+    return {row.id: row.live_version_id for row in connection.execute(found)}
+
+
+def switches(connection: Connection) -> int:
+    """A number that grows whenever what readers may see changes."""
+    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == "switch")) or 0
+
+
+def bump(connection: Connection) -> None:
+    """What readers may see has changed."""
+    moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
+    if not moved.rowcount:
+        connection.execute(counters.insert().values(name="switch", value=1))

@@ -1,0 +1,291 @@
+"""Documents: recording what intake found, beginning runs over it, deleting."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import (
+    attempts,
+    documents,
+    failures,
+    jobs,
+    storable,
+    submissions,
+    versions,
+)
+from pipeline.catalog.documents import tagging
+from pipeline.catalog.documents.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.documents.live_versions import bump
+from pipeline.catalog.documents.versions import (
+    NAMESPACE,
+    Found,
+    Place,
+    add_attempt,
+    add_version,
+    current_of,
+    is_same,
+    new_attempt,
+    newest_of,
+    stand_by,
+)
+from pipeline.catalog.index import second_index
+from pipeline.catalog.index.indexes import first_name
+from pipeline.catalog.work import events
+
+__all__ = [
+    "Recorded",
+    "begin",
+    "document_id",
+    "known",
+    "record",
+    "reject",
+    "sources",
+    "still_failing",
+    "submit",
+    "supersede",
+    "tombstone",
+    "with_failures",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of recording a file: a new attempt, an attempt already running, or nothing to do."""
+
+    document_id: str
+    attempt_id: str | None
+    outcome: Literal["new", "joined", "unchanged"]
+
+
+_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
+_THERE = (documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES)
+KNOWN = sa.select(documents.c.id, documents.c.source).where(
+    documents.c.id.in_(_NAMES) | (_THERE & documents.c.deleted_at.is_(None))
+)
+"""Asked for every submission while others wait, and so composed once."""
+
+
+def document_id(collection: str, source: str) -> str:
+    """The id that a document of this source gets, unless one that was renamed has it already."""
+    return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
+
+
+def known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
+    """Of these sources those that the collection may know; the others are new to it."""
+    wanted: dict[str, str] = {}
+    for source in sources:
+        wanted |= {document_id(collection, source): source, storable(source): source}
+    found: set[str] = set()
+    for piece in slices(wanted):
+        rows = connection.execute(KNOWN, {"collection": collection, "names": piece})
+        # A document that was renamed keeps the id that its old source would get.
+        found |= {wanted[key] for row in rows for key in row if key in wanted}
+    return found
+
+
+def record(
+    connection: Connection,
+    job_id: str,
+    recipe: str,
+    found: Found,
+    place: Place | None = None,
+    *,
+    is_new: bool = False,
+) -> Recorded:
+    """Record one file of a job.
+
+    A live version with the same content and recipe makes it `unchanged`, unless OCR failed on a page of it; a running
+    attempt for the same is joined; anything else becomes a new version with a new attempt, which replaces a running
+    one.
+
+    Args:
+        connection: a writing transaction.
+        job_id: the job.
+        recipe: what besides the content decides the points.
+        found: the file.
+        place: where its points go; by default the collection's first index.
+        is_new: it is not among the `known` ones, so that nothing has to be asked.
+    """
+    if place is None or not place.collection:
+        job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+        place = replace(place or Place(first_name(job.collection), job.workflow), collection=job.collection)
+    identity, is_there = document_id(place.collection, found.source), False
+    if not is_new:
+        identity, is_there = _identify(connection, place.collection, found.source)
+    if not is_there:
+        # Most files of a first ingest come this way.
+        version_id = add_version(connection, identity, recipe, found, place, None)
+        attempt_id = add_attempt(
+            connection, job_id, identity, version_id, number=1, size=found.size, batch_id=place.batch_id
+        )
+        _add(connection, identity, place.collection, found, attempt_id)
+        result = Recorded(identity, attempt_id, "new")
+        submit(connection, job_id, found, result, again=False)
+        return result
+    tagging.give(connection, identity, found.tags)
+    live, running = current_of(connection, identity)
+    if live is not None and is_same(live, found, recipe) and not live["pages_unread"]:
+        supersede(connection, identity)
+        # Whatever went wrong with another content, this one is there and searchable.
+        connection.execute(failures.delete().where(failures.c.document_id == identity))
+        stand_by(connection, identity, live["id"])
+        result = Recorded(identity, None, "unchanged")
+    elif running is not None and is_same(running, found, recipe):
+        result = Recorded(identity, running["attempt_id"], "joined")
+    else:
+        supersede(connection, identity)
+        attempt_id = new_attempt(connection, job_id, identity, recipe, found, place)
+        begin(connection, identity, attempt_id)
+        result = Recorded(identity, attempt_id, "new")
+    submit(connection, job_id, found, result)
+    return result
+
+
+def with_failures(connection: Connection, collection: str, reading: str, sources: Collection[str]) -> set[str]:
+    """Sources whose documents in the collection have an open failure of this reading."""
+    if not sources:
+        return set()
+    found = sa.select(failures.c.source).where(
+        failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
+    )
+    return set(connection.scalars(found))
+
+
+def still_failing(connection: Connection, collection: str, recipe: str, reading: str, found: Found) -> Failure | None:
+    """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
+    known = connection.execute(
+        sa.select(failures).where(
+            failures.c.collection == collection, failures.c.source == found.source, failures.c.reading == reading
+        )
+    ).one_or_none()
+    if known is None:
+        return None
+    newest = newest_of(connection, known.document_id)
+    _, running = current_of(connection, known.document_id)
+    if running is not None or newest is None or not is_same(newest._mapping, found, recipe):
+        return None
+    return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
+
+
+def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
+    """Record a file that intake did not take, or that is known to fail; in the job's collection if not told.
+
+    Returns:
+        Its document's id.
+    """
+    if not collection:
+        collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
+    identity, is_there = _identify(connection, collection, source)
+    if not is_there:
+        _add(connection, identity, collection, Found(source, "", size, 0.0), None)
+    told = {"code": cause.code, "message": cause.message}
+    row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
+    connection.execute(
+        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)
+    )
+    connection.execute(submissions.insert(), row)
+    # It is there, be it as a failure, even if it was deleted before.
+    connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
+    keep_failure(connection, job_id, identity, cause)
+    events.add(connection, "document.failed", [(job_id, identity)], told)
+    return identity
+
+
+def supersede(connection: Connection, identity: str) -> None:
+    """End the run over a document in the live index, if there is one, for another that takes its place."""
+    cancel(connection, second_index.main_attempts_of([identity]), code="superseded")
+
+
+def begin(connection: Connection, identity: str, attempt_id: str) -> None:
+    """Make a run the current one of its document."""
+    connection.execute(
+        documents.update()
+        .where(documents.c.id == identity)
+        .values(attempt_id=attempt_id, deleted_at=None, undo_until=None, updated_at=time.time())
+    )
+
+
+def tombstone(connection: Connection, identities: Sequence[str], undo_until: float | None = None) -> None:
+    """Take documents out of what readers see; their running attempts are cancelled.
+
+    Until `undo_until` their points are kept, so that they can be revived.
+    """
+    now = time.time()
+    cancel(connection, attempts.c.document_id.in_(identities), code="deleted")
+    connection.execute(
+        versions.update()
+        .where(versions.c.document_id.in_(identities), versions.c.retired_at.is_(None))
+        .values(retired_at=now)
+    )
+    connection.execute(
+        documents.update()
+        .where(documents.c.id.in_(identities))
+        .values(live_version_id=None, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
+    )
+    if undo_until is None:
+        # What comes again under this source is another document, though it may get the same id.
+        connection.execute(documents.update().where(documents.c.id.in_(identities)).values(tags=[]))
+    second_index.forget(connection, identities)
+    bump(connection)
+
+
+def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+    """Where each of these documents comes from, now."""
+    found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
+    return {row.id: row.source for row in connection.execute(found)}
+
+
+def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
+    """The id of the document of this source, and whether it is there."""
+    identity = document_id(collection, source)
+    here = sa.and_(documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None))
+    rows = connection.execute(
+        sa.select(documents.c.id, documents.c.source).where(sa.or_(here, documents.c.id == identity)).with_for_update()
+    ).all()
+    same = [row.id for row in rows if row.source == storable(source)]
+    if same:
+        # The one that is there, if a deleted one has the same source.
+        return next((name for name in same if name != identity), identity), True
+    # If any, the document that got this id was renamed.
+    return str(uuid.uuid4()) if rows else identity, False
+
+
+def _add(connection: Connection, identity: str, collection: str, found: Found, attempt_id: str | None) -> None:
+    now = time.time()
+    row = {
+        "id": identity,
+        "collection": collection,
+        "source": found.source,
+        "tags": list(found.tags or ()),
+        "attempt_id": attempt_id,
+        "created_at": now,
+        "updated_at": now,
+    }
+    connection.execute(documents.insert(), row)
+
+
+def submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:
+    """Note what a job asked for, and what came of it there."""
+    if again:
+        connection.execute(
+            submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)
+        )
+    row = {
+        "job_id": job_id,
+        "document_id": result.document_id,
+        "source": found.source,
+        "size": found.size,
+        "attempt_id": result.attempt_id,
+        "outcome": "unchanged" if result.outcome == "unchanged" else None,
+    }
+    connection.execute(submissions.insert(), row)
+    if result.outcome == "unchanged":
+        events.add(connection, "document.unchanged", [(job_id, result.document_id)])

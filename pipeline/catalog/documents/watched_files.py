@@ -1,0 +1,233 @@
+"""What is known of watched folders: which folder it was, its files as they were taken in, what is held back."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import (
+    attempts,
+    documents,
+    failures,
+    jobs,
+    reindexes,
+    seen,
+    submissions,
+    versions,
+    watched,
+)
+from pipeline.watch.compare import Key, Known, Mark
+
+__all__ = [
+    "astray",
+    "confirm",
+    "contents",
+    "files",
+    "folder",
+    "folders",
+    "forget",
+    "held",
+    "identities",
+    "keep",
+    "new_request",
+    "note",
+    "revivable",
+    "shown",
+    "submitted",
+    "without_failures",
+]
+
+DOOR = "watch-"
+"""How the request ids of watchers' jobs begin, and of no others."""
+
+MARK = ("device", "inode", "size", "mtime_ns", "ctime_ns")
+
+
+def folder(connection: Connection, root: str) -> Any:
+    """What is noted of a watched folder, None for a new one."""
+    return connection.execute(sa.select(watched).where(watched.c.root == root)).one_or_none()
+
+
+def folders(connection: Connection) -> list[Any]:
+    """Every watched folder."""
+    return list(connection.execute(sa.select(watched).order_by(watched.c.root)))
+
+
+def note(connection: Connection, root: str, **values: Any) -> None:
+    """Write down something of a watched folder."""
+    if not connection.execute(watched.update().where(watched.c.root == root).values(values)).rowcount:
+        connection.execute(watched.insert().values(root=root, **values))
+
+
+def confirm(connection: Connection, root: str) -> int:
+    """The deletions that are held back in a folder, and no more than those, may be done.
+
+    Returns:
+        How many files that are.
+    """
+    row = folder(connection, root)
+    if row is None or row.held is None:
+        return 0
+    note(connection, root, confirmed=row.held_files)
+    return int(row.held_files)
+
+
+def files(connection: Connection, root: str) -> dict[Key, Known]:
+    """The files below a folder as they were taken in, those of deleted documents among them."""
+    prefix = root.rstrip("/") + "/"
+    # Not LIKE, which takes capital letters for small ones on SQLite.
+    rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
+    return {
+        (row.collection, row.source): Known(
+            Mark(*(getattr(row, name) for name in MARK)),
+            row.sha256,
+            row.document_id,
+            row.gone_at is not None,
+            None if row.tags is None else tuple(row.tags),
+            row.beside,
+        )
+        for row in rows
+    }
+
+
+def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
+    """Write down files as they are now."""
+    forget(connection, rows)
+    now = time.time()
+    values = [
+        {
+            "collection": key[0],
+            "source": key[1],
+            **{name: getattr(row.mark, name) for name in MARK},
+            "sha256": row.sha256,
+            "document_id": row.document_id,
+            "tags": None if row.tags is None else list(row.tags),
+            "beside": row.beside,
+            "gone_at": now if row.gone else None,
+        }
+        for key, row in rows.items()
+    ]
+    for piece in slices(values, 1000):
+        connection.execute(seen.insert(), list(piece))
+
+
+def forget(connection: Connection, keys: Collection[Key]) -> None:
+    """These files are of no interest any more."""
+    for piece in slices(sorted(keys), 400):
+        connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
+
+
+def contents(connection: Connection, job_id: str) -> dict[str, str]:
+    """What a job has found in the files of its documents: {document id: SHA-256}; refused ones are left out."""
+    version = sa.func.coalesce(attempts.c.version_id, documents.c.live_version_id)
+    query = (
+        sa.select(submissions.c.document_id, versions.c.content_sha256)
+        .join(documents, documents.c.id == submissions.c.document_id)
+        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .join(versions, versions.c.id == version)
+        .where(submissions.c.job_id == job_id)
+    )
+    return {row.document_id: row.content_sha256 for row in connection.execute(query)}
+
+
+def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of these documents that are deleted and can be revived."""
+    found: set[str] = set()
+    for piece in slices(list(document_ids)):
+        query = sa.select(documents.c.id).where(documents.c.id.in_(piece), documents.c.undo_until.is_not(None))
+        found |= set(connection.scalars(query))
+    return found
+
+
+def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of these files, deleted ones left out."""
+    found: dict[Key, str] = {}
+    for piece in slices(sorted(keys), 400):
+        query = sa.select(documents.c.collection, documents.c.source, documents.c.id).where(
+            documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
+        )
+        found |= {(row.collection, row.source): row.id for row in connection.execute(query)}
+    return found
+
+
+def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """Those of the documents that a file which is there has."""
+    found: set[str] = set()
+    for piece in slices(list(document_ids)):
+        query = sa.select(seen.c.document_id).where(seen.c.document_id.in_(piece), seen.c.gone_at.is_(None))
+        found |= set(connection.scalars(query))
+    return found
+
+
+def shown(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    """The content that readers see of each of these documents, by its SHA-256."""
+    found: dict[str, str] = {}
+    for piece in slices(list(document_ids)):
+        query = (
+            sa.select(documents.c.id, versions.c.content_sha256)
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .where(documents.c.id.in_(piece))
+        )
+        found |= {row.id: row.content_sha256 for row in connection.execute(query)}
+    return found
+
+
+def new_request() -> str:
+    """A request id for a job of a watcher."""
+    return DOOR + uuid.uuid4().hex[:12]
+
+
+def astray(connection: Connection, root: str, keys: Collection[Key], *, own: bool = False) -> dict[Key, str]:
+    """The documents of these files that are in another collection than theirs, as a workflow's route may say.
+
+    Only those that nobody but this folder's watcher has ever asked for, and that no file of it has: what somebody else
+    took in under the same source is not the watcher's. `own`: those in the files' own collection too.
+    """
+    found: dict[Key, str] = {}
+    remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)
+    for piece in slices(sorted({source for _, source in keys}), 400):
+        query = (
+            sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
+            .add_columns(jobs.c.request_id, jobs.c.paths)
+            .join(submissions, submissions.c.document_id == documents.c.id)
+            .join(jobs, jobs.c.id == submissions.c.job_id)
+            .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece), ~remade)
+        )
+        origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
+        for row in connection.execute(query):
+            is_ours = row.request_id.startswith(DOOR) and row.paths == [root]
+            origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
+        others = held(connection, [document_id for document_id, _, _ in origins])
+        for (document_id, collection, source), asked in origins.items():
+            by = asked.pop()
+            is_there = own or by != collection
+            if by is not None and not asked and is_there and document_id not in others:
+                found[by, source] = document_id
+    return {key: document_id for key, document_id in found.items() if key in keys}
+
+
+def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dict[Key, str]:
+    """The documents of these files as a job has recorded them, whichever collection they went to."""
+    found: dict[Key, str] = {}
+    by_source = {source: (collection, source) for collection, source in keys}
+    for piece in slices(list(by_source), 400):
+        query = (
+            sa.select(submissions.c.source, submissions.c.document_id)
+            .join(documents, documents.c.id == submissions.c.document_id)
+            .where(submissions.c.job_id == job_id, submissions.c.source.in_(piece), documents.c.deleted_at.is_(None))
+        )
+        found |= {by_source[row.source]: row.document_id for row in connection.execute(query)}
+    return found
+
+
+def without_failures(connection: Connection, document_ids: Collection[str]) -> None:
+    """What went wrong with documents that are deleted is of no interest."""
+    for piece in slices(list(document_ids)):
+        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))

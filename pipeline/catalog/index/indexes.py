@@ -1,0 +1,110 @@
+"""Indexes: where the points of a collection are, what each was made with, and which one readers see.
+
+A collection has one `live` index. Beside it there may be one that is `building`, or one that is `soaking`: kept for a
+while after a switch, so that one can go back. One that is `dropping` is on its way out; of one that is `dropped` only
+the name is left, which is never given again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from embeddings.base import Fingerprint
+from pipeline.catalog.database.schema import indexes
+from pipeline.errors import UnknownId
+from pipeline.recipes import Making
+
+__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_making", "set_role"]
+
+
+LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection"), indexes.c.role == "live")
+"""Asked for every submission and every search, and so composed once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One index of a collection. A `pinned` one was made by a re-index, and no setting changes what it is made with."""
+
+    name: str
+    collection: str
+    role: str
+    fingerprint: Fingerprint
+    making: Making
+    pinned: bool = False
+    created_at: float = field(default_factory=time.time)
+
+
+def first_name(collection: str) -> str:
+    """The name of a collection's first index."""
+    return f"{collection}~1"
+
+
+def next_name(connection: Connection, collection: str) -> str:
+    """A name that no index of the collection ever had."""
+    query = sa.select(indexes.c.name).where(indexes.c.collection == collection)
+    taken = {int(name.rpartition("~")[2]) for name in connection.scalars(query)}
+    return f"{collection}~{max(taken, default=0) + 1}"
+
+
+def add(connection: Connection, index: Index) -> Index:
+    """Record an index."""
+    connection.execute(indexes.insert().values(asdict(index)))
+    return index
+
+
+def get(connection: Connection, name: str) -> Index:
+    """An index by its name.
+
+    Raises:
+        UnknownId: there is none, or none any more.
+    """
+    row = connection.execute(sa.select(indexes).where(indexes.c.name == name)).one_or_none()
+    if row is None or row.role == "dropped":
+        raise UnknownId(f"There is no index {name}.")
+    return _index(row)
+
+
+def live(connection: Connection, collection: str) -> Index | None:
+    """The index of a collection that readers see; None for an unknown collection."""
+    row = connection.execute(LIVE, {"collection": collection}).one_or_none()
+    return None if row is None else _index(row)
+
+
+def of_collection(connection: Connection, collection: str) -> list[Index]:
+    """Every index that may hold points of the collection, oldest first."""
+    query = sa.select(indexes).where(indexes.c.collection == collection, indexes.c.role != "dropped")
+    return [_index(row) for row in connection.execute(query.order_by(indexes.c.created_at))]
+
+
+def set_role(connection: Connection, name: str, role: str) -> None:
+    """Say what an index is for from now on."""
+    dropped = {"dropped_at": time.time()} if role == "dropping" else {}
+    connection.execute(indexes.update().where(indexes.c.name == name).values(role=role, **dropped))
+
+
+def pin(connection: Connection, name: str) -> None:
+    """From now on no setting changes what the index is made with."""
+    connection.execute(indexes.update().where(indexes.c.name == name).values(pinned=True))
+
+
+def set_making(connection: Connection, name: str, making: Making) -> None:
+    """Say what an index is made with from now on; its space stays."""
+    connection.execute(indexes.update().where(indexes.c.name == name).values(making=asdict(making)))
+
+
+def _index(row: sa.Row[Any]) -> Index:
+    found = row._mapping
+    return Index(
+        name=found["name"],
+        collection=found["collection"],
+        role=found["role"],
+        fingerprint=Fingerprint(**found["fingerprint"]),
+        making=Making(**found["making"]),
+        pinned=found["pinned"],
+        created_at=found["created_at"],
+    )

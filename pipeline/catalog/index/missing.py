@@ -1,0 +1,210 @@
+"""What an index beside the live one lacks, and which documents a re-index means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, shadows, versions
+from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.index.reindexes import Options, Reindex
+
+__all__ = [
+    "Held",
+    "Lack",
+    "failed_in",
+    "held",
+    "is_still",
+    "lacking",
+    "lacks",
+    "standing",
+    "still_failed",
+    "still_missing",
+    "wanted",
+]
+
+Kind = Literal["missing", "active", "failed"]
+
+LIVE = versions.alias("live")
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A document that an index lacks, or holds otherwise than readers see it: `version_id` is what they see."""
+
+    document_id: str
+    version_id: str
+    found: Found
+    workflow: str
+    extraction: str
+
+
+def lacks(
+    connection: Connection, collection: str, index: str, kind: Kind, after: str = "", limit: int | None = None
+) -> list[Lack]:
+    """Documents that an index beside the live one lacks, by id: nobody is at it, somebody is, or it failed there."""
+    query = _lacking(collection, index).where(_kind() == kind, documents.c.id > after)
+    return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that stands in an index beside the live one, its document, and its chunks."""
+
+    version_id: str
+    document_id: str
+    chunks: int
+
+
+def still_missing(connection: Connection, collection: str, index: str, found: Sequence[Lack]) -> list[Lack]:
+    """Those that the index lacks as before: they were neither deleted nor changed, and nobody else is at them."""
+    now: set[tuple[str, str]] = set()
+    for piece in slices(lack.document_id for lack in found):
+        query = _lacking(collection, index).where(_kind() == "missing", documents.c.id.in_(piece))
+        now |= {(row.id, row.version_id) for row in connection.execute(query)}
+    return [lack for lack in found if (lack.document_id, lack.version_id) in now]
+
+
+def lacking(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
+    """How many documents an index lacks, of those that are live since before this time: missing, active, failed."""
+    query = _from(sa.select(_kind().label("kind"), sa.func.count().label("number")), collection, index)
+    query = query if before is None else query.where(LIVE.c.live_at <= before)
+    rows = connection.execute(query.group_by(sa.text("kind")))
+    return {"missing": 0, "active": 0, "failed": 0, **{row.kind: row.number for row in rows}}
+
+
+def wanted(
+    connection: Connection, collection: str, options: Options, after: str = "", limit: int | None = None
+) -> list[Lack]:
+    """Documents that the options mean, by id; those that fail are taken by their newest content."""
+    newest_one = (
+        sa.select(versions.c.id)
+        .where(versions.c.document_id == documents.c.id)
+        .order_by(versions.c.sequence.desc())
+        .limit(1)
+        .correlate(documents)
+        .scalar_subquery()
+    )
+    chosen = newest_one if options.code else documents.c.live_version_id
+    query = (
+        sa.select(*_columns(versions))
+        .select_from(documents.join(versions, versions.c.id == chosen))
+        .where(documents.c.collection == collection, documents.c.deleted_at.is_(None), documents.c.id > after)
+    )
+    if options.code:
+        failed = sa.exists().where(failures.c.document_id == documents.c.id, failures.c.code == options.code)
+        query = query.where(failed)
+    if options.path:
+        folder = options.path.rstrip("/") + "/"
+        below = sa.func.substr(documents.c.source, 1, len(folder)) == folder
+        query = query.where(sa.or_(documents.c.source == options.path, below))
+    if options.media_types is not None:
+        query = query.where(versions.c.media_type.in_(options.media_types))
+    if options.before is not None:
+        query = query.where(versions.c.modified_at < options.before)
+    if options.extractor:
+        query = query.where(versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True))
+    return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
+
+
+def is_still(connection: Connection, lack: Lack, options: Options) -> bool:
+    """Whether a document that is to be done anew is as it was found, and nobody else is at it."""
+    query = (
+        sa.select(documents.c.live_version_id, attempts.c.state)
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .where(documents.c.id == lack.document_id, documents.c.deleted_at.is_(None))
+    )
+    row = connection.execute(query).one_or_none()
+    return row is not None and row.state not in ACTIVE and (bool(options.code) or row[0] == lack.version_id)
+
+
+def failed_in(connection: Connection, one: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
+    """Documents that the index lacks because they failed there: source, code and message of the first ones.
+
+    `holds` is `older` where the index has something of the document, though not what readers see, else `nothing`.
+    """
+    query = _lacking(one.collection, index).where(_kind() == "failed")
+    query = query.add_columns(attempts.c.code, attempts.c.message, shadows.c.live_version_id.label("older"))
+    return [_failure(row) for row in connection.execute(query.order_by(documents.c.source).limit(limit))]
+
+
+def still_failed(connection: Connection, one: Reindex, limit: int = 100) -> list[dict[str, str]]:
+    """Documents that failed in the re-index, in the index that readers see, and are not cured yet; told as before."""
+    query = (
+        sa.select(failures.c.source, failures.c.code, failures.c.message, documents.c.live_version_id.label("older"))
+        .join(documents, documents.c.id == failures.c.document_id)
+        .where(failures.c.job_id == one.job_id)
+    )
+    rows = connection.execute(query.order_by(failures.c.source).limit(limit))
+    return [_failure(row) for row in rows]
+
+
+def standing(connection: Connection, collection: str) -> int:
+    """Documents of the collection that readers see."""
+    here = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
+    return connection.scalar(sa.select(sa.func.count()).where(*here)) or 0
+
+
+def held(connection: Connection, index: str) -> list[Held]:
+    """Versions that stand in an index beside the live one, by the ids of their documents."""
+    query = (
+        sa.select(shadows.c.live_version_id, shadows.c.document_id, versions.c.chunks)
+        .join(versions, versions.c.id == shadows.c.live_version_id)
+        .where(shadows.c.index_name == index)
+        .order_by(shadows.c.document_id)
+    )
+    return [Held(row.live_version_id, row.document_id, row.chunks) for row in connection.execute(query)]
+
+
+def _failure(row: Any) -> dict[str, str]:
+    told = {"source": row.source, "code": row.code or "", "message": row.message or ""}
+    return {**told, "holds": "older" if row.older else "nothing"}
+
+
+def _columns(version: Any) -> tuple[Any, ...]:
+    return (
+        documents.c.id,
+        documents.c.source,
+        version.c.id.label("version_id"),
+        version.c.content_sha256,
+        version.c.size,
+        version.c.modified_at,
+        version.c.workflow,
+        version.c.extraction,
+        version.c.metadata,
+    )
+
+
+def _kind() -> sa.ColumnElement[str]:
+    failed = sa.and_(attempts.c.state == "failed", shadows.c.tries == documents.c.live_version_id)
+    return sa.case((attempts.c.state.in_(ACTIVE), "active"), (failed, "failed"), else_="missing")
+
+
+def _lacking(collection: str, index: str) -> sa.Select[Any]:
+    return _from(sa.select(*_columns(LIVE), _kind().label("kind")), collection, index)
+
+
+def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa.Select[Any]:
+    here = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == index)
+    return (
+        query.select_from(documents)
+        .outerjoin(shadows, here)
+        # Outer, so that versions are looked up for what is lacking only.
+        .outerjoin(LIVE, LIVE.c.id == documents.c.live_version_id)
+        .outerjoin(attempts, attempts.c.id == shadows.c.attempt_id)
+        .where(
+            documents.c.collection == collection,
+            documents.c.live_version_id.is_not(None),
+            sa.func.coalesce(shadows.c.mirrors, "") != documents.c.live_version_id,
+        )
+    )
+
+
+def _lack(row: sa.Row[Any]) -> Lack:
+    found = Found(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
+    return Lack(row.id, row.version_id, found, row.workflow, row.extraction)

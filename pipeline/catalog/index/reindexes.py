@@ -1,0 +1,272 @@
+"""Re-indexes in the catalog: what was asked for, and how far each one is."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import (
+    ACTIVE,
+    attempts,
+    batches,
+    documents,
+    failures,
+    indexes,
+    jobs,
+    reindexes,
+    shadows,
+    versions,
+)
+from pipeline.errors import UnknownId
+
+__all__ = [
+    "HOLDING",
+    "OPEN",
+    "Options",
+    "Reindex",
+    "busy",
+    "change",
+    "create",
+    "dropping",
+    "enter",
+    "failed",
+    "failed_by",
+    "forgive",
+    "get",
+    "in_flight",
+    "is_cancelled",
+    "long_at_work",
+    "newest",
+    "open_ones",
+    "submitted_by",
+]
+
+OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
+"""States in which something may still happen, in the order of their course; the others are ends."""
+
+HOLDING = ("switching", "switching_back")
+"""States in which nothing new begins in the collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for.
+
+    Which documents: below `path`, of one of `media_types`, last written before `before` (seconds since 1970), read by
+    this version of the `extractor`, failed with this `code`; None means any.
+    `per_minute` documents at most are begun while it builds, None for as many as there is room for. `fed_at` is when
+    the last were. `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: back,
+    although they failed in the old one. A switch is waited for since `near_since`; `gave_way` times it let others go
+    first.
+    """
+
+    re_extract: bool = False
+    allow_failed: bool = False
+    allow_lost: bool = False
+    priority: int = 1
+    per_minute: int | None = None
+    path: str | None = None
+    media_types: Sequence[str] | None = None
+    before: float | None = None
+    extractor: str | None = None
+    code: str | None = None
+    soak_s: float = 0.0
+    fed_at: float = 0.0
+    near_since: float = 0.0
+    gave_way: int = 0
+
+    @property
+    def scoped(self) -> bool:
+        """Whether only some documents are meant."""
+        narrowed = (self.path, self.media_types, self.before, self.extractor, self.code)
+        return any(one is not None for one in narrowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Reindex:
+    """A re-index; `from_index` and `to_index` are the same where documents are done anew in their own index.
+
+    `stumbles` counts the steps in a row that went wrong; the next one is not before `again_at`.
+    """
+
+    id: str
+    job_id: str
+    collection: str
+    from_index: str
+    to_index: str
+    state: str
+    paused: bool
+    options: Options
+    cursor: str | None
+    fed: int
+    report: dict[str, Any] | None
+    message: str | None
+    stumbles: int
+    again_at: float | None
+    created_at: float
+    entered_at: float
+    soak_until: float | None
+    finished_at: float | None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the documents are done anew in their own index."""
+        return self.from_index == self.to_index
+
+
+def create(connection: Connection, job_id: str, collection: str, pair: tuple[str, str], options: Options) -> str:
+    """Record a re-index that begins to build. `pair`: the index that is read now, and the one to build.
+
+    Returns:
+        Its id.
+    """
+    identity, now = str(uuid.uuid4()), time.time()
+    row = {
+        "id": identity,
+        "job_id": job_id,
+        "collection": collection,
+        "from_index": pair[0],
+        "to_index": pair[1],
+        "state": "building",
+        "paused": False,
+        "options": asdict(options),
+        "fed": 0,
+        "created_at": now,
+        "entered_at": now,
+    }
+    connection.execute(reindexes.insert().values(row))
+    return identity
+
+
+def get(connection: Connection, identity: str) -> Reindex:
+    """A re-index by its id. Raises UnknownId."""
+    row = connection.execute(sa.select(reindexes).where(reindexes.c.id == identity)).one_or_none()
+    if row is None:
+        raise UnknownId(f"There is no re-index {identity}.")
+    return _reindex(row)
+
+
+def newest(connection: Connection, collection: str) -> Reindex | None:
+    """The last re-index of a collection, None if there never was one."""
+    query = sa.select(reindexes).where(reindexes.c.collection == collection).order_by(reindexes.c.created_at.desc())
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else _reindex(row)
+
+
+def open_ones(connection: Connection) -> list[Reindex]:
+    """Every re-index in which something may still happen, oldest first."""
+    query = sa.select(reindexes).where(reindexes.c.state.in_(OPEN)).order_by(reindexes.c.created_at)
+    return [_reindex(row) for row in connection.execute(query)]
+
+
+def enter(connection: Connection, identity: str, state: str, message: str | None = None, **values: Any) -> None:
+    """Go on to a state."""
+    now = time.time()
+    ended = {} if state in OPEN else {"finished_at": now}
+    fresh = {"stumbles": 0, "again_at": None}
+    told = {"state": state, "entered_at": now, "message": message, **fresh, **ended, **values}
+    connection.execute(reindexes.update().where(reindexes.c.id == identity).values(told))
+
+
+def change(connection: Connection, identity: str, **values: Any) -> None:
+    """Write these columns; the state stays."""
+    connection.execute(reindexes.update().where(reindexes.c.id == identity).values(values))
+
+
+def forgive(connection: Connection, one: Reindex, index: str) -> None:
+    """What failed in the index beside the live one may be tried again."""
+    failed = sa.select(attempts.c.id).where(attempts.c.job_id == one.job_id, attempts.c.state == "failed")
+    here = (shadows.c.index_name == index, shadows.c.attempt_id.in_(failed))
+    connection.execute(shadows.update().where(*here).values(attempt_id=None))
+
+
+def in_flight(connection: Connection, index: str) -> int:
+    """Runs over documents in the live index whose batch is admitted and not done."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(attempts)
+        .join(documents, documents.c.attempt_id == attempts.c.id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .join(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.state.in_(ACTIVE), versions.c.index_name == index, batches.c.state == "active")
+    )
+    return connection.scalar(query) or 0
+
+
+def long_at_work(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
+    """Sources of what is at work since before this time in the live index, or of a re-index, the oldest first."""
+    here = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
+    query = (
+        sa.select(documents.c.source)
+        .select_from(attempts)
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .join(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.state.in_(ACTIVE), attempts.c.started_at < before, batches.c.state == "active")
+        .where(sa.or_(here, attempts.c.job_id == job_id))
+        .order_by(attempts.c.started_at)
+    )
+    return list(connection.scalars(query))
+
+
+def busy(connection: Connection, job_id: str) -> int:
+    """Runs of a re-index that have not ended."""
+    query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state.in_(ACTIVE))
+    return connection.scalar(query) or 0
+
+
+def failed(connection: Connection, job_id: str) -> int:
+    """How many documents failed in a re-index and are not cured yet."""
+    query = sa.select(sa.func.count()).where(failures.c.job_id == job_id)
+    return connection.scalar(query) or 0
+
+
+def is_cancelled(connection: Connection, job_id: str) -> bool:
+    """Whether somebody cancelled the job of a re-index."""
+    return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
+
+
+def failed_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
+    """The jobs in which documents failed: {document id: job id}."""
+    found: dict[str, str] = {}
+    for piece in slices(identities):
+        query = sa.select(failures.c.document_id, failures.c.job_id).where(failures.c.document_id.in_(piece))
+        found |= {row.document_id: row.job_id for row in connection.execute(query)}
+    return found
+
+
+def submitted_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
+    """Of those documents that failed in a re-index, the job by which they came in: {document id: job id}.
+
+    A re-index has neither a workflow nor files of its own.
+    """
+    found: dict[str, str] = {}
+    other = reindexes.alias()
+    of_reindex = sa.exists().where(other.c.job_id == attempts.c.job_id)
+    for piece in slices(identities):
+        rows = connection.execute(
+            sa.select(failures.c.document_id, attempts.c.job_id)
+            .join(reindexes, reindexes.c.job_id == failures.c.job_id)
+            .join(attempts, attempts.c.document_id == failures.c.document_id)
+            .where(failures.c.document_id.in_(piece), ~of_reindex)
+            .order_by(attempts.c.number)
+        )
+        found |= {row.document_id: row.job_id for row in rows}
+    return found
+
+
+def dropping(connection: Connection) -> list[tuple[str, float]]:
+    """Indexes on their way out, and since when."""
+    rows = connection.execute(sa.select(indexes.c.name, indexes.c.dropped_at).where(indexes.c.role == "dropping"))
+    return [(row.name, row.dropped_at) for row in rows]
+
+
+def _reindex(row: sa.Row[Any]) -> Reindex:
+    return Reindex(**{**row._mapping, "options": Options(**row.options)})

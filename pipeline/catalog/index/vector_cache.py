@@ -1,0 +1,125 @@
+"""The vector cache: a chunk whose text was embedded before in the same space is not embedded again.
+
+With SQLite it is a file of its own, so that nobody waits to write in the catalog while vectors are written; on
+PostgreSQL a table beside the catalog's. It has no migrations: another layout would be another table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection, Engine
+
+from pipeline.catalog.database.connection import alone, engine_of, sqlite_url, writing
+from pipeline.catalog.database.schema import Id
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["best_effort", "lookup", "open_cache", "prune", "rows", "store", "vectors"]
+
+log = structlog.get_logger()
+
+DAMAGED_HINT = "Everything is embedded anew. Stop Docrelay, delete cache.db in its data folder, and start it again."
+AWAY_HINT = "Everything is embedded anew as long as cache.db in the data folder cannot be used."
+
+metadata = sa.MetaData()
+
+vectors = sa.Table(
+    "vectors",
+    metadata,
+    sa.Column("fingerprint", Id, primary_key=True),
+    sa.Column("text_hash", Id, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False, index=True),
+)
+
+
+def open_cache(catalog: Engine, data_dir: Path) -> Engine:
+    """Open the cache that belongs to a catalog.
+
+    Args:
+        catalog: it; a server holds the cache too.
+        data_dir: where else the cache is.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: it cannot be used.
+    """
+    engine = catalog if catalog.dialect.name != "sqlite" else engine_of(sqlite_url(data_dir, "cache.db"))
+    with engine.connect() as connection:
+        is_there = sa.inspect(connection).has_table(vectors.name)
+    if not is_there:
+        with alone(engine), writing(engine) as connection:
+            metadata.create_all(connection)
+    return engine
+
+
+@contextmanager
+def best_effort() -> Iterator[None]:
+    """Go on without the cache where its file cannot be used; what a server does not take is its caller's to retry."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        is_damaged = type(error.orig) is sqlite3.DatabaseError
+        log.warning("cache.unusable", error=str(error.orig), hint=DAMAGED_HINT if is_damaged else AWAY_HINT)
+
+
+def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Known vectors of these text hashes: {hash: (dim,) float32}."""
+    # Only here: a process that merely prunes the cache has no other use for it.
+    import numpy as np
+
+    found = sa.select(vectors.c.text_hash, vectors.c.vector).where(
+        vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(set(hashes))
+    )
+    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(found)}
+
+
+def rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+    """What `store` keeps of vectors, (dim,) float32 by text hash."""
+    now = time.time()
+    return [
+        {
+            "fingerprint": fingerprint,
+            "text_hash": name,
+            "vector": fresh[name].astype("<f4").tobytes(),
+            "created_at": now,
+        }
+        for name in sorted(fresh)
+    ]
+
+
+def store(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep these vectors; one that another worker has stored meanwhile stays."""
+    connection.execute(_insert(connection.dialect.name), rows)
+
+
+def prune(connection: Connection, keep: int) -> None:
+    """Forget the oldest vectors beyond `keep`."""
+    edge = connection.scalar(
+        sa.select(vectors.c.created_at).order_by(vectors.c.created_at.desc()).offset(keep).limit(1)
+    )
+    if edge is not None:
+        connection.execute(vectors.delete().where(vectors.c.created_at <= edge))
+
+
+@cache
+def _insert(dialect: str) -> sa.Insert:
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+
+        return insert(vectors).on_conflict_do_nothing()
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+    return insert_postgresql(vectors).on_conflict_do_nothing()

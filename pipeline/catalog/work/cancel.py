@@ -1,0 +1,85 @@
+"""Cancelling: a job, or what is being done to a document. What another job waits for too goes on."""
+
+from __future__ import annotations
+
+import time
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import ACTIVE, batches, submissions
+from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.work import events, jobs
+
+__all__ = ["cancel_document", "cancel_job"]
+
+
+def cancel_job(connection: Connection, job_id: str) -> int:
+    """End a job: its documents are cancelled, and no more are taken in.
+
+    Returns:
+        How many of its documents were not done yet.
+    """
+    connection.execute(
+        jobs_table.update()
+        .where(jobs_table.c.id == job_id, jobs_table.c.finished_at.is_(None))
+        .values(cancelled_at=time.time(), intake_done=True)
+    )
+    number = attempts.cancel(connection, sa.and_(attempts_table.c.job_id == job_id, ~_wanted_elsewhere(job_id)))
+    number += _leave(connection, job_id)
+    _close_batches(connection, job_id)
+    jobs.settle_job(connection, job_id)
+    return number
+
+
+def cancel_document(connection: Connection, document_id: str) -> tuple[int, list[str]]:
+    """End what is being done to a document, for every job that waits for it.
+
+    Returns:
+        How many runs were ended (one or none), and the jobs that waited.
+    """
+    waiting = connection.scalars(
+        sa.select(submissions.c.job_id).where(submissions.c.document_id == document_id, submissions.c.outcome.is_(None))
+    ).all()
+    return attempts.cancel(connection, attempts_table.c.document_id == document_id), list(waiting)
+
+
+def _wanted_elsewhere(job_id: str) -> sa.ColumnElement[bool]:
+    """Whether another job that nobody cancelled waits for the attempt too."""
+    return sa.exists().where(
+        submissions.c.attempt_id == attempts_table.c.id,
+        submissions.c.job_id != job_id,
+        submissions.c.outcome.is_(None),
+        jobs_table.c.id == submissions.c.job_id,
+        jobs_table.c.cancelled_at.is_(None),
+    )
+
+
+def _leave(connection: Connection, job_id: str) -> int:
+    """Give up what goes on for others; what readers see already only waits to be called completed."""
+    going_on = sa.select(attempts_table.c.id).where(
+        attempts_table.c.id == submissions.c.attempt_id,
+        attempts_table.c.state.in_(ACTIVE),
+        sa.or_(attempts_table.c.job_id != job_id, _wanted_elsewhere(job_id)),
+    )
+    left = connection.execute(
+        submissions.update()
+        .where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None), sa.exists(going_on))
+        .values(outcome="cancelled")
+        .returning(submissions.c.document_id)
+    ).all()
+    events.add(connection, "document.cancelled", ((job_id, row.document_id) for row in left))
+    return len(left)
+
+
+def _close_batches(connection: Connection, job_id: str) -> None:
+    running = sa.select(attempts_table.c.id).where(
+        attempts_table.c.batch_id == batches.c.id, attempts_table.c.state.in_(ACTIVE)
+    )
+    connection.execute(
+        batches.update()
+        .where(batches.c.job_id == job_id, batches.c.state == "waiting", ~sa.exists(running))
+        .values(state="cancelled")
+    )

@@ -1,0 +1,308 @@
+"""Jobs: what somebody submitted, when it is done, and how far it is."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.api import outbox
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
+from pipeline.catalog.work import events
+from pipeline.catalog.work.workload import LONG, TAIL, UNKNOWN_KB, Pile
+from pipeline.ingest.roots import Named
+from pipeline.plan import PLAIN, Plan
+
+__all__ = [
+    "Job",
+    "Remembered",
+    "active_jobs",
+    "create",
+    "exists",
+    "expect",
+    "finish_intake",
+    "get",
+    "in_work",
+    "is_cancelled",
+    "keep_open",
+    "named",
+    "opened",
+    "piles",
+    "progress",
+    "remember",
+    "reopen",
+    "settle",
+    "settle_job",
+    "workflows_of",
+]
+
+SAMPLES = 20
+"""Points of (time, work done) kept per job, for rate and ETA."""
+
+OVERHEAD_BYTES = 2048
+"""What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a job holds to, whatever becomes of its workflow meanwhile; the priority is 1 to 10."""
+
+    collection: str
+    workflow: str
+    priority: int
+    plan: Plan = PLAIN
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Remembered(NamedTuple):
+    """How far a job is, and the points of (time, work done) that its rate is taken from."""
+
+    fraction: float
+    samples: list[list[float]]
+
+
+def create(
+    connection: Connection,
+    job: Job,
+    request_id: str,
+    bytes_expected: int,
+    *,
+    told: Named | None = None,
+    closed: bool = False,
+) -> Job:
+    """Record a job.
+
+    Args:
+        connection: a writing transaction.
+        job: it.
+        request_id: what log lines about it carry.
+        bytes_expected: what its documents weigh.
+        told: what was named for it; it holds however late a file is looked at again.
+        closed: all of its documents come in the same transaction.
+    """
+    told = told or Named()
+    row = {
+        "id": job.id,
+        "collection": job.collection,
+        "workflow": job.workflow,
+        "plan": job.plan.to_json(),
+        "priority": job.priority,
+        "request_id": request_id,
+        "created_at": time.time(),
+        "intake_done": closed,
+        "bytes_expected": bytes_expected,
+        "fraction": 0.0,
+        "samples": [],
+        "paths": None if told.paths is None else list(told.paths),
+        "confined": told.confined,
+    }
+    connection.execute(jobs.insert(), row)
+    events.add(connection, "job.created", [(job.id, None)])
+    return job
+
+
+def get(connection: Connection, job_id: str) -> Job:
+    """A job that is there."""
+    kept = sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan).where(jobs.c.id == job_id)
+    row = connection.execute(kept).one()
+    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
+
+
+def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:
+    """What was named for these jobs, by job."""
+    found: dict[str, Named] = {}
+    for piece in slices(ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.paths, jobs.c.confined).where(jobs.c.id.in_(piece)))
+        found |= {row.id: Named(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
+    return found
+
+
+def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """The workflows of these jobs by job, each with the parameters that the job was given."""
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for piece in slices(ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(piece)))
+        found |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
+    return found
+
+
+def is_cancelled(connection: Connection, job_id: str) -> bool:
+    """Whether somebody cancelled the job."""
+    return connection.execute(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)).scalar_one() is not None
+
+
+def taking_in(connection: Connection, before: float) -> list[str]:
+    """Jobs created before this time whose intake is still open.
+
+    Those that the API will take in are left out, those that wait for further uploads, and those of re-indexes,
+    which look after their own.
+    """
+    promised = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
+    fed = sa.exists().where(reindexes.c.job_id == jobs.c.id)
+    waits = sa.func.coalesce(jobs.c.open_until, 0.0) > time.time()
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised, ~fed, ~waits)
+    return list(connection.scalars(query))
+
+
+def expect(connection: Connection, job_id: str, bytes_expected: int) -> None:
+    """Write down what a job will weigh, once that is known."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(bytes_expected=bytes_expected))
+
+
+def reopen(connection: Connection, job_id: str) -> None:
+    """More documents come, though the job was closed to them: its door stood still and goes on."""
+    connection.execute(
+        jobs.update().where(jobs.c.id == job_id, jobs.c.intake_done).values(intake_done=False, finished_at=None)
+    )
+
+
+def keep_open(connection: Connection, job_id: str, seconds: float) -> None:
+    """Further uploads may come to this job for so long; then it is closed."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=time.time() + seconds))
+
+
+def opened(connection: Connection, job_id: str) -> sa.Row[Any] | None:
+    """A job that waits for further uploads; None if it does not, or is not there."""
+    waiting = (jobs.c.open_until.is_not(None), ~jobs.c.intake_done, jobs.c.cancelled_at.is_(None))
+    return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, *waiting)).one_or_none()
+
+
+def finish_intake(connection: Connection, job_id: str) -> None:
+    """No more documents come to this job."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True, open_until=None))
+    settle_job(connection, job_id)
+
+
+def settle(connection: Connection, attempt_ids: Sequence[str]) -> None:
+    """Finish the jobs that waited for these attempts and for nothing else."""
+    waiting: set[str] = set()
+    for piece in slices(attempt_ids):
+        query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(piece)).distinct()
+        waiting |= set(connection.scalars(query))
+    for job_id in sorted(waiting):
+        settle_job(connection, job_id)
+
+
+def settle_job(connection: Connection, job_id: str) -> None:
+    """Finish a job when all its documents have an outcome."""
+    open_ones = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
+    finished = connection.execute(
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.intake_done, jobs.c.finished_at.is_(None), ~sa.exists(open_ones))
+        .values(finished_at=time.time(), fraction=1.0)
+    )
+    if finished.rowcount:
+        events.add(connection, "job.finished", [(job_id, None)])
+        outbox.enqueue(connection, job_id)
+
+
+def piles(connection: Connection, job_id: str) -> list[Pile]:
+    """The documents of a job, put together by the ending of their sources and by how far they are."""
+    alike, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
+    query = (
+        sa.select(*alike, *(each.label(name) for name, each in sums.items()))
+        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
+        .where(submissions.c.job_id == job_id)
+        .group_by(*alike)
+    )
+    return [
+        Pile(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def progress(connection: Connection, job_id: str, found: Iterable[Pile]) -> dict[str, Any]:
+    """Counts of a job: documents by outcome and by running state, as they are in its piles; pages, chunks."""
+    found = list(found)
+    outcomes, states = Counter[str](), Counter[str]()
+    for pile in found:
+        if pile.outcome:
+            outcomes[pile.outcome] += pile.documents
+        elif pile.state:
+            states[pile.state] += pile.documents
+    work = connection.execute(_work(job_id)).mappings().one()
+    return {
+        "outcomes": dict(outcomes),
+        "states": dict(states),
+        "documents": sum(pile.documents for pile in found),
+        **{name: int(value or 0) for name, value in work.items()},
+    }
+
+
+def remember(connection: Connection, told: Mapping[str, Remembered]) -> None:
+    """Keep how far jobs are, by job; a fraction never goes back."""
+    rows = [{"job": job_id, "reached": one.fraction, "seen": one.samples[-SAMPLES:]} for job_id, one in told.items()]
+    here = (jobs.c.id == sa.bindparam("job"), jobs.c.fraction <= sa.bindparam("reached"))
+    values = {"fraction": sa.bindparam("reached"), "samples": sa.bindparam("seen", type_=jobs.c.samples.type)}
+    connection.execute(jobs.update().where(*here).values(values), rows)
+
+
+def exists(connection: Connection, job_id: str) -> bool:
+    """Whether a job has this id."""
+    return connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is not None
+
+
+def active_jobs(connection: Connection) -> list[str]:
+    """Jobs that are not finished, oldest first."""
+    found = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
+    return list(connection.scalars(found))
+
+
+def in_work(connection: Connection) -> list[str]:
+    """Unfinished jobs of which something is in the hands of workers: as many as are admitted, however many wait."""
+    query = sa.select(jobs.c.id).join(batches, batches.c.job_id == jobs.c.id)
+    return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
+
+
+def _tail(connection: Connection) -> sa.ColumnElement[str]:
+    """What a source ends with, from the first dot of its last letters on; without one only what is a long suffix.
+
+    A number is no suffix: papers are called 2101.00001.
+    """
+    end = sa.func.substr(submissions.c.source, -TAIL)
+    dot = sa.func.instr(end, ".")
+    if connection.dialect.name == "postgresql":
+        end = sa.func.right(submissions.c.source, TAIL)
+        dot = sa.func.strpos(end, ".")
+    suffix = sa.func.substr(end, dot)
+    is_suffix = (dot > 0) & (sa.func.rtrim(suffix, "0123456789") != ".")
+    return sa.case((is_suffix, suffix), (sa.func.lower(end).in_(LONG), end), else_="")
+
+
+def _sums() -> dict[str, sa.ColumnElement[Any]]:
+    not_yet = (attempts.c.state == "extracting") & (attempts.c.pages_total == 0)
+    is_unread = sa.or_(attempts.c.state.is_(None), attempts.c.state == "queued", not_yet)
+    left, most = attempts.c.pages_total - attempts.c.pages_done, int(UNKNOWN_KB * 1000)
+    return {
+        "documents": sa.func.count(),
+        "unread": sa.func.sum(sa.case((is_unread, 1), else_=0)),
+        "bytes": sa.func.sum(submissions.c.size),
+        "first_bytes": sa.func.sum(sa.case((submissions.c.size > most, most), else_=submissions.c.size)),
+        "chunks": sa.func.sum(attempts.c.chunks_total),
+        "embedded": sa.func.sum(attempts.c.chunks_embedded),
+        "upserted": sa.func.sum(attempts.c.chunks_upserted),
+        "ocr_pages": sa.func.sum(attempts.c.pages_scanned),
+        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", left), else_=0)),
+    }
+
+
+def _work(job_id: str) -> sa.Select[Any]:
+    columns = ("pages_total", "pages_done", "chunks_total", "chunks_embedded", "chunks_cached", "chunks_upserted")
+    sums = [sa.func.sum(attempts.c[name]).label(name) for name in columns]
+    done = [
+        sa.func.sum(sa.case((attempts.c.state == "completed", versions.c[name]), else_=0)).label(name)
+        for name in ("chunks", "pages_failed")
+    ]
+    return (
+        sa.select(*sums, *done)
+        .join(submissions, submissions.c.attempt_id == attempts.c.id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(submissions.c.job_id == job_id)
+    )

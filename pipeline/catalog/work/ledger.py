@@ -1,0 +1,279 @@
+"""Batches and the tasks that are due in them: what the messages in the broker only hint at.
+
+A task is `due` (to be started), `running` (on `runner`) or `done`. A batch is `waiting` (not admitted),
+`active`, `done` or `cancelled`. Task ids are derived from (batch, stage, part) and are the Celery ids.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.schema import attempts, batches, jobs, tasks
+from pipeline.plan import Plan
+
+__all__ = [
+    "Claim",
+    "Due",
+    "add_batch",
+    "add_due",
+    "batch_facts",
+    "claim",
+    "create_batch",
+    "finish",
+    "finish_batch",
+    "has",
+    "hurry",
+    "open_tasks",
+    "outstanding",
+    "release",
+    "republished",
+    "task_id",
+]
+
+NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
+
+# Every task asks and says these while others wait for the write lock, and so they are composed once.
+_TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
+_NOW: sa.BindParameter[float] = sa.bindparam("now")
+_ON: sa.BindParameter[str] = sa.bindparam("on")
+STARTED = tasks.update().where(_TASK).values(state="running", runner=_ON, starts=tasks.c.starts + 1, started_at=_NOW)
+DONE = (
+    tasks.update()
+    .where(_TASK, tasks.c.state == "running", tasks.c.runner == _ON)
+    .values(state="done", finished_at=_NOW)
+)
+KNOWN = sa.select(tasks.c.id).where(tasks.c.id.in_(sa.bindparam("names", expanding=True)))
+OUTSTANDING = sa.select(sa.func.count()).where(
+    tasks.c.batch_id == sa.bindparam("batch"),
+    tasks.c.stage.in_(sa.bindparam("stages", expanding=True)),
+    tasks.c.state != "done",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do one task, held by one runner; `starts` counts this start too.
+
+    `last_try`: if it fails in a way that passes, it will not be tried again.
+    """
+
+    task_id: str
+    batch_id: str
+    stage: str
+    part: int
+    starts: int
+    detail: dict[str, Any]
+    job_id: str
+    priority: int
+    plan: Plan
+    request_id: str
+    last_try: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A task that is due or running, as the reconciler sees it."""
+
+    task_id: str
+    batch_id: str
+    stage: str
+    part: int
+    state: str
+    runner: str | None
+    starts: int
+    since: float
+    priority: int
+    plan: Plan
+    request_id: str
+
+
+def task_id(batch_id: str, stage: str, part: int = 0) -> str:
+    """The id of a task, the same whenever and wherever it is computed."""
+    return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
+
+
+def create_batch(
+    connection: Connection,
+    job_id: str,
+    priority: int,
+    attempt_ids: Sequence[str],
+    *,
+    active: bool = False,
+    plan: Plan | None = None,
+) -> str:
+    """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
+    batch_id = str(uuid.uuid4())
+    add_batch(connection, batch_id, job_id, priority, active=active, plan=plan)
+    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
+    return batch_id
+
+
+def add_batch(
+    connection: Connection,
+    batch_id: str,
+    job_id: str,
+    priority: int,
+    *,
+    active: bool = False,
+    plan: Plan | None = None,
+) -> None:
+    """Record a batch whose attempts have its id already."""
+    now = time.time()
+    row = {
+        "id": batch_id,
+        "job_id": job_id,
+        "plan": plan.to_json() if plan is not None else None,
+        "priority": priority,
+        "state": "active" if active else "waiting",
+        "created_at": now,
+        "admitted_at": now if active else None,
+    }
+    connection.execute(batches.insert(), row)
+
+
+def hurry(connection: Connection, job_id: str, priority: int) -> None:
+    """Let what still waits of a job be admitted with at least this priority."""
+    here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
+    connection.execute(batches.update().where(*here).values(priority=priority))
+
+
+def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
+    """Make tasks due: (batch, stage, part, detail). One that is known already stays as it is."""
+    now = time.time()
+    rows = [
+        {
+            "id": task_id(batch_id, stage, part),
+            "batch_id": batch_id,
+            "stage": stage,
+            "part": part,
+            "state": "due",
+            "starts": 0,
+            "published_at": now,
+            "detail": detail or {},
+        }
+        for batch_id, stage, part, detail in wanted
+    ]
+    known: set[str] = set()
+    for piece in slices(row["id"] for row in rows):
+        known |= set(connection.scalars(KNOWN, {"names": piece}))
+    fresh = [row for row in rows if row["id"] not in known]
+    if fresh:
+        connection.execute(tasks.insert(), fresh)
+
+
+def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
+    """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
+    row = connection.execute(_open_task(), {"task": wanted}).one_or_none()
+    if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
+        return None
+    connection.execute(STARTED, {"task": wanted, "on": runner, "now": time.time()})
+    return Claim(
+        task_id=wanted,
+        batch_id=row.batch_id,
+        stage=row.stage,
+        part=row.part,
+        starts=row.starts + 1,
+        detail=row.detail,
+        job_id=row.job_id,
+        priority=row.priority,
+        plan=Plan.from_json(row.plan),
+        request_id=row.request_id,
+    )
+
+
+@cache
+def _open_task() -> sa.Select[Any]:
+    return (
+        sa.select(tasks, batches.c.job_id, batches.c.priority, _plan(), jobs.c.request_id)
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(tasks.c.id == sa.bindparam("task"), tasks.c.state != "done", batches.c.state == "active")
+        .with_for_update(of=tasks)
+    )
+
+
+def finish(connection: Connection, done: str, runner: str) -> bool:
+    """Commit a task by compare-and-set; False when this runner no longer holds it."""
+    ended = connection.execute(DONE, {"task": done, "on": runner, "now": time.time()})
+    return bool(ended.rowcount)
+
+
+def release(connection: Connection, held: str, runner: str) -> None:
+    """Give a task back in good order, to be started again: this start does not count."""
+    connection.execute(
+        tasks.update()
+        .where(tasks.c.id == held, tasks.c.state == "running", tasks.c.runner == runner)
+        .values(state="due", runner=None, starts=tasks.c.starts - 1, published_at=time.time())
+    )
+
+
+def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
+    """How many tasks of these stages are not done yet in a batch."""
+    return connection.scalar(OUTSTANDING, {"batch": batch_id, "stages": list(stages)}) or 0
+
+
+def has(connection: Connection, batch_id: str, stage: str) -> bool:
+    """Whether the batch has tasks of this stage, done or not."""
+    query = sa.select(tasks.c.id).where(tasks.c.batch_id == batch_id, tasks.c.stage == stage).limit(1)
+    return connection.scalar(query) is not None
+
+
+def batch_facts(connection: Connection, batch_id: str) -> tuple[int, Plan]:
+    """A batch's priority (1 to 10) and the plan that it follows."""
+    row = connection.execute(
+        sa.select(batches.c.priority, _plan()).join(jobs, jobs.c.id == batches.c.job_id).where(batches.c.id == batch_id)
+    ).one()
+    return row.priority, Plan.from_json(row.plan)
+
+
+def finish_batch(connection: Connection, batch_id: str) -> None:
+    """The batch is done; its ledger rows stay until the maintenance sweeps them."""
+    connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
+
+
+def open_tasks(connection: Connection, *, planned: bool = False) -> list[Due]:
+    """Every task of an active batch that is due or running, oldest first; `planned`: of workflows with own steps."""
+    since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
+    found = connection.execute(
+        sa.select(
+            tasks.c.id.label("task_id"),
+            tasks.c.batch_id,
+            tasks.c.stage,
+            tasks.c.part,
+            tasks.c.state,
+            tasks.c.runner,
+            tasks.c.starts,
+            sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
+            batches.c.priority,
+            _plan(),
+            jobs.c.request_id,
+        )
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(tasks.c.state != "done", batches.c.state == "active", _plan().is_not(None) if planned else sa.true())
+        .order_by(tasks.c.published_at)
+    )
+    return [Due(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
+
+
+def republished(connection: Connection, ids: Sequence[str]) -> None:
+    """These tasks were published again: they are due, on no runner."""
+    for piece in slices(ids):
+        connection.execute(
+            tasks.update()
+            .where(tasks.c.id.in_(piece), tasks.c.state != "done")
+            .values(state="due", runner=None, published_at=time.time())
+        )
+
+
+def _plan() -> sa.Label[Any]:
+    return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")

@@ -1,0 +1,53 @@
+"""Orders: paths that a door has promised to take in; it is done after the answer, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import jobs, orders
+
+__all__ = ["Order", "done", "pending", "place", "put_off"]
+
+
+class Order(NamedTuple):
+    """What is to be taken into a job; `tries` have failed."""
+
+    job_id: str
+    request: dict[str, Any]
+    tries: int
+
+
+def place(connection: Connection, job_id: str, request: dict[str, Any]) -> None:
+    """Promise to take in what the request names."""
+    connection.execute(orders.insert().values(_row(job_id, request)))
+
+
+def pending(connection: Connection) -> list[Order]:
+    """Orders to be carried out now, oldest first. Those of cancelled jobs are left out."""
+    rows = connection.execute(
+        sa.select(orders.c.job_id, orders.c.request, orders.c.tries)
+        .join(jobs, jobs.c.id == orders.c.job_id)
+        .where(orders.c.taken_at.is_(None), jobs.c.cancelled_at.is_(None), orders.c.due_at <= time.time())
+        .order_by(orders.c.created_at)
+    )
+    return [Order(*row) for row in rows]
+
+
+def put_off(connection: Connection, job_id: str, pause_s: float) -> None:
+    """Carrying the order out has failed; it is tried again after the pause."""
+    row = orders.update().where(orders.c.job_id == job_id)
+    connection.execute(row.values(tries=orders.c.tries + 1, due_at=time.time() + pause_s))
+
+
+def done(connection: Connection, job_id: str) -> None:
+    """All that the order names is taken in."""
+    connection.execute(orders.update().where(orders.c.job_id == job_id).values(taken_at=time.time()))
+
+
+def _row(job_id: str, request: dict[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    return {"job_id": job_id, "request": request, "created_at": now, "tries": 0, "due_at": now}

@@ -1,0 +1,117 @@
+"""How far a job is: fraction, rate, ETA. Computed from the catalog; the fraction never goes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import jobs as jobs_table
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Remembered
+from pipeline.catalog.work.workload import Pile, Workload, workload
+
+__all__ = ["Measure", "eta", "look", "measure", "rate"]
+
+SPACING_S = 1.0
+"""Two kept samples are at least this far apart."""
+
+TOLD_FROM = 0.05
+"""Before this part of the work is done an ETA would be a guess."""
+
+PAUSE_S = 300.0
+"""Without a measurement for so long, the clock starts anew."""
+
+WINDOW_S = 60.0
+"""The rate is taken over about this long: long enough to be calm, short enough to notice a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A job at one moment; `eta_s` is None while nothing is known.
+
+    `news` is what is to be remembered of it, None when there is nothing new.
+    """
+
+    counts: dict[str, Any]
+    fraction: float
+    eta_s: float | None
+    news: Remembered | None = None
+
+
+def measure(connection: Connection, job_id: str) -> Measure:
+    """Measure a job and keep the result. The connection must be writing."""
+    told = look(connection, job_id)
+    if told.news is not None:
+        jobs.remember(connection, {job_id: told.news})
+    return told
+
+
+def look(connection: Connection, job_id: str) -> Measure:
+    """Measure a job; nothing is written."""
+    job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
+    found = jobs.piles(connection, job_id)
+    counts = jobs.progress(connection, job_id, found)
+    if job.finished_at is not None:
+        return Measure(counts, 1.0, 0.0)
+    work = workload(found, 0.0 if job.intake_done else _more(job.bytes_expected, found))
+    whole = work.done + work.left
+    fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
+    samples = _sampled(job.samples, job.created_at, time.time(), work.done)
+    is_new = samples != job.samples or fraction > job.fraction
+    speed = rate(samples)
+    return Measure(counts, fraction, eta(work, speed), Remembered(fraction, samples) if is_new else None)
+
+
+def _more(bytes_expected: int, found: Iterable[Pile]) -> float:
+    """How many times as much as is taken in is named for the job and still to come."""
+    taken = sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found)
+    return max(bytes_expected / taken - 1, 0.0) if taken else 0.0
+
+
+def rate(samples: list[list[float]]) -> float | None:
+    """Work per second over the last minute's samples, [[time, work done], …], oldest first.
+
+    Where the last minute brought nothing, it is the rate since the beginning.
+    """
+    recent = [sample for sample in samples if sample[0] >= samples[-1][0] - WINDOW_S]
+    return _slope(recent) or _slope(samples)
+
+
+def _slope(samples: list[list[float]]) -> float | None:
+    if len(samples) < 2:
+        return None
+    (began, low), (ended, high) = samples[0], samples[-1]
+    return (high - low) / (ended - began) if ended - began >= SPACING_S and high > low else None
+
+
+def eta(work: Workload, work_per_s: float | None) -> float | None:
+    """Seconds that the rest will take at this rate; None as long as too little is done to tell."""
+    return work.left / work_per_s if work_per_s and work.done >= TOLD_FROM * (work.done + work.left) else None
+
+
+def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:
+    samples = kept or [[began, 0.0]]
+    if now - samples[-1][0] < SPACING_S:
+        return samples
+    if now - samples[-1][0] > PAUSE_S:
+        # Nobody measured it, so nobody worked on it: the stack was down, and that time tells nothing.
+        return [[now, done]]
+    if done == 0.0:
+        # The clock starts with the first work: workers that load the model say nothing about its speed.
+        return [[now, 0.0]]
+    return _thinned([*samples, [now, done]])
+
+
+def _thinned(samples: list[list[float]]) -> list[list[float]]:
+    """The first, and of the window so many that it is spanned: where they crowd most, one goes."""
+    samples = [samples[0], *(sample for sample in samples[1:] if sample[0] >= samples[-1][0] - WINDOW_S)]
+    if len(samples) <= jobs.SAMPLES:
+        return samples
+    inner = range(1, len(samples) - 1)
+    drop = min(inner, key=lambda place: samples[place + 1][0] - samples[place - 1][0])
+    return samples[:drop] + samples[drop + 1 :]

@@ -1,0 +1,285 @@
+"""Reading the catalog for people: documents, tasks, failures, totals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import (
+    ACTIVE,
+    attempts,
+    batches,
+    documents,
+    events,
+    failures,
+    jobs,
+    submissions,
+    tasks,
+    versions,
+)
+from pipeline.errors import UnknownId
+from pipeline.results import ActiveTask, Activity, DocumentStatus, FailureRecord, Step, TaskStatus, iso
+
+__all__ = [
+    "active",
+    "batch_counts",
+    "document",
+    "failed_in",
+    "failure_filter",
+    "job_of_task",
+    "list_failures",
+    "purge_failures",
+    "resolve",
+    "task",
+    "totals",
+]
+
+SHORTEST_PREFIX = 6
+
+
+def resolve(connection: Connection, identity: str) -> tuple[str, str]:
+    """What an id names: (job, document or task; the whole id). A beginning is enough if it is unique.
+
+    Raises:
+        UnknownId: nothing is named so, or more than one thing.
+    """
+    found: list[tuple[str, str]] = []
+    for kind, column in (("job", jobs.c.id), ("document", documents.c.id), ("task", tasks.c.id)):
+        exact = connection.scalar(sa.select(column).where(column == identity))
+        if exact is not None:
+            return kind, exact
+        if len(identity) >= SHORTEST_PREFIX:
+            query = sa.select(column).where(column.startswith(identity, autoescape=True)).limit(2)
+            found += [(kind, name) for name in connection.scalars(query)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UnknownId(f"The id {identity} is not unique.", "Write more of it.")
+    if len(identity) < SHORTEST_PREFIX:
+        raise UnknownId(f"Nothing has the id {identity!r}.", f"Write at least {SHORTEST_PREFIX} characters of an id.")
+    raise UnknownId(f"Nothing has the id {identity}.")
+
+
+def document(connection: Connection, document_id: str, alive: Collection[str]) -> DocumentStatus:
+    """A document. Raises UnknownId."""
+    about = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one_or_none()
+    if about is None:
+        raise UnknownId(f"There is no document {document_id}.")
+    attempt = _newest_attempt(connection, about)
+    version_id = _version_of(about, attempt)
+    version = connection.execute(sa.select(versions).where(versions.c.id == version_id)).one_or_none()
+    failure = connection.execute(sa.select(failures).where(failures.c.document_id == document_id))
+    cause = failure.one_or_none()
+    return DocumentStatus(
+        id=about.id,
+        collection=about.collection,
+        source=about.source,
+        tags=about.tags,
+        state=_state(about, attempt, cause),
+        activity=_activity_of_attempt(connection, attempt, alive),
+        searchable=about.live_version_id is not None,
+        attempt=attempt.number if attempt is not None else 0,
+        job_id=attempt.job_id if attempt is not None else (cause.job_id if cause is not None else None),
+        version_id=version_id,
+        code=cause.code if cause is not None else None,
+        message=cause.message if cause is not None else None,
+        hint=cause.hint if cause is not None else None,
+        timeline=_timeline(connection, document_id),
+        **_version_facts(version),
+    )
+
+
+def task(connection: Connection, task_id: str, alive: Collection[str]) -> TaskStatus:
+    """A task. Raises UnknownId."""
+    row = connection.execute(
+        sa.select(tasks, batches.c.job_id).join(batches, batches.c.id == tasks.c.batch_id).where(tasks.c.id == task_id)
+    ).one_or_none()
+    if row is None:
+        raise UnknownId(f"There is no task {task_id}.")
+    return TaskStatus(
+        id=row.id,
+        stage=row.stage,
+        part=row.part,
+        state=row.state,
+        activity=_activity_of_task(row, alive),
+        job_id=row.job_id,
+        batch_id=row.batch_id,
+        worker=row.runner,
+        starts=row.starts,
+        published_at=iso(row.published_at),
+        started_at=iso(row.started_at),
+        finished_at=iso(row.finished_at),
+    )
+
+
+def job_of_task(connection: Connection, task_id: str) -> str:
+    """The job that a task belongs to."""
+    query = sa.select(batches.c.job_id).join(tasks, tasks.c.batch_id == batches.c.id).where(tasks.c.id == task_id)
+    return str(connection.execute(query).scalar_one())
+
+
+def active(connection: Connection, alive: Collection[str]) -> list[ActiveTask]:
+    """Tasks that living workers are doing."""
+    rows = connection.execute(
+        sa.select(tasks, batches.c.job_id)
+        .join(batches, batches.c.id == tasks.c.batch_id)
+        .where(tasks.c.state == "running", tasks.c.runner.in_(alive))
+        .order_by(tasks.c.started_at)
+    )
+    now = time.time()
+    return [
+        ActiveTask(
+            id=row.id,
+            stage=row.stage,
+            part=row.part,
+            job_id=row.job_id,
+            worker=row.runner,
+            running_s=round(now - row.started_at, 3),
+        )
+        for row in rows
+    ]
+
+
+def failure_filter(code: str | None, job_id: str | None, transient: bool | None) -> sa.ColumnElement[bool]:
+    """The condition for failures of this code, job and kind; None means any."""
+    wanted = ((failures.c.code, code), (failures.c.job_id, job_id), (failures.c.transient, transient))
+    return sa.and_(sa.true(), *(column == value for column, value in wanted if value is not None))
+
+
+def list_failures(connection: Connection, where: sa.ColumnElement[bool]) -> list[FailureRecord]:
+    """Open failures, newest first."""
+    rows = connection.execute(sa.select(failures).where(where).order_by(failures.c.created_at.desc()))
+    names = set(FailureRecord.model_fields) - {"failed_at"}
+    return [
+        FailureRecord(**{name: row[name] for name in names}, failed_at=iso(row["created_at"]))
+        for row in rows.mappings()
+    ]
+
+
+def failed_in(connection: Connection, job_id: str) -> list[dict[str, Any]]:
+    """Failed documents of a job: source, code, message, and the hint where the failure is still open."""
+    rows = connection.execute(
+        sa.select(submissions.c.source, submissions.c.code, submissions.c.message, failures.c.hint)
+        .outerjoin(
+            failures,
+            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
+        )
+        .where(submissions.c.job_id == job_id, submissions.c.outcome == "failed")
+        .order_by(submissions.c.source)
+    ).mappings()
+    return [{**row, "hint": row["hint"] or ""} for row in rows]
+
+
+def purge_failures(connection: Connection, where: sa.ColumnElement[bool]) -> int:
+    """Forget open failures.
+
+    Returns:
+        How many.
+    """
+    return connection.execute(failures.delete().where(where)).rowcount
+
+
+def batch_counts(connection: Connection, job_id: str) -> tuple[int, int]:
+    """Batches of a job: (done, all)."""
+    rows = connection.execute(
+        sa.select(batches.c.state, sa.func.count()).where(batches.c.job_id == job_id).group_by(batches.c.state)
+    )
+    numbers: dict[str, int] = {row[0]: row[1] for row in rows}
+    return numbers.get("done", 0) + numbers.get("cancelled", 0), sum(numbers.values())
+
+
+def totals(connection: Connection) -> tuple[dict[str, int], dict[str, int], int]:
+    """Documents by state, chunks of live versions by collection, open failures."""
+    state = sa.case(
+        (documents.c.deleted_at.is_not(None), "deleted"),
+        (attempts.c.state.is_not(None), attempts.c.state),
+        else_="failed",
+    )
+    states = connection.execute(
+        sa.select(state, sa.func.count())
+        .select_from(documents.outerjoin(attempts, attempts.c.id == documents.c.attempt_id))
+        .group_by(state)
+    )
+    chunks = connection.execute(
+        sa.select(documents.c.collection, sa.func.sum(versions.c.chunks))
+        .join(versions, versions.c.id == documents.c.live_version_id)
+        .group_by(documents.c.collection)
+    )
+    failed = connection.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
+    by_collection = {row[0]: int(row[1]) for row in chunks}
+    return {row[0]: row[1] for row in states}, by_collection, failed
+
+
+def _newest_attempt(connection: Connection, about: Any) -> Any:
+    query = sa.select(attempts).where(attempts.c.document_id == about.id)
+    if about.attempt_id is not None:
+        query = query.where(attempts.c.id == about.attempt_id)
+    return connection.execute(query.order_by(attempts.c.number.desc()).limit(1)).one_or_none()
+
+
+def _version_of(about: Any, attempt: Any) -> str | None:
+    """The version that a receipt tells of: the one being built, else what readers see, else the last try."""
+    if attempt is None or (attempt.state not in ACTIVE and about.live_version_id is not None):
+        return cast(str | None, about.live_version_id)
+    return str(attempt.version_id)
+
+
+def _state(about: Any, attempt: Any, cause: Any) -> str:
+    if about.deleted_at is not None:
+        return "deleted"
+    if attempt is not None and attempt.state in ACTIVE:
+        return str(attempt.state)
+    # What intake refused has no attempt.
+    return "failed" if cause is not None or attempt is None else str(attempt.state)
+
+
+def _activity_of_attempt(connection: Connection, attempt: Any, alive: Collection[str]) -> Activity:
+    if attempt is None or attempt.state not in ACTIVE:
+        return "ended"
+    batch = connection.execute(sa.select(batches).where(batches.c.id == attempt.batch_id)).one_or_none()
+    if batch is None or batch.state == "waiting":
+        return "waiting"
+    rows = connection.execute(sa.select(tasks).where(tasks.c.batch_id == batch.id, tasks.c.state != "done")).all()
+    seen = {_activity_of_task(row, alive) for row in rows}
+    order = ("working", "retrying", "recovering", "queued")
+    return cast(Activity, next((activity for activity in order if activity in seen), "queued"))
+
+
+def _activity_of_task(row: Any, alive: Collection[str]) -> Activity:
+    if row.state == "done":
+        return "ended"
+    if row.state == "running":
+        return "working" if row.runner in alive else "recovering"
+    # A task that was started and is due again waits for its retry.
+    return "retrying" if row.started_at is not None else "queued"
+
+
+def _timeline(connection: Connection, document_id: str) -> list[Step]:
+    rows = connection.execute(
+        sa.select(events.c.kind, events.c.at).where(events.c.document_id == document_id).order_by(events.c.id)
+    )
+    return [Step(state=row.kind.removeprefix("document."), at=iso(row.at)) for row in rows]
+
+
+def _version_facts(version: Any) -> dict[str, Any]:
+    if version is None:
+        names: dict[str, Any] = {"content_sha256": None, "media_type": None, "title": None, "warnings": []}
+        numbers = ("size", "pages", "pages_text", "pages_ocr", "pages_empty", "pages_failed", "chunks")
+        return {**names, **dict.fromkeys(numbers, 0)}
+    return {
+        "content_sha256": version.content_sha256,
+        "media_type": version.media_type,
+        "title": version.title,
+        "size": version.size,
+        "pages": version.pages_text + version.pages_ocr + version.pages_empty + version.pages_failed,
+        "pages_text": version.pages_text,
+        "pages_ocr": version.pages_ocr,
+        "pages_empty": version.pages_empty,
+        "pages_failed": version.pages_failed,
+        "chunks": version.chunks,
+        "warnings": list(version.warnings or []),
+    }

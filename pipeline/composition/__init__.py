@@ -1,0 +1,1 @@
+"""Composing workflows: stage declarations, the built-in stages, validation of signatures, plug-ins, diagrams."""

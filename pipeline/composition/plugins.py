@@ -1,0 +1,246 @@
+"""What other packages add by entry points, and the workflows among it. One that does not load is named and skipped.
+
+    docrelay.workflows   a function that returns a signature, as module:function, or a module with one of that name
+    docrelay.stages      a function under @stage, or a module with several
+    docrelay.chunkers    (document, tokenizer, max_tokens, overlap_tokens) -> list[Chunk]
+
+The groups docrelay.extractors and docrelay.embedders are read by those rooms themselves.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+import structlog
+from pydantic import BaseModel
+
+from embeddings import registry as models
+from embeddings.base import Tokenizer
+from extractors import registry as formats
+from extractors.document import Document
+from pipeline.composition.decorator import Stage, declared
+from pipeline.composition.parameters import check_options, parameters_of, values_of
+from pipeline.composition.validation import plan_of
+from pipeline.errors import BadRequest, PipelineError
+from pipeline.plan import Plan
+from pipeline.stages.chunking import Chunk
+
+__all__ = ["Broken", "Chunker", "Discovered", "Workflow", "discover", "find_chunker", "load_workflow", "stages"]
+
+log = structlog.get_logger()
+
+BUILT_IN = "docrelay"
+"""The package that this is."""
+
+Chunker = Callable[[Document, Tokenizer, int, int], list[Chunk]]
+"""Cuts a document into chunks of at most so many tokens, repeating so many; see `pipeline.stages.chunking.cut`."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An entry point that could not be loaded, and why."""
+
+    group: str
+    name: str
+    package: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow by its name: the function that declares it, and the package that it came with."""
+
+    name: str
+    function: Callable[..., Any]
+    package: str
+
+    @property
+    def about(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    def plan(self, options: Mapping[str, Any] | None = None) -> Plan:
+        """The checked plan, with these values of the workflow's own parameters.
+
+        Raises:
+            BadRequest: a parameter is wrong or missing, the function raises, or what it returns is no workflow.
+        """
+        model, given = self._parameters, options or {}
+        missing = [name for name in self.required if name not in given]
+        if missing:
+            raise BadRequest(
+                f"The workflow {self.name} must be told: {', '.join(missing)}.",
+                f"Set it in docrelay.toml: [workflow_options.{self.name}] {missing[0]} = …",
+            )
+        check_options(self.name, model, given)
+        return plan_of(self._call(values_of(model, given)))
+
+    @property
+    def required(self) -> list[str]:
+        """Parameters that have no default."""
+        return [name for name, one in _signature(self.function).items() if one.default is one.empty]
+
+    @property
+    def _parameters(self) -> type[BaseModel]:
+        return parameters_of(self.name, list(_signature(self.function).values()))
+
+    def check(self) -> None:
+        """All that can be checked without values for parameters that must be given. Raises BadRequest."""
+        if self.required:
+            _ = self._parameters
+        else:
+            self.plan()
+
+    def _call(self, values: Mapping[str, Any]) -> Any:
+        try:
+            return self.function(**values)
+        except PipelineError:
+            raise
+        except (Exception, SystemExit) as error:  # a door: what somebody else's function raises must not stop ours
+            told = f"The workflow {self.name} raised {type(error).__name__}: {error}"
+            raise BadRequest(told, "Mend its function, or what workflow_options says for it.") from error
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """Everything that was found, by name."""
+
+    workflows: Mapping[str, Workflow]
+    chunkers: Mapping[str, Chunker]
+    broken: tuple[Broken, ...]
+
+
+@lru_cache(maxsize=1)
+def discover() -> Discovered:
+    """Load every entry point of this installation, once per process."""
+    taken: dict[str, dict[str, Any]] = {group: {} for group in TAKERS}
+    broken: list[tuple[str, EntryPoint, str]] = []
+    for group, entry in _entries():
+        try:
+            found = TAKERS[group](entry)
+            if group != "stages" and entry.name in taken[group]:
+                raise BadRequest(f"There is another {entry.name} already, which is the one that is used.")
+            taken[group][entry.name] = found
+        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+            reason = error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            broken.append((group, entry, reason))
+    for group, reasons in (("extractors", formats.outside()), ("embedders", models.outside().broken)):
+        broken += [(group, entry, reason) for entry, reason in reasons]
+    for group, entry, reason in broken:
+        log.warning("entry_point.broken", group=group, entry=entry.name, package=_package(entry), reason=reason)
+    told = tuple(Broken(group, entry.name, _package(entry), reason) for group, entry, reason in broken)
+    return Discovered(taken["workflows"], taken["chunkers"], told)
+
+
+def stages() -> list[Stage]:
+    """Every stage of somebody's own that this installation has."""
+    discover()
+    return declared()
+
+
+def find_chunker(name: str) -> Chunker:
+    """The chunker of this name.
+
+    Raises:
+        BadRequest: there is none.
+    """
+    found = discover()
+    if name not in found.chunkers:
+        known = ", ".join(sorted(found.chunkers)) or "none but the one that is used without a name"
+        raise BadRequest(f"There is no chunker {name}.", _why(found, "chunkers", name) or f"There are: {known}.")
+    return found.chunkers[name]
+
+
+def load_workflow(name: str, options: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
+    """The plan of the workflow with this name.
+
+    Args:
+        name: as in the entry points.
+        options: the setting `workflow_options`: values of parameters by workflow.
+
+    Raises:
+        BadRequest: there is none, it could not be loaded, or it says what cannot be.
+    """
+    found = discover()
+    _check_names(found, options or {})
+    if name not in found.workflows:
+        known = ", ".join(sorted(found.workflows))
+        raise BadRequest(f"There is no workflow {name}.", _why(found, "workflows", name) or f"There are: {known}.")
+    plan = _planned(found.workflows[name], json.dumps((options or {}).get(name)))
+    if "chunker" in plan.cutting:
+        find_chunker(plan.cutting["chunker"])
+    return plan
+
+
+@lru_cache(maxsize=64)
+def _planned(workflow: Workflow, options: str) -> Plan:
+    """A plan is what a function of no side effects says of its parameters: asked once."""
+    return workflow.plan(json.loads(options))
+
+
+def _check_names(found: Discovered, options: Mapping[str, Any]) -> None:
+    """Values for a workflow that is not there are a slip of the pen."""
+    known = {*found.workflows, *(one.name for one in found.broken if one.group == "workflows")}
+    for name in options:
+        if name not in known:
+            told = f"workflow_options names {name}, and there is no such workflow."
+            raise BadRequest(told, f"There are: {', '.join(sorted(found.workflows))}.")
+
+
+def _entries() -> list[tuple[str, EntryPoint]]:
+    """Every entry point with its group: our own first, so that nobody takes the place of what is built in."""
+    found = [(group, entry) for group in TAKERS for entry in entry_points(group=f"docrelay.{group}")]
+    order = [*TAKERS]
+    return sorted(
+        found, key=lambda one: (_package(one[1]) != BUILT_IN, order.index(one[0]), _package(one[1]), one[1].name)
+    )
+
+
+def _signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function, eval_str=True).parameters
+
+
+def _stage(entry: EntryPoint) -> Stage | ModuleType:
+    loaded = entry.load()
+    if not isinstance(loaded, (Stage, ModuleType)):
+        raise BadRequest(f"{entry.value} is no stage.", "Put @stage(queue=…) on the function.")
+    return loaded
+
+
+def _chunker(entry: EntryPoint) -> Any:
+    loaded = entry.load()
+    if not callable(loaded) or isinstance(loaded, type):
+        raise BadRequest(f"{entry.value} is no function.", "Name the function that cuts: module:function.")
+    return loaded
+
+
+def _workflow(entry: EntryPoint) -> Workflow:
+    loaded = entry.load()
+    function = getattr(loaded, entry.name, None) if isinstance(loaded, ModuleType) else loaded
+    if not callable(function):
+        raise BadRequest(f"{entry.value} has no function {entry.name}.", "Name it: module:function.")
+    made = Workflow(entry.name, function, _package(entry))
+    made.check()
+    return made
+
+
+TAKERS: dict[str, Callable[[EntryPoint], Any]] = {"stages": _stage, "chunkers": _chunker, "workflows": _workflow}
+"""What is made of the entry points of each group, in the order in which they are loaded."""
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else ""
+
+
+def _why(found: Discovered, group: str, name: str) -> str:
+    """What is wrong with it, if it is there but does not load."""
+    return next(
+        (f"It is there, but: {one.reason}" for one in found.broken if (one.group, one.name) == (group, name)), ""
+    )

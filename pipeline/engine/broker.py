@@ -1,0 +1,81 @@
+"""What the broker holds: messages that wait in queues, and those that a worker has taken and not acknowledged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from kombu.connection import Connection
+
+from pipeline.engine.celery_app import all_queues
+from pipeline.engine.heartbeat import unacked_key
+from pipeline.services import Services
+
+__all__ = ["held_tasks", "queue_depths"]
+
+PRIORITY_SEPARATOR = "\x06\x16"
+
+
+def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
+    """Ids of all tasks whose message the broker holds, queued or unacknowledged.
+
+    `more` are queues that this installation does not know.
+
+    Returns:
+        None where the broker cannot be asked: RabbitMQ tells how many messages there are, not which.
+    """
+    connection = services.broker
+    if connection is None:
+        return None
+    with connection.pipeline(transaction=False) as pipe:
+        for key in _queue_keys(more):
+            pipe.lrange(key, 0, -1)
+        queued = pipe.execute()
+    messages = [message for batch in queued for message in batch]
+    for key in connection.scan_iter(f"{unacked_key('')}*", count=500):
+        messages += [json.loads(entry)[0] for entry in connection.hvals(key)]
+    return {identity for message in messages if (identity := _task_id(message))}
+
+
+def queue_depths(services: Services) -> dict[str, int]:
+    """Messages waiting in each queue, those left out that a worker has taken."""
+    if services.broker is None:
+        with services.app.connection_for_read() as connection:
+            return {queue: _depth(connection, queue) for queue in all_queues()}
+    return _redis_depths(services.broker)
+
+
+def _redis_depths(connection: redis.Redis) -> dict[str, int]:
+    keys = _queue_keys()
+    with connection.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.llen(key)
+        lengths = pipe.execute()
+    depths = dict.fromkeys(all_queues(), 0)
+    for key, length in zip(keys, lengths, strict=True):
+        depths[key.partition(PRIORITY_SEPARATOR)[0]] += length
+    return depths
+
+
+def _depth(connection: Connection, queue: str) -> int:
+    # A channel of its own for each: asking for a queue that no worker has declared yet closes the channel.
+    channel = connection.channel()
+    try:
+        return int(channel.queue_declare(queue=queue, passive=True).message_count)
+    except connection.channel_errors:
+        return 0
+    finally:
+        channel.close()
+
+
+def _queue_keys(more: Iterable[str] = ()) -> list[str]:
+    queues = sorted({*all_queues(), *more})
+    return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in queues for step in range(10)]
+
+
+def _task_id(message: bytes | str | dict[str, Any]) -> str | None:
+    data = message if isinstance(message, dict) else json.loads(message)
+    identity = data.get("headers", {}).get("id")
+    return str(identity) if identity else None

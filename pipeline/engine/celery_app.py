@@ -1,0 +1,180 @@
+"""The Celery application: queues, routes, and the settings that make Redis bearable as a broker.
+
+Why each setting has its value: `docs/architecture.md`, section "Celery on Redis".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from pipeline.settings import Settings
+
+__all__ = [
+    "MAINTENANCE",
+    "MAINTENANCE_TASKS",
+    "QUEUES",
+    "STAGES",
+    "all_queues",
+    "broker_priority",
+    "make_app",
+    "task_name",
+]
+
+STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
+MAINTENANCE = "maintenance"
+MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep")
+"""Tasks of the engine that are no stage, all on one queue."""
+
+QUEUES = (*STAGES, MAINTENANCE)
+"""The queues of the engine; each stage has its own. Stages of workflows bring theirs."""
+
+VISIBILITY_TIMEOUT_S = 12 * 3600
+"""Redelivery goes by the liveness of processes (`pipeline.engine.heartbeat`), not by the age of messages."""
+
+DAY_S = 86400
+
+
+def task_name(name: str) -> str:
+    """Celery's name of a stage's task."""
+    return f"docrelay.{name}"
+
+
+def all_queues() -> tuple[str, ...]:
+    """Every queue of this installation, those of stages from other packages too."""
+    from pipeline.composition.plugins import stages
+
+    return (*QUEUES, *sorted({stage.queue for stage in stages()}))
+
+
+def broker_priority(priority: int, settings: Settings) -> int:
+    """Map 1-10 (10 is the most urgent) to the broker's scale: Redis serves 0 first, RabbitMQ the highest."""
+    return priority if _is_amqp(settings) else 10 - priority
+
+
+def make_app(settings: Settings, node: str | None = None) -> Celery:
+    """The application over the broker of these settings.
+
+    Args:
+        settings: redis_url must be set.
+        node: a worker's own name; its unacknowledged messages are kept under it, so that they can be given
+            back when the worker dies.
+    """
+    app = Celery("docrelay")
+    app.conf.update(_configuration(settings))
+    app.conf.broker_transport_options = _transport(settings, node)
+    from pipeline.engine.tasks import register
+
+    register(app)
+    return app
+
+
+def _is_amqp(settings: Settings) -> bool:
+    return (settings.broker_url or "").startswith(("amqp", "pyamqp"))
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": settings.broker_url or settings.redis_url,
+        "result_backend": settings.redis_url,
+        **_routing(settings),
+        **_delivery(settings),
+        **_workers(settings),
+        **_connections(),
+        "beat_schedule": _schedule(settings),
+    }
+
+
+def _routing(settings: Settings) -> dict[str, Any]:
+    from pipeline.composition.plugins import stages
+
+    arguments = {"x-max-priority": 10} if _is_amqp(settings) else None
+    exchange = Exchange("docrelay", type="direct")
+    queues = {**dict(zip(STAGES, STAGES, strict=True)), **{stage.name: stage.queue for stage in stages()}}
+    return {
+        "task_queues": [Queue(name, exchange, routing_key=name, queue_arguments=arguments) for name in all_queues()],
+        "task_routes": {
+            **{task_name(stage): {"queue": queue, "routing_key": queue} for stage, queue in queues.items()},
+            "docrelay.*": {"queue": MAINTENANCE, "routing_key": MAINTENANCE},
+        },
+        "task_default_queue": MAINTENANCE,
+        "task_default_exchange": "docrelay",
+        "task_default_routing_key": MAINTENANCE,
+    }
+
+
+def _delivery(settings: Settings) -> dict[str, Any]:
+    return {
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_default_priority": broker_priority(5, settings),
+        "task_inherit_parent_priority": True,
+        "task_allow_error_cb_on_chord_header": True,
+        "task_track_started": False,
+        "task_time_limit": settings.task_time_limit_s,
+        "task_publish_retry_policy": {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 2},
+        "result_expires": 3600,
+        "result_chord_expires": 7 * DAY_S,
+        "result_failure_expires": 7 * DAY_S,
+    }
+
+
+def _workers(settings: Settings) -> dict[str, Any]:
+    return {
+        "worker_prefetch_multiplier": settings.prefetch,
+        "worker_deduplicate_successful_tasks": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_max_tasks_per_child": settings.max_tasks_per_child,
+        "worker_max_memory_per_child": settings.max_memory_per_child_mb * 1024,
+        # A pool process that died is missed after this time; until then its last result may still arrive.
+        "worker_lost_wait": 2.0,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+        "worker_eta_task_limit": 1000,
+    }
+
+
+def _connections() -> dict[str, Any]:
+    return {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_pool_acquire_timeout": 10,
+        "redis_socket_timeout": 15,
+        "redis_socket_connect_timeout": 5,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": 10,
+    }
+
+
+def _schedule(settings: Settings) -> dict[str, Any]:
+    # One that was not started in time is worthless: the next one does its work.
+    expires = max(settings.reconcile_s * 3, 10)
+    urgent = {"expires": expires, "priority": broker_priority(10, settings)}
+    return {
+        "reconcile": {"task": task_name("reconcile"), "schedule": settings.reconcile_s, "options": urgent},
+        "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": {"expires": expires}},
+        "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {"expires": 600}},
+    }
+
+
+def _transport(settings: Settings, node: str | None) -> dict[str, Any]:
+    if _is_amqp(settings):
+        return {"confirm_publish": True}
+    options: dict[str, Any] = {
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "queue_order_strategy": "round_robin",
+        "priority_steps": list(range(10)),
+        "socket_timeout": 15,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+    if node is not None:
+        options |= {f"{name}_key": f"docrelay:{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}
+    return options

@@ -1,0 +1,189 @@
+"""The reconciler: nothing that is due stays undone because a message or a process was lost.
+
+It compares the ledger with the broker. A task that is due or running, whose message neither a queue nor a
+worker's unacknowledged set holds, in two looks, is published again. It never goes by age alone: what merely
+waits in a queue is not touched. RabbitMQ does not say which messages it holds: there, what a dead worker was at is
+published again, and what is due while its queue is empty.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+
+import redis
+import structlog
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work.jobs import Remembered
+from pipeline.catalog.work.ledger import Due
+from pipeline.catalog.work.progress import look
+from pipeline.engine import executor
+from pipeline.engine.broker import held_tasks, queue_depths
+from pipeline.engine.canvas import Batch, follow_up
+from pipeline.engine.celery_app import broker_priority
+from pipeline.engine.heartbeat import RECONCILED, door_of, is_alive, living_nodes, text
+from pipeline.engine.redelivery import restore_dead
+from pipeline.engine.unserved import give_up
+from pipeline.points.labels import relabel
+from pipeline.services import PREFIX, Services
+
+__all__ = ["reconcile", "recover"]
+
+log = structlog.get_logger()
+
+GRACE_S = 3.0
+"""Between a commit in the catalog and the message in the broker lies a moment; only older tasks are looked for."""
+
+SUSPECTS = f"{PREFIX}suspects"
+"""What was missing at the last look."""
+
+EMPTY_S = 30.0
+"""Where the broker cannot be asked, a task that is due is published again when its queue is empty for this time: then
+its message is in the hands of a worker that waits with a retry, which does no harm twice, or nowhere."""
+
+BLIND_AGE_S = 1800.0
+"""Where the broker cannot be asked, any task is published again after this time without a sign."""
+
+LOCK_S = 60
+MEASURE_PAUSE = 20.0
+"""Measuring a job takes at most this part of the reconciler's time."""
+
+_measure_at: dict[str, float] = {}
+"""When each unfinished job is measured again, by this process's clock."""
+
+LABELS = 500
+"""Documents whose points get new names or tags in one look: it must not take long."""
+
+ABANDONED_S = 15.0
+"""A door that opened a job this long ago and whose heart does not beat is gone."""
+
+
+def reconcile(services: Services) -> list[str]:
+    """Restore what dead workers held, publish again what is lost, admit what may run, label points, note the progress.
+
+    Returns:
+        Ids of the tasks that were published again.
+    """
+    lock = services.redis.lock(f"{PREFIX}reconciler", timeout=LOCK_S, blocking=False)
+    if not lock.acquire():
+        return []
+    try:
+        restore_dead(services)
+        lost = _lost(services, give_up(services))
+        _publish(services, lost)
+        _close_abandoned(services)
+        executor.admit(services)
+        relabel(services, LABELS)
+        if not _note_progress(services):
+            # Nobody waits for the store now: what it holds in memory goes to the disk.
+            services.store.maintain()
+        services.redis.set(RECONCILED, time.time())
+    finally:
+        _release(lock)
+    return [due.task_id for due in lost]
+
+
+def recover(services: Services, batch_id: str) -> None:
+    """Celery says that a task of this batch failed outside our hands (time limit, lost worker): look at once."""
+    _publish(services, [due for due in _missing(services, 0.0) if due.batch_id == batch_id])
+
+
+def _lost(services: Services, queues: Collection[str]) -> list[Due]:
+    suspects = _missing(services, GRACE_S, queues)
+    before = {text(name) for name in services.redis.smembers(SUSPECTS)}
+    with services.redis.pipeline() as pipe:
+        pipe.delete(SUSPECTS)
+        if suspects:
+            pipe.sadd(SUSPECTS, *(due.task_id for due in suspects))
+            pipe.expire(SUSPECTS, LOCK_S)
+        pipe.execute()
+    return [due for due in suspects if due.task_id in before]
+
+
+def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[Due]:
+    # The broker first: what finishes in between is then gone from the ledger, not falsely missing.
+    held = held_tasks(services, queues)
+    with services.catalog.connect() as connection:
+        open_tasks = ledger.open_tasks(connection)
+    now = time.time()
+    if held is None:
+        return _missing_unasked(services, open_tasks, grace_s)
+    return [due for due in open_tasks if due.task_id not in held and now - due.since > grace_s]
+
+
+def _missing_unasked(services: Services, open_tasks: Sequence[Due], grace_s: float) -> list[Due]:
+    alive, depths, now = living_nodes(services.redis), queue_depths(services), time.time()
+
+    def patience_s(due: Due) -> float:
+        if due.state == "running" and due.runner not in alive:
+            return grace_s
+        return EMPTY_S if due.state == "due" and not depths.get(_queue(due)) else BLIND_AGE_S
+
+    return [due for due in open_tasks if now - due.since > patience_s(due)]
+
+
+def _publish(services: Services, lost: Sequence[Due]) -> None:
+    if not lost:
+        return
+    with writing(services.catalog) as connection:
+        ledger.republished(connection, [due.task_id for due in lost])
+    for due in lost:
+        log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
+        batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
+        executor.launch(services, follow_up(batch, due.stage, due.part), batch)
+
+
+def _queue(due: Due) -> str:
+    step = due.plan.step(due.stage)
+    return step.queue if step is not None else due.stage
+
+
+def _close_abandoned(services: Services) -> None:
+    """A job whose door died in the middle of intake goes on with what was taken in."""
+    if services.redis.info("server")["uptime_in_seconds"] < ABANDONED_S:
+        return  # it has just been started again, and the hearts that beat may not have been heard yet
+    with services.catalog.connect() as connection:
+        open_jobs = jobs.taking_in(connection, time.time() - ABANDONED_S)
+    for job_id in open_jobs:
+        if not is_alive(services.redis, door_of(job_id)):
+            log.warning("intake.abandoned", job=job_id)
+            with writing(services.catalog) as connection:
+                jobs.finish_intake(connection, job_id)
+
+
+def _note_progress(services: Services) -> int:
+    """Measure the jobs that are not finished; how many there are."""
+    with services.catalog.connect() as connection:
+        active = jobs.active_jobs(connection)
+        in_work = jobs.in_work(connection)
+    told = {
+        job_id: measured
+        for job_id in in_work
+        if time.monotonic() >= _measure_at.get(job_id, 0.0) and (measured := _measure(services, job_id)) is not None
+    }
+    if told:
+        with writing(services.catalog, lasting=False) as connection:
+            jobs.remember(connection, told)
+    for ended in _measure_at.keys() - set(active):
+        del _measure_at[ended]
+    return len(active)
+
+
+def _measure(services: Services, job_id: str) -> Remembered | None:
+    """Measure a job without holding anybody up; a large one, which takes long, less often. None: there is no news."""
+    began = time.monotonic()
+    with services.catalog.connect() as connection:
+        told = look(connection, job_id)
+    ended = time.monotonic()
+    _measure_at[job_id] = ended + (ended - began) * MEASURE_PAUSE
+    return told.news
+
+
+def _release(lock: redis.lock.Lock) -> None:
+    try:
+        lock.release()
+    except redis.exceptions.LockError:
+        # It took longer than the lease; another reconciler may hold it, and all it does may run twice.
+        log.info("reconciler.lease_ran_out")

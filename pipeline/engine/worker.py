@@ -1,0 +1,236 @@
+"""A worker process: `python -m pipeline.engine.worker GROUP --name NAME`, with its settings in the environment.
+
+extract    extract, ocr, chunk    prefork, with memory and task limits; also the stages that workflows bring
+embed      embed                  one process, one thread, the model loaded once
+store      upsert, finalize, maintenance; the one owner of the vectors in embedded mode
+beat       the clock
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+
+from embeddings.errors import EmbedError
+from pipeline.catalog.index import indexes
+from pipeline.catalog.work import events
+from pipeline.composition.plugins import stages
+from pipeline.engine import process
+from pipeline.engine.celery_app import MAINTENANCE, QUEUES, all_queues, make_app
+from pipeline.engine.heartbeat import beat_heart, wait_time_to_restore
+from pipeline.rpc import serve
+from pipeline.services import PREFIX, Services
+from pipeline.settings import Settings, load_settings
+from pipeline.stack.cpu_share import give_way
+from pipeline.stack.logs import log_as_set
+from pipeline.stack.processes import cores
+from pipeline.stack.spec import UNUSABLE
+
+__all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]
+
+log = structlog.get_logger()
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "extract": ("extract", "ocr", "chunk"),
+    "embed": ("embed",),
+    "store": ("upsert", "finalize", MAINTENANCE),
+}
+"""Worker groups and the queues that each serves; `extract` also those of stages that workflows bring."""
+
+READY_TTL_S = 7 * 86400
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
+
+KEPT_BYTES = 256 << 20
+
+
+def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] = ()) -> int:
+    """Run a worker of a group until it is told to stop.
+
+    Returns:
+        The exit code.
+    """
+    log_as_set(settings, name)
+    if group in ("extract", "embed"):
+        # Who asks, and who serves them, goes first; whatever is left of the machine computes.
+        give_way(settings.niceness)
+    _skip_lost_events(settings)
+    node = f"{name}@{uuid.uuid4().hex[:12]}"
+    app = make_app(settings, node)
+    process.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
+    served = tuple(queues or queues_of(group))
+    _on_ready(app, settings, group, name, node, served)
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    if _pool(settings, group) == "prefork":
+        signals.worker_process_init.connect(_lead_group, weak=False)
+    worker = make_worker(app, settings, group, node, served)
+    process.freeze()
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _skip_lost_events(settings: Settings) -> None:
+    if settings.database_url is not None and not settings.database_url.startswith("sqlite"):
+        return  # a server loses none, and need not be up yet
+    catalog = Services(settings).catalog
+    events.skip_lost(catalog)
+    catalog.dispose()  # no connection survives the fork of the pool
+
+
+def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: Sequence[str]) -> Any:
+    """Celery's own worker as the settings want it; it connects to nothing until it is started."""
+    return app.Worker(
+        hostname=node,
+        queues=list(queues),
+        pool=_pool(settings, group),
+        # Workers here need no gossip: who lives is known by `pipeline.engine.heartbeat`.
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+        **_limits(settings, group),
+    )
+
+
+def queues_of(group: str) -> tuple[str, ...]:
+    """The queues that a worker of the group serves unless it is told otherwise."""
+    own = tuple(queue for queue in all_queues() if queue not in QUEUES)
+    return (*GROUPS[group], *(own if group == "extract" else ()))
+
+
+def places_of(queues: Sequence[str]) -> list[str]:
+    """What a worker on these queues can do: the stages that are installed here, the engine's by their queues."""
+    own = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
+    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *own]
+
+
+def run_beat(settings: Settings, name: str) -> None:
+    """Run the clock until it is told to stop."""
+    log_as_set(settings, name)
+    app = make_app(settings)
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    signals.beat_init.connect(lambda **_: _say_ready(Services(settings), name), weak=False)
+    folder = settings.data_dir / "run"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    app.Beat(schedule=str(folder / f"{name}.schedule"), max_interval=1).run()
+
+
+def _pool(settings: Settings, group: str) -> str:
+    return settings.pool if group == "extract" else "solo"
+
+
+def _limits(settings: Settings, group: str) -> dict[str, Any]:
+    if group != "extract":
+        return {"concurrency": 1}
+    limits: dict[str, Any] = {"concurrency": settings.extract_processes or cores()}
+    if settings.autoscale and settings.pool == "prefork":
+        limits["autoscale"] = settings.autoscale
+    return limits
+
+
+def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str, queues: Sequence[str]) -> None:
+    ttl_s = wait_time_to_restore(settings.dead_after_s)
+    services = Services(settings)
+
+    def begin(**_: Any) -> None:
+        # In the parent alone, after the pool has forked: threads do not survive a fork.
+        sign_off = beat_heart(services.redis, node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
+        signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
+        try:
+            _prepare(group)
+        except Exception as error:  # Celery would swallow it, and the worker would live on without its model
+            log.exception("worker.unusable")
+            print(f"{name} cannot work: {error}", file=sys.stderr, flush=True)
+            os._exit(UNUSABLE)
+        process.freeze()
+        _say_ready(services, name)
+
+    signals.worker_ready.connect(begin, weak=False)
+
+
+def _prepare(group: str) -> None:
+    """Open what the group needs before its first task, and answer what others ask of it."""
+    services = process.runtime().services
+    if group == "embed":
+        _keep_memory()
+        services.models.embedder(services.making, services.fingerprint)
+        serve(services.redis, "embed", {"embed_query": partial(_embed_query, services)})
+    elif group == "store" and services.settings.qdrant_url is None:
+        from pipeline.vectorstore.remote import SUBJECT, answers_of
+
+        signals.worker_shutdown.connect(lambda **_: services.store.close(), weak=False)
+        serve(services.redis, SUBJECT, answers_of(services.store))
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what a model frees for its next call; given back each time, it is a twentieth of the time."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        c_library = ctypes.CDLL(None)
+        c_library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        c_library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+
+
+def _embed_query(services: Services, text: str, index: str) -> list[float]:
+    """The vector of a question by the model of an index."""
+    with services.catalog.connect() as connection:
+        found = indexes.get(connection, index)
+    embedder = services.models.embedder(found.making, found.fingerprint)
+    return [float(value) for value in embedder.embed_query(text)]
+
+
+def _say_ready(services: Services, name: str) -> None:
+    services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
+    log.info("worker.ready", name=name, pid=os.getpid())
+
+
+def _lead_group(**_: Any) -> None:
+    # A hard time limit kills the whole group of a pool process: the sandbox does not outlive it.
+    os.setpgrp()
+    # What the first task would wait for begins to load now.
+    process.runtime().sandbox.warm_up()
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+
+
+def _warm_up() -> None:
+    services = process.runtime().services
+    try:
+        services.tokenizer.count(["warm"])
+    except (EmbedError, OSError) as error:
+        # The task that needs it says so to whom it concerns.
+        log.warning("warm_up.failed", error=str(error))
+
+
+def _keep_logging(**_: Any) -> None:
+    """Celery leaves logging alone when this signal has a receiver."""
+
+
+def main() -> int:
+    """Entry of the process."""
+    os.umask(0o077)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("group", choices=[*GROUPS, "beat"])
+    options.add_argument("--name", required=True)
+    options.add_argument("--queues", default="", help="only these of the group's queues, separated by commas")
+    asked = options.parse_args()
+    settings = load_settings()
+    if asked.group == "beat":
+        run_beat(settings, asked.name)
+        return 0
+    return run_worker(settings, asked.group, asked.name, [queue for queue in asked.queues.split(",") if queue])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Ingestion: finding files, taking them in, routing, retrying, deleting, and removing what nobody needs any more."""

@@ -1,0 +1,131 @@
+"""Deleting documents: out of what readers see at once, their points gone and verified."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import documents as documents_table
+from pipeline.catalog.database.schema import failures, versions
+from pipeline.catalog.documents import moves, records
+from pipeline.catalog.index import indexes
+from pipeline.errors import UnknownId, VerificationFailed
+from pipeline.ingest.cleanup import sweep_originals
+from pipeline.ingest.walk import source_of
+from pipeline.points.visibility import remove_unseen
+from pipeline.results import Deleted
+from pipeline.services import Services
+from pipeline.stages.kept_texts import sweep_texts
+from pipeline.vectorstore.base import Filter
+
+__all__ = ["choose", "delete", "find", "release"]
+
+SLICE = 200
+"""Documents whose points are removed by one request to the store."""
+
+PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+"""A run that was cancelled a moment ago may store what it has in its hands: that is waited for, and removed too."""
+
+
+def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted:
+    """Delete documents by source (a file, or a folder for all below it) or by id.
+
+    Raises:
+        UnknownId: one of the names is no document's; nothing is deleted then.
+        VerificationFailed: points are left; deleting again removes them.
+    """
+    chosen = choose(services, collection, named)
+    points = 0
+    identities = list(chosen)
+    for start in range(0, len(identities), SLICE):
+        points += _delete_some(services, collection, identities[start : start + SLICE])
+    sweep_originals(services)
+    sweep_texts(services)
+    return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
+
+
+def choose(services: Services, collection: str, named: Sequence[str]) -> dict[str, str]:
+    """The documents that these names mean: {id: source}; only the catalog is asked.
+
+    Raises:
+        UnknownId: one of the names is no document's.
+    """
+    chosen: dict[str, str] = {}
+    with services.catalog.connect() as connection:
+        for name in named:
+            found = find(connection, collection, name)
+            if not found:
+                raise UnknownId(
+                    f"No document of the collection {collection} is named {name}.", _elsewhere(connection, name)
+                )
+            chosen |= found
+    return chosen
+
+
+def _elsewhere(connection: sa.Connection, name: str) -> str:
+    """What helps where the name is the id of another collection's document."""
+    where = sa.select(documents_table.c.collection).where(documents_table.c.id == name)
+    other = connection.scalar(where)
+    return f"It is in the collection {other}: say so with --collection {other}." if other else ""
+
+
+def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str]:
+    """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
+    given = os.fsencode(name).decode("utf-8", "backslashreplace")
+    path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
+    folder = (given if "://" in given else path).rstrip("/") + "/"
+    matches = sa.or_(
+        documents_table.c.id == given,
+        documents_table.c.source.in_((given, path)),
+        # Not LIKE, which takes capital letters for small ones on SQLite.
+        sa.func.substr(documents_table.c.source, 1, len(folder)) == folder,
+    )
+    left = sa.exists().where(versions.c.document_id == documents_table.c.id, versions.c.removed_at.is_(None))
+    there = sa.or_(documents_table.c.deleted_at.is_(None), left)
+    rows = connection.execute(
+        sa.select(documents_table.c.id, documents_table.c.source).where(
+            documents_table.c.collection == collection, there, matches
+        )
+    )
+    return {row.id: row.source for row in rows}
+
+
+def release(services: Services) -> int:
+    """Remove the points of deleted documents that can be revived no more.
+
+    Returns:
+        How many documents they were.
+    """
+    with services.catalog.connect() as connection:
+        found = moves.expired(connection, SLICE)
+    if found:
+        remove_unseen(services, found)
+        with writing(services.catalog) as connection:
+            moves.forget_undo(connection, found)
+    return len(found)
+
+
+def _delete_some(services: Services, collection: str, identities: list[str]) -> int:
+    where = Filter(document_ids=tuple(identities))
+    with services.catalog.connect() as connection:
+        held = [index.name for index in indexes.of_collection(connection, collection)]
+        shown = indexes.live(connection, collection)
+    before = services.store.count(shown.name, where) if shown else 0
+    with writing(services.catalog) as connection:
+        records.tombstone(connection, identities)
+        connection.execute(failures.delete().where(failures.c.document_id.in_(identities)))
+    for pause_s in PAUSES_S:
+        remove_unseen(services, identities)
+        left = sum(services.store.count(name, where) for name in held)
+        if not left:
+            return before
+        with writing(services.catalog) as connection:
+            forgotten = versions.update().where(versions.c.document_id.in_(identities))
+            connection.execute(forgotten.values(removed_at=None))
+        time.sleep(pause_s)
+    raise VerificationFailed(f"{left} points of deleted documents are still in the store.")

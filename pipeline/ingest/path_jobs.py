@@ -1,0 +1,237 @@
+"""Jobs over paths, ordered by somebody who does not wait: promised in the catalog, taken in afterwards."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import redis
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.api import idempotency
+from pipeline.catalog.api.outbox import attach
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.documents import records
+from pipeline.catalog.documents.attempts import Failure
+from pipeline.catalog.work import jobs, orders
+from pipeline.catalog.work.orders import Order
+from pipeline.engine.heartbeat import door_of, is_alive
+from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
+from pipeline.ingest.intake import take_in
+from pipeline.ingest.request import Request
+from pipeline.ingest.roots import real_below, roots_of
+from pipeline.ingest.submit import record_job
+from pipeline.ingest.uploads import Extra
+from pipeline.ingest.walk import Candidate, source_of, walk
+from pipeline.services import Services
+from pipeline.tags import canonical
+
+__all__ = ["LOOKED_AT", "Taker", "confined", "look_for_one", "matching", "place"]
+
+log = structlog.get_logger()
+
+LOOK_S = 5.0
+LOOKED_AT = 10_000
+"""Files that are looked at for one that matches, before the order is accepted."""
+
+AWAY = (redis.RedisError, sa.exc.DBAPIError, sa.exc.TimeoutError)
+"""What no order can help: the others wait, too."""
+
+MOST_TRIES = 5
+FIRST_PAUSE_S = 5.0
+"""An order that fails by itself is tried again after this time, then after twice as long, and so on."""
+
+
+def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
+    """The paths, every one below one of the roots, whatever links lead to it.
+
+    What is read is checked again when it is opened (`Candidate.within`): a link may be made at any time.
+
+    Raises:
+        PathNotAllowed: one is not, or it is not absolute, or goes up by `..`, or there are no roots.
+        BadRequest: one does not exist.
+    """
+    allowed = roots_of(roots)
+    found = []
+    for text in paths:
+        path = Path(text)
+        # With a link before it, `..` leads to one place by the names and to another by the links.
+        if not text.startswith("/") or "\x00" in text or ".." in path.parts:
+            raise PathNotAllowed(f"{text!r} is not an absolute path without `..`.")
+        try:
+            real = real_below(path, allowed)
+        except OSError:
+            raise PathNotAllowed from None
+        # Who may not go there does not learn what is there.
+        if real is None:
+            raise PathNotAllowed
+        if not os.path.exists(real):  # noqa: PTH110 - Path.exists raises for a name that is too long
+            raise BadRequest(f"There is no file or folder {source_of(path)}.", "Check the path.")
+        found.append(path)
+    return found
+
+
+def place(services: Services, writer: GroupWriter, request: Request, pattern: str | None, extra: Extra) -> str:
+    """Promise to take in what the paths name; a `Taker` does it.
+
+    Args:
+        services: the engine's services.
+        writer: commits the promise.
+        request: checked before; its paths are those of `confined`.
+        pattern: a glob over a file's name or its path below what was named; None takes every file.
+        extra: the Idempotency-Key, the webhook, the API key.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        BadRequest: there is no such file.
+        OtherRequest: the Idempotency-Key stands for another request.
+    """
+    look_for_one(services, request.paths, pattern)
+    told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
+
+    def change(connection: Connection) -> str:
+        before = extra.once and idempotency.known(connection, extra.once.scope, extra.once.request)
+        if before:
+            return str(before["job_id"])
+        job_id = record_job(connection, services, replace(request, confined=True), ()).id
+        orders.place(connection, job_id, told)
+        attach(connection, job_id, extra.hook, extra.key_id)
+        if extra.once is not None:
+            idempotency.keep(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
+        return job_id
+
+    return writer.do(change)
+
+
+class Taker:
+    """Carries out orders in a thread, one after another; what a killed process has left undone, too."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._news = threading.Event()
+        self._ended = False
+        self._thread = threading.Thread(target=self._work, name="orders", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is a new order."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Begin no further order. The one under way is left to the next start, if it takes long."""
+        self._ended = True
+        self._news.set()
+        self._thread.join(2.0)
+
+    def _work(self) -> None:
+        while not self._ended:
+            try:
+                self._round()
+            except AWAY as error:
+                log.warning("orders.waiting", error=str(error))
+            except Exception:  # the thread's door: whatever it was, the next look begins
+                log.exception("orders.failed")
+            self._news.wait(LOOK_S)
+            self._news.clear()
+
+    def _round(self) -> None:
+        with self._services.catalog.connect() as connection:
+            found = orders.pending(connection)
+        for order in found:
+            if self._ended or is_alive(self._services.redis, door_of(order.job_id)):
+                continue
+            try:
+                _carry_out(self._services, order.job_id, order.request)
+            except AWAY:
+                raise
+            except Exception as error:  # an order's door: those behind it are carried out, whatever is wrong with it
+                log.warning("order.failed", job=order.job_id, tries=order.tries + 1, exc_info=error)
+                _put_off(self._services, order, error)
+
+
+def _put_off(services: Services, order: Order, error: Exception) -> None:
+    """Try an order again later; after so many times, tell the job why its paths were not taken in."""
+    last = order.tries + 1 >= MOST_TRIES
+    with writing(services.catalog) as connection:
+        if not last:
+            orders.put_off(connection, order.job_id, FIRST_PAUSE_S * 2**order.tries)
+            return
+        cause = _cause(error)
+        for path in order.request["paths"]:
+            records.reject(connection, order.job_id, source_of(Path(path)), 0, cause)
+        orders.done(connection, order.job_id)
+        jobs.finish_intake(connection, order.job_id)
+    services.announce(order.job_id)
+
+
+def _cause(error: Exception) -> Failure:
+    if isinstance(error, OSError):
+        error = Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.")
+    told = error if isinstance(error, PipelineError) else PipelineError("It could not be taken in.")
+    return Failure("intake", told.code, told.message, told.advice)
+
+
+def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:
+    paths = [Path(path) for path in request["paths"]]
+    try:
+        confined(request["paths"], services.settings.api_roots)
+        found = list(matching(services, paths, request["glob"]))
+    except (BadRequest, PathNotAllowed) as gone:
+        found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
+    # A job in which there turns out to be no file ends with zero documents.
+    with writing(services.catalog) as connection:
+        jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
+    tags = canonical(request["tags"])
+    take_in(services, job_id, [replace(one, tags=tags) for one in found])
+
+
+def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
+    """Look whether an order has a file; where there are very many and none matches yet, it is accepted unseen.
+
+    Raises:
+        BadRequest: there is none.
+    """
+    for number, candidate in enumerate(_every(services, paths)):
+        if number >= LOOKED_AT or _matches(candidate, paths, pattern):
+            return
+    raise BadRequest("There are no such files in what was named.", "Name a file, or a folder with files in it.")
+
+
+def matching(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
+    """The files of an order; each may be read only as long as it lies below `api_roots`."""
+    within = roots_of(services.settings.api_roots)
+    found = (one for one in _every(services, paths) if _matches(one, paths, pattern))
+    yield from (replace(one, within=within) for one in found)
+
+
+def _every(services: Services, paths: Sequence[Path]) -> Iterator[Candidate]:
+    return walk(paths, services.settings.max_file_mb << 20, services.settings.data_dir)
+
+
+def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str | None) -> bool:
+    if pattern is None or fnmatchcase(candidate.path.name, pattern):
+        return True
+    below = (path for path in paths if candidate.path.is_relative_to(path))
+    # A file that was named itself lies in no folder: its path is its name.
+    places = (str(candidate.path.relative_to(path if path != candidate.path else path.parent)) for path in below)
+    return any(fnmatchcase(place, pattern) or _matches_whole(place, pattern) for place in places)
+
+
+def _matches_whole(place: str, pattern: str) -> bool:
+    """Whether a path is like a pattern in which `**/` stands for any number of folders, none too.
+
+    With a slash before and after each name, what `**` stands for may be nothing.
+    """
+    names = pattern.split("/")
+    like = ["*" if name == "**" else f"/{name}/" for name in names[:-1]]
+    return fnmatchcase("/" + place.replace("/", "//"), f"{''.join(like)}/{names[-1]}")

@@ -1,0 +1,54 @@
+"""Where the documents of a job go: the index that readers of its collection see, and the recipe of that index."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import attempts, batches, jobs
+from pipeline.catalog.documents.versions import Place
+from pipeline.catalog.index import collections
+from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work.jobs import Job
+from pipeline.plan import Plan
+from pipeline.services import Services
+
+__all__ = ["place_of", "plan_of", "recipe_of"]
+
+
+def place_of(services: Services, connection: Connection, job: Job, routed: str | None = None) -> tuple[Place, str]:
+    """The place of a job's documents and the recipe that is used there; the collection is recorded on first use.
+
+    Args:
+        services: the engine's services.
+        connection: a writing transaction.
+        job: the job.
+        routed: the collection that a workflow's route names, instead of the job's own.
+
+    Raises:
+        SpaceMismatch: the collection was made with another model than the configured one.
+    """
+    collection = routed or job.collection
+    index = collections.register(connection, collection, services.fingerprint, services.making)
+    place = Place(index.name, job.workflow, services.extraction, collection)
+    return place, services.recipe(index, plan=job.plan)
+
+
+def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:
+    """The recipe by which the content of a version, read in this way, is made into points of an index."""
+    return services.recipe(index, extraction, plan_of(connection, version_id))
+
+
+def plan_of(connection: Connection, version_id: str) -> Plan:
+    """The plan by which a version was made, whatever became of its workflow meanwhile."""
+    query = (
+        sa.select(sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan"))
+        .select_from(attempts)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.version_id == version_id)
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return Plan.from_json(None if row is None else row.plan)

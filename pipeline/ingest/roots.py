@@ -1,0 +1,94 @@
+"""Files that may be read only as long as they lie below certain folders, whatever links were made meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import OutsideRoot
+from pipeline.ingest.walk import path_of
+
+__all__ = ["Named", "opened", "real_below", "roots_of"]
+
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""A folder on the way needs to be passed through, not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
+
+    `paths` is None where nobody wrote it down: then every source counts as named itself.
+    """
+
+    paths: tuple[str, ...] | None = None
+    confined: bool = False
+
+    def root_of(self, source: str) -> Path | None:
+        """The path that was named and holds this source; None if there is none."""
+        if self.paths is None:
+            return path_of(source)
+        return next((path_of(path) for path in self.paths if Path(source).is_relative_to(path)), None)
+
+    def bounds(self, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
+        """Where a file that was found below this root must lie; None: a file that was named itself may lie anywhere."""
+        if self.confined:
+            return roots_of(api_roots)
+        return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
+
+
+def roots_of(names: Sequence[str]) -> tuple[Path, ...]:
+    """Folders of the settings, with all links followed."""
+    return tuple(Path(name).expanduser().resolve() for name in names)
+
+
+def real_below(path: Path, roots: Sequence[Path]) -> Path | None:
+    """Where a path leads, if that is below one of the roots, which have no links in them.
+
+    Raises:
+        OSError: it cannot be followed.
+    """
+    try:
+        real = path.resolve()
+    except RuntimeError as error:  # what Python says of links in a circle
+        raise OSError(str(error)) from error
+    return real if any(real.is_relative_to(root) for root in roots) else None
+
+
+def opened(path: Path, roots: Sequence[Path] | None) -> int:
+    """Open a file for reading; with roots, only if it lies below one of them at that moment.
+
+    A link is followed before the check and none after it: the path is walked again folder by folder, so a folder
+    that is exchanged for a link in between leads nowhere.
+
+    Returns:
+        The descriptor. Reading does not block on a pipe that took the file's place.
+
+    Raises:
+        OutsideRoot: it leads out of the roots.
+        OSError: it cannot be opened.
+    """
+    if roots is None:
+        return os.open(path, READ)
+    real = real_below(path, roots)
+    if real is None:
+        raise OutsideRoot("The file lies outside the folders that it was found in.")
+    root = next(root for root in roots if real.is_relative_to(root))
+    return _step_by_step(root, real.relative_to(root).parts)
+
+
+def _step_by_step(root: Path, parts: Sequence[str]) -> int:
+    if not parts:
+        return os.open(root, READ | os.O_NOFOLLOW)
+    here = os.open(root, STEP)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, STEP, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(parts[-1], READ | os.O_NOFOLLOW, dir_fd=here)
+    finally:
+        os.close(here)

@@ -1,0 +1,144 @@
+"""Submitting files: what every door does to begin a job."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.index import collections
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Job
+from pipeline.composition.plugins import load_workflow
+from pipeline.engine.unserved import check_served
+from pipeline.errors import BadRequest
+from pipeline.ingest.request import Request
+from pipeline.ingest.roots import Named
+from pipeline.ingest.walk import Candidate, source_of, walk
+from pipeline.plan import Plan
+from pipeline.services import Services
+from pipeline.tags import canonical
+
+__all__ = ["check", "check_terms", "find", "open_job", "plan_for", "record_job"]
+
+log = structlog.get_logger()
+
+COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def find(services: Services, request: Request) -> list[Candidate]:
+    """Check the request and find its files; nothing is recorded, and no stack is needed.
+
+    Raises:
+        BadRequest: no such path, workflow, or a wrong priority, tag, option or collection name.
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    settings = services.settings
+    check(services, request)
+    found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
+    if not found:
+        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    tags = canonical(request.tags)
+    return [replace(one, tags=tags) for one in found]
+
+
+def check(services: Services, request: Request) -> None:
+    """Check everything of a request but its paths.
+
+    Raises:
+        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
+        SpaceMismatch: the collection holds vectors of another model.
+        NoWorker: the private stack that runs cannot do the workflow.
+    """
+    plan = check_terms(services, request)
+    with services.catalog.connect() as connection:
+        for name in {_with_defaults(services, request)[0], *plan.collections}:
+            collections.check(connection, name, services.fingerprint)
+
+
+def check_terms(services: Services, request: Request) -> Plan:
+    """Check everything of a request but its paths and what its collections hold; the catalog is not asked.
+
+    Returns:
+        The plan of its workflow.
+
+    Raises:
+        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
+        NoWorker: the private stack that runs cannot do the workflow.
+    """
+    collection, workflow, urgency = _with_defaults(services, request)
+    if not COLLECTION.fullmatch(collection):
+        raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
+    if not 1 <= urgency <= 10:
+        raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
+    canonical(request.tags)
+    plan = plan_for(services, workflow, request.options)
+    check_served(services, plan)
+    return plan
+
+
+def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | None) -> Plan:
+    """The plan of a workflow with these parameters; of the others, the setting `workflow_options` tells.
+
+    Raises:
+        BadRequest: there is no such workflow, or a parameter is unknown or wrong.
+    """
+    told = services.settings.workflow_options
+    if not options:
+        return load_workflow(workflow, told)
+    try:
+        own = json.loads(json.dumps(dict(options), allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise BadRequest("The options of the workflow are no JSON.", "Give what JSON can carry.") from None
+    plan = load_workflow(workflow, {**told, workflow: {**told.get(workflow, {}), **own}})
+    return replace(plan, told=own)
+
+
+def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
+    """Record a job for the files that `find` found; `pipeline.ingest.intake.take_in` does the rest.
+
+    Returns:
+        The job's id.
+
+    Raises:
+        SpaceMismatch: the collection holds vectors of another model.
+        NoWorker: the private stack that runs cannot do the workflow.
+    """
+    check_served(services, plan_for(services, _with_defaults(services, request)[1], request.options))
+    with writing(services.catalog) as connection:
+        return record_job(connection, services, request, [one.size for one in found]).id
+
+
+def record_job(
+    connection: Connection, services: Services, request: Request, sizes: Sequence[int], *, closed: bool = False
+) -> Job:
+    """Record a job within the caller's transaction, for documents of these sizes in bytes; `closed`: for no others.
+
+    Raises:
+        SpaceMismatch: the collection holds vectors of another model.
+    """
+    collection, workflow, urgency = _with_defaults(services, request)
+    weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
+    request_id = request.request_id or uuid.uuid4().hex[:12]
+    job = Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
+    if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
+        collections.register(connection, collection, services.fingerprint, services.making)
+    paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
+    jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)
+    log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))
+    return job
+
+
+def _with_defaults(services: Services, request: Request) -> tuple[str, str, int]:
+    settings = services.settings
+    urgency = settings.priority if request.priority is None else request.priority
+    return request.collection or settings.collection, request.workflow or settings.workflow, urgency

@@ -1,0 +1,34 @@
+"""Removing points that nobody sees, and making sure that those which readers see are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import garbage
+from pipeline.services import Services
+from pipeline.vectorstore.base import Filter
+
+__all__ = ["remove_unseen", "show_live"]
+
+
+def remove_unseen(services: Services, identities: Sequence[str], batch_id: str = "") -> None:
+    """Remove the points of versions that nobody sees: replaced, failed, cancelled and deleted ones."""
+    if not identities:
+        return
+    with services.catalog.connect() as connection:
+        unseen = garbage.unseen_versions(connection, identities, batch_id)
+        places = garbage.by_index(connection, unseen)
+    for index, version_ids in places.items():
+        services.store.delete(index, Filter(version_ids=tuple(version_ids)))
+    if unseen:
+        with writing(services.catalog) as connection:
+            garbage.removed(connection, unseen)
+
+
+def show_live(services: Services, identities: Sequence[str]) -> None:
+    """Mark the points of the versions that stand in any index as live, whoever wrote them last."""
+    with services.catalog.connect() as connection:
+        places = garbage.seen_by_index(connection, identities)
+    for index, version_ids in places.items():
+        services.store.set_payload(index, {"live": True}, Filter(version_ids=tuple(version_ids)))

@@ -1,0 +1,234 @@
+"""Cuts a document's text into chunks that the model reads whole.
+
+A chunk begins where the one before ended, less the overlap, and takes as much as fits; then it is
+ended at the best break in its later part: a paragraph, a sentence, a line, a word, and only then a token.
+It never leaves its section. Text is tokenised in windows of about a chunk, so that neither 50 MB of text
+nor 10 MB without a space are ever in one call, and the cost grows with the length and no faster.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid5
+
+from embeddings.base import Tokenizer
+from extractors.document import Document, Section
+from pipeline.stages.breaks import best_break, character_start, resume_at
+
+__all__ = ["Chunk", "chunk_id", "cut", "lined", "text_hash"]
+
+_NAMESPACE = UUID("6d0f3a52-5a0e-5f0b-9c39-0d6c1f6f7a11")
+_CHARS_PER_TOKEN = 16
+"""Bounds a chunk's characters where tokens do not: BERT reads a word of 10 MB as one [UNK], and spaces as nothing."""
+_WINDOW_SPARE = 1.25
+_TEXT = re.compile(r"\S")
+_LINED = ("text/plain", "text/markdown")
+"""What is read as it stands: lines of the text are lines of the file, as an editor counts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document's text: `text == document.text[char_start:char_end]`.
+
+    `page_start` and `page_end` are the pages of its first and last character, None in formats without
+    pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
+    that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
+    what stages of a workflow have added. `line_start` and `line_end` are the lines of its first and last
+    character, counted from 1, in text and Markdown; None in other formats.
+    """
+
+    order: int
+    text: str
+    char_start: int
+    char_end: int
+    page_start: int | None
+    page_end: int | None
+    page_breaks: tuple[tuple[int, int], ...]
+    section: tuple[str, ...]
+    tokens: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    line_start: int | None = None
+    line_end: int | None = None
+
+
+def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap_tokens: int = 32) -> list[Chunk]:
+    """Cut a document into chunks of at most `max_tokens`, measured by `tokenizer` on each chunk's text.
+
+    Chunks begin and end with a character that is not whitespace, `char_start` strictly increases, and
+    every such character is in one of them; a text of only whitespace gives none. About `overlap_tokens`,
+    at most half a chunk, are repeated from the chunk before, in whole sentences or words. A chunk has at
+    most 16 characters per token of `max_tokens`.
+
+    Raises:
+        ValueError: `max_tokens` leaves no room beside the special tokens, or not for one character.
+    """
+    if max_tokens <= tokenizer.special_tokens or overlap_tokens < 0:
+        raise ValueError(f"cannot cut into chunks of {max_tokens} tokens with an overlap of {overlap_tokens}")
+    text, pages = document.text, _Pages(document)
+    cutter = _Cutter(text, tokenizer, max_tokens, overlap_tokens)
+    spans = ((span, path) for start, end, path in _scopes(document, text) for span in cutter.spans(start, end))
+    chunks = [
+        Chunk(order, text[start:end], start, end, *pages.span(start, end), section, tokens)
+        for order, ((start, end, tokens), section) in enumerate(spans)
+    ]
+    return lined(document, chunks)
+
+
+def lined(document: Document, chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks with their lines, by where they stand in the document; as they are where it has no lines."""
+    if document.media_type not in _LINED or any(page.number is not None for page in document.pages):
+        return chunks
+    text, made = document.text, list[Chunk]()
+    at, line = 0, 1
+    for one in chunks:
+        start = one.char_start
+        line += text.count("\n", at, start) if start >= at else -text.count("\n", start, at)
+        last = line + text.count("\n", start, max(one.char_end - 1, start))
+        made.append(replace(one, line_start=line, line_end=last))
+        at = start
+    return made
+
+
+def chunk_id(version_id: str, order: int, text: str) -> str:
+    """A chunk's UUID: the same version, order and text always have the same one."""
+    return str(uuid5(_NAMESPACE, f"{version_id}\n{order}\n{text_hash(text)}"))
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of the text in UTF-8, 64 hexadecimal digits."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _Pages:
+    """Which pages a span touches."""
+
+    def __init__(self, document: Document) -> None:
+        self._starts = document.page_starts
+        self._numbers = [page.number for page in document.pages]
+
+    def span(self, start: int, end: int) -> tuple[int | None, int | None, tuple[tuple[int, int], ...]]:
+        first, last = bisect_right(self._starts, start) - 1, bisect_left(self._starts, end) - 1
+        begun = zip(self._starts[first + 1 : last + 1], self._numbers[first + 1 : last + 1], strict=True)
+        breaks = tuple((offset - start, number) for offset, number in begun if number is not None)
+        return self._numbers[first], self._numbers[last], breaks
+
+
+def _scopes(document: Document, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """The spans that chunks stay within: sections and what lies between them, in order.
+
+    A heading without a text of its own goes with the first section under it, whose path names it.
+    """
+    position = 0
+    begun: int | None = None
+    for section, following in pairwise((*document.sections, None)):
+        if section is None:
+            break
+        start = max(section.char_start, position)
+        if begun is None:
+            yield position, start, ()
+            begun = start
+        position = max(section.char_end, start)
+        if not _leads(section, following, text):
+            yield begun, position, section.path
+            begun = None
+    yield position, len(text), ()
+
+
+def _leads(section: Section, following: Section | None, text: str) -> bool:
+    """Whether the section is only a heading, and the next one stands directly under it."""
+    if following is None or len(following.path) <= len(section.path):
+        return False
+    under = following.path[: len(section.path)] == section.path
+    heading = text[section.char_start : section.char_end].strip()
+    between = text[section.char_end : following.char_start].strip()
+    return under and not between and heading.strip("#=- \t\n") == section.path[-1].strip()
+
+
+class _Cutter:
+    """Cuts one text; the tokenizer is asked about a window at a time."""
+
+    def __init__(self, text: str, tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int) -> None:
+        self._text = text
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        self._room = max_tokens - tokenizer.special_tokens
+        self._overlap = min(overlap_tokens, self._room // 2)
+        self._most_chars = max_tokens * _CHARS_PER_TOKEN
+        self._chars_per_token = 4.0
+
+    def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Start, end and tokens of each chunk of one scope."""
+        begin = self._skip(start, end)
+        end = begin + len(self._text[begin:end].rstrip())
+        if begin < end <= begin + self._most_chars:
+            tokens = self._count(begin, end)
+            if tokens <= self._max_tokens:
+                yield begin, end, tokens
+                return
+        done = begin  # everything before it is in a chunk
+        while done < end:
+            found = self._chunk(begin, done, end)
+            if found is None:  # with the overlap, nothing new fits
+                begin = done
+                continue
+            stop, tokens, starts = found
+            yield begin, stop, tokens
+            done = self._skip(stop, end)
+            begin = self._resume(begin, stop, starts) or done
+
+    def _skip(self, position: int, end: int) -> int:
+        match = _TEXT.search(self._text, position, end)
+        return match.start() if match else end
+
+    def _count(self, start: int, end: int) -> int:
+        return self._tokenizer.count([self._text[start:end]])[0]
+
+    def _chunk(self, begin: int, done: int, end: int) -> tuple[int, int, list[int]] | None:
+        """End, tokens and token starts of the chunk at `begin`, None if it cannot get beyond `done`."""
+        limit, starts = self._window(begin, end)
+        while limit > done:
+            stop = best_break(self._text, begin, max(done, begin), limit, limit == end)
+            tokens = self._count(begin, stop)
+            if tokens <= self._max_tokens:
+                return stop, tokens, starts
+            # Counts do not add up: a piece of a word may have more tokens than the whole word.
+            limit = self._tighter(begin, stop)
+        return None
+
+    def _window(self, begin: int, end: int) -> tuple[int, list[int]]:
+        """How far a chunk from `begin` can reach, and where its tokens start."""
+        furthest = min(end, begin + self._most_chars)
+        size = int(self._room * self._chars_per_token * _WINDOW_SPARE) + 1
+        while True:
+            stop = min(furthest, begin + size)
+            starts = [begin + span[0] for span in self._tokenizer.offsets(self._text[begin:stop])]
+            if len(starts) > self._room or stop == furthest:
+                break
+            size *= 2
+        if starts:
+            self._chars_per_token = (stop - begin) / len(starts)
+        reach = starts[self._room] if len(starts) > self._room else furthest
+        return max(reach, begin + 1), starts
+
+    def _tighter(self, begin: int, stop: int) -> int:
+        """A limit before `stop`, after a chunk up to there was found too long."""
+        if stop <= begin + 1:
+            raise ValueError(f"the character at offset {begin} alone is longer than {self._max_tokens} tokens")
+        spans = self._tokenizer.offsets(self._text[begin:stop])
+        limit = begin + spans[self._room][0] if len(spans) > self._room else begin + (stop - begin) // 2
+        return min(max(limit, begin + 1), stop - 1)
+
+    def _resume(self, begin: int, stop: int, starts: list[int]) -> int | None:
+        """Where the next chunk begins to repeat the end of this one, None if it repeats nothing."""
+        inside = bisect_left(starts, stop)
+        if not self._overlap or inside < 2:
+            return None
+        earliest = starts[max(inside - self._overlap, 1)]
+        found = resume_at(self._text, character_start(self._text, earliest, begin), stop)
+        return found if begin < found < stop else None

@@ -1,0 +1,179 @@
+"""Stages of somebody's own: loads for the function, calls it for each document alone, checks and stores the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from extractors.document import Document
+from extractors.errors import ExtractError
+from pipeline.catalog.documents import attempts
+from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.work import events
+from pipeline.catalog.work.ledger import Claim
+from pipeline.composition.decorator import Stage, find_stage
+from pipeline.engine import executor
+from pipeline.errors import PipelineError, StageFailed
+from pipeline.plan import Step
+from pipeline.services import Services
+from pipeline.spool import write_json
+from pipeline.stages.artifacts import Part, kept_document, load_part, part_before, part_key, text_key
+from pipeline.stages.batch_texts import Texts, about
+from pipeline.stages.chunking import Chunk
+from pipeline.types import About
+
+__all__ = ["work"]
+
+log = structlog.get_logger()
+
+
+def work(services: Services, claim: Claim) -> executor.Done:
+    """Do the step of the claim's plan: on the batch's documents, or on one chunk batch."""
+    step, stage = step_of(claim)
+    return _chunks(services, claim, step, stage) if stage.kind == "chunks" else _documents(services, claim, step, stage)
+
+
+def step_of(claim: Claim) -> tuple[Step, Stage]:
+    """The step that the claim is for, and its stage in this installation.
+
+    Raises:
+        StageFailed: this worker does not have the stage.
+    """
+    step = claim.plan.step(claim.stage)
+    stage = find_stage(step.stage) if step is not None else None
+    if step is None or stage is None:
+        raise StageFailed(f"The stage {claim.stage} is not installed where its worker runs.", "Install it there.")
+    return step, stage
+
+
+def changed(stage: Stage, step: Step, document: Document, facts: About) -> Document:
+    """What a document stage makes of a document.
+
+    Raises:
+        StageFailed: it gives no document, or one that does not hold together.
+        Exception: whatever the function raises.
+    """
+    made = stage.run(document, facts, step.options)
+    if not isinstance(made, Document) or not made.pages:
+        raise StageFailed(f"The stage {step.key} gave {type(made).__name__} instead of a document with pages.")
+    length = len(made.text.encode("utf-8", "strict").decode())
+    if any(not 0 <= one.char_start <= one.char_end <= length for one in made.sections):
+        raise StageFailed(
+            f"The stage {step.key} changed the text and left a section outside of it.",
+            "Change texts with Document.rewritten, which moves the sections too.",
+        )
+    return made
+
+
+def annotated(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> list[Chunk]:
+    """What a chunk stage makes of chunks of one document: the same ones with metadata, some left out.
+
+    Raises:
+        StageFailed: it gives something else.
+        Exception: whatever the function raises.
+    """
+    made = stage.run(list(chunks), facts, step.options)
+    known = {one.order: one for one in chunks}
+    if not isinstance(made, list) or not all(isinstance(one, Chunk) for one in made):
+        raise StageFailed(f"The stage {step.key} gave {type(made).__name__} instead of a list of chunks.")
+    if len({one.order for one in made}) < len(made) or any(
+        one.order not in known or replace(one, metadata=known[one.order].metadata) != known[one.order] for one in made
+    ):
+        raise StageFailed(
+            f"The stage {step.key} changed the text or the place of a chunk.",
+            "A chunk stage may set metadata and leave chunks out; change texts in a stage on documents.",
+        )
+    json.dumps([one.metadata for one in made], allow_nan=False)
+    return made
+
+
+def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> executor.Done:
+    with services.catalog.connect() as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+    texts, failed = Texts(services, claim), dict[str, Failure]()
+
+    def one_document(one: Carried) -> None:
+        key = text_key(claim.batch_id, one.attempt_id, step.key)
+        if kept_document(services.spool, key) is None:
+            document = texts.load(one)
+            made = changed(stage, step, document, about(one, document))
+            write_json(services.spool, key, made.to_json())
+            texts.keep(one)
+
+    for one in carried:
+        _apart(claim, one.attempt_id, partial(one_document, one), failed)
+
+    def record(connection: Connection) -> None:
+        attempts.fail(connection, failed)
+        _note(connection, claim, [one for one in carried if one.attempt_id not in failed])
+
+    facts = {"documents": len(carried) - len(failed), "failed": len(failed)}
+    return executor.Done(record, lambda: executor.go_on(services, claim), facts)
+
+
+def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> executor.Done:
+    with services.catalog.connect() as connection:
+        carried = attempts.carried(connection, claim.batch_id)
+    wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
+    if not wanted:
+        return executor.Done(lambda _connection: None)
+    part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, step.key))
+    made, failed = dict[str, list[Chunk]](), dict[str, Failure]()
+
+    def one_document(name: str) -> None:
+        mine = [chunk for attempt_id, chunk in part.chunks if attempt_id == name]
+        made[name] = annotated(stage, step, mine, part.documents[name])
+
+    for one in wanted:
+        _apart(claim, one.attempt_id, partial(one_document, one.attempt_id), failed)
+    kept = tuple(_in_order(part, made))
+    Part(kept, part.documents).save(services.spool, part_key(claim.batch_id, claim.part, step.key))
+    before = {name: sum(owner == name for owner, _ in part.chunks) for name in made}
+    dropped = {name: before[name] - len(chunks) for name, chunks in made.items()}
+
+    def record(connection: Connection) -> None:
+        attempts.fail(connection, failed)
+        attempts.drop_chunks(connection, dropped, claim.batch_id)
+        if claim.part == 0:
+            _note(connection, claim, [one for one in wanted if one.attempt_id not in failed])
+
+    return executor.Done(record, facts={"chunks": len(kept), "failed": len(failed)})
+
+
+def _in_order(part: Part, made: dict[str, list[Chunk]]) -> Iterator[tuple[str, Chunk]]:
+    """The chunks in the order of the part, which is by length."""
+    by_place = {(name, chunk.order): chunk for name, chunks in made.items() for chunk in chunks}
+    for name, chunk in part.chunks:
+        if (name, chunk.order) in by_place:
+            yield name, by_place[name, chunk.order]
+
+
+def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict[str, Failure]) -> None:
+    """Call for one document; what goes wrong is its own affair, unless it passes and there is a retry left."""
+    try:
+        call()
+    except (Exception, SystemExit) as error:  # a door: a stage may raise anything, and its neighbours go on
+        passes = isinstance(error, Exception) and executor.may_pass(error)
+        if passes and not claim.last_try:
+            raise
+        failed[attempt_id] = _failure(claim, error, passes)
+
+
+def _failure(claim: Claim, error: BaseException, passes: bool) -> Failure:
+    if isinstance(error, ExtractError):
+        return Failure(claim.stage, error.code, error.message, error.hint)
+    if isinstance(error, PipelineError):
+        return Failure(claim.stage, error.code, error.message, error.advice, passes)
+    log.warning("document.stage_failed", stage=claim.stage, error=type(error).__name__, exc_info=error)
+    told = f"The stage {claim.stage} failed: {type(error).__name__}: {error}"
+    return Failure(claim.stage, StageFailed.code, told, StageFailed.hint, passes)
+
+
+def _note(connection: Connection, claim: Claim, through: Sequence[Carried]) -> None:
+    """The documents' timelines tell of the step."""
+    events.add(connection, f"document.{claim.stage}", ((one.job_id, one.document_id) for one in through))

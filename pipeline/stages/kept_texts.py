@@ -1,0 +1,90 @@
+"""Extracted texts are kept: another model or chunk size needs neither the file nor OCR again.
+
+    texts/ab/abcd….pdf-<extraction>    the whole document, pages read by OCR in their places
+
+Named by the content's SHA-256, the suffix, which hints at the format, and how it was read.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from extractors.document import Document
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import garbage
+from pipeline.catalog.documents.attempts import Carried
+from pipeline.services import Services
+from pipeline.spool import original_key, read_json, write_json
+
+__all__ = ["keep_text", "known_text", "sweep_texts", "text_key_of"]
+
+log = structlog.get_logger()
+
+FOLDER = "texts"
+
+
+def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
+    """Where the text of this content lies, read in this way."""
+    return f"{FOLDER}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
+
+
+def known_text(services: Services, one: Carried) -> Document | None:
+    """The document as it was read before, in the way in which its version is to be read.
+
+    None if it was not kept, or if the file is there and is to be read again, or was not read whole.
+    """
+    is_there = services.spool.exists(original_key(one.content_sha256, one.source))
+    if one.anew and is_there:
+        return None
+    found = _kept(services, text_key_of(one.content_sha256, one.source, one.extraction))
+    return None if found is not None and is_there and not _is_whole(found) else found
+
+
+def _kept(services: Services, key: str) -> Document | None:
+    try:
+        return Document.from_json(read_json(services.spool, key))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, zlib.error):
+        log.warning("artifact.damaged", key=key)
+        services.spool.delete(key)
+        return None
+
+
+def keep_text(services: Services, one: Carried, document: Document) -> None:
+    """Keep a finished document for the next time, if it was read in the way that its version says."""
+    if not services.settings.keep_texts or one.extraction != services.extraction:
+        return
+    key = text_key_of(one.content_sha256, one.source, one.extraction)
+    before = None if one.anew else _kept(services, key)
+    if before is None or not _is_whole(before):
+        write_json(services.spool, key, document.to_json())
+
+
+def _is_whole(document: Document) -> bool:
+    return all(page.origin != "unread" for page in document.pages)
+
+
+def sweep_texts(services: Services) -> None:
+    """Remove the texts that no version needs, live or being built."""
+    found = {
+        f"{FOLDER}/{folder}/{name}"
+        for folder in services.spool.names(FOLDER)
+        for name in services.spool.names(f"{FOLDER}/{folder}")
+        if not name.startswith(".")
+    }
+    if not found:
+        return
+    # Under the write lock: a text is written while its attempt runs, which this sees.
+    with writing(services.catalog) as connection:
+        for key in found - _needed(services, connection):
+            services.spool.delete(key)
+
+
+def _needed(services: Services, connection: Connection) -> set[str]:
+    if not services.settings.keep_texts:
+        return set()
+    return {text_key_of(*row) for row in garbage.needed_texts(connection)}

@@ -1,0 +1,221 @@
+"""Extraction behind a wall: a child process with limits reads the file, and may die of it.
+
+What the caller gets is a document, or an `ExtractError` with a stable code: a hang is `timeout`, a death is
+`crashed` (after a second try in a fresh child), a memory bomb is `out_of_memory`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import extractors.errors
+from extractors.document import Document, Page
+from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
+from extractors.options import Options
+from pipeline.stages.sandbox_child import HEADER, MARK, send
+
+__all__ = ["NoRoom", "Sandbox"]
+
+TRIES = 2
+REQUESTS_PER_CHILD = 1000
+"""Native libraries leak a little; a fresh child now and then bounds it."""
+
+MEMORY_SHARE = 0.5
+"""A child that died with this share of its limit in use died of memory: allocators abort, they do not report."""
+
+PEAK_SLACK = 1.05
+"""On Linux a new process begins with the peak of the one that started it, and the kernel counts only roughly."""
+
+POLL_S = 0.5
+DYING_S = 1.0
+"""A child that closed its end of the pipe has this long to be dead; then it is killed."""
+
+BLOCK = 1 << 20
+
+
+class Killed(Crashed):
+    """The child was killed from outside."""
+
+
+class NoRoom(OSError):
+    """The system did not give what reading a file takes: space on the disk, descriptors. It is no fault of the file."""
+
+
+class Sandbox:
+    """One child process that reads files, started when first needed and replaced when it dies."""
+
+    def __init__(self, memory_mb: int, module: str = "pipeline.stages.sandbox_child") -> None:
+        self._memory_mb = memory_mb
+        self._module = module
+        self._child: subprocess.Popen[bytes] | None = None
+        self._served = 0
+        self._floor_mb = 0.0
+
+    def extract(self, path: Path, options: Options, timeout_s: float) -> Document:
+        """Read a file as `extractors.extract` does.
+
+        Raises:
+            ExtractError: the file cannot be read, or reading it broke a limit.
+        """
+        return Document.from_json(self._ask("extract", path, options, [], timeout_s))
+
+    def ocr(self, path: Path, numbers: list[int], options: Options, timeout_s: float) -> tuple[list[Page], list[str]]:
+        """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Raises ExtractError."""
+        answer = self._ask("ocr", path, options, numbers, timeout_s)
+        return [Page(**page) for page in answer["pages"]], answer["warnings"]
+
+    def warm_up(self) -> None:
+        """Start the child, so that the first file does not wait for it."""
+        self._start()
+
+    def close(self) -> None:
+        """End the child and everything it started."""
+        if self._child is not None:
+            self._kill()
+
+    def _ask(self, method: str, path: Path, options: Options, pages: list[int], timeout_s: float) -> Any:
+        request = {"method": method, "path": str(path), "options": asdict(options), "pages": pages}
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(Crashed):
+                return self._once(request, timeout_s)
+        try:
+            return self._once(request, timeout_s)
+        except Killed as error:
+            # Once may be anybody; again and again it is the kernel, which has run out of memory.
+            raise OutOfMemory("The system ended the reading of the file, most likely for its memory.") from error
+
+    def _once(self, request: dict[str, Any], timeout_s: float) -> Any:
+        child = self._start()
+        deadline = time.monotonic() + timeout_s
+        try:
+            send(_pipe(child.stdin), request)
+            answer = self._receive(child, deadline, timeout_s)
+        except (EOFError, BrokenPipeError):
+            raise self._post_mortem() from None
+        self._served += 1
+        if self._served >= REQUESTS_PER_CHILD:
+            self.close()
+        if "error" in answer:
+            name, message = answer["error"]
+            kind: type[ExtractError] = getattr(extractors.errors, name, ExtractError)
+            raise kind(message)
+        if "system" in answer:
+            raise NoRoom(*answer["system"])
+        return answer["result"]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and self._child.poll() is not None:
+            self._kill()
+        if self._child is None:
+            self._served = 0
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", self._module, str(self._memory_mb)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=0,
+                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2"},
+            )
+            self._floor_mb = PEAK_SLACK * _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
+        return self._child
+
+    def _wait(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(_pipe(child.stdout), selectors.EVENT_READ)
+            while not selector.select(timeout=min(POLL_S, max(deadline - time.monotonic(), 0.0))):
+                if time.monotonic() >= deadline:
+                    self._kill()
+                    raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
+
+    def _receive(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Any:
+        """Read one whole answer; whatever it says, and however slowly, neither time nor memory is without bound."""
+        read, wanted = bytearray(), HEADER.size
+        while len(read) < wanted:
+            self._wait(child, deadline, timeout_s)
+            block = os.read(_pipe(child.stdout).fileno(), BLOCK)
+            if not block:
+                raise EOFError
+            read += block
+            if len(read) >= HEADER.size:
+                mark, length = HEADER.unpack_from(read)
+                wanted = HEADER.size + length
+                if mark != MARK or length > self._memory_mb << 20:
+                    raise self._nonsense()
+        try:
+            answer = json.loads(read[HEADER.size :])
+        except ValueError:
+            raise self._nonsense() from None
+        if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error", "system"}:
+            raise self._nonsense()
+        return answer
+
+    def _nonsense(self) -> Crashed:
+        self._kill()
+        return Crashed("The extractor lost its way on this file, twice.")
+
+    def _post_mortem(self) -> ExtractError:
+        child = self._child
+        if child is None:
+            return Crashed()
+        if not _is_dead(child):
+            return self._nonsense()
+        self._child = None
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        _sweep(child)
+        if _peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, self._floor_mb):
+            return OutOfMemory(f"Reading the file needed more than {self._memory_mb} MB of memory.")
+        if child.returncode == -signal.SIGKILL:
+            return Killed()
+        return Crashed(f"The extractor died on this file ({_manner(child.returncode)}), twice.")
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            _sweep(child)
+            child.wait()
+
+
+def _is_dead(child: subprocess.Popen[bytes]) -> bool:
+    """Whether it ends by itself; it is not reaped yet."""
+    deadline = time.monotonic() + DYING_S
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return True
+        time.sleep(DYING_S / 100)
+    return False
+
+
+def _peak_mb(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _sweep(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole process group (Tesseract runs in it) and close the pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    for pipe in (child.stdin, child.stdout):
+        try:
+            _pipe(pipe).close()
+        except BrokenPipeError:
+            continue
+
+
+def _manner(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
+
+
+def _pipe(stream: IO[bytes] | None) -> Any:
+    if stream is None:
+        raise Crashed
+    return stream

@@ -1,0 +1,121 @@
+"""The inside of the sandbox: reads one file after another for the process that started it.
+
+A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES`), so that a crash, a hang or a memory bomb
+in an extractor's native code ends this process and nothing else. Requests and answers are JSON, each behind a
+mark and its length, four bytes each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import extractors
+from extractors.errors import ExtractError, OutOfMemory
+from extractors.options import Options
+
+__all__ = ["HEADER", "MARK", "receive", "send"]
+
+HEADER = struct.Struct("!4sI")
+MARK = b"\x00dr\x00"
+"""No text begins with it, so that what a library prints into the pipe is not taken for a length and waited for."""
+
+PR_SET_PDEATHSIG = 1
+MOST_DESCRIPTORS = 1024
+
+
+def send(stream: BinaryIO, data: Any) -> None:
+    """Write one JSON message."""
+    body = json.dumps(data).encode()
+    stream.write(HEADER.pack(MARK, len(body)) + body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO) -> Any:
+    """Read one JSON message. Raises EOFError when the other side is gone."""
+    head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
+        raise EOFError
+    _, length = HEADER.unpack(head)
+    body = stream.read(length)
+    if len(body) < length:
+        raise EOFError
+    return json.loads(body)
+
+
+def main() -> None:
+    """Answer requests until the caller closes the pipe."""
+    _die_with_parent()
+    _take_along()
+    limit = int(sys.argv[1]) << 20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Whatever a library prints must not mix with the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    while True:
+        try:
+            request = receive(sys.stdin.buffer)
+        except EOFError:
+            return
+        send(answers, _answer(request))
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    arguments = request["options"]
+    options = Options(**{**arguments, "passwords": tuple(arguments["passwords"])})
+    try:
+        return {"result": METHODS[request["method"]](Path(request["path"]), options, request["pages"])}
+    except ExtractError as error:
+        return {"error": [type(error).__name__, error.message]}
+    except MemoryError:
+        return {"error": [OutOfMemory.__name__, OutOfMemory().message]}
+    except OSError as error:  # the disk's fault, or the system's: not the file's
+        return {"system": [error.errno or 0, error.strerror or str(error)]}
+
+
+def _extract(path: Path, options: Options, _pages: list[int]) -> Any:
+    return extractors.extract(path, options).to_json()
+
+
+def _ocr(path: Path, options: Options, pages: list[int]) -> Any:
+    warnings: list[str] = []
+    read = extractors.ocr(path, pages, options, warnings.append)
+    return {"pages": [asdict(page) for page in read], "warnings": warnings}
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _take_along() -> None:
+    """Whatever ends this process, what it started (Tesseract) ends with it.
+
+    A watcher in the same process group waits for the end of a pipe that only this process holds open.
+    """
+    if os.getpgrp() != os.getpid():
+        return
+    watched, _ = os.pipe()
+    if os.fork():
+        os.close(watched)
+        return
+    os.closerange(0, watched)
+    os.closerange(watched + 1, MOST_DESCRIPTORS)
+    os.read(watched, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+METHODS: dict[str, Callable[[Path, Options, list[int]], Any]] = {"extract": _extract, "ocr": _ocr}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The vectors of a data folder have one owner; every other process asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import redis
+
+from embeddings.base import Fingerprint
+from pipeline.rpc import Answers, ask
+from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
+
+__all__ = ["SUBJECT", "AskedStore", "answers_of"]
+
+SUBJECT = "store"
+
+
+class AskedStore:
+    """The vector store as another process reaches it. Reading and small changes only: points are upserted by tasks."""
+
+    def __init__(self, connection: redis.Redis, timeout_s: float = 60.0) -> None:
+        self._redis = connection
+        self._timeout_s = timeout_s
+
+    def ensure(self, collection: str, fingerprint: Fingerprint) -> None:
+        """Create the collection, or check that it holds this space."""
+        self._ask("ensure", collection=collection, fingerprint=asdict(fingerprint))
+
+    def collections(self) -> dict[str, Fingerprint]:
+        """Every collection and the space of its vectors."""
+        return {name: Fingerprint(**facts) for name, facts in self._ask("collections").items()}
+
+    def drop(self, collection: str) -> None:
+        """Remove the collection."""
+        self._ask("drop", collection=collection)
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias and the collection that it stands for."""
+        return dict(self._ask("aliases"))
+
+    def set_alias(self, alias: str, collection: str) -> None:
+        """Let another name stand for a collection."""
+        self._ask("set_alias", alias=alias, collection=collection)
+
+    def upsert(self, collection: str, points: Sequence[Point]) -> None:
+        """Store the points durably."""
+        self._ask("upsert", collection=collection, points=[asdict(point) for point in points])
+
+    def count(self, collection: str, where: Filter) -> int:
+        """How many points match."""
+        return int(self._ask("count", collection=collection, where=asdict(where)))
+
+    def ids(self, collection: str, where: Filter) -> list[str]:
+        """Ids of all matching points."""
+        return list(self._ask("ids", collection=collection, where=asdict(where)))
+
+    def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
+        """Payloads of matching points."""
+        return list(self._ask("read", collection=collection, where=asdict(where), limit=limit))
+
+    def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
+        """Write these payload fields on every matching point."""
+        self._ask("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
+
+    def delete(self, collection: str, where: Filter) -> None:
+        """Remove every matching point."""
+        self._ask("delete", collection=collection, where=asdict(where))
+
+    def search(self, collection: str, query: Query) -> list[Hit]:
+        """The best points, best first."""
+        return [Hit(**hit) for hit in self._ask("search", collection=collection, query=asdict(query))]
+
+    def maintain(self) -> None:
+        """The owner does that by itself."""
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        return ask(self._redis, SUBJECT, method, arguments, self._timeout_s)
+
+
+def answers_of(store: VectorStore) -> Answers:
+    """What the owner answers: the store's own methods over plain data."""
+    return {
+        "ensure": lambda collection, fingerprint: store.ensure(collection, Fingerprint(**fingerprint)),
+        "collections": lambda: {name: asdict(space) for name, space in store.collections().items()},
+        "drop": store.drop,
+        "aliases": store.aliases,
+        "set_alias": store.set_alias,
+        "upsert": lambda collection, points: store.upsert(collection, [_point(point) for point in points]),
+        "count": lambda collection, where: store.count(collection, _filter(where)),
+        "ids": lambda collection, where: store.ids(collection, _filter(where)),
+        "read": lambda collection, where, limit: store.read(collection, _filter(where), limit),
+        "set_payload": lambda collection, payload, where, key: store.set_payload(
+            collection, payload, _filter(where), key
+        ),
+        "delete": lambda collection, where: store.delete(collection, _filter(where)),
+        "search": lambda collection, query: [asdict(hit) for hit in store.search(collection, _query(query))],
+    }
+
+
+def _filter(data: dict[str, Any]) -> Filter:
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return Filter(**plain)
+
+
+def _point(data: dict[str, Any]) -> Point:
+    return Point(**{**data, "sparse": SparseVector(**data["sparse"])})
+
+
+def _query(data: dict[str, Any]) -> Query:
+    sparse = SparseVector(**data["sparse"]) if data["sparse"] else None
+    return Query(**{**data, "sparse": sparse, "where": _filter(data["where"])})
