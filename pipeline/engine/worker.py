@@ -35,7 +35,7 @@ from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.cpu_share import give_way
 from pipeline.stack.logs import log_as_set
-from pipeline.stack.processes import cores
+from pipeline.stack.process_plan import cores
 from pipeline.stack.spec import UNUSABLE
 
 __all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]

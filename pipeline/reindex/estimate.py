@@ -13,7 +13,7 @@ from pipeline.reindex.request import Target, Wish, target_of
 from pipeline.results import ReindexPlan
 from pipeline.services import Services
 from pipeline.spool import original_key
-from pipeline.stack.processes import cores
+from pipeline.stack.process_plan import cores
 from pipeline.stages.kept_texts import text_key_of
 
 __all__ = ["plan"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pipeline.stack.client import check, connect, peek, running
     from pipeline.stack.foreground import hold
-    from pipeline.stack.processes import processes, settings_environment
+    from pipeline.stack.process_plan import processes, settings_environment
     from pipeline.stack.spec import Launch, ProcessSpec
     from pipeline.stack.state import ProcessState, StackState
 
@@ -44,9 +44,9 @@ _HOMES = {
     "hold": "foreground",
     "is_private": "client",
     "peek": "client",
-    "processes": "plan",
+    "processes": "process_plan",
     "running": "client",
-    "settings_environment": "plan",
+    "settings_environment": "process_plan",
 }
 
 

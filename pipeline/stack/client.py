@@ -22,7 +22,7 @@ from pipeline.errors import StackUnavailable
 from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, TEST_PREFIX, Settings
 from pipeline.stack.folder import Folder, bound, tail
 from pipeline.stack.lease import FileLock, is_locked
-from pipeline.stack.processes import processes
+from pipeline.stack.process_plan import processes
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import StackState, current, is_same_process, read
 

@@ -12,7 +12,7 @@ from types import FrameType
 from pipeline.errors import BadRequest
 from pipeline.settings import Settings
 from pipeline.stack.client import Say, check, connect, running
-from pipeline.stack.processes import doors as planned_doors
+from pipeline.stack.process_plan import doors as planned_doors
 from pipeline.stack.services import Doors
 from pipeline.stack.spec import Launch, ProcessSpec
 from pipeline.stack.state import StackState, is_same_process

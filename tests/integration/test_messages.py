@@ -33,7 +33,7 @@ from pipeline.plan import Plan, Step
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
-from pipeline.stack.processes import cores
+from pipeline.stack.process_plan import cores
 
 
 def queued(rig: FlowRig, stage: str) -> dict[bytes, list[bytes]]:

@@ -13,7 +13,7 @@ from compose_file import Unset, interpolated, load
 from pipeline.engine.celery_app import QUEUES
 from pipeline.engine.worker import GROUPS
 from pipeline.settings import ENV_PREFIX, Settings
-from pipeline.stack.processes import ONE_THREAD
+from pipeline.stack.process_plan import ONE_THREAD
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
