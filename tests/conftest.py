@@ -1,4 +1,4 @@
-"""Fixtures of all tests. Its place puts this folder on the path: `hostile`, `flow_rig` are imported by name."""
+"""Fixtures of all tests. What several modules use lies in `tests/support`, which is on the path."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from extractors.options import Options
 from pipeline.stages.sandbox import Sandbox
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "support"
 MEMORY_MB = 600
 TIMEOUT_S = 1.0
 PATIENCE_S = 30.0

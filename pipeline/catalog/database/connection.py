@@ -31,7 +31,7 @@ __all__ = ["HEAD", "alone", "engine_of", "make_last", "open_catalog", "sqlite_ur
 log = structlog.get_logger()
 
 HEAD = "pages_scanned"
-"""Newest migration; `tests/unit/test_catalog.py` compares it with what alembic finds."""
+"""Newest migration; `tests/unit/catalog/test_catalog.py` compares it with what alembic finds."""
 
 VERSION = sa.Table(
     "alembic_version",

@@ -15,7 +15,7 @@ from pipeline.engine.worker import GROUPS
 from pipeline.settings import ENV_PREFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
 SECRETS = ("REDIS_PASSWORD", "POSTGRES_PASSWORD", "QDRANT_API_KEY")
 VARIABLES = dict.fromkeys(SECRETS, "secret")

@@ -12,7 +12,7 @@ from pipeline.results import Hit
 
 __all__ = ["DOCUMENTS", "FILES", "FINE", "SEARCHES", "pages_of"]
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 DOCUMENTS = SAMPLES / "documents"
 TABLE: dict[str, list[dict[str, Any]]] = tomllib.loads((SAMPLES / "planted.toml").read_text("utf-8"))
 FILES, SEARCHES = TABLE["file"], TABLE["search"]

@@ -33,7 +33,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text("utf-8")
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "samples/README.md", *sorted((ROOT / "docs").glob("*.md"))]

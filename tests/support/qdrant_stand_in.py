@@ -6,7 +6,7 @@ payload indexes and keeps everything in memory (or in a folder, with --path); it
 frequencies are the client's imitation of the server's. What holds here still has to be seen on a real server
 (DOCRELAY_TEST_QDRANT_URL).
 
-    python tests/qdrant_stand_in.py --port 6333
+    python tests/support/qdrant_stand_in.py --port 6333
 
 With --port 0 it takes a free port. The first line on stdout is its URL, printed once it listens.
 """

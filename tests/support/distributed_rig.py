@@ -2,7 +2,7 @@
 
 What a container engine would give is put in its place: host names become ports of the loopback, volumes become
 folders, a container's host name becomes a worker's `--name`. Redis is the real one with the file's own options,
-PostgreSQL is the real one, and Qdrant is the stand-in under tests/ until a server can be had.
+PostgreSQL is the real one, and Qdrant is the stand-in under tests/support until a server can be had.
 """
 
 from __future__ import annotations

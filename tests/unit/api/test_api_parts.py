@@ -43,7 +43,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.tags import canonical
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 
 
 @pytest.fixture

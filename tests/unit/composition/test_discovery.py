@@ -189,7 +189,7 @@ ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
     "an unknown workflow in `workflow_options`": ("plain", {"plane": {}}, "workflow_options names plane"),
     "no value for a parameter without a default": ("needs", {}, "The workflow needs must be told: at"),
 }
-TABLE = (Path(__file__).parents[2] / "docs/composing.md").read_text("utf-8")
+TABLE = (Path(__file__).parents[3] / "docs/composing.md").read_text("utf-8")
 
 
 def told_in_the_table() -> dict[str, tuple[str, int, int]]:

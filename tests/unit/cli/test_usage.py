@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from pipeline.cli.commands import app
 
-MANUAL = (Path(__file__).parents[2] / "docs" / "cli.md").read_text("utf-8").splitlines()
+MANUAL = (Path(__file__).parents[3] / "docs" / "cli.md").read_text("utf-8").splitlines()
 
 
 def usages(command: Any, name: str, parent: Any = None) -> Iterator[str]:

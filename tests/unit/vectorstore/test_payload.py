@@ -27,7 +27,8 @@ from pipeline.vectorstore.payload import CITATION, payload
 from pipeline.vectorstore.qdrant import QdrantStore
 from pipeline.vectorstore.sparse import encode_passages, encode_query
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "payload.md"
+ROOT = Path(__file__).parents[3]
+DOCUMENTED = ROOT / "docs" / "payload.md"
 SPACE = Fingerprint("test/letters", "1", "float", "mean", True, "", "", 26)
 ABOUT = About(
     document_id="d1",
@@ -225,7 +226,7 @@ def test_llamaindex_reads_it(tmp_path: Path) -> None:
     fill(local)
     local.close()
     asked = {"path": str(tmp_path / "qdrant"), "collection": "docs", "vector": letters("planks of larch")}
-    reader = [sys.executable, str(Path(__file__).parents[1] / "llamaindex_reader.py")]
+    reader = [sys.executable, str(ROOT / "tests/support/llamaindex_reader.py")]
     environment = {**os.environ, "PYTHONPATH": str(LLAMAINDEX)}
 
     done = subprocess.run(

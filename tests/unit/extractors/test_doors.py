@@ -16,7 +16,7 @@ from PIL import Image
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
 from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
 
-SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
+SAMPLES = Path(__file__).parents[3] / "samples" / "documents"
 LONG = "A page with a text layer that is certainly long enough to be one."
 TESSERACT = "extractors.tesseract.read_image"
 
