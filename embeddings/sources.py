@@ -20,9 +20,9 @@ from embeddings.facts import read_facts
 from embeddings.hub import fetch
 from embeddings.registry import MODELS, Model, find, outside
 
-__all__ = ["Place", "Source", "resolve"]
+__all__ = ["Placement", "Source", "resolve"]
 
-Place = Literal["package", "folder", "hub", "builtin", "endpoint"]
+Placement = Literal["package", "folder", "hub", "builtin", "endpoint"]
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _DESCRIPTION = ("*.json", "*/config.json")
@@ -37,7 +37,7 @@ class Source:
     """
 
     model: Model
-    place: Place
+    place: Placement
     revision: str
     folder: Path | None = None
 

@@ -103,7 +103,7 @@ class Trial:
         return replace(self, document=document, about=replace(self.about, title=title_of(document, self.about.source)))
 
     def _chunk(self, found: Found) -> Trial:
-        chunks = cut_as_planned(self.services, (self.services.making, Plan(cutting=found.options)), self.document)
+        chunks = cut_as_planned(self.services, (self.services.spec, Plan(cutting=found.options)), self.document)
         return replace(self, chunks=chunks, vectors=None, points=None)
 
     def _chunks(self, found: Found) -> Trial:
@@ -116,7 +116,7 @@ class Trial:
             raise BadRequest("There are no chunks yet.", "Write chunk() before embed().")
         return replace(
             self,
-            vectors=self.services.models.embedder(self.services.making, self.services.fingerprint).embed(
+            vectors=self.services.models.embedder(self.services.spec, self.services.fingerprint).embed(
                 [one.text for one in self.chunks]
             ),
         )

@@ -9,7 +9,7 @@ from functools import lru_cache
 import embeddings
 from embeddings.base import Embedder, Fingerprint, Tokenizer
 from pipeline.errors import SpaceMismatch
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 from pipeline.settings import Settings
 
 __all__ = ["Models"]
@@ -30,38 +30,38 @@ class Models:
         self._describe = lru_cache(KNOWN)(embeddings.describe)
         self._tokenizer = lru_cache(KNOWN)(embeddings.load_tokenizer)
 
-    def config(self, making: Making) -> embeddings.EmbedderConfig:
+    def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
         """How the model is loaded here: device and key are the settings'; the key goes to their endpoint only."""
         settings = self._settings
         return embeddings.EmbedderConfig(
-            model=making.model,
-            precision=making.precision,
+            model=spec.model,
+            precision=spec.precision,
             device=settings.embedding_device,
             threads=1,
-            base_url=making.url,
-            api_key=settings.embedding_api_key if making.url == settings.embedding_url else None,
-            dim=making.dim,
+            base_url=spec.url,
+            api_key=settings.embedding_api_key if spec.url == settings.embedding_url else None,
+            dim=spec.dim,
         )
 
-    def fingerprint(self, making: Making) -> Fingerprint:
+    def fingerprint(self, spec: IndexSpec) -> Fingerprint:
         """The space of the vectors that the model makes; it is not loaded for it."""
-        return self._describe(self.config(making)).fingerprint
+        return self._describe(self.config(spec)).fingerprint
 
-    def chunk_tokens(self, making: Making) -> int:
+    def chunk_tokens(self, spec: IndexSpec) -> int:
         """Tokens of a chunk at most: as asked for, but never more than the model reads."""
-        return min(making.chunk_tokens, self._describe(self.config(making)).max_tokens)
+        return min(spec.chunk_tokens, self._describe(self.config(spec)).max_tokens)
 
-    def tokenizer(self, making: Making) -> Tokenizer:
+    def tokenizer(self, spec: IndexSpec) -> Tokenizer:
         """The model's own tokenizer, without the model."""
-        return self._tokenizer(self.config(making))
+        return self._tokenizer(self.config(spec))
 
-    def embedder(self, making: Making, space: Fingerprint) -> Embedder:
+    def embedder(self, spec: IndexSpec, space: Fingerprint) -> Embedder:
         """The model itself; the one that was not used for longest is let go.
 
         Raises:
             SpaceMismatch: the model that is found here makes vectors of another space.
         """
-        config = self.config(making)
+        config = self.config(spec)
         with self._lock:
             if config not in self._held:
                 while len(self._held) >= HELD:

@@ -9,13 +9,13 @@ from embeddings.base import Precision
 from extractors import EXTRACTOR_VERSION
 from pipeline.settings import Settings
 
-__all__ = ["CHUNKER_VERSION", "Making", "extraction", "making_of", "recipe"]
+__all__ = ["CHUNKER_VERSION", "IndexSpec", "extraction", "recipe", "spec_of"]
 
 CHUNKER_VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class IndexSpec:
     """What an index is made with: its model, and how texts are cut. Kept with the index; keys never are.
 
     `url` and `dim` are those of an endpoint, None for a model that runs here; `chunk_tokens` as asked for, which
@@ -30,9 +30,9 @@ class Making:
     overlap_tokens: int
 
 
-def making_of(settings: Settings) -> Making:
+def spec_of(settings: Settings) -> IndexSpec:
     """What the settings say new collections are made with."""
-    return Making(
+    return IndexSpec(
         model=settings.embedding_model,
         precision=settings.embedding_precision,
         url=settings.embedding_url,

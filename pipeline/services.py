@@ -21,7 +21,7 @@ from pipeline.catalog.index.vector_cache import open_cache
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
 from pipeline.plan import PLAIN, Plan
-from pipeline.recipes import Making, extraction, making_of, recipe
+from pipeline.recipes import IndexSpec, extraction, recipe, spec_of
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
 
@@ -105,9 +105,9 @@ class Services:
         url = self.settings.qdrant_url
         if url is not None or self.owner:
             return open_store(self.settings.data_dir / "vectors", url=url, api_key=self.settings.qdrant_api_key)
-        from pipeline.vectorstore.remote import AskedStore
+        from pipeline.vectorstore.remote import RemoteStore
 
-        return AskedStore(self.redis)
+        return RemoteStore(self.redis)
 
     @cached_property
     def models(self) -> Models:
@@ -120,45 +120,45 @@ class Services:
         return set()
 
     @cached_property
-    def making(self) -> Making:
+    def spec(self) -> IndexSpec:
         """What new collections are made with."""
-        return making_of(self.settings)
+        return spec_of(self.settings)
 
     @cached_property
     def embedder_config(self) -> embeddings.EmbedderConfig:
         """Which model new collections are made with, how precise, where."""
-        return self.models.config(self.making)
+        return self.models.config(self.spec)
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
         """The space of new collections; no model is loaded for it."""
-        return self.models.fingerprint(self.making)
+        return self.models.fingerprint(self.spec)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer of the model for new collections."""
-        return self.models.tokenizer(self.making)
+        return self.models.tokenizer(self.spec)
 
     @cached_property
     def chunk_tokens(self) -> int:
         """Tokens of a chunk at most in new collections."""
-        return self.models.chunk_tokens(self.making)
+        return self.models.chunk_tokens(self.spec)
 
     @cached_property
     def extraction(self) -> str:
         """What decides the text of a file: extractors and how they are set."""
         return extraction(self.settings)
 
-    def cutting(self, making: Making, plan: Plan = PLAIN) -> tuple[int, int]:
+    def cutting(self, spec: IndexSpec, plan: Plan = PLAIN) -> tuple[int, int]:
         """Tokens of a chunk at most, and how many it repeats: as the plan says, else as the index is made."""
-        tokens = plan.cutting.get("tokens", making.chunk_tokens)
-        return self.models.chunk_tokens(replace(making, chunk_tokens=tokens)), plan.cutting.get(
-            "overlap", making.overlap_tokens
+        tokens = plan.cutting.get("tokens", spec.chunk_tokens)
+        return self.models.chunk_tokens(replace(spec, chunk_tokens=tokens)), plan.cutting.get(
+            "overlap", spec.overlap_tokens
         )
 
     def recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
         """What besides the content decides the points of an index: extraction, the plan, chunking, vector space."""
-        return recipe(reading or self.extraction, self.cutting(index.making, plan), index.fingerprint.id, plan.mark)
+        return recipe(reading or self.extraction, self.cutting(index.spec, plan), index.fingerprint.id, plan.mark)
 
     @cached_property
     def reading(self) -> str:

@@ -21,7 +21,7 @@ from pipeline.catalog.work import events, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.progress import Measure, look
-from pipeline.engine.heartbeat import door_of, living_nodes
+from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.results import (
     ActiveTask,
@@ -85,7 +85,7 @@ class TaskManager:
             done, every = read.batch_counts(connection, job_id)
         # Apart, so that whoever only looks does not keep those waiting who work.
         if told.news is not None:
-            with writing(self._services.catalog, lasting=False) as connection:
+            with writing(self._services.catalog, durable=False) as connection:
                 jobs.remember(connection, {job_id: told.news})
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
@@ -277,7 +277,7 @@ class TaskManager:
         return QueueStatistics(
             depth=queue_depths(self._services),
             waiting_batches=waiting or 0,
-            workers=[WorkerStatus(node=node) for node in sorted(self._alive()) if not node.startswith(door_of(""))],
+            workers=[WorkerStatus(node=node) for node in sorted(self._alive()) if not node.startswith(intake_node(""))],
         )
 
     def _alive(self) -> set[str]:

@@ -15,7 +15,7 @@ from pipeline.composition.decorator import template
 from pipeline.composition.plugins import load_workflow
 from pipeline.dry_run import Trial
 from pipeline.errors import BadRequest, PipelineError, StageFailed
-from pipeline.ingest.routing import beside, media_type_of, routed_to
+from pipeline.ingest.routing import media_type_of, routed_collection, sidecar_metadata
 from pipeline.plan import Plan
 from pipeline.services import Services
 
@@ -52,9 +52,9 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
 def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
     if plan.route:
         kind = media_type_of(str(path), path, services.settings.options)
-        collection = routed_to(plan, kind) or services.settings.collection
+        collection = routed_collection(plan, kind) or services.settings.collection
         yield {"stage": "route", "seconds": 0.0, "media_type": kind, "collection": collection}
-    metadata = dict(beside(plan, path))
+    metadata = dict(sidecar_metadata(plan, path))
     if plan.sidecar:
         yield {"stage": "sidecar", "seconds": 0.0, "metadata": metadata}
     trial = Trial.of(path, services, metadata)

@@ -20,7 +20,7 @@ from pipeline.engine.process import freeze
 from pipeline.errors import StackUnavailable
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
-from pipeline.stack.cpu_share import come_soon
+from pipeline.stack.cpu_share import shorten_time_slices
 from pipeline.stack.logs import log_as_set
 
 __all__ = ["URL_KEY", "run_api"]
@@ -50,7 +50,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         StackUnavailable: the port is not to be had.
     """
     log_as_set(settings, name)
-    come_soon()
+    shorten_time_slices()
     services = Services(settings)
     with services.catalog.connect() as connection:
         made = keys.any_made(connection)

@@ -15,8 +15,8 @@ from fastapi import Depends, FastAPI, Request
 
 from pipeline.api.news import News
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.engine.executor import go_on_admitting
-from pipeline.ingest.path_jobs import Taker
+from pipeline.engine.executor import admit_safely
+from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.notify.webhook import deliver_for_ever
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -61,7 +61,7 @@ class Admission:
             if self._ended.is_set():
                 return
             try:
-                go_on_admitting(self._services)
+                admit_safely(self._services)
             except Exception:  # the thread's door: the next news begin anew
                 log.exception("admission.failed")
             self._ended.wait(SPACING_S)
@@ -75,7 +75,7 @@ class Door:
     manager: TaskManager
     writer: GroupWriter
     admission: Admission
-    orders: Taker
+    orders: PathJobRunner
     news: News
     uploads: ThreadPoolExecutor
     embedded: bool
@@ -95,7 +95,7 @@ async def opened(services: Services, *, embedded: bool) -> AsyncIterator[Door]:
         TaskManager(services),
         writer,
         Admission(services),
-        Taker(services),
+        PathJobRunner(services),
         News(services),
         ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload"),
         embedded,

@@ -9,7 +9,7 @@ from pipeline import stack
 from pipeline.cli.following import Display, Manager, display, follow, nothing, paced
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note, print_json
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.services import Services
@@ -33,7 +33,7 @@ def run(settings: Settings, request: Request, wait: bool, as_json: bool) -> int:
         job_id = open_job(services, request, found)
         try:
             with display(quiet=as_json) as show:
-                take_in(services, job_id, found, tell_taken(manager, job_id, show))
+                ingest_files(services, job_id, found, tell_taken(manager, job_id, show))
                 status = follow(manager, job_id, show) if wait else manager.job(job_id)
         except KeyboardInterrupt:
             return interrupted(manager, job_id, len(found))

@@ -76,10 +76,10 @@ def reindex(
             raise BadRequest(f"{option} stands before {word}.", f"Say: docrelay reindex {word} {option} …")
         return
     from pipeline.cli.reindexing import named, run, show_plan
-    from pipeline.reindex.request import wish_of
+    from pipeline.reindex.request import reindex_request_of
 
     settings = settings_of(context, data_dir, {"server": server or ""})
-    wish = wish_of(
+    wish = reindex_request_of(
         collection=collection,
         model=model,
         dim=dim,

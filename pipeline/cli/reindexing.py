@@ -12,7 +12,7 @@ from pipeline import reindex, stack
 from pipeline.cli.following import display, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, several
 from pipeline.errors import BadRequest
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 from pipeline.results import JobStatus, ReindexPlan, ReindexStatus
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -35,10 +35,10 @@ SAYINGS = {
 class Desk(Protocol):
     """Where a re-index is asked for: this machine, or a server."""
 
-    def plan(self, wish: Wish) -> ReindexPlan:
+    def plan(self, wish: ReindexRequest) -> ReindexPlan:
         """What the wish would do."""
 
-    def start(self, wish: Wish) -> ReindexStatus:
+    def start(self, wish: ReindexRequest) -> ReindexStatus:
         """Begin."""
 
     def say(self, word: str, collection: str, **how: Any) -> ReindexStatus:
@@ -54,11 +54,11 @@ class Here:
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    def plan(self, wish: Wish) -> ReindexPlan:
+    def plan(self, wish: ReindexRequest) -> ReindexPlan:
         """What the wish would do."""
         return reindex.plan(self.services, wish)
 
-    def start(self, wish: Wish) -> ReindexStatus:
+    def start(self, wish: ReindexRequest) -> ReindexStatus:
         """Begin."""
         return reindex.start(self.services, wish)
 
@@ -73,7 +73,7 @@ class Here:
         return TaskManager(self.services).job(job_id)
 
 
-def show_plan(settings: Settings, wish: Wish, as_json: bool) -> None:
+def show_plan(settings: Settings, wish: ReindexRequest, as_json: bool) -> None:
     """Say what would be done; no stack is started."""
     told = _unmoved(settings).plan(wish)
     if as_json:
@@ -82,7 +82,7 @@ def show_plan(settings: Settings, wish: Wish, as_json: bool) -> None:
         _tell_plan(told)
 
 
-def run(settings: Settings, wish: Wish, wait: bool, as_json: bool) -> int:
+def run(settings: Settings, wish: ReindexRequest, wait: bool, as_json: bool) -> int:
     """Begin a re-index, and wait for the switch unless told not to.
 
     Returns:

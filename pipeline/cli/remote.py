@@ -19,7 +19,7 @@ from pipeline.client.wire import Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
 from pipeline.ingest.request import Request
 from pipeline.ingest.walk import Candidate, source_of, walk
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
 from pipeline.tags import canonical
@@ -69,11 +69,11 @@ class RemoteDesk:
         self.client = client
         self.job = client.job
 
-    def plan(self, wish: Wish) -> ReindexPlan:
+    def plan(self, wish: ReindexRequest) -> ReindexPlan:
         """What the wish would do."""
         return self.client.plan_reindex(**_told(wish))
 
-    def start(self, wish: Wish) -> ReindexStatus:
+    def start(self, wish: ReindexRequest) -> ReindexStatus:
         """Begin."""
         return self.client.reindex(**_told(wish))
 
@@ -227,7 +227,7 @@ def name_there(name: str) -> str:
     return _there(source_of(path)) if name.startswith((".", "/")) or os.path.lexists(path) else name
 
 
-def _told(wish: Wish) -> dict[str, Any]:
+def _told(wish: ReindexRequest) -> dict[str, Any]:
     """What was said; the server has defaults of its own."""
     return wish.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 

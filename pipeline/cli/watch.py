@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipeline import stack
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures
 from pipeline.catalog.documents import watched_files
 from pipeline.cli.output import FAILED, command, note, out, plain, several
@@ -131,7 +131,7 @@ def _outcome(services: Services, mirror: Mirror) -> int:
 def _count(services: Services, mirror: Mirror, query: sa.Select[int], column: sa.Column[str]) -> int:
     names = [str(row.document_id) for row in mirror.known.values() if row.document_id and not row.gone]
     with services.catalog.connect() as connection:
-        return sum(connection.execute(query.where(column.in_(piece))).scalar_one() for piece in slices(names))
+        return sum(connection.execute(query.where(column.in_(piece))).scalar_one() for piece in split_list(names))
 
 
 def _explain(folder: WatchFolder, hold: Hold) -> None:

@@ -40,11 +40,11 @@ __all__ = [
     "Stage",
     "Transient",
     "admit",
+    "admit_safely",
     "batch_of",
     "follow",
     "give_up",
     "go_on",
-    "go_on_admitting",
     "launch",
     "may_pass",
     "run",
@@ -106,7 +106,7 @@ def admit(services: Services) -> int:
         limits = services.settings.window, admission.ahead(connection) * _embedders(services)
         if not admission.choose(connection, *limits):
             return 0  # nobody's turn to write is taken for nothing
-    with writing(services.catalog, lasting=False) as connection:
+    with writing(services.catalog, durable=False) as connection:
         admitted = admission.admit(connection, *limits, "extract")
     with services.catalog.connect() as connection:
         facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
@@ -116,7 +116,7 @@ def admit(services: Services) -> int:
     return len(admitted)
 
 
-def go_on_admitting(services: Services) -> None:
+def admit_safely(services: Services) -> None:
     """Admit what may run, after something that must not suffer where that fails: the reconciler admits, too."""
     try:
         admit(services)
@@ -170,7 +170,7 @@ def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) 
     """
     alive = living_nodes(services.redis)
     # A claim that a power cut takes back is no loss: whoever held it is gone as well.
-    with writing(services.catalog, lasting=False) as connection:
+    with writing(services.catalog, durable=False) as connection:
         claim = ledger.claim(connection, wanted, node, alive)
         if claim is not None and claim.stage in OPENING:
             attempts.begin(connection, claim.batch_id, OPENING[claim.stage])
@@ -274,7 +274,7 @@ def _failed(services: Services, claim: Claim, cause: Failure, *, apart: bool = F
             batch = batch_of(services, claim)
             launch(services, task(batch, "finalize"), batch)
         go_on(services, claim)
-        go_on_admitting(services)
+        admit_safely(services)
 
     return Done(record, publish, outcome="failed")
 
@@ -287,7 +287,7 @@ def set_apart(connection: Connection, claim: Claim, ids: Iterable[str]) -> None:
 
 def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
     # A stage that a power cut takes back is done again, as long as its artifacts are there; how a document ends lasts.
-    with writing(services.catalog, lasting=claim.stage == "finalize") as connection:
+    with writing(services.catalog, durable=claim.stage == "finalize") as connection:
         held = ledger.finish(connection, claim.task_id, node)
         if held:
             done.record(connection)
@@ -301,7 +301,7 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
         done.publish()
     services.announce(claim.job_id)
     if claim.stage in ("embed", "finalize"):
-        go_on_admitting(services)
+        admit_safely(services)
     return True
 
 

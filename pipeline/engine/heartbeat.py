@@ -14,14 +14,14 @@ from pipeline.settings import LEAST_SILENCE_S
 __all__ = [
     "NODES",
     "RECONCILED",
-    "beat_heart",
-    "door_of",
+    "heartbeat_timeout_s",
+    "intake_node",
     "is_alive",
     "living_nodes",
     "places_served",
+    "start_heartbeat",
     "text",
     "unacked_key",
-    "wait_time_to_restore",
     "workers_at",
 ]
 
@@ -33,7 +33,7 @@ RECONCILED = f"{PREFIX}reconciled"
 """When the reconciler last came to its end, in seconds since 1970."""
 
 
-def beat_heart(
+def start_heartbeat(
     connection: redis.Redis,
     node: str,
     every_s: float,
@@ -70,7 +70,7 @@ def beat_heart(
     return sign_off
 
 
-def door_of(job_id: str) -> str:
+def intake_node(job_id: str) -> str:
     """The name under which the heart of a job's intake beats."""
     return f"door:{job_id}"
 
@@ -95,7 +95,7 @@ def workers_at(connection: redis.Redis, place: str) -> int:
     return sum(place in beat.split(",") for beat in _beats(connection).values())
 
 
-def wait_time_to_restore(dead_after_s: float) -> float:
+def heartbeat_timeout_s(dead_after_s: float) -> float:
     """How long a heartbeat may be silent: never less than Celery's lease on a chord's body."""
     return max(dead_after_s, LEAST_SILENCE_S)
 

@@ -23,7 +23,7 @@ from pipeline.engine import executor
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
-from pipeline.engine.heartbeat import RECONCILED, door_of, is_alive, living_nodes, text
+from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive, living_nodes, text
 from pipeline.engine.redelivery import restore_dead
 from pipeline.engine.unserved import give_up
 from pipeline.points.labels import relabel
@@ -147,7 +147,7 @@ def _close_abandoned(services: Services) -> None:
     with services.catalog.connect() as connection:
         open_jobs = jobs.taking_in(connection, time.time() - ABANDONED_S)
     for job_id in open_jobs:
-        if not is_alive(services.redis, door_of(job_id)):
+        if not is_alive(services.redis, intake_node(job_id)):
             log.warning("intake.abandoned", job=job_id)
             with writing(services.catalog) as connection:
                 jobs.finish_intake(connection, job_id)
@@ -164,7 +164,7 @@ def _note_progress(services: Services) -> int:
         if time.monotonic() >= _measure_at.get(job_id, 0.0) and (measured := _measure(services, job_id)) is not None
     }
     if told:
-        with writing(services.catalog, lasting=False) as connection:
+        with writing(services.catalog, durable=False) as connection:
             jobs.remember(connection, told)
     for ended in _measure_at.keys() - set(active):
         del _measure_at[ended]

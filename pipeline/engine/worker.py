@@ -29,11 +29,11 @@ from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
 from pipeline.engine import process
 from pipeline.engine.celery_app import MAINTENANCE, QUEUES, all_queues, make_app
-from pipeline.engine.heartbeat import beat_heart, wait_time_to_restore
+from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.rpc import serve
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings, load_settings
-from pipeline.stack.cpu_share import give_way
+from pipeline.stack.cpu_share import lower_priority
 from pipeline.stack.logs import log_as_set
 from pipeline.stack.process_plan import cores
 from pipeline.stack.spec import UNUSABLE
@@ -66,7 +66,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     log_as_set(settings, name)
     if group in ("extract", "embed"):
         # Who asks, and who serves them, goes first; whatever is left of the machine computes.
-        give_way(settings.niceness)
+        lower_priority(settings.niceness)
     _skip_lost_events(settings)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
@@ -142,12 +142,12 @@ def _limits(settings: Settings, group: str) -> dict[str, Any]:
 
 
 def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str, queues: Sequence[str]) -> None:
-    ttl_s = wait_time_to_restore(settings.dead_after_s)
+    ttl_s = heartbeat_timeout_s(settings.dead_after_s)
     services = Services(settings)
 
     def begin(**_: Any) -> None:
         # In the parent alone, after the pool has forked: threads do not survive a fork.
-        sign_off = beat_heart(services.redis, node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
+        sign_off = start_heartbeat(services.redis, node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
         signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
         try:
             _prepare(group)
@@ -166,7 +166,7 @@ def _prepare(group: str) -> None:
     services = process.runtime().services
     if group == "embed":
         _keep_memory()
-        services.models.embedder(services.making, services.fingerprint)
+        services.models.embedder(services.spec, services.fingerprint)
         serve(services.redis, "embed", {"embed_query": partial(_embed_query, services)})
     elif group == "store" and services.settings.qdrant_url is None:
         from pipeline.vectorstore.remote import SUBJECT, answers_of
@@ -187,7 +187,7 @@ def _embed_query(services: Services, text: str, index: str) -> list[float]:
     """The vector of a question by the model of an index."""
     with services.catalog.connect() as connection:
         found = indexes.get(connection, index)
-    embedder = services.models.embedder(found.making, found.fingerprint)
+    embedder = services.models.embedder(found.spec, found.fingerprint)
     return [float(value) for value in embedder.embed_query(text)]
 
 

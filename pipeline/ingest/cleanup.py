@@ -45,7 +45,7 @@ def sweep(services: Services) -> None:
         events.prune(connection, now - KEEP_EVENTS_S)
         idempotency.prune(connection, now - idempotency.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
-    with vector_cache.best_effort(), writing(services.cache, lasting=False) as connection:
+    with vector_cache.best_effort(), writing(services.cache, durable=False) as connection:
         vector_cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)

@@ -23,17 +23,17 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import jobs, ledger, orders
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.executor import admit
-from pipeline.engine.heartbeat import beat_heart, door_of, wait_time_to_restore
+from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
-from pipeline.ingest.placement import place_of
-from pipeline.ingest.roots import opened
-from pipeline.ingest.routing import beside, media_type_of, routed_to, without_sidecars
+from pipeline.ingest.placement import placement_of
+from pipeline.ingest.roots import open_within
+from pipeline.ingest.routing import media_type_of, routed_collection, sidecar_metadata, without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
 from pipeline.services import Services
 from pipeline.spool import Spool, original_key
 
-__all__ = ["Outcome", "Taken", "record", "take", "take_in"]
+__all__ = ["FileContent", "Outcome", "ingest_files", "record", "take"]
 
 READS = 3
 """How often a file that changes while it is read is read again."""
@@ -52,7 +52,7 @@ FIRST_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class FileContent:
     """A file's content while intake holds it: in memory, or in a temporary file."""
 
     found: Found
@@ -76,7 +76,7 @@ class Outcome:
         return self.state == "queued"
 
 
-def take_in(
+def ingest_files(
     services: Services, job_id: str, candidates: Iterable[Candidate], tell: Callable[[int], None] | None = None
 ) -> None:
     """Take files into a job, batch by batch; returns when all are durable in the catalog.
@@ -92,11 +92,11 @@ def take_in(
     """
     settings, number = services.settings, 0
     # As long as this heart beats, the reconciler leaves the job open for more.
-    stop = beat_heart(
+    stop = start_heartbeat(
         services.redis,
-        door_of(job_id),
+        intake_node(job_id),
         settings.heartbeat_s,
-        wait_time_to_restore(settings.dead_after_s),
+        heartbeat_timeout_s(settings.dead_after_s),
         holds_messages=False,
     )
     try:
@@ -123,7 +123,7 @@ def _close(services: Services, job_id: str) -> None:
         jobs.finish_intake(connection, job_id)
 
 
-def take(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None) -> Taken:
+def take(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None) -> FileContent:
     """Read a file once: its hash and its content, which are of one moment.
 
     Raises:
@@ -138,9 +138,9 @@ def take(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Pa
     raise Changing
 
 
-def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> Taken | None:
+def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> FileContent | None:
     try:
-        descriptor = opened(path, within)
+        descriptor = open_within(path, within)
     except OSError as error:
         raise Unreadable(f"The file cannot be opened: {error.strerror}.") from error
     with os.fdopen(descriptor, "rb") as file:
@@ -154,7 +154,7 @@ def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[P
     if (size, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         _drop(draft)
         return None
-    return Taken(Found(source, digest, size, before.st_mtime), data, draft)
+    return FileContent(Found(source, digest, size, before.st_mtime), data, draft)
 
 
 def _copy(file: BinaryIO, size: int, drafts: Path) -> tuple[str, bytes | None, Path | None, int]:
@@ -198,7 +198,7 @@ def _groups(services: Services, candidates: Iterable[Candidate]) -> Iterator[lis
 
 def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool:
     """Take one group in; False when the job was cancelled meanwhile."""
-    taken: list[Taken] = []
+    taken: list[FileContent] = []
     refused: list[tuple[Candidate, Rejected]] = []
     drafts = services.drafts
     with services.catalog.connect() as connection:
@@ -207,7 +207,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         try:
             if candidate.problem is not None:
                 raise candidate.problem
-            metadata = beside(job.plan, candidate.path, candidate.within)
+            metadata = sidecar_metadata(job.plan, candidate.path, candidate.within)
             held = take(candidate.path, candidate.source, services.settings.max_file_mb << 20, drafts, candidate.within)
             taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
         except Rejected as error:
@@ -229,7 +229,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
     return True
 
 
-def _keep(spool: Spool, taken: Iterable[Taken]) -> None:
+def _keep(spool: Spool, taken: Iterable[FileContent]) -> None:
     for item in taken:
         key = original_key(item.found.content_sha256, item.found.source)
         if spool.exists(key):
@@ -240,9 +240,9 @@ def _keep(spool: Spool, taken: Iterable[Taken]) -> None:
             spool.take(key, item.draft)
 
 
-def record(connection: Connection, services: Services, job: Job, taken: list[Taken]) -> list[Outcome]:
+def record(connection: Connection, services: Services, job: Job, taken: list[FileContent]) -> list[Outcome]:
     """Write down what was taken, in one transaction: versions, attempts, a batch, and the copies in the spool."""
-    by_collection: dict[str | None, list[Taken]] = defaultdict(list)
+    by_collection: dict[str | None, list[FileContent]] = defaultdict(list)
     for item in taken:
         by_collection[_routed(services, job, item)].append(item)
     return [
@@ -252,24 +252,24 @@ def record(connection: Connection, services: Services, job: Job, taken: list[Tak
     ]
 
 
-def _routed(services: Services, job: Job, item: Taken) -> str | None:
+def _routed(services: Services, job: Job, item: FileContent) -> str | None:
     content = item.draft if item.data is None else item.data
     if not job.plan.route or content is None:
         return None
-    return routed_to(job.plan, media_type_of(item.found.source, content, services.settings.options))
+    return routed_collection(job.plan, media_type_of(item.found.source, content, services.settings.options))
 
 
 def _record_group(
-    connection: Connection, services: Services, job: Job, routed: str | None, taken: list[Taken]
+    connection: Connection, services: Services, job: Job, routed: str | None, taken: list[FileContent]
 ) -> list[Outcome]:
     """Record files that go to one collection; a batch never holds documents of two."""
     batch_id = str(uuid.uuid4())
-    place, recipe = place_of(services, connection, job, routed)
+    place, recipe = placement_of(services, connection, job, routed)
     place = replace(place, batch_id=batch_id)
     known = records.known(connection, place.collection, [item.found.source for item in taken])
     suspects = records.with_failures(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
-    fresh: list[Taken] = []
+    fresh: list[FileContent] = []
     for item in taken:
         found = item.found
         cause = None

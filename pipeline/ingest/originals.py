@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 from pipeline.catalog.work import jobs
 from pipeline.errors import Gone, OutsideRoot
-from pipeline.ingest.roots import opened
+from pipeline.ingest.roots import open_within
 from pipeline.ingest.walk import path_of
 from pipeline.results import DocumentStatus
 from pipeline.services import Services
@@ -66,7 +66,7 @@ def _source(services: Services, found: DocumentStatus) -> BufferedReader:
     if named is None or root is None or not path.is_absolute():
         raise Gone
     try:
-        descriptor = opened(path, named.bounds(root, services.settings.api_roots))
+        descriptor = open_within(path, named.bounds(root, services.settings.api_roots))
     except (OSError, OutsideRoot):
         raise Gone from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

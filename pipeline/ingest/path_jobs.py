@@ -23,18 +23,18 @@ from pipeline.catalog.documents import records
 from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.work import jobs, orders
 from pipeline.catalog.work.orders import Order
-from pipeline.engine.heartbeat import door_of, is_alive
+from pipeline.engine.heartbeat import intake_node, is_alive
 from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
-from pipeline.ingest.roots import real_below, roots_of
+from pipeline.ingest.roots import resolve_below, resolve_roots
 from pipeline.ingest.submit import record_job
 from pipeline.ingest.uploads import Extra
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.services import Services
 from pipeline.tags import canonical
 
-__all__ = ["LOOKED_AT", "Taker", "confined", "look_for_one", "matching", "place"]
+__all__ = ["LOOKED_AT", "PathJobRunner", "confined", "look_for_one", "matching", "place"]
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
         PathNotAllowed: one is not, or it is not absolute, or goes up by `..`, or there are no roots.
         BadRequest: one does not exist.
     """
-    allowed = roots_of(roots)
+    allowed = resolve_roots(roots)
     found = []
     for text in paths:
         path = Path(text)
@@ -67,7 +67,7 @@ def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
         if not text.startswith("/") or "\x00" in text or ".." in path.parts:
             raise PathNotAllowed(f"{text!r} is not an absolute path without `..`.")
         try:
-            real = real_below(path, allowed)
+            real = resolve_below(path, allowed)
         except OSError:
             raise PathNotAllowed from None
         # Who may not go there does not learn what is there.
@@ -113,7 +113,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     return writer.do(change)
 
 
-class Taker:
+class PathJobRunner:
     """Carries out orders in a thread, one after another; what a killed process has left undone, too."""
 
     def __init__(self, services: Services) -> None:
@@ -148,7 +148,7 @@ class Taker:
         with self._services.catalog.connect() as connection:
             found = orders.pending(connection)
         for order in found:
-            if self._ended or is_alive(self._services.redis, door_of(order.job_id)):
+            if self._ended or is_alive(self._services.redis, intake_node(order.job_id)):
                 continue
             try:
                 _carry_out(self._services, order.job_id, order.request)
@@ -192,7 +192,7 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     with writing(services.catalog) as connection:
         jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
     tags = canonical(request["tags"])
-    take_in(services, job_id, [replace(one, tags=tags) for one in found])
+    ingest_files(services, job_id, [replace(one, tags=tags) for one in found])
 
 
 def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
@@ -209,7 +209,7 @@ def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None)
 
 def matching(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
     """The files of an order; each may be read only as long as it lies below `api_roots`."""
-    within = roots_of(services.settings.api_roots)
+    within = resolve_roots(services.settings.api_roots)
     found = (one for one in _every(services, paths) if _matches(one, paths, pattern))
     yield from (replace(one, within=within) for one in found)
 

@@ -6,17 +6,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import attempts, batches, jobs
-from pipeline.catalog.documents.versions import Place
+from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work.jobs import Job
 from pipeline.plan import Plan
 from pipeline.services import Services
 
-__all__ = ["place_of", "plan_of", "recipe_of"]
+__all__ = ["placement_of", "plan_of", "recipe_of"]
 
 
-def place_of(services: Services, connection: Connection, job: Job, routed: str | None = None) -> tuple[Place, str]:
+def placement_of(
+    services: Services, connection: Connection, job: Job, routed: str | None = None
+) -> tuple[Placement, str]:
     """The place of a job's documents and the recipe that is used there; the collection is recorded on first use.
 
     Args:
@@ -29,8 +31,8 @@ def place_of(services: Services, connection: Connection, job: Job, routed: str |
         SpaceMismatch: the collection was made with another model than the configured one.
     """
     collection = routed or job.collection
-    index = collections.register(connection, collection, services.fingerprint, services.making)
-    place = Place(index.name, job.workflow, services.extraction, collection)
+    index = collections.register(connection, collection, services.fingerprint, services.spec)
+    place = Placement(index.name, job.workflow, services.extraction, collection)
     return place, services.recipe(index, plan=job.plan)
 
 

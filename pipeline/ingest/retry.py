@@ -25,9 +25,9 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.engine import executor
 from pipeline.engine.unserved import check_served
 from pipeline.errors import UnknownId, Unreadable
-from pipeline.ingest.intake import take_in
-from pipeline.ingest.placement import place_of
-from pipeline.ingest.roots import Named
+from pipeline.ingest.intake import ingest_files
+from pipeline.ingest.placement import placement_of
+from pipeline.ingest.roots import NamedPaths
 from pipeline.ingest.submit import plan_for
 from pipeline.ingest.walk import Candidate, look, path_of, source_of
 from pipeline.results import FailureRecord
@@ -61,7 +61,7 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
         origin = origins[failure.document_id]
         workflow, told = workflows.get(origin, (services.settings.workflow, {}))
         options = json.dumps(told, sort_keys=True)
-        groups[_Group(failure.collection, workflow, options, named.get(origin, Named(())))].append(failure)
+        groups[_Group(failure.collection, workflow, options, named.get(origin, NamedPaths(())))].append(failure)
     return [_retry(services, kind, group) for kind, group in groups.items()]
 
 
@@ -72,7 +72,7 @@ class _Group(NamedTuple):
     workflow: str
     options: str
     """Parameters that the job was given, as JSON."""
-    named: Named
+    named: NamedPaths
 
 
 def choose(
@@ -108,7 +108,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
-        collections.register(connection, collection, services.fingerprint, services.making)
+        collections.register(connection, collection, services.fingerprint, services.spec)
         jobs.create(connection, job, request_id, weight, told=named)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job, kept)
@@ -116,12 +116,12 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
         forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
         connection.execute(forget.values(reading=None))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
-    executor.go_on_admitting(services)
-    take_in(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
+    executor.admit_safely(services)
+    ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
     return job.id
 
 
-def _from_source(services: Services, named: Named, failure: FailureRecord) -> Candidate:
+def _from_source(services: Services, named: NamedPaths, failure: FailureRecord) -> Candidate:
     """The source as it is now, by the rule that intake had: what failed may have been mended there."""
     path, root = path_of(failure.source), named.root_of(failure.source)
     found = None
@@ -138,7 +138,7 @@ def _take_from_spool(services: Services, connection: Connection, job: Job, group
     Returns:
         The documents for which there is one.
     """
-    place, recipe = place_of(services, connection, job)
+    place, recipe = placement_of(services, connection, job)
     taken: set[str] = set()
     fresh: list[str] = []
     for failure in group:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import OutsideRoot
 from pipeline.ingest.walk import path_of
 
-__all__ = ["Named", "opened", "real_below", "roots_of"]
+__all__ = ["NamedPaths", "open_within", "resolve_below", "resolve_roots"]
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -18,7 +18,7 @@ STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedPaths:
     """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
 
     `paths` is None where nobody wrote it down: then every source counts as named itself.
@@ -36,16 +36,16 @@ class Named:
     def bounds(self, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
         """Where a file that was found below this root must lie; None: a file that was named itself may lie anywhere."""
         if self.confined:
-            return roots_of(api_roots)
+            return resolve_roots(api_roots)
         return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
 
 
-def roots_of(names: Sequence[str]) -> tuple[Path, ...]:
+def resolve_roots(names: Sequence[str]) -> tuple[Path, ...]:
     """Folders of the settings, with all links followed."""
     return tuple(Path(name).expanduser().resolve() for name in names)
 
 
-def real_below(path: Path, roots: Sequence[Path]) -> Path | None:
+def resolve_below(path: Path, roots: Sequence[Path]) -> Path | None:
     """Where a path leads, if that is below one of the roots, which have no links in them.
 
     Raises:
@@ -58,7 +58,7 @@ def real_below(path: Path, roots: Sequence[Path]) -> Path | None:
     return real if any(real.is_relative_to(root) for root in roots) else None
 
 
-def opened(path: Path, roots: Sequence[Path] | None) -> int:
+def open_within(path: Path, roots: Sequence[Path] | None) -> int:
     """Open a file for reading; with roots, only if it lies below one of them at that moment.
 
     A link is followed before the check and none after it: the path is walked again folder by folder, so a folder
@@ -73,7 +73,7 @@ def opened(path: Path, roots: Sequence[Path] | None) -> int:
     """
     if roots is None:
         return os.open(path, READ)
-    real = real_below(path, roots)
+    real = resolve_below(path, roots)
     if real is None:
         raise OutsideRoot("The file lies outside the folders that it was found in.")
     root = next(root for root in roots if real.is_relative_to(root))

@@ -15,16 +15,16 @@ from extractors.options import Options
 from extractors.sniff import sniff
 from pipeline.errors import BadSidecar
 from pipeline.ingest.request import read_json
-from pipeline.ingest.roots import opened
+from pipeline.ingest.roots import open_within
 from pipeline.ingest.walk import Candidate, source_of
 from pipeline.plan import Plan
 
-__all__ = ["beside", "media_type_of", "routed_to", "without_sidecars"]
+__all__ = ["media_type_of", "routed_collection", "sidecar_metadata", "without_sidecars"]
 
 LARGEST_SIDECAR = 1 << 20
 
 
-def routed_to(plan: Plan, media_type: str | None) -> str | None:
+def routed_collection(plan: Plan, media_type: str | None) -> str | None:
     """The collection that the plan's route names for this kind of file; None for the job's own."""
     for pattern, collection in plan.route.get("collections", {}).items():
         if media_type is not None and fnmatchcase(media_type, pattern):
@@ -64,7 +64,7 @@ def without_sidecars(plan: Plan, candidates: Iterable[Candidate]) -> Iterator[Ca
             yield found
 
 
-def beside(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapping[str, Any]:
+def sidecar_metadata(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapping[str, Any]:
     """The metadata that lies beside a file, as the plan's sidecar names it; empty where there is none.
 
     Args:
@@ -80,7 +80,7 @@ def beside(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapp
     if not suffix:
         return {}
     try:
-        with os.fdopen(opened(path.with_name(path.name + suffix), within), "rb") as file:
+        with os.fdopen(open_within(path.with_name(path.name + suffix), within), "rb") as file:
             data = file.read(LARGEST_SIDECAR + 1)
     except FileNotFoundError:
         return {}

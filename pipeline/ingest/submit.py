@@ -22,7 +22,7 @@ from pipeline.composition.plugins import load_workflow
 from pipeline.engine.unserved import check_served
 from pipeline.errors import BadRequest
 from pipeline.ingest.request import Request
-from pipeline.ingest.roots import Named
+from pipeline.ingest.roots import NamedPaths
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -131,9 +131,9 @@ def record_job(
     request_id = request.request_id or uuid.uuid4().hex[:12]
     job = Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
     if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
-        collections.register(connection, collection, services.fingerprint, services.making)
+        collections.register(connection, collection, services.fingerprint, services.spec)
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
-    jobs.create(connection, job, request_id, weight, told=Named(paths, request.confined), closed=closed)
+    jobs.create(connection, job, request_id, weight, told=NamedPaths(paths, request.confined), closed=closed)
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))
     return job
 

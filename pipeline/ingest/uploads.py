@@ -22,7 +22,7 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
-from pipeline.ingest.intake import Outcome, Taken, record
+from pipeline.ingest.intake import FileContent, Outcome, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
 from pipeline.plan import Plan
@@ -156,7 +156,7 @@ def take_uploads(
     now = time.time()
     tags = canonical(request.tags)
     taken = [
-        Taken(Found(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
+        FileContent(Found(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
         for one in uploads
     ]
 

@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import moves
 from pipeline.catalog.index import indexes
 from pipeline.retries import TRANSIENT
@@ -64,7 +64,7 @@ def _label_all(services: Services, lock: redis.lock.Lock, due: Sequence[Any]) ->
     for collection, rows in groupby(due, key=lambda one: str(one.collection)):
         with services.catalog.connect() as connection:
             places = [index.name for index in indexes.of_collection(connection, collection)]
-        for piece in slices(rows, SLICE):
+        for piece in split_list(rows, SLICE):
             lock.reacquire()
             for one in piece:
                 _label(services, places, one)

@@ -9,7 +9,7 @@ from pipeline.catalog.documents import garbage
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
 
-__all__ = ["remove_unseen", "show_live"]
+__all__ = ["mark_live", "remove_unseen"]
 
 
 def remove_unseen(services: Services, identities: Sequence[str], batch_id: str = "") -> None:
@@ -26,7 +26,7 @@ def remove_unseen(services: Services, identities: Sequence[str], batch_id: str =
             garbage.removed(connection, unseen)
 
 
-def show_live(services: Services, identities: Sequence[str]) -> None:
+def mark_live(services: Services, identities: Sequence[str]) -> None:
     """Mark the points of the versions that stand in any index as live, whoever wrote them last."""
     with services.catalog.connect() as connection:
         places = garbage.seen_by_index(connection, identities)

@@ -13,6 +13,6 @@ from __future__ import annotations
 
 from pipeline.reindex.control import cancel, pause, resume, rollback, start, status
 from pipeline.reindex.estimate import plan
-from pipeline.reindex.request import Wish
+from pipeline.reindex.request import ReindexRequest
 
-__all__ = ["Wish", "cancel", "pause", "plan", "resume", "rollback", "start", "status"]
+__all__ = ["ReindexRequest", "cancel", "pause", "plan", "resume", "rollback", "start", "status"]

@@ -15,18 +15,18 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Place, new_attempt
+from pipeline.catalog.documents.versions import Placement, new_attempt
 from pipeline.catalog.index import indexes, missing, reindexes, second_index
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.missing import Lack
+from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.index.reindexes import Reindex
 from pipeline.catalog.work import ledger
-from pipeline.engine.executor import go_on_admitting
+from pipeline.engine.executor import admit_safely
 from pipeline.errors import Rejected
-from pipeline.ingest.intake import Taken, take
+from pipeline.ingest.intake import FileContent, take
 from pipeline.ingest.placement import plan_of, recipe_of
 from pipeline.ingest.walk import path_of
 from pipeline.plan import Plan
@@ -83,7 +83,7 @@ def _room(services: Services, one: Reindex) -> int:
     return room
 
 
-def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack]) -> int:
+def _begin(services: Services, one: Reindex, index: str, found: Sequence[MissingDocument]) -> int:
     if not found:
         return 0
     drafts: dict[str, Path] = {}
@@ -95,7 +95,7 @@ def _begin(services: Services, one: Reindex, index: str, found: Sequence[Lack]) 
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
     if begun:
-        go_on_admitting(services)
+        admit_safely(services)
         services.announce(one.job_id)
     return begun
 
@@ -105,7 +105,7 @@ def _begin_still(
     connection: Connection,
     one: Reindex,
     index: str,
-    found: Sequence[Lack],
+    found: Sequence[MissingDocument],
     drafts: Mapping[str, Path],
 ) -> int:
     """Begin those that are still as they were found, before the lock was had."""
@@ -132,12 +132,12 @@ def _begin_still(
     return len(begun)
 
 
-def _attempt(services: Services, connection: Connection, one: Reindex, target: Index, lack: Lack) -> str:
+def _attempt(services: Services, connection: Connection, one: Reindex, target: Index, lack: MissingDocument) -> str:
     # Where the file is gone, the text that was kept is all there is, and is taken.
     anew = one.options.re_extract and services.spool.exists(_original(lack))
     extraction = services.extraction if anew else lack.extraction
     recipe = recipe_of(services, connection, target, lack.version_id, extraction)
-    place = Place(target.name, lack.workflow, extraction)
+    place = Placement(target.name, lack.workflow, extraction)
     if one.in_place:
         records.supersede(connection, lack.document_id)
     attempt_id = new_attempt(connection, one.job_id, lack.document_id, recipe, lack.found, place)
@@ -151,7 +151,7 @@ def _attempt(services: Services, connection: Connection, one: Reindex, target: I
 
 
 def _packed(
-    services: Services, connection: Connection, begun: Sequence[tuple[Lack, str]]
+    services: Services, connection: Connection, begun: Sequence[tuple[MissingDocument, str]]
 ) -> Iterator[tuple[Plan, list[str]]]:
     """Batches of documents that were made by one plan: (plan, attempts)."""
     groups: dict[str, tuple[Plan, list[str]]] = {}
@@ -159,11 +159,13 @@ def _packed(
         plan = plan_of(connection, lack.version_id)
         groups.setdefault(repr(plan), (plan, []))[1].append(attempt_id)
     for plan, ids in groups.values():
-        for piece in slices(ids, services.settings.batch_documents):
+        for piece in split_list(ids, services.settings.batch_documents):
             yield plan, list(piece)
 
 
-def _to_be_read(services: Services, one: Reindex, found: Sequence[Lack]) -> Iterator[tuple[Lack, Taken | None]]:
+def _to_be_read(
+    services: Services, one: Reindex, found: Sequence[MissingDocument]
+) -> Iterator[tuple[MissingDocument, FileContent | None]]:
     """The documents, with the content of those whose file is to be read and is there."""
     if one.options.code is not None:
         yield from as_they_are(services, found)
@@ -172,7 +174,7 @@ def _to_be_read(services: Services, one: Reindex, found: Sequence[Lack]) -> Iter
         yield lack, _taken(services, one, lack)
 
 
-def _taken(services: Services, one: Reindex, lack: Lack) -> Taken | None:
+def _taken(services: Services, one: Reindex, lack: MissingDocument) -> FileContent | None:
     """The file, if it is to be read: no text was kept, or it is not to be used; None without such a file."""
     spool, found = services.spool, lack.found
     known = spool.exists(text_key_of(found.content_sha256, found.source, lack.extraction))
@@ -189,7 +191,9 @@ def _taken(services: Services, one: Reindex, lack: Lack) -> Taken | None:
     return None
 
 
-def _copied(services: Services, pair: tuple[Lack, Taken | None], drafts: dict[str, Path]) -> Lack:
+def _copied(
+    services: Services, pair: tuple[MissingDocument, FileContent | None], drafts: dict[str, Path]
+) -> MissingDocument:
     """The document; what was taken of it is a file among the drafts from now on: there may be many."""
     lack, taken = pair
     if taken is None:
@@ -202,5 +206,5 @@ def _copied(services: Services, pair: tuple[Lack, Taken | None], drafts: dict[st
     return lack
 
 
-def _original(lack: Lack) -> str:
+def _original(lack: MissingDocument) -> str:
     return original_key(lack.found.content_sha256, lack.found.source)

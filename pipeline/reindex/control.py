@@ -20,7 +20,7 @@ from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.cancel import cancel_job
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, UnknownId
-from pipeline.reindex.request import Target, Wish, target_of
+from pipeline.reindex.request import ReindexRequest, Target, target_of
 from pipeline.reindex.validation import NAMED, named
 from pipeline.results import ReindexStatus, iso
 from pipeline.services import Services
@@ -33,7 +33,7 @@ HINT = "See how it stands with: docrelay reindex status"
 ANYHOW = "Try them again with: docrelay reindex resume; or go back without them, with --allow-failed."
 
 
-def start(services: Services, wish: Wish) -> ReindexStatus:
+def start(services: Services, wish: ReindexRequest) -> ReindexStatus:
     """Begin a re-index; it goes on by itself.
 
     What its model is, is found out before anything is locked: a hub may take its time.
@@ -54,7 +54,7 @@ def start(services: Services, wish: Wish) -> ReindexStatus:
         options = replace(target.options, fed_at=time.time())
         pair = (target.live.name, to_index)
         identity = reindexes.create(connection, job_id, target.live.collection, pair, options)
-    log.info("reindex.started", reindex=identity, job=job_id, to=to_index, model=target.making.model)
+    log.info("reindex.started", reindex=identity, job=job_id, to=to_index, model=target.spec.model)
     return status(services, target.live.collection)
 
 
@@ -195,7 +195,7 @@ def _open_job(connection: Connection, target: Target) -> str:
 
 def _new_index(connection: Connection, target: Target) -> str:
     name = indexes.next_name(connection, target.live.collection)
-    fresh = Index(name, target.live.collection, "building", target.space, target.making, pinned=True)
+    fresh = Index(name, target.live.collection, "building", target.space, target.spec, pinned=True)
     return indexes.add(connection, fresh).name
 
 

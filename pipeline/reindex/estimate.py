@@ -7,9 +7,9 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import attempts, batches, documents, tasks, versions
 from pipeline.catalog.index import missing
-from pipeline.catalog.index.missing import Lack
+from pipeline.catalog.index.missing import MissingDocument
 from pipeline.ingest.walk import path_of
-from pipeline.reindex.request import Target, Wish, target_of
+from pipeline.reindex.request import ReindexRequest, Target, target_of
 from pipeline.results import ReindexPlan
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -25,7 +25,7 @@ PAYLOAD_BYTES = 2_500
 """What a point takes beside its vectors, roughly: a payload with a text of 256 tokens, and its share of the indexes."""
 
 
-def plan(services: Services, wish: Wish) -> ReindexPlan:
+def plan(services: Services, wish: ReindexRequest) -> ReindexPlan:
     """What `start` with the same wish would do.
 
     Raises:
@@ -50,7 +50,7 @@ def plan(services: Services, wish: Wish) -> ReindexPlan:
         from_model=target.live.fingerprint.model,
         to_model=target.space.model,
         dimensions=target.space.dim,
-        chunk_tokens=services.models.chunk_tokens(target.making),
+        chunk_tokens=services.models.chunk_tokens(target.spec),
         documents=len(meant),
         texts_kept=kept,
         unreadable=unreadable,
@@ -61,7 +61,9 @@ def plan(services: Services, wish: Wish) -> ReindexPlan:
     )
 
 
-def _chunks(services: Services, connection: Connection, target: Target, meant: list[Lack]) -> tuple[int, int]:
+def _chunks(
+    services: Services, connection: Connection, target: Target, meant: list[MissingDocument]
+) -> tuple[int, int]:
     """Chunks there would be, and bytes of their text: as many as now, or in proportion to their new size."""
     query = (
         sa.select(sa.func.sum(versions.c.chunks))
@@ -76,7 +78,7 @@ def _chunks(services: Services, connection: Connection, target: Target, meant: l
     )
     part = len(meant) / total if total else 0.0
     models = services.models
-    before, after = models.chunk_tokens(target.live.making), models.chunk_tokens(target.making)
+    before, after = models.chunk_tokens(target.live.spec), models.chunk_tokens(target.spec)
     number = round(every * part * before / after) if every else 0
     number = max(number, len(meant))
     return number, number * after * 4
@@ -109,17 +111,17 @@ def _rates(connection: Connection, services: Services) -> dict[str, float]:
     }
 
 
-def _has_text(services: Services, one: Lack, target: Target) -> bool:
+def _has_text(services: Services, one: MissingDocument, target: Target) -> bool:
     """Whether the text that was kept is taken."""
     if target.options.re_extract and _has_file(services, one):
         return False
     return _is_kept(services, one)
 
 
-def _is_kept(services: Services, one: Lack) -> bool:
+def _is_kept(services: Services, one: MissingDocument) -> bool:
     return services.spool.exists(text_key_of(one.found.content_sha256, one.found.source, one.extraction))
 
 
-def _has_file(services: Services, one: Lack) -> bool:
+def _has_file(services: Services, one: MissingDocument) -> bool:
     kept = services.spool.exists(original_key(one.found.content_sha256, one.found.source))
     return kept or (one.found.source.startswith("/") and path_of(one.found.source).is_file())

@@ -8,13 +8,13 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.index import reindexes
-from pipeline.catalog.index.missing import Lack
+from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.work import jobs
 from pipeline.errors import Rejected
-from pipeline.ingest.intake import Taken, take
+from pipeline.ingest.intake import FileContent, take
 from pipeline.ingest.placement import plan_of
-from pipeline.ingest.roots import Named
-from pipeline.ingest.routing import beside
+from pipeline.ingest.roots import NamedPaths
+from pipeline.ingest.routing import sidecar_metadata
 from pipeline.ingest.walk import look, path_of
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -22,7 +22,9 @@ from pipeline.services import Services
 __all__ = ["as_they_are"]
 
 
-def as_they_are(services: Services, found: Sequence[Lack]) -> Iterator[tuple[Lack, Taken | None]]:
+def as_they_are(
+    services: Services, found: Sequence[MissingDocument]
+) -> Iterator[tuple[MissingDocument, FileContent | None]]:
     """The documents with the contents that their files have now, read by the rules by which they came in.
 
     One whose file is gone, or cannot be taken, stays as it was found, with None.
@@ -31,17 +33,19 @@ def as_they_are(services: Services, found: Sequence[Lack]) -> Iterator[tuple[Lac
         named = _named(connection, [lack.document_id for lack in found])
         plans = {lack.version_id: plan_of(connection, lack.version_id) for lack in found}
     for lack in found:
-        yield _now(services, plans[lack.version_id], lack, named.get(lack.document_id, Named(())))
+        yield _now(services, plans[lack.version_id], lack, named.get(lack.document_id, NamedPaths(())))
 
 
-def _named(connection: Connection, identities: Sequence[str]) -> dict[str, Named]:
+def _named(connection: Connection, identities: Sequence[str]) -> dict[str, NamedPaths]:
     """What was named for the job by which each document came in."""
     origins = reindexes.failed_by(connection, identities) | reindexes.submitted_by(connection, identities)
     named = jobs.named(connection, set(origins.values()))
     return {identity: named[job_id] for identity, job_id in origins.items() if job_id in named}
 
 
-def _now(services: Services, plan: Plan, lack: Lack, named: Named) -> tuple[Lack, Taken | None]:
+def _now(
+    services: Services, plan: Plan, lack: MissingDocument, named: NamedPaths
+) -> tuple[MissingDocument, FileContent | None]:
     path, most = path_of(lack.found.source), services.settings.max_file_mb << 20
     root = named.root_of(lack.found.source) if path.is_absolute() else None
     candidate = look(path, root, most) if root is not None else None
@@ -49,7 +53,7 @@ def _now(services: Services, plan: Plan, lack: Lack, named: Named) -> tuple[Lack
         return lack, None
     within = named.bounds(root, services.settings.api_roots)
     try:
-        told = beside(plan, path, within)
+        told = sidecar_metadata(plan, path, within)
         taken = take(path, lack.found.source, most, services.drafts, within)
     except Rejected:
         return lack, None  # `extract` says so of the document

@@ -21,11 +21,11 @@ from pipeline.catalog.index.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.request import Line, MediaType
 from pipeline.ingest.walk import source_of
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 from pipeline.search import named_types
 from pipeline.services import Services
 
-__all__ = ["Target", "Wish", "options_of", "target_of", "wish_of"]
+__all__ = ["ReindexRequest", "Target", "options_of", "reindex_request_of", "target_of"]
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -41,7 +41,7 @@ Whole = Annotated[
 """An absolute path; the URI of an upload is taken too."""
 
 
-class Wish(BaseModel):
+class ReindexRequest(BaseModel):
     """A re-index as it is asked for; None takes what the collection has, or means any document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,14 +65,14 @@ class Wish(BaseModel):
     allow_failed: bool = Field(False, description="switch even if documents failed; they are not searchable then")
 
 
-def wish_of(**fields: Any) -> Wish:
+def reindex_request_of(**fields: Any) -> ReindexRequest:
     """A wish from what was typed.
 
     Raises:
         BadRequest: a field is wrong.
     """
     try:
-        return Wish(**fields)
+        return ReindexRequest(**fields)
     except ValidationError as error:
         told = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
         raise BadRequest(f"The re-index cannot be meant so: {told}.", "See: docrelay reindex --help") from error
@@ -83,7 +83,7 @@ class Target:
     """What a wish comes to: the live index, how the new one is made, and what is done."""
 
     live: Index
-    making: Making
+    spec: IndexSpec
     space: Fingerprint
     options: Options
 
@@ -93,7 +93,7 @@ class Target:
         return self.options.scoped
 
 
-def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
+def target_of(services: Services, connection: Connection, wish: ReindexRequest) -> Target:
     """What the wish comes to.
 
     Raises:
@@ -104,36 +104,36 @@ def target_of(services: Services, connection: Connection, wish: Wish) -> Target:
     live = indexes.live(connection, name)
     if live is None:
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
-    making = _making(services, wish, live)
-    target = Target(live, making, _space(services, making), options_of(services, wish))
+    spec = _spec(services, wish, live)
+    target = Target(live, spec, _space(services, spec), options_of(services, wish))
     if target.in_place and not missing.wanted(connection, name, target.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
-    changed = (target.space, _cutting(services, making)) != (live.fingerprint, _cutting(services, live.making))
+    changed = (target.space, _cutting(services, spec)) != (live.fingerprint, _cutting(services, live.spec))
     if target.in_place and changed:
         raise Conflict(
             "A model or a chunk size is one of the whole collection.", "Leave out what narrows the documents down."
         )
     if not (changed or wish.re_extract or target.in_place):
         raise Conflict(
-            f"The collection {name} is made so already: {live.fingerprint.model}, chunks of {making.chunk_tokens} "
+            f"The collection {name} is made so already: {live.fingerprint.model}, chunks of {spec.chunk_tokens} "
             "tokens at most.",
             "Name another --model or --chunk-tokens; or read the files again with --re-extract.",
         )
     return target
 
 
-def _space(services: Services, making: Making) -> Fingerprint:
+def _space(services: Services, spec: IndexSpec) -> Fingerprint:
     try:
-        return services.models.fingerprint(making)
+        return services.models.fingerprint(spec)
     except ModelUnavailable as error:
         raise UnknownId(error.message, error.hint) from error
     except BadConfig as error:
         raise BadRequest(
-            f"How many numbers a vector of the model {making.model} has is not known.", "Say so with --dim."
+            f"How many numbers a vector of the model {spec.model} has is not known.", "Say so with --dim."
         ) from error
 
 
-def options_of(services: Services, wish: Wish) -> Options:
+def options_of(services: Services, wish: ReindexRequest) -> Options:
     """The wish as the catalog keeps it.
 
     Raises:
@@ -165,22 +165,22 @@ def _source(path: str) -> str:
     return source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
 
 
-def _making(services: Services, wish: Wish, live: Index) -> Making:
+def _spec(services: Services, wish: ReindexRequest, live: Index) -> IndexSpec:
     """As the collection is made, but for what the wish changes; one that was never re-indexed follows the settings."""
     narrowed = options_of(services, wish).scoped
-    making = live.making if live.pinned or narrowed else services.making
+    spec = live.spec if live.pinned or narrowed else services.spec
     changes: dict[str, Any] = {}
-    if wish.model is not None and wish.model != making.model:
+    if wish.model is not None and wish.model != spec.model:
         changes = {"model": wish.model, **_where(services, wish.model)}
     if wish.dim is not None:
-        if changes.get("url", making.url) is None:
+        if changes.get("url", spec.url) is None:
             raise Conflict("The dimension is that of the model, which runs here.", "Leave out --dim.")
         changes["dim"] = wish.dim
     if wish.chunk_tokens is not None:
         changes["chunk_tokens"] = wish.chunk_tokens
-        if making.overlap_tokens >= wish.chunk_tokens // 2:
+        if spec.overlap_tokens >= wish.chunk_tokens // 2:
             changes["overlap_tokens"] = wish.chunk_tokens // 8
-    return replace(making, **changes)
+    return replace(spec, **changes)
 
 
 def _where(services: Services, model: str) -> dict[str, Any]:
@@ -194,5 +194,5 @@ def _where(services: Services, model: str) -> dict[str, Any]:
     return {"url": settings.embedding_url, "dim": dim, "precision": settings.embedding_precision}
 
 
-def _cutting(services: Services, making: Making) -> tuple[int, int]:
-    return services.models.chunk_tokens(making), making.overlap_tokens
+def _cutting(services: Services, spec: IndexSpec) -> tuple[int, int]:
+    return services.models.chunk_tokens(spec), spec.overlap_tokens

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.index import indexes, missing
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.missing import Held
@@ -145,7 +145,7 @@ def counts(services: Services, one: Reindex) -> Findings:
         standing = missing.standing(connection, one.collection)
         failures = missing.failed_in(connection, one, one.to_index, NAMED)
     chunks, points, broken = sum(each.chunks for each in held), 0, list[str]()
-    for piece in slices(held, COUNTED):
+    for piece in split_list(held, COUNTED):
         number = _points(services, one, piece)
         points += number
         if number != sum(each.chunks for each in piece):
@@ -253,7 +253,7 @@ def _broken(services: Services, one: Reindex, held: Sequence[Held]) -> list[str]
 
 
 def _cutting(services: Services, index: Index) -> tuple[int, int]:
-    return services.models.chunk_tokens(index.making), index.making.overlap_tokens
+    return services.models.chunk_tokens(index.spec), index.spec.overlap_tokens
 
 
 def _share(found: set[str], wanted: set[str]) -> float:

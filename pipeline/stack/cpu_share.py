@@ -9,7 +9,7 @@ import platform
 import struct
 from pathlib import Path
 
-__all__ = ["come_soon", "give_way"]
+__all__ = ["lower_priority", "shorten_time_slices"]
 
 SLICE_US = 300
 """What a door asks for at a time. The kernel's own default is some milliseconds."""
@@ -21,7 +21,7 @@ SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 """Number of the system call; C libraries wrap it only lately (glibc 2.41)."""
 
 
-def give_way(niceness: int) -> None:
+def lower_priority(niceness: int) -> None:
     """Compute with what others leave of the processor.
 
     Args:
@@ -34,7 +34,7 @@ def give_way(niceness: int) -> None:
             Path("/proc/self/autogroup").write_text(str(niceness), "ascii")
 
 
-def come_soon() -> None:
+def shorten_time_slices() -> None:
     """Have less at a time, but sooner: threads of this process, now and later, answer before those that compute.
 
     Linux from 6.12 on takes a short slice so (sched_setattr(2), `sched_runtime`); it needs no rights, and the share

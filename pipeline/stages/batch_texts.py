@@ -6,7 +6,7 @@ from functools import cached_property
 
 from extractors import finish
 from extractors.document import Document, Page
-from pipeline.catalog.documents.attempts import Carried
+from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
 from pipeline.spool import read_json
@@ -29,7 +29,7 @@ class Texts:
         self._before = keys[place - 1] if place else ""
         self._read: dict[str, Document] = {}
 
-    def load(self, one: Carried) -> Document:
+    def load(self, one: BatchedAttempt) -> Document:
         """The document, as the step before left it.
 
         Raises:
@@ -43,7 +43,7 @@ class Texts:
         self._read = {one.attempt_id: finish(document, pages, warnings) if pages else document}
         return self._read[one.attempt_id]
 
-    def keep(self, one: Carried) -> None:
+    def keep(self, one: BatchedAttempt) -> None:
         """Keep the text that was loaded last for the next time, if it is as it was read."""
         if one.attempt_id in self._read:
             keep_text(self._services, one, self._read[one.attempt_id])
@@ -58,7 +58,7 @@ class Texts:
         return pages, [warning for group in groups for warning in group["warnings"]]
 
 
-def about(one: Carried, document: Document) -> About:
+def about(one: BatchedAttempt, document: Document) -> About:
     """The facts of a document as its chunks repeat them."""
     return About(
         document_id=one.document_id,

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from extractors.document import Document
 from extractors.errors import Empty, ExtractError
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import ledger
@@ -20,7 +20,7 @@ from pipeline.composition.plugins import find_chunker
 from pipeline.engine import executor
 from pipeline.engine.canvas import fan
 from pipeline.plan import Plan
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 from pipeline.services import Services
 from pipeline.spool import Spool
 from pipeline.stages.artifacts import Part, part_key
@@ -53,18 +53,18 @@ def work(services: Services, claim: Claim) -> executor.Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
-        making = indexes.get(connection, carried[0].index).making if carried else None
+        spec = indexes.get(connection, carried[0].index).spec if carried else None
     cuts = Cuts()
-    if making is None:
+    if spec is None:
         return _done(services, claim, cuts, [])
-    services.models.tokenizer(making)  # that it cannot be had is no fault of a document
+    services.models.tokenizer(spec)  # that it cannot be had is no fault of a document
     texts = Texts(services, claim)
     for one in carried:
         if cuts.chars > CHARS_AT_ONCE:
             cuts.apart.append(one.attempt_id)
             continue
         try:
-            _cut(services, (making, claim.plan), one, texts.load(one), cuts)
+            _cut(services, (spec, claim.plan), one, texts.load(one), cuts)
             texts.keep(one)  # not before: it may make no sense
         except ExtractError as error:
             cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
@@ -90,22 +90,22 @@ def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chun
     return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-def cut_as_planned(services: Services, how: tuple[Making, Plan], document: Document) -> list[Chunk]:
+def cut_as_planned(services: Services, how: tuple[IndexSpec, Plan], document: Document) -> list[Chunk]:
     """The chunks of a document, as the index is made and the plan says.
 
     Raises:
         Empty: there are none.
     """
-    making, plan = how
+    spec, plan = how
     named = plan.cutting.get("chunker")
-    tokenizer, cutting = services.models.tokenizer(making), services.cutting(making, plan)
+    tokenizer, cutting = services.models.tokenizer(spec), services.cutting(spec, plan)
     chunks = (find_chunker(named) if named else cut)(document, tokenizer, *cutting)
     if not chunks:
         raise Empty
     return lined(document, chunks) if named else chunks
 
 
-def _cut(services: Services, how: tuple[Making, Plan], one: Carried, document: Document, cuts: Cuts) -> None:
+def _cut(services: Services, how: tuple[IndexSpec, Plan], one: BatchedAttempt, document: Document, cuts: Cuts) -> None:
     chunks = cut_as_planned(services, how, document)
     cuts.chunks[one.attempt_id] = chunks
     cuts.chars += sum(len(chunk.text) for chunk in chunks)
@@ -133,7 +133,7 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
         batch = executor.batch_of(services, claim)
         executor.launch(services, fan(batch, range(len(parts))), batch)
         if cuts.apart:
-            executor.go_on_admitting(services)
+            executor.admit_safely(services)
 
     facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
     return executor.Done(record, publish, facts)

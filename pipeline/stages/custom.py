@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from extractors.document import Document
 from extractors.errors import ExtractError
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.work import events
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage
@@ -97,7 +97,7 @@ def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> ex
         carried = attempts.carried(connection, claim.batch_id)
     texts, failed = Texts(services, claim), dict[str, Failure]()
 
-    def one_document(one: Carried) -> None:
+    def one_document(one: BatchedAttempt) -> None:
         key = text_key(claim.batch_id, one.attempt_id, step.key)
         if kept_document(services.spool, key) is None:
             document = texts.load(one)
@@ -174,6 +174,6 @@ def _failure(claim: Claim, error: BaseException, passes: bool) -> Failure:
     return Failure(claim.stage, StageFailed.code, told, StageFailed.hint, passes)
 
 
-def _note(connection: Connection, claim: Claim, through: Sequence[Carried]) -> None:
+def _note(connection: Connection, claim: Claim, through: Sequence[BatchedAttempt]) -> None:
     """The documents' timelines tell of the step."""
     events.add(connection, f"document.{claim.stage}", ((one.job_id, one.document_id) for one in through))

@@ -39,7 +39,7 @@ def work(services: Services, claim: Claim) -> executor.Done:
         return executor.Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
-    embedder = services.models.embedder(index.making, index.fingerprint)
+    embedder = services.models.embedder(index.spec, index.fingerprint)
     space = index.fingerprint.id
     known: dict[str, Vectors] = {}
     with vector_cache.best_effort(), services.cache.connect() as connection:
@@ -52,7 +52,7 @@ def work(services: Services, claim: Claim) -> executor.Done:
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
         rows = vector_cache.rows(space, fresh)
-        with vector_cache.best_effort(), writing(services.cache, lasting=False) as connection:
+        with vector_cache.best_effort(), writing(services.cache, durable=False) as connection:
             vector_cache.store(connection, rows)
 
     def record(connection: Connection) -> None:

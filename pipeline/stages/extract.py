@@ -14,7 +14,7 @@ from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import Claim
@@ -75,7 +75,7 @@ def title_of(document: Document, source: str) -> str:
     return document.metadata.get("title", "").strip() or PurePath(source).name
 
 
-def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: Carried, read: Read) -> dict[str, int]:
+def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: BatchedAttempt, read: Read) -> dict[str, int]:
     settings = services.settings
     key, anew = text_key(claim.batch_id, one.attempt_id), dict[str, object]()
     try:
@@ -136,7 +136,7 @@ def describe(document: Document, source: str) -> dict[str, object]:
 
 def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], read: Read) -> None:
     """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
-    with writing(services.catalog, lasting=False) as connection:
+    with writing(services.catalog, durable=False) as connection:
         # How the file was read is known only to who reads it: the next start finds the text alone.
         describe_versions(connection, read.facts)
         attempts.set_pages(connection, pages)
@@ -145,7 +145,7 @@ def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], re
 
 
 def _done(
-    services: Services, claim: Claim, carried: Sequence[Carried], done: tuple[dict[str, dict[str, int]], Read]
+    services: Services, claim: Claim, carried: Sequence[BatchedAttempt], done: tuple[dict[str, dict[str, int]], Read]
 ) -> executor.Done:
     pages, read = done
     alone: dict[str, list[list[int]]] = {}

@@ -12,7 +12,7 @@ from extractors.errors import Empty
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions
-from pipeline.catalog.documents.attempts import Carried, Failure
+from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine import executor
 from pipeline.errors import VerificationFailed
@@ -72,7 +72,7 @@ def work(services: Services, claim: Claim) -> executor.Done:
     return executor.Done(record, publish, facts)
 
 
-def missing(store: VectorStore, carried: Sequence[Carried]) -> list[Carried]:
+def missing(store: VectorStore, carried: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
     """Documents whose points in the store are not exactly their chunks in the catalog."""
     index = carried[0].index
     versions = tuple(one.version_id for one in carried)
@@ -81,7 +81,7 @@ def missing(store: VectorStore, carried: Sequence[Carried]) -> list[Carried]:
     return [one for one in carried if store.count(index, Filter(version_ids=(one.version_id,))) != one.chunks_total]
 
 
-def _verify(services: Services, claim: Claim, carried: Sequence[Carried]) -> list[Carried]:
+def _verify(services: Services, claim: Claim, carried: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
     """Documents that lack points even after they were stored once more."""
     lacking = missing(services.store, carried)
     if not lacking:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from extractors.document import Document
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
-from pipeline.catalog.documents.attempts import Carried
+from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.services import Services
 from pipeline.spool import original_key, read_json, write_json
 
@@ -31,7 +31,7 @@ def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
     return f"{FOLDER}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
 
 
-def known_text(services: Services, one: Carried) -> Document | None:
+def known_text(services: Services, one: BatchedAttempt) -> Document | None:
     """The document as it was read before, in the way in which its version is to be read.
 
     None if it was not kept, or if the file is there and is to be read again, or was not read whole.
@@ -54,7 +54,7 @@ def _kept(services: Services, key: str) -> Document | None:
         return None
 
 
-def keep_text(services: Services, one: Carried, document: Document) -> None:
+def keep_text(services: Services, one: BatchedAttempt, document: Document) -> None:
     """Keep a finished document for the next time, if it was read in the way that its version says."""
     if not services.settings.keep_texts or one.extraction != services.extraction:
         return

@@ -10,13 +10,13 @@ from sqlalchemy.engine import Connection
 
 from embeddings.vectors import Vectors
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Carried
+from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine import executor
 from pipeline.errors import BadRequest
-from pipeline.points.visibility import remove_unseen, show_live
+from pipeline.points.visibility import mark_live, remove_unseen
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 from pipeline.stages.chunking import chunk_id
@@ -46,13 +46,13 @@ def work(services: Services, claim: Claim) -> executor.Done:
     def lost() -> None:
         # This process stood still while another did the task, and has now written the points once more.
         touched = [one.document_id for one in wanted]
-        show_live(services, touched)
+        mark_live(services, touched)
         remove_unseen(services, touched, claim.batch_id)
 
     return executor.Done(record, facts={"points": done.total()}, lost=lost)
 
 
-def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Carried]) -> Counter[str]:
+def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[BatchedAttempt]) -> Counter[str]:
     """Store the points of one chunk batch that belong to these documents.
 
     Returns:

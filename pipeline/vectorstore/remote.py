@@ -12,12 +12,12 @@ from embeddings.base import Fingerprint
 from pipeline.rpc import Answers, ask
 from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
 
-__all__ = ["SUBJECT", "AskedStore", "answers_of"]
+__all__ = ["SUBJECT", "RemoteStore", "answers_of"]
 
 SUBJECT = "store"
 
 
-class AskedStore:
+class RemoteStore:
     """The vector store as another process reaches it. Reading and small changes only: points are upserted by tasks."""
 
     def __init__(self, connection: redis.Redis, timeout_s: float = 60.0) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import moves, records, tagging, watched_files
 from pipeline.ingest.delete import release
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import open_job
 from pipeline.ingest.walk import Candidate
@@ -143,7 +143,7 @@ def take(
         found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
         request = Request([folder.path], collection, folder.workflow, request_id=watched_files.new_request())
         job_id = open_job(services, request, found)
-        take_in(services, job_id, found)
+        ingest_files(services, job_id, found)
         with writing(services.catalog) as connection:
             # A workflow may have sent a file to another collection than the folder's, where it was before.
             names = watched_files.identities(connection, keys) | watched_files.submitted(connection, job_id, keys)

@@ -94,12 +94,12 @@ def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., Non
 
 def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
     """What stages commit until then does not wait for the disk: all of it is gone, and is done again."""
-    data, lasting = tmp_path / "data", tmp_path / "lasting.db"
+    data, durable = tmp_path / "data", tmp_path / "lasting.db"
     write_documents(tmp_path / "in", 12, words=WORDS, seed=77)
     with stack_on(data, **SLOW) as rig:
         assert all(stop(one) for one in rig.processes("store"))
         job = rig.submit(tmp_path / "in")
-        with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(lasting)) as kept:
+        with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(durable)) as kept:
             found.backup(kept)
             (last,) = kept.execute("SELECT max(id) FROM events").fetchone()
         assert eventually(lambda: is_embedded(rig, job), 60), rig.describe(job)
@@ -110,7 +110,7 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
     for end in ("", "-wal", "-shm"):
         (data / f"catalog.db{end}").unlink(missing_ok=True)
-    lasting.rename(data / "catalog.db")
+    durable.rename(data / "catalog.db")
     with stack_on(data, **SLOW) as rig:
         assert rig.wait(job) == {"completed": 12}
         rig.assert_at_rest(job)

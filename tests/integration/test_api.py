@@ -640,7 +640,7 @@ def alien(api: Api) -> None:
     api.submit(("there.txt", b"There."))
     with api.cli.services() as services, writing(services.catalog) as connection:
         other = replace(services.fingerprint, model="another")
-        collections.register(connection, "alien", other, services.making)
+        collections.register(connection, "alien", other, services.spec)
 
 
 @pytest.mark.usefixtures("alien")

@@ -81,7 +81,7 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
     _narrow_paths(found["paths"], ids)
     schemas = found["components"]["schemas"]
     job, search, where, wish = (
-        schemas[name]["properties"] for name in ("JobRequest", "SearchRequest", "SearchFilter", "Wish")
+        schemas[name]["properties"] for name in ("JobRequest", "SearchRequest", "SearchFilter", "ReindexRequest")
     )
     hook = schemas["WebhookRequest"]["properties"]
     hook["url"] = one_of("http://127.0.0.1:9/hook")

@@ -20,7 +20,7 @@ from flow_tools import eventually, write_documents
 from pipeline.catalog.database.schema import batches, submissions, tasks
 from pipeline.catalog.documents.records import document_id
 from pipeline.engine.celery_app import STAGES
-from pipeline.engine.heartbeat import door_of
+from pipeline.engine.heartbeat import intake_node
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 
@@ -456,7 +456,7 @@ def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
         names: set[str] = set()
         assert until(lambda: names.update(one.node for one in manager.queues().workers), command) is False
     assert cli.end(command).code == 0
-    assert {name for name in names if name.startswith(door_of(""))} == set()
+    assert {name for name in names if name.startswith(intake_node(""))} == set()
     assert names
 
 

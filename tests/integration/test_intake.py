@@ -23,7 +23,7 @@ from pipeline.catalog.work import orders
 from pipeline.errors import BadRequest, Changing, NotAFile, Rejected, Unreadable
 from pipeline.ingest import intake
 from pipeline.ingest.intake import take
-from pipeline.ingest.path_jobs import Taker
+from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import open_job, record_job
 from pipeline.ingest.walk import walk
@@ -298,7 +298,7 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ()).id
         orders.place(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
-    taker = Taker(services)
+    taker = PathJobRunner(services)
     try:
         assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), 60, 0.2)
     finally:
@@ -319,7 +319,7 @@ def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_pat
             raise error
 
         with pytest.raises(error):
-            intake.take_in(rig.services, job, found, fail)
+            intake.ingest_files(rig.services, job, found, fail)
         assert bool(rig.scalar(sa.select(jobs.c.intake_done).where(jobs.c.id == job))) is closed
 
 

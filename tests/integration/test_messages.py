@@ -23,9 +23,9 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.work import admission, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine import executor, reconciler, unserved
-from pipeline.engine.heartbeat import beat_heart, door_of
+from pipeline.engine.heartbeat import intake_node, start_heartbeat
 from pipeline.errors import NoWorker
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.ingest.walk import walk
@@ -180,7 +180,7 @@ def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> No
     reconciler.reconcile(still.services)
     assert not still.finished(job)
     monkeypatch.setattr(reconciler, "ABANDONED_S", 0.0)
-    stop = beat_heart(still.services.redis, door_of(job), 0.1, 5.0)
+    stop = start_heartbeat(still.services.redis, intake_node(job), 0.1, 5.0)
     reconciler.reconcile(still.services)
     assert not still.finished(job)
     stop()
@@ -194,7 +194,7 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 1).id
     gone = replace(still.services, settings=still.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
-    take_in(gone, job, walk([tmp_path / "in"], 1 << 30))
+    ingest_files(gone, job, walk([tmp_path / "in"], 1 << 30))
     assert [row.state for row in still.tasks_of(job)] == ["due"]
     before = still.messages().get("extract", 0)
     executor.admit(still.services)
@@ -229,7 +229,7 @@ def test_who_embeds_says_that_there_is_room(
     with ExitStack() as scope:
         scope.callback(clear)
         for number in range(embedders):
-            scope.callback(beat_heart(still.services.redis, f"embed@{number}", 0.1, 60.0, serves=["embed@embed"]))
+            scope.callback(start_heartbeat(still.services.redis, f"embed@{number}", 0.1, 60.0, serves=["embed@embed"]))
         for part in range(enough):
             assert (after("embed", part), after("upsert", part)) == ("waiting", "waiting")
         # Of ten parts these are left, and the one that was just embedded waits to be stored.
@@ -244,7 +244,7 @@ def at_the_ghost(still: FlowRig, folder: Path) -> str:
     write_documents(folder / "in", 2, seed=62)
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ghostly", 5, GHOST), "request", 1).id
-    take_in(still.services, job, walk([folder / "in"], 1 << 30))
+    ingest_files(still.services, job, walk([folder / "in"], 1 << 30))
     for row in still.tasks_of(job):
         with writing(still.services.catalog) as connection:
             claim = ledger.claim(connection, row.id, "reader", ())
@@ -267,11 +267,11 @@ def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch:
     # A queue that no installation knows is looked into too: each is published again once, not at every look.
     assert sum(map(len, found)) == 2
     assert sum(map(len, queued(still, "ghosts").values())) == 2
-    stop = beat_heart(still.services.redis, "able@1", 0.1, 5.0, serves=["ghost@ghosts"])
+    stop = start_heartbeat(still.services.redis, "able@1", 0.1, 5.0, serves=["ghost@ghosts"])
     reconciler.reconcile(waiting(still, 0))
     stop()
     assert still.counts(job) == {"None": 2}
-    stop = beat_heart(still.services.redis, "other@1", 0.1, 5.0, serves=["another@ghosts", "ghost@elsewhere"])
+    stop = start_heartbeat(still.services.redis, "other@1", 0.1, 5.0, serves=["another@ghosts", "ghost@elsewhere"])
     reconciler.reconcile(waiting(still, 0))
     stop()
 
@@ -299,7 +299,7 @@ def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_pat
     request = Request([tmp_path / "in"], workflow="redacted")
     # As long as no worker is there yet, nothing is known.
     open_job(still.services, request, find(still.services, request))
-    stop = beat_heart(still.services.redis, "extract@1", 0.1, 5.0, serves=["extract@extract"])
+    stop = start_heartbeat(still.services.redis, "extract@1", 0.1, 5.0, serves=["extract@extract"])
     try:
         with pytest.raises(NoWorker, match="no worker for the stage redact on the queue redact") as caught:
             find(still.services, request)
@@ -311,6 +311,6 @@ def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_pat
         stop()
     assert "docrelay up" in caught.value.advice
     assert told_by_doors(caught.value) == ("no_worker", 3, 503)
-    stop = beat_heart(still.services.redis, "new@1", 0.1, 5.0, serves=["extract@extract", "redact@redact"])
+    stop = start_heartbeat(still.services.redis, "new@1", 0.1, 5.0, serves=["extract@extract", "redact@redact"])
     find(still.services, request)
     stop()

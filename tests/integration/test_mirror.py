@@ -21,12 +21,12 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents, seen, versions
 from pipeline.catalog.documents import watched_files
 from pipeline.ingest.delete import delete
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.originals import original_of
 from pipeline.ingest.request import Request
 from pipeline.ingest.retry import retry
 from pipeline.ingest.submit import find, open_job
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 from pipeline.search import search
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.stages.kept_texts import text_key_of
@@ -241,8 +241,8 @@ def test_what_is_done_with_the_file_of_a_name_that_is_no_utf_8(mirror: Looking) 
     original.release()
 
     mirror.services.spool.delete(text_key_of(row.content_sha256, path.name, row.extraction))
-    assert reindex.plan(mirror.services, Wish(collection=mirror.collection, chunk_tokens=64)).unreadable == 0
-    begun = reindex.start(mirror.services, Wish(collection=mirror.collection, re_extract=True))
+    assert reindex.plan(mirror.services, ReindexRequest(collection=mirror.collection, chunk_tokens=64)).unreadable == 0
+    begun = reindex.start(mirror.services, ReindexRequest(collection=mirror.collection, re_extract=True))
     assert eventually(lambda: reindex.status(mirror.services, mirror.collection).state == "soaking", 60)
     assert mirror.rig.wait(begun.job_id) == {"completed": 1}
 
@@ -263,7 +263,7 @@ def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
     request = Request([mirror.root / "b.txt"], mirror.collection)
     found = find(mirror.services, request)
     job = open_job(mirror.services, request, found)
-    take_in(mirror.services, job, found)
+    ingest_files(mirror.services, job, found)
     mirror.rig.wait(job)
     (mirror.root / "b.txt").unlink()
     mirror.write(a="zebra")
@@ -587,7 +587,7 @@ def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> No
 def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> None:
     mirror.write(a="zebra")
     away, path = mirror.root.parent / "away.txt", mirror.root / "a.txt"
-    take = apply.take_in
+    take = apply.ingest_files
 
     def too_late(*given: Any) -> None:
         path.rename(away)
@@ -605,7 +605,7 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
 
 def die_over(mirror: Looking) -> None:
     """What is in the folder is taken in, and the watcher dies before it has noted that."""
-    take = apply.take_in
+    take = apply.ingest_files
 
     class Killed(BaseException):
         pass
@@ -732,7 +732,7 @@ def found_in(mirror: Looking, collection: str) -> set[str]:
 
 def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
-    take = apply.take_in
+    take = apply.ingest_files
 
     def swapped(*given: Any) -> None:
         swap(mirror.root / "a.txt", mirror.root / "b.txt")
@@ -850,7 +850,7 @@ def test_tags_given_at_another_door_stay_where_no_rule_gives_any(mirror: Looking
     request = Request([mirror.root / "a.txt"], mirror.collection, tags=["urgent", "2026"])
     found = find(mirror.services, request)
     job = open_job(mirror.services, request, found)
-    take_in(mirror.services, job, found)
+    ingest_files(mirror.services, job, found)
     assert mirror.rig.counts(job) == {"unchanged": 1}
     assert tags_of(mirror) == {"a.txt": {"urgent", "2026"}, "b.txt": set()}
     assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)

@@ -19,7 +19,7 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, tasks
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.settings import Settings
@@ -77,7 +77,7 @@ def submit(rig: FlowRig, folder: Path, urgency: int | None) -> str:
     request = Request([folder / str(urgency)], collection=f"urgency-{urgency}", priority=urgency)
     found = find(rig.services, request)
     job = open_job(rig.services, request, found)
-    take_in(rig.services, job, found)
+    ingest_files(rig.services, job, found)
     return job
 
 

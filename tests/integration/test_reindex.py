@@ -30,10 +30,10 @@ from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.delete import delete
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 from pipeline.reindex.backoff import MOST_STUMBLES
 from pipeline.search import search
 from pipeline.services import Services
@@ -126,7 +126,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     assert rig.ingest(tmp_path / "old", collection="model", seconds=300) == {"completed": NUMBER}
     extracted = reads(rig)
     with Load(rig, "model", tmp_path) as load:
-        reindex.start(rig.services, Wish(collection="model", model="hashing-128"))
+        reindex.start(rig.services, ReindexRequest(collection="model", model="hashing-128"))
         reached(rig, "model", "soaking")
         time.sleep(1.0)
         assert live(rig, "model").fingerprint.dim == 128
@@ -175,7 +175,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Pa
     """While it builds, asks and goes back: what was built before is not built again."""
     write_documents(tmp_path, 40, seed=8)
     assert rig.ingest(tmp_path, collection="killed") == {"completed": 40}
-    begun = reindex.start(rig.services, Wish(collection="killed", chunk_tokens=64, per_minute=600))
+    begun = reindex.start(rig.services, ReindexRequest(collection="killed", chunk_tokens=64, per_minute=600))
     assert eventually(lambda: held(rig, "killed~2"), 60, 0.01)
     kill(rig, "store", "embed-1")
     before = held(rig, "killed~2")
@@ -189,7 +189,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Pa
     shown = sa.select(documents.c.live_version_id).where(documents.c.collection == "killed")
     assert before <= {row.live_version_id for row in rig.rows(shown)}
     made = live(rig, "killed")
-    assert (made.name, made.making.chunk_tokens) == ("killed~2", 64)
+    assert (made.name, made.spec.chunk_tokens) == ("killed~2", 64)
     stored, live_ones = rig.stored("killed~2"), rig.stored("killed~2", live=True)
     chunks = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
     assert len(stored) == len(set(stored)) == len(live_ones)
@@ -204,7 +204,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Pa
 def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 8, seed=12)
     tagged(rig, paths, "first")
-    reindex.start(rig.services, Wish(collection="tags", chunk_tokens=64))
+    reindex.start(rig.services, ReindexRequest(collection="tags", chunk_tokens=64))
     tagged(rig, paths[:4], "second")
     reached(rig, "tags", "soaking")
     tagged(rig, paths[:2], "third")
@@ -223,7 +223,7 @@ def tagged(rig: FlowRig, paths: list[Path], tag: str) -> None:
     request = Request(paths, "tags", tags=[tag])
     found = find(rig.services, request)
     job = open_job(rig.services, request, found)
-    take_in(rig.services, job, found)
+    ingest_files(rig.services, job, found)
     rig.wait(job)
 
 
@@ -232,7 +232,7 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 6, seed=9)
     assert rig.ingest(tmp_path, collection="gate") == {"completed": 6}
     lose_texts(rig, "gate", paths[:1])
-    reindex.start(rig.services, Wish(collection="gate", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="gate", model="hashing-128"))
     assert reached(rig, "gate", "refused", "soaking") == "refused"
     told = reindex.status(rig.services, "gate")
     assert [(one["source"], one["code"]) for one in told.failures] == [(str(paths[0]), "unreadable")]
@@ -247,7 +247,7 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
 def test_a_plan_changes_nothing_and_what_makes_no_sense_is_refused(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 3, seed=3)
     assert rig.ingest(tmp_path, collection="plan") == {"completed": 3}
-    told = reindex.plan(rig.services, Wish(collection="plan", model="hashing-128"))
+    told = reindex.plan(rig.services, ReindexRequest(collection="plan", model="hashing-128"))
     assert (told.documents, told.texts_kept, told.unreadable, told.dimensions) == (3, 3, 0, 128)
     assert told.stages == ["chunk", "embed", "upsert", "finalize"]
     assert told.seconds is not None
@@ -255,13 +255,13 @@ def test_a_plan_changes_nothing_and_what_makes_no_sense_is_refused(rig: FlowRig,
     with pytest.raises(UnknownId):
         reindex.status(rig.services, "plan")
     for wish, text in (
-        (Wish(collection="plan"), "made so already"),
-        (Wish(collection="plan", model="hashing-128", media_type="text/plain"), "whole collection"),
+        (ReindexRequest(collection="plan"), "made so already"),
+        (ReindexRequest(collection="plan", model="hashing-128", media_type="text/plain"), "whole collection"),
     ):
         with pytest.raises(BadRequest, match=text):
             reindex.start(rig.services, wish)
     with pytest.raises(UnknownId):
-        reindex.start(rig.services, Wish(collection="nowhere", model="hashing-128"))
+        reindex.start(rig.services, ReindexRequest(collection="nowhere", model="hashing-128"))
 
 
 def test_done_anew_in_place(rig: FlowRig, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_done_anew_in_place(rig: FlowRig, tmp_path: Path) -> None:
     assert rig.ingest(tmp_path, collection="anew") == {"completed": 10}
     before = {row.source: row.live_version_id for row in rig.rows(sa.select(documents))}
     read = reads(rig)
-    begun = reindex.start(rig.services, Wish(collection="anew", path=str(tmp_path / "a"), re_extract=True))
+    begun = reindex.start(rig.services, ReindexRequest(collection="anew", path=str(tmp_path / "a"), re_extract=True))
     reached(rig, "anew", "done")
     assert rig.wait(begun.job_id) == {"completed": 5}
     changed = {row.source for row in rig.rows(sa.select(documents)) if before[row.source] != row.live_version_id}
@@ -283,12 +283,12 @@ def test_done_anew_in_place(rig: FlowRig, tmp_path: Path) -> None:
 def test_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 12, seed=5)
     assert rig.ingest(tmp_path, collection="calm") == {"completed": 12}
-    reindex.start(rig.services, Wish(collection="calm", model="hashing-128", per_minute=1))
+    reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128", per_minute=1))
     assert reindex.pause(rig.services, "calm").paused
     time.sleep(2.0)
     assert reindex.status(rig.services, "calm").lacks["missing"] == 12
     with pytest.raises(BadRequest, match="under way"):
-        reindex.start(rig.services, Wish(collection="calm", model="hashing-128"))
+        reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128"))
     reindex.resume(rig.services, "calm", per_minute=100_000)
     assert eventually(lambda: reindex.status(rig.services, "calm").lacks["missing"] < 12, 60)
     ended = reindex.cancel(rig.services, "calm")
@@ -353,7 +353,7 @@ def test_what_is_refused_is_what_the_table_says(rig: FlowRig, tmp_path: Path) ->
     path = write_documents(tmp_path, 1, seed=18)[0]
     for name in ("bad", "busy"):
         assert rig.ingest(path, collection=name) == {"completed": 1}
-    reindex.start(rig.services, Wish(collection="busy", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="busy", model="hashing-128"))
     reindex.pause(rig.services, "busy")
     away = Services(rig.settings.model_copy(update={"embedding_url": "http://127.0.0.1:9/v1"}))
     assert refusals().keys() == REFUSED.keys()
@@ -395,7 +395,7 @@ def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
     read = reads(rig)
     for file in tmp_path.iterdir():
         file.unlink()
-    begun = reindex.start(rig.services, Wish(collection="alias", model="hashing-128"))
+    begun = reindex.start(rig.services, ReindexRequest(collection="alias", model="hashing-128"))
     assert reached(rig, "alias", "done", "refused") == "done"
     assert reads(rig) == read
     stages = {row.stage for row in rig.tasks_of(begun.job_id)}
@@ -418,7 +418,7 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
         reindexes.enter(connection, one, "gating")
     told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
     assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9."), 20), told()
-    reindex.start(rig.services, Wish(collection="sound", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="sound", model="hashing-128"))
     reached(rig, "sound", "soaking")
     with writing(rig.services.catalog) as connection:
         reindexes.change(connection, one, stumbles=MOST_STUMBLES - 1, again_at=None)
@@ -431,7 +431,7 @@ def test_a_deletion_that_can_be_undone_does_not_disturb_the_gate(rig: FlowRig, t
     """Its points stay for a while in the index that is being built, and are no points too many."""
     paths = write_documents(tmp_path, 4, seed=14)
     assert rig.ingest(tmp_path, collection="undo") == {"completed": 4}
-    reindex.start(rig.services, Wish(collection="undo", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="undo", model="hashing-128"))
     reindex.pause(rig.services, "undo")
 
     reindex.resume(rig.services, "undo", per_minute=60)
@@ -462,12 +462,12 @@ def test_readers_are_never_switched_to_nothing(rig: FlowRig, tmp_path: Path) -> 
     paths = write_documents(tmp_path, 4, seed=15)
     assert rig.ingest(tmp_path, collection="empty") == {"completed": 4}
     lose_texts(rig, "empty", paths[:2])
-    reindex.start(rig.services, Wish(collection="empty", model="hashing-128", allow_failed=True))
+    reindex.start(rig.services, ReindexRequest(collection="empty", model="hashing-128", allow_failed=True))
     assert reached(rig, "empty", "refused", "soaking") == "refused"
     assert "50% of all; `reindex_failed` allows 20%" in str(reindex.status(rig.services, "empty").message)
     reindex.cancel(rig.services, "empty")
     lose_texts(rig, "empty", paths[2:])
-    reindex.start(rig.services, Wish(collection="empty", model="hashing-128", allow_failed=True))
+    reindex.start(rig.services, ReindexRequest(collection="empty", model="hashing-128", allow_failed=True))
     assert reached(rig, "empty", "refused", "soaking") == "refused"
     assert "holds no document, the old one 4" in str(reindex.status(rig.services, "empty").message)
     assert len(search(rig.services, "Letter of series 15", "empty", 20, "dense").hits) == 4
@@ -477,7 +477,7 @@ def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path:
     """A document that came later and cannot be made for the old index: named, and kept unless one says otherwise."""
     write_documents(tmp_path / "old", 3, seed=16)
     assert rig.ingest(tmp_path / "old", collection="back") == {"completed": 3}
-    reindex.start(rig.services, Wish(collection="back", model="hashing-128", per_minute=100_000))
+    reindex.start(rig.services, ReindexRequest(collection="back", model="hashing-128", per_minute=100_000))
     reached(rig, "back", "soaking")
     late = write_documents(tmp_path / "new", 1, seed=17)[0]
     assert rig.ingest(late, collection="back") == {"completed": 1}
@@ -502,7 +502,7 @@ def test_what_failed_in_a_reindex_is_tried_again_by_the_workflow_that_made_it(ri
     assert rig.ingest(tmp_path, collection="again") == {"completed": 6}
     text = paths[0].read_text()
     lose_texts(rig, "again", paths[:1])
-    reindex.start(rig.services, Wish(collection="again", model="hashing-128", allow_failed=True))
+    reindex.start(rig.services, ReindexRequest(collection="again", model="hashing-128", allow_failed=True))
     reached(rig, "again", "soaking")
     paths[0].write_text(text)
     job = TaskManager(rig.services).retry([str(paths[0])])[0]
@@ -530,7 +530,7 @@ def test_a_kept_text_goes_only_when_another_was_read(rig: FlowRig, tmp_path: Pat
         connection.execute(versions.update().where(versions.c.id == row.id).values(extraction="0-older"))
     gone.unlink()
     read = reads(rig)
-    reindex.start(rig.services, Wish(collection="reread", re_extract=True))
+    reindex.start(rig.services, ReindexRequest(collection="reread", re_extract=True))
     assert reached(rig, "reread", "soaking", "refused") == "soaking", reindex.status(rig.services, "reread")
     assert reads(rig) - read == 1
     now = {row.source: row.extraction for row in rig.rows(query)}
@@ -545,7 +545,7 @@ def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
     (tmp_path / "note.md").write_text("# A note\n\nOf one paragraph.\n")
     os.utime(texts[0], (1_000_000_000, 1_000_000_000))
     assert rig.ingest(tmp_path, collection="scopes") == {"completed": 4}
-    meant = lambda **scope: reindex.plan(rig.services, Wish(collection="scopes", **scope)).documents  # noqa: E731
+    meant = lambda **scope: reindex.plan(rig.services, ReindexRequest(collection="scopes", **scope)).documents  # noqa: E731
     assert meant(media_type="txt") == 3
     assert meant(media_type="md") == 1
     assert meant(before=datetime(2002, 1, 1, tzinfo=UTC)) == 1
@@ -554,7 +554,7 @@ def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
     for scope in ({"extractor": "0"}, {"before": datetime(1970, 1, 1, tzinfo=UTC)}):
         with pytest.raises(UnknownId, match="No document"):
             meant(**scope)
-    begun = reindex.start(rig.services, Wish(collection="scopes", media_type="txt", per_minute=30))
+    begun = reindex.start(rig.services, ReindexRequest(collection="scopes", media_type="txt", per_minute=30))
     mine = sa.select(attempts.c.created_at).where(attempts.c.job_id == begun.job_id).order_by(attempts.c.created_at)
     reached(rig, "scopes", "done")
     at = [row.created_at for row in rig.rows(mine)]

@@ -20,7 +20,7 @@ from pipeline import reindex
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, tasks, versions
 from pipeline.catalog.index import reindexes
-from pipeline.reindex import Wish, driver
+from pipeline.reindex import ReindexRequest, driver
 from pipeline.results import ReindexStatus
 from pipeline.search import search
 from pipeline.services import Services
@@ -60,7 +60,7 @@ def test_smaller_chunks_of_documents_that_are_alike_pass(rig: FlowRig, tmp_path:
     """Behind the document that a question is of they rank others than before, as nothing is nearer than the rest."""
     write_documents(tmp_path, 120, seed=31)
     assert rig.ingest(tmp_path, collection="alike") == {"completed": 120}
-    reindex.start(rig.services, Wish(collection="alike", chunk_tokens=24))
+    reindex.start(rig.services, ReindexRequest(collection="alike", chunk_tokens=24))
     report = switched(rig, "alike").report or {}
     assert report["overlap"] < rig.settings.reindex_overlap
     assert report["refound"] > 0.9
@@ -76,7 +76,7 @@ def test_documents_are_compared_not_hits(rig: FlowRig, tmp_path: Path) -> None:
         chance, own = random.Random(number), path.read_text().split()[4 + number :: 12][:5]
         path.write_text(" ".join(chance.choices(own, k=200)))
     assert rig.ingest(tmp_path, collection="distinct") == {"completed": 12}
-    reindex.start(rig.services, Wish(collection="distinct", chunk_tokens=24))
+    reindex.start(rig.services, ReindexRequest(collection="distinct", chunk_tokens=24))
     assert (switched(rig, "distinct").report or {})["overlap"] >= 0.8
 
 
@@ -86,8 +86,11 @@ def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path)
     write_documents(tmp_path, 60, seed=33)
     assert rig.ingest(tmp_path, collection="other") == {"completed": 60}
     for wish, what in (
-        (Wish(collection="other", re_extract=True), "of the first ten documents of the old index"),
-        (Wish(collection="other", chunk_tokens=64), "of the documents that the old index finds by their own passages"),
+        (ReindexRequest(collection="other", re_extract=True), "of the first ten documents of the old index"),
+        (
+            ReindexRequest(collection="other", chunk_tokens=64),
+            "of the documents that the old index finds by their own passages",
+        ),
     ):
         built = sorted(half_built(rig, wish, 40, 600))
         index = reindex.status(rig.services, "other").to_index
@@ -109,7 +112,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
     """By a bound that nothing can meet: small indexes are searched exactly, so their recall is 1."""
     write_documents(tmp_path, 6, seed=34)
     assert rig.ingest(tmp_path, collection="recall") == {"completed": 6}
-    half_built(rig, Wish(collection="recall", model="hashing-128"), 2, 60)
+    half_built(rig, ReindexRequest(collection="recall", model="hashing-128"), 2, 60)
     with writing(rig.services.catalog) as connection:
         found = reindexes.newest(connection, "recall")
         assert found is not None
@@ -127,7 +130,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
 def test_a_point_too_few_is_refused_and_made_anew(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 5, seed=35)
     assert rig.ingest(tmp_path, collection="points") == {"completed": 5}
-    lost = min(half_built(rig, Wish(collection="points", model="hashing-128"), 1, 60))
+    lost = min(half_built(rig, ReindexRequest(collection="points", model="hashing-128"), 1, 60))
     rig.services.store.delete("points~2", Filter(version_ids=(lost,)))
     reindex.resume(rig.services, "points", per_minute=100_000)
     told = refused(rig, "points")
@@ -247,7 +250,7 @@ def test_what_was_redacted_stays_so_and_what_was_added_too(stack: Composed, tmp_
     stack.ingest(noted, workflow="enriched", collection="made")
     plain = write_documents(tmp_path / "plain", 1, seed=41)[0]
     stack.ingest(plain, workflow="ingest", collection="made")
-    reindex.start(rig.services, Wish(collection="made", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="made", model="hashing-128"))
     switched(rig, "made")
     assert live(rig, "made").fingerprint.dim == 128
     points = rig.services.store.read("made~2", Filter(live=True), 100)

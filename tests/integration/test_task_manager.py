@@ -19,7 +19,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents.records import document_id
 from pipeline.engine.celery_app import STAGES, all_queues
 from pipeline.errors import UnknownId
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.results import JobStatus
@@ -214,7 +214,7 @@ def test_logs(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object)
     (folder / "broken.pdf").write_bytes(f"%PDF-1.4\n({PLANTED}) Tj".encode())
     request = Request([folder], "logged", request_id="request-4711")
     job = open_job(rig.services, request, found := find(rig.services, request))
-    take_in(rig.services, job, found)
+    ingest_files(rig.services, job, found)
     assert follow(manager, job)[-1].completed == 7
     own = [batch.id for batch in rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job))]
     assert rig.scalar(sa.select(jobs_table.c.request_id).where(jobs_table.c.id == job)) == "request-4711"

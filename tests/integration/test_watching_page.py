@@ -203,7 +203,7 @@ def another_model(mirror: Looking) -> str:
     mirror.write(a="zebra")
     with writing(mirror.services.catalog) as connection:
         other = Fingerprint("test/other", "1", "float", "mean", True, "", "", 8)
-        collections.register(connection, mirror.collection, other, mirror.services.making)
+        collections.register(connection, mirror.collection, other, mirror.services.spec)
     code = trouble_of(mirror, mirror.services)
     with writing(mirror.services.catalog) as connection:
         connection.execute(indexes.delete().where(indexes.c.collection == mirror.collection))

@@ -22,7 +22,7 @@ from pipeline.catalog.database.schema import attempts, batches, documents, event
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.celery_app import STAGES
-from pipeline.ingest.intake import take_in
+from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.walk import Candidate, path_of, walk
 from pipeline.services import PREFIX, Services
 from pipeline.settings import Settings
@@ -73,7 +73,7 @@ class FlowRig:
         with writing(self.services.catalog) as connection:
             size = sum(one.size for one in found)
             job = jobs.create(connection, Job(collection, "ingest", priority), uuid.uuid4().hex[:8], size).id
-        take_in(self.services, job, found)
+        ingest_files(self.services, job, found)
         return job
 
     def wait(self, job: str, seconds: float = 90.0) -> dict[str, int]:

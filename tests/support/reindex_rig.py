@@ -11,7 +11,7 @@ from flow_tools import eventually
 from pipeline import reindex
 from pipeline.catalog.database.schema import shadows
 from pipeline.catalog.index import indexes
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 
 NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
 """The documents of the model change; 1,000 for the full run."""
@@ -44,7 +44,7 @@ def held(rig: FlowRig, index: str) -> set[str]:
     return {row.live_version_id for row in rig.rows(query)}
 
 
-def half_built(rig: FlowRig, wish: Wish, number: int, per_minute: int) -> set[str]:
+def half_built(rig: FlowRig, wish: ReindexRequest, number: int, per_minute: int) -> set[str]:
     """Begin a re-index and pause it when this many documents, but not all, are built; their versions in it."""
     begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": per_minute}))
     assert eventually(lambda: len(held(rig, begun.to_index)) >= number, 60, 0.01)

@@ -82,7 +82,7 @@ LIBRARY: list[dict[str, Any]] = [
 
 
 @dataclass
-class Place:
+class Placement:
     """A store, and a collection of its own for one test."""
 
     store: VectorStore
@@ -101,14 +101,14 @@ def stand_in() -> Iterator[str]:
 
 
 @pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Placement]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
         yield from placed(request, tmp_path)
 
 
 @pytest.fixture(scope="module", params=STORES)
-def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placement]:
     """A place that holds LIBRARY and is only read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
@@ -117,10 +117,10 @@ def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             yield place
 
 
-def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[Place]:
+def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[Placement]:
     store = opened(request, folder)
     name = f"test-{uuid4().hex[:12]}"
-    yield Place(store, name)
+    yield Placement(store, name)
     store.drop(name)
     store.close()
 
@@ -160,12 +160,12 @@ def points(payloads: list[dict[str, Any]], texts: list[str] | None = None) -> li
     ]
 
 
-def fill(place: Place, payloads: list[dict[str, Any]], texts: list[str] | None = None) -> None:
+def fill(place: Placement, payloads: list[dict[str, Any]], texts: list[str] | None = None) -> None:
     place.store.ensure(place.name, SPACE)
     place.store.upsert(place.name, points(payloads, texts))
 
 
-def matching(place: Place, where: Filter) -> list[int]:
+def matching(place: Placement, where: Filter) -> list[int]:
     """Numbers of the matching points; `count` and a search have to agree with `ids`."""
     found = sorted(UUID(one).int - 1 for one in place.store.ids(place.name, where))
     hits = place.store.search(place.name, Query("dense", 1000, vectors(1)[0].tolist(), where=where))

@@ -15,7 +15,7 @@ from pipeline.api.auth import Admin, Guarded, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Door, DoorOf
 from pipeline.errors import BadRequest
-from pipeline.reindex import Wish
+from pipeline.reindex import ReindexRequest
 from pipeline.results import ReindexPlan, ReindexStatus
 
 __all__ = ["router"]
@@ -52,14 +52,14 @@ class Rollback(BaseModel):
 
 
 @router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
-def start(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexStatus:
+def start(wish: ReindexRequest, door: DoorOf, _caller: Admin) -> ReindexStatus:
     """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
     _check_model(door, wish.model)
     return reindex.start(door.services, wish)
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: Wish, door: DoorOf, _caller: Admin) -> ReindexPlan:
+def plan(wish: ReindexRequest, door: DoorOf, _caller: Admin) -> ReindexPlan:
     """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
     _check_model(door, wish.model)
     return reindex.plan(door.services, wish)

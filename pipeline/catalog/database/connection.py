@@ -26,7 +26,7 @@ from pipeline.catalog.database.schema import metadata
 from pipeline.catalog.database.write_queue import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
-__all__ = ["HEAD", "alone", "engine_of", "make_last", "open_catalog", "sqlite_url", "upgrade", "writing"]
+__all__ = ["HEAD", "alone", "engine_of", "make_durable", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
 log = structlog.get_logger()
 
@@ -101,14 +101,14 @@ def open_catalog(url: str) -> Engine:
 
 
 @contextmanager
-def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> Iterator[Connection]:
+def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> Iterator[Connection]:
     """A transaction that writes; it holds the write lock from its first statement, and others wait.
 
     Args:
         engine: the catalog.
         urgent: somebody waits for it: it goes before what workers write.
-        lasting: False for what may be forgotten in a power cut, together with all that was written after it: on
-            SQLite it then does not wait for the disk. The next lasting one makes it last.
+        durable: False for what may be forgotten in a power cut, together with all that was written after it: on
+            SQLite it then does not wait for the disk. The next durable one makes it last.
 
     Raises:
         OSError: SQLite's log cannot be written out to the disk.
@@ -121,7 +121,7 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         with connection.begin():
             before = _changes(connection)
             yield connection
-            wanted = lasting or connection.get_execution_options().get("lasting", False)
+            wanted = durable or connection.get_execution_options().get("durable", False)
             has_log = wanted and _changes(connection) != before and bool(engine.url.database)
     if has_log:
         _write_out(_log_of(engine))
@@ -129,9 +129,9 @@ def writing(engine: Engine, *, urgent: bool = False, lasting: bool = True) -> It
         _move_log(engine)
 
 
-def make_last(connection: Connection) -> None:
+def make_durable(connection: Connection) -> None:
     """Have a transaction wait for the disk though it was begun without: it holds what somebody may be told as final."""
-    connection.execution_options(lasting=True)
+    connection.execution_options(durable=True)
 
 
 def _changes(connection: Connection) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-__all__ = ["slices"]
+__all__ = ["split_list"]
 
 Item = TypeVar("Item")
 
 SIZE = 5000
 
 
-def slices(items: Iterable[Item], size: int = SIZE) -> Iterator[Sequence[Item]]:
+def split_list(items: Iterable[Item], size: int = SIZE) -> Iterator[Sequence[Item]]:
     """The items in order, at most `size` at a time."""
     rest = iter(items)
     while piece := list(islice(rest, size)):

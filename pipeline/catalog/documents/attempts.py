@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.bulk_update import update_each
-from pipeline.catalog.database.connection import make_last
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.connection import make_durable
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     ACTIVE,
     attempts,
@@ -29,7 +29,7 @@ from pipeline.catalog.work import events
 from pipeline.catalog.work.jobs import settle
 
 __all__ = [
-    "Carried",
+    "BatchedAttempt",
     "Failure",
     "advance",
     "all_embedded",
@@ -57,7 +57,7 @@ CHUNKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class BatchedAttempt:
     """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
 
     attempt_id: str
@@ -94,9 +94,9 @@ class Failure:
     reading: str | None = None
 
 
-def carried(connection: Connection, batch_id: str) -> list[Carried]:
+def carried(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
     """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
-    return [Carried(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
+    return [BatchedAttempt(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
 
 
 @cache
@@ -269,7 +269,7 @@ def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | No
         sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~second_index.is_seen())
     ).all()
     ended = _end(connection, ids, "cancelled")
-    for piece in slices(ids if code else ()):
+    for piece in split_list(ids if code else ()):
         connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
         connection.execute(submissions.update().where(submissions.c.attempt_id.in_(piece)).values(code=code))
     events.add(connection, "document.cancelled", ((row["job_id"], row["document_id"]) for row in ended))
@@ -285,7 +285,7 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
     """
     ended = _end(connection, ids, "completed")
     beside = _beside(connection, [row["id"] for row in ended])
-    for piece in slices(row["document_id"] for row in ended if row["id"] not in beside):
+    for piece in split_list(row["document_id"] for row in ended if row["id"] not in beside):
         connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
     events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
     settle(connection, ids)
@@ -315,7 +315,7 @@ def close(connection: Connection, batch_id: str) -> None:
 def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Those of these attempts that are of an index beside the live one."""
     found: set[str] = set()
-    for piece in slices(ids):
+    for piece in split_list(ids):
         found |= set(
             connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(piece), second_index.is_attempt()))
         )
@@ -324,7 +324,7 @@ def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:
 
 def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    for piece in slices(ids):
+    for piece in split_list(ids):
         ended = connection.execute(
             attempts.update()
             .where(attempts.c.id.in_(piece), attempts.c.state.in_(ACTIVE))
@@ -333,8 +333,8 @@ def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping
         )
         rows += [dict(row) for row in ended.mappings()]
     if rows:
-        make_last(connection)
-    for few in slices(row["id"] for row in rows):
+        make_durable(connection)
+    for few in split_list(row["id"] for row in rows):
         connection.execute(
             submissions.update()
             .where(submissions.c.attempt_id.in_(few), submissions.c.outcome.is_(None))

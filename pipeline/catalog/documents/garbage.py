@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, shadows, versions
 from pipeline.catalog.index.second_index import is_version
 
@@ -57,7 +57,7 @@ def unseen_versions(connection: Connection, identities: Sequence[str], batch_id:
 def by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
     """The versions by the index that holds their points."""
     found: dict[str, list[str]] = defaultdict(list)
-    for piece in slices(version_ids):
+    for piece in split_list(version_ids):
         for row in connection.execute(sa.select(versions.c.index_name, versions.c.id).where(versions.c.id.in_(piece))):
             found[row.index_name].append(row.id)
     return found

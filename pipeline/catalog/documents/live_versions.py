@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.bulk_update import update_each
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, documents, versions
 from pipeline.catalog.index import second_index
 
@@ -20,7 +20,7 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
     """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
     now = time.time()
     beside = second_index.among(connection, documents_versions.values())
-    for piece in slices(documents_versions.values()):
+    for piece in split_list(documents_versions.values()):
         new = versions.alias()
         replaced = sa.exists().where(
             new.c.id.in_(piece),

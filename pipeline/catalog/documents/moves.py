@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, indexes, versions
 from pipeline.catalog.documents.live_versions import bump
 
@@ -126,7 +126,7 @@ def _is_worked_on() -> sa.ColumnElement[bool]:
 
 def _rows(connection: Connection, identities: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for piece in slices(list(identities)):
+    for piece in split_list(list(identities)):
         query = (
             sa.select(documents.c.id, documents.c.collection, documents.c.source, attempts.c.state)
             .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
@@ -144,7 +144,7 @@ def _blocked(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[st
 def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
     """Who has the new names now: {document that is to get the name: document that has it}."""
     held: dict[tuple[str, str], str] = {}
-    for piece in slices(sorted(set(wanted.values()))):
+    for piece in split_list(sorted(set(wanted.values()))):
         query = sa.select(documents.c.id, documents.c.collection, documents.c.source).where(
             documents.c.source.in_(piece), documents.c.deleted_at.is_(None)
         )

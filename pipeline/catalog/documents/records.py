@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     attempts,
     documents,
@@ -27,7 +27,7 @@ from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.documents.versions import (
     NAMESPACE,
     Found,
-    Place,
+    Placement,
     add_attempt,
     add_version,
     current_of,
@@ -84,7 +84,7 @@ def known(connection: Connection, collection: str, sources: Collection[str]) -> 
     for source in sources:
         wanted |= {document_id(collection, source): source, storable(source): source}
     found: set[str] = set()
-    for piece in slices(wanted):
+    for piece in split_list(wanted):
         rows = connection.execute(KNOWN, {"collection": collection, "names": piece})
         # A document that was renamed keeps the id that its old source would get.
         found |= {wanted[key] for row in rows for key in row if key in wanted}
@@ -96,7 +96,7 @@ def record(
     job_id: str,
     recipe: str,
     found: Found,
-    place: Place | None = None,
+    place: Placement | None = None,
     *,
     is_new: bool = False,
 ) -> Recorded:
@@ -116,7 +116,7 @@ def record(
     """
     if place is None or not place.collection:
         job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-        place = replace(place or Place(first_name(job.collection), job.workflow), collection=job.collection)
+        place = replace(place or Placement(first_name(job.collection), job.workflow), collection=job.collection)
     identity, is_there = document_id(place.collection, found.source), False
     if not is_new:
         identity, is_there = _identify(connection, place.collection, found.source)

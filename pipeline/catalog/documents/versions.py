@@ -18,7 +18,7 @@ from pipeline.tags import Tags
 __all__ = [
     "NAMESPACE",
     "Found",
-    "Place",
+    "Placement",
     "add_attempt",
     "add_version",
     "current_of",
@@ -49,7 +49,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`).
 
     `collection` is the index's; "" stands for the job's own. `batch_id` is the batch that makes them, once one knows.
@@ -62,7 +62,7 @@ class Place:
     batch_id: str | None = None
 
 
-def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Place) -> str:
+def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Placement) -> str:
     """A run over this content: of the newest version if it holds the same in the same place, else of a new one.
 
     Returns:
@@ -104,7 +104,7 @@ def add_attempt(connection: Connection, job_id: str, identity: str, version_id: 
     return attempt_id
 
 
-def add_version(connection: Connection, identity: str, recipe: str, found: Found, place: Place, newest: Any) -> str:
+def add_version(connection: Connection, identity: str, recipe: str, found: Found, place: Placement, newest: Any) -> str:
     """Record a version that follows the newest one of its document, None for its first; its id."""
     sequence = newest.sequence + 1 if newest is not None else 1
     # The sequence is part of the id: content that comes back later is a version of its own, so that

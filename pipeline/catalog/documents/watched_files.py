@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     attempts,
     documents,
@@ -114,13 +114,13 @@ def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
         }
         for key, row in rows.items()
     ]
-    for piece in slices(values, 1000):
+    for piece in split_list(values, 1000):
         connection.execute(seen.insert(), list(piece))
 
 
 def forget(connection: Connection, keys: Collection[Key]) -> None:
     """These files are of no interest any more."""
-    for piece in slices(sorted(keys), 400):
+    for piece in split_list(sorted(keys), 400):
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
 
 
@@ -140,7 +140,7 @@ def contents(connection: Connection, job_id: str) -> dict[str, str]:
 def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """Those of these documents that are deleted and can be revived."""
     found: set[str] = set()
-    for piece in slices(list(document_ids)):
+    for piece in split_list(list(document_ids)):
         query = sa.select(documents.c.id).where(documents.c.id.in_(piece), documents.c.undo_until.is_not(None))
         found |= set(connection.scalars(query))
     return found
@@ -149,7 +149,7 @@ def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]
 def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
     """The documents of these files, deleted ones left out."""
     found: dict[Key, str] = {}
-    for piece in slices(sorted(keys), 400):
+    for piece in split_list(sorted(keys), 400):
         query = sa.select(documents.c.collection, documents.c.source, documents.c.id).where(
             documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
         )
@@ -160,7 +160,7 @@ def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
 def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """Those of the documents that a file which is there has."""
     found: set[str] = set()
-    for piece in slices(list(document_ids)):
+    for piece in split_list(list(document_ids)):
         query = sa.select(seen.c.document_id).where(seen.c.document_id.in_(piece), seen.c.gone_at.is_(None))
         found |= set(connection.scalars(query))
     return found
@@ -169,7 +169,7 @@ def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
 def shown(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
     """The content that readers see of each of these documents, by its SHA-256."""
     found: dict[str, str] = {}
-    for piece in slices(list(document_ids)):
+    for piece in split_list(list(document_ids)):
         query = (
             sa.select(documents.c.id, versions.c.content_sha256)
             .join(versions, versions.c.id == documents.c.live_version_id)
@@ -192,7 +192,7 @@ def astray(connection: Connection, root: str, keys: Collection[Key], *, own: boo
     """
     found: dict[Key, str] = {}
     remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)
-    for piece in slices(sorted({source for _, source in keys}), 400):
+    for piece in split_list(sorted({source for _, source in keys}), 400):
         query = (
             sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
             .add_columns(jobs.c.request_id, jobs.c.paths)
@@ -217,7 +217,7 @@ def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dic
     """The documents of these files as a job has recorded them, whichever collection they went to."""
     found: dict[Key, str] = {}
     by_source = {source: (collection, source) for collection, source in keys}
-    for piece in slices(list(by_source), 400):
+    for piece in split_list(list(by_source), 400):
         query = (
             sa.select(submissions.c.source, submissions.c.document_id)
             .join(documents, documents.c.id == submissions.c.document_id)
@@ -229,5 +229,5 @@ def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dic
 
 def without_failures(connection: Connection, document_ids: Collection[str]) -> None:
     """What went wrong with documents that are deleted is of no interest."""
-    for piece in slices(list(document_ids)):
+    for piece in split_list(list(document_ids)):
         connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))

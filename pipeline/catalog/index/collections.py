@@ -13,12 +13,12 @@ from pipeline.catalog.database.schema import collections
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import SpaceMismatch
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 
 __all__ = ["check", "register", "show"]
 
 
-def register(connection: Connection, name: str, space: Fingerprint, making: Making) -> Index:
+def register(connection: Connection, name: str, space: Fingerprint, spec: IndexSpec) -> Index:
     """The live index of a collection, which is recorded on first use.
 
     What an index is made with follows the settings within its space; one that was made by a re-index stays as it is.
@@ -30,10 +30,10 @@ def register(connection: Connection, name: str, space: Fingerprint, making: Maki
     if held is None:
         row = {"name": name, "fingerprint": asdict(space), "created_at": time.time()}
         connection.execute(collections.insert().values(row))
-        return indexes.add(connection, Index(indexes.first_name(name), name, "live", space, making))
-    if held.pinned or held.making == making:
+        return indexes.add(connection, Index(indexes.first_name(name), name, "live", space, spec))
+    if held.pinned or held.spec == spec:
         return held
-    indexes.set_making(connection, held.name, making)
+    indexes.set_spec(connection, held.name, spec)
     return indexes.get(connection, held.name)
 
 

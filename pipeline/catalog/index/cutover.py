@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import ACTIVE, attempts, batches, documents, failures, jobs, shadows, versions
 from pipeline.catalog.documents.attempts import Failure, cancel, keep_failure
 from pipeline.catalog.documents.live_versions import bump
@@ -74,7 +74,7 @@ def _retarget(connection: Connection, old: Index, new: Index, recipe: Recipe) ->
         alike[row.extraction, repr(row.plan)].append(row)
     for group in alike.values():
         made = recipe(new, group[0].extraction, Plan.from_json(group[0].plan))
-        for piece in slices(row.id for row in group):
+        for piece in split_list(row.id for row in group):
             there = {"index_name": new.name, "recipe": made}
             connection.execute(versions.update().where(versions.c.id.in_(piece)).values(there))
 
@@ -138,5 +138,5 @@ def _forget_told(connection: Connection, collection: str, behind: Sequence[str])
         failures.c.collection == collection, failures.c.stage == STAGE, failures.c.document_id.in_(seen)
     )
     cured = set(connection.scalars(told)) - set(behind)
-    for piece in slices(cured):
+    for piece in split_list(cured):
         connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))

@@ -17,9 +17,9 @@ from sqlalchemy.engine import Connection
 from embeddings.base import Fingerprint
 from pipeline.catalog.database.schema import indexes
 from pipeline.errors import UnknownId
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 
-__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_making", "set_role"]
+__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_role", "set_spec"]
 
 
 LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection"), indexes.c.role == "live")
@@ -34,7 +34,7 @@ class Index:
     collection: str
     role: str
     fingerprint: Fingerprint
-    making: Making
+    spec: IndexSpec
     pinned: bool = False
     created_at: float = field(default_factory=time.time)
 
@@ -53,7 +53,9 @@ def next_name(connection: Connection, collection: str) -> str:
 
 def add(connection: Connection, index: Index) -> Index:
     """Record an index."""
-    connection.execute(indexes.insert().values(asdict(index)))
+    row = asdict(index)
+    row["making"] = row.pop("spec")
+    connection.execute(indexes.insert().values(row))
     return index
 
 
@@ -92,9 +94,9 @@ def pin(connection: Connection, name: str) -> None:
     connection.execute(indexes.update().where(indexes.c.name == name).values(pinned=True))
 
 
-def set_making(connection: Connection, name: str, making: Making) -> None:
+def set_spec(connection: Connection, name: str, spec: IndexSpec) -> None:
     """Say what an index is made with from now on; its space stays."""
-    connection.execute(indexes.update().where(indexes.c.name == name).values(making=asdict(making)))
+    connection.execute(indexes.update().where(indexes.c.name == name).values(making=asdict(spec)))
 
 
 def _index(row: sa.Row[Any]) -> Index:
@@ -104,7 +106,7 @@ def _index(row: sa.Row[Any]) -> Index:
         collection=found["collection"],
         role=found["role"],
         fingerprint=Fingerprint(**found["fingerprint"]),
-        making=Making(**found["making"]),
+        spec=IndexSpec(**found["making"]),
         pinned=found["pinned"],
         created_at=found["created_at"],
     )

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, shadows, versions
 from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.index.reindexes import Options, Reindex
 
 __all__ = [
     "Held",
-    "Lack",
+    "MissingDocument",
     "failed_in",
     "held",
     "is_still",
@@ -34,7 +34,7 @@ LIVE = versions.alias("live")
 
 
 @dataclass(frozen=True, slots=True)
-class Lack:
+class MissingDocument:
     """A document that an index lacks, or holds otherwise than readers see it: `version_id` is what they see."""
 
     document_id: str
@@ -46,7 +46,7 @@ class Lack:
 
 def lacks(
     connection: Connection, collection: str, index: str, kind: Kind, after: str = "", limit: int | None = None
-) -> list[Lack]:
+) -> list[MissingDocument]:
     """Documents that an index beside the live one lacks, by id: nobody is at it, somebody is, or it failed there."""
     query = _lacking(collection, index).where(_kind() == kind, documents.c.id > after)
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
@@ -61,10 +61,12 @@ class Held:
     chunks: int
 
 
-def still_missing(connection: Connection, collection: str, index: str, found: Sequence[Lack]) -> list[Lack]:
+def still_missing(
+    connection: Connection, collection: str, index: str, found: Sequence[MissingDocument]
+) -> list[MissingDocument]:
     """Those that the index lacks as before: they were neither deleted nor changed, and nobody else is at them."""
     now: set[tuple[str, str]] = set()
-    for piece in slices(lack.document_id for lack in found):
+    for piece in split_list(lack.document_id for lack in found):
         query = _lacking(collection, index).where(_kind() == "missing", documents.c.id.in_(piece))
         now |= {(row.id, row.version_id) for row in connection.execute(query)}
     return [lack for lack in found if (lack.document_id, lack.version_id) in now]
@@ -80,7 +82,7 @@ def lacking(connection: Connection, collection: str, index: str, before: float |
 
 def wanted(
     connection: Connection, collection: str, options: Options, after: str = "", limit: int | None = None
-) -> list[Lack]:
+) -> list[MissingDocument]:
     """Documents that the options mean, by id; those that fail are taken by their newest content."""
     newest_one = (
         sa.select(versions.c.id)
@@ -112,7 +114,7 @@ def wanted(
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
-def is_still(connection: Connection, lack: Lack, options: Options) -> bool:
+def is_still(connection: Connection, lack: MissingDocument, options: Options) -> bool:
     """Whether a document that is to be done anew is as it was found, and nobody else is at it."""
     query = (
         sa.select(documents.c.live_version_id, attempts.c.state)
@@ -205,6 +207,6 @@ def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa
     )
 
 
-def _lack(row: sa.Row[Any]) -> Lack:
+def _lack(row: sa.Row[Any]) -> MissingDocument:
     found = Found(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
-    return Lack(row.id, row.version_id, found, row.workflow, row.extraction)
+    return MissingDocument(row.id, row.version_id, found, row.workflow, row.extraction)

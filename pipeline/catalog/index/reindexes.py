@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     ACTIVE,
     attempts,
@@ -236,7 +236,7 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
 def failed_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
     """The jobs in which documents failed: {document id: job id}."""
     found: dict[str, str] = {}
-    for piece in slices(identities):
+    for piece in split_list(identities):
         query = sa.select(failures.c.document_id, failures.c.job_id).where(failures.c.document_id.in_(piece))
         found |= {row.document_id: row.job_id for row in connection.execute(query)}
     return found
@@ -250,7 +250,7 @@ def submitted_by(connection: Connection, identities: Collection[str]) -> dict[st
     found: dict[str, str] = {}
     other = reindexes.alias()
     of_reindex = sa.exists().where(other.c.job_id == attempts.c.job_id)
-    for piece in slices(identities):
+    for piece in split_list(identities):
         rows = connection.execute(
             sa.select(failures.c.document_id, attempts.c.job_id)
             .join(reindexes, reindexes.c.job_id == failures.c.job_id)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, shadows, versions
 
 __all__ = [
@@ -67,7 +67,7 @@ def main_attempts_of(identities: Sequence[str]) -> sa.ColumnElement[bool]:
 def among(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
     """Those of the versions that belong to an index beside the live one: {version id: index}."""
     found: dict[str, str] = {}
-    for piece in slices(version_ids):
+    for piece in split_list(version_ids):
         rows = connection.execute(
             sa.select(versions.c.id, versions.c.index_name)
             .join(
@@ -97,12 +97,12 @@ def hold(connection: Connection, identity: str, index: str, version_id: str) -> 
 
 def doubt(connection: Connection, index: str, version_ids: Iterable[str]) -> None:
     """These versions are images of nothing: the index lacks their documents, until they are made anew."""
-    for piece in slices(version_ids):
+    for piece in split_list(version_ids):
         here = (shadows.c.index_name == index, shadows.c.live_version_id.in_(piece))
         connection.execute(shadows.update().where(*here).values(mirrors=None))
 
 
 def forget(connection: Connection, identities: Sequence[str]) -> None:
     """These documents are in no index beside the live one any more."""
-    for piece in slices(identities):
+    for piece in split_list(identities):
         connection.execute(shadows.delete().where(shadows.c.document_id.in_(piece)))

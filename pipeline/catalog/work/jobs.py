@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.api import outbox
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.work import events
 from pipeline.catalog.work.workload import LONG, TAIL, UNKNOWN_KB, Pile
-from pipeline.ingest.roots import Named
+from pipeline.ingest.roots import NamedPaths
 from pipeline.plan import PLAIN, Plan
 
 __all__ = [
@@ -74,7 +74,7 @@ def create(
     request_id: str,
     bytes_expected: int,
     *,
-    told: Named | None = None,
+    told: NamedPaths | None = None,
     closed: bool = False,
 ) -> Job:
     """Record a job.
@@ -87,7 +87,7 @@ def create(
         told: what was named for it; it holds however late a file is looked at again.
         closed: all of its documents come in the same transaction.
     """
-    told = told or Named()
+    told = told or NamedPaths()
     row = {
         "id": job.id,
         "collection": job.collection,
@@ -115,19 +115,19 @@ def get(connection: Connection, job_id: str) -> Job:
     return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
 
 
-def named(connection: Connection, ids: Collection[str]) -> dict[str, Named]:
+def named(connection: Connection, ids: Collection[str]) -> dict[str, NamedPaths]:
     """What was named for these jobs, by job."""
-    found: dict[str, Named] = {}
-    for piece in slices(ids):
+    found: dict[str, NamedPaths] = {}
+    for piece in split_list(ids):
         rows = connection.execute(sa.select(jobs.c.id, jobs.c.paths, jobs.c.confined).where(jobs.c.id.in_(piece)))
-        found |= {row.id: Named(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
+        found |= {row.id: NamedPaths(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
     return found
 
 
 def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """The workflows of these jobs by job, each with the parameters that the job was given."""
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for piece in slices(ids):
+    for piece in split_list(ids):
         rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(piece)))
         found |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
     return found
@@ -183,7 +183,7 @@ def finish_intake(connection: Connection, job_id: str) -> None:
 def settle(connection: Connection, attempt_ids: Sequence[str]) -> None:
     """Finish the jobs that waited for these attempts and for nothing else."""
     waiting: set[str] = set()
-    for piece in slices(attempt_ids):
+    for piece in split_list(attempt_ids):
         query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(piece)).distinct()
         waiting |= set(connection.scalars(query))
     for job_id in sorted(waiting):

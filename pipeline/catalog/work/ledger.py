@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, tasks
 from pipeline.plan import Plan
 
@@ -163,7 +163,7 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
         for batch_id, stage, part, detail in wanted
     ]
     known: set[str] = set()
-    for piece in slices(row["id"] for row in rows):
+    for piece in split_list(row["id"] for row in rows):
         known |= set(connection.scalars(KNOWN, {"names": piece}))
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
@@ -267,7 +267,7 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[Due]:
 
 def republished(connection: Connection, ids: Sequence[str]) -> None:
     """These tasks were published again: they are due, on no runner."""
-    for piece in slices(ids):
+    for piece in split_list(ids):
         connection.execute(
             tasks.update()
             .where(tasks.c.id.in_(piece), tasks.c.state != "done")

@@ -431,7 +431,7 @@ def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
     assert [name for name, one in fields.items() if "enum" in one] == ["more"]
     assert fields["file"].keys() == {"type", "items", "description"}
 
-    tag, path = schemas["SearchFilter"]["tags"]["items"], schemas["Wish"]["path"]["anyOf"][0]
+    tag, path = schemas["SearchFilter"]["tags"]["items"], schemas["ReindexRequest"]["path"]["anyOf"][0]
     taken: list[tuple[dict[str, Any], list[str], list[str]]] = [
         (
             fields["tags"],

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
-from pipeline.catalog.database.id_lists import slices
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions, records
 from pipeline.catalog.documents.attempts import Failure
@@ -146,8 +146,8 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
 
 
 def test_slices_are_all_items_in_order() -> None:
-    assert list(slices(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(slices([])) == []
+    assert list(split_list(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(split_list([])) == []
 
 
 def test_a_job_waits_for_uploads_as_long_as_it_is_left_open(connection: Connection) -> None:

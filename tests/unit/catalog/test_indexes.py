@@ -18,7 +18,7 @@ from pipeline.catalog.database.schema import failures, versions
 from pipeline.catalog.documents import attempts, garbage, live_versions, records
 from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found, Place, describe_versions, new_attempt
+from pipeline.catalog.documents.versions import Found, Placement, describe_versions, new_attempt
 from pipeline.catalog.index import collections, indexes, missing, reindexes, second_index
 from pipeline.catalog.index.cutover import discard, exchange
 from pipeline.catalog.index.indexes import Index
@@ -26,7 +26,7 @@ from pipeline.catalog.index.reindexes import Options, Reindex
 from pipeline.catalog.work import admission, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
-from pipeline.recipes import Making
+from pipeline.recipes import IndexSpec
 from pipeline.reindex import cutover
 from pipeline.reindex.validation import judged
 from pipeline.services import Services
@@ -34,7 +34,7 @@ from pipeline.settings import Settings
 
 OLD = Fingerprint("old", "1", "float", "mean", True, "", "", 384)
 NEW = Fingerprint("new", "1", "float", "mean", True, "", "", 128)
-MADE = Making("old", "auto", None, None, 256, 32)
+MADE = IndexSpec("old", "auto", None, None, 256, 32)
 CORRUPT = Failure("embed", "corrupt", "It is damaged.", "Mend it.")
 
 
@@ -54,14 +54,14 @@ class Books:
         self.live = collections.register(connection, "books", OLD, MADE)
         self.job = jobs.create(connection, Job("books", "ingest", 5), "r", 0).id
         self.one, self.two = (self.ingest(source) for source in ("/1", "/2"))
-        made = Making("new", "auto", None, None, 256, 32)
+        made = IndexSpec("new", "auto", None, None, 256, 32)
         self.new = indexes.add(connection, Index("books~2", "books", "building", NEW, made, pinned=True))
         self.fed = jobs.create(connection, Job("books", "reindex", 1), "r", 0).id
         self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
 
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
         found = Found(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
-        place = Place(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
+        place = Placement(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
         return records.record(self.connection, self.job, f"recipe {workflow}", found, place)
 
     def ingest(self, source: str, content: str = "a", workflow: str = "ingest") -> str:
@@ -82,7 +82,7 @@ class Books:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
         for lack in missing.lacks(self.connection, "books", index, "missing"):
-            place = Place(index, lack.workflow, lack.extraction)
+            place = Placement(index, lack.workflow, lack.extraction)
             attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
             second_index.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
@@ -116,14 +116,14 @@ def books(connection: Connection) -> Books:
 
 
 def test_settings_decide_for_what_was_never_reindexed(connection: Connection) -> None:
-    finer = Making("old", "auto", None, None, 64, 8)
-    assert collections.register(connection, "c", OLD, MADE).making == MADE
-    assert collections.register(connection, "c", OLD, finer).making == finer
+    finer = IndexSpec("old", "auto", None, None, 64, 8)
+    assert collections.register(connection, "c", OLD, MADE).spec == MADE
+    assert collections.register(connection, "c", OLD, finer).spec == finer
     with pytest.raises(SpaceMismatch, match="384 dimensions"):
         collections.register(connection, "c", NEW, MADE)
     indexes.pin(connection, "c~1")
     kept = collections.register(connection, "c", NEW, MADE)
-    assert (kept.fingerprint, kept.making) == (OLD, finer)
+    assert (kept.fingerprint, kept.spec) == (OLD, finer)
 
 
 def test_names_of_indexes_never_come_back(books: Books) -> None:

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from pipeline.catalog.database.connection import make_last, open_catalog, sqlite_url, writing
+from pipeline.catalog.database.connection import make_durable, open_catalog, sqlite_url, writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.database.schema import counters, jobs
 from pipeline.ingest.request import Request
@@ -51,15 +51,15 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
         with writing(catalog) as connection:
             connection.execute(counters.insert().values(name=folder, value=1))
         assert flushed == [str(tmp_path / "real" / "catalog.db-wal")]
-        with writing(catalog, lasting=False) as connection:
+        with writing(catalog, durable=False) as connection:
             connection.execute(counters.update().values(value=2))
         with writing(catalog) as connection:
             connection.execute(sa.select(counters)).all()
         assert len(flushed) == 1
-        with writing(catalog, lasting=False) as connection:
+        with writing(catalog, durable=False) as connection:
             connection.execute(counters.update().values(value=3))
-            make_last(connection)
-        with writing(catalog, lasting=False) as connection:
+            make_durable(connection)
+        with writing(catalog, durable=False) as connection:
             connection.execute(counters.update().values(value=4))
         assert len(flushed) == 2
         catalog.dispose()
@@ -73,7 +73,7 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
 
     def write(name: str) -> None:
         for number in range(200):
-            with writing(catalog, lasting=False) as connection:
+            with writing(catalog, durable=False) as connection:
                 connection.execute(counters.insert().values(name=f"{name}{number}" + "x" * 4000, value=1))
 
     write("a")

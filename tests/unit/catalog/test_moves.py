@@ -21,11 +21,11 @@ from pipeline.catalog.documents.versions import Found, describe_versions
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.jobs import Job
-from pipeline.recipes import making_of
+from pipeline.recipes import spec_of
 from pipeline.settings import Settings
 from pipeline.tags import Tags
 
-MAKING = making_of(Settings())
+MAKING = spec_of(Settings())
 LATER = time.time() + 3600
 
 

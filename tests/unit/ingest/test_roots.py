@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import OutsideRoot, PathNotAllowed
 from pipeline.ingest.path_jobs import confined
-from pipeline.ingest.roots import Named, _step_by_step, opened
+from pipeline.ingest.roots import NamedPaths, _step_by_step, open_within
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def read(path: Path, *roots: Path) -> bytes:
-    descriptor = opened(path, roots)
+    descriptor = open_within(path, roots)
     with os.fdopen(descriptor, "rb") as file:
         return file.read()
 
@@ -38,7 +38,7 @@ def test_links_within_a_root_are_followed(root: Path) -> None:
 
 def test_links_out_of_a_root_are_not(root: Path) -> None:
     with pytest.raises(OutsideRoot):
-        opened(root / "out" / "a.txt", [root])
+        open_within(root / "out" / "a.txt", [root])
 
 
 @pytest.mark.parametrize("parts", [("out", "a.txt"), ("in", "a.txt"), ("sub", "link")])
@@ -55,9 +55,9 @@ def test_a_path_that_goes_up_or_out_is_refused(root: Path, below: str) -> None:
 
 
 def test_the_rule_of_intake_is_kept(root: Path) -> None:
-    named = Named((str(root / "sub"), str(root / "x.txt")))
+    named = NamedPaths((str(root / "sub"), str(root / "x.txt")))
     assert named.root_of(str(root / "sub" / "a.txt")) == root / "sub"
     assert named.root_of(str(root / "other.txt")) is None
     assert named.bounds(root / "sub", ()) == (root / "sub",)
     assert named.bounds(root / "x.txt", ()) is None
-    assert Named(named.paths, confined=True).bounds(root / "x.txt", [str(root)]) == (root,)
+    assert NamedPaths(named.paths, confined=True).bounds(root / "x.txt", [str(root)]) == (root,)

@@ -19,7 +19,7 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import Claim
 from pipeline.ingest import cleanup
-from pipeline.ingest.placement import place_of
+from pipeline.ingest.placement import placement_of
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
 from pipeline.plan import PLAIN
@@ -39,7 +39,7 @@ def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     """A batch whose texts are extracted, about to be cut."""
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([]), [100] * number)
-        place, recipe = place_of(services, connection, job)
+        place, recipe = placement_of(services, connection, job)
         found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
         ids = [records.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
         batch_id = ledger.create_batch(connection, job.id, 5, ids, active=True)

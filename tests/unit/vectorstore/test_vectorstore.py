@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import stores
-from stores import DIM, EMPTY, SPACE, Place, fill, identity, matching, points, vectors
+from stores import DIM, EMPTY, SPACE, Placement, fill, identity, matching, points, vectors
 
 from pipeline.errors import BadRequest, SpaceMismatch
 from pipeline.vectorstore import Filter, Point, Query
@@ -19,7 +19,7 @@ library = stores.library
 place = stores.place
 
 
-def test_a_collection_keeps_its_space(place: Place) -> None:
+def test_a_collection_keeps_its_space(place: Placement) -> None:
     place.store.ensure(place.name, SPACE)
     place.store.ensure(place.name, SPACE)
 
@@ -29,7 +29,7 @@ def test_a_collection_keeps_its_space(place: Place) -> None:
             place.store.ensure(place.name, other)
 
 
-def test_a_dropped_collection_is_gone_and_may_be_made_anew(place: Place) -> None:
+def test_a_dropped_collection_is_gone_and_may_be_made_anew(place: Placement) -> None:
     other = replace(SPACE, dim=DIM + 1)
     fill(place, [{}])
 
@@ -42,7 +42,7 @@ def test_a_dropped_collection_is_gone_and_may_be_made_anew(place: Place) -> None
     assert place.store.count(place.name, Filter()) == 0
 
 
-def test_an_unknown_collection_is_empty_and_refuses_points(place: Place) -> None:
+def test_an_unknown_collection_is_empty_and_refuses_points(place: Placement) -> None:
     for where in (Filter(), Filter(sources=("*.pdf",))):
         assert place.store.count(place.name, where) == 0
         assert place.store.ids(place.name, where) == []
@@ -55,7 +55,7 @@ def test_an_unknown_collection_is_empty_and_refuses_points(place: Place) -> None
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", ".hidden", "ä", "x" * 65, "a\n", "a\x00"])
-def test_a_bad_name_is_refused_everywhere(library: Place, name: str) -> None:
+def test_a_bad_name_is_refused_everywhere(library: Placement, name: str) -> None:
     store, query = library.store, Query("dense", 1, [1.0] * DIM)
     for call in (
         lambda: store.ensure(name, SPACE),
@@ -71,7 +71,7 @@ def test_a_bad_name_is_refused_everywhere(library: Place, name: str) -> None:
             call()
 
 
-def test_two_thousand_points_in_one_call_are_all_there_once(place: Place) -> None:
+def test_two_thousand_points_in_one_call_are_all_there_once(place: Placement) -> None:
     batch = points([{"document_id": f"d{number % 10}", "live": True} for number in range(2000)])
     place.store.ensure(place.name, SPACE)
 
@@ -84,7 +84,7 @@ def test_two_thousand_points_in_one_call_are_all_there_once(place: Place) -> Non
     assert sorted(place.store.ids(place.name, Filter())) == [identity(number) for number in range(2000)]
 
 
-def test_an_equal_id_is_overwritten_whole(place: Place) -> None:
+def test_an_equal_id_is_overwritten_whole(place: Placement) -> None:
     fill(place, [{"text": "old", "gone": 1}], ["harbour"])
 
     place.store.upsert(place.name, [Point(identity(0), vectors(2)[1].tolist(), EMPTY, {"text": "new"})])
@@ -95,7 +95,7 @@ def test_an_equal_id_is_overwritten_whole(place: Place) -> None:
     assert place.store.search(place.name, Query("sparse", 5, sparse=encode_query("harbour"))) == []
 
 
-def test_a_payload_comes_back_as_it_went(place: Place) -> None:
+def test_a_payload_comes_back_as_it_went(place: Placement) -> None:
     payload = {
         "text": "Größe 日本 \U0001f600 \x01 \u202e\"'\\",
         "none": None,
@@ -112,7 +112,7 @@ def test_a_payload_comes_back_as_it_went(place: Place) -> None:
     assert hit.payload == payload
 
 
-def test_set_payload_writes_only_what_it_names(place: Place) -> None:
+def test_set_payload_writes_only_what_it_names(place: Placement) -> None:
     fill(place, [{"version_id": f"v{number % 2}", "live": False, "text": str(number)} for number in range(6)])
 
     place.store.set_payload(place.name, {"live": True, "note": "x"}, Filter(version_ids=("v1",)))
@@ -127,7 +127,7 @@ def test_set_payload_writes_only_what_it_names(place: Place) -> None:
     assert matching(place, Filter(live=False)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_set_payload_writes_into_an_object(place: Place) -> None:
+def test_set_payload_writes_into_an_object(place: Placement) -> None:
     fill(place, [{"document_id": "d", "metadata": {"source": "/a", "order": number}} for number in range(2)])
 
     place.store.set_payload(place.name, {"source": "/b"}, Filter(document_ids=("d",)), "metadata")
@@ -137,7 +137,7 @@ def test_set_payload_writes_into_an_object(place: Place) -> None:
     assert {hit.payload["metadata"]["source"] for hit in hits} == {"/b"}
 
 
-def test_delete_removes_what_matches_and_nothing_else(place: Place) -> None:
+def test_delete_removes_what_matches_and_nothing_else(place: Placement) -> None:
     fill(place, [{"document_id": f"d{number % 3}", "source": f"file:///{number}.pdf"} for number in range(9)])
 
     place.store.delete(place.name, Filter(document_ids=("d0", "d2"), sources=("*.pdf",)))
@@ -149,7 +149,7 @@ def test_delete_removes_what_matches_and_nothing_else(place: Place) -> None:
         place.store.delete(place.name, Filter())
 
 
-def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(place: Place) -> None:
+def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(place: Placement) -> None:
     fill(place, [{}])
 
     with pytest.raises(SpaceMismatch, match="vectors of"):
@@ -161,7 +161,7 @@ def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(place: Place) -
     assert place.store.count(place.name, Filter()) == 1
 
 
-def test_a_query_without_its_vector_is_a_mistake_of_the_caller(place: Place) -> None:
+def test_a_query_without_its_vector_is_a_mistake_of_the_caller(place: Placement) -> None:
     fill(place, [{}])
     words = encode_query("boat")
 
@@ -183,7 +183,7 @@ def test_importing_the_package_loads_no_engine() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_an_alias_stands_for_one_collection_after_another(place: Place) -> None:
+def test_an_alias_stands_for_one_collection_after_another(place: Placement) -> None:
     names = [f"{place.name}~{number}" for number in (1, 2)]
     for number, name in enumerate(names):
         place.store.ensure(name, SPACE)

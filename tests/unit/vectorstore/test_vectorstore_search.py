@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import stores
-from stores import EMPTY, Place, fill, matching, vectors
+from stores import EMPTY, Placement, fill, matching, vectors
 
 from pipeline.errors import BadRequest
 from pipeline.vectorstore import Filter, Mode, Query
@@ -19,7 +19,7 @@ library = stores.library
 place = stores.place
 
 
-def test_dense_is_the_exact_cosine_order(place: Place) -> None:
+def test_dense_is_the_exact_cosine_order(place: Placement) -> None:
     fill(place, [{"n": number} for number in range(300)])
     question = vectors(1, seed=9)[0]
 
@@ -54,7 +54,7 @@ def bm25(question: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return scores
 
 
-def test_sparse_is_bm25(place: Place) -> None:
+def test_sparse_is_bm25(place: Placement) -> None:
     fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
 
     for question in ("harbour at night", "larch planks", "wages"):
@@ -66,7 +66,7 @@ def test_sparse_is_bm25(place: Place) -> None:
         np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-4)
 
 
-def test_hybrid_is_reciprocal_rank_fusion(place: Place) -> None:
+def test_hybrid_is_reciprocal_rank_fusion(place: Placement) -> None:
     fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
     question, dense = "larch planks of the hull and the harbour boat", vectors(1, seed=11)[0]
 
@@ -82,7 +82,7 @@ def test_hybrid_is_reciprocal_rank_fusion(place: Place) -> None:
     assert len({round(score, 9) for score in expected.values()}) > len(TEXTS) // 2
 
 
-def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Place) -> None:
+def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Placement) -> None:
     fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
     wordless = vectors(len(TEXTS))[6].tolist()
 
@@ -96,7 +96,7 @@ def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Place) ->
     assert place.store.count(place.name, Filter()) == len(TEXTS)
 
 
-def test_the_limit_is_filled_through_a_filter(place: Place) -> None:
+def test_the_limit_is_filled_through_a_filter(place: Placement) -> None:
     fill(
         place,
         [
@@ -158,12 +158,12 @@ def mode_of(name: str) -> Mode:
         (Filter(sources=("*.pdf",), media_types=("text/plain",)), []),
     ],
 )
-def test_filters(library: Place, where: Filter, expected: list[int]) -> None:
+def test_filters(library: Placement, where: Filter, expected: list[int]) -> None:
     assert matching(library, where) == expected
 
 
 @pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
-def test_tags_that_were_written_later_are_searched_by(place: Place, mode: str) -> None:
+def test_tags_that_were_written_later_are_searched_by(place: Placement, mode: str) -> None:
     texts = ["a boat of oak", "a boat of larch", "a boat of pine"]
     fill(place, [{"document_id": f"d{number}", "tags": ["old"]} for number in range(3)], texts)
 
@@ -182,6 +182,6 @@ def test_tags_that_were_written_later_are_searched_by(place: Place, mode: str) -
     )
 
 
-def test_what_is_no_time_is_refused(library: Place) -> None:
+def test_what_is_no_time_is_refused(library: Placement) -> None:
     with pytest.raises(BadRequest, match="is not a time"):
         library.store.count(library.name, Filter(modified_after="yesterday"))

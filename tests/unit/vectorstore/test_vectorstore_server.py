@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import stores
-from stores import DIM, SPACE, STAND_IN, Place, fill
+from stores import DIM, SPACE, STAND_IN, Placement, fill
 
 from pipeline.errors import SpaceMismatch, StackUnavailable
 from pipeline.vectorstore import Filter, VectorStore, open_store
@@ -56,7 +56,7 @@ print(store.count(sys.argv[2], Filter()))
 def test_what_is_filtered_on_has_an_index(stand_in: str) -> None:
     from qdrant_client import QdrantClient
 
-    place = Place(open_store(url=stand_in), f"indexed-{uuid4().hex[:12]}")
+    place = Placement(open_store(url=stand_in), f"indexed-{uuid4().hex[:12]}")
     place.store.ensure(place.name, SPACE)
     client = QdrantClient(url=stand_in, check_compatibility=False)
 
@@ -69,7 +69,7 @@ def test_what_is_filtered_on_has_an_index(stand_in: str) -> None:
 
 
 def test_processes_share_a_server(stand_in: str) -> None:
-    place = Place(open_store(url=stand_in), f"shared-{uuid4().hex[:12]}")
+    place = Placement(open_store(url=stand_in), f"shared-{uuid4().hex[:12]}")
     fill(place, [{"document_id": f"d{number % 2}", "live": False} for number in range(10)])
 
     command = [sys.executable, "-c", SHARE, stand_in, place.name]
