@@ -29,6 +29,7 @@ from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.heartbeat import living_nodes, workers_at
 from pipeline.engine.metrics import count
 from pipeline.errors import PipelineError
+from pipeline.gate import WORKED, pass_gate
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
 
@@ -182,11 +183,13 @@ def run(services: Services, node: str, stage: Stage, wanted: str, retries: int) 
     with structlog.contextvars.bound_contextvars(
         request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
     ):
+        pass_gate(claim.stage, claim.task_id, node)
         try:
             done = _work(services, stage, claim, node, retries)
         except Transient:
             count(services.redis, claim.stage, "retried", time.monotonic() - began)
             raise
+        pass_gate(claim.stage + WORKED, claim.task_id, node)
         held = _commit(services, claim, node, done)
         seconds = time.monotonic() - began
         count(services.redis, claim.stage, done.outcome if held else "lost", seconds)

@@ -25,6 +25,7 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.engine.executor import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
+from pipeline.gate import INTAKE, pass_gate
 from pipeline.ingest.placement import placement_of
 from pipeline.ingest.roots import open_within
 from pipeline.ingest.routing import media_type_of, routed_collection, sidecar_metadata, without_sidecars
@@ -104,6 +105,7 @@ def ingest_files(
             if not _take_group(services, job_id, group):
                 break
             number += len(group)
+            pass_gate(INTAKE, job_id)
             time.sleep(COURTESY_S)
             if tell is not None:
                 tell(number)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import extractors
 from extractors.errors import ExtractError, OutOfMemory
 from extractors.options import Options
+from pipeline.gate import SANDBOX, pass_gate
 
 __all__ = ["HEADER", "MARK", "receive", "send"]
 
@@ -67,6 +68,7 @@ def main() -> None:
             request = receive(sys.stdin.buffer)
         except EOFError:
             return
+        pass_gate(SANDBOX, str(os.getpid()))
         send(answers, _answer(request))
 
 

@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,53 +15,59 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
-from flow_tools import eventually, lives, stop, write_documents
+from flow_tools import eventually, lives, write_documents
+from gates import Visitor
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.catalog.database.schema import events, tasks
+from pipeline.gate import SANDBOX, WORKED
 
-NUMBER, SCANS, WORDS = 60, 3, 270
+NUMBER, SCANS, WORDS = 15, 1, 270
 SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}
-"""Many small tasks, so that there is always one to hit; one pool process, so that it is known whom."""
+"""Several small tasks of each stage; one pool process, so that it is known which one is at work."""
 
 
 @dataclass(frozen=True)
 class Blow:
-    """Whom to kill, while a task of which stage runs there; `parts` of the stack of which one is chosen."""
+    """Which part of the stack is killed, and where it is then: `parts` of which one is chosen, and a closed gate.
+
+    `before` tasks of the stage are let through first. `dies` says whether the part itself ends with it.
+    """
 
     name: str
     stage: str
     parts: tuple[str, ...]
-    find: Callable[[FlowRig, str], list[psutil.Process]]
+    find: Callable[[FlowRig, str, Visitor], int]
     dies: bool = True
+    gate: str = ""
+    before: int = 0
 
 
-def leader(rig: FlowRig, part: str) -> list[psutil.Process]:
-    pid = rig.part(part).pid
-    return [psutil.Process(pid)] if pid else []  # without a pid, psutil takes the caller's own
+def leader(rig: FlowRig, part: str, at_work: Visitor) -> int:
+    return int(rig.part(part).pid)
 
 
-def pool_children(rig: FlowRig, part: str) -> list[psutil.Process]:
-    return [child for process in leader(rig, part) for child in process.children()]
+def at_work(rig: FlowRig, part: str, at_work: Visitor) -> int:
+    return at_work.pid
 
 
-def sandboxes(rig: FlowRig, part: str) -> list[psutil.Process]:
-    # Each leads a group, in which its watcher is too.
-    return [one for one in rig.processes(part, "pipeline.stages.sandbox_child") if os.getpgid(one.pid) == one.pid]
-
-
+EMBED = ("embed-1", "embed-2")
 BLOWS = [
-    Blow("extract worker", "extract", ("extract",), leader),
-    Blow("pool process", "extract", ("extract",), pool_children, dies=False),
-    Blow("pool process", "chunk", ("extract",), pool_children, dies=False),
-    Blow("sandbox", "extract", ("extract",), sandboxes, dies=False),
-    Blow("embed worker", "embed", ("embed-1", "embed-2"), leader),
-    Blow("store worker", "upsert", ("store",), leader),
-    Blow("store worker", "finalize", ("store",), leader),
+    Blow("extract worker", "extract", ("extract",), leader, before=1),
+    Blow("pool process", "extract", ("extract",), at_work, dies=False),
+    Blow("pool process", "chunk", ("extract",), at_work, dies=False, gate="chunk" + WORKED),
+    Blow("sandbox", "extract", ("extract",), at_work, dies=False, gate=SANDBOX, before=2),
+    Blow("embed worker", "embed", EMBED, leader, before=1),
+    Blow("store worker", "upsert", ("store",), leader, gate="upsert" + WORKED, before=1),
+    Blow("store worker", "finalize", ("store",), leader, gate="finalize" + WORKED, before=1),
     Blow("redis", "embed", ("redis",), leader),
     Blow("beat", "embed", ("beat",), leader),
     Blow("extract worker", "ocr", ("extract",), leader),
 ]
+
+
+def named(blow: Blow) -> str:
+    return f"{blow.name} at {blow.gate or blow.stage}"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
         yield found
 
 
-@pytest.mark.parametrize("blow", BLOWS, ids=lambda blow: f"{blow.name} at {blow.stage}")
+@pytest.mark.parametrize("blow", BLOWS, ids=named)
 def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., None]) -> None:
     seed, scans = BLOWS.index(blow) + 100, 0
     if blow.stage == "ocr":
@@ -81,15 +86,45 @@ def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., Non
     write_documents(tmp_path / "in", NUMBER - scans, words=WORDS, seed=seed)
     part = random.Random(seed).choice(blow.parts)
     restarts = rig.part(part).restarts
-    job = rig.submit(tmp_path / "in", collection=f"kill-{seed}")
-    hit = strike(rig, job, blow, part)
+    gate = blow.gate or blow.stage
+    rig.gates.let(gate, blow.before)
+    with rig.gates.closed(gate):
+        job = rig.submit(tmp_path / "in", collection=f"kill-{seed}")
+        hit = strike(rig, job, blow, part)
+        assert eventually(lambda: rig.part(part).restarts == restarts + blow.dies), rig.part(part)
     assert rig.wait(job) == {"completed": NUMBER}
     rig.assert_at_rest(job)
     rig.assert_exact(f"kill-{seed}")
+    assert eventually(lambda: rig.state().level == "ready")
     assert rig.part(part).restarts == restarts + blow.dies
     begun_again = [row for row in rig.tasks_of(job) if row.id in hit and row.starts > 1]
     assert begun_again or blow.name in ("sandbox", "beat", "redis")
-    assert eventually(lambda: rig.state().level == "ready")
+
+
+def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
+    """Kill one of the part's processes while a task of the stage waits at the gate there.
+
+    Returns:
+        Ids of the tasks that were running there.
+    """
+    runs_tasks = part not in ("redis", "beat")
+    where = part if runs_tasks and blow.gate != SANDBOX else None
+    visitor = rig.gates.arrived(blow.gate or blow.stage, part=where)[0]
+    hit = at_it(rig, job, blow, part if runs_tasks else "")
+    assert hit
+    assert visitor.visitor in hit or blow.gate == SANDBOX
+    killed = psutil.Process(blow.find(rig, part, visitor))
+    killed.kill()
+    # The pool of a worker that was killed goes with it; who only lost Redis, or the clock, goes on with its task.
+    gone = {killed.pid, *([visitor.pid] if blow.dies and runs_tasks else [])}
+    assert eventually(lambda: not any(lives(pid) for pid in gone)), gone
+    return hit
+
+
+def at_it(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
+    """Running tasks of the stage, in that part or in any."""
+    rows = rig.tasks_of(job, tasks.c.state == "running", tasks.c.stage == blow.stage)
+    return {row.id for row in rows if row.runner.startswith(f"{part}@" if part else "")}
 
 
 def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
@@ -97,12 +132,12 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
     data, durable = tmp_path / "data", tmp_path / "lasting.db"
     write_documents(tmp_path / "in", 12, words=WORDS, seed=77)
     with stack_on(data, **SLOW) as rig:
-        assert all(stop(one) for one in rig.processes("store"))
+        rig.gates.close("upsert")
         job = rig.submit(tmp_path / "in")
         with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(durable)) as kept:
             found.backup(kept)
             (last,) = kept.execute("SELECT max(id) FROM events").fetchone()
-        assert eventually(lambda: is_embedded(rig, job), 60), rig.describe(job)
+        assert eventually(lambda: is_embedded(rig, job)), rig.describe(job)
         told = rig.scalar(sa.select(sa.func.max(events.c.id)))
         now = rig.state()
         for pid in (now.pid, *(one.pid for one in now.processes)):
@@ -136,52 +171,13 @@ def write_scans(folder: Path, number: int) -> None:
         image.save(folder / f"a-scan-{position}.png")
 
 
-def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
-    """Kill one of them in the middle of a task of the stage.
-
-    They are stopped first, and killed if the task is still unfinished then: the blow never comes too late. Nor does
-    the pool of a worker that is to die finish the task meanwhile: it stands still until its death.
-
-    Returns:
-        Ids of the tasks that were running there.
-    """
-    chance, deadline = random.Random(blow.stage), time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if not at_it(rig, job, blow, part):
-            time.sleep(0.002)
-            continue
-        targets = blow.find(rig, part)
-        stopped = [process for process in targets if stop(process)]
-        pool = [process for process in pool_children(rig, part) if blow.dies and stop(process)]
-        hit = at_it(rig, job, blow, part)
-        if stopped and len(hit) >= (len(targets) if len(targets) > 1 else 1):
-            chance.choice(stopped).kill()
-            resume(stopped)
-            return hit
-        resume(stopped + pool)
-    raise AssertionError(f"no task of {blow.stage} was caught")
-
-
-def at_it(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
-    """Running tasks of the stage, in that part if the part runs tasks."""
-    rows = rig.tasks_of(job, tasks.c.state == "running", tasks.c.stage == blow.stage)
-    runs_tasks = part not in ("redis", "beat")
-    return {row.id for row in rows if row.runner.startswith(f"{part}@") or not runs_tasks}
-
-
-def resume(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        try:
-            process.send_signal(signal.SIGCONT)
-        except psutil.NoSuchProcess:
-            continue
-
-
 def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> None:
     write_documents(tmp_path / "in", NUMBER, words=WORDS, seed=99)
     with stack_on(tmp_path / "data", **SLOW) as rig:
+        rig.gates.close("finalize")
         job = rig.submit(tmp_path / "in")
-        assert eventually(lambda: rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed"), pause=0.005)
+        rig.gates.arrived("finalize")
+        assert rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed")
         former = rig.state()
         psutil.Process(former.pid).kill()
         assert eventually(lambda: not any(lives(one.pid or 0) for one in former.processes))

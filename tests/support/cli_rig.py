@@ -21,6 +21,7 @@ import psutil
 import sqlalchemy as sa
 from flow_rig import MARK, QUICK, marked
 from flow_tools import eventually
+from gates import FOLDER, Gates, gates_of
 
 from pipeline import stack
 from pipeline.search import search
@@ -99,6 +100,7 @@ class Cli:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
+        self.gates = Gates(gates_of(folder))
         self.chosen: dict[str, Any] = {**QUICK, **settings}
         self._started: list[subprocess.Popen[str]] = []
 
@@ -106,7 +108,8 @@ class Cli:
     def environment(self) -> dict[str, str]:
         own = {f"DOCRELAY_{name.upper()}": said(value) for name, value in self.chosen.items()}
         kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-        return {**kept, **own, "DOCRELAY_DATA_DIR": str(self.folder), MARK: self.mark, "TERM": "xterm"}
+        tests = {MARK: self.mark, FOLDER: str(self.gates.folder)}
+        return {**kept, **own, **tests, "DOCRELAY_DATA_DIR": str(self.folder), "TERM": "xterm"}
 
     def start(self, *words: str | Path | bytes, **options: Any) -> subprocess.Popen[str]:
         """Start a command and go on."""
@@ -165,6 +168,7 @@ class Cli:
             )
             assert process.poll() is None, said.read_text()
             yield process
+            self.gates.open()
             process.terminate()
             assert process.wait(60) == 0
             assert self.left() == []

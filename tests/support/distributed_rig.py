@@ -23,7 +23,9 @@ from uuid import uuid4
 import redis
 import sqlalchemy as sa
 from compose_file import load
-from flow_rig import FlowRig, eventually, marked
+from flow_rig import FlowRig, marked
+from flow_tools import eventually
+from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
 from pipeline.catalog.database.schema import tasks
@@ -51,6 +53,7 @@ class Cluster:
     def __init__(self, folder: Path, postgres: Postgres, extra: Mapping[str, str]) -> None:
         self.folder, self.postgres, self.extra = folder, postgres, extra
         self.mark = uuid4().hex
+        self.gates = Gates(folder / "gates")
         self.words = {name: secrets.token_hex(8) for name in ("REDIS_PASSWORD", "QDRANT_API_KEY")}
         variables = {**CHOSEN, **self.words, "POSTGRES_PASSWORD": PASSWORD}
         self.services: dict[str, Any] = load(ROOT / "docker-compose.yml", variables)["services"]
@@ -70,6 +73,7 @@ class Cluster:
             "PATH": f"{own}:{find_binaries()}:{os.environ['PATH']}",
             "HOME": str(self.folder / host),
             MARK: self.mark,
+            FOLDER: str(self.gates.folder),
         }
 
     def start_backing(self, stack: ExitStack) -> None:
@@ -93,6 +97,7 @@ class Cluster:
 
     def stop(self) -> dict[str, int]:
         """Stop what is ours as `docker compose stop` does; exit codes by name."""
+        self.gates.open()
         ours = {host: process for host, process in self.running.items() if host not in BACKING}
         for process in ours.values():
             process.send_signal(signal.SIGTERM)
@@ -143,8 +148,9 @@ class Cluster:
     def rig(self) -> Iterator[FlowRig]:
         """The same settings as the services', for reading what they did."""
         environment = self.environment("docrelay", "test")
-        told = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX) and name != MARK}
-        rig = FlowRig(Settings(**{name.removeprefix(ENV_PREFIX).lower(): value for name, value in told.items()}))
+        told = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
+        told = {name.removeprefix(ENV_PREFIX).lower(): told[name] for name in told.keys() - {MARK, FOLDER}}
+        rig = FlowRig(Settings(**told), self.gates)
         try:
             yield rig
         finally:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from flow_tools import eventually, lives
+from gates import FOLDER, Gates, gates_of
 from kombu.connection import Connection as BrokerConnection
 
 import extractors
@@ -57,9 +58,10 @@ Arrange = Callable[[Settings, list[ProcessSpec]], Launch]
 class FlowRig:
     """A stack that runs, and what a test asks of it. Waiting is bounded everywhere."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gates: Gates | None = None) -> None:
         self.settings = settings
         self.services = Services(settings)
+        self.gates = gates or Gates(gates_of(settings.data_dir))
 
     # Submitting and waiting
 
@@ -226,11 +228,17 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
     chosen = Settings(data_dir=folder, **{**QUICK, **settings})
     wanted = launch(chosen, processes(chosen)) if launch is not None else None
     mark = uuid.uuid4().hex
+    gates = Gates(gates_of(folder))
+    gates.open()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(MARK, mark)
+        patch.setenv(FOLDER, str(gates.folder))
         try:
             with connect(chosen, timeout_s=120, until="ready", launch=wanted) as attached:
-                yield FlowRig(attached)
+                try:
+                    yield FlowRig(attached, gates)
+                finally:
+                    gates.open()
             assert eventually(lambda: running(chosen) is None and not marked(mark, folder), 60), marked(mark, folder)
         finally:
             for process in marked(mark, folder):

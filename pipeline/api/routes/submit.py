@@ -21,6 +21,7 @@ from pipeline.api.state import Door, DoorOf
 from pipeline.catalog.api.idempotency import scope_of
 from pipeline.catalog.api.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
+from pipeline.gate import INTAKE, pass_gate
 from pipeline.ingest.path_jobs import confined, place
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms
@@ -236,6 +237,7 @@ def _take(door: Door, form: Form, who: tuple[Caller, str | None]) -> Accepted:
     hook = _hook(door, _webhook(fields.get("webhook")))
     extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
     taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
+    pass_gate(INTAKE, taken["job_id"])
     return Accepted(**taken, refused=refused)
 
 
