@@ -1,0 +1,83 @@
+"""Gates: a closed one holds every process that comes to it; without the variable of the tests there are none."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flow_tools import eventually
+from gates import FOLDER, Gates
+
+from pipeline import gate
+from pipeline.gate import pass_gate
+
+
+@pytest.fixture
+def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gates:
+    found = Gates(tmp_path / "gates")
+    monkeypatch.setenv(FOLDER, str(found.folder))
+    return found
+
+
+@contextmanager
+def visiting(*visitors: str) -> Iterator[list[str]]:
+    """Threads that come to the gate `embed`; yields those that have passed it."""
+    passed = list[str]()
+
+    def visit(visitor: str) -> None:
+        pass_gate("embed", visitor, f"embed-{visitor}@node")
+        passed.append(visitor)
+
+    threads = [threading.Thread(target=visit, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    yield passed
+    for thread in threads:
+        thread.join()
+
+
+def test_an_open_gate_does_not_hold(gates: Gates) -> None:
+    gates.close("chunk", "embed-worked")
+    pass_gate("embed", "1")
+    assert list(gates.folder.glob("*.waits")) == []
+
+
+def test_a_closed_gate_holds_until_it_is_opened(gates: Gates) -> None:
+    gates.close("embed")
+    with visiting("1", "2") as passed:
+        assert {one.visitor for one in gates.arrived("embed", 2)} == {"1", "2"}
+        (first,) = gates.arrived("embed", part="embed-1")
+        assert (first.visitor, first.pid, first.node) == ("1", os.getpid(), "embed-1@node")
+        assert passed == []
+        gates.open("embed")
+        assert eventually(lambda: set(passed) == {"1", "2"})
+    assert list(gates.folder.iterdir()) == []
+
+
+def test_a_pass_lets_one_through(gates: Gates) -> None:
+    gates.close("embed")
+    with visiting("1", "2", "3") as passed:
+        gates.arrived("embed", 3)
+        gates.let("embed", 2)
+        assert eventually(lambda: len(passed) == 2)
+        assert len(gates.arrived("embed")) == 1
+        gates.open()
+    assert len(passed) == 3
+
+
+def test_a_gate_that_was_left_closed_opens_by_itself(gates: Gates, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "LONGEST_S", 0.05)
+    gates.close("embed")
+    pass_gate("embed", "1")
+    assert gates.waiting("embed") == []
+
+
+def test_outside_tests_there_are_no_gates(gates: Gates, monkeypatch: pytest.MonkeyPatch) -> None:
+    gates.close("embed")
+    monkeypatch.delenv(FOLDER)
+    pass_gate("embed", "1")
+    assert list(gates.folder.glob("*.waits")) == []
