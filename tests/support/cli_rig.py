@@ -181,7 +181,7 @@ class Cli:
 
     def gone(self) -> bool:
         """Whether, after a while, no process is left."""
-        return eventually(lambda: not self.left(), 40, 0.2)
+        return eventually(lambda: not self.left(), PATIENCE_S, 0.1)
 
     def clear(self) -> None:
         """End what a failed test left behind."""
