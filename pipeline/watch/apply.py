@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import moves, records, tagging, watched_files
+from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 from pipeline.ingest.delete import release
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
@@ -20,7 +21,7 @@ from pipeline.points.labels import relabel
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.tags import in_place_of
-from pipeline.watch.compare import Changes, Key, Known, Seen
+from pipeline.watch.compare import Changes, SeenFile
 from pipeline.watch.known_files import Files
 from pipeline.watch.view import View
 
@@ -35,13 +36,15 @@ class Moved:
     documents are being worked on.
     """
 
-    rows: dict[Key, Known] = field(default_factory=dict)
-    left: set[Key] = field(default_factory=set)
-    failed: set[Key] = field(default_factory=set)
-    waiting: set[Key] = field(default_factory=set)
+    rows: dict[FileKey, KnownFile] = field(default_factory=dict)
+    left: set[FileKey] = field(default_factory=set)
+    failed: set[FileKey] = field(default_factory=set)
+    waiting: set[FileKey] = field(default_factory=set)
 
 
-def move(services: Services, known: Mapping[Key, Known], changes: Changes, sights: Mapping[Key, Seen]) -> Moved:
+def move(
+    services: Services, known: Mapping[FileKey, KnownFile], changes: Changes, sights: Mapping[FileKey, SeenFile]
+) -> Moved:
     """Rename, revive and tag documents, and note files that have only another mark, in one transaction."""
     moved = Moved()
     if not (changes.replaced or changes.moved or changes.revived or changes.touched or changes.retagged):
@@ -84,8 +87,12 @@ def _displace(connection: Connection, names: Collection[str]) -> None:
 
 
 def remove(
-    services: Services, root: str, known: Mapping[Key, Known], gone: Collection[Key], behind: Collection[Key] = ()
-) -> dict[Key, Known]:
+    services: Services,
+    root: str,
+    known: Mapping[FileKey, KnownFile],
+    gone: Collection[FileKey],
+    behind: Collection[FileKey] = (),
+) -> dict[FileKey, KnownFile]:
     """Delete the documents of files of the folder that are gone; for a while they can be revived.
 
     Args:
@@ -120,17 +127,17 @@ def remove(
 def take(
     services: Services,
     folder: WatchFolder,
-    candidates: Mapping[Key, Candidate],
-    sights: Mapping[Key, Seen],
-    known: Mapping[Key, Known],
-) -> dict[Key, Known]:
+    candidates: Mapping[FileKey, Candidate],
+    sights: Mapping[FileKey, SeenFile],
+    known: Mapping[FileKey, KnownFile],
+) -> dict[FileKey, KnownFile]:
     """Take files in, one job for each collection.
 
     Returns:
         The files as they are known now.
     """
-    rows: dict[Key, Known] = {}
-    by_collection: dict[str, list[Key]] = defaultdict(list)
+    rows: dict[FileKey, KnownFile] = {}
+    by_collection: dict[str, list[FileKey]] = defaultdict(list)
     for key in candidates:
         by_collection[key[0]].append(key)
     for collection, keys in by_collection.items():
@@ -157,15 +164,20 @@ def take(
     return rows
 
 
-def rerouted(before: Mapping[Key, Known], now: Mapping[Key, Known]) -> set[Key]:
+def rerouted(before: Mapping[FileKey, KnownFile], now: Mapping[FileKey, KnownFile]) -> set[FileKey]:
     """Files that have another document than before: the former one is left behind."""
     names = {key: before[key].document_id for key in now if key in before}
     return {key for key, name in names.items() if name and now[key].document_id not in (None, name)}
 
 
 def leave(
-    services: Services, root: str, known: Mapping[Key, Known], keys: Collection[Key], *, patient: bool = True
-) -> set[Key]:
+    services: Services,
+    root: str,
+    known: Mapping[FileKey, KnownFile],
+    keys: Collection[FileKey],
+    *,
+    patient: bool = True,
+) -> set[FileKey]:
     """Delete what files have left behind in other collections since their route leads elsewhere.
 
     Args:
@@ -192,13 +204,13 @@ def leave(
     return {key for key in keys if key not in former and (key in now or key not in known)}
 
 
-def _elsewhere(connection: Connection, root: str, now: Mapping[Key, str]) -> dict[Key, str]:
+def _elsewhere(connection: Connection, root: str, now: Mapping[FileKey, str]) -> dict[FileKey, str]:
     """A document of the watcher's own of each of these files beside the one that it has now, if there is one."""
     found = watched_files.astray(connection, root, now, own=True) if now else {}
     return {key: name for key, name in found.items() if name not in now.values()}
 
 
-def renumber(services: Services, view: View) -> dict[Key, Known]:
+def renumber(services: Services, view: View) -> dict[FileKey, KnownFile]:
     """Note the files whose disk has another number since it was mounted again.
 
     Returns:
@@ -215,7 +227,7 @@ def renumber(services: Services, view: View) -> dict[Key, Known]:
     return rows
 
 
-def forget_gone(services: Services, files: Files) -> list[Key]:
+def forget_gone(services: Services, files: Files) -> list[FileKey]:
     """Forget the files whose documents cannot be revived any more.
 
     Returns:
@@ -239,22 +251,22 @@ def tidy(services: Services) -> None:
     release(services)
 
 
-def _unsure(connection: Connection, root: str, keys: Collection[Key]) -> dict[Key, str]:
+def _unsure(connection: Connection, root: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of files whose taking in may have been broken off."""
     if not keys:
         return {}
     return watched_files.astray(connection, root, keys) | watched_files.identities(connection, keys)
 
 
-def _is_lost(key: Key, known: Mapping[Key, Known]) -> bool:
+def _is_lost(key: FileKey, known: Mapping[FileKey, KnownFile]) -> bool:
     """Whether nobody would miss the file if it went now: it is new, or its document is deleted."""
     return key not in known or known[key].gone
 
 
-def _begun(sight: Seen, before: Known | None) -> Known:
+def _begun(sight: SeenFile, before: KnownFile | None) -> KnownFile:
     """A file that is being taken in: whether that comes to its end is not known yet."""
-    return Known(sight.mark, tags=before.tags if before is not None else None)
+    return KnownFile(sight.mark, tags=before.tags if before is not None else None)
 
 
-def _row(sight: Seen, document_id: str | None) -> Known:
-    return Known(sight.mark, sight.sha256, document_id, tags=sight.tags, beside=sight.beside)
+def _row(sight: SeenFile, document_id: str | None) -> KnownFile:
+    return KnownFile(sight.mark, sight.sha256, document_id, tags=sight.tags, beside=sight.beside)

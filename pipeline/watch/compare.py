@@ -8,65 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TypeAlias
 
+from pipeline.catalog.documents.watched_files import FileKey, FileMark, KnownFile
 from pipeline.tags import Tags
 
-__all__ = ["Changes", "Key", "Known", "Mark", "Seen", "compare"]
-
-Key: TypeAlias = tuple[str, str]
-"""Collection and source: the same file under another rule is another document."""
+__all__ = ["Changes", "SeenFile", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What can be told of a file without reading it."""
-
-    device: str
-    inode: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @property
-    def content(self) -> tuple[str, int, int]:
-        """What a rename leaves as it is: the inode, the size, the time of the last writing."""
-        return self.inode, self.size, self.mtime_ns
-
-    @property
-    def written_at(self) -> int:
-        """When it was changed last, in nanoseconds since 1970."""
-        return max(self.mtime_ns, self.ctime_ns)
-
-    def same(self, other: Mark) -> bool:
-        """Whether it is the same file, unchanged. Devices are numbered anew when they are mounted again."""
-        mine = (self.inode, self.size, self.mtime_ns, self.ctime_ns)
-        return mine == (other.inode, other.size, other.mtime_ns, other.ctime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
+class SeenFile:
     """A file that lies there; `sha256` is None where it was not read, because nothing changed or it cannot be.
 
     `tags` are those that the settings say for it, None where they say nothing. `beside` tells which metadata lies
     beside it, as a workflow's sidecar names it; None where there is none.
     """
 
-    mark: Mark
+    mark: FileMark
     sha256: str | None = None
-    tags: Tags | None = None
-    beside: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A file as it was taken in. Without `document_id` it is not known whether that came to its end.
-
-    `gone` is set while its document is deleted but can be revived. `tags` are those that its document was given here.
-    """
-
-    mark: Mark
-    sha256: str | None = None
-    document_id: str | None = None
-    gone: bool = False
     tags: Tags | None = None
     beside: str | None = None
 
@@ -83,20 +40,20 @@ class Changes:
     retagged   nothing happened to it, but the settings say other tags for it now
     """
 
-    new: set[Key] = field(default_factory=set)
-    changed: set[Key] = field(default_factory=set)
-    touched: set[Key] = field(default_factory=set)
-    revived: set[Key] = field(default_factory=set)
-    moved: dict[Key, Key] = field(default_factory=dict)
-    replaced: set[Key] = field(default_factory=set)
-    gone: set[Key] = field(default_factory=set)
-    retagged: dict[Key, Tags | None] = field(default_factory=dict)
+    new: set[FileKey] = field(default_factory=set)
+    changed: set[FileKey] = field(default_factory=set)
+    touched: set[FileKey] = field(default_factory=set)
+    revived: set[FileKey] = field(default_factory=set)
+    moved: dict[FileKey, FileKey] = field(default_factory=dict)
+    replaced: set[FileKey] = field(default_factory=set)
+    gone: set[FileKey] = field(default_factory=set)
+    retagged: dict[FileKey, Tags | None] = field(default_factory=dict)
 
 
-Fits: TypeAlias = Callable[[Seen, Known], bool]
+Fits: TypeAlias = Callable[[SeenFile, KnownFile], bool]
 
 
-def compare(seen: Mapping[Key, Seen], known: Mapping[Key, Known]) -> Changes:
+def compare(seen: Mapping[FileKey, SeenFile], known: Mapping[FileKey, KnownFile]) -> Changes:
     """Find out what has happened. What has another mark than before must have been read, if it can be."""
     changes = Changes()
     calm = {key for key, one in known.items() if key in seen and _is_calm(seen[key], one)}
@@ -119,17 +76,19 @@ def compare(seen: Mapping[Key, Seen], known: Mapping[Key, Known]) -> Changes:
     return changes
 
 
-def _is_calm(path: Seen, row: Known) -> bool:
+def _is_calm(path: SeenFile, row: KnownFile) -> bool:
     return row.mark.same(path.mark) and row.beside == path.beside and row.document_id is not None and not row.gone
 
 
-def _holds(path: Seen, row: Known) -> bool:
+def _holds(path: SeenFile, row: KnownFile) -> bool:
     return row.document_id is not None and row.sha256 is not None and row.sha256 == path.sha256
 
 
-def _match(moved: dict[Key, Key], paths: Mapping[Key, Seen], rows: Mapping[Key, Known], fits: Fits) -> None:
+def _match(
+    moved: dict[FileKey, FileKey], paths: Mapping[FileKey, SeenFile], rows: Mapping[FileKey, KnownFile], fits: Fits
+) -> None:
     """Pair paths with rows of the same content; of several the one whose name is nearest."""
-    by_content: dict[tuple[str, str, str], list[Key]] = defaultdict(list)
+    by_content: dict[tuple[str, str, str], list[FileKey]] = defaultdict(list)
     taken = set(moved.values())
     for key, row in rows.items():
         if row.sha256 is not None and row.document_id is not None and key not in taken:
@@ -145,15 +104,15 @@ def _match(moved: dict[Key, Key], paths: Mapping[Key, Seen], rows: Mapping[Key, 
             pool.remove(nearest)
 
 
-def _content(key: Key, sha256: str) -> tuple[str, str, str]:
+def _content(key: FileKey, sha256: str) -> tuple[str, str, str]:
     # The suffix hints at the format: another one may be read in another way.
     return key[0], PurePath(key[1]).suffix.lower(), sha256
 
 
-def _nearest(key: Key, found: Iterable[Key], rows: Mapping[Key, Known]) -> Key:
+def _nearest(key: FileKey, found: Iterable[FileKey], rows: Mapping[FileKey, KnownFile]) -> FileKey:
     path = PurePath(key[1])
 
-    def distance(one: Key) -> tuple[bool, bool, bool, Key]:
+    def distance(one: FileKey) -> tuple[bool, bool, bool, FileKey]:
         other = PurePath(one[1])
         return rows[one].gone, other.name != path.name, other.parent != path.parent, one
 

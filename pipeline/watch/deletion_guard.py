@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.catalog.documents.watched_files import FileKey, FileMark
 from pipeline.ingest.walk import path_of
-from pipeline.watch.compare import Key, Mark
 
 __all__ = ["FEW", "Hold", "Missing", "below", "elsewhere", "judge", "told"]
 
@@ -80,7 +80,7 @@ def below(folders: Collection[str], source: str) -> bool:
     return any(source.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
-def elsewhere(gone: Mapping[Key, Mark], renumbered: Mapping[str, str]) -> int:
+def elsewhere(gone: Mapping[FileKey, FileMark], renumbered: Mapping[str, str]) -> int:
     """How many of the missing files lay on another disk than what is in their place now.
 
     Args:

@@ -10,13 +10,13 @@ import signal
 import stat
 from pathlib import Path
 
-from pipeline.watch.compare import Mark
+from pipeline.catalog.documents.watched_files import FileMark
 from pipeline.watch.scan import mark_of
 
 __all__ = ["digest", "is_written"]
 
 
-def digest(path: Path) -> tuple[str, Mark] | None:
+def digest(path: Path) -> tuple[str, FileMark] | None:
     """SHA-256 of a file, and the mark that it had before and after; None if it changed, or cannot be read."""
     try:
         # Not blocking: a pipe that took the file's place must not stop the mirror.

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
-from pipeline.watch.compare import Key, Known
+from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 
 __all__ = ["Files"]
 
 One = TypeVar("One")
 
 
-class Files(Mapping[Key, Known]):
+class Files(Mapping[FileKey, KnownFile]):
     """Rows of the catalog by key. `gone` holds the keys of those whose documents are deleted but can be revived."""
 
-    def __init__(self, rows: Mapping[Key, Known] | None = None) -> None:
-        self.gone: set[Key] = set()
-        self._rows: dict[Key, Known] = {}
-        self._in: dict[str, set[Key]] = {}
+    def __init__(self, rows: Mapping[FileKey, KnownFile] | None = None) -> None:
+        self.gone: set[FileKey] = set()
+        self._rows: dict[FileKey, KnownFile] = {}
+        self._in: dict[str, set[FileKey]] = {}
         self._folders: dict[str, set[str]] = {}
-        self._inodes: dict[str, set[Key]] = {}
+        self._inodes: dict[str, set[FileKey]] = {}
         self.put(rows or {})
 
-    def __getitem__(self, key: Key) -> Known:
+    def __getitem__(self, key: FileKey) -> KnownFile:
         return self._rows[key]
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[FileKey]:
         return iter(self._rows)
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Files(Mapping[Key, Known]):
         """How many are not gone."""
         return len(self._rows) - len(self.gone)
 
-    def put(self, rows: Mapping[Key, Known]) -> None:
+    def put(self, rows: Mapping[FileKey, KnownFile]) -> None:
         """Add rows, or have others in their place."""
         self.drop(rows)
         for key, row in rows.items():
@@ -51,7 +51,7 @@ class Files(Mapping[Key, Known]):
                 self._link(folder)
             self._in[folder].add(key)
 
-    def drop(self, keys: Collection[Key]) -> None:
+    def drop(self, keys: Collection[FileKey]) -> None:
         """Forget rows; those that there are not, too."""
         for key in keys:
             row = self._rows.pop(key, None)
@@ -63,7 +63,7 @@ class Files(Mapping[Key, Known]):
             _take_out(self._in, folder, key)
             self._unlink(folder)
 
-    def inside(self, folder: str, *, deep: bool) -> Iterator[Key]:
+    def inside(self, folder: str, *, deep: bool) -> Iterator[FileKey]:
         """Files in a folder, or in it and all below it."""
         pending = [folder.rstrip("/")]
         while pending:
@@ -72,7 +72,7 @@ class Files(Mapping[Key, Known]):
             if deep:
                 pending += self._folders.get(here, ())
 
-    def with_inode(self, inode: str) -> Collection[Key]:
+    def with_inode(self, inode: str) -> Collection[FileKey]:
         """Files that had this inode when they were taken in."""
         return self._inodes.get(inode, ())
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import structlog
 
 from pipeline.catalog.documents import watched_files
+from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 from pipeline.composition.plugins import load_workflow
 from pipeline.ingest.walk import Candidate, look, source_of
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.tags import Tags
 from pipeline.watch import apply
-from pipeline.watch.compare import Changes, Key, Known, Seen, compare
+from pipeline.watch.compare import Changes, SeenFile, compare
 from pipeline.watch.deletion_guard import Hold, Missing, below, elsewhere, judge
 from pipeline.watch.events import is_trusted
 from pipeline.watch.file_content import digest, is_written
@@ -49,7 +50,7 @@ class Mirror:
         self.folder = folder = folder.resolved()
         self.root = source_of(folder.path)
         self.known = Files()
-        self.restless: set[Key] = set()
+        self.restless: set[FileKey] = set()
         self.missed = 0
         self.scanning_s = 0.0
         resolved = [Path(os.path.realpath(path)) for path in others]
@@ -57,9 +58,9 @@ class Mirror:
         self._tells_writers = is_trusted(folder.path)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
         self._suffix: str | None = None
-        self._behind: set[Key] = set()
-        self._pending: set[Key] = set()
-        self._sights: dict[Key, Seen] = {}
+        self._behind: set[FileKey] = set()
+        self._pending: set[FileKey] = set()
+        self._sights: dict[FileKey, SeenFile] = {}
         self._deleted: list[float] = []
         self._holding = Holding(services, self.root)
 
@@ -133,10 +134,10 @@ class Mirror:
             self.missed = sum(self._was_missed(key, view.seen[key], told) for key in overdue)
         return view
 
-    def _key(self, source: str) -> Key:
+    def _key(self, source: str) -> FileKey:
         return self.folder.collection_of(self._below_root(source), self.services.settings.collection), source
 
-    def _tags(self, key: Key) -> Tags | None:
+    def _tags(self, key: FileKey) -> Tags | None:
         return self.folder.tags_of(self._below_root(key[1]))
 
     def _below_root(self, source: str) -> str:
@@ -153,7 +154,7 @@ class Mirror:
             found.add((facts.st_dev, facts.st_ino))
         return found
 
-    def _was_missed(self, key: Key, file: Found, told: Collection[Path]) -> bool:
+    def _was_missed(self, key: FileKey, file: Found, told: Collection[Path]) -> bool:
         """Whether nobody told of a change, so that events cannot be trusted. A folder's event tells of all below it."""
         row = self.known.get(key)
         named = key in self._settling or any(path in told for path in (file.path, *file.path.parents))
@@ -164,21 +165,21 @@ class Mirror:
         untouched = moved or (row is not None and row.mark.same(file.mark))
         return not named and not elsewhere and not untouched
 
-    def _is_held(self, key: Key, view: View) -> bool:
+    def _is_held(self, key: FileKey, view: View) -> bool:
         """Whether a change is only that its deletion is held back, or not wanted: nobody has to wait for it."""
         held = self.hold is not None and self.hold.reason != "unreadable"
         return view.opened[key] is None and (held or not self.folder.delete_missing)
 
-    def _is_done(self, key: Key, view: View) -> bool:
+    def _is_done(self, key: FileKey, view: View) -> bool:
         """Whether a missing file was handled, or is held back."""
         return key not in self._settling or self._settling.settled(key) or self._is_held(key, view)
 
     # Comparing
 
-    def _compare(self, view: View) -> tuple[Changes, dict[Key, Seen], set[Key]]:
+    def _compare(self, view: View) -> tuple[Changes, dict[FileKey, SeenFile], set[FileKey]]:
         """What has happened, as far as it has settled; the files that were read for it; those that still change."""
-        sights: dict[Key, Seen] = {}
-        unsettled: set[Key] = set()
+        sights: dict[FileKey, SeenFile] = {}
+        unsettled: set[FileKey] = set()
         complete = self._complete(view)
         for key, mark in view.opened.items():
             if mark is None:
@@ -197,7 +198,7 @@ class Mirror:
         changes.gone = {key for key in changes.gone if key in self._settling and self._settling.settled(key)}
         return changes, sights, unsettled
 
-    def _complete(self, view: View) -> set[Key]:
+    def _complete(self, view: View) -> set[FileKey]:
         """Files that have settled, and that nobody is about to write more of."""
         settled = {key for key, mark in view.opened.items() if mark is not None and self._settling.settled(key)}
         if not self._tells_writers:
@@ -206,7 +207,7 @@ class Mirror:
         doubtful = {key for key in settled if view.seen[key].mark.content not in unwritten}
         return settled - {key for key in doubtful if self._settling.patient(key) and is_written(view.seen[key].path)}
 
-    def _read(self, key: Key, view: View) -> Seen | None:
+    def _read(self, key: FileKey, view: View) -> SeenFile | None:
         """A file with its content's name, if it can be taken; None if it changes just now."""
         file, before = view.seen[key], self._sights.get(key)
         unread = self._unread(key, view)
@@ -220,15 +221,15 @@ class Mirror:
             return unread  # intake says what is wrong with it
         return replace(unread, sha256=found[0]) if found[1].same(file.mark) else None
 
-    def _unread(self, key: Key, view: View) -> Seen:
-        return Seen(view.seen[key].mark, tags=self._tags(key), beside=view.beside.get(key))
+    def _unread(self, key: FileKey, view: View) -> SeenFile:
+        return SeenFile(view.seen[key].mark, tags=self._tags(key), beside=view.beside.get(key))
 
     def _candidate(self, file: Found) -> Candidate | None:
         return look(file.path, self.folder.path, self.services.settings.max_file_mb << 20)
 
     # Doing
 
-    def _apply(self, view: View, changes: Changes, sights: Mapping[Key, Seen], *, whole: bool) -> set[Key]:
+    def _apply(self, view: View, changes: Changes, sights: Mapping[FileKey, SeenFile], *, whole: bool) -> set[FileKey]:
         """Do it; the files that have to wait for their documents."""
         self._guard(view, changes, whole=whole)
         # Nobody would ask for what they left under their former names.
@@ -256,7 +257,7 @@ class Mirror:
         self._say_hold(self.hold)
         return moves.waiting
 
-    def _remember(self, rows: Mapping[Key, Known], left: Collection[Key]) -> None:
+    def _remember(self, rows: Mapping[FileKey, KnownFile], left: Collection[FileKey]) -> None:
         self.known.drop(left)
         self.known.put(rows)
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.catalog.documents.watched_files import FileMark
 from pipeline.ingest.walk import source_of
-from pipeline.watch.compare import Mark
 from pipeline.watch.ignore import Ignore
 
 __all__ = ["Found", "Scan", "Scope", "mark_of", "scan"]
@@ -23,7 +23,7 @@ class Found:
     """A file, its mark, and how many names it has."""
 
     path: Path
-    mark: Mark
+    mark: FileMark
     links: int
 
 
@@ -55,9 +55,9 @@ def scan(root: Path, scope: Scope | None, leave_out: Collection[tuple[int, int]]
     return found
 
 
-def mark_of(facts: os.stat_result) -> Mark:
+def mark_of(facts: os.stat_result) -> FileMark:
     """The mark of a file."""
-    return Mark(str(facts.st_dev), str(facts.st_ino), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return FileMark(str(facts.st_dev), str(facts.st_ino), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def _tops(root: Path, scope: Scope | None) -> Iterator[tuple[Path, bool]]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Collection, Iterator, Mapping
 
-from pipeline.watch.compare import Key, Mark
+from pipeline.catalog.documents.watched_files import FileKey, FileMark
 
 __all__ = ["BURST_S", "Settling"]
 
@@ -24,16 +24,16 @@ class Settling:
 
     def __init__(self, settle_s: float) -> None:
         self._settle_s = settle_s
-        self._since: dict[Key, tuple[Mark | None, float]] = {}
-        self._first: dict[Key, float] = {}
+        self._since: dict[FileKey, tuple[FileMark | None, float]] = {}
+        self._first: dict[FileKey, float] = {}
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[FileKey]:
         return iter(self._since)
 
-    def __contains__(self, key: Key) -> bool:
+    def __contains__(self, key: FileKey) -> bool:
         return key in self._since
 
-    def note(self, changes: Mapping[Key, Mark | None], looked_at: Collection[Key]) -> None:
+    def note(self, changes: Mapping[FileKey, FileMark | None], looked_at: Collection[FileKey]) -> None:
         """What is open now among the files that were looked at."""
         now = time.monotonic()
         for key in looked_at:
@@ -45,24 +45,24 @@ class Settling:
                 self._since[key] = (mark, now)
             self._first.setdefault(key, now)
 
-    def settled(self, key: Key) -> bool:
+    def settled(self, key: FileKey) -> bool:
         """Whether a change has rested for long enough."""
         mark, since = self._since[key]
         return self._rest_s(mark, since) >= self._settle_s
 
-    def patient(self, key: Key) -> bool:
+    def patient(self, key: FileKey) -> bool:
         """Whether a settled file may still be waited for, as long as somebody has it open."""
         return self._rest_s(*self._since[key]) < OPEN_S
 
-    def restless(self, key: Key) -> bool:
+    def restless(self, key: FileKey) -> bool:
         """Whether a change has been open for so long that nobody waits for it any more."""
         return time.monotonic() - self._first[key] >= self._settle_s + BURST_S
 
-    def opened_at(self, key: Key) -> float:
+    def opened_at(self, key: FileKey) -> float:
         """When a change was first seen, by the monotonic clock; of one that is not open, never."""
         return self._first.get(key, math.inf)
 
-    def wait_s(self, keys: Collection[Key]) -> float | None:
+    def wait_s(self, keys: Collection[FileKey]) -> float | None:
         """How long to wait before these are handled, those left out that do not come to rest; None: now."""
         now = time.monotonic()
         keys = [key for key in keys if self.settled(key) or not self.restless(key)]
@@ -75,16 +75,16 @@ class Settling:
             return None
         return self._settle_s - max(min(unsettled), 0.0) + SLACK_S
 
-    def done(self, keys: Collection[Key]) -> None:
+    def done(self, keys: Collection[FileKey]) -> None:
         """These were handled."""
         for key in keys:
             self._forget(key)
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: FileKey) -> None:
         self._since.pop(key, None)
         self._first.pop(key, None)
 
-    def _rest_s(self, mark: Mark | None, since: float) -> float:
+    def _rest_s(self, mark: FileMark | None, since: float) -> float:
         seen = time.monotonic() - since
         if mark is None:
             return seen

@@ -6,8 +6,8 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from pipeline.catalog.documents.watched_files import FileKey, FileMark, KnownFile
 from pipeline.ingest.walk import path_of, source_of
-from pipeline.watch.compare import Key, Known, Mark
 from pipeline.watch.deletion_guard import below
 from pipeline.watch.known_files import Files
 from pipeline.watch.scan import Found, Scan, Scope
@@ -19,20 +19,20 @@ __all__ = ["View", "in_scope", "is_calm", "renumbering", "view_of", "without_sid
 class View:
     """What one look has found: files that are there, rows of the catalog that it is about, and the open ones."""
 
-    seen: dict[Key, Found] = field(default_factory=dict)
-    known: dict[Key, Known] = field(default_factory=dict)
+    seen: dict[FileKey, Found] = field(default_factory=dict)
+    known: dict[FileKey, KnownFile] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
-    beside: dict[Key, str] = field(default_factory=dict)
-    opened: dict[Key, Mark | None] = field(default_factory=dict)
+    beside: dict[FileKey, str] = field(default_factory=dict)
+    opened: dict[FileKey, FileMark | None] = field(default_factory=dict)
 
 
-def without_sidecars(found: Scan, suffix: str | None) -> dict[str, Mark]:
+def without_sidecars(found: Scan, suffix: str | None) -> dict[str, FileMark]:
     """Take out of what was found the metadata that lies beside files: it is no document.
 
     Returns:
         Its mark by the source of its file.
     """
-    beside: dict[str, Mark] = {}
+    beside: dict[str, FileMark] = {}
     if not suffix:
         return beside
     names = {source: source.removesuffix(suffix) for source in found.files if source.endswith(suffix)}
@@ -47,7 +47,7 @@ def without_sidecars(found: Scan, suffix: str | None) -> dict[str, Mark]:
 
 
 def view_of(
-    found: Scan, keys: Mapping[str, Key], files: Files, scope: Scope | None, beside: Mapping[str, Mark]
+    found: Scan, keys: Mapping[str, FileKey], files: Files, scope: Scope | None, beside: Mapping[str, FileMark]
 ) -> View:
     """What a look has found, beside the rows that it tells something of.
 
@@ -78,7 +78,7 @@ def view_of(
     return view
 
 
-def _within(files: Files, scope: Scope | None) -> Collection[Key]:
+def _within(files: Files, scope: Scope | None) -> Collection[FileKey]:
     if scope is None:
         return files
     return {key for folder, deep in scope.items() for key in files.inside(source_of(folder), deep=deep)}
@@ -89,7 +89,7 @@ def renumbering(view: View) -> dict[str, str]:
     return {row.mark.device: view.seen[key].mark.device for key, row in view.known.items() if key in view.seen}
 
 
-def is_calm(mark: Mark, row: Known) -> bool:
+def is_calm(mark: FileMark, row: KnownFile) -> bool:
     """Whether a file is as it was taken in."""
     return not row.gone and row.document_id is not None and row.mark.same(mark)
 

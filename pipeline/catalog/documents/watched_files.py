@@ -6,7 +6,8 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,9 +24,12 @@ from pipeline.catalog.database.schema import (
     versions,
     watched,
 )
-from pipeline.watch.compare import Key, Known, Mark
+from pipeline.tags import Tags
 
 __all__ = [
+    "FileKey",
+    "FileMark",
+    "KnownFile",
     "astray",
     "confirm",
     "contents",
@@ -48,6 +52,52 @@ DOOR = "watch-"
 """How the request ids of watchers' jobs begin, and of no others."""
 
 MARK = ("device", "inode", "size", "mtime_ns", "ctime_ns")
+
+
+FileKey: TypeAlias = tuple[str, str]
+"""Collection and source of a file: the same file under another rule's collection is another document."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What stat(2) says of a file; enough to notice a change without reading the file."""
+
+    device: str
+    inode: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @property
+    def content(self) -> tuple[str, int, int]:
+        """The part that a rename leaves as it is: inode, size, time of the last write."""
+        return self.inode, self.size, self.mtime_ns
+
+    @property
+    def written_at(self) -> int:
+        """Time of the last change, in nanoseconds since 1970."""
+        return max(self.mtime_ns, self.ctime_ns)
+
+    def same(self, other: FileMark) -> bool:
+        """Whether both are of the same, unchanged file. Devices are not compared: each mount numbers them anew."""
+        mine = (self.inode, self.size, self.mtime_ns, self.ctime_ns)
+        return mine == (other.inode, other.size, other.mtime_ns, other.ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A watched file as the catalog recorded it at its last intake.
+
+    `document_id` is None while it is not known whether that intake came to its end. `gone` is set while the document
+    is deleted but can be revived. `tags` are those that the document was given by the watched folder's settings.
+    """
+
+    mark: FileMark
+    sha256: str | None = None
+    document_id: str | None = None
+    gone: bool = False
+    tags: Tags | None = None
+    beside: str | None = None
 
 
 def folder(connection: Connection, root: str) -> Any:
@@ -79,14 +129,14 @@ def confirm(connection: Connection, root: str) -> int:
     return int(row.held_files)
 
 
-def files(connection: Connection, root: str) -> dict[Key, Known]:
+def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
     """The files below a folder as they were taken in, those of deleted documents among them."""
     prefix = root.rstrip("/") + "/"
     # Not LIKE, which takes capital letters for small ones on SQLite.
     rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
     return {
-        (row.collection, row.source): Known(
-            Mark(*(getattr(row, name) for name in MARK)),
+        (row.collection, row.source): KnownFile(
+            FileMark(*(getattr(row, name) for name in MARK)),
             row.sha256,
             row.document_id,
             row.gone_at is not None,
@@ -97,7 +147,7 @@ def files(connection: Connection, root: str) -> dict[Key, Known]:
     }
 
 
-def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
+def keep(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
     """Write down files as they are now."""
     forget(connection, rows)
     now = time.time()
@@ -118,7 +168,7 @@ def keep(connection: Connection, rows: Mapping[Key, Known]) -> None:
         connection.execute(seen.insert(), list(piece))
 
 
-def forget(connection: Connection, keys: Collection[Key]) -> None:
+def forget(connection: Connection, keys: Collection[FileKey]) -> None:
     """These files are of no interest any more."""
     for piece in split_list(sorted(keys), 400):
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
@@ -146,9 +196,9 @@ def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]
     return found
 
 
-def identities(connection: Connection, keys: Collection[Key]) -> dict[Key, str]:
+def identities(connection: Connection, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files, deleted ones left out."""
-    found: dict[Key, str] = {}
+    found: dict[FileKey, str] = {}
     for piece in split_list(sorted(keys), 400):
         query = sa.select(documents.c.collection, documents.c.source, documents.c.id).where(
             documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
@@ -184,13 +234,13 @@ def new_request() -> str:
     return DOOR + uuid.uuid4().hex[:12]
 
 
-def astray(connection: Connection, root: str, keys: Collection[Key], *, own: bool = False) -> dict[Key, str]:
+def astray(connection: Connection, root: str, keys: Collection[FileKey], *, own: bool = False) -> dict[FileKey, str]:
     """The documents of these files that are in another collection than theirs, as a workflow's route may say.
 
     Only those that nobody but this folder's watcher has ever asked for, and that no file of it has: what somebody else
     took in under the same source is not the watcher's. `own`: those in the files' own collection too.
     """
-    found: dict[Key, str] = {}
+    found: dict[FileKey, str] = {}
     remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)
     for piece in split_list(sorted({source for _, source in keys}), 400):
         query = (
@@ -213,9 +263,9 @@ def astray(connection: Connection, root: str, keys: Collection[Key], *, own: boo
     return {key: document_id for key, document_id in found.items() if key in keys}
 
 
-def submitted(connection: Connection, job_id: str, keys: Collection[Key]) -> dict[Key, str]:
+def submitted(connection: Connection, job_id: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files as a job has recorded them, whichever collection they went to."""
-    found: dict[Key, str] = {}
+    found: dict[FileKey, str] = {}
     by_source = {source: (collection, source) for collection, source in keys}
     for piece in split_list(list(by_source), 400):
         query = (

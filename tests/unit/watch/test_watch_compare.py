@@ -5,34 +5,35 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.watch.compare import Changes, Key, Known, Mark, Seen, compare
+from pipeline.catalog.documents.watched_files import FileKey, FileMark, KnownFile
+from pipeline.watch.compare import Changes, SeenFile, compare
 
 
-def mark(inode: int, time: int = 0) -> Mark:
-    return Mark("1", str(inode), 10, time, time)
+def mark(inode: int, time: int = 0) -> FileMark:
+    return FileMark("1", str(inode), 10, time, time)
 
 
-def key(name: str, collection: str = "documents") -> Key:
+def key(name: str, collection: str = "documents") -> FileKey:
     return collection, f"/folder/{name}"
 
 
-def seen(inode: int, content: str | None, time: int = 1) -> Seen:
-    return Seen(mark(inode, time), content)
+def seen(inode: int, content: str | None, time: int = 1) -> SeenFile:
+    return SeenFile(mark(inode, time), content)
 
 
-def known(inode: int, content: str | None, document: str | None = "d", gone: bool = False) -> Known:
-    return Known(mark(inode), content, document, gone)
+def known(inode: int, content: str | None, document: str | None = "d", gone: bool = False) -> KnownFile:
+    return KnownFile(mark(inode), content, document, gone)
 
 
 A, B, C = key("a.txt"), key("b.txt"), key("c.txt")
 
 
 def test_nothing_happened() -> None:
-    assert compare({A: Seen(mark(1))}, {A: known(1, "x")}) == Changes()
+    assert compare({A: SeenFile(mark(1))}, {A: known(1, "x")}) == Changes()
 
 
 def test_a_device_with_another_number_is_no_change() -> None:
-    assert compare({A: Seen(Mark("2", "1", 10, 0, 0))}, {A: known(1, "x")}) == Changes()
+    assert compare({A: SeenFile(FileMark("2", "1", 10, 0, 0))}, {A: known(1, "x")}) == Changes()
 
 
 def test_new_changed_touched_gone() -> None:
@@ -42,11 +43,11 @@ def test_new_changed_touched_gone() -> None:
 
 
 def test_a_rule_that_changed_is_a_difference_like_any_other() -> None:
-    was = Known(mark(1), "x", "d", tags=("old",))
-    assert compare({A: Seen(mark(1), tags=("new",))}, {A: was}) == Changes(retagged={A: ("new",)})
-    assert compare({A: Seen(mark(1))}, {A: was}) == Changes(retagged={A: None})
-    assert compare({A: Seen(mark(1), tags=("old",))}, {A: was}) == Changes()
-    assert compare({A: Seen(mark(1), tags=())}, {A: known(1, "x")}) == Changes(retagged={A: ()})
+    was = KnownFile(mark(1), "x", "d", tags=("old",))
+    assert compare({A: SeenFile(mark(1), tags=("new",))}, {A: was}) == Changes(retagged={A: ("new",)})
+    assert compare({A: SeenFile(mark(1))}, {A: was}) == Changes(retagged={A: None})
+    assert compare({A: SeenFile(mark(1), tags=("old",))}, {A: was}) == Changes()
+    assert compare({A: SeenFile(mark(1), tags=())}, {A: known(1, "x")}) == Changes(retagged={A: ()})
 
 
 def test_what_was_not_confirmed_is_taken_again() -> None:
@@ -62,7 +63,7 @@ def test_moved_by_copy_and_removal() -> None:
 
 
 def test_a_copy_is_a_document_of_its_own() -> None:
-    assert compare({A: Seen(mark(1)), B: seen(9, "x")}, {A: known(1, "x")}) == Changes(new={B})
+    assert compare({A: SeenFile(mark(1)), B: seen(9, "x")}, {A: known(1, "x")}) == Changes(new={B})
 
 
 def test_a_hard_link_is_a_document_of_its_own() -> None:
@@ -126,7 +127,7 @@ ROWS = st.dictionaries(NAMES, st.tuples(st.integers(1, 4), CONTENTS, st.booleans
 
 @given(FOLDERS, ROWS)
 def test_doing_what_it_says_makes_both_equal(
-    folder: dict[Key, tuple[int, str]], rows: dict[Key, tuple[int, str, bool, bool]]
+    folder: dict[FileKey, tuple[int, str]], rows: dict[FileKey, tuple[int, str, bool, bool]]
 ) -> None:
     paths = {name: seen(inode, content) for name, (inode, content) in folder.items()}
     before = {

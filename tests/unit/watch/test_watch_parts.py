@@ -13,11 +13,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline.catalog.documents.watched_files import FileKey, FileMark, KnownFile
 from pipeline.errors import BadRequest
 from pipeline.ingest.walk import path_of, source_of
 from pipeline.settings import load_settings
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.watch.compare import Key, Known, Mark
 from pipeline.watch.deletion_guard import Hold, Missing, judge
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.file_content import digest, is_written
@@ -198,9 +198,9 @@ def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None
     events.close()
 
 
-def mark(age_s: float) -> Mark:
+def mark(age_s: float) -> FileMark:
     moment = int((time.time() - age_s) * 1e9)
-    return Mark("1", "1", 1, moment, moment)
+    return FileMark("1", "1", 1, moment, moment)
 
 
 def test_a_file_rests_before_it_is_taken() -> None:
@@ -244,9 +244,9 @@ def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.Monkey
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from("12"), st.booleans()), max_size=40))
 def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bool]]) -> None:
-    files, model = Files(), dict[Key, Known]()
+    files, model = Files(), dict[FileKey, KnownFile]()
     for put, name, inode, gone in steps:
-        key, row = ("c", name), Known(Mark("1", inode, 1, 1, 1), gone=gone)
+        key, row = ("c", name), KnownFile(FileMark("1", inode, 1, 1, 1), gone=gone)
         if put:
             files.put({key: row})
             model[key] = row
