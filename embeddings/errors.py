@@ -14,17 +14,15 @@ A class docstring is its default message. `code` is stable, `hint` says what the
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 __all__ = ["BadConfig", "EmbedError", "EndpointBusy", "EndpointError", "GpuFull", "HubUnreachable", "ModelUnavailable"]
 
 
 class EmbedError(Exception):
     """The texts could not be embedded."""
 
-    code: ClassVar[str] = "embed_failed"
-    hint: ClassVar[str] = "Check the setting `embedding_model`."
-    transient: ClassVar[bool] = False
+    code: str = "embed_failed"
+    hint: str = "Check the setting `embedding_model`."
+    transient: bool = False
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
@@ -81,6 +79,7 @@ class EndpointBusy(EndpointError):
     code = "endpoint_busy"
     hint = "It is retried by itself; if it stays, check that the endpoint runs and what its limits are."
     transient = True
+    retry_after: float | None = None
 
     def __init__(self, message: str = "", retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -12,7 +12,8 @@
     ├── OcrFailed        ocr_failed
     └── OcrUnavailable   ocr_unavailable
 
-A class docstring is its default message. `code` is stable; `hint` says what the user can do.
+A class docstring is its default message. `code` is stable, `hint` says what the user can do, and `transient` is False:
+reading the same file in the same way fails again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from errno import (
     ESTALE,
     ETIMEDOUT,
 )
-from typing import ClassVar
 
 __all__ = [
     "Corrupt",
@@ -68,8 +68,9 @@ def is_of_system(error: OSError) -> bool:
 class ExtractError(Exception):
     """The file could not be read."""
 
-    code: ClassVar[str] = "extract_failed"
-    hint: ClassVar[str] = "Open the file in its own program and save it again."
+    code: str = "extract_failed"
+    hint: str = "Open the file in its own program and save it again."
+    transient: bool = False
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])

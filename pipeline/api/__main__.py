@@ -21,7 +21,7 @@ def main() -> int:
     try:
         run_api(load_settings(), asked.name, embedded=asked.embedded)
     except PipelineError as error:
-        print(f"{asked.name} cannot work: {error.message} {error.advice}", file=sys.stderr, flush=True)
+        print(f"{asked.name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)
         return 70
     return 0
 

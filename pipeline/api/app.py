@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from pipeline.api.middleware import Limits
-from pipeline.api.problems import Problem, install
+from pipeline.api.problems import ProblemDetails, install
 from pipeline.api.routes import documents, events, jobs, metrics, reindex, search, submit
 from pipeline.api.state import opened
 from pipeline.services import Services
@@ -72,7 +72,7 @@ def _describe(app: FastAPI) -> None:
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 parts.pop(name, None)
-            found = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            found = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
             parts.update(found.pop("$defs", {}))
             parts["Problem"] = found
         return app.openapi_schema or {}

@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.api.problems import answer, problem_of
+from pipeline.api.problems import describe, respond
 from pipeline.errors import BodyTooLarge, Busy, Refused, TooSlow
 from pipeline.settings import Settings
 
@@ -127,7 +127,7 @@ class Limits:
             if told.status:
                 raise
             headers = {"Retry-After": "1"} if isinstance(error, Busy) else {}
-            await answer(problem_of(error), headers, scope["request_id"])(scope, body.receive, told)
+            await respond(describe(error), headers, scope["request_id"])(scope, body.receive, told)
 
     def _is_upload(self, scope: Scope) -> bool:
         return bool(scope["method"] == "POST" and scope["path"] == "/v1/documents")

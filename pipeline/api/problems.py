@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from embeddings.errors import EmbedError
+from extractors.errors import ExtractError
 from pipeline.errors import (
     BrokenBody,
     Invalid,
@@ -25,8 +26,20 @@ from pipeline.errors import (
     Rejected,
     StackUnavailable,
 )
+from pipeline.errors.problem import KNOWN, KnownError, problem_of
 
-__all__ = ["MEDIA_TYPE", "STATUS", "FieldError", "Problem", "answer", "install", "problem_of", "responses", "status_of"]
+__all__ = [
+    "MEDIA_TYPE",
+    "STATUS",
+    "FieldError",
+    "ProblemDetails",
+    "describe",
+    "install",
+    "printable",
+    "respond",
+    "responses",
+    "status_of",
+]
 
 log = structlog.get_logger()
 
@@ -59,11 +72,11 @@ STATUS: dict[str, int] = {
     "webhook_refused": 422,
     "too_large": 413,
 }
-"""HTTP status of every code; `docs/api.md` has the same table. A code of a file that is not here is 422."""
+"""HTTP status of every code; `docs/api.md` has the same table. A code of a file that is not here has the status 422."""
 
 FILE_STATUS = 422
 EMBED_STATUS = 503
-"""Embedding errors: the question cannot be answered now."""
+"""Status of every error of the embedder: the search cannot be answered now."""
 
 
 class FieldError(BaseModel):
@@ -73,7 +86,7 @@ class FieldError(BaseModel):
     message: str = Field(examples=["Input should be less than or equal to 10"])
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel, title="Problem"):
     """A problem detail of RFC 9457 with the stable `code` and a `hint` what to do."""
 
     type: str = Field(examples=["urn:docrelay:unknown_id"])
@@ -86,40 +99,42 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(None, description="wrong fields, with the code invalid_request")
 
 
-def status_of(error: PipelineError | EmbedError) -> int:
+def status_of(error: KnownError) -> int:
     """The HTTP status of an error."""
     if isinstance(error, EmbedError):
         return EMBED_STATUS
-    return STATUS.get(error.code, FILE_STATUS if isinstance(error, Rejected) else 500)
+    return STATUS.get(error.code, FILE_STATUS if isinstance(error, (Rejected, ExtractError)) else 500)
 
 
-def problem_of(error: PipelineError | EmbedError, errors: Sequence[FieldError] | None = None) -> Problem:
+def describe(error: KnownError, errors: Sequence[FieldError] | None = None) -> ProblemDetails:
     """An error as a problem detail."""
-    hint = error.hint if isinstance(error, EmbedError) else error.advice
-    return Problem(
-        type=f"urn:docrelay:{error.code}",
+    problem = problem_of(error)
+    return ProblemDetails(
+        type=f"urn:docrelay:{problem.code}",
         title=(type(error).__doc__ or "").splitlines()[0],
         status=status_of(error),
-        detail=printable(error.message),
-        code=error.code,
-        hint=printable(hint),
+        detail=printable(problem.message),
+        code=problem.code,
+        hint=printable(problem.hint),
         errors=list(errors) if errors else None,
     )
 
 
-def answer(problem: Problem, headers: Mapping[str, str] | None = None, request_id: str | None = None) -> JSONResponse:
-    """The response that a problem is."""
-    told = problem.model_copy(update={"request_id": request_id}).model_dump(exclude_none=True)
-    return JSONResponse(told, problem.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+def respond(
+    details: ProblemDetails, headers: Mapping[str, str] | None = None, request_id: str | None = None
+) -> JSONResponse:
+    """The response with this problem detail as its body."""
+    body = details.model_copy(update={"request_id": request_id}).model_dump(exclude_none=True)
+    return JSONResponse(body, details.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """These statuses as OpenAPI describes them."""
+    """OpenAPI's description of the responses with these statuses."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {code: {"description": WORDS[code], "content": {MEDIA_TYPE: schema}} for code in codes}
+    return {code: {"description": DESCRIPTIONS[code], "content": {MEDIA_TYPE: schema}} for code in codes}
 
 
-WORDS = {
+DESCRIPTIONS = {
     400: "The body cannot be read.",
     401: "The API key is missing or not valid.",
     403: "The key, the host or the path is not allowed.",
@@ -138,74 +153,74 @@ WORDS = {
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application, the framework's own too, a problem detail."""
-    app.add_exception_handler(PipelineError, _ours)
-    app.add_exception_handler(EmbedError, _ours)
+    """Make every error of the application, those of the framework included, a problem detail."""
+    for root in KNOWN:
+        app.add_exception_handler(root, _known)
     app.add_exception_handler(RequestValidationError, _wrong_fields)
     app.add_exception_handler(HTTPException, _framework)
     for kind in (redis.RedisError, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, OSError):
-        app.add_exception_handler(kind, _away)
-    app.add_exception_handler(ClientDisconnect, _unheard)
-    app.add_exception_handler(Exception, _unforeseen)
+        app.add_exception_handler(kind, _service_unavailable)
+    app.add_exception_handler(ClientDisconnect, _disconnected)
+    app.add_exception_handler(Exception, _unexpected)
 
 
-def printable(words: str) -> str:
-    """Words that may hold what came from outside, on one line without control characters."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
+def printable(text: str) -> str:
+    """Text that may hold what came from outside, on one line without control characters."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _request_id(request: Request) -> str | None:
-    found = request.scope.get("request_id")
-    return str(found) if found else None
+    request_id = request.scope.get("request_id")
+    return str(request_id) if request_id else None
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, (PipelineError, EmbedError))  # noqa: S101 - registered for these alone
-    found = problem_of(error)
-    return answer(found, _headers(found, getattr(error, "retry_after", None)), _request_id(request))
+async def _known(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KNOWN)  # noqa: S101 - registered for these alone
+    details = describe(error)
+    return respond(details, _headers(details, getattr(error, "retry_after", None)), _request_id(request))
 
 
-def _headers(problem: Problem, retry_after: float | None = None) -> dict[str, str]:
+def _headers(details: ProblemDetails, retry_after: float | None = None) -> dict[str, str]:
     if retry_after is not None:
         return {"Retry-After": str(int(retry_after) + 1)}
-    if problem.status == 401:
+    if details.status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "5"} if problem.status == 503 else {}
+    return {"Retry-After": "5"} if details.status == 503 else {}
 
 
 async def _wrong_fields(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this alone
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        return answer(problem_of(BrokenBody("The body is no JSON.")), None, _request_id(request))
-    wrong = [
-        FieldError(field=printable(".".join(map(str, one["loc"])))[:200], message=printable(one["msg"])[:500])
-        for one in found[:20]
+    wrong = error.errors()
+    if any(row["type"] == "json_invalid" for row in wrong):
+        return respond(describe(BrokenBody("The body is no JSON.")), None, _request_id(request))
+    fields = [
+        FieldError(field=printable(".".join(map(str, row["loc"])))[:200], message=printable(row["msg"])[:500])
+        for row in wrong[:20]
     ]
-    told = "; ".join(f"{one.field}: {one.message}" for one in wrong[:3])
-    return answer(problem_of(Invalid(f"{told}."), wrong), None, _request_id(request))
+    summary = "; ".join(f"{row.field}: {row.message}" for row in fields[:3])
+    return respond(describe(Invalid(f"{summary}."), fields), None, _request_id(request))
 
 
 async def _framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this alone
     kinds: dict[int, type[PipelineError]] = {404: NoSuchRoute, 405: NoSuchMethod, 400: BrokenBody}
     kind = kinds.get(error.status_code, Invalid)
-    found = problem_of(kind()).model_copy(update={"status": error.status_code})
-    return answer(found, error.headers, _request_id(request))
+    details = describe(kind()).model_copy(update={"status": error.status_code})
+    return respond(details, error.headers, _request_id(request))
 
 
-async def _away(request: Request, error: Exception) -> JSONResponse:
+async def _service_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("request.service_away", error=f"{type(error).__name__}: {error}")
-    found = problem_of(StackUnavailable())
-    return answer(found, _headers(found), _request_id(request))
+    details = describe(StackUnavailable())
+    return respond(details, _headers(details), _request_id(request))
 
 
-async def _unheard(request: Request, error: Exception) -> JSONResponse:
-    """Whoever sent it has gone: nobody hears this."""
-    return answer(problem_of(BrokenBody("The body ends in the middle.")), None, _request_id(request))
+async def _disconnected(request: Request, error: Exception) -> JSONResponse:
+    """The client closed the connection while it was sending; no client reads this response."""
+    return respond(describe(BrokenBody("The body ends in the middle.")), None, _request_id(request))
 
 
-async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
-    # Outside of everything that names the request for the log.
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    # The middleware has unbound the request id by now, so it is named here.
     log.error("request.failed", request=_request_id(request), exc_info=error)
-    return answer(problem_of(PipelineError("The request failed inside.")), None, _request_id(request))
+    return respond(describe(PipelineError("The request failed inside.")), None, _request_id(request))

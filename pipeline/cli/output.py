@@ -9,11 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipeline.errors import StackUnavailable
+    from pipeline.errors.problem import KnownError, Problem
 
 __all__ = [
     "FAILED",
@@ -99,7 +103,7 @@ def reporting() -> Iterator[None]:
         # An option that there is not, or a value that cannot be: Typer has told a person about it.
         told = getattr(ended.__context__, "format_message", None)
         if told is not None:
-            _tell_program(told(), "See: docrelay --help", "bad_request")
+            _print_json_error("bad_request", told(), "See: docrelay --help")
         raise
     except Exception as error:  # the last door: what is known gets a sentence, the rest its traceback
         code = _explained(error)
@@ -114,40 +118,46 @@ def _explained(error: Exception) -> int | None:
     import redis
     import sqlalchemy.exc
 
-    from embeddings.errors import EmbedError
-    from pipeline.errors import BadRequest, Busy, PipelineError, Refused, SpaceMismatch, StackUnavailable, UnknownId
+    from pipeline.errors.problem import KNOWN, problem_of
 
-    if isinstance(error, PipelineError):
-        _tell(error.message, error.advice, error.code)
-        if isinstance(error, (StackUnavailable, Busy)):
-            return UNREACHABLE
-        return WRONG_USE if isinstance(error, (BadRequest, Refused, UnknownId, SpaceMismatch)) else FAILED
-    if isinstance(error, EmbedError):
-        _tell(error.message, error.hint, error.code)
-        return WRONG_USE
+    if isinstance(error, KNOWN):
+        _print_problem(problem_of(error))
+        return _exit_code(error)
     if isinstance(error, (sqlalchemy.exc.DBAPIError, redis.RedisError, OSError)):
-        _tell(*_unreachable(error), StackUnavailable.code)
+        _print_problem(problem_of(_unreachable(error)))
         return UNREACHABLE
     return None
 
 
-def _unreachable(error: Exception) -> tuple[str, str]:
+def _exit_code(error: KnownError) -> int:
+    from embeddings.errors import EmbedError
+    from pipeline.errors import BadRequest, Busy, Refused, SpaceMismatch, StackUnavailable, UnknownId
+
+    if isinstance(error, (StackUnavailable, Busy)) or (isinstance(error, EmbedError) and error.transient):
+        return UNREACHABLE
+    wrong_use = (BadRequest, Refused, UnknownId, SpaceMismatch, EmbedError)
+    return WRONG_USE if isinstance(error, wrong_use) else FAILED
+
+
+def _unreachable(error: Exception) -> StackUnavailable:
     """What cannot be reached, and what to do."""
+    from pipeline.errors import StackUnavailable
+
     if hasattr(error, "orig"):
-        return f"The catalog cannot be used: {error.orig}", "Check the data folder."
+        return StackUnavailable(f"The catalog cannot be used: {error.orig}", "Check the data folder.")
     if isinstance(error, OSError) and error.filename is not None:
-        told = f"{error.filename} cannot be used: {error.strerror}."
-        return told, "If it is in the data folder, give another one with --data-dir."
-    return f"A service or a file cannot be reached: {error}", "Start the stack with: docrelay up"
+        message = f"{error.filename} cannot be used: {error.strerror}."
+        return StackUnavailable(message, "If it is in the data folder, give another one with --data-dir.")
+    return StackUnavailable(f"A service or a file cannot be reached: {error}", "Start the stack with: docrelay up")
 
 
-def _tell_program(message: str, hint: str, code: str) -> None:
+def _print_json_error(code: str, message: str, hint: str) -> None:
     if "--json" in sys.argv:
         print_json({"error": {"code": code, "message": plain(message), "hint": plain(hint)}})
 
 
-def _tell(message: str, hint: str, code: str) -> None:
-    _tell_program(message, hint, code)
-    err.print(Text.assemble(("error ", "bold red"), (f"{code}: ", "bold"), plain(message)))
-    if hint:
-        err.print(Text(f"  {plain(hint)}"))
+def _print_problem(problem: Problem) -> None:
+    _print_json_error(problem.code, problem.message, problem.hint)
+    err.print(Text.assemble(("error ", "bold red"), (f"{problem.code}: ", "bold"), plain(problem.message)))
+    if problem.hint:
+        err.print(Text(f"  {plain(problem.hint)}"))

@@ -233,7 +233,7 @@ def _told(wish: ReindexRequest) -> dict[str, Any]:
 
 
 def _refused(source: str, problem: PipelineError) -> dict[str, Any]:
-    return {"name": source, "code": problem.code, "message": problem.message, "hint": problem.advice}
+    return {"name": source, "code": problem.code, "message": problem.message, "hint": problem.hint}
 
 
 def _with_refused(report: dict[str, Any], refused: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import IO, Any, TypeAlias, TypedDict
 
 import httpx
 
-from pipeline import errors
 from pipeline.errors import BadRequest, PipelineError, StackUnavailable
+from pipeline.errors.problem import class_of_code
 
 __all__ = [
     "TRIES",
@@ -33,6 +33,7 @@ __all__ = [
 
 TRIES = 4
 LONGEST_PAUSE_S = 10.0
+SERVICE_UNAVAILABLE = 503
 
 File: TypeAlias = "str | Path | tuple[str, bytes | IO[bytes]]"
 """A file to be sent: a path, or a name with its bytes or an open binary file that can seek."""
@@ -139,8 +140,7 @@ def problem(response: httpx.Response) -> PipelineError:
         return StackUnavailable(
             f"The server answered {response.status_code}, and not as Docrelay does.", "Check the URL of the server."
         )
-    kind = _kinds().get(code)
-    return kind(detail, hint) if kind is not None else _unknown(code)(detail, hint)
+    return _error(code, response.status_code)(detail, hint)
 
 
 def unreachable(url: str, error: Exception) -> StackUnavailable:
@@ -153,7 +153,7 @@ def pause_s(response: httpx.Response | None, trial: int) -> float | None:
     """How long to wait before a request is sent again; None where that is in vain."""
     if response is None:
         return min(0.2 * float(2**trial), LONGEST_PAUSE_S)
-    if response.status_code not in (429, 503):
+    if response.status_code not in (429, SERVICE_UNAVAILABLE):
         return None
     asked: str = response.headers.get("Retry-After", "1")
     seconds = float(asked) if asked.isdecimal() else _until(asked)
@@ -205,16 +205,9 @@ def _part(file: File, scope: ExitStack) -> tuple[str, Any, str]:
     return name, content, mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def _kinds() -> dict[str, type[PipelineError]]:
-    found: dict[str, type[PipelineError]] = {}
-    pending: list[type[PipelineError]] = [errors.PipelineError]
-    while pending:
-        kind = pending.pop()
-        found.setdefault(kind.code, kind)
-        pending += kind.__subclasses__()
-    return found
-
-
-def _unknown(code: str) -> type[PipelineError]:
-    """A code that has no class here: an extractor's, or a newer server's."""
-    return type("RemoteError", (PipelineError,), {"__doc__": "The server refused the request.", "code": code})
+def _error(code: str, status: int) -> type[PipelineError]:
+    """The class with this code; for a code without a class (an embedder's, or a newer server's) one is made."""
+    base = StackUnavailable if status == SERVICE_UNAVAILABLE else PipelineError
+    return class_of_code(code) or type(
+        "RemoteError", (base,), {"__doc__": "The server refused the request.", "code": code}
+    )

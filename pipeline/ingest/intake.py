@@ -220,7 +220,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         jobs.reopen(connection, job_id)
         record(connection, services, job, taken)
         for candidate, reason in refused:
-            cause = Failure("intake", reason.code, reason.message, reason.advice)
+            cause = Failure("intake", reason.code, reason.message, reason.hint)
             identity = records.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
             tagging.give(connection, identity, candidate.tags)
     for item in taken:

@@ -178,7 +178,7 @@ def _cause(error: Exception) -> Failure:
     if isinstance(error, OSError):
         error = Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.")
     told = error if isinstance(error, PipelineError) else PipelineError("It could not be taken in.")
-    return Failure("intake", told.code, told.message, told.advice)
+    return Failure("intake", told.code, told.message, told.hint)
 
 
 def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:

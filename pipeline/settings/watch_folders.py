@@ -21,7 +21,7 @@ def _as_kept(value: Tags | None) -> Tags | None:
     try:
         return canonical(value)
     except BadRequest as wrong:
-        raise ValueError(f"{wrong.message} {wrong.advice}") from None
+        raise ValueError(f"{wrong.message} {wrong.hint}") from None
 
 
 GivenTags = Annotated[Tags | None, AfterValidator(_as_kept)]

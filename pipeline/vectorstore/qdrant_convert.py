@@ -81,7 +81,7 @@ def server_trouble(collection: str = "") -> Iterator[None]:
 def _refused(collection: str, status: int, text: str) -> PipelineError:
     if "ollection" in text and ("doesn't exist" in text or "not found" in text):
         gone = missing_collection(collection)
-        return NoCollection(gone.message, gone.advice)
+        return NoCollection(gone.message, gone.hint)
     if "already exists" in text:
         return AlreadyThere(f"The collection {collection!r} exists already.")
     # The second is how the client's local engine fails on a query: numpy's own words.

@@ -38,7 +38,7 @@ def main() -> int:
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {told}", ex=READY_TTL_S)
         watch_all(services, settings.watch, ended, lambda line: log.info("watch.said", line=line))
     except PipelineError as error:
-        print(f"{name} cannot work: {error.message} {error.advice}", file=sys.stderr, flush=True)
+        print(f"{name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)
         return 70
     return 0
 

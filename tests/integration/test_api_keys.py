@@ -307,7 +307,7 @@ def test_errors_come_as_our_exceptions(api: Api) -> None:
     with Client(api.url, key) as client:
         with pytest.raises(NotAllowed) as refused:
             client.submit(("x.txt", b"x"))
-        assert (refused.value.code, bool(refused.value.advice)) == ("forbidden", True)
+        assert (refused.value.code, bool(refused.value.hint)) == ("forbidden", True)
         client.system()
         with pytest.raises(TooMany):
             client.system()

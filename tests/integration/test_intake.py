@@ -327,6 +327,6 @@ def test_a_refusal_names_the_reason(tmp_path: Path) -> None:
     fifo(tmp_path)
     problem = next(walk([tmp_path], MAX_BYTES)).problem
     assert isinstance(problem, Rejected)
-    assert (problem.code, problem.message, bool(problem.advice)) == (
+    assert (problem.code, problem.message, bool(problem.hint)) == (
         "not_a_file", "It is a named pipe, not a regular file.", True,
     )  # fmt: skip

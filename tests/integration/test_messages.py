@@ -309,7 +309,7 @@ def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_pat
         open_job(still.services, plain, find(still.services, plain))
     finally:
         stop()
-    assert "docrelay up" in caught.value.advice
+    assert "docrelay up" in caught.value.hint
     assert told_by_doors(caught.value) == ("no_worker", 3, 503)
     stop = start_heartbeat(still.services.redis, "new@1", 0.1, 5.0, serves=["extract@extract", "redact@redact"])
     find(still.services, request)

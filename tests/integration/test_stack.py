@@ -178,7 +178,7 @@ def test_a_worker_that_dies_again_and_again(rig: Rig) -> None:
         connect(rig.settings, until="ready", launch=rig.with_workers(broken, worker("fine"))),
     ):
         raise AssertionError("it cannot become ready")
-    assert "broken.out" in caught.value.advice
+    assert "broken.out" in caught.value.hint
 
 
 def test_losing_the_stack_inside_the_block_says_why(rig: Rig) -> None:
@@ -212,7 +212,7 @@ def test_no_redis_server_on_this_machine(rig: Rig, tmp_path: Path, monkeypatch: 
         connect(rig.settings, launch=replace(rig.launch, bundled_redis=False)),
     ):
         raise AssertionError("there is no server")
-    assert "apt install redis-server" in caught.value.advice
+    assert "apt install redis-server" in caught.value.hint
 
 
 def test_a_server_is_found_on_the_path_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,7 @@ class _Upload:
 def _take(door: Door, form: Form, who: tuple[Caller, str | None]) -> Accepted:
     refused = [
         RefusedUpload(
-            name=printable(one.name)[:255], code=one.error.code, message=one.error.message, hint=one.error.advice
+            name=printable(one.name)[:255], code=one.error.code, message=one.error.message, hint=one.error.hint
         )
         for one in form.refused
     ]

@@ -16,7 +16,7 @@ def test_types_are_named_once() -> None:
 def test_an_unknown_type_says_which_there_are() -> None:
     with pytest.raises(BadRequest, match="There is no type exe") as caught:
         named_types(["pdf", "exe"])
-    assert "docx" in caught.value.advice
+    assert "docx" in caught.value.hint
 
 
 def test_a_folder_below_here_is_named_with_or_without_a_dot() -> None:

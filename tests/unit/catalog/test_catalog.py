@@ -96,7 +96,7 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str
     connection.close()
     with pytest.raises(StackUnavailable, match="Another version") as told:
         open_catalog(sqlite_url(tmp_path))
-    assert "another data folder" in told.value.advice
+    assert "another data folder" in told.value.hint
 
 
 # Reading

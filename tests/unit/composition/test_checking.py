@@ -162,7 +162,7 @@ def test_what_is_refused(write: Callable[[], Any], message: str, hint: str) -> N
         plan_of(write())
 
     assert message in caught.value.message
-    assert hint in caught.value.advice
+    assert hint in caught.value.hint
 
 
 def test_a_route_says_media_types_in_any_case() -> None:
@@ -249,7 +249,7 @@ def test_names_and_queues_of_the_engine_are_kept() -> None:
     for name in {*mine, *WORDS}:
         with pytest.raises(BadRequest, match="cannot be named") as caught:
             stage(queue="words", name=name)(_shout)
-        assert name in caught.value.advice
+        assert name in caught.value.hint
     for queue in QUEUES:
         with pytest.raises(BadRequest, match="cannot have the queue"):
             stage(queue=queue, name="fine")(_shout)

@@ -148,7 +148,7 @@ def test_a_parameter_that_must_be_given(install: Install) -> None:
     assert reasons(discover()) == {}
     with pytest.raises(BadRequest, match="The workflow needs must be told: at") as caught:
         load_workflow("needs")
-    assert "[workflow_options.needs]" in caught.value.advice
+    assert "[workflow_options.needs]" in caught.value.hint
     assert load_workflow("needs", {"needs": {"at": 32}}).cutting == {"tokens": 32}
     with pytest.raises(BadRequest, match="no such parameter"):
         load_workflow("needs", {"needs": {"at": 32, "to": 64}})
@@ -157,7 +157,7 @@ def test_a_parameter_that_must_be_given(install: Install) -> None:
 def test_values_for_a_workflow_that_is_not_there() -> None:
     with pytest.raises(BadRequest, match="workflow_options names inges") as caught:
         load_workflow("ingest", {"inges": {"tokens": 32}})
-    assert "ingest" in caught.value.advice
+    assert "ingest" in caught.value.hint
 
 
 def test_a_stage_of_the_engines_names_does_not_load(install: Install) -> None:
@@ -209,7 +209,7 @@ def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
         with pytest.raises(BadRequest) as caught:
             check(Services(settings), Request((), workflow=workflow))
         assert caught.value.message.startswith(message), what
-        assert caught.value.advice
+        assert caught.value.hint
         assert told_by_doors(caught.value) == told[what]
     told_why = reasons(discover())
     assert "chord inside the chord" in told_why["workflows", "nested", "rows"]

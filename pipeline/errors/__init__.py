@@ -1,4 +1,4 @@
-"""What can go wrong outside a file, and which of it passes by itself.
+"""Errors of the pipeline: what can go wrong outside a file's content.
 
     PipelineError
     ├── UnknownId            unknown_id            an id that was never submitted
@@ -33,58 +33,35 @@
         ├── TooLargeToTake   too_large             larger than `max_file_mb`
         └── Changing         changing              it changes while it is read
 
-What a retry can cure is listed in `pipeline/retries.py`; everything else fails its document at once, with a
-stable code, a sentence and a hint.
+Every instance has `code` (stable), `message` (one sentence), `hint` (what to do) and `transient` (whether a retry may
+cure it), as those of `extractors.errors` and `embeddings.errors` have. A class docstring is its default message.
+`pipeline.errors.problem` turns an error of any of the three trees into one `Problem`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
+# fmt: off
 __all__ = [
-    "BadRequest",
-    "BadSidecar",
-    "BodyTooLarge",
-    "BrokenBody",
-    "Busy",
-    "Changing",
-    "Conflict",
-    "Gone",
-    "HookRefused",
-    "Invalid",
-    "NoKey",
-    "NoSuchMethod",
-    "NoSuchRoute",
-    "NoWorker",
-    "NotAFile",
-    "NotAllowed",
-    "OtherRequest",
-    "OutsideRoot",
-    "PathNotAllowed",
-    "PipelineError",
-    "Refused",
-    "Rejected",
-    "SpaceMismatch",
-    "StackUnavailable",
-    "StageFailed",
-    "TooLargeToTake",
-    "TooMany",
-    "TooSlow",
-    "UnknownId",
-    "Unreadable",
-    "VerificationFailed",
+    "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone", "HookRefused",
+    "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed", "OtherRequest",
+    "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch", "StackUnavailable",
+    "StageFailed", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable", "VerificationFailed",
     "WrongMediaType",
 ]
+# fmt: on
 
 
 class PipelineError(Exception):
     """Something in the pipeline failed."""
 
-    code: ClassVar[str] = "internal"
-    hint: ClassVar[str] = "Look at the logs in the data folder."
+    code: str = "internal"
+    hint: str = "Look at the logs in the data folder."
+    transient: bool = False
 
     def __init__(self, message: str = "", hint: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0], hint)
+        if hint:
+            self.hint = hint
 
     @property
     def message(self) -> str:
@@ -93,8 +70,8 @@ class PipelineError(Exception):
 
     @property
     def advice(self) -> str:
-        """What to do next."""
-        return str(self.args[1] or self.hint)
+        """The same as `hint`; the name that programs written for version 0 use."""
+        return self.hint
 
     def __str__(self) -> str:
         return self.message
@@ -133,6 +110,7 @@ class StackUnavailable(PipelineError):
 
     code = "stack_unavailable"
     hint = "Start the stack with: docrelay up"
+    transient = True
 
 
 class NoWorker(StackUnavailable):
@@ -147,6 +125,7 @@ class VerificationFailed(PipelineError):
 
     code = "verification_failed"
     hint = "It is retried by itself; if it stays, run: docrelay failures retry"
+    transient = True
 
 
 class StageFailed(PipelineError):

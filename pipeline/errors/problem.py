@@ -1,0 +1,83 @@
+"""`Problem`: the one shape in which errors of the three trees are stored, shown and sent.
+
+`pack` and `unpack` carry an error to another process as JSON, where it is raised again as the same class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from embeddings.errors import EmbedError
+from extractors.errors import ExtractError
+from pipeline.errors import PipelineError
+
+__all__ = ["KNOWN", "KnownError", "Problem", "class_of_code", "pack", "problem_of", "unpack"]
+
+KnownError: TypeAlias = PipelineError | ExtractError | EmbedError
+
+Error = TypeVar("Error", bound=Exception)
+
+KNOWN = (PipelineError, ExtractError, EmbedError)
+"""The roots of the three trees. Their instances have `code`, `message`, `hint` and `transient`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong: a stable code, one sentence, what to do, and whether a retry may cure it."""
+
+    code: str
+    message: str
+    hint: str
+    transient: bool = False
+
+
+def problem_of(error: BaseException) -> Problem:
+    """The problem that an error stands for; one that is in none of the three trees is `internal`."""
+    if isinstance(error, KNOWN):
+        return Problem(error.code, error.message, error.hint, error.transient)
+    return Problem(PipelineError.code, f"{type(error).__name__}: {error}", PipelineError.hint)
+
+
+def pack(error: BaseException) -> dict[str, Any]:
+    """An error as JSON: its problem, how long to wait before a retry, and its classes, the narrowest first."""
+    problem = problem_of(error)
+    return {
+        "classes": [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, KNOWN)],
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+        "transient": problem.transient,
+        "retry_after": getattr(error, "retry_after", None),
+    }
+
+
+def unpack(packed: Mapping[str, Any]) -> KnownError:
+    """The error that `pack` was given, of the narrowest of its classes that this process knows."""
+    known = {kind.__name__: kind for kind in _classes()}
+    kind = next((known[name] for name in packed["classes"] if name in known), PipelineError)
+    # Not by its constructor, which may take other arguments in a subclass.
+    error = kind.__new__(kind, packed["message"])
+    error.code, error.hint, error.transient = packed["code"], packed["hint"], packed["transient"]
+    if packed["retry_after"] is not None:
+        vars(error)["retry_after"] = packed["retry_after"]
+    return error
+
+
+def class_of_code(code: str) -> type[PipelineError] | None:
+    """The class of the pipeline's own tree that has this code; the highest where subclasses share it."""
+    return next((kind for kind in _below(PipelineError) if kind.code == code), None)
+
+
+def _classes() -> Iterator[type[KnownError]]:
+    yield from _below(PipelineError)
+    yield from _below(ExtractError)
+    yield from _below(EmbedError)
+
+
+def _below(root: type[Error]) -> Iterator[type[Error]]:
+    """A class and all its subclasses, a class before those below it."""
+    yield root
+    for kind in root.__subclasses__():
+        yield from _below(kind)
