@@ -10,7 +10,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Entry point of the command."""
-    from pipeline.cli.commands import app
+    from pipeline.cli.app import app
     from pipeline.cli.output import reporting
 
     # What embedded mode writes is this user's alone, in a folder too that was there before.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from pipeline import stack
-from pipeline.cli.following import display, follow
+from pipeline.cli.follow import display, follow
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, several
 from pipeline.cli.server import manager_of

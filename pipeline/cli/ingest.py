@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from pipeline import stack
-from pipeline.cli.following import Display, Manager, display, follow, nothing, paced
+from pipeline.cli.follow import Display, Manager, display, follow, nothing, paced
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note, print_json
 from pipeline.ingest.intake import ingest_files

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from pipeline.cli.following import Manager, duration
+from pipeline.cli.follow import Manager, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, several
 from pipeline.results import JobStatus
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.following import display, follow
+from pipeline.cli.follow import display, follow
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note, several
 from pipeline.cli.server import manager_of

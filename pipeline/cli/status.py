@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import stack
-from pipeline.cli.following import display, follow, sentence
+from pipeline.cli.follow import display, follow, sentence
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import command, note, out, plain, print_json, print_table, several
 from pipeline.cli.server import manager_of

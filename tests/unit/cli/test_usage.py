@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from pipeline.cli.commands import app
+from pipeline.cli.app import app
 
 MANUAL = (Path(__file__).parents[3] / "docs" / "cli.md").read_text("utf-8").splitlines()
 

@@ -23,7 +23,7 @@ from extractors.errors import ExtractError
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
-from pipeline.cli.commands import app
+from pipeline.cli.app import app
 from pipeline.cli.outcome import summary
 from pipeline.engine.celery_app import QUEUES
 from pipeline.errors import PipelineError, Rejected

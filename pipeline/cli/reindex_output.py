@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import reindex, stack
-from pipeline.cli.following import display, duration
+from pipeline.cli.follow import display, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, several
 from pipeline.errors import BadRequest
 from pipeline.reindex import ReindexRequest

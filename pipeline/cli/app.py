@@ -22,7 +22,7 @@ from pipeline.cli.options import (
     WorkflowOption,
     settings_of,
 )
-from pipeline.cli.reindex_commands import reindex_app
+from pipeline.cli.reindex import reindex_app
 from pipeline.cli.usage import Commands
 
 app = Commands(
@@ -154,7 +154,7 @@ def cancel(
     data_dir: DataDir = None,
 ) -> None:
     """Cancel a job, or what is being done to a document."""
-    from pipeline.cli.manage import cancel as run
+    from pipeline.cli.delete import cancel as run
 
     run(settings_of(context, data_dir, {"server": server or ""}), identity, json)
 
@@ -171,7 +171,7 @@ def delete(
     data_dir: DataDir = None,
 ) -> None:
     """Delete documents from the index; the files stay."""
-    from pipeline.cli.manage import delete as run
+    from pipeline.cli.delete import delete as run
 
     run(settings_of(context, data_dir, {"server": server or ""}), collection, sources, json)
 
@@ -203,7 +203,7 @@ def watch(
 @app.command()
 def up(context: typer.Context, data_dir: DataDir = None) -> None:
     """Run the whole stack on this machine until Ctrl-C."""
-    from pipeline.cli.stack import up as run
+    from pipeline.cli.worker import up as run
 
     run(settings_of(context, data_dir))
 
@@ -217,7 +217,7 @@ def worker(
     data_dir: DataDir = None,
 ) -> None:
     """Run one worker, for a distributed set-up."""
-    from pipeline.cli.stack import worker as run
+    from pipeline.cli.worker import worker as run
 
     raise typer.Exit(run(settings_of(context, data_dir), group.value, queues, name))
 
@@ -229,7 +229,7 @@ def beat(
     data_dir: DataDir = None,
 ) -> None:
     """Run the clock, for a distributed set-up: one is enough."""
-    from pipeline.cli.stack import beat as run
+    from pipeline.cli.worker import beat as run
 
     run(settings_of(context, data_dir), name)
 

@@ -75,7 +75,7 @@ def reindex(
             word = context.invoked_subcommand
             raise BadRequest(f"{option} stands before {word}.", f"Say: docrelay reindex {word} {option} …")
         return
-    from pipeline.cli.reindexing import named, run, show_plan
+    from pipeline.cli.reindex_output import named, run, show_plan
     from pipeline.reindex.request import reindex_request_of
 
     settings = settings_of(context, data_dir, {"server": server or ""})
@@ -109,7 +109,7 @@ def reindex_status(
     data_dir: DataDir = None,
 ) -> None:
     """Show how the last re-index of a collection stands."""
-    from pipeline.cli.reindexing import say
+    from pipeline.cli.reindex_output import say
 
     say(settings_of(context, data_dir, {"server": server or ""}), "status", collection, json)
 
@@ -123,7 +123,7 @@ def reindex_pause(
     data_dir: DataDir = None,
 ) -> None:
     """Begin no more documents; those under way come to their end."""
-    from pipeline.cli.reindexing import say
+    from pipeline.cli.reindex_output import say
 
     say(settings_of(context, data_dir, {"server": server or ""}), "pause", collection, json)
 
@@ -144,7 +144,7 @@ def reindex_resume(
     data_dir: DataDir = None,
 ) -> None:
     """Go on after a pause or a refusal of the gate; what failed is tried again."""
-    from pipeline.cli.reindexing import resume
+    from pipeline.cli.reindex_output import resume
 
     settings = settings_of(context, data_dir, {"server": server or ""})
     raise typer.Exit(resume(settings, collection, (allow_failed, per_minute), not no_wait, json))
@@ -159,7 +159,7 @@ def reindex_cancel(
     data_dir: DataDir = None,
 ) -> None:
     """Give up before the switch; readers keep what they have."""
-    from pipeline.cli.reindexing import say
+    from pipeline.cli.reindex_output import say
 
     say(settings_of(context, data_dir, {"server": server or ""}), "cancel", collection, json)
 
@@ -177,7 +177,7 @@ def reindex_rollback(
     data_dir: DataDir = None,
 ) -> None:
     """Go back to the old index, as long as it is kept."""
-    from pipeline.cli.reindexing import rollback
+    from pipeline.cli.reindex_output import rollback
 
     raise typer.Exit(
         rollback(settings_of(context, data_dir, {"server": server or ""}), collection, allow_failed, not no_wait, json)
