@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import httpx
 import redis.exceptions
-import sqlalchemy.exc
 
+from pipeline.catalog import TRANSIENT_CATALOG_ERRORS
 from pipeline.errors import StackUnavailable, VerificationFailed
 
 __all__ = ["TRANSIENT"]
@@ -19,7 +19,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
     ConnectionError,
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
-    sqlalchemy.exc.OperationalError,
+    *TRANSIENT_CATALOG_ERRORS,
     httpx.TransportError,
     httpx.HTTPStatusError,
     OSError,

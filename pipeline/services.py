@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import redis
 import structlog
 from redis import Redis
-from sqlalchemy.engine import Engine
 
 import embeddings
 from embeddings.base import Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
+from pipeline.catalog import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.index.vector_cache import open_cache
 from pipeline.errors import StackUnavailable

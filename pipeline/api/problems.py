@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
-import sqlalchemy.exc
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from embeddings.errors import EmbedError
 from extractors.errors import ExtractError
+from pipeline.catalog import CATALOG_ERRORS
 from pipeline.errors import (
     BrokenBody,
     Invalid,
@@ -158,7 +158,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(root, _known)
     app.add_exception_handler(RequestValidationError, _wrong_fields)
     app.add_exception_handler(HTTPException, _framework)
-    for kind in (redis.RedisError, sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, OSError):
+    services: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS, OSError)
+    for kind in services:
         app.add_exception_handler(kind, _service_unavailable)
     app.add_exception_handler(ClientDisconnect, _disconnected)
     app.add_exception_handler(Exception, _unexpected)

@@ -116,14 +116,14 @@ def _explained(error: Exception) -> int | None:
     """Tell a person about the error; its exit code, None for one that nobody foresaw."""
     # Imported only now: with their services these are most of the time that `--help` would take.
     import redis
-    import sqlalchemy.exc
 
+    from pipeline.catalog import CATALOG_ERRORS
     from pipeline.errors.problem import KNOWN, problem_of
 
     if isinstance(error, KNOWN):
         _print_problem(problem_of(error))
         return _exit_code(error)
-    if isinstance(error, (sqlalchemy.exc.DBAPIError, redis.RedisError, OSError)):
+    if isinstance(error, (*CATALOG_ERRORS, redis.RedisError, OSError)):
         _print_problem(problem_of(_unreachable(error)))
         return UNREACHABLE
     return None

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import redis
-import sqlalchemy.exc
 import structlog
 from celery.result import denied_join_result
 from kombu.exceptions import OperationalError as BrokerError
-from sqlalchemy.engine import Connection
 
 from embeddings.errors import EmbedError
 from extractors.errors import Crashed
+from pipeline.catalog import CATALOG_ERRORS, Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import Failure
@@ -79,8 +78,7 @@ MAY_PASS: tuple[type[Exception], ...] = (EmbedError, *TRANSIENT)
 UNADMITTED: tuple[type[Exception], ...] = (
     *UNREACHED,
     redis.RedisError,
-    sqlalchemy.exc.DBAPIError,
-    sqlalchemy.exc.TimeoutError,
+    *CATALOG_ERRORS,
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents as documents_table
 from pipeline.catalog.database.schema import failures, versions
@@ -67,14 +68,14 @@ def choose(services: Services, collection: str, named: Sequence[str]) -> dict[st
     return chosen
 
 
-def _elsewhere(connection: sa.Connection, name: str) -> str:
+def _elsewhere(connection: Connection, name: str) -> str:
     """What helps where the name is the id of another collection's document."""
     where = sa.select(documents_table.c.collection).where(documents_table.c.id == name)
     other = connection.scalar(where)
     return f"It is in the collection {other}: say so with --collection {other}." if other else ""
 
 
-def find(connection: sa.Connection, collection: str, name: str) -> dict[str, str]:
+def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
     """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
     path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links

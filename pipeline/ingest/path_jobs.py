@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import redis
-import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import CATALOG_ERRORS, Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.api.outbox import attach
 from pipeline.catalog.database.connection import writing
@@ -42,7 +41,7 @@ LOOK_S = 5.0
 LOOKED_AT = 10_000
 """Files that are looked at for one that matches, before the order is accepted."""
 
-AWAY = (redis.RedisError, sa.exc.DBAPIError, sa.exc.TimeoutError)
+AWAY: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
 """What no order can help: the others wait, too."""
 
 MOST_TRIES = 5

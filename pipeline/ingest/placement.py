@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.schema import attempts, batches, jobs
 from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections

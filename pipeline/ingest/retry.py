@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import failures, versions
 from pipeline.catalog.documents import records

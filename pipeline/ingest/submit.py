@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs

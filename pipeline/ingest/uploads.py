@@ -13,8 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
+from pipeline.catalog import Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.api.outbox import Hook, attach
 from pipeline.catalog.database.group_commit import GroupWriter

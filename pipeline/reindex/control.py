@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents, versions
 from pipeline.catalog.index import indexes, missing, reindexes

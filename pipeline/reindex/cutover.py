@@ -11,8 +11,8 @@ import time
 from dataclasses import asdict, replace
 
 import structlog
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import missing, reindexes
 from pipeline.catalog.index.reindexes import Reindex

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes, missing, reindexes, second_index
 from pipeline.catalog.index.cutover import discard, exchange

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.schema import attempts, batches, documents, tasks, versions
 from pipeline.catalog.index import missing
 from pipeline.catalog.index.missing import MissingDocument

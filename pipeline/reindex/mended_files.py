@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sqlalchemy.engine import Connection
-
+from pipeline.catalog import Connection
 from pipeline.catalog.index import reindexes
 from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.work import jobs

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
 from embeddings.errors import BadConfig, ModelUnavailable
 from embeddings.registry import find
+from pipeline.catalog import Connection
 from pipeline.catalog.index import indexes, missing
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.reindexes import Options

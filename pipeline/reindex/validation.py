@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy.engine import Connection
-
+from pipeline.catalog import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.index import indexes, missing
 from pipeline.catalog.index.indexes import Index

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from extractors.document import Document
 from extractors.errors import Empty, ExtractError
+from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.documents.versions import describe_versions

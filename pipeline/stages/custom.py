@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from extractors.document import Document
 from extractors.errors import ExtractError
+from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.work import events

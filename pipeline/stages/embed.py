@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from embeddings.errors import EndpointError
 from embeddings.vectors import Vectors
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import Failure

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
 from extractors.errors import Empty
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions

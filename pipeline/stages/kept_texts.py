@@ -10,9 +10,9 @@ from __future__ import annotations
 import zlib
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from extractors.document import Document
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.documents.attempts import BatchedAttempt

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from sqlalchemy.engine import Connection
-
 from extractors.errors import ExtractError, TimedOut
+from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine import executor

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence, Set
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from embeddings.vectors import Vectors
+from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.index import indexes

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy.engine import Connection
-
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import moves, records, tagging, watched_files
 from pipeline.catalog.documents.watched_files import FileKey, KnownFile
