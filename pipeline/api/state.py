@@ -17,7 +17,7 @@ from pipeline.api.news import News
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.executor import admit_safely
 from pipeline.ingest.path_jobs import PathJobRunner
-from pipeline.notify.webhook import deliver_for_ever
+from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
@@ -100,7 +100,7 @@ async def opened(services: Services, *, embedded: bool) -> AsyncIterator[Door]:
         ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload"),
         embedded,
     )
-    beside = [asyncio.create_task(deliver_for_ever(services)), asyncio.create_task(door.news.listen())]
+    beside = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(door.news.listen())]
     try:
         yield door
     finally:

@@ -12,7 +12,7 @@ from pipeline.catalog.api.keys import Key
 from pipeline.catalog.api.outbox import Hook, hook_of_key
 from pipeline.catalog.database.connection import writing
 from pipeline.cli.output import out, plain, print_json, print_table
-from pipeline.notify import webhook_address
+from pipeline.notify.registry import check_address
 from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -24,7 +24,7 @@ def create(settings: Settings, name: str, wanted: tuple[list[str], int, str | No
     """Make a key with scopes, rate and webhook, and show it this once."""
     scopes, rate, url = wanted
     if url is not None:
-        webhook_address.check(url, private=settings.webhook_private)
+        check_address(url, settings)
     hook = Hook(url, secrets.token_urlsafe(32)) if url is not None else None
     with writing(Services(settings).catalog) as connection:
         key, secret = keys.create(connection, plain(name), scopes, rate)

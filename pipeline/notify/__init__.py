@@ -1,1 +1,5 @@
-"""Webhooks: telling others that a job has ended. Signed, from an outbox in the catalog, to checked addresses only."""
+"""Notifications that a job has ended, sent from an outbox in the catalog.
+
+`delivery` claims what is due and tries it until it is accepted or given up; how a notification travels is the affair of
+a sender. `base` has the contract of senders, `registry` the list of them. A new sender is one file and one row there.
+"""

@@ -26,7 +26,7 @@ from pipeline.ingest.path_jobs import confined, place
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms
 from pipeline.ingest.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
-from pipeline.notify import webhook_address
+from pipeline.notify.registry import check_address
 from pipeline.tags import MOST
 
 __all__ = ["router"]
@@ -260,7 +260,7 @@ def _once(caller: Caller, route: str, key: str | None, body: str) -> Once | None
 def _hook(door: Door, wanted: WebhookRequest | None) -> Hook | None:
     if wanted is None:
         return None
-    webhook_address.check(wanted.url, private=door.settings.webhook_private)
+    check_address(wanted.url, door.settings)
     return Hook(wanted.url, wanted.secret)
 
 

@@ -1,0 +1,117 @@
+"""The delivery loop: claims notifications from the outbox and tries them, with growing pauses, for a limited time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import structlog
+
+from pipeline.catalog.api import outbox
+from pipeline.catalog.api.outbox import Delivery
+from pipeline.catalog.database.connection import writing
+from pipeline.errors import HookRefused
+from pipeline.notify.base import Notification, SendError
+from pipeline.notify.registry import Senders
+from pipeline.results import iso
+from pipeline.services import Services
+from pipeline.task_manager import TaskManager
+
+__all__ = ["FIRST_PAUSE_S", "deliver_until_cancelled"]
+
+log = structlog.get_logger()
+
+CONCURRENCY = 8
+POLL_S = 1.0
+TRY_TIMEOUT_S = 10.0
+"""Longest time of one try, whatever the sender does; far below the time after which another process may claim it."""
+
+FIRST_PAUSE_S = 5.0
+MAX_PAUSE_S = 3600.0
+MAX_TRIES = 10
+"""The last try comes about three hours after the first."""
+
+OMITTED = {"stages", "eta_s", "documents_per_s"}
+"""Fields of a job's status that say nothing about a job that has ended."""
+
+
+async def deliver_until_cancelled(services: Services) -> None:
+    """Deliver what is due in the outbox, up to `CONCURRENCY` notifications at once."""
+    running: set[asyncio.Task[None]] = set()
+    senders = Senders(services.settings)
+    try:
+        while True:
+            try:
+                claimed = await asyncio.to_thread(_claim, services, CONCURRENCY - len(running))
+            except Exception:  # the loop must outlive a catalog that is away
+                log.exception("webhook.look_failed")
+                claimed = []
+            running |= {asyncio.create_task(_deliver(services, senders, delivery)) for delivery in claimed}
+            running = await _wait(running)
+    finally:
+        for task in running:
+            task.cancel()
+        senders.close()
+
+
+async def _wait(running: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until the next poll or, if there is no room for another delivery, until one has ended.
+
+    Returns:
+        Those that still run.
+    """
+    if len(running) < CONCURRENCY:
+        await asyncio.sleep(POLL_S)
+    else:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        if task.done() and (error := task.exception()) is not None:
+            log.error("webhook.failed", exc_info=error)
+    return {task for task in running if not task.done()}
+
+
+async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> None:
+    """Try once, and store how it went."""
+    status, error, final = None, None, delivery.tries >= MAX_TRIES
+    try:
+        body = await asyncio.to_thread(_body, services, delivery)
+        notification = Notification(delivery.id, delivery.url, delivery.secret, body)
+        async with asyncio.timeout(TRY_TIMEOUT_S):
+            status = await senders.of(delivery.url).send(notification)
+    except HookRefused as refused:
+        error, final = refused.message, True
+    except SendError as failed:
+        status, error = failed.status, failed.message
+    except OSError as failed:  # TimeoutError is one
+        error = f"{type(failed).__name__}: {failed}"
+    await asyncio.to_thread(_record, services, delivery, status, error, final=final)
+
+
+def _claim(services: Services, limit: int) -> list[Delivery]:
+    with services.catalog.connect() as connection:
+        waiting = outbox.any_due(connection)
+    if not waiting:
+        return []
+    with writing(services.catalog) as connection:
+        return outbox.claim(connection, limit)
+
+
+def _body(services: Services, delivery: Delivery) -> bytes:
+    """The body, made and stored at the first try: every further try sends the same."""
+    if delivery.body is not None:
+        return delivery.body.encode()
+    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OMITTED)
+    body = json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
+    with writing(services.catalog) as connection:
+        outbox.write_down(connection, delivery.id, body)
+    return body.encode()
+
+
+def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
+    pause_s = min(FIRST_PAUSE_S * 3 ** (delivery.tries - 1), MAX_PAUSE_S)
+    with writing(services.catalog) as connection:
+        if error is None and status is not None:
+            outbox.delivered(connection, delivery.id, status)
+        else:
+            outbox.failed(connection, delivery.id, status, error or "", None if final else pause_s)
+    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)

@@ -1,0 +1,181 @@
+"""The delivery loop with a sender of the test's own: what is stored of each try, and which errors are final."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalog.api import outbox
+from pipeline.catalog.api.outbox import Hook
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import deliveries
+from pipeline.catalog.work import jobs
+from pipeline.catalog.work.jobs import Job
+from pipeline.errors import HookRefused
+from pipeline.notify import registry
+from pipeline.notify.base import Notification, Sender, SendError
+from pipeline.notify.delivery import MAX_TRIES, deliver_until_cancelled
+from pipeline.notify.registry import SENDERS, Senders, check_address
+from pipeline.notify.webhook import WebhookSender
+from pipeline.services import Services
+from pipeline.settings import Settings
+
+
+class PostBox:
+    """A sender for addresses post://name; the name says how a delivery ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.sent: list[Notification] = []
+        self.closed = False
+
+    def check(self, address: str) -> None:
+        if address.endswith("forbidden"):
+            raise HookRefused("Nothing goes there.")
+
+    async def send(self, notification: Notification) -> int:
+        self.sent.append(notification)
+        self.check(notification.address)
+        if notification.address.endswith("full"):
+            raise SendError("The box is full.", 507)
+        if notification.address.endswith("away"):
+            raise ConnectionRefusedError("no such street")
+        return 250
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    opened = Services(Settings(data_dir=tmp_path))
+    yield opened
+    opened.catalog.dispose()
+
+
+@pytest.fixture
+def boxes(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
+    made: list[PostBox] = []
+
+    def make(settings: Settings) -> Sender:
+        made.append(PostBox(settings))
+        return made[-1]
+
+    monkeypatch.setattr(registry, "SENDERS", {**SENDERS, "post": make})
+    return made
+
+
+def enqueue(services: Services, address: str, tries: int = 0) -> None:
+    """A job that has ended, and its end to be told to an address."""
+    with writing(services.catalog) as connection:
+        job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0, closed=True)
+        outbox.attach(connection, job.id, Hook(address, "a-long-random-secret"), None)
+        outbox.enqueue(connection, job.id)
+        connection.execute(deliveries.update().values(tries=tries))
+
+
+def row_of(services: Services) -> Any:
+    with services.catalog.connect() as connection:
+        return connection.execute(sa.select(deliveries)).one()
+
+
+async def deliver(services: Services, is_done: Callable[[Any], bool]) -> Any:
+    """Run the loop until the one delivery is in a state; its row then."""
+    loop = asyncio.create_task(deliver_until_cancelled(services))
+    try:
+        async with asyncio.timeout(60):
+            while not is_done(row := row_of(services)):
+                await asyncio.sleep(0.02)
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+    return row
+
+
+def ended(row: Any) -> bool:
+    return row.ended_at is not None
+
+
+def tried(row: Any) -> bool:
+    return row.tries > 0 and row.state == "waiting"
+
+
+def test_what_is_accepted_is_delivered_with_its_status(services: Services, boxes: list[PostBox]) -> None:
+    enqueue(services, "post://box")
+
+    row = asyncio.run(deliver(services, ended))
+
+    assert (row.state, row.status, row.error, row.tries) == ("delivered", 250, None, 1)
+    (notification,) = boxes[0].sent
+    assert (notification.id, notification.address, notification.secret) == (
+        row.id,
+        "post://box",
+        "a-long-random-secret",
+    )
+    assert json.loads(notification.body)["delivery"] == row.id
+    assert json.loads(notification.body)["type"] == "job.finished"
+    assert notification.body.decode() == row.body
+    assert "a-long-random-secret" not in repr(notification)
+    assert boxes[0].closed
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "error"),
+    [
+        ("post://full", 507, "The box is full."),
+        ("post://away", None, "ConnectionRefusedError: no such street"),
+    ],
+)
+def test_what_may_pass_is_tried_again_after_a_pause(
+    services: Services, boxes: list[PostBox], address: str, status: int | None, error: str
+) -> None:
+    enqueue(services, address)
+
+    row = asyncio.run(deliver(services, tried))
+
+    assert (row.status, row.error, row.tries, row.ended_at) == (status, error, 1, None)
+    assert row.due_at > row.created_at
+    assert row.body is not None
+
+
+def test_the_last_try_is_the_last(services: Services, boxes: list[PostBox]) -> None:
+    enqueue(services, "post://full", tries=MAX_TRIES - 1)
+
+    row = asyncio.run(deliver(services, ended))
+
+    assert (row.state, row.status, row.tries) == ("failed", 507, MAX_TRIES)
+
+
+def test_an_address_that_is_refused_is_given_up_at_once(services: Services, boxes: list[PostBox]) -> None:
+    enqueue(services, "post://forbidden")
+
+    row = asyncio.run(deliver(services, ended))
+
+    assert (row.state, row.status, row.error, row.tries) == ("failed", None, "Nothing goes there.", 1)
+
+
+def test_every_scheme_has_a_sender_that_is_made_once(tmp_path: Path) -> None:
+    senders = Senders(Settings(data_dir=tmp_path))
+
+    assert isinstance(senders.of("http://example.org/"), WebhookSender)
+    assert senders.of("HTTPS://example.org/") is senders.of("http://example.org/")
+    senders.close()
+
+
+@pytest.mark.parametrize("address", ["", "nothing", "gopher://example.org/", "mailto:a@example.org"])
+def test_an_address_that_no_sender_serves_is_refused(tmp_path: Path, address: str) -> None:
+    with pytest.raises(HookRefused):
+        check_address(address, Settings(data_dir=tmp_path))
+
+
+def test_an_address_is_checked_by_its_sender(boxes: list[PostBox], tmp_path: Path) -> None:
+    check_address("post://box", Settings(data_dir=tmp_path))
+    with pytest.raises(HookRefused, match="Nothing goes there"):
+        check_address("post://forbidden", Settings(data_dir=tmp_path))
+    assert all(box.closed for box in boxes)
