@@ -149,7 +149,7 @@ def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_pa
     beginning = threading.Event()
     with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
         pool.submit(beginning.wait)
-        patch.setattr("pipeline.spool._syncing", lambda: pool)
+        patch.setattr("pipeline.spool.local._syncing", lambda: pool)
         wait = spool.secure("originals/ab/abc.txt", draft)
         spool.delete("originals/ab/abc.txt")
         beginning.set()
