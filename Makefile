@@ -3,13 +3,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PINNED := pyproject.toml constraints.txt
-# Looked for only where .venv has to be made. Any Python from 3.11 to 3.13 that can make a virtual environment.
-SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3; do \
+# Looked for only where .venv has to be made. Any Python from 3.11 to 3.14 that can make a virtual environment.
+SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$found -c '$(SUITS)' 2>/dev/null && echo $$found && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test long lint clean
+.PHONY: help demo install test long lint resolve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ lint: $(VENV)/.installed-for-tests ## Style, types, and who may import whom
 	@echo "== import-linter"
 	@$(BIN)/lint-imports
 
+resolve: $(VENV)/.installed-for-tests ## Look whether the pinned set has wheels for every Python; nothing is installed
+	@.ci/resolve
+
 clean: ## Remove .venv, the demo's data and all caches
 	rm -rf $(VENV) .docrelay build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -64,7 +67,7 @@ $(VENV)/.installed-for-tests: $(BIN)/python $(PINNED)
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
-		echo "No Python 3.11, 3.12 or 3.13 was found that can make a virtual environment."; \
+		echo "No Python 3.11, 3.12, 3.13 or 3.14 was found that can make a virtual environment."; \
 		echo "  Debian, Ubuntu:  sudo apt-get install python3 python3-venv"; \
 		echo "  macOS:           brew install python@3.12"; \
 		echo "Or name one:       make PYTHON=/path/to/python3.12 ..."; \
