@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from extractors.document import Document, Page, Section
     from pipeline.client import AsyncClient, Client
-    from pipeline.composition.builtins import chunk, embed, extract, finalize, route, sidecar, upsert
+    from pipeline.composition.builtins import chunk, embed, finalize, route, sidecar, upsert
     from pipeline.composition.decorator import stage
-    from pipeline.stages.chunking import Chunk
-    from pipeline.types import About
+    from pipeline.dry_run import extract
+    from pipeline.types import About, Chunk
 
 __all__ = [
     "About",
@@ -36,11 +36,11 @@ __all__ = [
 
 _HOMES = {
     "extractors.document": ("Document", "Page", "Section"),
-    "pipeline.types": ("About",),
-    "pipeline.stages.chunking": ("Chunk",),
+    "pipeline.types": ("About", "Chunk"),
     "pipeline.client": ("AsyncClient", "Client"),
     "pipeline.composition.decorator": ("stage",),
-    "pipeline.composition.builtins": ("chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"),
+    "pipeline.composition.builtins": ("chunk", "embed", "finalize", "route", "sidecar", "upsert"),
+    "pipeline.dry_run": ("extract",),
 }
 """Where each name lives."""
 

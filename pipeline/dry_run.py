@@ -1,49 +1,47 @@
-"""A file on its way through stages in this process, for notebooks and `docrelay try`: no service, nothing stored.
+"""Dry runs: a file goes through the stages in this process, for notebooks and `docrelay try`; nothing is stored.
 
-So `extract("letter.pdf") | chunk(tokens=128) | embed()` is a trial with a document, its chunks and their vectors.
+`extract("letter.pdf") | chunk(tokens=128) | embed()` is a `Trial` with the document, its chunks and their vectors.
+
+The public name `extract` lives here, and declarations of workflows import it: so what runs the stages is imported
+when a file is read, and not with this module.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celery import Signature
 
-from extractors import finish
+from embeddings.errors import EmbedError
 from extractors.document import Document
+from extractors.errors import ExtractError
+from pipeline.composition import builtins
+from pipeline.composition.decorator import template
 from pipeline.composition.validation import Found, steps_in
-from pipeline.errors import BadRequest
-from pipeline.ingest.walk import source_of
+from pipeline.errors import BadRequest, PipelineError, StageFailed
 from pipeline.plan import Plan, Step
-from pipeline.services import Services
-from pipeline.settings import load_settings
-from pipeline.stages.chunk import cut_as_planned
-from pipeline.stages.chunking import Chunk
-from pipeline.stages.custom import annotated, changed
-from pipeline.stages.extract import page_groups, title_of
-from pipeline.stages.sandbox import Sandbox
-from pipeline.stages.upsert import points
-from pipeline.types import About
+from pipeline.types import About, Chunk
 
 if TYPE_CHECKING:
     from embeddings.vectors import Vectors
+    from pipeline.services import Services
     from pipeline.vectorstore.base import Point
 
-__all__ = ["Trial", "read_file"]
+__all__ = ["Trial", "extract", "read_file", "try_file"]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What has become of a file so far; each stage gives a new trial, the one before stays as it is.
+    """A file after some stages. Each further stage gives a new trial and leaves this one as it is.
 
-    `vectors` are (n, dim) float32 in the order of `chunks`; what no stage has made yet is None. `took` holds the
-    stages in order, and the seconds of each.
+    `vectors` are (n, dim) float32 in the order of `chunks`. What no stage has made yet is None. `took` holds the
+    stages in order, each with its seconds.
     """
 
     services: Services
@@ -61,8 +59,13 @@ class Trial:
         Raises:
             ExtractError: it cannot be read.
         """
-        here, began = services or Services(load_settings()), time.monotonic()
-        document = read_file(here, path)
+        from pipeline.ingest.walk import source_of
+        from pipeline.services import Services
+        from pipeline.settings import load_settings
+        from pipeline.stages.extract import title_of
+
+        opened, began = services or Services(load_settings()), time.monotonic()
+        document = read_file(opened, path)
         source = source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
         facts = About(
             document_id="trial",
@@ -75,89 +78,194 @@ class Trial:
             modified_at=path.stat().st_mtime,
             metadata=metadata or {},
         )
-        return cls(here, facts, document, took=(("extract", time.monotonic() - began),))
+        return cls(opened, facts, document, took=(("extract", time.monotonic() - began),))
 
     def __or__(self, template: Signature) -> Trial:
-        """The trial after the stages of this signature."""
+        """Run the stages of this signature on the trial."""
         if not isinstance(template, Signature):
             return NotImplemented
         return self.through(template)
 
     def through(self, template: Signature) -> Trial:
-        """The trial after the stages of this signature.
+        """Run the stages of this signature on the trial.
 
         Raises:
             BadRequest: a stage comes before what it works on is there.
         """
         trial = self
-        for found in steps_in(template):
+        for step in steps_in(template):
             began = time.monotonic()
-            after = STAGES[found.place](trial, found)
-            trial = replace(after, took=(*trial.took, (found.name, time.monotonic() - began)))
+            after = RUNNERS[step.place](trial, step)
+            trial = replace(after, took=(*trial.took, (step.name, time.monotonic() - began)))
         return trial
 
-    def _document(self, found: Found) -> Trial:
-        if found.stage is None or self.chunks is not None:
-            raise BadRequest(f"{found.name}() works on documents.", "Write it before chunk().")
-        document = changed(found.stage, _step(found), self.document, self.about)
-        return replace(self, document=document, about=replace(self.about, title=title_of(document, self.about.source)))
 
-    def _chunk(self, found: Found) -> Trial:
-        chunks = cut_as_planned(self.services, (self.services.spec, Plan(cutting=found.options)), self.document)
-        return replace(self, chunks=chunks, vectors=None, points=None)
+class _Extract(builtins.Word):
+    """The stage extract; with a path as data it begins a dry run."""
 
-    def _chunks(self, found: Found) -> Trial:
-        if found.stage is None or self.chunks is None or self.vectors is not None:
-            raise BadRequest(f"{found.name}() works on chunks.", "Write it after chunk() and before embed().")
-        return replace(self, chunks=annotated(found.stage, _step(found), self.chunks, self.about))
+    def __call__(self, *data: Any, **options: Any) -> Any:
+        """Return a signature; with a path, read that file."""
+        if data and isinstance(data[0], (str, Path)):
+            data = (Trial.of(Path(data[0])),)
+        return super().__call__(*data, **options)
 
-    def _embed(self, _found: Found) -> Trial:
-        if self.chunks is None:
-            raise BadRequest("There are no chunks yet.", "Write chunk() before embed().")
-        return replace(
-            self,
-            vectors=self.services.models.embedder(self.services.spec, self.services.fingerprint).embed(
-                [one.text for one in self.chunks]
-            ),
-        )
 
-    def _upsert(self, _found: Found) -> Trial:
-        from pipeline.stages.artifacts import Part
-
-        if self.chunks is None or self.vectors is None:
-            raise BadRequest("There are no vectors yet.", "Write embed() before upsert().")
-        part = Part(tuple(("trial", one) for one in self.chunks), {"trial": self.about})
-        return replace(self, points=points(part, self.vectors, {"trial"}, self.services.fingerprint.id))
-
-    def _nothing(self, _found: Found) -> Trial:
-        return self
+extract = _Extract(builtins.extract.name, builtins.extract.parameters, builtins.extract.meaning)
 
 
 def read_file(services: Services, path: Path) -> Document:
-    """Read a file behind the same wall and limits as a worker does. Raises ExtractError."""
+    """Read a file, scanned pages too, in the sandbox and within the limits of a worker. Raises ExtractError."""
+    from extractors import finish
+    from pipeline.stages.extract import page_groups
+    from pipeline.stages.sandbox import Sandbox
+
     settings = services.settings
     sandbox = Sandbox(settings.extract_memory_mb)
     try:
         document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
-        read, warnings = [], []
+        pages, warnings = [], []
         for group in page_groups(document.pending, settings.ocr_group_pages):
-            pages, told = sandbox.ocr(path, group, settings.options, settings.ocr_timeout_s * len(group))
-            read += pages
-            warnings += told
+            group_pages, group_warnings = sandbox.ocr(
+                path, group, settings.options, settings.ocr_timeout_s * len(group)
+            )
+            pages += group_pages
+            warnings += group_warnings
     finally:
         sandbox.close()
-    return finish(document, read, warnings) if read else document
+    return finish(document, pages, warnings) if pages else document
 
 
-def _step(found: Found) -> Step:
-    return Step(found.name, found.name, "", found.options, "")
+def _run_document_stage(trial: Trial, step: Found) -> Trial:
+    from pipeline.stages.custom import changed
+    from pipeline.stages.extract import title_of
+
+    if step.stage is None or trial.chunks is not None:
+        raise BadRequest(f"{step.name}() works on documents.", "Write it before chunk().")
+    document = changed(step.stage, _planned(step), trial.document, trial.about)
+    return replace(trial, document=document, about=replace(trial.about, title=title_of(document, trial.about.source)))
 
 
-STAGES: dict[str, Callable[[Trial, Found], Trial]] = {
-    "document": Trial._document,
-    "chunk": Trial._chunk,
-    "chunks": Trial._chunks,
-    "embed": Trial._embed,
-    "upsert": Trial._upsert,
-    **dict.fromkeys(("extract", "route", "sidecar", "finalize"), Trial._nothing),
+def _run_chunk(trial: Trial, step: Found) -> Trial:
+    from pipeline.stages.chunk import cut_as_planned
+
+    chunks = cut_as_planned(trial.services, (trial.services.spec, Plan(cutting=step.options)), trial.document)
+    return replace(trial, chunks=chunks, vectors=None, points=None)
+
+
+def _run_chunk_stage(trial: Trial, step: Found) -> Trial:
+    from pipeline.stages.custom import annotated
+
+    if step.stage is None or trial.chunks is None or trial.vectors is not None:
+        raise BadRequest(f"{step.name}() works on chunks.", "Write it after chunk() and before embed().")
+    return replace(trial, chunks=annotated(step.stage, _planned(step), trial.chunks, trial.about))
+
+
+def _run_embed(trial: Trial, _step: Found) -> Trial:
+    if trial.chunks is None:
+        raise BadRequest("There are no chunks yet.", "Write chunk() before embed().")
+    embedder = trial.services.models.embedder(trial.services.spec, trial.services.fingerprint)
+    return replace(trial, vectors=embedder.embed([chunk.text for chunk in trial.chunks]))
+
+
+def _run_upsert(trial: Trial, _step: Found) -> Trial:
+    from pipeline.stages.artifacts import Part
+    from pipeline.stages.upsert import points
+
+    if trial.chunks is None or trial.vectors is None:
+        raise BadRequest("There are no vectors yet.", "Write embed() before upsert().")
+    part = Part(tuple(("trial", chunk) for chunk in trial.chunks), {"trial": trial.about})
+    return replace(trial, points=points(part, trial.vectors, {"trial"}, trial.services.fingerprint.id))
+
+
+def _run_nothing(trial: Trial, _step: Found) -> Trial:
+    return trial
+
+
+def _planned(step: Found) -> Step:
+    return Step(step.name, step.name, "", step.options, "")
+
+
+RUNNERS: dict[str, Callable[[Trial, Found], Trial]] = {
+    "document": _run_document_stage,
+    "chunk": _run_chunk,
+    "chunks": _run_chunk_stage,
+    "embed": _run_embed,
+    "upsert": _run_upsert,
+    **dict.fromkeys(("extract", "route", "sidecar", "finalize"), _run_nothing),
 }
+"""What runs a step, by its place in the order of a workflow."""
+
+
+SHOWN_NUMBERS = 5
+"""Numbers of a vector that are shown."""
+
+
+def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
+    """Run a workflow on one file and return what every stage made of it, JSON-ready.
+
+    Where a stage fails, `error` says how, and the stages after it are left out.
+
+    Raises:
+        BadRequest: no such file or workflow.
+    """
+    from pipeline.composition.plugins import load_workflow
+
+    plan = load_workflow(workflow, services.settings.workflow_options)
+    if not path.is_file():
+        raise BadRequest(f"There is no file {path}.", "Name a single file.")
+    stages: list[dict[str, Any]] = []
+    report: dict[str, Any] = {"file": str(path), "workflow": workflow, "stages": stages, "error": None}
+    try:
+        # One by one: what was made before a stage fails is shown.
+        stages.extend(_outputs(services, path, plan))
+    except (ExtractError, EmbedError) as error:
+        report["error"] = {"code": error.code, "message": str(error), "hint": error.hint}
+    except PipelineError as error:
+        report["error"] = {"code": error.code, "message": error.message, "hint": error.advice}
+    except (Exception, SystemExit) as error:  # an entry point: a stage of a plug-in may raise anything
+        message = f"The stage failed: {type(error).__name__}: {error}"
+        report["error"] = {"code": StageFailed.code, "message": message, "hint": StageFailed.hint}
+    return report
+
+
+def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
+    from pipeline.ingest.routing import media_type_of, routed_collection, sidecar_metadata
+
+    if plan.route:
+        media_type = media_type_of(str(path), path, services.settings.options)
+        collection = routed_collection(plan, media_type) or services.settings.collection
+        yield {"stage": "route", "seconds": 0.0, "media_type": media_type, "collection": collection}
+    metadata = dict(sidecar_metadata(plan, path))
+    if plan.sidecar:
+        yield {"stage": "sidecar", "seconds": 0.0, "metadata": metadata}
+    trial = Trial.of(path, services, metadata)
+    yield _output(trial)
+    for signature in _signatures(plan):
+        trial = trial.through(signature)
+        yield _output(trial)
+
+
+def _signatures(plan: Plan) -> Iterator[Signature]:
+    """One signature for each step of the plan after extract."""
+    yield from (template(step.stage, step.options) for step in plan.documents)
+    yield template("chunk", plan.cutting)
+    yield from (template(step.stage, step.options) for step in plan.chunks)
+    yield from (template(name, {}) for name in ("embed", "upsert"))
+
+
+def _output(trial: Trial) -> dict[str, Any]:
+    """What the last stage of the trial made."""
+    name, seconds = trial.took[-1]
+    output: dict[str, Any] = {"stage": name, "seconds": round(seconds, 3)}
+    if trial.points is not None:
+        return {**output, "points": [{"id": point.id, "payload": point.payload} for point in trial.points]}
+    if trial.vectors is not None:
+        first = [[round(float(value), 4) for value in row[:SHOWN_NUMBERS]] for row in trial.vectors]
+        return {**output, "dimensions": int(trial.vectors.shape[1]), "vectors": first}
+    if trial.chunks is not None:
+        return {**output, "chunks": [asdict(chunk) for chunk in trial.chunks]}
+    document = trial.document
+    facts = {"media_type": document.media_type, "title": trial.about.title, "pages": len(document.pages)}
+    sections = [asdict(section) for section in document.sections]
+    more = {"text": document.text, "sections": sections, "metadata": document.metadata}
+    return {**output, "document": {**facts, **more, "warnings": list(document.warnings)}}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.vectorstore.base import Mode
+from pipeline.types import Mode
 
 __all__ = [
     "ActiveTask",

@@ -17,7 +17,7 @@ import redis
 import structlog
 
 from pipeline.errors import PipelineError, StackUnavailable
-from pipeline.services import PREFIX
+from pipeline.names import PREFIX
 
 __all__ = ["Answers", "ask", "serve"]
 

@@ -18,8 +18,8 @@ from pipeline.errors import BadRequest
 from pipeline.results import Hit, SearchResult
 from pipeline.rpc import ask
 from pipeline.services import Services
-from pipeline.tags import canonical
-from pipeline.vectorstore.base import Filter, Mode, Query
+from pipeline.types import Mode, canonical
+from pipeline.vectorstore.base import Filter, Query
 from pipeline.vectorstore.base import Hit as Found
 from pipeline.vectorstore.sparse import encode_query
 

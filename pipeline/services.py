@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 import structlog
 from redis import Redis
 
 import embeddings
-from embeddings.base import Fingerprint, Tokenizer
+from embeddings.base import Embedder, Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
 from pipeline.catalog import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.index.vector_cache import open_cache
-from pipeline.errors import StackUnavailable
-from pipeline.models import Models
-from pipeline.plan import PLAIN, Plan
-from pipeline.recipes import IndexSpec, extraction, recipe, spec_of
+from pipeline.errors import SpaceMismatch, StackUnavailable
+from pipeline.names import PREFIX
+from pipeline.plan import PLAIN, IndexSpec, Plan, extraction, recipe, spec_of
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
 
 if TYPE_CHECKING:
-    from celery import Celery
-
     from pipeline.catalog.index.indexes import Index
     from pipeline.vectorstore import VectorStore
 
-__all__ = ["PREFIX", "Services"]
+__all__ = ["Models", "Services"]
 
-PREFIX = "docrelay:"
-"""Begins every key of ours in Redis."""
+Held = TypeVar("Held")
 
 if not structlog.is_configured():
     # Whoever uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
@@ -90,12 +89,16 @@ class Services:
             return self.redis
         return _connect(url.replace("redis+socket:", "unix:", 1)) if url.startswith("redis") else None
 
-    @cached_property
-    def app(self) -> Celery:
-        """The Celery application."""
-        from pipeline.engine.celery_app import make_app
+    def held(self, make: Callable[[Settings], Held]) -> Held:
+        """What `make` gives for these settings, made once: for a room above that keeps something open with them."""
+        if make not in self._held:
+            self._held[make] = make(self.settings)
+        held: Held = self._held[make]
+        return held
 
-        return make_app(self.settings)
+    @cached_property
+    def _held(self) -> dict[Any, Any]:
+        return {}
 
     @cached_property
     def store(self) -> VectorStore:
@@ -172,6 +175,69 @@ class Services:
         except redis.RedisError:
             # A hint only: followers also look by themselves.
             return
+
+
+HELD = 2
+"""Models in memory at once: that of the index which answers, and that of the one which is being built."""
+
+KNOWN = 16
+
+
+class Models:
+    """Finds models by what an index is made with; may be asked from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._held: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
+        self._lock = threading.Lock()
+        self._describe = lru_cache(KNOWN)(embeddings.describe)
+        self._tokenizer = lru_cache(KNOWN)(embeddings.load_tokenizer)
+
+    def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
+        """How the model is loaded here: device and key are the settings'; the key goes to their endpoint only."""
+        settings = self._settings
+        return embeddings.EmbedderConfig(
+            model=spec.model,
+            precision=spec.precision,
+            device=settings.embedding_device,
+            threads=1,
+            base_url=spec.url,
+            api_key=settings.embedding_api_key if spec.url == settings.embedding_url else None,
+            dim=spec.dim,
+        )
+
+    def fingerprint(self, spec: IndexSpec) -> Fingerprint:
+        """The space of the vectors that the model makes; it is not loaded for it."""
+        return self._describe(self.config(spec)).fingerprint
+
+    def chunk_tokens(self, spec: IndexSpec) -> int:
+        """Tokens of a chunk at most: as asked for, but never more than the model reads."""
+        return min(spec.chunk_tokens, self._describe(self.config(spec)).max_tokens)
+
+    def tokenizer(self, spec: IndexSpec) -> Tokenizer:
+        """The model's own tokenizer, without the model."""
+        return self._tokenizer(self.config(spec))
+
+    def embedder(self, spec: IndexSpec, space: Fingerprint) -> Embedder:
+        """The model itself; the one that was not used for longest is let go.
+
+        Raises:
+            SpaceMismatch: the model that is found here makes vectors of another space.
+        """
+        config = self.config(spec)
+        with self._lock:
+            if config not in self._held:
+                while len(self._held) >= HELD:
+                    self._held.popitem(last=False)
+                self._held[config] = embeddings.load(config)
+            self._held.move_to_end(config)
+            found = self._held[config]
+        if found.fingerprint != space:
+            raise SpaceMismatch(
+                f"The model {space.model} that this worker finds is not the one (revision {space.revision}) "
+                "that the collection was made with."
+            )
+        return found
 
 
 def _connect(url: str) -> Redis:

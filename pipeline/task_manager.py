@@ -23,6 +23,7 @@ from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.progress import Measure, look
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
+from pipeline.names import PREFIX
 from pipeline.results import (
     ActiveTask,
     Count,
@@ -37,7 +38,7 @@ from pipeline.results import (
     WorkerStatus,
     iso,
 )
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]

@@ -1,12 +1,53 @@
-"""What every chunk of a document shares, and what a stage may ask about a document."""
+"""Plain data that many rooms share: chunks, facts of a document, tags, the paths of a job, files seen before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias, overload
 
-__all__ = ["About"]
+from pipeline.errors import BadRequest
+
+__all__ = [
+    "LONGEST",
+    "MOST",
+    "About",
+    "Chunk",
+    "Mode",
+    "NamedPaths",
+    "Tags",
+    "canonical",
+    "in_place_of",
+]
+
+Mode = Literal["dense", "sparse", "hybrid"]
+"""How a search ranks: by vectors, by words, or by both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document's text: `text == document.text[char_start:char_end]`.
+
+    `page_start` and `page_end` are the pages of its first and last character, None in formats without
+    pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
+    that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
+    what stages of a workflow have added. `line_start` and `line_end` are the lines of its first and last
+    character, counted from 1, in text and Markdown; None in other formats.
+    """
+
+    order: int
+    text: str
+    char_start: int
+    char_end: int
+    page_start: int | None
+    page_end: int | None
+    page_breaks: tuple[tuple[int, int], ...]
+    section: tuple[str, ...]
+    tokens: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    line_start: int | None = None
+    line_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +70,56 @@ class About:
     confidence: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPaths:
+    """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
+
+    `paths` is None where nobody wrote it down: then every source counts as named itself.
+    """
+
+    paths: tuple[str, ...] | None = None
+    confined: bool = False
+
+
+Tags: TypeAlias = tuple[str, ...]
+"""Tags as they are kept: sorted, none twice."""
+
+MOST = 16
+LONGEST = 64
+MARKS = frozenset("_-.:/")
+
+
+@overload
+def canonical(tags: Iterable[str]) -> Tags: ...
+@overload
+def canonical(tags: None) -> None: ...
+def canonical(tags: Iterable[str] | None) -> Tags | None:
+    """The tags of a document as they are kept, in NFC; None stays None: nothing was said of tags.
+
+    Raises:
+        BadRequest: one is empty, too long or holds other characters, or there are too many.
+    """
+    if tags is None:
+        return None
+    found = sorted({unicodedata.normalize("NFC", tag) for tag in tags})
+    wrong = next((tag for tag in found if not 1 <= len(tag) <= LONGEST or not all(map(_fits, tag))), None)
+    if wrong is not None:
+        raise BadRequest(
+            f"{wrong[:80]!r} is no tag.",
+            f"A tag is made of 1 to {LONGEST} letters, digits, _ - . : and /.",
+        )
+    if len(found) > MOST:
+        raise BadRequest(f"These are {len(found)} tags.", f"A document has {MOST} at most.")
+    return tuple(found)
+
+
+def in_place_of(given: Tags | None, before: Tags | None) -> Tags | None:
+    """What a rule's tags make of a document's: those that it gave before go when it gives none any more."""
+    return () if given is None and before else given
+
+
+def _fits(char: str) -> bool:
+    # Marks belong to the letters of many scripts, and have no composed form there.
+    return char.isalnum() or char in MARKS or unicodedata.category(char) in ("Mn", "Mc")

@@ -21,7 +21,7 @@ from pipeline.api.state import Door
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
-from pipeline.services import PREFIX
+from pipeline.names import PREFIX
 
 __all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start"]
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.ingest.request import Line, MediaType
 from pipeline.results import DocumentStatus
-from pipeline.tags import LONGEST, MOST
-from pipeline.vectorstore.base import Mode
+from pipeline.types import LONGEST, MOST, Mode
 
 __all__ = [
     "TAG",

@@ -12,7 +12,8 @@ import redis.asyncio
 import structlog
 
 from pipeline.errors import Busy
-from pipeline.services import PREFIX, Services
+from pipeline.names import PREFIX
+from pipeline.services import Services
 
 __all__ = ["News"]
 

@@ -18,7 +18,8 @@ from pipeline.api.auth import check_start
 from pipeline.catalog.api import keys
 from pipeline.engine.process import freeze
 from pipeline.errors import StackUnavailable
-from pipeline.services import PREFIX, Services
+from pipeline.names import PREFIX
+from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack.cpu_share import shorten_time_slices
 from pipeline.stack.logs import log_as_set

@@ -15,7 +15,7 @@ from fastapi import Depends, FastAPI, Request
 
 from pipeline.api.news import News
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.engine.executor import admit_safely
+from pipeline.engine.admission import admit_safely
 from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.services import Services

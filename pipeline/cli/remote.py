@@ -22,7 +22,7 @@ from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.reindex import ReindexRequest
 from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
-from pipeline.tags import canonical
+from pipeline.types import canonical
 
 __all__ = ["RemoteDesk", "RemoteManager", "delete", "ingest", "name_there"]
 

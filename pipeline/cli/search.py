@@ -15,8 +15,8 @@ from pipeline.results import Hit, SearchResult
 from pipeline.search import is_known, named_types, search
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.tags import canonical
-from pipeline.vectorstore.base import Filter, Mode
+from pipeline.types import Mode, canonical
+from pipeline.vectorstore.base import Filter
 
 __all__ = ["excerpt", "run", "where"]
 

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from pipeline import stack
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures
+from pipeline.catalog.database.schema import attempts, documents, failures
 from pipeline.catalog.documents import watched_files
 from pipeline.cli.output import FAILED, command, note, out, plain, several
 from pipeline.errors import BadRequest
 from pipeline.ingest.walk import source_of
+from pipeline.names import ACTIVE
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.settings.watch_folders import WatchFolder

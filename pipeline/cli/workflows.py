@@ -11,9 +11,9 @@ from rich.text import Text
 from pipeline.cli.output import FAILED, note, out, plain, print_json, print_table
 from pipeline.composition.diagram import mermaid
 from pipeline.composition.plugins import discover, load_workflow, stages
+from pipeline.dry_run import try_file
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.trying import try_file
 
 __all__ = ["draw", "show", "try_out"]
 

@@ -11,23 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from extractors.registry import media_types_of
-from pipeline.composition.decorator import template
+from pipeline.composition.decorator import RunsStages, template
 from pipeline.composition.parameters import check_options
-
-if TYPE_CHECKING:
-    from pipeline.dry_run import Trial
+from pipeline.errors import BadRequest
+from pipeline.names import COLLECTION
 
 __all__ = ["WORDS", "Word", "chunk", "embed", "extract", "finalize", "route", "sidecar", "upsert"]
 
-
-NAMED = r"^[A-Za-z0-9_-]{1,64}$"
-"""Names of collections."""
 
 MEDIA_TYPE = re.compile(r"[\w.+*-]+/[\w.+*-]+", re.ASCII)
 
@@ -53,8 +48,8 @@ class Cutting(Options):
 class Routes(Options):
     """Parameters of route: collections by media type; a type may end in `*`, and the first that fits holds."""
 
-    collections: dict[str, Annotated[str, Field(pattern=NAMED)]] = Field(min_length=1)
-    otherwise: str | None = Field(None, pattern=NAMED)
+    collections: dict[str, Annotated[str, Field(pattern=COLLECTION)]] = Field(min_length=1)
+    otherwise: str | None = Field(None, pattern=COLLECTION)
 
     @field_validator("collections")
     @classmethod
@@ -77,11 +72,20 @@ class Word:
     meaning: str
 
     def __call__(self, *data: Any, **options: Any) -> Any:
-        """A signature; with a trial as data the stage runs at once, and `extract` begins one with a path."""
+        """Return a signature of the stage; with a dry run as data, run the stage on it.
+
+        Raises:
+            BadRequest: an option is wrong, or the data is no dry run.
+        """
         signature = template(self.name, self.check(options))
         if not data:
             return signature
-        return _begun(self, data[0]).through(signature)
+        if isinstance(data[0], RunsStages):
+            return data[0].through(signature)
+        raise BadRequest(
+            f"{self.name} cannot work on {type(data[0]).__name__}.",
+            "Begin with extract(path), then | the next stages.",
+        )
 
     def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options as JSON-ready data; what is as by default is left out. Raises BadRequest."""
@@ -109,16 +113,3 @@ def _media_type(pattern: str) -> str:
     meant = media_types_of(pattern)
     told = f"write {' or '.join(meant)}" if meant else "write one as in application/pdf, text/* or *"
     raise ValueError(f"{pattern!r} is no media type: {told}")
-
-
-def _begun(word: Word, data: Any) -> Trial:
-    from pipeline.dry_run import Trial
-    from pipeline.errors import BadRequest
-
-    if isinstance(data, Trial):
-        return data
-    if word is extract and isinstance(data, (str, Path)):
-        return Trial.of(Path(data))
-    raise BadRequest(
-        f"{word.name} cannot work on {type(data).__name__}.", "Begin with extract(path), then | the next stages."
-    )

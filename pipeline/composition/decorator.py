@@ -14,23 +14,18 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, Protocol, get_args, get_origin, runtime_checkable
 
 from celery import Signature, signature
 from pydantic import BaseModel
 
 from extractors.document import Document
-from pipeline.catalog.database.schema import STATES
 from pipeline.composition.parameters import check_options, parameters_of, values_of
-from pipeline.engine.celery_app import MAINTENANCE_TASKS, QUEUES, task_name
 from pipeline.errors import BadRequest
-from pipeline.stages.chunking import Chunk
-from pipeline.types import About
+from pipeline.names import MAINTENANCE_TASKS, QUEUES, STATES, task_name
+from pipeline.types import About, Chunk
 
-if TYPE_CHECKING:
-    from pipeline.dry_run import Trial
-
-__all__ = ["RESERVED", "Kind", "Stage", "declared", "find_stage", "stage", "template"]
+__all__ = ["RESERVED", "Kind", "RunsStages", "Stage", "declared", "find_stage", "stage", "template"]
 
 Kind = Literal["document", "chunks"]
 
@@ -43,6 +38,14 @@ TAKEN = re.compile(r"(celery|docrelay|unacked)([_-].*)?")
 """Queues that would lie on keys of the broker's own."""
 
 _declared: dict[str, Stage] = {}
+
+
+@runtime_checkable
+class RunsStages(Protocol):
+    """What runs stages in this process when it is passed to one in place of data, as `pipeline.dry_run.Trial` does."""
+
+    def through(self, template: Signature) -> Any:
+        """Run the stages of the signature."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,8 @@ class Stage:
         """A signature of the stage, or what the function makes of the data."""
         if not data:
             return template(self.name, self.check(options))
-        if hasattr(data[0], "through"):
-            trial: Trial = data[0]
-            return trial.through(template(self.name, self.check(options)))
+        if isinstance(data[0], RunsStages):
+            return data[0].through(template(self.name, self.check(options)))
         return self.function(*data, **options)
 
     def check(self, options: Mapping[str, Any]) -> dict[str, Any]:

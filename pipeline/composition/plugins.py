@@ -30,7 +30,7 @@ from pipeline.composition.parameters import check_options, parameters_of, values
 from pipeline.composition.validation import plan_of
 from pipeline.errors import BadRequest, PipelineError
 from pipeline.plan import Plan
-from pipeline.stages.chunking import Chunk
+from pipeline.types import Chunk
 
 __all__ = ["Broken", "Chunker", "Discovered", "Workflow", "discover", "find_chunker", "load_workflow", "stages"]
 

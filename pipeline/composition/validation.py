@@ -15,8 +15,8 @@ from celery import Signature
 
 from pipeline.composition.builtins import WORDS
 from pipeline.composition.decorator import Stage, find_stage
-from pipeline.engine.celery_app import task_name
 from pipeline.errors import BadRequest
+from pipeline.names import task_name
 from pipeline.plan import Plan, Step
 
 __all__ = ["Found", "plan_of", "steps_in"]

@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from kombu.connection import Connection
 
-from pipeline.engine.celery_app import all_queues
+from pipeline.engine.celery_app import all_queues, app_of
 from pipeline.engine.heartbeat import unacked_key
 from pipeline.services import Services
 
@@ -42,7 +42,7 @@ def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
 def queue_depths(services: Services) -> dict[str, int]:
     """Messages waiting in each queue, those left out that a worker has taken."""
     if services.broker is None:
-        with services.app.connection_for_read() as connection:
+        with app_of(services).connection_for_read() as connection:
             return {queue: _depth(connection, queue) for queue in all_queues()}
     return _redis_depths(services.broker)
 

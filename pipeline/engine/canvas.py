@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from celery import Signature, chain, chord, signature
 
 from pipeline.catalog.work.ledger import task_id
-from pipeline.engine.celery_app import task_name
+from pipeline.names import task_name
 from pipeline.plan import PLAIN, Plan
 
 __all__ = ["Batch", "begin", "fan", "follow_up", "guarded", "line", "scanned", "task"]

@@ -10,26 +10,18 @@ from typing import Any
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from pipeline.composition.plugins import stages
+from pipeline.names import MAINTENANCE, QUEUES, STAGES, task_name
+from pipeline.services import Services
 from pipeline.settings import Settings
 
 __all__ = [
-    "MAINTENANCE",
-    "MAINTENANCE_TASKS",
-    "QUEUES",
-    "STAGES",
     "all_queues",
+    "app_of",
     "broker_priority",
     "make_app",
-    "task_name",
 ]
 
-STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
-MAINTENANCE = "maintenance"
-MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep")
-"""Tasks of the engine that are no stage, all on one queue."""
-
-QUEUES = (*STAGES, MAINTENANCE)
-"""The queues of the engine; each stage has its own. Stages of workflows bring theirs."""
 
 VISIBILITY_TIMEOUT_S = 12 * 3600
 """Redelivery goes by the liveness of processes (`pipeline.engine.heartbeat`), not by the age of messages."""
@@ -37,15 +29,8 @@ VISIBILITY_TIMEOUT_S = 12 * 3600
 DAY_S = 86400
 
 
-def task_name(name: str) -> str:
-    """Celery's name of a stage's task."""
-    return f"docrelay.{name}"
-
-
 def all_queues() -> tuple[str, ...]:
     """Every queue of this installation, those of stages from other packages too."""
-    from pipeline.composition.plugins import stages
-
     return (*QUEUES, *sorted({stage.queue for stage in stages()}))
 
 
@@ -65,10 +50,12 @@ def make_app(settings: Settings, node: str | None = None) -> Celery:
     app = Celery("docrelay")
     app.conf.update(_configuration(settings))
     app.conf.broker_transport_options = _transport(settings, node)
-    from pipeline.engine.tasks import register
-
-    register(app)
     return app
+
+
+def app_of(services: Services) -> Celery:
+    """The application with which a process publishes; the tasks are registered by workers alone."""
+    return services.held(make_app)
 
 
 def _is_amqp(settings: Settings) -> bool:
@@ -88,8 +75,6 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 def _routing(settings: Settings) -> dict[str, Any]:
-    from pipeline.composition.plugins import stages
-
     arguments = {"x-max-priority": 10} if _is_amqp(settings) else None
     exchange = Exchange("docrelay", type="direct")
     queues = {**dict(zip(STAGES, STAGES, strict=True)), **{stage.name: stage.queue for stage in stages()}}

@@ -1,24 +1,24 @@
-"""Which function does a stage's work."""
+"""Map a stage's name to the function that runs it in this worker. Stages of plug-ins come from the registry."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from pipeline.engine.executor import Stage
 from pipeline.engine.process import Runtime
 from pipeline.stages import chunk, custom, embed, extract, finalize, ocr, upsert
+from pipeline.stages.done import Work
 
-__all__ = ["body_of"]
+__all__ = ["work_of"]
 
 
-def body_of(here: Runtime, stage: str) -> Stage:
-    """What a stage does, in this process; what the engine does not know is somebody's own."""
-    bodies: dict[str, Stage] = {
-        "extract": partial(extract.work, sandbox=here.sandbox),
-        "ocr": partial(ocr.work, sandbox=here.sandbox),
+def work_of(process: Runtime, stage: str) -> Work:
+    """Return the function that does a stage's work in this process; of a plug-in's stage it looks the stage up."""
+    built_in: dict[str, Work] = {
+        "extract": partial(extract.work, sandbox=process.sandbox),
+        "ocr": partial(ocr.work, sandbox=process.sandbox),
         "chunk": chunk.work,
         "embed": embed.work,
         "upsert": upsert.work,
         "finalize": finalize.work,
     }
-    return bodies.get(stage, custom.work)
+    return built_in.get(stage, custom.work)

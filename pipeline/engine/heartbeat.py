@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import redis
 import structlog
 
-from pipeline.services import PREFIX
+from pipeline.names import PREFIX
 from pipeline.settings import LEAST_SILENCE_S
 
 __all__ = [

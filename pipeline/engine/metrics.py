@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from pipeline.services import PREFIX
+from pipeline.names import PREFIX
 
 __all__ = ["count", "counted"]
 

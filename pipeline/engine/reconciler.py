@@ -19,15 +19,17 @@ from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.jobs import Remembered
 from pipeline.catalog.work.ledger import Due
 from pipeline.catalog.work.progress import look
-from pipeline.engine import executor
+from pipeline.engine.admission import admit
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive, living_nodes, text
+from pipeline.engine.publisher import publish
 from pipeline.engine.redelivery import restore_dead
 from pipeline.engine.unserved import give_up
+from pipeline.names import PREFIX
 from pipeline.points.labels import relabel
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 
 __all__ = ["reconcile", "recover"]
 
@@ -74,7 +76,7 @@ def reconcile(services: Services) -> list[str]:
         lost = _lost(services, give_up(services))
         _publish(services, lost)
         _close_abandoned(services)
-        executor.admit(services)
+        admit(services)
         relabel(services, LABELS)
         if not _note_progress(services):
             # Nobody waits for the store now: what it holds in memory goes to the disk.
@@ -132,7 +134,7 @@ def _publish(services: Services, lost: Sequence[Due]) -> None:
     for due in lost:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
-        executor.launch(services, follow_up(batch, due.stage, due.part), batch)
+        publish(services, follow_up(batch, due.stage, due.part), batch)
 
 
 def _queue(due: Due) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import structlog
 from kombu.connection import Connection as BrokerConnection
 
+from pipeline.engine.celery_app import app_of
 from pipeline.engine.heartbeat import NODES, living_nodes, text, unacked_key
-from pipeline.services import PREFIX, Services
+from pipeline.names import PREFIX
+from pipeline.services import Services
 
 __all__ = ["restore_dead"]
 
@@ -42,7 +44,7 @@ def _restore(services: Services, node: str) -> int:
     restored = 0
     with BrokerConnection(
         services.settings.broker_url or services.settings.redis_url,
-        transport_options={**services.app.conf.broker_transport_options, **options},
+        transport_options={**app_of(services).conf.broker_transport_options, **options},
     ) as broker:
         channel = broker.default_channel
         for tag in channel.client.hkeys(unacked_key(node)):

@@ -1,39 +1,45 @@
-"""The Celery tasks: each guards, calls its stage, commits, publishes. No logic lives here."""
+"""The Celery tasks. Each only loads, calls and stores; workers register them, publishers know them by name."""
 
 from __future__ import annotations
 
-import random
 import time
+from pkgutil import resolve_name
 from typing import Any
 
 from celery import Celery, Task
 
+from pipeline import retries
 from pipeline.composition.plugins import stages
 from pipeline.engine import executor, reconciler
-from pipeline.engine.celery_app import MAINTENANCE_TASKS, STAGES, task_name
-from pipeline.engine.dispatch import body_of
+from pipeline.engine.dispatch import work_of
 from pipeline.engine.process import runtime
-from pipeline.settings import Settings
+from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
 
 __all__ = ["register"]
 
+PERIODIC = {
+    "reindex": "pipeline.reindex.driver:advance",
+    "sweep": "pipeline.ingest.cleanup:sweep",
+}
+"""Maintenance of rooms above the engine, a function of `Services` each, resolved when its task runs."""
+
 
 def register(app: Celery) -> None:
-    """Put all tasks on the application."""
+    """Put all tasks on a worker's application: the stages, those of plug-ins too, and the maintenance tasks."""
     # Not shared: a process may hold two applications, a worker's own and the one that publishes.
-    for stage in (*STAGES, *(one.name for one in stages())):
+    for stage in (*STAGES, *(stage.name for stage in stages())):
         app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(stage))
-    for name, function in zip(MAINTENANCE_TASKS, (_reconcile, _recover, _reindex, _sweep), strict=True):
-        app.task(name=task_name(name), ignore_result=True, shared=False)(function)
+    for name in MAINTENANCE_TASKS:
+        app.task(name=task_name(name), ignore_result=True, shared=False)(_maintenance_task(name))
 
 
 def _stage_task(stage: str) -> Any:
     def perform(task: Task, batch_id: str, part: int = 0) -> None:
-        here = runtime()
+        process = runtime()
         try:
-            executor.run(here.services, here.node, body_of(here, stage), task.request.id, task.request.retries)
+            executor.run(process.services, process.node, work_of(process, stage), task.request.id, task.request.retries)
         except executor.Transient as error:
-            delay_s = _delay_s(here.services.settings, task.request.retries, error.__cause__)
+            delay_s = retries.delay_s(process.services.settings, task.request.retries, error.__cause__)
             raise task.retry(exc=error, countdown=delay_s, priority=_priority(task)) from error
 
     perform.__name__ = stage
@@ -41,40 +47,28 @@ def _stage_task(stage: str) -> Any:
     return perform
 
 
-def _delay_s(settings: Settings, retries: int, cause: BaseException | None) -> float:
-    """Seconds until a retry: doubling, with full jitter; never before the other side said it can be asked again."""
-    longest = min(settings.retry_backoff_s * 2 ** min(retries, 30), settings.retry_backoff_max_s)
-    asked = getattr(cause, "retry_after", None) or 0.0
-    return max(random.uniform(0, longest), min(asked, settings.retry_backoff_max_s))  # noqa: S311 - no secret
-
-
 def _priority(task: Task) -> int | None:
+    """The priority of the message that brought the task, on the broker's scale."""
     properties = task.request.get("properties") or {}
-    info = task.request.delivery_info or {}
-    found = info.get("priority", properties.get("priority"))
-    return int(found) if found is not None else None
+    delivery = task.request.delivery_info or {}
+    priority = delivery.get("priority", properties.get("priority"))
+    return int(priority) if priority is not None else None
+
+
+def _maintenance_task(name: str) -> Any:
+    def maintain() -> None:
+        resolve_name(PERIODIC[name])(runtime().services)
+
+    functions = {"reconcile": _reconcile, "recover": _recover}
+    return functions.get(name, maintain)
 
 
 def _reconcile() -> None:
-    """Look for lost work."""
+    """Publish lost work again."""
     reconciler.reconcile(runtime().services)
 
 
 def _recover(batch_id: str) -> None:
-    """Celery told that a task of this batch failed outside our hands."""
+    """The errback of every canvas: a task of this batch failed in Celery, by a time limit or a lost process."""
     time.sleep(0.2)  # the failed task's message is acknowledged right after the errback is sent
     reconciler.recover(runtime().services, batch_id)
-
-
-def _reindex() -> None:
-    """Take the next step of every re-index."""
-    from pipeline.reindex.driver import advance
-
-    advance(runtime().services)
-
-
-def _sweep() -> None:
-    """Clean up what nobody needs any more."""
-    from pipeline.ingest.cleanup import sweep
-
-    sweep(runtime().services)

@@ -18,8 +18,9 @@ from pipeline.catalog.work import ledger
 from pipeline.engine import executor
 from pipeline.engine.heartbeat import living_nodes, places_served, text
 from pipeline.errors import NoWorker
+from pipeline.names import PREFIX
 from pipeline.plan import Plan, Step
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 
 __all__ = ["check_served", "give_up"]
 

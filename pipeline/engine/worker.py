@@ -28,10 +28,12 @@ from pipeline.catalog.index import indexes
 from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
 from pipeline.engine import process
-from pipeline.engine.celery_app import MAINTENANCE, QUEUES, all_queues, make_app
+from pipeline.engine.celery_app import all_queues, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
+from pipeline.engine.tasks import register
+from pipeline.names import MAINTENANCE, PREFIX, QUEUES
 from pipeline.rpc import serve
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.cpu_share import lower_priority
 from pipeline.stack.logs import log_as_set
@@ -70,6 +72,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     _skip_lost_events(settings)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
+    register(app)
     process.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
     served = tuple(queues or queues_of(group))
     _on_ready(app, settings, group, name, node, served)

@@ -21,7 +21,7 @@ from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import jobs, ledger, orders
 from pipeline.catalog.work.jobs import Job
-from pipeline.engine.executor import admit
+from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Changing, NotAFile, Rejected, TooLargeToTake, Unreadable
 from pipeline.gate import INTAKE, pass_gate

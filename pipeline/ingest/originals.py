@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 from pipeline.catalog.work import jobs
 from pipeline.errors import Gone, OutsideRoot
-from pipeline.ingest.roots import open_within
+from pipeline.ingest.roots import bounds, open_within, root_of
 from pipeline.ingest.walk import path_of
 from pipeline.results import DocumentStatus
 from pipeline.services import Services
@@ -62,11 +62,11 @@ def _source(services: Services, found: DocumentStatus) -> BufferedReader:
     path = path_of(found.source)
     with services.catalog.connect() as connection:
         named = jobs.named(connection, [found.job_id or ""]).get(found.job_id or "")
-    root = named.root_of(found.source) if named is not None else None
+    root = root_of(named, found.source) if named is not None else None
     if named is None or root is None or not path.is_absolute():
         raise Gone
     try:
-        descriptor = open_within(path, named.bounds(root, services.settings.api_roots))
+        descriptor = open_within(path, bounds(named, root, services.settings.api_roots))
     except (OSError, OutsideRoot):
         raise Gone from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -31,7 +31,7 @@ from pipeline.ingest.submit import record_job
 from pipeline.ingest.uploads import Extra
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.services import Services
-from pipeline.tags import canonical
+from pipeline.types import canonical
 
 __all__ = ["LOOKED_AT", "PathJobRunner", "confined", "look_for_one", "matching", "place"]
 

@@ -22,17 +22,18 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.index import collections, reindexes
 from pipeline.catalog.work import jobs, ledger, status
 from pipeline.catalog.work.jobs import Job
-from pipeline.engine import executor
+from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
 from pipeline.errors import UnknownId, Unreadable
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.placement import placement_of
-from pipeline.ingest.roots import NamedPaths
+from pipeline.ingest.roots import bounds, root_of
 from pipeline.ingest.submit import plan_for
 from pipeline.ingest.walk import Candidate, look, path_of, source_of
 from pipeline.results import FailureRecord
 from pipeline.services import Services
 from pipeline.spool import original_key
+from pipeline.types import NamedPaths
 
 __all__ = ["choose", "retry"]
 
@@ -116,20 +117,20 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
         forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
         connection.execute(forget.values(reading=None))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
-    executor.admit_safely(services)
+    admit_safely(services)
     ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
     return job.id
 
 
 def _from_source(services: Services, named: NamedPaths, failure: FailureRecord) -> Candidate:
     """The source as it is now, by the rule that intake had: what failed may have been mended there."""
-    path, root = path_of(failure.source), named.root_of(failure.source)
+    path, root = path_of(failure.source), root_of(named, failure.source)
     found = None
     if path.is_absolute() and root is not None:
         found = look(path, root, services.settings.max_file_mb << 20)
     if found is None or root is None:
         return Candidate(path, failure.source, 0, Unreadable("The file is not there any more."))
-    return replace(found, within=named.bounds(root, services.settings.api_roots))
+    return replace(found, within=bounds(named, root, services.settings.api_roots))
 
 
 def _take_from_spool(services: Services, connection: Connection, job: Job, group: Sequence[FailureRecord]) -> set[str]:

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import OutsideRoot
 from pipeline.ingest.walk import path_of
+from pipeline.types import NamedPaths
 
-__all__ = ["NamedPaths", "open_within", "resolve_below", "resolve_roots"]
+__all__ = ["bounds", "open_within", "resolve_below", "resolve_roots", "root_of"]
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """A folder on the way needs to be passed through, not listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPaths:
-    """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
+def root_of(named: NamedPaths, source: str) -> Path | None:
+    """The path that the job named and that holds this source; None if there is none."""
+    if named.paths is None:
+        return path_of(source)
+    return next((path_of(path) for path in named.paths if Path(source).is_relative_to(path)), None)
 
-    `paths` is None where nobody wrote it down: then every source counts as named itself.
-    """
 
-    paths: tuple[str, ...] | None = None
-    confined: bool = False
-
-    def root_of(self, source: str) -> Path | None:
-        """The path that was named and holds this source; None if there is none."""
-        if self.paths is None:
-            return path_of(source)
-        return next((path_of(path) for path in self.paths if Path(source).is_relative_to(path)), None)
-
-    def bounds(self, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
-        """Where a file that was found below this root must lie; None: a file that was named itself may lie anywhere."""
-        if self.confined:
-            return resolve_roots(api_roots)
-        return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
+def bounds(named: NamedPaths, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
+    """Folders in which a file found below this root must lie; None if any will do: the file itself was named."""
+    if named.confined:
+        return resolve_roots(api_roots)
+    return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
 
 
 def resolve_roots(names: Sequence[str]) -> tuple[Path, ...]:

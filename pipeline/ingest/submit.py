@@ -22,11 +22,10 @@ from pipeline.composition.plugins import load_workflow
 from pipeline.engine.unserved import check_served
 from pipeline.errors import BadRequest
 from pipeline.ingest.request import Request
-from pipeline.ingest.roots import NamedPaths
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.plan import Plan
 from pipeline.services import Services
-from pipeline.tags import canonical
+from pipeline.types import NamedPaths, canonical
 
 __all__ = ["check", "check_terms", "find", "open_job", "plan_for", "record_job"]
 

@@ -27,7 +27,7 @@ from pipeline.ingest.submit import record_job
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
-from pipeline.tags import canonical
+from pipeline.types import canonical
 
 __all__ = ["Draft", "Extra", "Once", "Upload", "answered", "fingerprint", "source_of", "take_uploads"]
 

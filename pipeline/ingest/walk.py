@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
-from pipeline.tags import Tags
+from pipeline.types import Tags
 
 __all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "path_of", "source_of", "walk"]
 

@@ -13,8 +13,9 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import moves
 from pipeline.catalog.index import indexes
+from pipeline.names import PREFIX
 from pipeline.retries import TRANSIENT
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["relabel"]

@@ -23,7 +23,7 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.index.reindexes import Reindex
 from pipeline.catalog.work import ledger
-from pipeline.engine.executor import admit_safely
+from pipeline.engine.admission import admit_safely
 from pipeline.errors import Rejected
 from pipeline.ingest.intake import FileContent, take
 from pipeline.ingest.placement import plan_of, recipe_of

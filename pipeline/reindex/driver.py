@@ -22,13 +22,14 @@ from pipeline.catalog.index import indexes, missing, reindexes, second_index
 from pipeline.catalog.index.cutover import discard, exchange
 from pipeline.catalog.index.reindexes import Reindex
 from pipeline.catalog.work import jobs
+from pipeline.names import PREFIX
 from pipeline.reindex.backfill import feed, feed_in_place
 from pipeline.reindex.backoff import BEFORE, recovered, stumbled
 from pipeline.reindex.control import abandon
 from pipeline.reindex.cutover import enter, give_way, is_far, is_quiet, may_hold, may_switch
 from pipeline.reindex.drop import follow, try_drop
 from pipeline.reindex.validation import NAMED, Findings, counts, measure, named
-from pipeline.services import PREFIX, Services
+from pipeline.services import Services
 
 __all__ = ["advance"]
 

@@ -12,11 +12,12 @@ from pipeline.catalog.work import jobs
 from pipeline.errors import Rejected
 from pipeline.ingest.intake import FileContent, take
 from pipeline.ingest.placement import plan_of
-from pipeline.ingest.roots import NamedPaths
+from pipeline.ingest.roots import bounds, root_of
 from pipeline.ingest.routing import sidecar_metadata
 from pipeline.ingest.walk import look, path_of
 from pipeline.plan import Plan
 from pipeline.services import Services
+from pipeline.types import NamedPaths
 
 __all__ = ["as_they_are"]
 
@@ -46,11 +47,11 @@ def _now(
     services: Services, plan: Plan, lack: MissingDocument, named: NamedPaths
 ) -> tuple[MissingDocument, FileContent | None]:
     path, most = path_of(lack.found.source), services.settings.max_file_mb << 20
-    root = named.root_of(lack.found.source) if path.is_absolute() else None
+    root = root_of(named, lack.found.source) if path.is_absolute() else None
     candidate = look(path, root, most) if root is not None else None
     if root is None or candidate is None or candidate.problem is not None:
         return lack, None
-    within = named.bounds(root, services.settings.api_roots)
+    within = bounds(named, root, services.settings.api_roots)
     try:
         told = sidecar_metadata(plan, path, within)
         taken = take(path, lack.found.source, most, services.drafts, within)

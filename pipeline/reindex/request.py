@@ -21,7 +21,7 @@ from pipeline.catalog.index.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.request import Line, MediaType
 from pipeline.ingest.walk import source_of
-from pipeline.recipes import IndexSpec
+from pipeline.plan import IndexSpec
 from pipeline.search import named_types
 from pipeline.services import Services
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from embeddings.base import Device, Precision
 from extractors.options import Options, PdfEngine
 from pipeline.errors import BadRequest
+from pipeline.names import COLLECTION
 from pipeline.settings.watch_folders import WatchFolder, apart, parse
 
 __all__ = ["ENV_PREFIX", "Settings", "load_settings", "origins"]
@@ -37,7 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path = Field(Path.home() / ".docrelay", description="folder of everything that embedded mode writes")
-    collection: str = Field("documents", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="default collection")
+    collection: str = Field("documents", pattern=COLLECTION, description="default collection")
     workflow: str = Field("ingest", description="default workflow")
     workflow_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="parameters of workflows by workflow; JSON in the environment"

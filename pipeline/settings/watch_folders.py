@@ -10,11 +10,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.errors import BadRequest
-from pipeline.tags import Tags, canonical
+from pipeline.types import Tags, canonical
 
 __all__ = ["WatchFolder", "WatchRule", "apart", "parse"]
 
-COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
+from pipeline.names import COLLECTION
 
 
 def _as_kept(value: Tags | None) -> Tags | None:

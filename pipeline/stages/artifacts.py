@@ -11,8 +11,7 @@ import structlog
 from extractors.document import Document
 from pipeline.plan import Plan
 from pipeline.spool import Spool, read_json, write_json
-from pipeline.stages.chunking import Chunk
-from pipeline.types import About
+from pipeline.types import About, Chunk
 
 __all__ = [
     "About",

@@ -9,6 +9,7 @@ import structlog
 
 from extractors.document import Document
 from extractors.errors import Empty, ExtractError
+from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
@@ -17,17 +18,15 @@ from pipeline.catalog.index import indexes
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.plugins import find_chunker
-from pipeline.engine import executor
-from pipeline.engine.canvas import fan
-from pipeline.plan import Plan
-from pipeline.recipes import IndexSpec
+from pipeline.plan import IndexSpec, Plan
 from pipeline.services import Services
 from pipeline.spool import Spool
 from pipeline.stages.artifacts import Part, part_key
 from pipeline.stages.batch_texts import Texts, about
-from pipeline.stages.chunking import Chunk, cut, lined
+from pipeline.stages.chunking import cut, lined
+from pipeline.stages.done import Done, FanOut
 from pipeline.stages.extract import describe, failure_of
-from pipeline.types import About
+from pipeline.types import About, Chunk
 
 __all__ = ["cut_as_planned", "fill", "work"]
 
@@ -49,14 +48,14 @@ class Cuts:
     chars: int = 0
 
 
-def work(services: Services, claim: Claim) -> executor.Done:
+def work(services: Services, claim: Claim) -> Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
         spec = indexes.get(connection, carried[0].index).spec if carried else None
     cuts = Cuts()
     if spec is None:
-        return _done(services, claim, cuts, [])
+        return _done(claim, cuts, [])
     services.models.tokenizer(spec)  # that it cannot be had is no fault of a document
     texts = Texts(services, claim)
     for one in carried:
@@ -69,14 +68,14 @@ def work(services: Services, claim: Claim) -> executor.Done:
         except ExtractError as error:
             cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
         except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
-            if len(carried) == 1 or executor.may_pass(error):
+            if len(carried) == 1 or retries.passes(error):
                 raise
             log.exception("document.set_apart", document=one.document_id)
             cuts.apart.append(one.attempt_id)
     parts = fill(cuts.chunks, services.settings.chunk_batch_size)
     for number, part in enumerate(parts):
         _save(services.spool, part_key(claim.batch_id, number), part, cuts.about)
-    return _done(services, claim, cuts, parts)
+    return _done(claim, cuts, parts)
 
 
 def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chunk]]]:
@@ -118,10 +117,10 @@ def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict
     Part(tuple(part), needed).save(spool, key)
 
 
-def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> executor.Done:
+def _done(claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> Done:
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
-        executor.set_apart(connection, claim, cuts.apart)
+        ledger.set_apart(connection, claim, cuts.apart)
         describe_versions(connection, cuts.facts)
         attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
@@ -129,14 +128,8 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
             connection, [(claim.batch_id, claim.plan.fan[0], n, _detail(part)) for n, part in enumerate(parts)]
         )
 
-    def publish() -> None:
-        batch = executor.batch_of(services, claim)
-        executor.launch(services, fan(batch, range(len(parts))), batch)
-        if cuts.apart:
-            executor.admit_safely(services)
-
     facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
-    return executor.Done(record, publish, facts)
+    return Done(record, FanOut(len(parts)), admit=bool(cuts.apart), facts=facts)
 
 
 def _detail(part: Sequence[tuple[str, Chunk]]) -> dict[str, object]:

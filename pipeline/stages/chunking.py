@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any
 from uuid import UUID, uuid5
 
 from embeddings.base import Tokenizer
 from extractors.document import Document, Section
 from pipeline.stages.breaks import best_break, character_start, resume_at
+from pipeline.types import Chunk
 
-__all__ = ["Chunk", "chunk_id", "cut", "lined", "text_hash"]
+__all__ = ["chunk_id", "cut", "lined", "text_hash"]
 
 _NAMESPACE = UUID("6d0f3a52-5a0e-5f0b-9c39-0d6c1f6f7a11")
 _CHARS_PER_TOKEN = 16
@@ -30,31 +30,6 @@ _WINDOW_SPARE = 1.25
 _TEXT = re.compile(r"\S")
 _LINED = ("text/plain", "text/markdown")
 """What is read as it stands: lines of the text are lines of the file, as an editor counts them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of a document's text: `text == document.text[char_start:char_end]`.
-
-    `page_start` and `page_end` are the pages of its first and last character, None in formats without
-    pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
-    that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
-    what stages of a workflow have added. `line_start` and `line_end` are the lines of its first and last
-    character, counted from 1, in text and Markdown; None in other formats.
-    """
-
-    order: int
-    text: str
-    char_start: int
-    char_end: int
-    page_start: int | None
-    page_end: int | None
-    page_breaks: tuple[tuple[int, int], ...]
-    section: tuple[str, ...]
-    tokens: int
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    line_start: int | None = None
-    line_end: int | None = None
 
 
 def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap_tokens: int = 32) -> list[Chunk]:

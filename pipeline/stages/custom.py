@@ -11,28 +11,28 @@ import structlog
 
 from extractors.document import Document
 from extractors.errors import ExtractError
+from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.work import events
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage
-from pipeline.engine import executor
 from pipeline.errors import PipelineError, StageFailed
 from pipeline.plan import Step
 from pipeline.services import Services
 from pipeline.spool import write_json
 from pipeline.stages.artifacts import Part, kept_document, load_part, part_before, part_key, text_key
 from pipeline.stages.batch_texts import Texts, about
-from pipeline.stages.chunking import Chunk
-from pipeline.types import About
+from pipeline.stages.done import Done
+from pipeline.types import About, Chunk
 
 __all__ = ["work"]
 
 log = structlog.get_logger()
 
 
-def work(services: Services, claim: Claim) -> executor.Done:
+def work(services: Services, claim: Claim) -> Done:
     """Do the step of the claim's plan: on the batch's documents, or on one chunk batch."""
     step, stage = step_of(claim)
     return _chunks(services, claim, step, stage) if stage.kind == "chunks" else _documents(services, claim, step, stage)
@@ -92,7 +92,7 @@ def annotated(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> li
     return made
 
 
-def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> executor.Done:
+def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
     texts, failed = Texts(services, claim), dict[str, Failure]()
@@ -113,15 +113,15 @@ def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> ex
         _note(connection, claim, [one for one in carried if one.attempt_id not in failed])
 
     facts = {"documents": len(carried) - len(failed), "failed": len(failed)}
-    return executor.Done(record, lambda: executor.go_on(services, claim), facts)
+    return Done(record, facts=facts)
 
 
-def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> executor.Done:
+def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
     wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
     if not wanted:
-        return executor.Done(lambda _connection: None)
+        return Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, step.key))
     made, failed = dict[str, list[Chunk]](), dict[str, Failure]()
 
@@ -142,7 +142,7 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> execu
         if claim.part == 0:
             _note(connection, claim, [one for one in wanted if one.attempt_id not in failed])
 
-    return executor.Done(record, facts={"chunks": len(kept), "failed": len(failed)})
+    return Done(record, facts={"chunks": len(kept), "failed": len(failed)})
 
 
 def _in_order(part: Part, made: dict[str, list[Chunk]]) -> Iterator[tuple[str, Chunk]]:
@@ -158,7 +158,7 @@ def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict
     try:
         call()
     except (Exception, SystemExit) as error:  # a door: a stage may raise anything, and its neighbours go on
-        passes = isinstance(error, Exception) and executor.may_pass(error)
+        passes = isinstance(error, Exception) and retries.passes(error)
         if passes and not claim.last_try:
             raise
         failed[attempt_id] = _failure(claim, error, passes)

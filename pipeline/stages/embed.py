@@ -15,11 +15,11 @@ from pipeline.catalog.documents import attempts
 from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.index import indexes, vector_cache
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 from pipeline.stages.chunking import text_hash
-from pipeline.vectors import write_vectors
+from pipeline.stages.done import Done
+from pipeline.stages.vector_files import write_vectors
 
 __all__ = ["embed_missing", "work"]
 
@@ -29,14 +29,14 @@ DOWN = 3
 """After so many documents in a row it is not the documents: the endpoint is down."""
 
 
-def work(services: Services, claim: Claim) -> executor.Done:
+def work(services: Services, claim: Claim) -> Done:
     """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
         wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
         index = indexes.get(connection, carried[0].index) if wanted else None
     if index is None:
-        return executor.Done(lambda _connection: None)
+        return Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
     hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.spec, index.fingerprint)
@@ -60,7 +60,7 @@ def work(services: Services, claim: Claim) -> executor.Done:
         attempts.count(connection, _amounts(part, hashes, known), claim.batch_id)
         attempts.all_embedded(connection, sorted(wanted))
 
-    return executor.Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
+    return Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
 
 
 def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> dict[str, Vectors]:

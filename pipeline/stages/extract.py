@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 import structlog
@@ -18,12 +19,11 @@ from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor
-from pipeline.engine.canvas import scanned
 from pipeline.errors import Unreadable
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
+from pipeline.stages.done import Done, OcrFanOut
 from pipeline.stages.kept_texts import known_text
 from pipeline.stages.sandbox import NoRoom, Sandbox
 
@@ -42,6 +42,10 @@ FLUSH_S = 0.5
 """Progress within a batch is written this often."""
 
 
+Pages = dict[str, dict[str, int]]
+"""Counts of pages by attempt."""
+
+
 @dataclass
 class Read:
     """What became of the batch's documents so far."""
@@ -52,17 +56,17 @@ class Read:
     files: int = 0
 
 
-def work(services: Services, claim: Claim, sandbox: Sandbox) -> executor.Done:
+def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
-    read, pages, flushed = Read(), dict[str, dict[str, int]](), time.monotonic()
+    read, pages, flushed = Read(), Pages(), time.monotonic()
     for one in carried:
         pages[one.attempt_id] = _read_one(services, claim, sandbox, one, read)
         if time.monotonic() - flushed > FLUSH_S:
             _flush(services, claim.job_id, pages, read)
             pages, flushed = {}, time.monotonic()
-    return _done(services, claim, carried, (pages, read))
+    return _done(services, claim, carried, pages, read)
 
 
 def page_groups(numbers: Sequence[int], size: int) -> list[list[int]]:
@@ -134,7 +138,7 @@ def describe(document: Document, source: str) -> dict[str, object]:
     }
 
 
-def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], read: Read) -> None:
+def _flush(services: Services, job_id: str, pages: Pages, read: Read) -> None:
     """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
     with writing(services.catalog, durable=False) as connection:
         # How the file was read is known only to who reads it: the next start finds the text alone.
@@ -144,38 +148,28 @@ def _flush(services: Services, job_id: str, pages: dict[str, dict[str, int]], re
     services.announce(job_id)
 
 
-def _done(
-    services: Services, claim: Claim, carried: Sequence[BatchedAttempt], done: tuple[dict[str, dict[str, int]], Read]
-) -> executor.Done:
-    pages, read = done
-    alone: dict[str, list[list[int]]] = {}
+def _done(services: Services, claim: Claim, carried: Sequence[BatchedAttempt], pages: Pages, read: Read) -> Done:
+    # Each scanned document gets a batch of its own. Its text is there before that batch is in the catalog.
+    alone = {attempt_id: str(uuid.uuid4()) for attempt_id in read.scanned}
+    for attempt_id, batch_id in alone.items():
+        text = services.spool.read(text_key(claim.batch_id, attempt_id))
+        services.spool.write(text_key(batch_id, attempt_id), text)
 
     def record(connection: Connection) -> None:
         attempts.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
         describe_versions(connection, read.facts)
-        for attempt_id, groups in read.scanned.items():
-            alone[_leave(services, connection, claim, attempt_id, groups)] = groups
+        for attempt_id, batch_id in alone.items():
+            _leave(connection, claim, attempt_id, batch_id, read.scanned[attempt_id])
 
-    def publish() -> None:
-        for batch_id, groups in alone.items():
-            batch = replace(executor.batch_of(services, claim), id=batch_id)
-            executor.launch(services, scanned(batch, range(len(groups))), batch)
-
-    facts = {
-        "documents": len(carried),
-        "read": read.files,
-        "failed": len(read.failed),
-        "scanned": len(read.scanned),
-    }
-    return executor.Done(record, publish, facts)
+    facts = {"documents": len(carried), "read": read.files, "failed": len(read.failed), "scanned": len(read.scanned)}
+    then = OcrFanOut({batch_id: len(read.scanned[attempt_id]) for attempt_id, batch_id in alone.items()})
+    return Done(record, then if alone else None, facts=facts)
 
 
-def _leave(services: Services, connection: Connection, claim: Claim, attempt_id: str, groups: list[list[int]]) -> str:
+def _leave(connection: Connection, claim: Claim, attempt_id: str, batch_id: str, groups: list[list[int]]) -> None:
     """Move a scanned document into a batch of its own, whose OCR tasks are due."""
-    batch_id = ledger.create_batch(connection, claim.job_id, claim.priority, [attempt_id], active=True, plan=claim.plan)
-    text = services.spool.read(text_key(claim.batch_id, attempt_id))
-    services.spool.write(text_key(batch_id, attempt_id), text)
+    ledger.add_batch(connection, batch_id, claim.job_id, claim.priority, active=True, plan=claim.plan)
+    ledger.move_attempts(connection, [attempt_id], batch_id)
     due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]
     ledger.add_due(connection, due)
-    return batch_id

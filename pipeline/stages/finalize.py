@@ -14,12 +14,12 @@ from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions
 from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor
 from pipeline.errors import VerificationFailed
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.stages.artifacts import batch_prefix
+from pipeline.stages.done import Done
 from pipeline.stages.upsert import store_part
 from pipeline.vectorstore.base import Filter, VectorStore
 
@@ -35,7 +35,7 @@ INCOMPLETE = Failure(
 NOTHING_LEFT = Failure("finalize", Empty.code, "The stages of the workflow left no chunk of the document.", Empty.hint)
 
 
-def work(services: Services, claim: Claim) -> executor.Done:
+def work(services: Services, claim: Claim) -> Done:
     """Make the batch's documents visible, each in one step; then remove what they replace.
 
     A document whose points are not in the store, though they were stored a moment ago, fails; its neighbours do not.
@@ -61,15 +61,18 @@ def work(services: Services, claim: Claim) -> executor.Done:
 
     def record(connection: Connection) -> None:
         attempts.complete(connection, [one.attempt_id for one in whole])
+
+    def tidy() -> None:
+        # Only now: had the commit failed, the batch would begin anew from its originals.
+        services.spool.delete(batch_prefix(claim.batch_id))
         if not services.settings.keep_originals:
-            for content, source in garbage.unneeded_originals(connection, claim.batch_id):
+            with services.catalog.connect() as connection:
+                unneeded = garbage.unneeded_originals(connection, claim.batch_id)
+            for content, source in unneeded:
                 services.spool.delete(original_key(content, source))
 
-    def publish() -> None:
-        services.spool.delete(batch_prefix(claim.batch_id))
-
     facts = {"documents": len(whole), "failed": len(lacking), "points": sum(one.chunks_total for one in whole)}
-    return executor.Done(record, publish, facts)
+    return Done(record, tidy=tidy, facts=facts)
 
 
 def missing(store: VectorStore, carried: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:

@@ -8,10 +8,10 @@ from extractors.errors import ExtractError, TimedOut
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import ocr_key
+from pipeline.stages.done import Done
 from pipeline.stages.extract import failure_of
 from pipeline.stages.sandbox import Sandbox
 
@@ -21,13 +21,13 @@ GRACE_S = 10.0
 TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 
 
-def work(services: Services, claim: Claim, sandbox: Sandbox) -> executor.Done:
+def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read the group's pages; a document that failed or was cancelled meanwhile costs nothing more."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
     numbers: list[int] = claim.detail["pages"]
     if not carried:
-        return executor.Done(lambda _connection: None)
+        return Done(lambda _connection: None)
     one, settings = carried[0], services.settings
     try:
         with services.spool.local(original_key(one.content_sha256, one.source)) as path:
@@ -38,11 +38,11 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> executor.Done:
         failure = failure_of(services, "ocr", error)
         if isinstance(error, TimedOut):
             failure = replace(failure, hint=TIMEOUT_HINT)
-        return executor.Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
+        return Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
     read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)
 
     def record(connection: Connection) -> None:
         attempts.count(connection, {one.attempt_id: {"pages_done": len(numbers)}})
 
-    return executor.Done(record, facts={"pages": len(numbers)})
+    return Done(record, facts={"pages": len(numbers)})

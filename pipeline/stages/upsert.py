@@ -14,13 +14,13 @@ from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor
 from pipeline.errors import BadRequest
 from pipeline.points.visibility import mark_live, remove_unseen
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 from pipeline.stages.chunking import chunk_id
-from pipeline.vectors import read_vectors
+from pipeline.stages.done import Done
+from pipeline.stages.vector_files import read_vectors
 from pipeline.vectorstore.base import Point
 from pipeline.vectorstore.payload import payload
 from pipeline.vectorstore.sparse import encode_passages
@@ -30,13 +30,13 @@ __all__ = ["points", "store_part", "work"]
 log = structlog.get_logger()
 
 
-def work(services: Services, claim: Claim) -> executor.Done:
+def work(services: Services, claim: Claim) -> Done:
     """Store the points of the documents that are still wanted."""
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
     wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
     if not wanted:
-        return executor.Done(lambda _connection: None)
+        return Done(lambda _connection: None)
     done = store_part(services, claim, claim.part, wanted)
 
     def record(connection: Connection) -> None:
@@ -49,7 +49,7 @@ def work(services: Services, claim: Claim) -> executor.Done:
         mark_live(services, touched)
         remove_unseen(services, touched, claim.batch_id)
 
-    return executor.Done(record, facts={"points": done.total()}, lost=lost)
+    return Done(record, facts={"points": done.total()}, lost=lost)
 
 
 def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[BatchedAttempt]) -> Counter[str]:

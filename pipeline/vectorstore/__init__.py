@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.vectorstore.base import Filter, Hit, Mode, Point, Query, SparseVector, VectorStore
+from pipeline.types import Mode
+from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
 
 __all__ = ["Filter", "Hit", "Mode", "Point", "Query", "SparseVector", "VectorStore", "open_store"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from embeddings.base import Fingerprint
 
 __all__ = ["Filter", "Hit", "Mode", "Point", "Query", "SparseVector", "VectorStore"]
 
-Mode = Literal["dense", "sparse", "hybrid"]
+from pipeline.types import Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from pipeline.stages.chunking import Chunk
+from pipeline.types import Chunk
 
 __all__ = ["CITATION", "About", "payload"]
 

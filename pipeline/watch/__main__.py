@@ -11,7 +11,8 @@ import threading
 import structlog
 
 from pipeline.errors import PipelineError
-from pipeline.services import PREFIX, Services
+from pipeline.names import PREFIX
+from pipeline.services import Services
 from pipeline.settings import load_settings
 from pipeline.stack.logs import log_as_set
 from pipeline.watch.loop import watch_all

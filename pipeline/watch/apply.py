@@ -19,7 +19,7 @@ from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.tags import in_place_of
+from pipeline.types import in_place_of
 from pipeline.watch.compare import Changes, SeenFile
 from pipeline.watch.known_files import Files
 from pipeline.watch.view import View

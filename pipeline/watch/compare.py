@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TypeAlias
 
 from pipeline.catalog.documents.watched_files import FileKey, FileMark, KnownFile
-from pipeline.tags import Tags
+from pipeline.types import Tags
 
 __all__ = ["Changes", "SeenFile", "compare"]
 

@@ -11,7 +11,7 @@ import redis
 import structlog
 
 from pipeline.engine.heartbeat import text
-from pipeline.services import PREFIX
+from pipeline.names import PREFIX
 
 __all__ = ["Lease"]
 

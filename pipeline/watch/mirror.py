@@ -16,7 +16,7 @@ from pipeline.composition.plugins import load_workflow
 from pipeline.ingest.walk import Candidate, look, source_of
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.tags import Tags
+from pipeline.types import Tags
 from pipeline.watch import apply
 from pipeline.watch.compare import Changes, SeenFile, compare
 from pipeline.watch.deletion_guard import Hold, Missing, below, elsewhere, judge

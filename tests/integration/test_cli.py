@@ -19,8 +19,8 @@ from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, submissions, tasks
 from pipeline.catalog.documents.records import document_id
-from pipeline.engine.celery_app import STAGES
 from pipeline.engine.heartbeat import intake_node
+from pipeline.names import STAGES
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 

@@ -23,6 +23,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.work import admission, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine import executor, reconciler, unserved
+from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import intake_node, start_heartbeat
 from pipeline.errors import NoWorker
 from pipeline.ingest.intake import ingest_files
@@ -34,6 +35,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec
 from pipeline.stack.process_plan import cores
+from pipeline.stages.done import Done
 
 
 def queued(rig: FlowRig, stage: str) -> dict[bytes, list[bytes]]:
@@ -197,7 +199,7 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
     ingest_files(gone, job, walk([tmp_path / "in"], 1 << 30))
     assert [row.state for row in still.tasks_of(job)] == ["due"]
     before = still.messages().get("extract", 0)
-    executor.admit(still.services)
+    admit(still.services)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reconciler, "GRACE_S", 0.0)
         assert [reconciler.reconcile(still.services) for _ in range(2)] == [[], [row.id for row in still.tasks_of(job)]]
@@ -219,7 +221,7 @@ def test_who_embeds_says_that_there_is_room(
 
     def after(stage: str, part: int) -> object:
         wanted = ledger.task_id(large, stage, part)
-        executor.run(still.services, "me", lambda *_: executor.Done(lambda _: None), wanted, retries=0)
+        executor.run(still.services, "me", lambda *_: Done(lambda _: None), wanted, 0)
         return still.scalar(sa.select(batches.c.state).where(batches.c.id == behind))
 
     def clear() -> None:

@@ -19,7 +19,8 @@ from kombu.connection import Connection
 from postgres_server import Postgres
 
 from pipeline.engine.broker import held_tasks, queue_depths
-from pipeline.engine.celery_app import all_queues, broker_priority, make_app, task_name
+from pipeline.engine.celery_app import all_queues, broker_priority, make_app
+from pipeline.names import task_name
 from pipeline.services import Services
 from pipeline.settings import Settings
 

@@ -21,7 +21,8 @@ from extractors import read
 from pipeline.results import Hit, SearchResult
 from pipeline.search import search
 from pipeline.services import Services
-from pipeline.vectorstore.base import Filter, Mode
+from pipeline.types import Mode
+from pipeline.vectorstore.base import Filter
 
 STRINGS = [(row["name"], planted) for row in FINE for planted in row["must_include"]]
 IN_PROCESS = """

@@ -17,11 +17,12 @@ from flow_tools import eventually, write_documents
 from pipeline.catalog.database.schema import batches, tasks
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents.records import document_id
-from pipeline.engine.celery_app import STAGES, all_queues
+from pipeline.engine.celery_app import all_queues
 from pipeline.errors import UnknownId
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
+from pipeline.names import STAGES
 from pipeline.results import JobStatus
 from pipeline.task_manager import TaskManager
 

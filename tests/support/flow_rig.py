@@ -22,10 +22,10 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, batches, documents, events, submissions, tasks, versions
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
-from pipeline.engine.celery_app import STAGES
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.walk import Candidate, path_of, walk
-from pipeline.services import PREFIX, Services
+from pipeline.names import PREFIX, STAGES
+from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, connect, processes, running
 from pipeline.stages.chunking import chunk_id, cut

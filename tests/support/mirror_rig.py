@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
-from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, seen, versions
+from pipeline.catalog.database.schema import attempts, documents, failures, seen, versions
 from pipeline.catalog.index.vector_cache import vectors
+from pipeline.names import ACTIVE
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder

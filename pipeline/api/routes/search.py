@@ -14,7 +14,7 @@ from pipeline.composition.plugins import discover
 from pipeline.errors import UnknownId
 from pipeline.results import SearchResult
 from pipeline.search import is_known, search
-from pipeline.tags import canonical
+from pipeline.types import canonical
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["router"]

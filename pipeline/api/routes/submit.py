@@ -27,7 +27,7 @@ from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms
 from pipeline.ingest.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
 from pipeline.notify.registry import check_address
-from pipeline.tags import MOST
+from pipeline.types import MOST
 
 __all__ = ["router"]
 

@@ -8,17 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import (
-    ACTIVE,
-    attempts,
-    collections,
-    documents,
-    failures,
-    jobs,
-    submissions,
-    versions,
-)
+from pipeline.catalog.database.schema import attempts, collections, documents, failures, jobs, submissions, versions
 from pipeline.errors import UnknownId
+from pipeline.names import ACTIVE
 
 __all__ = ["Page", "collections_of", "documents_of"]
 

@@ -30,10 +30,9 @@ import re
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
+from pipeline.names import ACTIVE
+
 __all__ = [
-    "ACTIVE",
-    "STATES",
-    "TERMINAL",
     "answers",
     "api_keys",
     "attempts",
@@ -59,12 +58,6 @@ __all__ = [
     "versions",
     "watched",
 ]
-
-ACTIVE = ("queued", "extracting", "chunking", "embedding", "upserting")
-"""States of a running attempt in their order; an attempt only moves to the right."""
-
-TERMINAL = ("completed", "unchanged", "failed", "cancelled", "deleted")
-STATES = ACTIVE + TERMINAL
 
 
 def rank(state: str) -> int:

@@ -14,19 +14,11 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.bulk_update import update_each
 from pipeline.catalog.database.connection import make_durable
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import (
-    ACTIVE,
-    attempts,
-    documents,
-    failures,
-    rank,
-    reindexes,
-    submissions,
-    versions,
-)
+from pipeline.catalog.database.schema import attempts, documents, failures, rank, reindexes, submissions, versions
 from pipeline.catalog.index import second_index
 from pipeline.catalog.work import events
 from pipeline.catalog.work.jobs import settle
+from pipeline.names import ACTIVE
 
 __all__ = [
     "BatchedAttempt",

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, shadows, versions
+from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.index.second_index import is_version
+from pipeline.names import ACTIVE
 
 __all__ = [
     "by_index",

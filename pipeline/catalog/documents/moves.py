@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import ACTIVE, attempts, documents, failures, indexes, versions
+from pipeline.catalog.database.schema import attempts, documents, failures, indexes, versions
 from pipeline.catalog.documents.live_versions import bump
+from pipeline.names import ACTIVE
 
 __all__ = ["expired", "forget_undo", "holders", "labelled", "rename", "revive", "there", "to_label"]
 

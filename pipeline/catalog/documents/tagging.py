@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import documents
-from pipeline.tags import Tags
+from pipeline.types import Tags
 
 __all__ = ["give", "tags_of"]
 

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.bulk_update import update_each
-from pipeline.catalog.database.schema import ACTIVE, attempts, documents, versions
-from pipeline.tags import Tags
+from pipeline.catalog.database.schema import attempts, documents, versions
+from pipeline.names import ACTIVE
+from pipeline.types import Tags
 
 __all__ = [
     "NAMESPACE",

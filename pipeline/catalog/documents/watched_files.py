@@ -24,7 +24,7 @@ from pipeline.catalog.database.schema import (
     versions,
     watched,
 )
-from pipeline.tags import Tags
+from pipeline.types import Tags
 
 __all__ = [
     "FileKey",

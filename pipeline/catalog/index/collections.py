@@ -13,7 +13,7 @@ from pipeline.catalog.database.schema import collections
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import SpaceMismatch
-from pipeline.recipes import IndexSpec
+from pipeline.plan import IndexSpec
 
 __all__ = ["check", "register", "show"]
 

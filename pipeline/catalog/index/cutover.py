@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import ACTIVE, attempts, batches, documents, failures, jobs, shadows, versions
+from pipeline.catalog.database.schema import attempts, batches, documents, failures, jobs, shadows, versions
 from pipeline.catalog.documents.attempts import Failure, cancel, keep_failure
 from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
+from pipeline.names import ACTIVE
 from pipeline.plan import Plan
 
 __all__ = ["STAGE", "discard", "exchange"]

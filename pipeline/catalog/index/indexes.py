@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from embeddings.base import Fingerprint
 from pipeline.catalog.database.schema import indexes
 from pipeline.errors import UnknownId
-from pipeline.recipes import IndexSpec
+from pipeline.plan import IndexSpec
 
 __all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_role", "set_spec"]
 

@@ -13,7 +13,6 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
-    ACTIVE,
     attempts,
     batches,
     documents,
@@ -25,6 +24,7 @@ from pipeline.catalog.database.schema import (
     versions,
 )
 from pipeline.errors import UnknownId
+from pipeline.names import ACTIVE
 
 __all__ = [
     "HOLDING",

@@ -7,11 +7,12 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import ACTIVE, batches, submissions
 from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.database.schema import batches, submissions
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import attempts
 from pipeline.catalog.work import events, jobs
+from pipeline.names import ACTIVE
 
 __all__ = ["cancel_document", "cancel_job"]
 

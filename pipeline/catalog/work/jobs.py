@@ -17,8 +17,8 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.work import events
 from pipeline.catalog.work.workload import LONG, TAIL, UNKNOWN_KB, Pile
-from pipeline.ingest.roots import NamedPaths
 from pipeline.plan import PLAIN, Plan
+from pipeline.types import NamedPaths
 
 __all__ = [
     "Job",

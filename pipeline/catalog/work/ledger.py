@@ -32,10 +32,12 @@ __all__ = [
     "finish_batch",
     "has",
     "hurry",
+    "move_attempts",
     "open_tasks",
     "outstanding",
     "release",
     "republished",
+    "set_apart",
     "task_id",
 ]
 
@@ -113,8 +115,19 @@ def create_batch(
     """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
     batch_id = str(uuid.uuid4())
     add_batch(connection, batch_id, job_id, priority, active=active, plan=plan)
-    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
+    move_attempts(connection, attempt_ids, batch_id)
     return batch_id
+
+
+def move_attempts(connection: Connection, attempt_ids: Sequence[str], batch_id: str) -> None:
+    """Put attempts into another batch, which is recorded already."""
+    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
+
+
+def set_apart(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
+    """Move attempts out of the task's batch: each begins anew in a batch of its own, which waits for admission."""
+    for attempt_id in attempt_ids:
+        create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)
 
 
 def add_batch(

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import (
-    ACTIVE,
     attempts,
     batches,
     documents,
@@ -22,6 +21,7 @@ from pipeline.catalog.database.schema import (
     versions,
 )
 from pipeline.errors import UnknownId
+from pipeline.names import ACTIVE
 from pipeline.results import ActiveTask, Activity, DocumentStatus, FailureRecord, Step, TaskStatus, iso
 
 __all__ = [

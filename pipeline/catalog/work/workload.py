@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from extractors.registry import BUILTIN
-from pipeline.catalog.database.schema import ACTIVE
+from pipeline.names import ACTIVE
 
 __all__ = ["LONG", "TAIL", "UNKNOWN_KB", "Pile", "Workload", "workload"]
 

@@ -40,7 +40,7 @@ from pipeline.ingest.uploads import Draft, Upload, source_of
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.tags import canonical
+from pipeline.types import canonical
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 

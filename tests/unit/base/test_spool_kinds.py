@@ -18,7 +18,8 @@ from pipeline.spool import (
     read_json,
     write_json,
 )
-from pipeline.vectors import read_vectors, write_vectors
+from pipeline.stages.artifacts import read_vectors
+from pipeline.stages.vector_files import write_vectors
 
 
 @pytest.fixture(params=["local", "file", "memory"])

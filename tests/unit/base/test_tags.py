@@ -16,7 +16,7 @@ from pipeline.client.wire import Options
 from pipeline.errors import BadRequest
 from pipeline.settings import load_settings
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.tags import Tags, canonical, in_place_of
+from pipeline.types import Tags, canonical, in_place_of
 
 
 def test_tags_are_sorted_and_stand_there_once() -> None:

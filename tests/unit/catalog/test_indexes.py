@@ -26,7 +26,7 @@ from pipeline.catalog.index.reindexes import Options, Reindex
 from pipeline.catalog.work import admission, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
-from pipeline.recipes import IndexSpec
+from pipeline.plan import IndexSpec
 from pipeline.reindex import cutover
 from pipeline.reindex.validation import judged
 from pipeline.services import Services

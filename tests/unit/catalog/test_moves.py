@@ -21,9 +21,9 @@ from pipeline.catalog.documents.versions import Found, describe_versions
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.jobs import Job
-from pipeline.recipes import spec_of
+from pipeline.plan import spec_of
 from pipeline.settings import Settings
-from pipeline.tags import Tags
+from pipeline.types import Tags
 
 MAKING = spec_of(Settings())
 LATER = time.time() + 3600

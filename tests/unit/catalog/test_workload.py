@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalog.database.schema import ACTIVE
 from pipeline.catalog.work.workload import FILE, OCR_PAGE, UNKNOWN_KB, Pile, workload
+from pipeline.names import ACTIVE
 
 
 def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> Pile:

@@ -16,8 +16,10 @@ from pipeline.composition.builtins import WORDS
 from pipeline.composition.plugins import discover
 from pipeline.composition.validation import plan_of
 from pipeline.engine.canvas import Batch, begin, fan, follow_up, scanned
-from pipeline.engine.celery_app import QUEUES, make_app
+from pipeline.engine.celery_app import make_app
+from pipeline.engine.tasks import register
 from pipeline.errors import BadRequest
+from pipeline.names import QUEUES
 from pipeline.plan import PLAIN, Plan
 from pipeline.settings import Settings
 
@@ -242,6 +244,7 @@ def test_what_is_no_stage(function: Callable[..., Any], options: dict[str, str],
 def test_names_and_queues_of_the_engine_are_kept() -> None:
     """Whatever task the engine has, no stage takes its name, nor its queue."""
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+    register(app)
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
     mine -= {one.name for one in decorator.declared()}
 

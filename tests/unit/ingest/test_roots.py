@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import OutsideRoot, PathNotAllowed
 from pipeline.ingest.path_jobs import confined
-from pipeline.ingest.roots import NamedPaths, _step_by_step, open_within
+from pipeline.ingest.roots import _step_by_step, open_within
+from pipeline.types import NamedPaths
 
 
 @pytest.fixture

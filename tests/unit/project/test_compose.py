@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from compose_file import Unset, interpolated, load
 
-from pipeline.engine.celery_app import QUEUES
 from pipeline.engine.worker import GROUPS
+from pipeline.names import QUEUES
 from pipeline.settings import ENV_PREFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD
 

@@ -25,8 +25,8 @@ from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.cli.app import app
 from pipeline.cli.outcome import summary
-from pipeline.engine.celery_app import QUEUES
 from pipeline.errors import PipelineError, Rejected
+from pipeline.names import QUEUES
 from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services

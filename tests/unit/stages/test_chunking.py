@@ -16,7 +16,8 @@ from embeddings.tokenizer import CautiousTokenizer
 from extractors import extract
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section
 from extractors.errors import Unsupported
-from pipeline.stages.chunking import Chunk, chunk_id, cut, lined, text_hash
+from pipeline.stages.chunking import chunk_id, cut, lined, text_hash
+from pipeline.types import Chunk
 
 TOKENIZERS: dict[str, Tokenizer] = {
     "minilm": load_tokenizer("all-MiniLM-L6-v2"),

@@ -20,7 +20,7 @@ from qdrant_client import QdrantClient, models
 
 from embeddings.base import Fingerprint
 from pipeline.stages.artifacts import About
-from pipeline.stages.chunking import Chunk
+from pipeline.types import Chunk
 from pipeline.vectorstore import Filter, Point, Query, open_store
 from pipeline.vectorstore.conditions import INDEXED
 from pipeline.vectorstore.payload import CITATION, payload

@@ -1,0 +1,63 @@
+"""Admission: let waiting batches into the flow, as many as keep the workers busy, and publish their first canvas."""
+
+from __future__ import annotations
+
+import redis
+import structlog
+
+from pipeline.catalog import CATALOG_ERRORS
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work import admission, ledger
+from pipeline.engine.canvas import Batch, begin
+from pipeline.engine.celery_app import broker_priority
+from pipeline.engine.heartbeat import workers_at
+from pipeline.engine.publisher import UNREACHED, publish
+from pipeline.services import Services
+
+__all__ = ["admit", "admit_safely"]
+
+log = structlog.get_logger()
+
+UNADMITTED: tuple[type[Exception], ...] = (
+    *UNREACHED,
+    redis.RedisError,
+    *CATALOG_ERRORS,
+)
+
+
+def admit(services: Services) -> int:
+    """Admit waiting batches, up to each job's window and as many as keep the workers busy, and publish them.
+
+    Returns:
+        How many were admitted.
+    """
+    with services.catalog.connect() as connection:
+        if not admission.waits(connection):
+            return 0
+        limits = services.settings.window, admission.ahead(connection) * _embedders(services)
+        if not admission.choose(connection, *limits):
+            return 0  # the write lock is not taken in vain
+    with writing(services.catalog, durable=False) as connection:
+        admitted = admission.admit(connection, *limits, "extract")
+    with services.catalog.connect() as connection:
+        facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
+    for batch_id, (priority, plan) in facts.items():
+        batch = Batch(batch_id, broker_priority(priority, services.settings), plan)
+        publish(services, begin(batch), batch)
+    return len(admitted)
+
+
+def admit_safely(services: Services) -> None:
+    """Admit waiting batches; log an error instead of raising it. The reconciler admits too."""
+    try:
+        admit(services)
+    except UNADMITTED as error:
+        log.warning("admission.failed", error=str(error))
+
+
+def _embedders(services: Services) -> int:
+    """How many living workers embed; at least 1."""
+    try:
+        return max(workers_at(services.redis, "embed@embed"), 1)
+    except redis.RedisError:
+        return 1

@@ -1,0 +1,51 @@
+"""Names that are stored or sent, and so never change: stages, queues, Celery tasks, document states, Redis keys.
+
+Everything that needs only a name takes it from here, and so imports neither Celery nor the catalog.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ACTIVE",
+    "COLLECTION",
+    "MAINTENANCE",
+    "MAINTENANCE_TASKS",
+    "PREFIX",
+    "QUEUES",
+    "STAGES",
+    "STATES",
+    "TERMINAL",
+    "task_name",
+]
+
+PREFIX = "docrelay:"
+"""Beginning of every Redis key of Docrelay."""
+
+STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
+"""The built-in stages, in the order in which a document passes them."""
+
+MAINTENANCE = "maintenance"
+"""The queue of the maintenance tasks."""
+
+MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep")
+"""Tasks of the engine that belong to no stage."""
+
+QUEUES = (*STAGES, MAINTENANCE)
+"""The built-in queues: one for each stage, and maintenance. Stages of plug-ins add theirs."""
+
+ACTIVE = ("queued", "extracting", "chunking", "embedding", "upserting")
+"""States of an attempt that goes on, in order."""
+
+TERMINAL = ("completed", "unchanged", "failed", "cancelled", "deleted")
+"""States in which an attempt or document ends."""
+
+STATES = ACTIVE + TERMINAL
+"""Every state of a document."""
+
+COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
+"""Pattern of a collection's name."""
+
+
+def task_name(stage: str) -> str:
+    """Name under which Celery knows the task of a stage or of a maintenance task."""
+    return f"docrelay.{stage}"

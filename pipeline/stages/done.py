@@ -1,0 +1,53 @@
+"""What a stage returns: how to record its result, and what follows, as data. The executor commits, then publishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.catalog import Connection
+from pipeline.catalog.work.ledger import Claim
+from pipeline.services import Services
+
+__all__ = ["Done", "FanOut", "OcrFanOut", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Embed and upsert each of `parts` chunk batches, then finalize the batch; without parts only finalize."""
+
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OcrFanOut:
+    """Read scanned pages: for each new batch, which holds one document, the number of its page groups."""
+
+    groups: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The result of a stage.
+
+    record   writes the result into the catalog, in the transaction that also ends the task; it does nothing else
+    then     what is published once that is committed, beside the next task of the chain
+    admit    the stage has left batches that wait for admission
+    tidy     removes files that nothing needs any more once it is committed; it may be skipped and may run twice
+    lost     mends what the work changed outside the catalog when another worker has done the task meanwhile
+    facts    numbers for the log
+    outcome  what metrics count it as
+    """
+
+    record: Callable[[Connection], None]
+    then: FanOut | OcrFanOut | None = None
+    admit: bool = False
+    tidy: Callable[[], None] | None = None
+    lost: Callable[[], None] | None = None
+    facts: Mapping[str, Any] | None = None
+    outcome: str = "done"
+
+
+Work = Callable[[Services, Claim], Done]
+"""A stage: loads what it works on, calls pure functions, writes to the spool. It publishes nothing."""
