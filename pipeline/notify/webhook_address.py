@@ -1,27 +1,34 @@
 """Where webhooks may go: public addresses only, unless the setting `webhook_private` allows others.
 
-A name is resolved once, every address that it has is checked, and the connection is made to the checked address:
-a name that resolves to something else a moment later gains nothing.
+A host name is resolved once, all its addresses are checked, and the connection is made to a checked address. So a name
+that resolves to another address a moment later (DNS rebinding) leads nowhere else.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from pipeline.errors import HookRefused
 
 __all__ = ["Target", "check", "resolve"]
 
-LONGEST = 2000
+MAX_URL_LENGTH = 2000
 SCHEMES = {"http": 80, "https": 443}
+
+GLOBAL = ipaddress.IPv6Network("2000::/3")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address to connect to: `address` is a checked one of `host`."""
+    """Where to connect: `address` is an IP address of `host`, and is checked."""
 
     scheme: str
     host: str
@@ -31,26 +38,25 @@ class Target:
 
     @property
     def url(self) -> str:
-        """The URL with the address in the place of the name."""
-        place = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{self.scheme}://{place}:{self.port}{self.path}"
+        """The URL with the IP address in place of the host name."""
+        return f"{self.scheme}://{_bracketed(self.address)}:{self.port}{self.path}"
 
     @property
     def authority(self) -> str:
-        """What the header Host says."""
-        place = f"[{self.host}]" if ":" in self.host else self.host
-        return place if self.port == SCHEMES[self.scheme] else f"{place}:{self.port}"
+        """The value of the header Host."""
+        host = _bracketed(self.host)
+        return host if self.port == SCHEMES[self.scheme] else f"{host}:{self.port}"
 
 
 def check(url: str, *, private: bool) -> None:
-    """Refuse what can be refused without asking anybody: no name is resolved.
+    """Refuse a URL by its text alone: no name is resolved.
 
     Raises:
-        HookRefused: the URL is none for a webhook, or its host is written as an address that is not allowed.
+        HookRefused: it is not a URL that a webhook may have, or its host is an IP address that is not allowed.
     """
-    host, _, _, _ = _parts(url)
-    name = host.rstrip(".")  # which only says that the name is whole
-    address = _written(name)
+    host, _, _, _ = _parse(url)
+    name = host.rstrip(".")  # a dot at the end marks a name as fully qualified
+    address = _literal_address(name)
     if address is not None:
         _check(address, private=private)
     elif not name or (not private and (name == "localhost" or name.endswith((".localhost", ".local", ".internal")))):
@@ -58,21 +64,25 @@ def check(url: str, *, private: bool) -> None:
 
 
 def resolve(url: str, *, private: bool) -> Target:
-    """Look the host up and check all its addresses.
+    """Resolve the host and check all its addresses.
 
     Raises:
-        HookRefused: one of them is not allowed, or the URL is none for a webhook.
+        HookRefused: one of them is not allowed, or it is not a URL that a webhook may have.
         OSError: the name cannot be resolved now.
     """
-    host, port, scheme, path = _parts(url)
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    for address in found:
+    host, port, scheme, path = _parse(url)
+    addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    for address in addresses:
         _check(ipaddress.ip_address(address.partition("%")[0]), private=private)
-    return Target(scheme, host, port, found[0], path)
+    return Target(scheme, host, port, addresses[0], path)
 
 
-def _written(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host is written as, also as what connects takes for one: 127.1, 2130706433, 0x7f.0.0.1."""
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _literal_address(host: str) -> IPAddress | None:
+    """The IP address that a host is written as, in any notation that `connect` reads: 127.1, 2130706433, 0x7f.0.0.1."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -83,8 +93,9 @@ def _written(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _parts(url: str) -> tuple[str, int, str, str]:
-    if len(url) > LONGEST or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+def _parse(url: str) -> tuple[str, int, str, str]:
+    """Host, port, scheme, and path with the query."""
+    if len(url) > MAX_URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise HookRefused("The URL of a webhook is plain ASCII without spaces, and at most 2000 characters.")
     try:
         parts = urlsplit(url)
@@ -99,29 +110,23 @@ def _parts(url: str) -> tuple[str, int, str, str]:
     return parts.hostname, port or SCHEMES[parts.scheme], parts.scheme, path
 
 
-def _check(address: ipaddress.IPv4Address | ipaddress.IPv6Address, *, private: bool) -> None:
-    for one in _meanings(address):
-        if one.is_multicast or one.is_unspecified or one.is_reserved or (not private and not _is_public(one)):
+def _check(address: IPAddress, *, private: bool) -> None:
+    for reached in _destinations(address):
+        unusable = reached.is_multicast or reached.is_unspecified or reached.is_reserved
+        if unusable or (not private and not _is_public(reached)):
             raise HookRefused(f"The address {address} is not a public one.")
 
 
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    # What IANA has not given out for the whole Internet is not public, whether Python has a name for it or not.
+def _is_public(address: IPAddress) -> bool:
+    # IPv6 ranges that IANA has not assigned to the Internet are not public, though Python may call them global.
     return address.is_global and (address.version == 4 or address in GLOBAL)
 
 
-def _meanings(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The address, and the IPv4 address that an IPv6 one stands for: mapped, 6to4, NAT64, Teredo."""
-    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [address]
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in NAT64:
-            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        found = [one for one in inner if one is not None] or found
-    return found
-
-
-GLOBAL = ipaddress.IPv6Network("2000::/3")
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+def _destinations(address: IPAddress) -> Sequence[IPAddress]:
+    """The IPv4 addresses that an IPv6 address carries (mapped, 6to4, NAT64, Teredo), else the address itself."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return [address]
+    inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in NAT64:
+        inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [carried for carried in inner if carried is not None] or [address]
