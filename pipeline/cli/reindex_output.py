@@ -140,7 +140,7 @@ def _unmoved(settings: Settings) -> Desk:
     if settings.server is None:
         return Here(Services(settings))
     from pipeline.cli.remote import RemoteDesk
-    from pipeline.client.sync import Client
+    from pipeline.client import Client
 
     return RemoteDesk(Client(settings.server, settings.api_key))
 

@@ -14,8 +14,7 @@ from pipeline.cli.follow import display, follow
 from pipeline.cli.outcome import exit_code, interrupted, summary, tell
 from pipeline.cli.output import note, several
 from pipeline.cli.server import manager_of
-from pipeline.client.sync import Client
-from pipeline.client.wire import Options
+from pipeline.client import Client, Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
 from pipeline.ingest.request import Request
 from pipeline.ingest.walk import Candidate, source_of, walk

@@ -51,7 +51,7 @@ def run(
     name = collection or settings.collection
     if settings.server is not None:
         # Only with a server: HTTP, and the models of what the API answers.
-        from pipeline.client.sync import Client
+        from pipeline.client import Client
 
         where = {key: value for key, value in asdict(condition).items() if key in REMOTE_FILTER and value}
         result = Client(settings.server, settings.api_key).search(query, collection, limit, mode, where)

@@ -16,6 +16,6 @@ def manager_of(settings: Settings) -> RemoteManager:
     """The manager of the server that the settings name."""
     # Only with a server: HTTP, and the models of what the API answers.
     from pipeline.cli.remote import RemoteManager
-    from pipeline.client.sync import Client
+    from pipeline.client import Client
 
     return RemoteManager(Client(str(settings.server), settings.api_key))

@@ -1,9 +1,13 @@
-"""The Python client of the API: `from pipeline import Client, AsyncClient`."""
+"""The Python client of the API: `from pipeline import Client, AsyncClient`.
+
+`endpoints` has every request that the API knows and how its response is read. `client` and `async_client` send them.
+"""
 
 from __future__ import annotations
 
-from pipeline.client.aio import AsyncClient
-from pipeline.client.sync import Client
-from pipeline.client.wire import Event, File, Options
+from pipeline.client.async_client import AsyncClient
+from pipeline.client.client import Client
+from pipeline.client.events import Event
+from pipeline.client.request import File, Options
 
 __all__ = ["AsyncClient", "Client", "Event", "File", "Options"]

@@ -32,7 +32,7 @@ from pipeline.catalog.database.schema import events as events_table
 from pipeline.catalog.database.schema import orders as orders_table
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import orders
-from pipeline.client.wire import Lines
+from pipeline.client.events import EventParser
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
 from pipeline.ingest.cleanup import sweep
 from pipeline.ingest.request import Request
@@ -250,7 +250,7 @@ def test_a_jobs_documents_come_page_by_page_and_by_state(api: Api) -> None:
 
 def read_events(api: Api, job: str, last: int = 0, most: int = 1000) -> list[Any]:
     """Events with an id, as many as wanted or all to the end."""
-    lines, found = Lines(), []
+    lines, found = EventParser(), []
     headers = {"Last-Event-ID": str(last)} if last else {}
     with api.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as response:
         assert response.status_code == 200

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.client import calls
-from pipeline.client.wire import Options
+from pipeline.client import Options, endpoints
 from pipeline.errors import BadRequest
 from pipeline.settings import load_settings
 from pipeline.settings.watch_folders import WatchFolder
@@ -103,9 +102,9 @@ def test_tags_that_a_rule_gave_go_with_it() -> None:
 
 def parts(**options: Any) -> list[tuple[str, bytes]]:
     """What the client puts on the wire for two files."""
-    call = calls.submit([("a", b"1"), ("b", b"2")], Options(**options), "key")
+    request = endpoints.submit(("a", b"1"), ("b", b"2"), key="key", **Options(**options))
     with ExitStack() as scope:
-        return [(name, part[1]) for name, part in call.arguments(scope)["files"]]
+        return [(name, part[1]) for name, part in request.arguments(scope)["files"]]
 
 
 def test_the_client_sends_tags_for_all_and_metadata_for_each() -> None:
@@ -119,4 +118,4 @@ def test_the_client_sends_tags_for_all_and_metadata_for_each() -> None:
     ]
     with pytest.raises(BadRequest, match="as many metadata"):
         parts(metadata=[{}])
-    assert calls.take(["/a"], None, Options(tags=("x",)), "key").json == {"paths": ["/a"], "tags": ["x"]}
+    assert endpoints.submit_paths("/a", tags=("x",)).json == {"paths": ["/a"], "tags": ["x"]}

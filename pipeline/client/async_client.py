@@ -1,0 +1,145 @@
+"""`AsyncClient`: the same as `Client`, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from pipeline.client import endpoints
+from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
+from pipeline.client.events import Event, EventParser
+from pipeline.client.methods import SILENCE_S, described, stream_headers
+from pipeline.client.request import Page, Request
+from pipeline.errors import StackUnavailable
+from pipeline.results import JobStatus
+
+__all__ = ["AsyncClient"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _method(endpoint: Callable[P, Request[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A method that sends the request of an endpoint and returns what is read from the response."""
+
+    async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await client.send(endpoint(*args, **kwargs))
+
+    return described(method, endpoint)
+
+
+def _listing(endpoint: Callable[P, Request[Page[T]]]) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
+    """A method that iterates over a list of the API, page by page."""
+
+    async def method(client: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        request: Request[Page[T]] | None = endpoint(*args, **kwargs)
+        while request is not None:
+            page = await client.send(request)
+            for item in page.items:
+                yield item
+            request = page.following
+
+    return described(method, endpoint, "AsyncIterator[{}]")
+
+
+class AsyncClient:
+    """A Docrelay server, for asyncio; see `Client` for its arguments and its errors."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8372", key: str | None = None, timeout_s: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    submit = _method(endpoints.submit)
+    submit_paths = _method(endpoints.submit_paths)
+    job = _method(endpoints.job)
+    documents = _listing(endpoints.documents)
+    document = _method(endpoints.document)
+    chunks = _listing(endpoints.chunks)
+    content = _method(endpoints.content)
+    search = _method(endpoints.search)
+    status = _method(endpoints.status)
+    system = _method(endpoints.system)
+    failures = _method(endpoints.failures)
+    retry = _method(endpoints.retry)
+    purge = _method(endpoints.purge)
+    delete = _method(endpoints.delete)
+    collections = _method(endpoints.collections)
+    reindex = _method(endpoints.reindex)
+    plan_reindex = _method(endpoints.plan_reindex)
+    reindex_status = _method(endpoints.reindex_status)
+    steer_reindex = _method(endpoints.steer_reindex)
+
+    async def cancel(self, identity: str) -> int:
+        """See `Client.cancel`."""
+        return await self.send(endpoints.cancel(await self.status(identity)))
+
+    async def events(self, job_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """See `Client.events`."""
+        last, attempts = after, Attempts(self.url)
+        while True:
+            try:
+                async for event in self._stream(job_id, last):
+                    last, attempts = event.id or last, Attempts(self.url)
+                    yield event
+                return
+            except (httpx.TransportError, StackUnavailable) as error:
+                pause_s = attempts.after_error(error)
+            await asyncio.sleep(pause_s)
+
+    async def follow(self, job_id: str) -> AsyncIterator[JobStatus]:
+        """See `Client.follow`."""
+        async for event in self.events(job_id):
+            if event.kind == "progress":
+                yield JobStatus.model_validate_json(event.data)
+        status = await self.job(job_id)
+        if status.ended:
+            yield status
+
+    async def wait(self, job_id: str) -> JobStatus:
+        """See `Client.wait`."""
+        status = await self.job(job_id)
+        while not status.ended:
+            async for newer in self.follow(job_id):
+                status = newer
+        return status
+
+    async def send(self, request: Request[T]) -> T:
+        """See `Client.send`."""
+        attempts = Attempts(self.url, repeatable=request.repeatable)
+        while True:
+            try:
+                with ExitStack() as files:
+                    response = await self._http.request(**request.arguments(files))
+            except TRANSPORT_ERRORS as error:
+                pause_s = attempts.after_error(error)
+            else:
+                if response.is_success:
+                    return request.read(response)
+                pause_s = attempts.after_response(response)
+            await asyncio.sleep(pause_s)
+
+    async def _stream(self, job_id: str, last: int) -> AsyncIterator[Event]:
+        timeout, parser = httpx.Timeout(SILENCE_S, connect=10.0), EventParser()
+        path, headers = f"/v1/jobs/{job_id}/events", stream_headers(last)
+        async with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:
+            if not response.is_success:
+                await response.aread()
+                raise error_of(response)
+            async for line in response.aiter_lines():
+                if (event := parser.feed(line)) is not None:
+                    yield event

@@ -1,0 +1,158 @@
+"""`Client`: the API of a Docrelay server from Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from pipeline.client import endpoints
+from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
+from pipeline.client.events import Event, EventParser
+from pipeline.client.methods import SILENCE_S, described, stream_headers
+from pipeline.client.request import Page, Request
+from pipeline.errors import StackUnavailable
+from pipeline.results import JobStatus
+
+__all__ = ["Client"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _method(endpoint: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P], T]:
+    """A method that sends the request of an endpoint and returns what is read from the response."""
+
+    def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return client.send(endpoint(*args, **kwargs))
+
+    return described(method, endpoint)
+
+
+def _listing(endpoint: Callable[P, Request[Page[T]]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    """A method that iterates over a list of the API, page by page."""
+
+    def method(client: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        request: Request[Page[T]] | None = endpoint(*args, **kwargs)
+        while request is not None:
+            page = client.send(request)
+            yield from page.items
+            request = page.following
+
+    return described(method, endpoint, "Iterator[{}]")
+
+
+class Client:
+    """A Docrelay server.
+
+    An error of the server is raised as the exception that it is there, with `code`, `message` and `hint`. A request
+    that may be sent twice is sent again when the connection breaks or the server is busy; a submission may, as it
+    carries an Idempotency-Key.
+
+    Args:
+        url: where the server is.
+        key: an API key; a server on this machine may need none.
+        timeout_s: longest wait for an answer.
+    """
+
+    def __init__(self, url: str = "http://127.0.0.1:8372", key: str | None = None, timeout_s: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    submit = _method(endpoints.submit)
+    submit_paths = _method(endpoints.submit_paths)
+    job = _method(endpoints.job)
+    documents = _listing(endpoints.documents)
+    document = _method(endpoints.document)
+    chunks = _listing(endpoints.chunks)
+    content = _method(endpoints.content)
+    search = _method(endpoints.search)
+    status = _method(endpoints.status)
+    system = _method(endpoints.system)
+    failures = _method(endpoints.failures)
+    retry = _method(endpoints.retry)
+    purge = _method(endpoints.purge)
+    delete = _method(endpoints.delete)
+    collections = _method(endpoints.collections)
+    reindex = _method(endpoints.reindex)
+    plan_reindex = _method(endpoints.plan_reindex)
+    reindex_status = _method(endpoints.reindex_status)
+    steer_reindex = _method(endpoints.steer_reindex)
+
+    def cancel(self, identity: str) -> int:
+        """Cancel a job, or the running attempt of a document; how many documents that were."""
+        return self.send(endpoints.cancel(self.status(identity)))
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
+        """The events of a job until it ends; a broken connection is resumed where it broke.
+
+        Events of the kind `progress` hold the job's status as JSON.
+        """
+        last, attempts = after, Attempts(self.url)
+        while True:
+            try:
+                for event in self._stream(job_id, last):
+                    last, attempts = event.id or last, Attempts(self.url)
+                    yield event
+                return
+            except (httpx.TransportError, StackUnavailable) as error:
+                pause_s = attempts.after_error(error)
+            time.sleep(pause_s)
+
+    def follow(self, job_id: str) -> Iterator[JobStatus]:
+        """A job's status whenever it changes, the last time at its end."""
+        for event in self.events(job_id):
+            if event.kind == "progress":
+                yield JobStatus.model_validate_json(event.data)
+        # The last progress may be older than the end of the job.
+        status = self.job(job_id)
+        if status.ended:
+            yield status
+
+    def wait(self, job_id: str) -> JobStatus:
+        """A job's status at its end."""
+        status = self.job(job_id)
+        while not status.ended:
+            for status in self.follow(job_id):  # noqa: B007 - the last one counts
+                pass
+        return status
+
+    def send(self, request: Request[T]) -> T:
+        """Send a request, again if it may pass, and read its response."""
+        attempts = Attempts(self.url, repeatable=request.repeatable)
+        while True:
+            try:
+                with ExitStack() as files:
+                    response = self._http.request(**request.arguments(files))
+            except TRANSPORT_ERRORS as error:
+                pause_s = attempts.after_error(error)
+            else:
+                if response.is_success:
+                    return request.read(response)
+                pause_s = attempts.after_response(response)
+            time.sleep(pause_s)
+
+    def _stream(self, job_id: str, last: int) -> Iterator[Event]:
+        timeout, parser = httpx.Timeout(SILENCE_S, connect=10.0), EventParser()
+        path, headers = f"/v1/jobs/{job_id}/events", stream_headers(last)
+        with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                raise error_of(response)
+            for line in response.iter_lines():
+                if (event := parser.feed(line)) is not None:
+                    yield event

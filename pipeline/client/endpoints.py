@@ -1,0 +1,227 @@
+"""Every request that the API knows. `Client` and `AsyncClient` have a method of the same name for most of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, Unpack
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel
+
+from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
+from pipeline.client.request import File, Options, Page, Request, job_fields
+from pipeline.errors import BadRequest
+from pipeline.results import (
+    Deleted,
+    DocumentStatus,
+    FailureRecord,
+    JobStatus,
+    ReindexPlan,
+    ReindexStatus,
+    SearchResult,
+    SystemStatus,
+    TaskStatus,
+)
+
+__all__ = [
+    "cancel",
+    "chunks",
+    "collections",
+    "content",
+    "delete",
+    "document",
+    "documents",
+    "failures",
+    "job",
+    "plan_reindex",
+    "purge",
+    "reindex",
+    "reindex_status",
+    "retry",
+    "search",
+    "status",
+    "steer_reindex",
+    "submit",
+    "submit_paths",
+    "system",
+]
+
+Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
+
+AnyStatus = JobStatus | DocumentStatus | TaskStatus
+
+PAGE_SIZE = 500
+
+
+def submit(*files: File, key: str | None = None, **options: Unpack[Options]) -> Request[Accepted]:
+    """Send files as one job. The job is durable when this returns.
+
+    Args:
+        files: paths, or names with bytes or open files.
+        key: an Idempotency-Key; by default each call gets a new one.
+        options: collection, workflow, priority, tags, sources, metadata, webhook and so on; see `Options`.
+    """
+    return Request(
+        "POST", "/v1/documents", _model(Accepted), files=files, options=options, idempotency_key=key or _new_key()
+    )
+
+
+def submit_paths(
+    *paths: str, pattern: str | None = None, key: str | None = None, **options: Unpack[Options]
+) -> Request[Accepted]:
+    """Have the server ingest files and folders of its own; `pattern` is a glob over their names."""
+    body: dict[str, Any] = {"paths": list(paths), **job_fields(options)}
+    body |= {name: kind(body[name]) for name, kind in (("tags", list), ("options", dict)) if name in body}
+    if pattern is not None:
+        body["glob"] = pattern
+    return Request("POST", "/v1/jobs", _model(Accepted), json=body, idempotency_key=key or _new_key())
+
+
+def job(job_id: str) -> Request[JobStatus]:
+    """A job's state and progress."""
+    return Request("GET", f"/v1/jobs/{quote(job_id)}", _model(JobStatus))
+
+
+def documents(job_id: str, state: str | None = None, code: str | None = None) -> Request[Page[DocumentState]]:
+    """The documents of a job, however many."""
+    path, params = f"/v1/jobs/{quote(job_id)}/documents", {"state": state, "code": code}
+    return _page(path, params, "documents", DocumentState)
+
+
+def document(document_id: str) -> Request[DocumentDetail]:
+    """A document with its receipt."""
+    return Request("GET", f"/v1/documents/{quote(document_id)}", _model(DocumentDetail))
+
+
+def chunks(document_id: str) -> Request[Page[Chunk]]:
+    """The chunks of a document in their order."""
+    return _page(f"/v1/documents/{quote(document_id)}/chunks", {}, "chunks", Chunk)
+
+
+def content(document_id: str) -> Request[bytes]:
+    """The original of a document."""
+    return Request("GET", f"/v1/documents/{quote(document_id)}/content", lambda response: response.content)
+
+
+def search(
+    query: str,
+    collection: str | None = None,
+    limit: int = 10,
+    mode: str = "hybrid",
+    where: dict[str, Any] | None = None,
+) -> Request[SearchResult]:
+    """The best passages for a question; `where` has sources, media_types, tags, page, modified_after and so on."""
+    body = {"query": query, "limit": limit, "mode": mode, "filter": where or {}} | _optional(collection=collection)
+    return Request("POST", "/v1/search", _model(SearchResult), json=body)
+
+
+def status(identity: str) -> Request[AnyStatus]:
+    """The status of the job, document or task with this id, or with the only id that begins so."""
+    return Request("GET", f"/v1/status/{quote(identity, safe='')}", _any_status)
+
+
+def system() -> Request[SystemStatus]:
+    """Jobs, documents, collections, queues and workers at a glance."""
+    return Request("GET", "/v1/status", _model(SystemStatus))
+
+
+def cancel(status: AnyStatus) -> Request[int]:
+    """Cancel a job, the running attempt of a document, or the job of a task; how many documents that were."""
+    kind = "documents" if isinstance(status, DocumentStatus) else "jobs"
+    identity = status.job_id if isinstance(status, TaskStatus) else status.id
+    return Request("POST", f"/v1/{kind}/{quote(identity)}/cancel", _field("cancelled", int))
+
+
+def failures(code: str | None = None, job_id: str | None = None) -> Request[list[FailureRecord]]:
+    """Documents that failed and are not cured yet."""
+    read = _field("failures", lambda rows: [FailureRecord.model_validate(row) for row in rows])
+    return Request("GET", "/v1/failures", read, {"code": code, "job_id": job_id})
+
+
+def retry(identities: Sequence[str] = (), code: str | None = None, job_id: str | None = None) -> Request[list[str]]:
+    """Try failed documents again, these or all that match; the ids of the new jobs."""
+    body = {"ids": list(identities), "code": code, "job_id": job_id}
+    read: Callable[[httpx.Response], list[str]] = _field("jobs", list)
+    return Request("POST", "/v1/failures/retry", read, json=body, repeatable=False)
+
+
+def purge(code: str | None = None, job_id: str | None = None) -> Request[int]:
+    """Forget failures; how many."""
+    return Request("DELETE", "/v1/failures", _field("purged", int), {"code": code, "job_id": job_id})
+
+
+def delete(*sources: str, collection: str | None = None) -> Request[Deleted]:
+    """Delete documents by source or id."""
+    params = {"source": list(sources), "collection": collection}
+    return Request("DELETE", "/v1/documents", _model(Deleted), params, repeatable=False)
+
+
+def collections() -> Request[list[dict[str, Any]]]:
+    """Every collection with its model and its size."""
+    return Request("GET", "/v1/collections", lambda response: list(response.json()))
+
+
+def reindex(collection: str | None = None, **request: Any) -> Request[ReindexStatus]:
+    """Begin a re-index: `model`, `chunk_tokens`, `re_extract`, scopes and so on, as the API takes them."""
+    body = request | _optional(collection=collection)
+    return Request("POST", "/v1/reindex", _model(ReindexStatus), json=body, repeatable=False)
+
+
+def plan_reindex(collection: str | None = None, **request: Any) -> Request[ReindexPlan]:
+    """What `reindex` with the same request would do."""
+    body = request | _optional(collection=collection)
+    return Request("POST", "/v1/reindex/plan", _model(ReindexPlan), json=body)
+
+
+def reindex_status(collection: str) -> Request[ReindexStatus]:
+    """The state of the last re-index of a collection."""
+    return Request("GET", f"/v1/reindex/{quote(collection, safe='')}", _model(ReindexStatus))
+
+
+def steer_reindex(word: str, collection: str, **how: Any) -> Request[ReindexStatus]:
+    """Say `pause`, `resume` (with `allow_failed`, `per_minute`), `cancel` or `rollback` (with `allow_failed`)."""
+    if word not in ("pause", "resume", "cancel", "rollback"):
+        raise BadRequest(f"Nothing of a re-index is called {word!r}.", "Say pause, resume, cancel or rollback.")
+    body = how if word in ("resume", "rollback") else None
+    path = f"/v1/reindex/{quote(collection, safe='')}/{word}"
+    return Request("POST", path, _model(ReindexStatus), json=body, repeatable=False)
+
+
+def _page(
+    path: str, params: dict[str, Any], name: str, model: type[Model], cursor: str | None = None
+) -> Request[Page[Model]]:
+    """A request for one page of a list; `name` is the field of the response that holds it."""
+
+    def read(response: httpx.Response) -> Page[Model]:
+        body = response.json()
+        items = [model.model_validate(row) for row in body[name]]
+        return Page(items, _page(path, params, name, model, body["next"]) if body["next"] is not None else None)
+
+    return Request("GET", path, read, {**params, "cursor": cursor, "limit": PAGE_SIZE})
+
+
+def _model(model: type[Model]) -> Callable[[httpx.Response], Model]:
+    return lambda response: model.model_validate(response.json())
+
+
+def _field(name: str, convert: Callable[[Any], T]) -> Callable[[httpx.Response], T]:
+    return lambda response: convert(response.json()[name])
+
+
+def _any_status(response: httpx.Response) -> AnyStatus:
+    """The status in a response, of the kind whose field it has."""
+    body = response.json()
+    kinds = (("fraction", JobStatus), ("timeline", DocumentStatus), ("stage", TaskStatus))
+    return next(kind.model_validate(body) for name, kind in kinds if name in body)
+
+
+def _optional(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _new_key() -> str:
+    """A new Idempotency-Key, the same for all attempts of one submission."""
+    return uuid.uuid4().hex
