@@ -1,7 +1,4 @@
-"""The engine: settings, catalog, spool, vector store, Celery app, stages, TaskManager, and the doors.
-
-What is offered here is for workflows, notebooks and programs; each name is imported when it is first used.
-"""
+"""Docrelay's public names, for programs, notebooks and workflows. Each one is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -13,21 +10,27 @@ if TYPE_CHECKING:
     from pipeline.client import AsyncClient, Client
     from pipeline.composition.builtins import chunk, embed, finalize, route, sidecar, upsert
     from pipeline.composition.decorator import stage
+    from pipeline.composition.validation import plan_of
     from pipeline.dry_run import extract
+    from pipeline.facade import Docrelay
     from pipeline.types import About, Chunk
+    from pipeline.vectorstore.base import Filter
 
 __all__ = [
     "About",
     "AsyncClient",
     "Chunk",
     "Client",
+    "Docrelay",
     "Document",
+    "Filter",
     "Page",
     "Section",
     "chunk",
     "embed",
     "extract",
     "finalize",
+    "plan_of",
     "route",
     "sidecar",
     "stage",
@@ -37,6 +40,9 @@ __all__ = [
 _HOMES = {
     "extractors.document": ("Document", "Page", "Section"),
     "pipeline.types": ("About", "Chunk"),
+    "pipeline.composition.validation": ("plan_of",),
+    "pipeline.facade": ("Docrelay",),
+    "pipeline.vectorstore.base": ("Filter",),
     "pipeline.client": ("AsyncClient", "Client"),
     "pipeline.composition.decorator": ("stage",),
     "pipeline.composition.builtins": ("chunk", "embed", "finalize", "route", "sidecar", "upsert"),

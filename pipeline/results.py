@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,7 @@ __all__ = [
     "DocumentStatus",
     "FailureRecord",
     "Hit",
+    "IngestReport",
     "JobStatus",
     "QueueStatistics",
     "ReindexPlan",
@@ -109,6 +110,38 @@ class JobStatus(Result):
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.finished_at is not None
+
+
+class IngestReport(Result):
+    """What became of an ingest, as `docrelay ingest --json` prints it. `failures`: source, code, message, hint."""
+
+    job: str
+    state: JobState
+    collection: str
+    documents: int
+    completed: int
+    unchanged: int
+    failed: int
+    cancelled: int
+    chunks: int
+    pages_failed: int
+    embedded: int
+    cached: int
+    seconds: float
+    failures: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, status: JobStatus, failures: list[dict[str, Any]], seconds: float) -> Self:
+        """The report of a job: its status, its failures, and how long it took."""
+        same = ("state", "collection", "documents", "completed", "unchanged", "failed", "cancelled", "chunks")
+        return cls(
+            job=status.id,
+            **{name: getattr(status, name) for name in (*same, "pages_failed")},
+            embedded=status.stages.chunks_embedded.done - status.stages.chunks_cached,
+            cached=status.stages.chunks_cached,
+            seconds=round(seconds, 3),
+            failures=failures,
+        )
 
 
 class Step(Result):

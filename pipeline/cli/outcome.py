@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pipeline.cli.follow import Manager, duration
 from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, several
-from pipeline.results import JobStatus
+from pipeline.results import IngestReport, JobStatus
 
 __all__ = ["exit_code", "interrupted", "summary", "tell"]
 
@@ -22,20 +22,7 @@ def exit_code(status: JobStatus) -> int:
 
 def summary(manager: Manager, status: JobStatus, seconds: float) -> dict[str, Any]:
     """What a job came to, for programs."""
-    outcomes = ("completed", "unchanged", "failed", "cancelled")
-    return {
-        "job": status.id,
-        "state": status.state,
-        "collection": status.collection,
-        "documents": status.documents,
-        **{name: getattr(status, name) for name in outcomes},
-        "chunks": status.chunks,
-        "pages_failed": status.pages_failed,
-        "embedded": status.stages.chunks_embedded.done - status.stages.chunks_cached,
-        "cached": status.stages.chunks_cached,
-        "seconds": round(seconds, 3),
-        "failures": manager.failed_in(status.id),
-    }
+    return IngestReport.of(status, manager.failed_in(status.id), seconds).model_dump()
 
 
 def tell(report: dict[str, Any], status: JobStatus) -> None:

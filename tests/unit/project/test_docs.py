@@ -303,15 +303,31 @@ def test_the_numbers_of_samples_in_the_readme_are_those_of_the_table() -> None:
     assert len(files) - good == 5
 
 
-def test_the_python_example_names_what_exists() -> None:
-    (example,) = fences(README, "python")
-    for node in ast.walk(ast.parse(example)):
-        if isinstance(node, ast.ImportFrom):
-            module = importlib.import_module(str(node.module))
-            for name in node.names:
-                assert name.name in getattr(module, "__all__", ()) or importlib.import_module(
-                    f"{node.module}.{name.name}"
-                )
+def imports(page: str) -> Iterator[tuple[str, str]]:
+    """Module and name of each `from pipeline… import …` in the examples of a page."""
+    for example in fences(page, "python"):
+        for node in ast.walk(ast.parse(example)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ROOMS:
+                for name in node.names:
+                    yield str(node.module), name.name
+
+
+def test_names_that_python_examples_import_exist() -> None:
+    named = {pair for page in PAGES for pair in imports(page.read_text("utf-8"))}
+
+    assert len(named) >= 10
+    for module, name in named:
+        assert hasattr(importlib.import_module(module), name), f"from {module} import {name}"
+
+
+def test_names_that_the_docs_import_from_pipeline_are_public() -> None:
+    import pipeline
+
+    named = {name for page in PAGES for module, name in imports(page.read_text("utf-8")) if module == "pipeline"}
+
+    assert {"About", "Client", "Docrelay", "chunk", "plan_of", "stage"} <= named
+    assert named <= set(pipeline.__all__)
+    assert [name for name in pipeline.__all__ if not hasattr(pipeline, name)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,85 @@
+"""The class `Docrelay` on a real private stack: what it ingests it finds, and its jobs can be listed and retried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flow_rig import QUICK
+from flow_tools import write_documents
+
+from pipeline import Docrelay, Filter
+from pipeline.errors import BadRequest, UnknownId
+from pipeline.settings import Settings
+from pipeline.stack import running
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docrelay]:
+    with Docrelay(tmp_path_factory.mktemp("facade") / "data", **QUICK) as relay:
+        yield relay
+
+
+def test_what_is_ingested_is_found(relay: Docrelay, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("The quarterly heron census counts grey herons.", "utf-8")
+
+    report = relay.ingest(tmp_path)
+    (hit,) = relay.search("heron census", mode="sparse", limit=1).hits
+
+    assert (report.state, report.documents, report.completed, report.failures) == ("completed", 1, 1, [])
+    assert "grey herons" in hit.text
+    assert hit.source == str(tmp_path / "note.txt")
+    assert relay.ingest(str(tmp_path / "note.txt")).unchanged == 1
+
+
+def test_a_failed_file_is_in_the_report_and_can_be_retried(relay: Docrelay, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
+    good.write_text("Kingfishers nest in the bank.", "utf-8")
+    bad.write_text("", "utf-8")
+
+    report = relay.ingest([good, bad], collection="birds", tags=["river"])
+
+    assert (report.completed, report.failed) == (1, 1)
+    assert [(failure["source"], failure["code"]) for failure in report.failures] == [(str(bad), "empty")]
+    assert [failure.source for failure in relay.jobs.failures(report.job)] == [str(bad)]
+    assert relay.search("kingfishers", collection="birds", mode="sparse", where=Filter(tags=("river",))).hits
+    (again,) = relay.jobs.retry(report.job)
+    assert relay.jobs.wait(again).failed == 1
+
+
+def test_jobs_are_listed_followed_and_cancelled(relay: Docrelay, tmp_path: Path) -> None:
+    write_documents(tmp_path, 3)
+    job_id = relay.submit(tmp_path, collection="listed", priority=7)
+    last = list(relay.jobs.follow(job_id))[-1]
+
+    assert (last.id, last.completed, last.priority, last.ended) == (job_id, 3, 7, True)
+    assert relay.jobs.get(job_id).completed == 3
+    assert job_id in [job.id for job in relay.jobs.list()]
+    assert relay.jobs.cancel(job_id) == 0  # it has ended
+    with pytest.raises(UnknownId):
+        relay.jobs.get("no-such-job")
+
+
+def test_wrong_use_is_refused(relay: Docrelay, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest):
+        relay.ingest(tmp_path / "missing")
+    with pytest.raises(BadRequest):
+        relay.search("")
+    with pytest.raises(BadRequest):
+        Docrelay(no_such_setting=1)
+    assert relay.search("anything", collection="not-there-yet").hits == []
+
+
+def test_without_with_it_starts_by_itself_and_close_lets_go(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    relay = Docrelay(data, **QUICK)
+    assert running(Settings(data_dir=data)) is None
+    (tmp_path / "a.txt").write_text("One line.", "utf-8")
+    try:
+        assert relay.ingest(tmp_path / "a.txt").completed == 1
+        assert running(Settings(data_dir=data)) is not None
+        relay.close()
+        assert relay.ingest(tmp_path / "a.txt").unchanged == 1
+    finally:
+        relay.close()
