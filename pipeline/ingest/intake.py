@@ -238,7 +238,7 @@ def _keep(spool: Spool, taken: Iterable[FileContent]) -> None:
         if item.data is not None:
             spool.write(key, item.data)
         elif item.draft is not None:
-            spool.take(key, item.draft)
+            spool.put_file(key, item.draft)
 
 
 def record(connection: Connection, services: Services, job: Job, taken: list[FileContent]) -> list[Outcome]:

@@ -118,7 +118,7 @@ def _begin_still(
         still = missing.still_missing(connection, one.collection, index, found)
     for lack in still:
         if lack.document_id in drafts:
-            services.spool.take(_original(lack), drafts[lack.document_id])
+            services.spool.put_file(_original(lack), drafts[lack.document_id])
     begun = [(lack, _attempt(services, connection, now, target, lack)) for lack in still]
     # Who goes back waits for it: behind all that comes in it might never have its turn.
     back = one.state in ("rolling_back", "switching_back")

@@ -10,10 +10,10 @@ __all__ = ["Kept", "Spool", "original_key"]
 
 
 class Kept(Protocol):
-    """Waits until a file is safe from a power cut."""
+    """Waits until a file is on the disk, safe from a power cut."""
 
     def __call__(self, timeout: float | None = None, /) -> None:
-        """Raises TimeoutError, or OSError: the disk did not take it."""
+        """Wait, so many seconds at most. Raises TimeoutError, and OSError if the disk did not take the file."""
 
 
 class Spool(Protocol):
@@ -28,14 +28,17 @@ class Spool(Protocol):
     def exists(self, key: str) -> bool:
         """Whether the key holds something."""
 
-    def take(self, key: str, path: Path) -> None:
-        """Move a local file into the spool under the key, all or nothing."""
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a copy of a local file under the key, all or nothing; the file stays.
+
+        A key names one content for ever where this is used: what is there already is kept, and counts as written now.
+        """
 
     def secure(self, key: str, path: Path) -> Kept:
-        """Begin to put a copy of a local file into the spool that a power cut does not take; the file stays.
+        """Do what `put_file` does, and begin to write the copy out to the disk, so that it survives a power cut.
 
         Returns:
-            What waits for its end, so many seconds at most. Raises TimeoutError, and OSError: the disk did not take it.
+            A function that waits until that is done.
         """
 
     def local(self, key: str) -> Any:
@@ -43,6 +46,26 @@ class Spool(Protocol):
 
     def delete(self, prefix: str) -> None:
         """Remove the key, or everything below it."""
+
+    def modified_at(self, key: str) -> float:
+        """When the key, or anything below it, was last written or renewed, in seconds since 1970.
+
+        Returns:
+            Infinity where the store keeps no times: what may be new is never taken for old.
+
+        Raises:
+            FileNotFoundError: there is nothing.
+        """
+
+    def renew(self, key: str) -> bool:
+        """Give the key a new time, so that no process removes it that has seen an earlier one.
+
+        Returns:
+            False if there is nothing, or if it gets a new time only by being written again.
+        """
+
+    def delete_unchanged(self, key: str, modified_at: float) -> None:
+        """Remove one key, unless it was written or renewed since it had this time, be it at this very moment."""
 
     def names(self, prefix: str) -> list[str]:
         """Names directly below the prefix."""

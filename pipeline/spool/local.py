@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ from pathlib import Path
 from pipeline.spool.base import Kept
 
 __all__ = ["LocalSpool"]
+
+TRIES = 5
+"""How often a copy is made again that a clean-up removes at the same moment."""
 
 SYNCS_AT_ONCE = 8
 SYNCS = threading.BoundedSemaphore(SYNCS_AT_ONCE * 8)
@@ -44,22 +48,23 @@ class LocalSpool:
         """Whether the key holds something."""
         return (self.root / key).exists()
 
-    def take(self, key: str, path: Path) -> None:
-        """Move a local file into the spool under the key, all or nothing."""
-        target = self._prepare(key)
-        draft = self.drafts / uuid.uuid4().hex
-        shutil.move(path, draft)
-        draft.replace(target)
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a copy of a local file, a second name of it where the file system has such; the file stays."""
+        held: list[int] = []
+        try:
+            _put(self._prepare(key), path, held)
+        finally:
+            _close(held)
 
     def secure(self, key: str, path: Path) -> Kept:
-        """Put a copy of a local file into the spool; what is returned waits until a power cut does not take it."""
+        """Do what `put_file` does; the function that is returned waits until the copy survives a power cut."""
         target = self._prepare(key)
         SYNCS.acquire()
         # Opened here: whoever needs the copy no more may remove it any moment, and then the file is what is left.
         held: list[int] = []
         try:
             held.append(os.open(path, os.O_RDONLY))
-            _keep(target, path, held)
+            _put(target, path, held)
             held.append(os.open(target.parent, os.O_RDONLY))
             # Others wait for the disk while who has sent the file goes on.
             return _syncing().submit(_sync, held).result
@@ -83,6 +88,38 @@ class LocalSpool:
         else:
             path.unlink(missing_ok=True)
 
+    def modified_at(self, key: str) -> float:
+        """When the key was last written or renewed; of a folder, when a file was last added to it.
+
+        Raises:
+            FileNotFoundError: there is nothing.
+        """
+        return (self.root / key).stat().st_mtime
+
+    def renew(self, key: str) -> bool:
+        """Give the key a new time. Returns False if there is nothing."""
+        try:
+            _renew(self.root / key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete_unchanged(self, key: str, modified_at: float) -> None:
+        """Remove one key, unless it was written or renewed since it had this time.
+
+        No process can renew a file that has lost its name, so the time is compared once more after that. A file that
+        was renewed in between gets its name back.
+        """
+        path, draft = self.root / key, self.drafts / uuid.uuid4().hex
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime != modified_at:
+                return
+            path.rename(draft)
+            if draft.stat().st_mtime == modified_at:
+                draft.unlink()
+            else:
+                _give_back(draft, path)
+
     def names(self, prefix: str) -> list[str]:
         """Names directly below the prefix."""
         path = self.root / prefix
@@ -99,20 +136,43 @@ def _syncing() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(SYNCS_AT_ONCE, "sync")
 
 
-def _keep(target: Path, path: Path, held: list[int]) -> None:
-    """Make the copy, and open it where it is another file than the one that is held already."""
+def _put(target: Path, path: Path, held: list[int]) -> None:
+    """Make the copy, and open it where it is another file than `path`."""
+    for _ in range(TRIES):
+        try:
+            target.hardlink_to(path)
+        except FileExistsError:
+            # A clean-up may remove it before it is renewed; then it is made again.
+            with suppress(FileNotFoundError):
+                _renew(target)
+                # The process that made it may not have come to writing it out.
+                held.append(os.open(target, os.O_RDONLY))
+                return
+        except OSError:  # another file system, or one without hard links
+            draft = target.with_name(f".{uuid.uuid4().hex}")
+            shutil.copyfile(path, draft)
+            held.append(os.open(draft, os.O_RDONLY))
+            draft.replace(target)
+            return
+        else:
+            return
+
+
+def _renew(path: Path) -> None:
+    # Left to the kernel, the time has steps of milliseconds: two changes might leave the same one.
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def _give_back(draft: Path, path: Path) -> None:
     try:
-        # First the name, then file and folder: most file systems write them out together.
-        target.hardlink_to(path)
+        path.hardlink_to(draft)
     except FileExistsError:
-        # Whoever made it may not have come to writing it out.
-        with suppress(FileNotFoundError):
-            held.append(os.open(target, os.O_RDONLY))
-    except OSError:  # another file system, or one without hard links
-        draft = target.with_name(f".{uuid.uuid4().hex}")
-        shutil.copyfile(path, draft)
-        held.append(os.open(draft, os.O_RDONLY))
-        draft.replace(target)
+        pass  # it was written again meanwhile
+    except OSError:  # a file system without hard links
+        draft.rename(path)
+        return
+    draft.unlink()
 
 
 def _sync(held: list[int]) -> None:

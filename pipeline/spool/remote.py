@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.spool.base import Kept
 
 __all__ = ["RemoteSpool"]
+
+FRESH_S = 600.0
+"""What was written in this time counts as new; clean-ups by age wait far longer."""
+
+TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
+"""Names of the time of the last change: S3, Azure, SFTP and folders, Dropbox, Google, memory."""
 
 
 class RemoteSpool:
@@ -34,17 +44,15 @@ class RemoteSpool:
         """Whether the key holds something."""
         return bool(self.files.exists(self._path(key)))
 
-    def take(self, key: str, path: Path) -> None:
-        """Move a local file into the spool under the key, all or nothing."""
-        self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
-        self.files.put_file(str(path), self._path(key))
-        path.unlink()
-
-    def secure(self, key: str, path: Path) -> Kept:
-        """Put a copy of a local file into the spool; the file stays. There is nothing to wait for afterwards."""
-        if not self.exists(key):
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a copy of a local file; the file stays. What was written lately is not sent again."""
+        if not self.renew(key):
             self.files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(path), self._path(key))
+
+    def secure(self, key: str, path: Path) -> Kept:
+        """Do what `put_file` does; there is nothing to wait for afterwards."""
+        self.put_file(key, path)
         return lambda _seconds=None: None
 
     @contextmanager
@@ -60,6 +68,33 @@ class RemoteSpool:
         if self.exists(prefix):
             self.files.rm(self._path(prefix), recursive=True)
 
+    def modified_at(self, key: str) -> float:
+        """When the key, or anything below it, was last written; infinity if the store does not say.
+
+        Raises:
+            FileNotFoundError: there is nothing.
+        """
+        info = self.files.info(self._path(key))
+        if info["type"] != "directory":
+            return _written_at(info)
+        return max(map(_written_at, self.files.find(self._path(key), detail=True).values()), default=math.inf)
+
+    def renew(self, key: str) -> bool:
+        """Whether the key was written so lately that it counts as new: the times of a store cannot be set."""
+        try:
+            return self.modified_at(key) > time.time() - FRESH_S
+        except FileNotFoundError:
+            return False
+
+    def delete_unchanged(self, key: str, modified_at: float) -> None:
+        """Remove one key, unless it was written since it had this time.
+
+        Stores cannot remove on a condition: what is written between the comparison and the removal goes too.
+        """
+        with suppress(FileNotFoundError):
+            if self.modified_at(key) == modified_at:
+                self.files.rm_file(self._path(key))
+
     def names(self, prefix: str) -> list[str]:
         """Names directly below the prefix."""
         if not self.exists(prefix):
@@ -68,3 +103,17 @@ class RemoteSpool:
 
     def _path(self, key: str) -> str:
         return f"{self.root}/{key}"
+
+
+def _written_at(info: Mapping[str, Any]) -> float:
+    """The time in the facts of a file, which each of fsspec's file systems gives under a name of its own."""
+    for name in TIMES:
+        moment = info.get(name)
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        if isinstance(moment, datetime):
+            # What comes without a zone is UTC, as all of them are.
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        if isinstance(moment, int | float):
+            return float(moment)
+    return math.inf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,9 @@ from pipeline.spool import (
 )
 from pipeline.stages.artifacts import read_vectors
 from pipeline.stages.vector_files import write_vectors
+
+CLOCK_STEP_S = 0.02
+"""The clock by which files get their times has steps, of up to this length."""
 
 
 @pytest.fixture(params=["local", "file", "memory"])
@@ -57,14 +61,66 @@ def test_what_is_not_there(spool: Spool) -> None:
     spool.delete("none")
 
 
-def test_taking_a_file_moves_it(spool: Spool, tmp_path: Path) -> None:
+def test_a_file_that_is_put_in_stays_where_it_was(spool: Spool, tmp_path: Path) -> None:
     path = tmp_path / "draft"
     path.write_bytes(b"all of it")
     key = original_key("ab" * 32, "/in/Letter.PDF")
     assert key == f"originals/ab/{'ab' * 32}.pdf"
-    spool.take(key, path)
+    for _ in range(2):
+        spool.put_file(key, path)
+        assert spool.read(key) == path.read_bytes() == b"all of it"
+    path.unlink()
     assert spool.read(key) == b"all of it"
-    assert not path.exists()
+
+
+def test_times_of_keys(spool: Spool) -> None:
+    """When a key was written is known; of several keys, when the last of them was."""
+    began = time.time()
+    spool.write("batches/1/x", b"")
+    written = spool.modified_at("batches/1/x")
+    assert began - CLOCK_STEP_S <= written <= time.time()
+    assert spool.renew("batches/1/x")
+    spool.write("batches/1/y", b"")
+    assert spool.modified_at("batches/1") >= written
+    assert not spool.renew("none")
+    with pytest.raises(FileNotFoundError):
+        spool.modified_at("none")
+
+
+def test_only_what_did_not_change_is_deleted(spool: Spool) -> None:
+    spool.write("originals/ab/x", b"first")
+    seen = spool.modified_at("originals/ab/x")
+    time.sleep(CLOCK_STEP_S)
+    spool.write("originals/ab/x", b"again")
+    spool.delete_unchanged("originals/ab/x", seen)
+    assert spool.read("originals/ab/x") == b"again"
+    spool.delete_unchanged("originals/ab/x", spool.modified_at("originals/ab/x"))
+    assert not spool.exists("originals/ab/x")
+    spool.delete_unchanged("originals/ab/x", seen)
+
+
+@pytest.mark.parametrize("is_written_again", [False, True])
+def test_what_is_renewed_while_it_is_deleted_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written_again: bool
+) -> None:
+    """It is renewed after its time was compared, and before it is gone."""
+    spool, rename = LocalSpool(tmp_path), Path.rename
+    key = "originals/ab/x"
+
+    def renew_first(path: Path, target: Path) -> Path:
+        assert spool.renew(key)
+        rename(path, target)
+        if is_written_again:
+            spool.write(key, b"it")
+        return target
+
+    spool.write(key, b"it")
+    seen = spool.modified_at(key)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", renew_first)
+        spool.delete_unchanged(key, seen)
+    assert spool.read(key) == b"it"
+    assert list(spool.drafts.iterdir()) == []
 
 
 def test_deleting_goes_below(spool: Spool) -> None:
