@@ -8,16 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import redis
-import sqlalchemy as sa
 
 from pipeline import stack
 from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import batches
-from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import watched_files
-from pipeline.catalog.work import events, jobs
+from pipeline.catalog.work import events, failures, jobs, ledger
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.progress import Measure, look
@@ -79,7 +76,7 @@ class TaskManager:
     def job(self, job_id: str) -> JobStatus:
         """A job's state and progress. Raises UnknownId."""
         with self._services.catalog.connect() as connection:
-            row = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one_or_none()
+            row = jobs.row(connection, job_id)
             if row is None:
                 raise UnknownId(f"There is no job {job_id}.")
             told = look(connection, job_id)
@@ -128,9 +125,7 @@ class TaskManager:
     def system(self) -> SystemStatus:
         """Everything at a glance: the newest jobs, documents by state, points by collection, queues."""
         with self._services.catalog.connect() as connection:
-            newest = connection.scalars(
-                sa.select(jobs_table.c.id).order_by(jobs_table.c.created_at.desc()).limit(SHOWN_JOBS)
-            ).all()
+            newest = jobs.newest(connection, SHOWN_JOBS)
         return self.totals().model_copy(update={"jobs": [self.job(job_id) for job_id in newest]})
 
     def totals(self) -> SystemStatus:
@@ -181,13 +176,12 @@ class TaskManager:
         Raises:
             UnknownId: there is no such job.
         """
-        ended = sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job_id)
         with self._services.redis.pubsub(ignore_subscribe_messages=True) as news:
             news.subscribe(f"{PREFIX}news:{job_id}")
             while True:
                 with self._services.catalog.connect() as connection:
-                    row = connection.execute(ended).one_or_none()
-                if row is None or row.finished_at is not None:
+                    is_running = jobs.is_unfinished(connection, job_id)
+                if not is_running:
                     return self.job(job_id)
                 time.sleep(SPACING_S)
                 _wait_for_news(news, PATIENCE_S)
@@ -231,12 +225,12 @@ class TaskManager:
         with self._services.catalog.connect() as connection:
             if job_id is not None and not jobs.exists(connection, job_id):
                 raise UnknownId(f"There is no job {job_id}.")
-            return read.list_failures(connection, read.failure_filter(code, job_id, transient))
+            return failures.list_open(connection, code=code, job_id=job_id, transient=transient)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """What failed in a job, as it was then: source, code, message, hint."""
         with self._services.catalog.connect() as connection:
-            return read.failed_in(connection, job_id)
+            return failures.list_of_job(connection, job_id)
 
     def retry(self, identities: Sequence[str] = (), *, code: str | None = None, job_id: str | None = None) -> list[str]:
         """Try failed documents again: these, or all that match. Each collection's come as a new job.
@@ -259,7 +253,7 @@ class TaskManager:
             How many were forgotten.
         """
         with writing(self._services.catalog) as connection:
-            return read.purge_failures(connection, read.failure_filter(code, job_id, None))
+            return failures.purge(connection, code=code, job_id=job_id)
 
     def active(self) -> list[ActiveTask]:
         """Tasks that living workers are doing at this moment."""
@@ -272,12 +266,10 @@ class TaskManager:
         from pipeline.engine.broker import queue_depths
 
         with self._services.catalog.connect() as connection:
-            waiting = connection.scalar(
-                sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")
-            )
+            waiting = ledger.count_waiting(connection)
         return QueueStatistics(
             depth=queue_depths(self._services),
-            waiting_batches=waiting or 0,
+            waiting_batches=waiting,
             workers=[WorkerStatus(node=node) for node in sorted(self._alive()) if not node.startswith(intake_node(""))],
         )
 

@@ -8,17 +8,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from pipeline import stack
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, documents, failures
-from pipeline.catalog.documents import watched_files
+from pipeline.catalog.documents import attempts, watched_files
+from pipeline.catalog.work import failures
 from pipeline.cli.output import FAILED, command, note, out, plain, several
 from pipeline.errors import BadRequest
 from pipeline.ingest.walk import source_of
-from pipeline.names import ACTIVE
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.settings.watch_folders import WatchFolder
@@ -114,14 +110,13 @@ def _once(services: Services, folder: WatchFolder, others: list[Path]) -> Mirror
 
 def _busy(services: Services, mirror: Mirror) -> bool:
     """Whether documents of the folder are still being worked on."""
-    query = sa.select(sa.func.count()).select_from(
-        documents.join(attempts, sa.and_(attempts.c.id == documents.c.attempt_id, attempts.c.state.in_(ACTIVE)))
-    )
-    return _count(services, mirror, query, documents.c.id) > 0
+    with services.catalog.connect() as connection:
+        return attempts.count_running(connection, _document_ids(mirror)) > 0
 
 
 def _outcome(services: Services, mirror: Mirror) -> int:
-    failed = _count(services, mirror, sa.select(sa.func.count()).select_from(failures), failures.c.document_id)
+    with services.catalog.connect() as connection:
+        failed = failures.count_of_documents(connection, _document_ids(mirror))
     told = f"{mirror.root} is up to date: {several(mirror.known.there, 'file')}, {failed} of them failed."
     if mirror.restless:
         told += f" Left for later: {len(mirror.restless)} that still change."
@@ -129,10 +124,8 @@ def _outcome(services: Services, mirror: Mirror) -> int:
     return FAILED if failed or mirror.restless else 0
 
 
-def _count(services: Services, mirror: Mirror, query: sa.Select[int], column: sa.Column[str]) -> int:
-    names = [str(row.document_id) for row in mirror.known.values() if row.document_id and not row.gone]
-    with services.catalog.connect() as connection:
-        return sum(connection.execute(query.where(column.in_(piece))).scalar_one() for piece in split_list(names))
+def _document_ids(mirror: Mirror) -> list[str]:
+    return [str(file.document_id) for file in mirror.known.values() if file.document_id and not file.gone]
 
 
 def _explain(folder: WatchFolder, hold: Hold) -> None:

@@ -15,8 +15,8 @@ from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.work import events, ledger
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.canvas import fan, line, scanned

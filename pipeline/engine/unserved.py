@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from pipeline import stack
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.work import ledger
+from pipeline.catalog.work.failures import Failure
 from pipeline.engine import executor
 from pipeline.engine.heartbeat import living_nodes, places_served, text
 from pipeline.errors import NoWorker

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from itertools import groupby
 
-import sqlalchemy as sa
 import structlog
 
 from pipeline.catalog.api import idempotency, outbox
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import batches, tasks
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import events
+from pipeline.catalog.work import events, ledger
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import LocalSpool, original_key
@@ -40,8 +38,7 @@ def sweep(services: Services) -> None:
     """Forget old rows of what has ended, and cached vectors; empty the spool of what no document needs."""
     now = time.time()
     with writing(services.catalog) as connection:
-        ended = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < now - KEEP_LEDGER_S)
-        connection.execute(tasks.delete().where(tasks.c.batch_id.in_(ended)))
+        ledger.prune(connection, now - KEEP_LEDGER_S)
         events.prune(connection, now - KEEP_EVENTS_S)
         idempotency.prune(connection, now - idempotency.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
@@ -66,7 +63,7 @@ def _sweep_batches(services: Services) -> None:
     names = set(services.spool.names("batches"))
     # Under the write lock: a document that leaves its batch has its text here before its new batch is committed.
     with writing(services.catalog) as connection:
-        active = set(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
+        active = ledger.unfinished_batches(connection)
     for name in names - active:
         services.spool.delete(batch_prefix(name))
 

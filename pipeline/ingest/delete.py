@@ -7,14 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import documents as documents_table
-from pipeline.catalog.database.schema import failures, versions
-from pipeline.catalog.documents import moves, records
+from pipeline.catalog.documents import garbage, moves, records
 from pipeline.catalog.index import indexes
+from pipeline.catalog.work import failures
 from pipeline.errors import UnknownId, VerificationFailed
 from pipeline.ingest.cleanup import sweep_originals
 from pipeline.ingest.walk import source_of
@@ -70,8 +67,7 @@ def choose(services: Services, collection: str, named: Sequence[str]) -> dict[st
 
 def _elsewhere(connection: Connection, name: str) -> str:
     """What helps where the name is the id of another collection's document."""
-    where = sa.select(documents_table.c.collection).where(documents_table.c.id == name)
-    other = connection.scalar(where)
+    other = records.collection_of(connection, name)
     return f"It is in the collection {other}: say so with --collection {other}." if other else ""
 
 
@@ -80,20 +76,7 @@ def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
     path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
     folder = (given if "://" in given else path).rstrip("/") + "/"
-    matches = sa.or_(
-        documents_table.c.id == given,
-        documents_table.c.source.in_((given, path)),
-        # Not LIKE, which takes capital letters for small ones on SQLite.
-        sa.func.substr(documents_table.c.source, 1, len(folder)) == folder,
-    )
-    left = sa.exists().where(versions.c.document_id == documents_table.c.id, versions.c.removed_at.is_(None))
-    there = sa.or_(documents_table.c.deleted_at.is_(None), left)
-    rows = connection.execute(
-        sa.select(documents_table.c.id, documents_table.c.source).where(
-            documents_table.c.collection == collection, there, matches
-        )
-    )
-    return {row.id: row.source for row in rows}
+    return records.find(connection, collection, (given, path), folder)
 
 
 def release(services: Services) -> int:
@@ -119,14 +102,13 @@ def _delete_some(services: Services, collection: str, identities: list[str]) -> 
     before = services.store.count(shown.name, where) if shown else 0
     with writing(services.catalog) as connection:
         records.tombstone(connection, identities)
-        connection.execute(failures.delete().where(failures.c.document_id.in_(identities)))
+        failures.delete_of_documents(connection, identities)
     for pause_s in PAUSES_S:
         remove_unseen(services, identities)
         left = sum(services.store.count(name, where) for name in held)
         if not left:
             return before
         with writing(services.catalog) as connection:
-            forgotten = versions.update().where(versions.c.document_id.in_(identities))
-            connection.execute(forgotten.values(removed_at=None))
+            garbage.unmark_removed(connection, identities)
         time.sleep(pause_s)
     raise VerificationFailed(f"{left} points of deleted documents are still in the store.")

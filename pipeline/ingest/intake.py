@@ -17,9 +17,9 @@ from typing import BinaryIO, Literal
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import records, tagging
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.work import jobs, ledger, orders
+from pipeline.catalog.work import failures, jobs, ledger, orders
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
@@ -268,7 +268,7 @@ def _record_group(
     place, recipe = placement_of(services, connection, job, routed)
     place = replace(place, batch_id=batch_id)
     known = records.known(connection, place.collection, [item.found.source for item in taken])
-    suspects = records.with_failures(connection, place.collection, services.reading, known)
+    suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
     fresh: list[FileContent] = []
     for item in taken:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from pipeline.catalog import Connection
-from pipeline.catalog.database.schema import attempts, batches, jobs
 from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections
 from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work import ledger
 from pipeline.catalog.work.jobs import Job
-from pipeline.plan import Plan
 from pipeline.services import Services
 
-__all__ = ["placement_of", "plan_of", "recipe_of"]
+__all__ = ["placement_of", "recipe_of"]
 
 
 def placement_of(
@@ -38,19 +35,4 @@ def placement_of(
 
 def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:
     """The recipe by which the content of a version, read in this way, is made into points of an index."""
-    return services.recipe(index, extraction, plan_of(connection, version_id))
-
-
-def plan_of(connection: Connection, version_id: str) -> Plan:
-    """The plan by which a version was made, whatever became of its workflow meanwhile."""
-    query = (
-        sa.select(sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan"))
-        .select_from(attempts)
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
-        .where(attempts.c.version_id == version_id)
-        .order_by(attempts.c.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return Plan.from_json(None if row is None else row.plan)
+    return services.recipe(index, extraction, ledger.plan_of_version(connection, version_id))

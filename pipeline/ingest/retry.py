@@ -11,16 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import sqlalchemy as sa
 import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import failures, versions
 from pipeline.catalog.documents import records
-from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.index import collections, reindexes
-from pipeline.catalog.work import jobs, ledger, status
+from pipeline.catalog.documents.versions import Found, newest_of
+from pipeline.catalog.index import collections
+from pipeline.catalog.work import failures, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
@@ -54,7 +52,7 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
     chosen = choose(services, identities, code=code, job_id=job_id)
     with services.catalog.connect() as connection:
-        submitted = reindexes.submitted_by(connection, [one.document_id for one in chosen])
+        submitted = failures.submitting_jobs(connection, [one.document_id for one in chosen])
         origins = {one.document_id: submitted.get(one.document_id, one.job_id) for one in chosen}
         workflows = jobs.workflows_of(connection, set(origins.values()))
         named = jobs.named(connection, set(origins.values()))
@@ -85,7 +83,7 @@ def choose(
         UnknownId: one of the documents has not failed.
     """
     with services.catalog.connect() as connection:
-        failed = status.list_failures(connection, status.failure_filter(code, job_id, None))
+        failed = failures.list_open(connection, code=code, job_id=job_id)
     if not identities:
         return failed
     chosen: dict[str, FailureRecord] = {}
@@ -113,9 +111,8 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
         jobs.create(connection, job, request_id, weight, told=named)
         kept = [one for one in group if candidates[one.document_id].problem is not None]
         taken = _take_from_spool(services, connection, job, kept)
-        # Who retries may know what is better now; intake must not answer from memory.
-        forget = failures.update().where(failures.c.document_id.in_([one.document_id for one in group]))
-        connection.execute(forget.values(reading=None))
+        # The user who retries may know what is better now.
+        failures.forget_readings(connection, [failure.document_id for failure in group])
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
     admit_safely(services)
     ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
@@ -156,12 +153,7 @@ def _take_from_spool(services: Services, connection: Connection, job: Job, group
 
 def _kept(services: Services, connection: Connection, failure: FailureRecord) -> Found | None:
     """The content that failed, if intake's copy of it is still there."""
-    newest = connection.execute(
-        sa.select(versions)
-        .where(versions.c.document_id == failure.document_id)
-        .order_by(versions.c.sequence.desc())
-        .limit(1)
-    ).one_or_none()
+    newest = newest_of(connection, failure.document_id)
     if newest is None or not services.spool.exists(original_key(newest.content_sha256, failure.source)):
         return None
     return Found(failure.source, newest.content_sha256, newest.size, newest.modified_at, newest.metadata or {})

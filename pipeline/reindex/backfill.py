@@ -23,10 +23,11 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.index.reindexes import Reindex
 from pipeline.catalog.work import ledger
+from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.engine.admission import admit_safely
 from pipeline.errors import Rejected
 from pipeline.ingest.intake import FileContent, take
-from pipeline.ingest.placement import plan_of, recipe_of
+from pipeline.ingest.placement import recipe_of
 from pipeline.ingest.walk import path_of
 from pipeline.plan import Plan
 from pipeline.reindex.mended_files import as_they_are
@@ -155,7 +156,7 @@ def _packed(
     """Batches of documents that were made by one plan: (plan, attempts)."""
     groups: dict[str, tuple[Plan, list[str]]] = {}
     for lack, attempt_id in begun:
-        plan = plan_of(connection, lack.version_id)
+        plan = plan_of_version(connection, lack.version_id)
         groups.setdefault(repr(plan), (plan, []))[1].append(attempt_id)
     for plan, ids in groups.values():
         for piece in split_list(ids, services.settings.batch_documents):

@@ -6,12 +6,11 @@ import time
 import uuid
 from dataclasses import asdict, replace
 
-import sqlalchemy as sa
 import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import documents, versions
+from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import indexes, missing, reindexes
 from pipeline.catalog.index.cutover import discard
 from pipeline.catalog.index.indexes import Index
@@ -153,7 +152,7 @@ def status(services: Services, collection: str) -> ReindexStatus:
             **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},
             from_model=_model(connection, found.from_index),
             to_model=_model(connection, found.to_index),
-            documents=missing.standing(connection, collection),
+            documents=live_versions.count_documents(connection, collection),
             lacks=lacking,
             failures=failed,
             created_at=iso(found.created_at),
@@ -183,14 +182,10 @@ def _only_one(connection: Connection, collection: str) -> None:
 
 
 def _open_job(connection: Connection, target: Target) -> str:
-    weight = connection.scalar(
-        sa.select(sa.func.sum(versions.c.size + jobs.OVERHEAD_BYTES))
-        .join(documents, documents.c.live_version_id == versions.c.id)
-        .where(documents.c.collection == target.live.collection)
-    )
+    size = live_versions.size_of(connection, target.live.collection, jobs.OVERHEAD_BYTES)
     request_id = uuid.uuid4().hex[:12]
     job = Job(target.live.collection, "reindex", target.options.priority)
-    return jobs.create(connection, job, request_id, int(weight or 0)).id
+    return jobs.create(connection, job, request_id, size).id
 
 
 def _new_index(connection: Connection, target: Target) -> str:

@@ -21,7 +21,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes, missing, reindexes, second_index
 from pipeline.catalog.index.cutover import discard, exchange
 from pipeline.catalog.index.reindexes import Reindex
-from pipeline.catalog.work import jobs
+from pipeline.catalog.work import failures, jobs
 from pipeline.names import PREFIX
 from pipeline.reindex.backfill import feed, feed_in_place
 from pipeline.reindex.backoff import BEFORE, recovered, stumbled
@@ -130,7 +130,7 @@ def _build_in_place(services: Services, one: Reindex) -> None:
 
 
 def _what_failed(connection: Connection, one: Reindex) -> str | None:
-    number = reindexes.failed(connection, one.job_id)
+    number = failures.count_of_job(connection, one.job_id)
     return f"{number} documents failed: {named(missing.still_failed(connection, one), number)}." if number else None
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from pipeline.catalog import Connection
-from pipeline.catalog.database.schema import attempts, batches, documents, tasks, versions
+from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import missing
 from pipeline.catalog.index.missing import MissingDocument
+from pipeline.catalog.work import throughput
 from pipeline.ingest.walk import path_of
 from pipeline.reindex.request import ReindexRequest, Target, target_of
 from pipeline.results import ReindexPlan
@@ -65,49 +64,35 @@ def _chunks(
     services: Services, connection: Connection, target: Target, meant: list[MissingDocument]
 ) -> tuple[int, int]:
     """Chunks there would be, and bytes of their text: as many as now, or in proportion to their new size."""
-    query = (
-        sa.select(sa.func.sum(versions.c.chunks))
-        .join(documents, documents.c.live_version_id == versions.c.id)
-        .where(documents.c.collection == target.live.collection)
-    )
-    every = int(connection.scalar(query) or 0)
-    total = connection.scalar(
-        sa.select(sa.func.count()).where(
-            documents.c.collection == target.live.collection, documents.c.live_version_id.is_not(None)
-        )
-    )
+    chunks_now = live_versions.count_chunks(connection, target.live.collection)
+    total = live_versions.count_documents(connection, target.live.collection)
     part = len(meant) / total if total else 0.0
     models = services.models
     before, after = models.chunk_tokens(target.live.spec), models.chunk_tokens(target.spec)
-    number = round(every * part * before / after) if every else 0
+    number = round(chunks_now * part * before / after)
     number = max(number, len(meant))
     return number, number * after * 4
 
 
 def _rates(connection: Connection, services: Services) -> dict[str, float]:
     """Seconds per document or, for embed and upsert, per chunk, by all workers of a stage, in the last batches."""
-    query = sa.select(batches.c.id).where(batches.c.state == "done").order_by(batches.c.finished_at.desc())
-    lately = connection.scalars(query.limit(MEASURED)).all()
-    spent = connection.execute(
-        sa.select(tasks.c.stage, sa.func.sum(tasks.c.finished_at - tasks.c.started_at))
-        .where(tasks.c.batch_id.in_(lately), tasks.c.state == "done", tasks.c.started_at.is_not(None))
-        .group_by(tasks.c.stage)
-    ).all()
-    number, chunks, cached = connection.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(attempts.c.chunks_total), 0),
-            sa.func.coalesce(sa.func.sum(attempts.c.chunks_cached), 0),
-        ).where(attempts.c.batch_id.in_(lately), attempts.c.state == "completed")
-    ).one()
-    amounts = {"extract": number, "chunk": number, "embed": chunks - cached, "upsert": chunks, "finalize": number}
+    measured = throughput.of_last_batches(connection, MEASURED)
+    amounts = {
+        "extract": measured.documents,
+        "chunk": measured.documents,
+        "embed": measured.chunks - measured.cached,
+        "upsert": measured.chunks,
+        "finalize": measured.documents,
+    }
     workers = {
         "extract": services.settings.extract_processes or cores(),
         "chunk": services.settings.extract_processes or cores(),
         "embed": services.settings.embed_processes or cores(),
     }
     return {
-        stage: float(seconds) / amounts[stage] / workers.get(stage, 1) for stage, seconds in spent if amounts.get(stage)
+        stage: seconds / amounts[stage] / workers.get(stage, 1)
+        for stage, seconds in measured.seconds.items()
+        if amounts.get(stage)
     }
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline.catalog import Connection
-from pipeline.catalog.index import reindexes
 from pipeline.catalog.index.missing import MissingDocument
-from pipeline.catalog.work import jobs
+from pipeline.catalog.work import failures, jobs
+from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.errors import Rejected
 from pipeline.ingest.intake import FileContent, take
-from pipeline.ingest.placement import plan_of
 from pipeline.ingest.roots import bounds, root_of
 from pipeline.ingest.routing import sidecar_metadata
 from pipeline.ingest.walk import look, path_of
@@ -31,14 +30,14 @@ def as_they_are(
     """
     with services.catalog.connect() as connection:
         named = _named(connection, [lack.document_id for lack in found])
-        plans = {lack.version_id: plan_of(connection, lack.version_id) for lack in found}
+        plans = {lack.version_id: plan_of_version(connection, lack.version_id) for lack in found}
     for lack in found:
         yield _now(services, plans[lack.version_id], lack, named.get(lack.document_id, NamedPaths(())))
 
 
 def _named(connection: Connection, identities: Sequence[str]) -> dict[str, NamedPaths]:
     """What was named for the job by which each document came in."""
-    origins = reindexes.failed_by(connection, identities) | reindexes.submitted_by(connection, identities)
+    origins = failures.jobs_of_documents(connection, identities) | failures.submitting_jobs(connection, identities)
     named = jobs.named(connection, set(origins.values()))
     return {identity: named[job_id] for identity, job_id in origins.items() if job_id in named}
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.id_lists import split_list
+from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import indexes, missing
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.missing import Held
@@ -141,7 +142,7 @@ def counts(services: Services, one: Reindex) -> Findings:
     with services.catalog.connect() as connection:
         lack = missing.lacking(connection, one.collection, one.to_index)
         held = missing.held(connection, one.to_index)
-        standing = missing.standing(connection, one.collection)
+        standing = live_versions.count_documents(connection, one.collection)
         failures = missing.failed_in(connection, one, one.to_index, NAMED)
     chunks, points, broken = sum(each.chunks for each in held), 0, list[str]()
     for piece in split_list(held, COUNTED):

@@ -12,8 +12,8 @@ from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.index import indexes, vector_cache
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-import sqlalchemy as sa
 import structlog
 
 from extractors.errors import Empty
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions
-from pipeline.catalog.documents.attempts import BatchedAttempt, Failure
+from pipeline.catalog.documents.attempts import BatchedAttempt
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import VerificationFailed
 from pipeline.points.visibility import remove_unseen
@@ -42,9 +41,7 @@ def work(services: Services, claim: Claim) -> Done:
     """
     with services.catalog.connect() as connection:
         carried = attempts.carried(connection, claim.batch_id)
-        touched = connection.scalars(
-            sa.select(attempts_table.c.document_id).where(attempts_table.c.batch_id == claim.batch_id)
-        ).all()
+        touched = attempts.document_ids_of_batch(connection, claim.batch_id)
     blank = [one for one in carried if not one.chunks_total]
     carried = [one for one in carried if one.chunks_total]
     lacking = _verify(services, claim, carried) if carried else []

@@ -11,6 +11,7 @@ from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import moves, records, tagging, watched_files
 from pipeline.catalog.documents.watched_files import FileKey, KnownFile
+from pipeline.catalog.work import failures
 from pipeline.ingest.delete import release
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
@@ -82,7 +83,7 @@ def _displace(connection: Connection, names: Collection[str]) -> None:
     """Delete documents whose names others get: they cannot be revived, and their points go with the next tidying."""
     if names:
         records.tombstone(connection, list(names), time.time())
-        watched_files.without_failures(connection, names)
+        failures.delete_of_documents(connection, names)
 
 
 def remove(
@@ -116,7 +117,7 @@ def remove(
         # A rule that gives the file another collection may have given its document to another row.
         names = sorted(having - watched_files.held(connection, having))
         records.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
-        watched_files.without_failures(connection, names)
+        failures.delete_of_documents(connection, names)
         left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
         while former := _elsewhere(connection, root, left):
             _displace(connection, list(former.values()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,15 +14,15 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.bulk_update import update_each
 from pipeline.catalog.database.connection import make_durable
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, documents, failures, rank, reindexes, submissions, versions
+from pipeline.catalog.database.schema import attempts, documents, rank, reindexes, submissions, versions
 from pipeline.catalog.index import second_index
-from pipeline.catalog.work import events
+from pipeline.catalog.work import events, failures
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import settle
 from pipeline.names import ACTIVE
 
 __all__ = [
     "BatchedAttempt",
-    "Failure",
     "advance",
     "all_embedded",
     "begin",
@@ -31,9 +31,10 @@ __all__ = [
     "close",
     "complete",
     "count",
+    "count_running",
+    "document_ids_of_batch",
     "drop_chunks",
     "fail",
-    "keep_failure",
     "set_chunks",
     "set_pages",
 ]
@@ -69,21 +70,6 @@ class BatchedAttempt:
     metadata: Mapping[str, Any] | None = None
     tags: Sequence[str] = ()
     anew: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a document failed: stable code, one sentence, what to do; transient ones may be retried.
-
-    `reading` names the way in which the file was read, where reading it so again can only fail again.
-    """
-
-    stage: str
-    code: str
-    message: str
-    hint: str
-    transient: bool = False
-    reading: str | None = None
 
 
 def carried(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
@@ -143,6 +129,20 @@ def _begin(state: str) -> Any:
         )
         .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
         .returning(attempts.c.job_id, attempts.c.document_id)
+    )
+
+
+def document_ids_of_batch(connection: Connection, batch_id: str) -> list[str]:
+    """Documents of the attempts that a batch carries, ended ones too."""
+    return list(connection.scalars(sa.select(attempts.c.document_id).where(attempts.c.batch_id == batch_id)))
+
+
+def count_running(connection: Connection, document_ids: Collection[str]) -> int:
+    """Count those of these documents whose current attempt in the live index is running."""
+    is_running = sa.and_(attempts.c.id == documents.c.attempt_id, attempts.c.state.in_(ACTIVE))
+    query = sa.select(sa.func.count()).select_from(documents.join(attempts, is_running))
+    return sum(
+        connection.execute(query.where(documents.c.id.in_(ids))).scalar_one() for ids in split_list(document_ids)
     )
 
 
@@ -221,33 +221,9 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
         connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
         connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
         if row["id"] not in beside:
-            keep_failure(connection, row["job_id"], row["document_id"], cause)
+            failures.record(connection, row["job_id"], row["document_id"], cause)
         events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
     settle(connection, [row["id"] for row in ended])
-
-
-def keep_failure(connection: Connection, job_id: str, document_id: str, cause: Failure) -> None:
-    """Keep one open failure per document: the newest."""
-    about = connection.execute(
-        sa.select(documents.c.collection, documents.c.source).where(documents.c.id == document_id)
-    ).one()
-    connection.execute(failures.delete().where(failures.c.document_id == document_id))
-    connection.execute(
-        failures.insert().values(
-            id=document_id,
-            job_id=job_id,
-            document_id=document_id,
-            collection=about.collection,
-            source=about.source,
-            stage=cause.stage,
-            code=cause.code,
-            message=cause.message,
-            hint=cause.hint,
-            transient=cause.transient,
-            reading=cause.reading,
-            created_at=time.time(),
-        )
-    )
 
 
 def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | None = None) -> int:
@@ -277,8 +253,7 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
     """
     ended = _end(connection, ids, "completed")
     beside = _beside(connection, [row["id"] for row in ended])
-    for piece in split_list(row["document_id"] for row in ended if row["id"] not in beside):
-        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
+    failures.delete_of_documents(connection, [row["document_id"] for row in ended if row["id"] not in beside])
     events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
     settle(connection, ids)
     return ended

@@ -23,6 +23,7 @@ __all__ = [
     "neglected",
     "removed",
     "seen_by_index",
+    "unmark_removed",
     "unneeded_originals",
     "unseen_versions",
 ]
@@ -108,6 +109,11 @@ def _undo_is_over() -> sa.ColumnElement[bool]:
 def removed(connection: Connection, version_ids: Sequence[str]) -> None:
     """The points of these versions are gone."""
     connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(removed_at=time.time()))
+
+
+def unmark_removed(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Points of these documents are in the store again, or still: they are to be removed once more."""
+    connection.execute(versions.update().where(versions.c.document_id.in_(document_ids)).values(removed_at=None))
 
 
 def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str, str]]:

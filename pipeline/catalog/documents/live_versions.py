@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +14,7 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, documents, versions
 from pipeline.catalog.index import second_index
 
-__all__ = ["bump", "live_versions", "switch", "switches"]
+__all__ = ["bump", "count_chunks", "count_documents", "live_versions", "size_of", "switch", "switches"]
 
 
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
@@ -56,6 +57,30 @@ def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str
         documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
     )
     return {row.id: row.live_version_id for row in connection.execute(found)}
+
+
+def count_documents(connection: Connection, collection: str) -> int:
+    """Count the documents of a collection that have a live version."""
+    here = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
+    return connection.scalar(sa.select(sa.func.count()).where(*here)) or 0
+
+
+def count_chunks(connection: Connection, collection: str) -> int:
+    """Count the chunks of the live versions of a collection."""
+    return int(connection.scalar(_sum_of_live(versions.c.chunks, collection)) or 0)
+
+
+def size_of(connection: Connection, collection: str, overhead: int) -> int:
+    """Bytes of the live versions of a collection, and `overhead` bytes more for each."""
+    return int(connection.scalar(_sum_of_live(versions.c.size + overhead, collection)) or 0)
+
+
+def _sum_of_live(amount: sa.ColumnElement[int], collection: str) -> sa.Select[Any]:
+    return (
+        sa.select(sa.func.sum(amount))
+        .join(documents, documents.c.live_version_id == versions.c.id)
+        .where(documents.c.collection == collection)
+    )
 
 
 def switches(connection: Connection) -> int:

@@ -15,14 +15,14 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     attempts,
     documents,
-    failures,
     jobs,
     storable,
     submissions,
     versions,
 )
+from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.documents import tagging
-from pipeline.catalog.documents.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.documents.attempts import cancel
 from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.documents.versions import (
     NAMESPACE,
@@ -38,12 +38,15 @@ from pipeline.catalog.documents.versions import (
 )
 from pipeline.catalog.index import second_index
 from pipeline.catalog.index.indexes import first_name
-from pipeline.catalog.work import events
+from pipeline.catalog.work import events, failures
+from pipeline.catalog.work.failures import Failure
 
 __all__ = [
     "Recorded",
     "begin",
+    "collection_of",
     "document_id",
+    "find",
     "known",
     "record",
     "reject",
@@ -52,7 +55,6 @@ __all__ = [
     "submit",
     "supersede",
     "tombstone",
-    "with_failures",
 ]
 
 
@@ -135,7 +137,7 @@ def record(
     if live is not None and is_same(live, found, recipe) and not live["pages_unread"]:
         supersede(connection, identity)
         # Whatever went wrong with another content, this one is there and searchable.
-        connection.execute(failures.delete().where(failures.c.document_id == identity))
+        failures.delete_of_documents(connection, [identity])
         stand_by(connection, identity, live["id"])
         result = Recorded(identity, None, "unchanged")
     elif running is not None and is_same(running, found, recipe):
@@ -149,21 +151,13 @@ def record(
     return result
 
 
-def with_failures(connection: Connection, collection: str, reading: str, sources: Collection[str]) -> set[str]:
-    """Sources whose documents in the collection have an open failure of this reading."""
-    if not sources:
-        return set()
-    found = sa.select(failures.c.source).where(
-        failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
-    )
-    return set(connection.scalars(found))
-
-
 def still_failing(connection: Connection, collection: str, recipe: str, reading: str, found: Found) -> Failure | None:
     """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
     known = connection.execute(
-        sa.select(failures).where(
-            failures.c.collection == collection, failures.c.source == found.source, failures.c.reading == reading
+        sa.select(failures_table).where(
+            failures_table.c.collection == collection,
+            failures_table.c.source == found.source,
+            failures_table.c.reading == reading,
         )
     ).one_or_none()
     if known is None:
@@ -194,7 +188,7 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     connection.execute(submissions.insert(), row)
     # It is there, be it as a failure, even if it was deleted before.
     connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
-    keep_failure(connection, job_id, identity, cause)
+    failures.record(connection, job_id, identity, cause)
     events.add(connection, "document.failed", [(job_id, identity)], told)
     return identity
 
@@ -241,6 +235,38 @@ def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]
     """Where each of these documents comes from, now."""
     found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
     return {row.id: row.source for row in connection.execute(found)}
+
+
+def collection_of(connection: Connection, document_id: str) -> str | None:
+    """The collection of a document; None if there is no document with this id."""
+    name: str | None = connection.scalar(sa.select(documents.c.collection).where(documents.c.id == document_id))
+    return name
+
+
+def find(connection: Connection, collection: str, names: Collection[str], folder: str) -> dict[str, str]:
+    """Find documents by id, by source, or by the folder that their source is in: {id: source}.
+
+    Deleted ones are left out, unless points of theirs may be left.
+
+    Args:
+        connection: the catalog.
+        collection: the collection.
+        names: ids and sources.
+        folder: what the sources of documents in a folder begin with; it ends with a slash.
+    """
+    matches = sa.or_(
+        documents.c.id.in_(names),
+        documents.c.source.in_(names),
+        # Not LIKE, which takes capital letters for small ones on SQLite.
+        sa.func.substr(documents.c.source, 1, len(folder)) == folder,
+    )
+    has_points = sa.exists().where(versions.c.document_id == documents.c.id, versions.c.removed_at.is_(None))
+    rows = connection.execute(
+        sa.select(documents.c.id, documents.c.source).where(
+            documents.c.collection == collection, sa.or_(documents.c.deleted_at.is_(None), has_points), matches
+        )
+    )
+    return {row.id: row.source for row in rows}
 
 
 def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:

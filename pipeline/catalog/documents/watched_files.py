@@ -16,7 +16,6 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     attempts,
     documents,
-    failures,
     jobs,
     reindexes,
     seen,
@@ -45,7 +44,6 @@ __all__ = [
     "revivable",
     "shown",
     "submitted",
-    "without_failures",
 ]
 
 DOOR = "watch-"
@@ -275,9 +273,3 @@ def submitted(connection: Connection, job_id: str, keys: Collection[FileKey]) ->
         )
         found |= {by_source[row.source]: row.document_id for row in connection.execute(query)}
     return found
-
-
-def without_failures(connection: Connection, document_ids: Collection[str]) -> None:
-    """What went wrong with documents that are deleted is of no interest."""
-    for piece in split_list(list(document_ids)):
-        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))

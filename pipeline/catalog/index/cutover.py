@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, batches, documents, failures, jobs, shadows, versions
-from pipeline.catalog.documents.attempts import Failure, cancel, keep_failure
+from pipeline.catalog.database.schema import attempts, batches, documents, jobs, shadows, versions
+from pipeline.catalog.database.schema import failures as failures_table
+from pipeline.catalog.documents.attempts import cancel
 from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work import failures
+from pipeline.catalog.work.failures import Failure
 from pipeline.names import ACTIVE
 from pipeline.plan import Plan
 
@@ -127,7 +130,7 @@ def _behind(connection: Connection, collection: str, index: str) -> Sequence[Any
 def _tell(connection: Connection, row: Any) -> None:
     """What has failed in an index that nobody read is a failure of the document, now that readers see it."""
     hint = "Try it again with: docrelay failures retry"
-    keep_failure(connection, row.job_id, row.document_id, Failure(STAGE, row.code or "", row.message or "", hint))
+    failures.record(connection, row.job_id, row.document_id, Failure(STAGE, row.code or "", row.message or "", hint))
 
 
 def _forget_told(connection: Connection, collection: str, behind: Sequence[str]) -> None:
@@ -135,9 +138,9 @@ def _forget_told(connection: Connection, collection: str, behind: Sequence[str])
     seen = sa.select(documents.c.id).where(
         documents.c.collection == collection, documents.c.live_version_id.is_not(None)
     )
-    told = sa.select(failures.c.document_id).where(
-        failures.c.collection == collection, failures.c.stage == STAGE, failures.c.document_id.in_(seen)
+    query = sa.select(failures_table.c.document_id).where(
+        failures_table.c.collection == collection,
+        failures_table.c.stage == STAGE,
+        failures_table.c.document_id.in_(seen),
     )
-    cured = set(connection.scalars(told)) - set(behind)
-    for piece in split_list(cured):
-        connection.execute(failures.delete().where(failures.c.document_id.in_(piece)))
+    failures.delete_of_documents(connection, set(connection.scalars(query)) - set(behind))

@@ -23,7 +23,6 @@ __all__ = [
     "is_still",
     "lacking",
     "lacks",
-    "standing",
     "still_failed",
     "still_missing",
     "wanted",
@@ -145,12 +144,6 @@ def still_failed(connection: Connection, one: Reindex, limit: int = 100) -> list
     )
     rows = connection.execute(query.order_by(failures.c.source).limit(limit))
     return [_failure(row) for row in rows]
-
-
-def standing(connection: Connection, collection: str) -> int:
-    """Documents of the collection that readers see."""
-    here = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
-    return connection.scalar(sa.select(sa.func.count()).where(*here)) or 0
 
 
 def held(connection: Connection, index: str) -> list[Held]:

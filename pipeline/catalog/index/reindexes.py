@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
     attempts,
     batches,
     documents,
-    failures,
     indexes,
     jobs,
     reindexes,
@@ -36,8 +34,6 @@ __all__ = [
     "create",
     "dropping",
     "enter",
-    "failed",
-    "failed_by",
     "forgive",
     "get",
     "in_flight",
@@ -45,7 +41,6 @@ __all__ = [
     "long_at_work",
     "newest",
     "open_ones",
-    "submitted_by",
 ]
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
@@ -222,44 +217,9 @@ def busy(connection: Connection, job_id: str) -> int:
     return connection.scalar(query) or 0
 
 
-def failed(connection: Connection, job_id: str) -> int:
-    """How many documents failed in a re-index and are not cured yet."""
-    query = sa.select(sa.func.count()).where(failures.c.job_id == job_id)
-    return connection.scalar(query) or 0
-
-
 def is_cancelled(connection: Connection, job_id: str) -> bool:
     """Whether somebody cancelled the job of a re-index."""
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
-
-
-def failed_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
-    """The jobs in which documents failed: {document id: job id}."""
-    found: dict[str, str] = {}
-    for piece in split_list(identities):
-        query = sa.select(failures.c.document_id, failures.c.job_id).where(failures.c.document_id.in_(piece))
-        found |= {row.document_id: row.job_id for row in connection.execute(query)}
-    return found
-
-
-def submitted_by(connection: Connection, identities: Collection[str]) -> dict[str, str]:
-    """Of those documents that failed in a re-index, the job by which they came in: {document id: job id}.
-
-    A re-index has neither a workflow nor files of its own.
-    """
-    found: dict[str, str] = {}
-    other = reindexes.alias()
-    of_reindex = sa.exists().where(other.c.job_id == attempts.c.job_id)
-    for piece in split_list(identities):
-        rows = connection.execute(
-            sa.select(failures.c.document_id, attempts.c.job_id)
-            .join(reindexes, reindexes.c.job_id == failures.c.job_id)
-            .join(attempts, attempts.c.document_id == failures.c.document_id)
-            .where(failures.c.document_id.in_(piece), ~of_reindex)
-            .order_by(attempts.c.number)
-        )
-        found |= {row.document_id: row.job_id for row in rows}
-    return found
 
 
 def dropping(connection: Connection) -> list[tuple[str, float]]:

@@ -31,13 +31,16 @@ __all__ = [
     "get",
     "in_work",
     "is_cancelled",
+    "is_unfinished",
     "keep_open",
     "named",
+    "newest",
     "opened",
     "piles",
     "progress",
     "remember",
     "reopen",
+    "row",
     "settle",
     "settle_job",
     "workflows_of",
@@ -131,6 +134,22 @@ def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, tupl
         rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(piece)))
         found |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
     return found
+
+
+def row(connection: Connection, job_id: str) -> sa.Row[Any] | None:
+    """The row of a job; None if there is no job with this id."""
+    return connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
+
+
+def newest(connection: Connection, limit: int) -> list[str]:
+    """The jobs that were created last, newest first, `limit` of them at most."""
+    return list(connection.scalars(sa.select(jobs.c.id).order_by(jobs.c.created_at.desc()).limit(limit)))
+
+
+def is_unfinished(connection: Connection, job_id: str) -> bool:
+    """Whether there is such a job, and it has not ended."""
+    query = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.finished_at.is_(None))
+    return connection.scalar(query) is not None
 
 
 def is_cancelled(connection: Connection, job_id: str) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "add_due",
     "batch_facts",
     "claim",
+    "count_waiting",
     "create_batch",
     "finish",
     "finish_batch",
@@ -35,10 +36,13 @@ __all__ = [
     "move_attempts",
     "open_tasks",
     "outstanding",
+    "plan_of_version",
+    "prune",
     "release",
     "republished",
     "set_apart",
     "task_id",
+    "unfinished_batches",
 ]
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
@@ -246,6 +250,38 @@ def batch_facts(connection: Connection, batch_id: str) -> tuple[int, Plan]:
         sa.select(batches.c.priority, _plan()).join(jobs, jobs.c.id == batches.c.job_id).where(batches.c.id == batch_id)
     ).one()
     return row.priority, Plan.from_json(row.plan)
+
+
+def plan_of_version(connection: Connection, version_id: str) -> Plan:
+    """The plan by which a version was made last, whatever became of its workflow meanwhile."""
+    query = (
+        sa.select(_plan())
+        .select_from(attempts)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.version_id == version_id)
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return Plan.from_json(None if row is None else row.plan)
+
+
+def count_waiting(connection: Connection) -> int:
+    """Count the batches that wait for admission."""
+    query = sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")
+    return connection.scalar(query) or 0
+
+
+def unfinished_batches(connection: Connection) -> set[str]:
+    """Batches that wait for admission or are active."""
+    return set(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
+
+
+def prune(connection: Connection, before: float) -> None:
+    """Delete the tasks of batches that were done before this time."""
+    done = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < before)
+    connection.execute(tasks.delete().where(tasks.c.batch_id.in_(done)))
 
 
 def finish_batch(connection: Connection, batch_id: str) -> None:

@@ -16,23 +16,18 @@ from pipeline.catalog.database.schema import (
     events,
     failures,
     jobs,
-    submissions,
     tasks,
     versions,
 )
 from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
-from pipeline.results import ActiveTask, Activity, DocumentStatus, FailureRecord, Step, TaskStatus, iso
+from pipeline.results import ActiveTask, Activity, DocumentStatus, Step, TaskStatus, iso
 
 __all__ = [
     "active",
     "batch_counts",
     "document",
-    "failed_in",
-    "failure_filter",
     "job_of_task",
-    "list_failures",
-    "purge_failures",
     "resolve",
     "task",
     "totals",
@@ -142,45 +137,6 @@ def active(connection: Connection, alive: Collection[str]) -> list[ActiveTask]:
         )
         for row in rows
     ]
-
-
-def failure_filter(code: str | None, job_id: str | None, transient: bool | None) -> sa.ColumnElement[bool]:
-    """The condition for failures of this code, job and kind; None means any."""
-    wanted = ((failures.c.code, code), (failures.c.job_id, job_id), (failures.c.transient, transient))
-    return sa.and_(sa.true(), *(column == value for column, value in wanted if value is not None))
-
-
-def list_failures(connection: Connection, where: sa.ColumnElement[bool]) -> list[FailureRecord]:
-    """Open failures, newest first."""
-    rows = connection.execute(sa.select(failures).where(where).order_by(failures.c.created_at.desc()))
-    names = set(FailureRecord.model_fields) - {"failed_at"}
-    return [
-        FailureRecord(**{name: row[name] for name in names}, failed_at=iso(row["created_at"]))
-        for row in rows.mappings()
-    ]
-
-
-def failed_in(connection: Connection, job_id: str) -> list[dict[str, Any]]:
-    """Failed documents of a job: source, code, message, and the hint where the failure is still open."""
-    rows = connection.execute(
-        sa.select(submissions.c.source, submissions.c.code, submissions.c.message, failures.c.hint)
-        .outerjoin(
-            failures,
-            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
-        )
-        .where(submissions.c.job_id == job_id, submissions.c.outcome == "failed")
-        .order_by(submissions.c.source)
-    ).mappings()
-    return [{**row, "hint": row["hint"] or ""} for row in rows]
-
-
-def purge_failures(connection: Connection, where: sa.ColumnElement[bool]) -> int:
-    """Forget open failures.
-
-    Returns:
-        How many.
-    """
-    return connection.execute(failures.delete().where(where)).rowcount
 
 
 def batch_counts(connection: Connection, job_id: str) -> tuple[int, int]:

@@ -25,11 +25,11 @@ from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.database.schema import submissions as submissions_table
 from pipeline.catalog.documents import attempts, garbage, live_versions, records
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, describe_versions
-from pipeline.catalog.work import admission, jobs, ledger, status
+from pipeline.catalog.work import admission, failures, jobs, ledger, status
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import StackUnavailable, UnknownId
 
@@ -168,7 +168,7 @@ def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connecti
     records.reject(connection, job, "/pipe", 0, SPOILT)
     identity = records.document_id("documents", "/pipe")
     assert status.document(connection, identity, ()).state == "failed"
-    assert status.purge_failures(connection, status.failure_filter(None, job, None)) == 1
+    assert failures.purge(connection, job_id=job) == 1
     told = status.document(connection, identity, ())
     assert (told.state, told.code, told.searchable) == ("failed", None, False)
     assert status.totals(connection)[0] == {"failed": 1}
@@ -178,9 +178,9 @@ def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
     first, second = begin(connection), begin(connection)
     attempts.fail(connection, {str(take(connection, first, "/a").attempt_id): CORRUPT})
     records.reject(connection, second, "/a", 0, SPOILT)
-    assert [(one["code"], one["hint"]) for one in status.failed_in(connection, first)] == [("corrupt", "")]
-    assert [(one["code"], one["hint"]) for one in status.failed_in(connection, second)] == [("unreadable", "Look.")]
-    (kept,) = status.list_failures(connection, status.failure_filter(None, None, None))
+    assert [(one["code"], one["hint"]) for one in failures.list_of_job(connection, first)] == [("corrupt", "")]
+    assert [(one["code"], one["hint"]) for one in failures.list_of_job(connection, second)] == [("unreadable", "Look.")]
+    (kept,) = failures.list_open(connection)
     assert (kept.code, kept.job_id) == ("unreadable", second)
 
 

@@ -15,10 +15,10 @@ from pipeline.catalog.database.connection import open_catalog, sqlite_url, writi
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import attempts, garbage, live_versions, records
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.work import jobs, ledger, status
+from pipeline.catalog.work import failures, jobs, ledger, status
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 
 CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.", reading="as usual")
@@ -103,7 +103,7 @@ def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection)
     fail(connection, bad)
     assert garbage.needed_originals(connection) == [("a" * 64, "/a")]
     assert garbage.unneeded_originals(connection, batch) == []
-    status.purge_failures(connection, sa.true())
+    failures.purge(connection)
     assert garbage.needed_originals(connection) == []
     assert garbage.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
 

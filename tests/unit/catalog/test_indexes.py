@@ -14,16 +14,17 @@ from embeddings.base import Fingerprint
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import documents as documents_table
-from pipeline.catalog.database.schema import failures, versions
+from pipeline.catalog.database.schema import failures as failures_table
+from pipeline.catalog.database.schema import versions
 from pipeline.catalog.documents import attempts, garbage, live_versions, records
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, Placement, describe_versions, new_attempt
 from pipeline.catalog.index import collections, indexes, missing, reindexes, second_index
 from pipeline.catalog.index.cutover import discard, exchange
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.reindexes import Options, Reindex
-from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.work import admission, failures, jobs, ledger
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
 from pipeline.plan import IndexSpec
@@ -201,7 +202,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     books.finish(begun[books.two])
     attempts.fail(books.connection, {begun[books.one]: CORRUPT})
     assert books.lacking() == (0, 0, 1)
-    count = sa.select(sa.func.count()).select_from(failures)
+    count = sa.select(sa.func.count()).select_from(failures_table)
     assert books.connection.scalar(count) == 0
     told = missing.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
     assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
@@ -261,7 +262,7 @@ def test_a_document_that_failed_in_the_new_index_is_there_again_after_the_way_ba
     books.switch()
     books.switch("books~2", "books~1")
     assert set(books.seen()) == {books.one, books.two}
-    assert books.connection.scalar(sa.select(sa.func.count()).select_from(failures)) == 0
+    assert books.connection.scalar(sa.select(sa.func.count()).select_from(failures_table)) == 0
 
 
 def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> None:
@@ -276,7 +277,7 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
     books.switch("books~2", "books~1")
     assert books.shown(books.one) == ("a", "ingest")
     assert books.shown(three) is None
-    open_ones = books.connection.scalars(sa.select(failures.c.source).order_by(failures.c.source)).all()
+    open_ones = books.connection.scalars(sa.select(failures_table.c.source).order_by(failures_table.c.source)).all()
     assert open_ones == ["/1", "/3"]
 
 
@@ -321,10 +322,10 @@ def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
     told = lambda: missing.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
     assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
-    assert reindexes.failed(books.connection, books.job) == 1
+    assert failures.count_of_job(books.connection, books.job) == 1
     books.ingest("/3", "b")
     assert told() == []
-    assert reindexes.failed(books.connection, books.job) == 0
+    assert failures.count_of_job(books.connection, books.job) == 0
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.database.schema import documents as table
 from pipeline.catalog.database.schema import versions
 from pipeline.catalog.documents import attempts, garbage, live_versions, moves, records, tagging
-from pipeline.catalog.documents.attempts import Failure
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, describe_versions
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.plan import spec_of
 from pipeline.settings import Settings

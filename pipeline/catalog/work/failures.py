@@ -1,0 +1,174 @@
+"""Open failures, the dead letters: why documents failed that nothing has cured yet. At most one per document."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.id_lists import split_list
+from pipeline.catalog.database.schema import attempts, documents, failures, reindexes, submissions
+from pipeline.results import FailureRecord, iso
+
+__all__ = [
+    "Failure",
+    "count_of_documents",
+    "count_of_job",
+    "delete_of_documents",
+    "forget_readings",
+    "jobs_of_documents",
+    "list_of_job",
+    "list_open",
+    "purge",
+    "record",
+    "sources_with_reading",
+    "submitting_jobs",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a document failed: stable code, one sentence, what to do; transient ones may be retried.
+
+    `reading` names the way in which the file was read, where reading it in the same way can only fail again.
+    """
+
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool = False
+    reading: str | None = None
+
+
+def record(connection: Connection, job_id: str, document_id: str, failure: Failure) -> None:
+    """Record the failure of a document in place of an older one."""
+    document = connection.execute(
+        sa.select(documents.c.collection, documents.c.source).where(documents.c.id == document_id)
+    ).one()
+    connection.execute(failures.delete().where(failures.c.document_id == document_id))
+    connection.execute(
+        failures.insert().values(
+            id=document_id,
+            job_id=job_id,
+            document_id=document_id,
+            collection=document.collection,
+            source=document.source,
+            stage=failure.stage,
+            code=failure.code,
+            message=failure.message,
+            hint=failure.hint,
+            transient=failure.transient,
+            reading=failure.reading,
+            created_at=time.time(),
+        )
+    )
+
+
+def list_open(
+    connection: Connection, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
+) -> list[FailureRecord]:
+    """List open failures of this code, job and kind, newest first; None means any."""
+    query = sa.select(failures).where(_matches(code, job_id, transient)).order_by(failures.c.created_at.desc())
+    names = set(FailureRecord.model_fields) - {"failed_at"}
+    return [
+        FailureRecord(**{name: row[name] for name in names}, failed_at=iso(row["created_at"]))
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def list_of_job(connection: Connection, job_id: str) -> list[dict[str, Any]]:
+    """List what failed in a job: source, code, message, and the hint where the failure is still open."""
+    rows = connection.execute(
+        sa.select(submissions.c.source, submissions.c.code, submissions.c.message, failures.c.hint)
+        .outerjoin(
+            failures,
+            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
+        )
+        .where(submissions.c.job_id == job_id, submissions.c.outcome == "failed")
+        .order_by(submissions.c.source)
+    ).mappings()
+    return [{**row, "hint": row["hint"] or ""} for row in rows]
+
+
+def purge(connection: Connection, *, code: str | None = None, job_id: str | None = None) -> int:
+    """Delete open failures of this code and job; None means any.
+
+    Returns:
+        How many were deleted.
+    """
+    return connection.execute(failures.delete().where(_matches(code, job_id, None))).rowcount
+
+
+def delete_of_documents(connection: Connection, document_ids: Collection[str]) -> None:
+    """Delete the failures of these documents."""
+    for ids in split_list(document_ids):
+        connection.execute(failures.delete().where(failures.c.document_id.in_(ids)))
+
+
+def count_of_documents(connection: Connection, document_ids: Collection[str]) -> int:
+    """Count those of these documents that have an open failure."""
+    query = sa.select(sa.func.count()).select_from(failures)
+    return sum(
+        connection.execute(query.where(failures.c.document_id.in_(ids))).scalar_one()
+        for ids in split_list(document_ids)
+    )
+
+
+def count_of_job(connection: Connection, job_id: str) -> int:
+    """Count the documents that failed in a job and are not cured yet."""
+    return connection.scalar(sa.select(sa.func.count()).where(failures.c.job_id == job_id)) or 0
+
+
+def sources_with_reading(connection: Connection, collection: str, reading: str, sources: Collection[str]) -> set[str]:
+    """Those of these sources whose documents failed when they were read in this way."""
+    if not sources:
+        return set()
+    query = sa.select(failures.c.source).where(
+        failures.c.collection == collection, failures.c.source.in_(sources), failures.c.reading == reading
+    )
+    return set(connection.scalars(query))
+
+
+def forget_readings(connection: Connection, document_ids: Collection[str]) -> None:
+    """Let these documents be read again in the way that failed: intake must not answer from memory."""
+    for ids in split_list(document_ids):
+        connection.execute(failures.update().where(failures.c.document_id.in_(ids)).values(reading=None))
+
+
+def jobs_of_documents(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    """The jobs in which documents failed: {document id: job id}."""
+    jobs: dict[str, str] = {}
+    for ids in split_list(document_ids):
+        query = sa.select(failures.c.document_id, failures.c.job_id).where(failures.c.document_id.in_(ids))
+        jobs |= {row.document_id: row.job_id for row in connection.execute(query)}
+    return jobs
+
+
+def submitting_jobs(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    """Of documents that failed in a re-index, the jobs that submitted them: {document id: job id}.
+
+    A re-index has neither a workflow nor files of its own.
+    """
+    jobs: dict[str, str] = {}
+    other = reindexes.alias()
+    of_reindex = sa.exists().where(other.c.job_id == attempts.c.job_id)
+    for ids in split_list(document_ids):
+        rows = connection.execute(
+            sa.select(failures.c.document_id, attempts.c.job_id)
+            .join(reindexes, reindexes.c.job_id == failures.c.job_id)
+            .join(attempts, attempts.c.document_id == failures.c.document_id)
+            .where(failures.c.document_id.in_(ids), ~of_reindex)
+            .order_by(attempts.c.number)
+        )
+        jobs |= {row.document_id: row.job_id for row in rows}
+    return jobs
+
+
+def _matches(code: str | None, job_id: str | None, transient: bool | None) -> sa.ColumnElement[bool]:
+    conditions = ((failures.c.code, code), (failures.c.job_id, job_id), (failures.c.transient, transient))
+    return sa.and_(sa.true(), *(column == value for column, value in conditions if value is not None))
