@@ -229,7 +229,8 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
 
 
 def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
-    from pipeline.ingest.routing import media_type_of, routed_collection, sidecar_metadata
+    from pipeline.ingest.routing import media_type_of, routed_collection
+    from pipeline.ingest.sidecar import sidecar_metadata
 
     if plan.route:
         media_type = media_type_of(str(path), path, services.settings.options)

@@ -103,7 +103,7 @@ def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | Non
 
 
 def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
-    """Record a job for the files that `find` found; `pipeline.ingest.intake.take_in` does the rest.
+    """Record a job for the files that `find` found; `pipeline.ingest.intake.ingest_files` does the rest.
 
     Returns:
         The job's id.

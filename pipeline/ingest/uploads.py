@@ -21,7 +21,8 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
-from pipeline.ingest.intake import FileContent, Outcome, record
+from pipeline.ingest.content import FileContent
+from pipeline.ingest.record import Outcome, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
 from pipeline.plan import Plan

@@ -26,7 +26,7 @@ from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.engine.admission import admit_safely
 from pipeline.errors import Rejected
-from pipeline.ingest.intake import FileContent, take
+from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.placement import recipe_of
 from pipeline.ingest.walk import path_of
 from pipeline.plan import Plan
@@ -181,7 +181,7 @@ def _taken(services: Services, one: Reindex, lack: MissingDocument) -> FileConte
     if (known and not one.options.re_extract) or spool.exists(_original(lack)) or not found.source.startswith("/"):
         return None
     try:
-        taken = take(path_of(found.source), found.source, services.settings.max_file_mb << 20, services.drafts)
+        taken = read_content(path_of(found.source), found.source, services.settings.max_file_mb << 20, services.drafts)
     except Rejected:
         return None  # `extract` says so of the document
     if taken.found.content_sha256 == found.content_sha256:

@@ -10,9 +10,9 @@ from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.work import failures, jobs
 from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.errors import Rejected
-from pipeline.ingest.intake import FileContent, take
+from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.roots import bounds, root_of
-from pipeline.ingest.routing import sidecar_metadata
+from pipeline.ingest.sidecar import sidecar_metadata
 from pipeline.ingest.walk import look, path_of
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -53,7 +53,7 @@ def _now(
     within = bounds(named, root, services.settings.api_roots)
     try:
         told = sidecar_metadata(plan, path, within)
-        taken = take(path, lack.found.source, most, services.drafts, within)
+        taken = read_content(path, lack.found.source, most, services.drafts, within)
     except Rejected:
         return lack, None  # `extract` says so of the document
     return replace(lack, found=replace(taken.found, metadata=told if plan.sidecar else lack.found.metadata)), taken

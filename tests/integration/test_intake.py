@@ -22,7 +22,7 @@ from pipeline.catalog.database.schema import documents, jobs
 from pipeline.catalog.work import orders
 from pipeline.errors import BadRequest, Changing, NotAFile, Rejected, Unreadable
 from pipeline.ingest import intake
-from pipeline.ingest.intake import take
+from pipeline.ingest.content import read_content
 from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import open_job, record_job
@@ -154,7 +154,7 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes(tmp_path: Path, drafts: Path) -> None:
     with pytest.raises(Unreadable):
-        take(tmp_path / "gone.txt", "gone.txt", MAX_BYTES, drafts)
+        read_content(tmp_path / "gone.txt", "gone.txt", MAX_BYTES, drafts)
 
 
 @pytest.mark.parametrize("make", [fifo, unix_socket])
@@ -162,7 +162,7 @@ def test_a_file_that_became_something_else(tmp_path: Path, drafts: Path, make: o
     """Between the walk and the opening, a pipe took the file's place."""
     assert callable(make)
     with pytest.raises((NotAFile, Unreadable)):
-        take(make(tmp_path), "letter.txt", MAX_BYTES, drafts)
+        read_content(make(tmp_path), "letter.txt", MAX_BYTES, drafts)
 
 
 def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
     writer.start()
     try:
         with pytest.raises(Changing):
-            take(path, "growing.log", MAX_BYTES, drafts)
+            read_content(path, "growing.log", MAX_BYTES, drafts)
     finally:
         ended.set()
         writer.join()
@@ -195,11 +195,11 @@ def test_no_room_for_a_copy(tmp_path: Path) -> None:
 import resource, signal, sys
 from pathlib import Path
 from pipeline.errors import Rejected
-from pipeline.ingest.intake import take
+from pipeline.ingest.content import read_content
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 try:
-    take(Path(sys.argv[1]), "large.txt", 1 << 30, Path(sys.argv[2]))
+    read_content(Path(sys.argv[1]), "large.txt", 1 << 30, Path(sys.argv[2]))
 except Rejected as error:
     print("rejected", error)
 except OSError as error:
@@ -220,9 +220,9 @@ def test_memory_stays_bounded(tmp_path: Path, drafts: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from pipeline.ingest.intake import take
+from pipeline.ingest.content import read_content
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-taken = take(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
+taken = read_content(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
 assert taken.data is None and taken.draft.stat().st_size == taken.found.size == 300 << 20
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import OutsideRoot, PathNotAllowed
 from pipeline.ingest.path_jobs import confined
-from pipeline.ingest.roots import _step_by_step, open_within
+from pipeline.ingest.roots import _step_by_step, bounds, open_within, root_of
 from pipeline.types import NamedPaths
 
 
@@ -57,8 +57,8 @@ def test_a_path_that_goes_up_or_out_is_refused(root: Path, below: str) -> None:
 
 def test_the_rule_of_intake_is_kept(root: Path) -> None:
     named = NamedPaths((str(root / "sub"), str(root / "x.txt")))
-    assert named.root_of(str(root / "sub" / "a.txt")) == root / "sub"
-    assert named.root_of(str(root / "other.txt")) is None
-    assert named.bounds(root / "sub", ()) == (root / "sub",)
-    assert named.bounds(root / "x.txt", ()) is None
-    assert NamedPaths(named.paths, confined=True).bounds(root / "x.txt", [str(root)]) == (root,)
+    assert root_of(named, str(root / "sub" / "a.txt")) == root / "sub"
+    assert root_of(named, str(root / "other.txt")) is None
+    assert bounds(named, root / "sub", ()) == (root / "sub",)
+    assert bounds(named, root / "x.txt", ()) is None
+    assert bounds(NamedPaths(named.paths, confined=True), root / "x.txt", [str(root)]) == (root,)

@@ -1,0 +1,103 @@
+"""Reading a file once: its content and its hash, which are of one moment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.catalog.documents.versions import Found
+from pipeline.errors import Changing, NotAFile, TooLargeToTake, Unreadable
+from pipeline.ingest.roots import open_within
+
+__all__ = ["FileContent", "drop", "read_content"]
+
+READS = 3
+"""How often a file that changes while it is read is read again."""
+
+PAUSE_S = 0.2
+
+BLOCK = 1 << 20
+IN_MEMORY = 4 << 20
+"""Files up to this size are held in memory while they are hashed, so that an unchanged one is never written."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file's content while intake holds it: in memory, or in a temporary file."""
+
+    found: Found
+    data: bytes | None
+    draft: Path | None
+
+
+def read_content(
+    path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None
+) -> FileContent:
+    """Read a file once: its hash and its content, which are of one moment.
+
+    Raises:
+        Rejected: it lies outside `within`, is no regular file, cannot be read, is too large, or changes meanwhile.
+    """
+    for trial in range(READS):
+        if trial:
+            time.sleep(PAUSE_S)
+        taken = _read(path, source, max_bytes, drafts, within)
+        if taken is not None:
+            return taken
+    raise Changing
+
+
+def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> FileContent | None:
+    try:
+        descriptor = open_within(path, within)
+    except OSError as error:
+        raise Unreadable(f"The file cannot be opened: {error.strerror}.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotAFile
+        if before.st_size > max_bytes:
+            raise TooLargeToTake
+        digest, data, draft, size = _copy(file, before.st_size, drafts)
+        after = os.fstat(descriptor)
+    if (size, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
+        drop(draft)
+        return None
+    return FileContent(Found(source, digest, size, before.st_mtime), data, draft)
+
+
+def _copy(file: BinaryIO, size: int, drafts: Path) -> tuple[str, bytes | None, Path | None, int]:
+    if size <= IN_MEMORY:
+        data = _read_some(file, size + 1)
+        return hashlib.sha256(data).hexdigest(), data, None, len(data)
+    digest, count = hashlib.sha256(), 0
+    with tempfile.NamedTemporaryFile(dir=drafts, delete=False) as out:
+        draft = Path(out.name)
+        try:
+            while count <= size and (block := _read_some(file, BLOCK)):
+                digest.update(block)
+                out.write(block)
+                count += len(block)
+        except BaseException:
+            draft.unlink()
+            raise
+    return digest.hexdigest(), None, draft, count
+
+
+def _read_some(file: BinaryIO, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise Unreadable(f"The file cannot be read: {error.strerror}.") from error
+
+
+def drop(draft: Path | None) -> None:
+    """Remove a temporary file, if there is one."""
+    if draft is not None:
+        draft.unlink(missing_ok=True)
