@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Signature
 
-from embeddings.errors import EmbedError
 from extractors.document import Document
-from extractors.errors import ExtractError
 from pipeline.composition import builtins
 from pipeline.composition.decorator import template
 from pipeline.composition.validation import Found, steps_in
-from pipeline.errors import BadRequest, PipelineError, StageFailed
+from pipeline.errors import BadRequest, StageFailed
+from pipeline.errors.problem import KNOWN, problem_of
 from pipeline.plan import Plan, Step
 from pipeline.types import About, Chunk
 
@@ -218,13 +217,11 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
     try:
         # One by one: what was made before a stage fails is shown.
         stages.extend(_outputs(services, path, plan))
-    except (ExtractError, EmbedError) as error:
-        report["error"] = {"code": error.code, "message": str(error), "hint": error.hint}
-    except PipelineError as error:
-        report["error"] = {"code": error.code, "message": error.message, "hint": error.advice}
+    except KNOWN as error:
+        report["error"] = problem_of(error).to_json()
     except (Exception, SystemExit) as error:  # an entry point: a stage of a plug-in may raise anything
-        message = f"The stage failed: {type(error).__name__}: {error}"
-        report["error"] = {"code": StageFailed.code, "message": message, "hint": StageFailed.hint}
+        failed = StageFailed(f"The stage failed: {type(error).__name__}: {error}")
+        report["error"] = problem_of(failed).to_json()
     return report
 
 

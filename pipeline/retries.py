@@ -13,9 +13,10 @@ import redis.exceptions
 from embeddings.errors import EmbedError
 from pipeline.catalog import TRANSIENT_CATALOG_ERRORS
 from pipeline.errors import StackUnavailable, VerificationFailed
+from pipeline.errors.problem import KNOWN, Problem, problem_of
 from pipeline.settings import Settings
 
-__all__ = ["TRANSIENT", "delay_s", "passes", "passes_by_itself"]
+__all__ = ["TRANSIENT", "delay_s", "passes", "passes_by_itself", "service_problem"]
 
 TRANSIENT: tuple[type[Exception], ...] = (
     StackUnavailable,
@@ -31,6 +32,9 @@ TRANSIENT: tuple[type[Exception], ...] = (
 """What a retry can cure: Redis, Qdrant, the catalog, the disk, a model endpoint."""
 
 
+UNAVAILABLE_HINT = "Mend the cause, then run: docrelay failures retry"
+
+
 def passes(error: BaseException) -> bool:
     """Whether the error is about a service, and not about the document in hand.
 
@@ -42,6 +46,13 @@ def passes(error: BaseException) -> bool:
 def passes_by_itself(error: BaseException) -> bool:
     """Of an error that `passes`, whether it is worth a retry: an embedding endpoint says so itself."""
     return bool(getattr(error, "transient", True))
+
+
+def service_problem(error: BaseException) -> Problem:
+    """The problem of an error that `passes`; `unavailable` if it is an error of a service's library."""
+    if isinstance(error, KNOWN):
+        return problem_of(error)
+    return Problem("unavailable", f"{type(error).__name__}: {error}", UNAVAILABLE_HINT, transient=True)
 
 
 def delay_s(settings: Settings, retries: int, cause: BaseException | None) -> float:

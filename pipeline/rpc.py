@@ -1,7 +1,7 @@
-"""Questions to a running process over Redis, answered beside its tasks: a search does not queue behind a batch.
+"""Remote calls of a running worker over Redis, answered beside its tasks: a search does not queue behind a batch.
 
-A question is pushed on a list; any process that serves the subject pops it and pushes the answer on a list of
-its own. Both expire, and a question that nobody answers in time is an error, never a hang.
+A call is pushed on the list of its subject. Any process that serves the subject pops it, and pushes the answer on a
+list that only this call uses. Both lists expire, and a call without an answer in time is an error, never a hang.
 """
 
 from __future__ import annotations
@@ -17,87 +17,92 @@ import redis
 import structlog
 
 from pipeline.errors import PipelineError, StackUnavailable
+from pipeline.errors.problem import KNOWN, pack, unpack
 from pipeline.names import PREFIX
 
-__all__ = ["Answers", "ask", "serve"]
+__all__ = ["Methods", "call", "serve"]
 
 log = structlog.get_logger()
 
-Answers = Mapping[str, Callable[..., Any]]
-"""Method name to function of keyword arguments; arguments and results are JSON-ready."""
+Methods = Mapping[str, Callable[..., Any]]
+"""Functions of keyword arguments by the names of the methods; arguments and results are JSON-ready."""
 
 POLL_S = 1
 ANSWER_TTL_S = 60
 
 
-def ask(connection: redis.Redis, subject: str, method: str, arguments: dict[str, Any], timeout_s: float = 30.0) -> Any:
-    """Ask whoever serves the subject.
+def call(connection: redis.Redis, subject: str, method: str, arguments: dict[str, Any], timeout_s: float = 30.0) -> Any:
+    """Call a method of a process that serves the subject, and wait for its result.
 
     Raises:
         StackUnavailable: no answer in time.
-        PipelineError: the other side refused, with its code.
+        PipelineError, ExtractError, EmbedError: the method raised it, with the same class, code, message and hint.
     """
-    identity = uuid.uuid4().hex
+    call_id = uuid.uuid4().hex
     deadline = time.monotonic() + timeout_s
-    until = _now(connection) + timeout_s
-    question = {"id": identity, "method": method, "arguments": arguments, "deadline": until}
-    key = f"{PREFIX}ask:{subject}"
-    with connection.pipeline() as pipe:
-        pipe.lpush(key, json.dumps(question))
-        pipe.expire(key, int(timeout_s) + ANSWER_TTL_S)
-        pipe.execute()
-    while (left := deadline - time.monotonic()) > 0:
-        found = connection.brpop([f"{PREFIX}answer:{identity}"], timeout=min(max(left, 0.1), 5.0))
-        if found is not None:
-            return _unpack(json.loads(found[1]))
+    request = {"id": call_id, "method": method, "arguments": arguments, "deadline": _now(connection) + timeout_s}
+    _push(connection, f"{PREFIX}ask:{subject}", json.dumps(request), int(timeout_s) + ANSWER_TTL_S)
+    while (left_s := deadline - time.monotonic()) > 0:
+        popped = connection.brpop([f"{PREFIX}answer:{call_id}"], timeout=min(max(left_s, 0.1), 5.0))
+        if popped is not None:
+            return _result(json.loads(popped[1]))
     raise StackUnavailable(f"The {subject} process did not answer within {timeout_s:.0f} seconds.")
 
 
-def serve(connection: redis.Redis, subject: str, answers: Answers) -> threading.Thread:
-    """Answer questions on the subject in a thread of this process, for as long as it lives."""
-    thread = threading.Thread(
-        target=_answer_all, args=(connection, subject, answers), name=f"ask-{subject}", daemon=True
-    )
+def serve(connection: redis.Redis, subject: str, methods: Methods) -> threading.Thread:
+    """Answer calls of the subject in a thread, as long as this process lives."""
+    thread = threading.Thread(target=_serve, args=(connection, subject, methods), name=f"ask-{subject}", daemon=True)
     thread.start()
     return thread
 
 
-def _answer_all(connection: redis.Redis, subject: str, answers: Answers) -> None:
+def _serve(connection: redis.Redis, subject: str, methods: Methods) -> None:
     while True:
         try:
-            found = connection.brpop([f"{PREFIX}ask:{subject}"], timeout=POLL_S)
-            if found is not None:
-                _answer(connection, json.loads(found[1]), answers)
+            popped = connection.brpop([f"{PREFIX}ask:{subject}"], timeout=POLL_S)
+            if popped is not None:
+                _answer(connection, json.loads(popped[1]), methods)
         except redis.RedisError:
             time.sleep(POLL_S)
 
 
-def _answer(connection: redis.Redis, question: dict[str, Any], answers: Answers) -> None:
-    if question["deadline"] < _now(connection):
+def _answer(connection: redis.Redis, request: dict[str, Any], methods: Methods) -> None:
+    if request["deadline"] < _now(connection):
         return
     try:
-        answer = json.dumps({"result": answers[question["method"]](**question["arguments"])})
-    except PipelineError as error:
-        answer = json.dumps({"error": [type(error).__name__, error.message, error.advice]})
-    except Exception as error:  # this thread is a door: whoever asked is told, the process goes on
-        log.exception("ask.failed", method=question["method"])
-        answer = json.dumps({"error": ["PipelineError", f"{type(error).__name__}: {error}", ""]})
-    key = f"{PREFIX}answer:{question['id']}"
+        answer = json.dumps({"result": methods[request["method"]](**request["arguments"])})
+    except Exception as error:  # the entry point of a call: the caller gets the error, the process lives on
+        if not isinstance(error, KNOWN):
+            log.exception("ask.failed", method=request["method"])
+        answer = json.dumps(_refusal(error))
+    _push(connection, f"{PREFIX}answer:{request['id']}", answer, ANSWER_TTL_S)
+
+
+def _push(connection: redis.Redis, key: str, text: str, ttl_s: int) -> None:
     with connection.pipeline() as pipe:
-        pipe.lpush(key, answer)
-        pipe.expire(key, ANSWER_TTL_S)
+        pipe.lpush(key, text)
+        pipe.expire(key, ttl_s)
         pipe.execute()
 
 
 def _now(connection: redis.Redis) -> float:
-    """Redis's time, in seconds: the clocks of two hosts may differ by more than a question may take."""
+    """Redis's time, in seconds: the clocks of two hosts may differ by more than a call may take."""
     seconds, microseconds = connection.time()
     return float(seconds) + float(microseconds) / 1e6
 
 
-def _unpack(answer: dict[str, Any]) -> Any:
+def _refusal(error: Exception) -> dict[str, Any]:
+    """The answer that raises the error in the calling process."""
+    packed = pack(error)
+    name = packed["classes"][0] if packed["classes"] else PipelineError.__name__
+    # `error` alone is what processes of an older release read.
+    return {"error": [name, packed["message"], packed["hint"]], "problem": packed}
+
+
+def _result(answer: dict[str, Any]) -> Any:
     if "error" not in answer:
         return answer["result"]
-    name, message, advice = answer["error"]
-    kinds = {kind.__name__: kind for kind in PipelineError.__subclasses__()}
-    raise kinds.get(name, PipelineError)(message, advice)
+    if "problem" in answer:
+        raise unpack(answer["problem"])
+    _, message, hint = answer["error"]
+    raise PipelineError(message, hint)

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from extractors.registry import formats, media_types_of
+from pipeline import rpc
 from pipeline.catalog.documents import live_versions, records, tagging
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import BadRequest
 from pipeline.results import Hit, SearchResult
-from pipeline.rpc import ask
 from pipeline.services import Services
 from pipeline.types import Mode, canonical
 from pipeline.vectorstore.base import Filter, Query
@@ -138,7 +138,7 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
 
 
 def _query_vector(services: Services, question: str, index: Index) -> list[float]:
-    vector = ask(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, FIRST_ANSWER_S)
+    vector = rpc.call(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, FIRST_ANSWER_S)
     return [float(value) for value in vector]
 
 

@@ -16,6 +16,7 @@ from pipeline.cli.output import note, several
 from pipeline.cli.server import manager_of
 from pipeline.client import Client, Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
+from pipeline.errors.problem import problem_of
 from pipeline.ingest.request import Request
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.reindex import ReindexRequest
@@ -232,7 +233,7 @@ def _told(wish: ReindexRequest) -> dict[str, Any]:
 
 
 def _refused(source: str, problem: PipelineError) -> dict[str, Any]:
-    return {"name": source, "code": problem.code, "message": problem.message, "hint": problem.hint}
+    return {"name": source, **problem_of(problem).to_json()}
 
 
 def _with_refused(report: dict[str, Any], refused: list[dict[str, Any]]) -> dict[str, Any]:

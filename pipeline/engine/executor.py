@@ -24,6 +24,7 @@ from pipeline.engine.heartbeat import living_nodes
 from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.errors import PipelineError
+from pipeline.errors.problem import problem_of
 from pipeline.gate import WORKED, pass_gate
 from pipeline.services import Services
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
@@ -122,29 +123,25 @@ def _claim(services: Services, node: str, task_id: str) -> Claim | None:
 
 def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
     if claim.starts > services.settings.max_starts:
-        message = f"The worker died {claim.starts - 1} times on it."
-        return _failed(claim, Failure(claim.stage, Crashed.code, message, Crashed.hint), apart=True)
+        crash = Crashed(f"The worker died {claim.starts - 1} times on it.")
+        return _failed(claim, Failure(claim.stage, problem_of(crash)), apart=True)
     try:
         return work(services, claim)
     except Exception as error:  # an entry point: an error that no code foresaw fails its documents, with its name
         if retries.passes(error):
             return _retry(services, claim, node, error)
-        if isinstance(error, PipelineError):
-            return _failed(claim, Failure(claim.stage, error.code, error.message, error.advice))
-        log.exception("stage.failed")
-        message = f"{type(error).__name__}: {error}"
-        return _failed(claim, Failure(claim.stage, "internal", message, PipelineError.hint), apart=True)
+        unforeseen = not isinstance(error, PipelineError)
+        if unforeseen:
+            log.exception("stage.failed")
+        return _failed(claim, Failure(claim.stage, problem_of(error)), apart=unforeseen)
 
 
 def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Done:
     """Give the claim back and raise `Transient`; after the last try fail the documents."""
-    passes_by_itself = retries.passes_by_itself(error)
-    if claim.last_try or not passes_by_itself:
-        code = getattr(error, "code", "unavailable")
-        message = getattr(error, "message", f"{type(error).__name__}: {error}")
-        hint = getattr(error, "advice", getattr(error, "hint", "Mend the cause, then run: docrelay failures retry"))
-        log.warning("stage.gave_up", error=message)
-        return _failed(claim, Failure(claim.stage, code, message, hint, transient=passes_by_itself))
+    if claim.last_try or not retries.passes_by_itself(error):
+        problem = retries.service_problem(error)
+        log.warning("stage.gave_up", error=problem.message)
+        return _failed(claim, Failure(claim.stage, problem))
     log.warning("stage.retry", error=f"{type(error).__name__}: {error}")
     with writing(services.catalog) as connection:
         ledger.release(connection, claim.task_id, node)
@@ -159,7 +156,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
         current = [attempt.attempt_id for attempt in attempts.carried(connection, claim.batch_id)]
         ids = [attempt_id for attempt_id in current if attempt_id in claim.detail.get("attempts", current)]
         if apart and len(ids) > 1:
-            log.warning("batch.split", documents=len(ids), cause=cause.message)
+            log.warning("batch.split", documents=len(ids), cause=cause.problem.message)
             ledger.set_apart(connection, claim, ids)
         else:
             attempts.fail(connection, dict.fromkeys(ids, cause))

@@ -18,6 +18,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.engine import executor
 from pipeline.engine.heartbeat import living_nodes, places_served, text
 from pipeline.errors import NoWorker
+from pipeline.errors.problem import problem_of
 from pipeline.names import PREFIX
 from pipeline.plan import Plan, Step
 from pipeline.services import Services
@@ -90,11 +91,9 @@ def _lost(services: Services, lacking: Iterable[str]) -> set[str]:
 
 
 def _cause(key: str, step: Step) -> Failure:
-    return Failure(
-        key,
-        NoWorker.code,
+    error = NoWorker(
         f"No worker has the stage {step.stage} on the queue {step.queue}.",
         f"Install its package where the workers run and start one: docrelay worker extract --queues {step.queue} "
         "(or docrelay up again). Then run: docrelay failures retry",
-        transient=True,
     )
+    return Failure(key, problem_of(error))

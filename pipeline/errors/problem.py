@@ -32,6 +32,10 @@ class Problem:
     hint: str
     transient: bool = False
 
+    def to_json(self) -> dict[str, str]:
+        """Code, message and hint, as commands and the API report them."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 def problem_of(error: BaseException) -> Problem:
     """The problem that an error stands for; one that is in none of the three trees is `internal`."""

@@ -13,6 +13,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Rejected
+from pipeline.errors.problem import problem_of
 from pipeline.gate import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_content
 from pipeline.ingest.record import record
@@ -114,7 +115,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         jobs.reopen(connection, job_id)
         record(connection, services, job, taken)
         for candidate, reason in refused:
-            cause = Failure("intake", reason.code, reason.message, reason.hint)
+            cause = Failure("intake", problem_of(reason))
             identity = records.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
             tagging.give(connection, identity, candidate.tags)
     for item in taken:

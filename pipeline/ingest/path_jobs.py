@@ -24,6 +24,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.orders import Order
 from pipeline.engine.heartbeat import intake_node, is_alive
 from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
+from pipeline.errors.problem import problem_of
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.roots import resolve_below, resolve_roots
@@ -176,8 +177,8 @@ def _put_off(services: Services, order: Order, error: Exception) -> None:
 def _cause(error: Exception) -> Failure:
     if isinstance(error, OSError):
         error = Unreadable(f"It cannot be read: {error.strerror or type(error).__name__}.")
-    told = error if isinstance(error, PipelineError) else PipelineError("It could not be taken in.")
-    return Failure("intake", told.code, told.message, told.hint)
+    reason = error if isinstance(error, PipelineError) else PipelineError("It could not be taken in.")
+    return Failure("intake", problem_of(reason))
 
 
 def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:

@@ -249,8 +249,8 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "source": outcome.source,
         "size": outcome.size,
         "state": outcome.state,
-        "code": outcome.cause and outcome.cause.code,
-        "message": outcome.cause and outcome.cause.message,
+        "code": outcome.cause and outcome.cause.problem.code,
+        "message": outcome.cause and outcome.cause.problem.message,
     }
 
 

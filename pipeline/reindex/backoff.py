@@ -9,6 +9,7 @@ import structlog
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import reindexes
 from pipeline.catalog.index.reindexes import Reindex
+from pipeline.errors.problem import problem_of
 from pipeline.services import Services
 
 __all__ = ["BEFORE", "LONGEST_PAUSE_S", "MOST_STUMBLES", "recovered", "stumbled"]
@@ -27,9 +28,8 @@ BEFORE = ("building", "gating", "switching", "refused")
 def stumbled(services: Services, one: Reindex, error: Exception) -> None:
     """Write down what went wrong; it is tried again after a pause, but before the switch not for ever."""
     log.warning("reindex.stumbled", state=one.state, error=f"{type(error).__name__}: {error}", exc_info=error)
-    sentence = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
-    hint = getattr(error, "advice", "") or getattr(error, "hint", "")
-    told = f"{getattr(error, 'code', 'internal')}: {sentence} {hint}".strip()
+    problem = problem_of(error)
+    told = f"{problem.code}: {problem.message} {problem.hint}"
     with writing(services.catalog) as connection:
         now = reindexes.get(connection, one.id)
         if now.state != one.state:

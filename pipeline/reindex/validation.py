@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipeline import rpc
 from pipeline.catalog import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import live_versions
@@ -14,7 +15,6 @@ from pipeline.catalog.index import indexes, missing
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.index.missing import Held
 from pipeline.catalog.index.reindexes import Reindex
-from pipeline.rpc import ask
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Hit, Query
@@ -210,7 +210,7 @@ def _answers(services: Services, pair: tuple[Index, Index], own: str, question: 
 
 
 def _vector(services: Services, index: Index, question: str) -> list[float]:
-    told = ask(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, ANSWER_S)
+    told = rpc.call(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, ANSWER_S)
     return [float(value) for value in told]
 
 

@@ -20,6 +20,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage
 from pipeline.errors import PipelineError, StageFailed
+from pipeline.errors.problem import problem_of
 from pipeline.plan import Step
 from pipeline.services import Services
 from pipeline.spool import write_json
@@ -166,13 +167,11 @@ def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict
 
 
 def _failure(claim: Claim, error: BaseException, passes: bool) -> Failure:
-    if isinstance(error, ExtractError):
-        return Failure(claim.stage, error.code, error.message, error.hint)
-    if isinstance(error, PipelineError):
-        return Failure(claim.stage, error.code, error.message, error.advice, passes)
+    if isinstance(error, (ExtractError, PipelineError)):
+        return Failure(claim.stage, problem_of(error))
     log.warning("document.stage_failed", stage=claim.stage, error=type(error).__name__, exc_info=error)
-    told = f"The stage {claim.stage} failed: {type(error).__name__}: {error}"
-    return Failure(claim.stage, StageFailed.code, told, StageFailed.hint, passes)
+    message = f"The stage {claim.stage} failed: {type(error).__name__}: {error}"
+    return Failure(claim.stage, replace(problem_of(StageFailed(message)), transient=passes))
 
 
 def _note(connection: Connection, claim: Claim, through: Sequence[BatchedAttempt]) -> None:

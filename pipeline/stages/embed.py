@@ -15,6 +15,7 @@ from pipeline.catalog.documents import attempts
 from pipeline.catalog.index import indexes, vector_cache
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
+from pipeline.errors.problem import problem_of
 from pipeline.services import Services
 from pipeline.stages.artifacts import Part, load_part, part_before, vectors_key
 from pipeline.stages.chunking import text_hash
@@ -85,7 +86,7 @@ def _fresh(
         try:
             fresh |= embed_missing([text for owner, text in texts if owner == name], {**known, **fresh}, embed)
         except EndpointError as error:
-            failed[name] = Failure("embed", error.code, error.message, error.hint, error.transient)
+            failed[name] = Failure("embed", problem_of(error))
             if error.transient and len(failed) == DOWN and not fresh:
                 raise
     return fresh, failed

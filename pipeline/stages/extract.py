@@ -21,6 +21,7 @@ from pipeline.catalog.work import ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import Unreadable
+from pipeline.errors.problem import Problem, problem_of
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
@@ -101,9 +102,8 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: BatchedAt
         if not claim.last_try:
             raise
         # It may be this file's place on the disk alone.
-        read.failed[one.attempt_id] = Failure(
-            "extract", "unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, True
-        )
+        problem = Problem("unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, transient=True)
+        read.failed[one.attempt_id] = Failure("extract", problem)
         return {}
     facts = describe(document, one.source) | anew
     if claim.plan.documents:
@@ -119,9 +119,9 @@ def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: BatchedAt
 def failure_of(services: Services, stage: str, error: ExtractError | OSError) -> Failure:
     """The failure of a file that cannot be read, marked where reading it again in the same way is in vain."""
     if isinstance(error, OSError):
-        return Failure(stage, Unreadable.code, GONE, GONE_HINT)
+        return Failure(stage, problem_of(Unreadable(GONE, GONE_HINT)))
     reading = services.reading if isinstance(error, LASTING) else None
-    return Failure(stage, error.code, error.message, error.hint, reading=reading)
+    return Failure(stage, problem_of(error), reading)
 
 
 def describe(document: Document, source: str) -> dict[str, object]:

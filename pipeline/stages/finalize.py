@@ -14,6 +14,7 @@ from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import VerificationFailed
+from pipeline.errors.problem import problem_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -26,12 +27,11 @@ __all__ = ["missing", "work"]
 
 log = structlog.get_logger()
 
+RETRY_HINT = "Try it again with: docrelay failures retry"
 INCOMPLETE = Failure(
-    "finalize", VerificationFailed.code, "Points of the document are missing in the store.",
-    "Try it again with: docrelay failures retry", transient=True,
-)  # fmt: skip
-
-NOTHING_LEFT = Failure("finalize", Empty.code, "The stages of the workflow left no chunk of the document.", Empty.hint)
+    "finalize", problem_of(VerificationFailed("Points of the document are missing in the store.", RETRY_HINT))
+)
+NOTHING_LEFT = Failure("finalize", problem_of(Empty("The stages of the workflow left no chunk of the document.")))
 
 
 def work(services: Services, claim: Claim) -> Done:

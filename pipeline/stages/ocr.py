@@ -37,7 +37,7 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         failure = failure_of(services, "ocr", error)
         if isinstance(error, TimedOut):
-            failure = replace(failure, hint=TIMEOUT_HINT)
+            failure = replace(failure, problem=replace(failure.problem, hint=TIMEOUT_HINT))
         return Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
     read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)

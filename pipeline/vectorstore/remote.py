@@ -9,7 +9,8 @@ from typing import Any
 import redis
 
 from embeddings.base import Fingerprint
-from pipeline.rpc import Answers, ask
+from pipeline import rpc
+from pipeline.rpc import Methods
 from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
 
 __all__ = ["SUBJECT", "RemoteStore", "answers_of"]
@@ -79,10 +80,10 @@ class RemoteStore:
         """Nothing is held here."""
 
     def _ask(self, method: str, **arguments: Any) -> Any:
-        return ask(self._redis, SUBJECT, method, arguments, self._timeout_s)
+        return rpc.call(self._redis, SUBJECT, method, arguments, self._timeout_s)
 
 
-def answers_of(store: VectorStore) -> Answers:
+def answers_of(store: VectorStore) -> Methods:
     """What the owner answers: the store's own methods over plain data."""
     return {
         "ensure": lambda collection, fingerprint: store.ensure(collection, Fingerprint(**fingerprint)),

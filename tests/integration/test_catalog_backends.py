@@ -35,6 +35,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.workload import UNKNOWN_KB
 from pipeline.errors import BadRequest, StackUnavailable
+from pipeline.errors.problem import Problem
 
 pytest_plugins = ("postgres_fixture",)
 
@@ -42,7 +43,7 @@ RECIPE = "recipe"
 MIGRATE = (
     "import sys; from pipeline.catalog.database.connection import open_catalog; open_catalog(sys.argv[1]).dispose()"
 )
-NEVER = Failure("extract", "corrupt", "It is broken.", "Mend it.")
+NEVER = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -321,7 +322,9 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         broken, unwanted = take(connection, job, "/broken.pdf", "/unwanted.pdf")
-        records.reject(connection, job, "/pipe", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+        records.reject(
+            connection, job, "/pipe", 0, Failure("intake", Problem("not_a_file", "It is a pipe.", "Leave it."))
+        )
         jobs.finish_intake(connection, job)
         attempts.fail(connection, {str(broken.attempt_id): NEVER})
         assert jobs.active_jobs(connection) == [job]
@@ -544,7 +547,7 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
         batch = batch_of(connection, job, [one], active=True)
         [carried] = attempts.carried(connection, batch)
         describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
-        attempts.fail(connection, {carried.attempt_id: Failure("extract", "corrupt", message, "Mend it.")})
+        attempts.fail(connection, {carried.attempt_id: Failure("extract", Problem("corrupt", message, "Mend it."))})
         kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)
         kept = kept.join(schema.attempts, schema.attempts.c.version_id == schema.versions.c.id)
         row = connection.execute(kept.where(schema.attempts.c.id == carried.attempt_id)).one()

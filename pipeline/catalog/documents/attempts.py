@@ -217,7 +217,7 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
     beside = _beside(connection, [row["id"] for row in ended])
     for row in ended:
         cause = causes[row["id"]]
-        told = {"code": cause.code, "message": cause.message}
+        told = {"code": cause.problem.code, "message": cause.problem.message}
         connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
         connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
         if row["id"] not in beside:

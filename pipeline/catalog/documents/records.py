@@ -40,6 +40,7 @@ from pipeline.catalog.index import second_index
 from pipeline.catalog.index.indexes import first_name
 from pipeline.catalog.work import events, failures
 from pipeline.catalog.work.failures import Failure
+from pipeline.errors.problem import Problem
 
 __all__ = [
     "Recorded",
@@ -166,7 +167,8 @@ def still_failing(connection: Connection, collection: str, recipe: str, reading:
     _, running = current_of(connection, known.document_id)
     if running is not None or newest is None or not is_same(newest._mapping, found, recipe):
         return None
-    return Failure(known.stage, known.code, known.message, known.hint, known.transient, known.reading)
+    problem = Problem(known.code, known.message, known.hint, known.transient)
+    return Failure(known.stage, problem, known.reading)
 
 
 def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
@@ -180,7 +182,7 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     identity, is_there = _identify(connection, collection, source)
     if not is_there:
         _add(connection, identity, collection, Found(source, "", size, 0.0), None)
-    told = {"code": cause.code, "message": cause.message}
+    told = {"code": cause.problem.code, "message": cause.problem.message}
     row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
     connection.execute(
         submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)

@@ -19,6 +19,7 @@ from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work import failures
 from pipeline.catalog.work.failures import Failure
+from pipeline.errors.problem import Problem
 from pipeline.names import ACTIVE
 from pipeline.plan import Plan
 
@@ -129,8 +130,8 @@ def _behind(connection: Connection, collection: str, index: str) -> Sequence[Any
 
 def _tell(connection: Connection, row: Any) -> None:
     """What has failed in an index that nobody read is a failure of the document, now that readers see it."""
-    hint = "Try it again with: docrelay failures retry"
-    failures.record(connection, row.job_id, row.document_id, Failure(STAGE, row.code or "", row.message or "", hint))
+    problem = Problem(row.code or "", row.message or "", "Try it again with: docrelay failures retry")
+    failures.record(connection, row.job_id, row.document_id, Failure(STAGE, problem))
 
 
 def _forget_told(connection: Connection, collection: str, behind: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, reindexes, submissions
+from pipeline.errors.problem import Problem
 from pipeline.results import FailureRecord, iso
 
 __all__ = [
@@ -32,16 +33,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a document failed: stable code, one sentence, what to do; transient ones may be retried.
+    """In which stage a document failed, and why.
 
     `reading` names the way in which the file was read, where reading it in the same way can only fail again.
     """
 
     stage: str
-    code: str
-    message: str
-    hint: str
-    transient: bool = False
+    problem: Problem
     reading: str | None = None
 
 
@@ -59,10 +57,10 @@ def record(connection: Connection, job_id: str, document_id: str, failure: Failu
             collection=document.collection,
             source=document.source,
             stage=failure.stage,
-            code=failure.code,
-            message=failure.message,
-            hint=failure.hint,
-            transient=failure.transient,
+            code=failure.problem.code,
+            message=failure.problem.message,
+            hint=failure.problem.hint,
+            transient=failure.problem.transient,
             reading=failure.reading,
             created_at=time.time(),
         )

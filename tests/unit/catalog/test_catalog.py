@@ -32,9 +32,10 @@ from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import StackUnavailable, UnknownId
+from pipeline.errors.problem import Problem
 
-CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.")
-SPOILT = Failure("intake", "unreadable", "It cannot be opened.", "Look.")
+CORRUPT = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
+SPOILT = Failure("intake", Problem("unreadable", "It cannot be opened.", "Look."))
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,9 @@ from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import failures, jobs, ledger, status
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
+from pipeline.errors.problem import Problem
 
-CORRUPT = Failure("extract", "corrupt", "It is broken.", "Mend it.", reading="as usual")
+CORRUPT = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."), reading="as usual")
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connec
     fail(connection, bad)
     known = records.still_failing(connection, "documents", "recipe", "as usual", found("a"))
     assert known is not None
-    assert known.code == "corrupt"
+    assert known.problem.code == "corrupt"
     assert records.still_failing(connection, "documents", "recipe", "with a password", found("a")) is None
     assert records.still_failing(connection, "documents", "another recipe", "as usual", found("a")) is None
     assert records.still_failing(connection, "documents", "recipe", "as usual", found("b")) is None

@@ -27,6 +27,7 @@ from pipeline.catalog.work import admission, failures, jobs, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
+from pipeline.errors.problem import Problem
 from pipeline.plan import IndexSpec
 from pipeline.reindex import cutover
 from pipeline.reindex.validation import judged
@@ -36,7 +37,7 @@ from pipeline.settings import Settings
 OLD = Fingerprint("old", "1", "float", "mean", True, "", "", 384)
 NEW = Fingerprint("new", "1", "float", "mean", True, "", "", 128)
 MADE = IndexSpec("old", "auto", None, None, 256, 32)
-CORRUPT = Failure("embed", "corrupt", "It is damaged.", "Mend it.")
+CORRUPT = Failure("embed", Problem("corrupt", "It is damaged.", "Mend it."))
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from pipeline.catalog.index import collections
 from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
+from pipeline.errors.problem import Problem
 from pipeline.plan import spec_of
 from pipeline.settings import Settings
 from pipeline.types import Tags
@@ -241,7 +242,9 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
 def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
     take(connection, "/other")
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    one = records.reject(connection, job, "/a", 0, Failure("intake", "not_a_file", "It is a pipe.", "Leave it."))
+    one = records.reject(
+        connection, job, "/a", 0, Failure("intake", Problem("not_a_file", "It is a pipe.", "Leave it."))
+    )
     tagging.give(connection, one, ("x",))
     assert tagged(connection, "/a", None).document_id == one
     assert tags_of(connection, one) == ["x"]

@@ -20,9 +20,10 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
 from pipeline.catalog.work.workload import Workload
+from pipeline.errors.problem import Problem
 from pipeline.names import ACTIVE
 
-CAUSE = Failure("extract", "corrupt", "It is broken.", "Mend it.")
+CAUSE = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
 
 
 @pytest.fixture(scope="module")
