@@ -1,12 +1,12 @@
-"""Batch re-index: other vectors, other chunks or other texts for documents that are there already.
+"""Batch re-index: another model, other chunks or other texts for documents that are already ingested.
 
-    plan(services, wish)       what would be done; nothing changes
-    start(services, wish)      begin; `pipeline.reindex.driver` goes on with it, whatever is killed in between
+    plan(services, request)     estimate what would be done; nothing changes
+    start(services, request)    start it; `pipeline.reindex.driver` goes on with it, whatever process is killed
     pause, resume, cancel, rollback, status     by the collection's name
 
-A new index is built beside the one that readers see, from kept texts; documents that come in meanwhile are carried
-over; when it is whole and finds what it should, readers are switched to it in one step. The old one soaks, kept up to
-date, so that one can go back.
+A second index is built beside the live one, from kept texts; documents that come in meanwhile are carried over. When
+it is complete and search finds in it what it should, readers are switched to it in one step. The old index soaks: it
+is kept up to date for a while, so that one can go back.
 """
 
 from __future__ import annotations

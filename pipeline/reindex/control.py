@@ -1,4 +1,4 @@
-"""Beginning a re-index, and what can be said to one that is under way."""
+"""Commands of the user: start, pause, resume, cancel and roll back a re-index, and its status."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.cancel import cancel_job
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, UnknownId
-from pipeline.reindex.request import ReindexRequest, Target, target_of
-from pipeline.reindex.validation import NAMED, named
+from pipeline.reindex.request import ReindexRequest, ResolvedRequest, resolve
+from pipeline.reindex.validation import SOURCES_LISTED, list_sources
 from pipeline.results import ReindexStatus, iso
 from pipeline.services import Services
 
@@ -28,178 +28,200 @@ __all__ = ["abandon", "cancel", "pause", "resume", "rollback", "start", "status"
 
 log = structlog.get_logger()
 
-HINT = "See how it stands with: docrelay reindex status"
-ANYHOW = "Try them again with: docrelay reindex resume; or go back without them, with --allow-failed."
+STATUS_HINT = "See how it stands with: docrelay reindex status"
+RETRY_HINT = "Try them again with: docrelay reindex resume; or go back without them, with --allow-failed."
+
+CANCELLABLE = ("building", "gating", "switching", "refused")
+SWITCHED = ("soaking", "rolling_back", "switching_back")
+"""States in which readers see the new index, and the old one is kept up to date."""
 
 
-def start(services: Services, wish: ReindexRequest) -> ReindexStatus:
-    """Begin a re-index; it goes on by itself.
+def start(services: Services, request: ReindexRequest) -> ReindexStatus:
+    """Start a re-index; the driver goes on with it.
 
-    What its model is, is found out before anything is locked: a hub may take its time.
+    The facts of its model are read before the write lock is taken: a model hub may take its time.
 
     Raises:
         UnknownId: there is no such collection.
-        Conflict: it asks for nothing, or for what does not go together, or one is under way.
+        Conflict: nothing would change, the parts of the request exclude each other, or a re-index is open.
         ModelUnavailable: there is no such model.
     """
     with services.catalog.connect() as connection:
-        target = target_of(services, connection, wish)
+        resolved = resolve(services, connection, request)
+    live = resolved.live
     with writing(services.catalog) as connection:
-        if indexes.live(connection, target.live.collection) != target.live:
-            raise Conflict(f"The collection {target.live.collection} has just been switched to another index.", HINT)
-        _only_one(connection, target.live.collection)
-        job_id = _open_job(connection, target)
-        to_index = target.live.name if target.in_place else _new_index(connection, target)
-        options = replace(target.options, fed_at=time.time())
-        pair = (target.live.name, to_index)
-        identity = reindexes.create(connection, job_id, target.live.collection, pair, options)
-    log.info("reindex.started", reindex=identity, job=job_id, to=to_index, model=target.spec.model)
-    return status(services, target.live.collection)
+        if indexes.live(connection, live.collection) != live:
+            raise Conflict(f"The collection {live.collection} has just been switched to another index.", STATUS_HINT)
+        _close_or_refuse_open(connection, live.collection)
+        job_id = _open_job(connection, resolved)
+        to_index = live.name if resolved.in_place else _new_index(connection, resolved)
+        options = replace(resolved.options, fed_at=time.time())
+        pair = (live.name, to_index)
+        reindex_id = reindexes.create(connection, job_id, live.collection, pair, options)
+    log.info("reindex.started", reindex=reindex_id, job=job_id, to=to_index, model=resolved.spec.model)
+    return status(services, live.collection)
 
 
 def pause(services: Services, collection: str) -> ReindexStatus:
-    """Begin no more documents; those under way come to their end. Raises BadRequest."""
+    """Begin no more documents; those that are being processed go on.
+
+    Raises:
+        Conflict: none is in a state for it.
+    """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("building", "gating", "refused"))
-        reindexes.change(connection, found.id, paused=True)
+        reindex = _newest_in(connection, collection, ("building", "gating", "refused"))
+        reindexes.change(connection, reindex.id, paused=True)
     return status(services, collection)
 
 
 def resume(
     services: Services, collection: str, *, allow_failed: bool | None = None, per_minute: int | None = None
 ) -> ReindexStatus:
-    """Go on with one that is paused, or that the gate refused; what failed is tried again.
+    """Go on after a pause or after the validation refused the new index; documents that failed are tried again.
 
-    While it soaks, that is what failed in the old index.
+    While the old index soaks, these are the documents that failed in the old index.
 
     Raises:
         Conflict: none is in a state for it.
     """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("building", "gating", "refused", "soaking"))
+        reindex = _newest_in(connection, collection, ("building", "gating", "refused", "soaking"))
         options = replace(
-            found.options,
-            allow_failed=found.options.allow_failed if allow_failed is None else allow_failed,
-            per_minute=per_minute or found.options.per_minute,
+            reindex.options,
+            allow_failed=reindex.options.allow_failed if allow_failed is None else allow_failed,
+            per_minute=per_minute or reindex.options.per_minute,
             fed_at=time.time(),
             near_since=0.0,
             gave_way=0,
         )
-        if found.state == "refused":
-            if not options.allow_failed:
-                reindexes.forgive(connection, found, found.to_index)
-            cursor = found.cursor if found.in_place else None
-            report = {name: value for name, value in (found.report or {}).items() if name != "refused"}
-            reindexes.enter(connection, found.id, "building", cursor=cursor, report=report or None)
-        elif found.state == "soaking":
-            reindexes.forgive(connection, found, found.from_index)
-        reindexes.change(connection, found.id, paused=False, options=asdict(options))
+        if reindex.state == "refused":
+            _rebuild(connection, reindex, allow_failed=options.allow_failed)
+        elif reindex.state == "soaking":
+            reindexes.forgive(connection, reindex, reindex.from_index)
+        reindexes.change(connection, reindex.id, paused=False, options=asdict(options))
     return status(services, collection)
 
 
 def cancel(services: Services, collection: str) -> ReindexStatus:
-    """Give up before the switch: readers keep what they have, and what was built goes.
+    """Give up before the cutover: readers keep the index that they have, and the new one is dropped.
 
     Raises:
-        Conflict: none is under way, or readers are switched already.
+        Conflict: none is open, or readers are switched already.
     """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("building", "gating", "switching", "refused"))
-        abandon(connection, found)
-    services.announce(found.job_id)
+        reindex = _newest_in(connection, collection, CANCELLABLE)
+        abandon(connection, reindex)
+    services.announce(reindex.job_id)
     return status(services, collection)
 
 
 def rollback(services: Services, collection: str, *, allow_failed: bool = False) -> ReindexStatus:
-    """Go back to the old index, which was kept up to date while it soaked.
+    """Go back to the old index, which is kept up to date while it soaks.
 
-    Documents that failed there readers would lose, or see with an older content: that has to be allowed. If one fails
-    on the way, readers stay where they are, and the status tells of it.
+    Readers would lose the documents that failed there, or see an older content of them: the user has to allow that.
+    If one fails on the way back, readers stay where they are, and the status says so.
 
     Raises:
-        Conflict: there is none to go back to, or documents failed in it.
+        Conflict: there is no index to go back to, or documents failed in it.
     """
     with writing(services.catalog) as connection:
-        found = _under_way(connection, collection, ("soaking", "rolling_back", "switching_back"))
-        failed = missing.lacking(connection, collection, found.from_index)["failed"]
+        reindex = _newest_in(connection, collection, SWITCHED)
+        failed = missing.lacking(connection, collection, reindex.from_index)["failed"]
         if failed and not allow_failed:
-            told = named(missing.failed_in(connection, found, found.from_index, NAMED), failed)
-            raise Conflict(f"{failed} documents failed in the old index; readers would lose them: {told}.", ANYHOW)
-        allow_lost = allow_failed or found.options.allow_lost
-        options = replace(found.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
-        if found.state == "soaking":
-            reindexes.enter(connection, found.id, "rolling_back", cursor=None)
-            ledger.hurry(connection, found.job_id, services.settings.priority)
-        reindexes.change(connection, found.id, options=asdict(options))
+            failures = missing.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
+            sources = list_sources(failures, failed)
+            raise Conflict(
+                f"{failed} documents failed in the old index; readers would lose them: {sources}.", RETRY_HINT
+            )
+        allow_lost = allow_failed or reindex.options.allow_lost
+        options = replace(reindex.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
+        if reindex.state == "soaking":
+            reindexes.enter(connection, reindex.id, "rolling_back", cursor=None)
+            ledger.hurry(connection, reindex.job_id, services.settings.priority)
+        reindexes.change(connection, reindex.id, options=asdict(options))
     return status(services, collection)
 
 
 def status(services: Services, collection: str) -> ReindexStatus:
-    """The collection's last re-index. Raises UnknownId if there never was one."""
+    """Status of the collection's last re-index. Raises UnknownId if there never was one."""
     with services.catalog.connect() as connection:
-        found = reindexes.newest(connection, collection)
-        if found is None:
+        reindex = reindexes.newest(connection, collection)
+        if reindex is None:
             raise UnknownId(f"The collection {collection} was never re-indexed.", "Begin with: docrelay reindex")
-        switched = found.state in ("soaking", "rolling_back", "switching_back")
-        beside = found.from_index if switched else found.to_index
-        open_still = found.state in OPEN and not found.in_place
-        lacking = missing.lacking(connection, collection, beside) if open_still else {}
-        failed = missing.failed_in(connection, found, beside) if open_still else []
-        if found.in_place or switched or found.state == "done":
-            failed += missing.still_failed(connection, found)
+        lacking, failures = _missing_and_failed(connection, reindex)
         return ReindexStatus(
-            **{name: getattr(found, name) for name in ("id", "job_id", "collection", "state", "paused")},
-            **{name: getattr(found, name) for name in ("from_index", "to_index", "report", "message")},
-            from_model=_model(connection, found.from_index),
-            to_model=_model(connection, found.to_index),
+            **{name: getattr(reindex, name) for name in ("id", "job_id", "collection", "state", "paused")},
+            **{name: getattr(reindex, name) for name in ("from_index", "to_index", "report", "message")},
+            from_model=_model(connection, reindex.from_index),
+            to_model=_model(connection, reindex.to_index),
             documents=live_versions.count_documents(connection, collection),
             lacks=lacking,
-            failures=failed,
-            created_at=iso(found.created_at),
-            soak_until=iso(found.soak_until),
-            finished_at=iso(found.finished_at),
+            failures=failures,
+            created_at=iso(reindex.created_at),
+            soak_until=iso(reindex.soak_until),
+            finished_at=iso(reindex.finished_at),
         )
 
 
-def abandon(connection: Connection, found: Reindex) -> None:
-    """End a re-index before its switch."""
-    cancel_job(connection, found.job_id)
-    if not found.in_place:
-        discard(connection, found.to_index)
-    reindexes.enter(connection, found.id, "cancelled")
+def abandon(connection: Connection, reindex: Reindex) -> None:
+    """End a re-index before its cutover."""
+    cancel_job(connection, reindex.job_id)
+    if not reindex.in_place:
+        discard(connection, reindex.to_index)
+    reindexes.enter(connection, reindex.id, "cancelled")
 
 
-def _only_one(connection: Connection, collection: str) -> None:
+def _rebuild(connection: Connection, reindex: Reindex, *, allow_failed: bool) -> None:
+    """Go back from `refused` to `building`."""
+    if not allow_failed:
+        reindexes.forgive(connection, reindex, reindex.to_index)
+    cursor = reindex.cursor if reindex.in_place else None
+    report = {name: value for name, value in (reindex.report or {}).items() if name != "refused"}
+    reindexes.enter(connection, reindex.id, "building", cursor=cursor, report=report or None)
+
+
+def _missing_and_failed(connection: Connection, reindex: Reindex) -> tuple[dict[str, int], list[dict[str, str]]]:
+    """Numbers of documents that the index beside the live one is missing, and the failures of the re-index."""
+    switched = reindex.state in SWITCHED
+    has_second = reindex.state in OPEN and not reindex.in_place
+    second = reindex.from_index if switched else reindex.to_index
+    lacking = missing.lacking(connection, reindex.collection, second) if has_second else {}
+    failures = missing.failed_in(connection, reindex, second) if has_second else []
+    if reindex.in_place or switched or reindex.state == "done":
+        failures += missing.still_failed(connection, reindex)
+    return lacking, failures
+
+
+def _close_or_refuse_open(connection: Connection, collection: str) -> None:
+    """See to it that no re-index of the collection is open. One that soaks is finished: the user accepts its index."""
     last = reindexes.newest(connection, collection)
     if last is None or last.state not in OPEN:
         return
-    if last.state == "soaking":
-        # Who wants yet another index is content with this one.
-        discard(connection, last.from_index)
-        reindexes.enter(connection, last.id, "done")
-        return
-    raise Conflict(f"A re-index of {collection} is under way: it is {last.state}.", HINT)
+    if last.state != "soaking":
+        raise Conflict(f"A re-index of {collection} is under way: it is {last.state}.", STATUS_HINT)
+    discard(connection, last.from_index)
+    reindexes.enter(connection, last.id, "done")
 
 
-def _open_job(connection: Connection, target: Target) -> str:
-    size = live_versions.size_of(connection, target.live.collection, jobs.OVERHEAD_BYTES)
+def _open_job(connection: Connection, resolved: ResolvedRequest) -> str:
+    size = live_versions.size_of(connection, resolved.live.collection, jobs.OVERHEAD_BYTES)
     request_id = uuid.uuid4().hex[:12]
-    job = Job(target.live.collection, "reindex", target.options.priority)
+    job = Job(resolved.live.collection, "reindex", resolved.options.priority)
     return jobs.create(connection, job, request_id, size).id
 
 
-def _new_index(connection: Connection, target: Target) -> str:
-    name = indexes.next_name(connection, target.live.collection)
-    fresh = Index(name, target.live.collection, "building", target.space, target.spec, pinned=True)
+def _new_index(connection: Connection, resolved: ResolvedRequest) -> str:
+    name = indexes.next_name(connection, resolved.live.collection)
+    fresh = Index(name, resolved.live.collection, "building", resolved.space, resolved.spec, pinned=True)
     return indexes.add(connection, fresh).name
 
 
-def _under_way(connection: Connection, collection: str, states: tuple[str, ...]) -> Reindex:
-    found = reindexes.newest(connection, collection)
-    if found is None or found.state not in states:
-        now = f"the last one is {found.state}" if found is not None else "it was never re-indexed"
-        raise Conflict(f"No re-index of {collection} is in a state for this: {now}.", HINT)
-    return found
+def _newest_in(connection: Connection, collection: str, states: tuple[str, ...]) -> Reindex:
+    reindex = reindexes.newest(connection, collection)
+    if reindex is None or reindex.state not in states:
+        state = f"the last one is {reindex.state}" if reindex is not None else "it was never re-indexed"
+        raise Conflict(f"No re-index of {collection} is in a state for this: {state}.", STATUS_HINT)
+    return reindex
 
 
 def _model(connection: Connection, index: str) -> str | None:

@@ -1,113 +1,226 @@
-"""When nothing new begins in a collection, because its readers are about to be switched, and for how long at most.
+"""The cutover: freeze new work, switch readers to the other index (or back), and drop the index that is left.
 
-Readers are switched while nothing is under way. What is, comes to its end soon if nothing new begins; but a long
-document may take an hour, and nobody else may wait for that. So a hold does not begin while something lasts, it is
-short, and after one that was in vain others go first: for longer each time, as the holds get longer too.
+Readers are switched while no document of the collection is being processed. What is running ends soon once new work
+is frozen; but a long document may take an hour, and other work must not wait for that. So a freeze does not begin
+while a document takes long, a freeze is short, and after a freeze in vain other work goes first: for longer each
+time, as the freezes get longer too.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import structlog
 
+from embeddings.errors import ModelUnavailable
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.index import missing, reindexes
+from pipeline.catalog.index import indexes, missing, reindexes
+from pipeline.catalog.index.cutover import discard, exchange
 from pipeline.catalog.index.reindexes import Reindex
-from pipeline.reindex.validation import NAMED
+from pipeline.catalog.work import jobs
+from pipeline.errors import BadRequest
+from pipeline.names import PREFIX
+from pipeline.reindex.validation import SOURCES_LISTED, ValidationResult
 from pipeline.results import iso
 from pipeline.services import Services
 
-__all__ = ["HOLD_S", "LONG_S", "MOST_HOLD_S", "enter", "give_way", "is_far", "is_quiet", "may_hold", "may_switch"]
+__all__ = [
+    "FREEZE_S",
+    "LONG_RUNNING_S",
+    "MAX_FREEZE_S",
+    "can_freeze",
+    "can_switch",
+    "drop_index",
+    "end_freeze",
+    "enter_state",
+    "follow_alias",
+    "is_idle",
+    "reset_patience",
+    "switch",
+    "switch_back",
+]
 
 log = structlog.get_logger()
 
-LONG_S = 60.0
-"""What is at work for longer than this is not about to end."""
+LONG_RUNNING_S = 60.0
+"""A document that is being processed for longer than this is not expected to end soon."""
 
-HOLD_S = 30.0
-MOST_HOLD_S = 120.0
-"""Nothing new begins in the collection for so long at most: the first time, and ever."""
+FREEZE_S = 30.0
+MAX_FREEZE_S = 120.0
+"""Longest freeze of new work in the collection: the first time, and ever."""
 
 PATIENCE_S = 900.0
-"""For so long a switch waits for what lasts. Where something always does, it would never come: then it tries."""
+"""A freeze waits so long for long documents. Where there always is one, it is tried all the same after this time."""
 
-MOST_PAUSE_S = 7200.0
+MAX_PAUSE_S = 7200.0
+
+DROP_AGAIN_S = 60.0
+"""A worker that was stopped may create a dropped index again: it is dropped once more after this time."""
+
+MAX_DROP_PAUSE_S = 60.0
 
 
-def may_hold(services: Services, one: Reindex, live: str) -> bool:
-    """Whether a hold may begin. If not, the status tells why; what happens meanwhile goes on."""
-    now, number = time.time(), one.options.gave_way
-    since = one.options.near_since or now
-    pause_s = min(2 * HOLD_S * 2 ** (number - 1), MOST_PAUSE_S) if number else 0.0
-    told = None
+# Freeze of new work
+
+
+def can_freeze(services: Services, reindex: Reindex, live: str) -> bool:
+    """Whether a freeze may begin now. If not, the status says why, and all work goes on."""
+    now, number = time.time(), reindex.options.gave_way
+    since = reindex.options.near_since or now
+    pause_s = min(2 * FREEZE_S * 2 ** (number - 1), MAX_PAUSE_S) if number else 0.0
+    message = None
     if now < since + pause_s:
-        told = f"It gave way to what was under way, {number} times, and tries again at {iso(since + pause_s)}."
-    elif now < since + min(PATIENCE_S * 2**number, MOST_PAUSE_S):
-        told = _what_takes_long(services, one, live, now - LONG_S)
-    _note(services, one, since, told)
-    return told is None
+        message = f"It gave way to what was under way, {number} times, and tries again at {iso(since + pause_s)}."
+    elif now < since + min(PATIENCE_S * 2**number, MAX_PAUSE_S):
+        message = _long_running(services, reindex, live, now - LONG_RUNNING_S)
+    _note_waiting(services, reindex, since, message)
+    return message is None
 
 
-def is_far(services: Services, one: Reindex) -> None:
-    """Much has come meanwhile: the patience with what is long at work begins anew when the index is near again."""
-    if one.options.near_since:
-        _note(services, one, 0.0, None)
+def reset_patience(services: Services, reindex: Reindex) -> None:
+    """Many documents are missing again: the wait for long documents starts anew once the index has nearly all."""
+    if reindex.options.near_since:
+        _note_waiting(services, reindex, 0.0, None)
 
 
-def _what_takes_long(services: Services, one: Reindex, live: str, before: float) -> str | None:
-    with services.catalog.connect() as connection:
-        found = reindexes.long_at_work(connection, live, one.job_id, before)
-    if not found:
-        return None
-    sources = ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
-    return f"The switch waits for the end of what is at work for more than {LONG_S:.0f} s: {sources}."
-
-
-def _note(services: Services, one: Reindex, since: float, told: str | None) -> None:
-    """Tell why it waits. What stumbled has a message of its own."""
-    if told == one.message and since == one.options.near_since:
-        return
-    with writing(services.catalog) as connection:
-        now = reindexes.get(connection, one.id)
-        if now.state == one.state and not now.stumbles:
-            options = asdict(replace(now.options, near_since=since))
-            reindexes.change(connection, one.id, message=told, options=options)
-
-
-def give_way(services: Services, one: Reindex, state: str) -> None:
-    """After a while that was in vain let others go on, and try again later."""
-    number = one.options.gave_way
-    if time.time() - one.entered_at <= min(HOLD_S * 2**number, MOST_HOLD_S):
+def end_freeze(services: Services, reindex: Reindex, state: str) -> None:
+    """Go back to a state without a freeze once this one has lasted too long in vain; it is tried again later."""
+    number = reindex.options.gave_way
+    if time.time() - reindex.entered_at <= min(FREEZE_S * 2**number, MAX_FREEZE_S):
         return
     log.warning("reindex.gave_way", times=number + 1)
     with writing(services.catalog) as connection:
-        now = reindexes.get(connection, one.id)
-        if now.state == one.state:
-            options = asdict(replace(now.options, gave_way=number + 1, near_since=time.time()))
-            reindexes.enter(connection, one.id, state, options=options)
+        current = reindexes.get(connection, reindex.id)
+        if current.state == reindex.state:
+            options = asdict(replace(current.options, gave_way=number + 1, near_since=time.time()))
+            reindexes.enter(connection, reindex.id, state, options=options)
 
 
-def enter(services: Services, one: Reindex, state: str) -> None:
-    """Go on to a state, unless somebody else did something meanwhile."""
+def enter_state(services: Services, reindex: Reindex, state: str) -> None:
+    """Enter a state, unless the user or another driver has changed it meanwhile."""
     with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state == one.state:
-            reindexes.enter(connection, one.id, state)
+        if reindexes.get(connection, reindex.id).state == reindex.state:
+            reindexes.enter(connection, reindex.id, state)
 
 
-def is_quiet(services: Services, one: Reindex, live: str, beside: str) -> bool:
-    """Whether readers may be switched, asked without the lock."""
+def _long_running(services: Services, reindex: Reindex, live: str, before: float) -> str | None:
     with services.catalog.connect() as connection:
-        return may_switch(connection, one, live, beside)
+        sources = reindexes.long_at_work(connection, live, reindex.job_id, before)
+    if not sources:
+        return None
+    number = len(sources) - SOURCES_LISTED
+    listed = ", ".join(sources[:SOURCES_LISTED]) + (f" and {number} more" if number > 0 else "")
+    return f"The switch waits for the end of what is at work for more than {LONG_RUNNING_S:.0f} s: {listed}."
 
 
-def may_switch(connection: Connection, one: Reindex, live: str, beside: str) -> bool:
-    """Whether it is still in its state, and no document is on its way in one of the two indexes."""
-    if reindexes.get(connection, one.id).state != one.state:
+def _note_waiting(services: Services, reindex: Reindex, since: float, message: str | None) -> None:
+    """Store why the cutover waits. After an error the message is that of the error."""
+    if message == reindex.message and since == reindex.options.near_since:
+        return
+    with writing(services.catalog) as connection:
+        current = reindexes.get(connection, reindex.id)
+        if current.state == reindex.state and not current.stumbles:
+            options = asdict(replace(current.options, near_since=since))
+            reindexes.change(connection, reindex.id, message=message, options=options)
+
+
+# The switch
+
+
+def is_idle(services: Services, reindex: Reindex, live: str, second: str) -> bool:
+    """Whether readers may be switched, asked without the write lock."""
+    with services.catalog.connect() as connection:
+        return can_switch(connection, reindex, live, second)
+
+
+def can_switch(connection: Connection, reindex: Reindex, live: str, second: str) -> bool:
+    """Whether the re-index is still in its state, and no document is being processed in one of the two indexes."""
+    if reindexes.get(connection, reindex.id).state != reindex.state:
         return False
-    if reindexes.in_flight(connection, live) or reindexes.busy(connection, one.job_id):
+    if reindexes.in_flight(connection, live) or reindexes.busy(connection, reindex.job_id):
         return False
-    lack = missing.lacking(connection, one.collection, beside)
-    return not (lack["missing"] or lack["active"])
+    lacking = missing.lacking(connection, reindex.collection, second)
+    return not (lacking["missing"] or lacking["active"])
+
+
+def switch(services: Services, reindex: Reindex, result: ValidationResult) -> None:
+    """Switch readers to the new index in one transaction; the old one is kept up to date for a while."""
+    _load_model_facts(services, reindex.to_index)
+    with writing(services.catalog) as connection:
+        if not can_switch(connection, reindex, reindex.from_index, reindex.to_index):
+            return
+        old, new = indexes.get(connection, reindex.from_index), indexes.get(connection, reindex.to_index)
+        exchange(connection, old, new, services.recipe)
+        jobs.finish_intake(connection, reindex.job_id)
+        report = {**(reindex.report or {}), **result.report}
+        until = time.time() + reindex.options.soak_s
+        reindexes.enter(connection, reindex.id, "soaking", report=report, soak_until=until, cursor=None)
+    log.info("reindex.switched", to=reindex.to_index, **result.report)
+    follow_alias(services, reindex.collection, reindex.to_index)
+    services.announce(reindex.job_id)
+
+
+def switch_back(services: Services, reindex: Reindex) -> None:
+    """Switch readers back to the old index in one transaction; the new one is discarded."""
+    _load_model_facts(services, reindex.from_index)
+    with writing(services.catalog) as connection:
+        if not can_switch(connection, reindex, reindex.to_index, reindex.from_index):
+            return
+        live, old = indexes.get(connection, reindex.to_index), indexes.get(connection, reindex.from_index)
+        exchange(connection, live, old, services.recipe)
+        indexes.pin(connection, old.name)
+        discard(connection, live.name)
+        reindexes.enter(connection, reindex.id, "rolled_back")
+    log.info("reindex.rolled_back", to=reindex.from_index)
+    follow_alias(services, reindex.collection, reindex.from_index)
+
+
+def _load_model_facts(services: Services, index: str) -> None:
+    """Have the facts of an index's model in memory: recipes are computed in the transaction, where no file is read."""
+    with services.catalog.connect() as connection:
+        spec = indexes.get(connection, index).spec
+    # The transaction needs them only if documents wait for admission: the switch does not fail without the model.
+    with suppress(ModelUnavailable):
+        services.cutting(spec)
+
+
+# Indexes in the store
+
+
+def follow_alias(services: Services, collection: str, index: str) -> None:
+    """Point the store's own alias of the collection to the live index."""
+    try:
+        if services.store.aliases().get(collection) != index:
+            services.store.set_alias(collection, index)
+    except BadRequest as error:
+        # Another collection of the store has the name, or the index is still empty.
+        log.warning("alias.refused", collection=collection, error=error.message)
+
+
+def drop_index(services: Services, name: str, since: float) -> None:
+    """Drop an index that was discarded at this time. After an error it is tried again after a pause."""
+    pause_key = f"{PREFIX}index-drop-pause:{name}"
+    if services.redis.exists(pause_key):
+        return
+    try:
+        _drop(services, name, since)
+    except Exception as error:  # a door: whatever it is, the other indexes are dropped
+        log.warning("index.not_dropped", index=name, error=f"{type(error).__name__}: {error}")
+        # The pause is as long as the attempts have lasted so far, so it doubles.
+        pause_s = min(max(time.time() - since, 1.0), MAX_DROP_PAUSE_S)
+        services.redis.set(pause_key, b"", px=int(pause_s * 1000))
+
+
+def _drop(services: Services, name: str, since: float) -> None:
+    with services.catalog.connect() as connection:
+        collection = indexes.get(connection, name).collection
+        live = indexes.live(connection, collection)
+    if live is not None and services.store.aliases().get(collection) == name:
+        follow_alias(services, collection, live.name)
+    services.store.drop(name)
+    if time.time() - since > DROP_AGAIN_S:
+        with writing(services.catalog) as connection:
+            indexes.set_role(connection, name, "dropped")

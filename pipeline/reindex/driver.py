@@ -1,10 +1,11 @@
-"""What moves a re-index: small steps, each of which may be repeated, so that nothing is lost with whoever took them.
+"""Drive every open re-index: take the next step of its state. Each step may be repeated, so none is lost in a crash.
 
-building    feed what the new index lacks, until it lacks little
-gating      ask questions of both indexes
-switching   let what is under way come to its end while nothing new begins; count; exchange the two
-soaking     keep the old index up to date, then drop it
-rolling_back, switching_back    as building and switching, the other way round
+building        backfill the second index until few documents are missing
+gating          validate: ask both indexes the same questions
+switching       freeze new work, wait for what is running, count points, switch readers
+soaking         keep the old index up to date, then drop it
+rolling_back, switching_back    as building and switching, back to the old index
+refused         wait for the user to resume or cancel
 """
 
 from __future__ import annotations
@@ -15,261 +16,256 @@ from collections.abc import Callable
 
 import structlog
 
-from embeddings.base import Fingerprint
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes, missing, reindexes, second_index
-from pipeline.catalog.index.cutover import discard, exchange
+from pipeline.catalog.index.cutover import discard
 from pipeline.catalog.index.reindexes import Reindex
 from pipeline.catalog.work import failures, jobs
 from pipeline.names import PREFIX
-from pipeline.reindex.backfill import feed, feed_in_place
-from pipeline.reindex.backoff import BEFORE, recovered, stumbled
+from pipeline.reindex.backfill import backfill, backfill_in_place
 from pipeline.reindex.control import abandon
-from pipeline.reindex.cutover import enter, give_way, is_far, is_quiet, may_hold, may_switch
-from pipeline.reindex.drop import follow, try_drop
-from pipeline.reindex.validation import NAMED, Findings, counts, measure, named
+from pipeline.reindex.cutover import (
+    can_freeze,
+    drop_index,
+    end_freeze,
+    enter_state,
+    follow_alias,
+    is_idle,
+    reset_patience,
+    switch,
+    switch_back,
+)
+from pipeline.reindex.step_errors import clear_error, record_error
+from pipeline.reindex.validation import SOURCES_LISTED, ValidationResult, count_points, list_sources, measure_search
 from pipeline.services import Services
 
-__all__ = ["advance"]
+__all__ = ["advance", "validate"]
 
 log = structlog.get_logger()
 
-LOCK_S = 15
-"""Two drivers at once do no harm, as every step looks at the state again before it changes it; they only cost."""
+BEFORE_CUTOVER = ("building", "gating", "switching", "refused")
 
-_measuring: dict[str, threading.Thread] = {}
+LOCK_S = 15
+"""Two drivers at once do no harm, as every step reads the state again before it changes it; they only cost time."""
 
 
 def advance(services: Services) -> int:
-    """Take the next step of every re-index. What goes wrong in one is told of that one, and holds up no other.
+    """Take the next step of every re-index. An error in one is recorded with that one; the others go on.
 
     Returns:
-        How many are open.
+        How many re-indexes are open.
     """
     with services.catalog.connect() as connection:
-        found, gone = reindexes.open_ones(connection), reindexes.dropping(connection)
-    if not found and not gone:
+        open_reindexes, discarded = reindexes.open_ones(connection), reindexes.dropping(connection)
+    if not open_reindexes and not discarded:
         return 0
     lock = services.redis.lock(f"{PREFIX}reindexing", timeout=LOCK_S, blocking=False)
     if not lock.acquire():
-        return len(found)
+        return len(open_reindexes)
     try:
-        for one in found:
-            _step(services, one)
+        for reindex in open_reindexes:
+            _advance_one(services, reindex)
             if lock.owned():
                 lock.reacquire()
-        for name, since in gone:
-            try_drop(services, name, since)
+        for name, since in discarded:
+            drop_index(services, name, since)
     finally:
         if lock.owned():
             lock.release()
-    return len(found)
+    return len(open_reindexes)
 
 
-def _step(services: Services, one: Reindex) -> None:
-    if one.again_at is not None and time.time() < one.again_at:
+def _advance_one(services: Services, reindex: Reindex) -> None:
+    if reindex.again_at is not None and time.time() < reindex.again_at:
         return
-    with structlog.contextvars.bound_contextvars(reindex=one.id, job=one.job_id):
+    with structlog.contextvars.bound_contextvars(reindex=reindex.id, job=reindex.job_id):
         try:
-            if one.state in BEFORE and _cancelled(services, one):
+            if reindex.state in BEFORE_CUTOVER and _abandon_if_cancelled(services, reindex):
                 return
-            STEPS[one.state](services, one)
-        except Exception as error:  # a door: whatever it is, the others go on
-            stumbled(services, one, error)
+            STEPS[reindex.state](services, reindex)
+        except Exception as error:  # a door: whatever it is, the other re-indexes go on
+            record_error(services, reindex, error, may_refuse=reindex.state in BEFORE_CUTOVER)
         else:
-            if one.stumbles and one.state != "gating":
-                recovered(services, one)
+            if reindex.stumbles and reindex.state != "gating":
+                clear_error(services, reindex)
 
 
-def _cancelled(services: Services, one: Reindex) -> bool:
-    """Whether its job was cancelled, by the name of which nobody knows that it is a re-index."""
+def _abandon_if_cancelled(services: Services, reindex: Reindex) -> bool:
+    """Whether the user cancelled its job; by a job's id alone the CLI cannot know that it is a re-index."""
     with writing(services.catalog) as connection:
-        cancelled = reindexes.is_cancelled(connection, one.job_id)
+        cancelled = reindexes.is_cancelled(connection, reindex.job_id)
         if cancelled:
-            abandon(connection, one)
+            abandon(connection, reindex)
     return cancelled
 
 
-def _build(services: Services, one: Reindex) -> None:
-    if one.paused:
+# building
+
+
+def _build(services: Services, reindex: Reindex) -> None:
+    if reindex.paused:
         return
-    if one.in_place:
-        _build_in_place(services, one)
+    if reindex.in_place:
+        _build_in_place(services, reindex)
         return
-    feed(services, one, one.to_index)
-    if not _is_near(services, one, one.to_index, one.created_at):
-        is_far(services, one)
-    elif may_hold(services, one, one.from_index):
-        enter(services, one, "gating")
+    backfill(services, reindex, reindex.to_index)
+    if not _is_nearly_complete(services, reindex, reindex.to_index, reindex.created_at):
+        reset_patience(services, reindex)
+    elif can_freeze(services, reindex, reindex.from_index):
+        enter_state(services, reindex, "gating")
 
 
-def _is_near(services: Services, one: Reindex, index: str, since: float) -> bool:
-    """Whether the index lacks little.
+def _is_nearly_complete(services: Services, reindex: Reindex, index: str, since: float) -> bool:
+    """Whether few documents are missing in an index, and none of those that were there at this time.
 
-    Where others write all the while, something is always on its way. It is enough that what was there at the beginning
-    has come, and that the rest is little: the switch waits for that.
+    Where users ingest all the time, some documents always are on their way: the cutover waits for these.
     """
-    room = services.settings.window * services.settings.batch_documents
+    capacity = services.settings.window * services.settings.batch_documents
     with services.catalog.connect() as connection:
-        lack = missing.lacking(connection, one.collection, index)
-        if lack["missing"] + lack["active"] > room:
+        lacking = missing.lacking(connection, reindex.collection, index)
+        if lacking["missing"] + lacking["active"] > capacity:
             return False
-        of_old = missing.lacking(connection, one.collection, index, since)
-    return not of_old["missing"] + of_old["active"]
+        lacking = missing.lacking(connection, reindex.collection, index, since)
+    return not lacking["missing"] + lacking["active"]
 
 
-def _build_in_place(services: Services, one: Reindex) -> None:
-    if not feed_in_place(services, one):
+def _build_in_place(services: Services, reindex: Reindex) -> None:
+    if not backfill_in_place(services, reindex):
         return
     with writing(services.catalog) as connection:
-        if not reindexes.busy(connection, one.job_id):
-            jobs.finish_intake(connection, one.job_id)
-            reindexes.enter(connection, one.id, "done", _what_failed(connection, one))
-    services.announce(one.job_id)
+        if not reindexes.busy(connection, reindex.job_id):
+            jobs.finish_intake(connection, reindex.job_id)
+            reindexes.enter(connection, reindex.id, "done", _failures_message(connection, reindex))
+    services.announce(reindex.job_id)
 
 
-def _what_failed(connection: Connection, one: Reindex) -> str | None:
-    number = failures.count_of_job(connection, one.job_id)
-    return f"{number} documents failed: {named(missing.still_failed(connection, one), number)}." if number else None
+def _failures_message(connection: Connection, reindex: Reindex) -> str | None:
+    number = failures.count_of_job(connection, reindex.job_id)
+    if not number:
+        return None
+    return f"{number} documents failed: {list_sources(missing.still_failed(connection, reindex), number)}."
 
 
-def _gate(services: Services, one: Reindex) -> None:
-    """Measure in a thread of its own: an answer may take long, and this process has to store what others send."""
-    busy = _measuring.get(one.id)
-    if one.paused or (busy is not None and busy.is_alive()):
+# gating
+
+
+def _validate_in_thread(services: Services, reindex: Reindex) -> None:
+    """Validate in a thread: an answer may take long, and this process stores the points that workers send meanwhile."""
+    name = f"validation-{reindex.id}"
+    if reindex.paused or any(thread.name == name for thread in threading.enumerate()):
         return
-    thread = threading.Thread(target=_measure, args=(services, one), name=f"gate-{one.id}", daemon=True)
-    _measuring[one.id] = thread
-    thread.start()
+    threading.Thread(target=validate, args=(services, reindex), name=name, daemon=True).start()
 
 
-def _measure(services: Services, one: Reindex) -> None:
-    with structlog.contextvars.bound_contextvars(reindex=one.id, job=one.job_id):
+def validate(services: Services, reindex: Reindex) -> None:
+    """Measure the search in both indexes and enter the next state: switching, building or refused."""
+    with structlog.contextvars.bound_contextvars(reindex=reindex.id, job=reindex.job_id):
         try:
-            services.store.ensure(one.to_index, _space(services, one.to_index))
-            findings = measure(services, one)
-            # An answer may take long: what has begun meanwhile may last.
-            calm = findings.reasons or may_hold(services, one, one.from_index)
-            _conclude(services, one, findings, "switching" if calm else "building")
+            with services.catalog.connect() as connection:
+                space = indexes.get(connection, reindex.to_index).fingerprint
+            services.store.ensure(reindex.to_index, space)
+            result = measure_search(services, reindex)
+            # An answer may take long: a long document may have begun meanwhile.
+            ready = result.reasons or can_freeze(services, reindex, reindex.from_index)
+            _conclude(services, reindex, result, "switching" if ready else "building")
         except Exception as error:  # the thread's door
-            stumbled(services, one, error)
-        finally:
-            _measuring.pop(one.id, None)
+            record_error(services, reindex, error, may_refuse=True)
 
 
-def _conclude(services: Services, one: Reindex, findings: Findings, state: str) -> None:
-    report = {**(one.report or {}), **findings.report}
-    log.info("reindex.gate", passed=not findings.reasons, **findings.report)
+def _conclude(services: Services, reindex: Reindex, result: ValidationResult, state: str) -> None:
+    """Enter a state after a validation that has passed, else `refused`."""
+    report = {**(reindex.report or {}), **result.report}
+    log.info("reindex.gate", passed=not result.reasons, **result.report)
     with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state != one.state:
+        if reindexes.get(connection, reindex.id).state != reindex.state:
             return
-        if findings.reasons:
-            second_index.doubt(connection, one.to_index, findings.broken)
-            report["refused"] = [reason.kind for reason in findings.reasons]
-            reindexes.enter(connection, one.id, "refused", findings.refusal, report=report)
+        if result.reasons:
+            second_index.doubt(connection, reindex.to_index, result.incomplete)
+            report["refused"] = [reason.kind for reason in result.reasons]
+            reindexes.enter(connection, reindex.id, "refused", result.refusal, report=report)
         else:
-            reindexes.enter(connection, one.id, state, report=report)
+            reindexes.enter(connection, reindex.id, state, report=report)
 
 
-def _switch(services: Services, one: Reindex) -> None:
-    feed(services, one, one.to_index)
-    if not is_quiet(services, one, one.from_index, one.to_index):
-        give_way(services, one, "building")
+# switching, soaking
+
+
+def _switch_when_idle(services: Services, reindex: Reindex) -> None:
+    backfill(services, reindex, reindex.to_index)
+    if not is_idle(services, reindex, reindex.from_index, reindex.to_index):
+        end_freeze(services, reindex, "building")
         return
-    # Nothing begins in the collection: what is counted without the lock is what is switched to.
-    findings = counts(services, one)
-    if findings.reasons:
-        _conclude(services, one, findings, "switching")
-        return
-    with writing(services.catalog) as connection:
-        if not may_switch(connection, one, one.from_index, one.to_index):
-            return
-        old, new = indexes.get(connection, one.from_index), indexes.get(connection, one.to_index)
-        exchange(connection, old, new, services.recipe)
-        jobs.finish_intake(connection, one.job_id)
-        report = {**(one.report or {}), **findings.report}
-        until = time.time() + one.options.soak_s
-        reindexes.enter(connection, one.id, "soaking", report=report, soak_until=until, cursor=None)
-    log.info("reindex.switched", to=one.to_index, **findings.report)
-    follow(services, one.collection, one.to_index)
-    services.announce(one.job_id)
+    # New work is frozen: what is counted without the write lock is what readers are switched to.
+    result = count_points(services, reindex)
+    if result.reasons:
+        _conclude(services, reindex, result, "switching")
+    else:
+        switch(services, reindex, result)
 
 
-def _soak(services: Services, one: Reindex) -> None:
-    follow(services, one.collection, one.to_index)
-    if one.soak_until is not None and time.time() < one.soak_until:
-        feed(services, one, one.from_index)
+def _soak(services: Services, reindex: Reindex) -> None:
+    follow_alias(services, reindex.collection, reindex.to_index)
+    if reindex.soak_until is not None and time.time() < reindex.soak_until:
+        backfill(services, reindex, reindex.from_index)
         return
     with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state == "soaking":
-            discard(connection, one.from_index)
-            reindexes.enter(connection, one.id, "done")
+        if reindexes.get(connection, reindex.id).state == "soaking":
+            discard(connection, reindex.from_index)
+            reindexes.enter(connection, reindex.id, "done")
 
 
-def _roll_back(services: Services, one: Reindex) -> None:
-    """Bring the old index up to date first; others go on meanwhile."""
-    feed(services, one, one.from_index)
-    if _would_lose(services, one) or not _is_near(services, one, one.from_index, one.entered_at):
+# rolling_back, switching_back
+
+
+def _roll_back(services: Services, reindex: Reindex) -> None:
+    """Bring the old index up to date first; other work goes on meanwhile."""
+    backfill(services, reindex, reindex.from_index)
+    if _refuse_rollback(services, reindex):
         return
-    if may_hold(services, one, one.to_index):
-        enter(services, one, "switching_back")
+    nearly_complete = _is_nearly_complete(services, reindex, reindex.from_index, reindex.entered_at)
+    if nearly_complete and can_freeze(services, reindex, reindex.to_index):
+        enter_state(services, reindex, "switching_back")
 
 
-def _switch_back(services: Services, one: Reindex) -> None:
-    feed(services, one, one.from_index)
-    if not is_quiet(services, one, one.to_index, one.from_index):
-        give_way(services, one, "rolling_back")
-        return
-    if _would_lose(services, one):
-        return
-    with writing(services.catalog) as connection:
-        if not may_switch(connection, one, one.to_index, one.from_index):
-            return
-        live, old = indexes.get(connection, one.to_index), indexes.get(connection, one.from_index)
-        exchange(connection, live, old, services.recipe)
-        indexes.pin(connection, old.name)
-        discard(connection, live.name)
-        reindexes.enter(connection, one.id, "rolled_back")
-    log.info("reindex.rolled_back", to=one.from_index)
-    follow(services, one.collection, one.from_index)
+def _switch_back_when_idle(services: Services, reindex: Reindex) -> None:
+    backfill(services, reindex, reindex.from_index)
+    if not is_idle(services, reindex, reindex.to_index, reindex.from_index):
+        end_freeze(services, reindex, "rolling_back")
+    elif not _refuse_rollback(services, reindex):
+        switch_back(services, reindex)
 
 
-def _would_lose(services: Services, one: Reindex) -> bool:
-    """Whether documents failed in the old index, and nobody said that this may be: then readers stay where they are."""
-    if one.options.allow_lost:
+def _refuse_rollback(services: Services, reindex: Reindex) -> bool:
+    """Keep readers where they are if documents failed in the old index and the user has not accepted that."""
+    if reindex.options.allow_lost:
         return False
     with services.catalog.connect() as connection:
-        failed = missing.lacking(connection, one.collection, one.from_index)["failed"]
-        first = missing.failed_in(connection, one, one.from_index, NAMED)
+        failed = missing.lacking(connection, reindex.collection, reindex.from_index)["failed"]
+        first = missing.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
     if not failed:
         return False
-    told = (
+    message = (
         f"Not rolled back: {failed} documents failed in the old index, readers would lose them or see an older "
-        f"content: {named(first, failed)}."
+        f"content: {list_sources(first, failed)}."
     )
-    until = max(one.soak_until or 0.0, time.time() + one.options.soak_s)
+    until = max(reindex.soak_until or 0.0, time.time() + reindex.options.soak_s)
     with writing(services.catalog) as connection:
-        if reindexes.get(connection, one.id).state == one.state:
-            reindexes.enter(connection, one.id, "soaking", told, soak_until=until, cursor=None)
+        if reindexes.get(connection, reindex.id).state == reindex.state:
+            reindexes.enter(connection, reindex.id, "soaking", message, soak_until=until, cursor=None)
     return True
 
 
-def _wait(services: Services, one: Reindex) -> None:
-    """Somebody has to say how to go on."""
+def _wait(services: Services, reindex: Reindex) -> None:
+    """Do nothing: the user has to resume or cancel."""
 
 
 STEPS: dict[str, Callable[[Services, Reindex], None]] = {
     "building": _build,
-    "gating": _gate,
-    "switching": _switch,
+    "gating": _validate_in_thread,
+    "switching": _switch_when_idle,
     "refused": _wait,
     "soaking": _soak,
     "rolling_back": _roll_back,
-    "switching_back": _switch_back,
+    "switching_back": _switch_back_when_idle,
 }
-
-
-def _space(services: Services, index: str) -> Fingerprint:
-    with services.catalog.connect() as connection:
-        return indexes.get(connection, index).fingerprint

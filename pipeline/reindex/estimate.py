@@ -1,112 +1,134 @@
-"""What a re-index would do: documents, chunks, stages, time and disk. Nothing is changed."""
+"""Estimate what a re-index would do: documents, chunks, stages, time and disk. Nothing is changed."""
 
 from __future__ import annotations
 
-from pipeline.catalog import Connection
+from collections.abc import Mapping, Sequence
+
 from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import missing
 from pipeline.catalog.index.missing import MissingDocument
 from pipeline.catalog.work import throughput
+from pipeline.catalog.work.throughput import Throughput
 from pipeline.ingest.walk import path_of
-from pipeline.reindex.request import ReindexRequest, Target, target_of
+from pipeline.reindex.request import ReindexRequest, resolve
 from pipeline.results import ReindexPlan
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.stack.process_plan import cores
 from pipeline.stages.kept_texts import text_key_of
 
-__all__ = ["plan"]
+__all__ = ["chunk_number", "plan", "seconds_needed", "stage_rates"]
 
 MEASURED = 50
-"""Batches, the last ones, from which the rates of the stages are taken."""
+"""The last batches, from which the rates of the stages are taken."""
 
 PAYLOAD_BYTES = 2_500
-"""What a point takes beside its vectors, roughly: a payload with a text of 256 tokens, and its share of the indexes."""
+"""Bytes of a point beside its vectors, roughly: a payload with a text of 256 tokens, and its share of the indexes."""
+
+BYTES_PER_TOKEN = 4
 
 
-def plan(services: Services, wish: ReindexRequest) -> ReindexPlan:
-    """What `start` with the same wish would do.
+def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
+    """What `start` with the same request would do.
 
     Raises:
-        UnknownId: there is no such collection.
-        BadRequest: it asks for nothing, or for what does not go together.
-        ModelUnavailable: there is no such model.
+        UnknownId: there is no such collection, or no such model.
+        Conflict: nothing would change, or parts of the request exclude each other.
     """
     with services.catalog.connect() as connection:
-        target = target_of(services, connection, wish)
-        meant = missing.wanted(connection, target.live.collection, target.options)
-        chunks, characters = _chunks(services, connection, target, meant)
-        rates = _rates(connection, services)
-    kept = sum(_has_text(services, one, target) for one in meant)
-    unreadable = sum(not _is_kept(services, one) and not _has_file(services, one) for one in meant)
-    stages = [*(["extract"] if kept < len(meant) else []), "chunk", "embed", "upsert", "finalize"]
-    amounts = {"extract": len(meant) - kept, "chunk": len(meant), "embed": chunks, "upsert": chunks,
-               "finalize": len(meant)}  # fmt: skip
-    known = [amounts[stage] * rates[stage] for stage in stages if stage in rates]
+        resolved = resolve(services, connection, request)
+        collection = resolved.live.collection
+        chosen = missing.wanted(connection, collection, resolved.options)
+        totals = (
+            live_versions.count_documents(connection, collection),
+            live_versions.count_chunks(connection, collection),
+        )
+        recent = throughput.of_last_batches(connection, MEASURED)
+    tokens = services.models.chunk_tokens(resolved.live.spec), services.models.chunk_tokens(resolved.spec)
+    chunks = chunk_number(len(chosen), totals, tokens)
+    kept, unreadable = _sources(services, chosen, re_extract=resolved.options.re_extract)
+    amounts = {
+        **({"extract": len(chosen) - kept} if kept < len(chosen) else {}),
+        "chunk": len(chosen),
+        "embed": chunks,
+        "upsert": chunks,
+        "finalize": len(chosen),
+    }
     return ReindexPlan(
-        collection=target.live.collection,
-        in_place=target.in_place,
-        from_model=target.live.fingerprint.model,
-        to_model=target.space.model,
-        dimensions=target.space.dim,
-        chunk_tokens=services.models.chunk_tokens(target.spec),
-        documents=len(meant),
+        collection=collection,
+        in_place=resolved.in_place,
+        from_model=resolved.live.fingerprint.model,
+        to_model=resolved.space.model,
+        dimensions=resolved.space.dim,
+        chunk_tokens=tokens[1],
+        documents=len(chosen),
         texts_kept=kept,
         unreadable=unreadable,
         chunks=chunks,
-        stages=stages,
-        seconds=round(sum(known), 1) if "embed" in rates else None,
-        disk_bytes=chunks * (4 * target.space.dim + PAYLOAD_BYTES) + characters,
+        stages=list(amounts),
+        seconds=seconds_needed(amounts, stage_rates(recent, _processes(services))),
+        disk_bytes=chunks * (4 * resolved.space.dim + PAYLOAD_BYTES) + chunks * tokens[1] * BYTES_PER_TOKEN,
     )
 
 
-def _chunks(
-    services: Services, connection: Connection, target: Target, meant: list[MissingDocument]
-) -> tuple[int, int]:
-    """Chunks there would be, and bytes of their text: as many as now, or in proportion to their new size."""
-    chunks_now = live_versions.count_chunks(connection, target.live.collection)
-    total = live_versions.count_documents(connection, target.live.collection)
-    part = len(meant) / total if total else 0.0
-    models = services.models
-    before, after = models.chunk_tokens(target.live.spec), models.chunk_tokens(target.spec)
-    number = round(chunks_now * part * before / after)
-    number = max(number, len(meant))
-    return number, number * after * 4
+def chunk_number(chosen: int, totals: tuple[int, int], tokens: tuple[int, int]) -> int:
+    """Estimated number of chunks.
+
+    Args:
+        chosen: documents that are processed.
+        totals: documents and chunks of the whole collection now.
+        tokens: tokens of a chunk at most, now and then.
+    """
+    documents, chunks = totals
+    share = chosen / documents if documents else 0.0
+    return max(round(chunks * share * tokens[0] / tokens[1]), chosen)
 
 
-def _rates(connection: Connection, services: Services) -> dict[str, float]:
-    """Seconds per document or, for embed and upsert, per chunk, by all workers of a stage, in the last batches."""
-    measured = throughput.of_last_batches(connection, MEASURED)
+def stage_rates(recent: Throughput, processes: Mapping[str, int]) -> dict[str, float]:
+    """Seconds of each stage per document or, for embed and upsert, per chunk, with all processes of the stage."""
     amounts = {
-        "extract": measured.documents,
-        "chunk": measured.documents,
-        "embed": measured.chunks - measured.cached,
-        "upsert": measured.chunks,
-        "finalize": measured.documents,
-    }
-    workers = {
-        "extract": services.settings.extract_processes or cores(),
-        "chunk": services.settings.extract_processes or cores(),
-        "embed": services.settings.embed_processes or cores(),
+        "extract": recent.documents,
+        "chunk": recent.documents,
+        "embed": recent.chunks - recent.cached,
+        "upsert": recent.chunks,
+        "finalize": recent.documents,
     }
     return {
-        stage: seconds / amounts[stage] / workers.get(stage, 1)
-        for stage, seconds in measured.seconds.items()
+        stage: seconds / amounts[stage] / processes.get(stage, 1)
+        for stage, seconds in recent.seconds.items()
         if amounts.get(stage)
     }
 
 
-def _has_text(services: Services, one: MissingDocument, target: Target) -> bool:
-    """Whether the text that was kept is taken."""
-    if target.options.re_extract and _has_file(services, one):
-        return False
-    return _is_kept(services, one)
+def seconds_needed(amounts: Mapping[str, int], rates: Mapping[str, float]) -> float | None:
+    """Seconds of all stages together; None without a rate of embed, which takes most of the time."""
+    if "embed" not in rates:
+        return None
+    return round(sum(amount * rates[stage] for stage, amount in amounts.items() if stage in rates), 1)
 
 
-def _is_kept(services: Services, one: MissingDocument) -> bool:
-    return services.spool.exists(text_key_of(one.found.content_sha256, one.found.source, one.extraction))
+def _processes(services: Services) -> dict[str, int]:
+    extract = services.settings.extract_processes or cores()
+    return {"extract": extract, "chunk": extract, "embed": services.settings.embed_processes or cores()}
 
 
-def _has_file(services: Services, one: MissingDocument) -> bool:
-    kept = services.spool.exists(original_key(one.found.content_sha256, one.found.source))
-    return kept or (one.found.source.startswith("/") and path_of(one.found.source).is_file())
+def _sources(services: Services, chosen: Sequence[MissingDocument], *, re_extract: bool) -> tuple[int, int]:
+    """How many documents are processed from their kept text, and how many have neither a text nor a file."""
+    kept = unreadable = 0
+    for document in chosen:
+        if _has_text(services, document):
+            kept += not (re_extract and _has_file(services, document))
+        else:
+            unreadable += not _has_file(services, document)
+    return kept, unreadable
+
+
+def _has_text(services: Services, document: MissingDocument) -> bool:
+    key = text_key_of(document.found.content_sha256, document.found.source, document.extraction)
+    return services.spool.exists(key)
+
+
+def _has_file(services: Services, document: MissingDocument) -> bool:
+    source = document.found.source
+    in_spool = services.spool.exists(original_key(document.found.content_sha256, source))
+    return in_spool or (source.startswith("/") and path_of(source).is_file())

@@ -1,4 +1,4 @@
-"""What somebody wants of a re-index, and what it comes to: an index made otherwise, or documents done anew."""
+"""The request for a re-index, and what it resolves to: a second index, or documents processed anew in place."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ from pipeline.plan import IndexSpec
 from pipeline.search import named_types
 from pipeline.services import Services
 
-__all__ = ["ReindexRequest", "Target", "options_of", "reindex_request_of", "target_of"]
+__all__ = ["ReindexRequest", "ResolvedRequest", "options_of", "reindex_request_of", "resolve"]
 
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
-Words = Annotated[Line, Field(min_length=1, max_length=4096)]
-Whole = Annotated[
-    Words,
+Text = Annotated[Line, Field(min_length=1, max_length=4096)]
+SourcePath = Annotated[
+    Text,
     Field(
         json_schema_extra={"pattern": r"^(/|[A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x1f\x7f]*$"}, examples=["/srv/documents"]
     ),
 ]
-"""An absolute path; the URI of an upload is taken too."""
+"""An absolute path, or the URI of an upload."""
 
 
 class ReindexRequest(BaseModel):
-    """A re-index as it is asked for; None takes what the collection has, or means any document."""
+    """What the user asks for. None keeps what the collection has, or means any document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     collection: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="collection; by default that of the settings"
     )
-    model: Words | None = Field(None, description="embedding model of the new index")
+    model: Text | None = Field(None, description="embedding model of the new index")
     dim: int | None = Field(
         None, ge=1, le=65_536, description="numbers of a vector, for a model at an endpoint that is not known here"
     )
     chunk_tokens: int | None = Field(None, ge=16, le=8192, description="tokens of a chunk at most, in the new index")
     re_extract: bool = Field(False, description="read the files again, instead of taking the kept texts")
-    path: Whole | None = Field(None, description="only this source, or those below this folder; an absolute path")
+    path: SourcePath | None = Field(None, description="only this source, or those below this folder; an absolute path")
     media_type: MediaType | None = Field(None, description="only documents of this type: a media type, or a suffix")
     before: datetime | None = Field(None, description="only documents last written before this time")
-    extractor: Words | None = Field(None, description="only documents read by this version of the extractors")
-    code: Words | None = Field(None, description="only documents that failed with this code")
+    extractor: Text | None = Field(None, description="only documents read by this version of the extractors")
+    code: Text | None = Field(None, description="only documents that failed with this code")
     priority: int = Field(1, ge=1, le=10, description="priority, 1 to 10; 1 leaves everything else first")
     per_minute: int | None = Field(None, ge=1, le=1_000_000, description="documents a minute at most")
     allow_failed: bool = Field(False, description="switch even if documents failed; they are not searchable then")
 
 
 def reindex_request_of(**fields: Any) -> ReindexRequest:
-    """A wish from what was typed.
+    """A request from options of the command line.
 
     Raises:
         BadRequest: a field is wrong.
@@ -74,13 +74,13 @@ def reindex_request_of(**fields: Any) -> ReindexRequest:
     try:
         return ReindexRequest(**fields)
     except ValidationError as error:
-        told = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise BadRequest(f"The re-index cannot be meant so: {told}.", "See: docrelay reindex --help") from error
+        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+        raise BadRequest(f"The re-index cannot be meant so: {problems}.", "See: docrelay reindex --help") from error
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What a wish comes to: the live index, how the new one is made, and what is done."""
+class ResolvedRequest:
+    """A request applied to a collection: its live index; spec and vector space of the new index; and the options."""
 
     live: Index
     spec: IndexSpec
@@ -89,37 +89,38 @@ class Target:
 
     @property
     def in_place(self) -> bool:
-        """Whether documents are only done anew in their own index."""
+        """Whether documents are only processed anew in the live index, without a second one."""
         return self.options.scoped
 
 
-def target_of(services: Services, connection: Connection, wish: ReindexRequest) -> Target:
-    """What the wish comes to.
+def resolve(services: Services, connection: Connection, request: ReindexRequest) -> ResolvedRequest:
+    """Apply a request to its collection.
 
     Raises:
-        UnknownId: there is no such collection, no document that is meant, or no such model to be had.
-        BadRequest: it asks for what does not go together, or for nothing.
+        UnknownId: there is no such collection, no such document, or no such model.
+        Conflict: parts of the request exclude each other, or nothing would change.
+        BadRequest: a part of it is wrong.
     """
-    name = wish.collection or services.settings.collection
+    name = request.collection or services.settings.collection
     live = indexes.live(connection, name)
     if live is None:
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
-    spec = _spec(services, wish, live)
-    target = Target(live, spec, _space(services, spec), options_of(services, wish))
-    if target.in_place and not missing.wanted(connection, name, target.options, limit=1):
+    spec = _spec(services, request, live)
+    resolved = ResolvedRequest(live, spec, _space(services, spec), options_of(services, request))
+    if resolved.in_place and not missing.wanted(connection, name, resolved.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
-    changed = (target.space, _cutting(services, spec)) != (live.fingerprint, _cutting(services, live.spec))
-    if target.in_place and changed:
+    changed = (resolved.space, services.cutting(spec)) != (live.fingerprint, services.cutting(live.spec))
+    if resolved.in_place and changed:
         raise Conflict(
             "A model or a chunk size is one of the whole collection.", "Leave out what narrows the documents down."
         )
-    if not (changed or wish.re_extract or target.in_place):
+    if not (changed or request.re_extract or resolved.in_place):
         raise Conflict(
             f"The collection {name} is made so already: {live.fingerprint.model}, chunks of {spec.chunk_tokens} "
             "tokens at most.",
             "Name another --model or --chunk-tokens; or read the files again with --re-extract.",
         )
-    return target
+    return resolved
 
 
 def _space(services: Services, spec: IndexSpec) -> Fingerprint:
@@ -133,31 +134,31 @@ def _space(services: Services, spec: IndexSpec) -> Fingerprint:
         ) from error
 
 
-def options_of(services: Services, wish: ReindexRequest) -> Options:
-    """The wish as the catalog keeps it.
+def options_of(services: Services, request: ReindexRequest) -> Options:
+    """The request as the catalog stores it.
 
     Raises:
         BadRequest: a path that is not absolute, a type that no format has.
     """
-    moment = wish.before
-    if moment is not None and moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    before = request.before
+    if before is not None and before.tzinfo is None:
+        before = before.replace(tzinfo=UTC)
     return Options(
-        re_extract=wish.re_extract,
-        allow_failed=wish.allow_failed,
-        priority=wish.priority,
-        per_minute=wish.per_minute,
-        path=None if wish.path is None else _source(wish.path),
-        media_types=None if wish.media_type is None else named_types([wish.media_type]),
-        before=None if moment is None else (moment - EPOCH).total_seconds(),
-        extractor=wish.extractor,
-        code=wish.code,
+        re_extract=request.re_extract,
+        allow_failed=request.allow_failed,
+        priority=request.priority,
+        per_minute=request.per_minute,
+        path=None if request.path is None else _source(request.path),
+        media_types=None if request.media_type is None else named_types([request.media_type]),
+        before=None if before is None else (before - EPOCH).total_seconds(),
+        extractor=request.extractor,
+        code=request.code,
         soak_s=services.settings.reindex_soak_s,
     )
 
 
 def _source(path: str) -> str:
-    """The path as intake names sources; a URI stands for itself."""
+    """The source that intake gives to a file of this path. A URI is a source already."""
     if URI.match(path):
         return path
     if not path.startswith("/"):
@@ -165,34 +166,33 @@ def _source(path: str) -> str:
     return source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
 
 
-def _spec(services: Services, wish: ReindexRequest, live: Index) -> IndexSpec:
-    """As the collection is made, but for what the wish changes; one that was never re-indexed follows the settings."""
-    narrowed = options_of(services, wish).scoped
-    spec = live.spec if live.pinned or narrowed else services.spec
+def _spec(services: Services, request: ReindexRequest, live: Index) -> IndexSpec:
+    """The live index's spec with the request's changes. A collection that was never re-indexed follows the settings."""
+    in_place = options_of(services, request).scoped
+    spec = live.spec if live.pinned or in_place else services.spec
     changes: dict[str, Any] = {}
-    if wish.model is not None and wish.model != spec.model:
-        changes = {"model": wish.model, **_where(services, wish.model)}
-    if wish.dim is not None:
+    if request.model is not None and request.model != spec.model:
+        changes = {"model": request.model, **_endpoint(services, request.model)}
+    if request.dim is not None:
         if changes.get("url", spec.url) is None:
             raise Conflict("The dimension is that of the model, which runs here.", "Leave out --dim.")
-        changes["dim"] = wish.dim
-    if wish.chunk_tokens is not None:
-        changes["chunk_tokens"] = wish.chunk_tokens
-        if spec.overlap_tokens >= wish.chunk_tokens // 2:
-            changes["overlap_tokens"] = wish.chunk_tokens // 8
+        changes["dim"] = request.dim
+    if request.chunk_tokens is not None:
+        changes["chunk_tokens"] = request.chunk_tokens
+        if spec.overlap_tokens >= request.chunk_tokens // 2:
+            changes["overlap_tokens"] = request.chunk_tokens // 8
     return replace(spec, **changes)
 
 
-def _where(services: Services, model: str) -> dict[str, Any]:
-    """A model that the settings name is where they say; else a known one that can runs here, the others at the URL."""
-    settings, known = services.settings, find(model)
-    here = known is not None and known.kind != "http" and model != settings.embedding_model
-    if here or settings.embedding_url is None:
+def _endpoint(services: Services, model: str) -> dict[str, Any]:
+    """Where a model runs: here, or at the settings' URL.
+
+    The settings' own model runs where they say. Of other models a known local one runs here, the others at the URL.
+    """
+    settings, facts = services.settings, find(model)
+    is_local = facts is not None and facts.kind != "http" and model != settings.embedding_model
+    if is_local or settings.embedding_url is None:
         return {"url": None, "dim": None, "precision": settings.embedding_precision}
-    # The dimension that is set is that of the model which is set.
+    # The setting `embedding_dim` is the dimension of the settings' own model.
     dim = settings.embedding_dim if model == settings.embedding_model else None
     return {"url": settings.embedding_url, "dim": dim, "precision": settings.embedding_precision}
-
-
-def _cutting(services: Services, spec: IndexSpec) -> tuple[int, int]:
-    return services.models.chunk_tokens(spec), spec.overlap_tokens

@@ -1,4 +1,8 @@
-"""The gate: whether a new index is whole, and finds what it should. Nothing is changed here."""
+"""Validate a second index before the cutover: is it complete, and does search find in it what it should.
+
+Nothing is changed here. `measure_search` and `count_points` read both indexes; `judge_search` and `judge_failures`
+decide over the figures.
+"""
 
 from __future__ import annotations
 
@@ -19,199 +23,223 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Hit, Query
 
-__all__ = ["NAMED", "Findings", "Reason", "counts", "judged", "measure", "named"]
+__all__ = [
+    "SOURCES_LISTED",
+    "Reason",
+    "ValidationResult",
+    "count_points",
+    "judge_failures",
+    "judge_search",
+    "list_sources",
+    "measure_search",
+]
 
 QUESTIONS = 24
 HITS = 10
-MOST_HITS = 640
-"""Hits that are asked for at most to have `HITS` documents: many may be of one."""
+MAX_HITS = 640
+"""Hits requested at most to get `HITS` documents: many hits may be of one document."""
 
-WORDS = 12
-"""Words of a passage that make a question."""
+QUESTION_WORDS = 12
+"""A question is the first so many words of a passage."""
 
-ANSWER_S = 120.0
+EMBED_TIMEOUT_S = 120.0
 
-COUNTED = 500
-"""Versions whose points are counted by one question to the store."""
+VERSIONS_PER_COUNT = 500
+"""Versions whose points one request to the store counts."""
 
-NAMED = 5
-"""Documents that a refusal names; the status lists more."""
+SOURCES_LISTED = 5
+"""Failed documents that a message lists by source; the status of a re-index lists more."""
 
-MOST_BROKEN = 1000
-"""After so many documents whose points are wrong, their neighbours are not looked at one by one any more."""
+MAX_INCOMPLETE = 1000
+"""From so many incomplete documents on, a group with a wrong count is not searched for the ones that are wrong."""
 
-
-ANEW = "start the workers anew and resume"
-INDEXING = f"A server may still be indexing: resume later, or set `reindex_recall` lower, {ANEW}."
-COMPARE = f"If it is meant to find other documents, set `reindex_overlap` lower, {ANEW}; else cancel."
-COMPARED = {
+RESTART = "start the workers anew and resume"
+RECALL_HINT = f"A server may still be indexing: resume later, or set `reindex_recall` lower, {RESTART}."
+OVERLAP_HINT = f"If it is meant to find other documents, set `reindex_overlap` lower, {RESTART}; else cancel."
+COMPARISONS = {
     "overlap": "of the first ten documents of the old index",
     "refound": "of the documents that the old index finds by their own passages",
 }
 
 
 class Reason(NamedTuple):
-    """Why not to switch: a word for programs, what is wrong, and what can be done about it."""
+    """Why the cutover is refused: `kind` for programs, the message, and what the user can do about it."""
 
     kind: str
-    told: str
-    advice: str
+    message: str
+    hint: str
 
 
-UNREAD = Reason("unread", "no passage of it could be read", "Resume; if that does not help, cancel and begin anew.")
+UNREADABLE = Reason("unread", "no passage of it could be read", "Resume; if that does not help, cancel and begin anew.")
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What the gate found: figures for the report, and why not to switch; no reasons are a pass.
+class ValidationResult:
+    """Figures for the report, and why the cutover is refused; without reasons the index has passed.
 
-    `broken` are versions in the new index whose points are not their chunks.
+    `incomplete` are ids of versions in the second index whose number of points differs from their number of chunks.
     """
 
     report: dict[str, Any]
     reasons: tuple[Reason, ...]
-    broken: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
 
     @property
     def refusal(self) -> str:
-        """All reasons, then all advice."""
-        told, advice = "; ".join(one.told for one in self.reasons), " ".join(one.advice for one in self.reasons)
-        return f"The gate refuses: {told}. {advice}"
+        """The message for the user: all reasons, then all hints."""
+        messages = "; ".join(reason.message for reason in self.reasons)
+        hints = " ".join(reason.hint for reason in self.reasons)
+        return f"The gate refuses: {messages}. {hints}"
 
 
 class Answers(NamedTuple):
-    """What the two indexes answered to one question: hits of the new one, and first documents of both in their order.
+    """What both indexes answered to one question.
 
-    `own` is the document that the question was taken from.
+    document_id      the document that the question was taken from
+    approximate      ids of the new index's first hits
+    exact            the same by exact search
+    new, old         ids of the first documents, best first, of each index
     """
 
-    own: str
-    found: set[str]
+    document_id: str
+    approximate: set[str]
     exact: set[str]
     new: list[str]
     old: list[str]
 
 
-def measure(services: Services, one: Reindex) -> Findings:
-    """Ask questions of both indexes: recall@10 of the new one against exact search, and what it shares with the old.
+def measure_search(services: Services, reindex: Reindex) -> ValidationResult:
+    """Ask both indexes the same questions, which are beginnings of passages of the collection itself.
 
-    The questions are beginnings of passages of the collection itself.
+    The report has recall@10 of the new index against exact search, and what it has in common with the old one.
     """
     with services.catalog.connect() as connection:
-        old, new = indexes.get(connection, one.from_index), indexes.get(connection, one.to_index)
-        sampled = _sample(connection, one)
+        old, new = indexes.get(connection, reindex.from_index), indexes.get(connection, reindex.to_index)
+        sample = _sample(connection, reindex)
     answers = [
-        _answers(services, (old, new), held.document_id, text) for held, text in _questions(services, new, sampled)
+        _ask_both(services, (old, new), version.document_id, question)
+        for version, question in _questions(services, new, sample)
     ]
-    report = {
-        "questions": len(answers),
-        "recall": _mean([_share(each.found, each.exact) for each in answers]),
-        "overlap": _mean([_overlap(each.new, each.old) for each in answers]),
-        "refound": _mean([float(each.own in each.new) for each in answers if each.own in each.old]),
-    }
+    report = _figures(answers)
     if not answers:
-        return Findings(report, (UNREAD,) if sampled else ())
-    same_chunks = _cutting(services, old) == _cutting(services, new)
-    compared = ("overlap" if same_chunks else "refound") if old.fingerprint == new.fingerprint else None
-    return Findings(report, judged(report, services.settings, compared))
+        return ValidationResult(report, (UNREADABLE,) if sample else ())
+    same_chunks = services.cutting(old.spec) == services.cutting(new.spec)
+    comparison = ("overlap" if same_chunks else "refound") if old.fingerprint == new.fingerprint else None
+    return ValidationResult(report, judge_search(report, services.settings, comparison))
 
 
-def judged(report: Mapping[str, Any], settings: Settings, compared: str | None) -> tuple[Reason, ...]:
-    """Why these figures forbid the switch. `compared`: which of them tells what the two indexes have in common.
+def judge_search(report: Mapping[str, Any], settings: Settings, comparison: str | None) -> tuple[Reason, ...]:
+    """Why these figures forbid the cutover.
 
-    With another model they need not agree (None). Other chunks of the same texts rank other documents behind the first
-    one, the more so where all are alike: then only what the questions were taken from has to be found again.
+    Args:
+        report: recall, overlap and refound, each from 0 to 1.
+        settings: the bounds.
+        comparison: which figure compares the two indexes. None for another model: the two need not agree then. Where
+            only the chunks differ it is `refound`: other chunks of the same texts rank other documents behind the
+            first one, so only the documents that the questions were taken from must be found again.
     """
-    reasons, least = list[Reason](), settings.reindex_recall
-    if report["recall"] < least:
-        told = f"recall@10 is {report['recall']:.3f}, `reindex_recall` asks for {least}"
-        reasons.append(Reason("recall", told, INDEXING))
-    least = settings.reindex_overlap
-    if compared is not None and report[compared] < least:
-        told = f"{COMPARED[compared]} it finds {report[compared]:.3f}, `reindex_overlap` asks for {least}"
-        reasons.append(Reason("overlap", told, COMPARE))
+    reasons, bound = list[Reason](), settings.reindex_recall
+    if report["recall"] < bound:
+        message = f"recall@10 is {report['recall']:.3f}, `reindex_recall` asks for {bound}"
+        reasons.append(Reason("recall", message, RECALL_HINT))
+    bound = settings.reindex_overlap
+    if comparison is not None and report[comparison] < bound:
+        message = f"{COMPARISONS[comparison]} it finds {report[comparison]:.3f}, `reindex_overlap` asks for {bound}"
+        reasons.append(Reason("overlap", message, OVERLAP_HINT))
     return tuple(reasons)
 
 
-def counts(services: Services, one: Reindex) -> Findings:
-    """Whether every document is there and every chunk is a point; while nothing moves in the collection.
+def count_points(services: Services, reindex: Reindex) -> ValidationResult:
+    """Check that each document is in the new index and each chunk has a point. New work in the collection is frozen.
 
-    Points are counted by the versions that the new index holds: those of deleted or replaced ones, which are removed
-    later, say nothing of it.
+    Only points of versions in the new index are counted: points of deleted or replaced documents are removed later.
     """
     with services.catalog.connect() as connection:
-        lack = missing.lacking(connection, one.collection, one.to_index)
-        held = missing.held(connection, one.to_index)
-        standing = live_versions.count_documents(connection, one.collection)
-        failures = missing.failed_in(connection, one, one.to_index, NAMED)
-    chunks, points, broken = sum(each.chunks for each in held), 0, list[str]()
-    for piece in split_list(held, COUNTED):
-        number = _points(services, one, piece)
+        failed = missing.lacking(connection, reindex.collection, reindex.to_index)["failed"]
+        versions = missing.held(connection, reindex.to_index)
+        standing = live_versions.count_documents(connection, reindex.collection)
+        failures = missing.failed_in(connection, reindex, reindex.to_index, SOURCES_LISTED)
+    chunks, points, incomplete = sum(version.chunks for version in versions), 0, list[str]()
+    for group in split_list(versions, VERSIONS_PER_COUNT):
+        number = _count(services, reindex, group)
         points += number
-        if number != sum(each.chunks for each in piece):
-            whole = len(broken) >= MOST_BROKEN
-            broken += [each.version_id for each in piece] if whole else _broken(services, one, piece)
-    report = {"documents": len(held), "failed": lack["failed"], "chunks": chunks, "points": points}
-    reasons = _of_failures(services, one, (lack["failed"], len(held), standing), failures)
-    if broken:
-        told = f"there are {chunks} chunks and {points} points"
-        reasons.append(
-            Reason("points", told, f"Resume: the documents that are not whole, {len(broken)}, are made anew.")
-        )
-    return Findings(report, tuple(reasons), tuple(broken))
+        if number != sum(version.chunks for version in group):
+            too_many = len(incomplete) >= MAX_INCOMPLETE
+            all_ids = [version.version_id for version in group]
+            incomplete += all_ids if too_many else _bisect_incomplete(services, reindex, group)
+    report = {"documents": len(versions), "failed": failed, "chunks": chunks, "points": points}
+    reasons = judge_failures(report, standing, reindex.options.allow_failed, services.settings, failures)
+    if incomplete:
+        hint = f"Resume: the documents that are not whole, {len(incomplete)}, are made anew."
+        reasons.append(Reason("points", f"there are {chunks} chunks and {points} points", hint))
+    return ValidationResult(report, tuple(reasons), tuple(incomplete))
 
 
-def named(failures: Sequence[Mapping[str, str]], number: int) -> str:
-    """The first sources of failures, and how many more there are."""
-    sources = ", ".join(one["source"] for one in failures[:NAMED])
-    return f"{sources} and {number - NAMED} more" if number > NAMED else sources
-
-
-def _of_failures(
-    services: Services, one: Reindex, numbers: tuple[int, int, int], failures: Sequence[Mapping[str, str]]
+def judge_failures(
+    report: Mapping[str, Any],
+    standing: int,
+    allow_failed: bool,
+    settings: Settings,
+    failures: Sequence[Mapping[str, str]],
 ) -> list[Reason]:
-    """Why what failed forbids the switch. `numbers`: documents that failed, that the index holds, that readers see."""
-    (failed, held, standing), most = numbers, services.settings.reindex_failed
-    if standing and not held:
-        told = f"the new index holds no document, the old one {standing}"
-        return [Reason("empty", told, "Mend what failed and resume.")]
-    told, share = f"{failed} documents failed in the new index", failed / standing if standing else 0.0
-    if failed and not one.options.allow_failed:
-        advice = "Mend them and resume, or resume with --allow-failed, without them."
-        return [Reason("failed", f"{told}: {named(failures, failed)}", advice)]
-    if share > most:
-        told = f"{told}, {share:.0%} of all; `reindex_failed` allows {most:.0%}"
-        return [Reason("too_many_failed", told, f"Mend them and resume, or set `reindex_failed` higher, {ANEW}.")]
+    """Why documents that failed in the new index forbid the cutover.
+
+    Args:
+        report: `documents` in the new index, and how many `failed` there.
+        standing: documents that readers see now.
+        allow_failed: the user accepts that failed documents are not searchable afterwards.
+        settings: the share that may fail even then.
+        failures: the first ones, for the message.
+    """
+    failed, limit = report["failed"], settings.reindex_failed
+    if standing and not report["documents"]:
+        message = f"the new index holds no document, the old one {standing}"
+        return [Reason("empty", message, "Mend what failed and resume.")]
+    message, share = f"{failed} documents failed in the new index", failed / standing if standing else 0.0
+    if failed and not allow_failed:
+        hint = "Mend them and resume, or resume with --allow-failed, without them."
+        return [Reason("failed", f"{message}: {list_sources(failures, failed)}", hint)]
+    if share > limit:
+        message = f"{message}, {share:.0%} of all; `reindex_failed` allows {limit:.0%}"
+        return [Reason("too_many_failed", message, f"Mend them and resume, or set `reindex_failed` higher, {RESTART}.")]
     return []
 
 
-def _sample(connection: Connection, one: Reindex) -> list[Held]:
-    """Versions in the new index, chosen by chance, the same at every try."""
-    every = missing.held(connection, one.to_index)
-    return random.Random(one.id).sample(every, min(QUESTIONS, len(every)))  # noqa: S311 - no secret
+def list_sources(failures: Sequence[Mapping[str, str]], number: int) -> str:
+    """The first sources of failures for a message, and how many more of `number` there are."""
+    sources = ", ".join(failure["source"] for failure in failures[:SOURCES_LISTED])
+    return f"{sources} and {number - SOURCES_LISTED} more" if number > SOURCES_LISTED else sources
 
 
-def _questions(services: Services, index: Index, sampled: Sequence[Held]) -> Iterator[tuple[Held, str]]:
-    anything = [1.0] + [0.0] * (index.fingerprint.dim - 1)
-    for held in sampled:
-        query = Query("dense", 1, anything, where=Filter(version_ids=(held.version_id,)))
+def _sample(connection: Connection, reindex: Reindex) -> list[Held]:
+    """Versions of the new index, chosen at random, the same ones at each attempt."""
+    versions = missing.held(connection, reindex.to_index)
+    return random.Random(reindex.id).sample(versions, min(QUESTIONS, len(versions)))  # noqa: S311 - no secret
+
+
+def _questions(services: Services, index: Index, sample: Sequence[Held]) -> Iterator[tuple[Held, str]]:
+    any_vector = [1.0] + [0.0] * (index.fingerprint.dim - 1)
+    for version in sample:
+        query = Query("dense", 1, any_vector, where=Filter(version_ids=(version.version_id,)))
         hits = services.store.search(index.name, query)
-        words = str(hits[0].payload.get("text", "")).split()[:WORDS] if hits else []
+        words = str(hits[0].payload.get("text", "")).split()[:QUESTION_WORDS] if hits else []
         if words:
-            yield held, " ".join(words)
+            yield version, " ".join(words)
 
 
-def _answers(services: Services, pair: tuple[Index, Index], own: str, question: str) -> Answers:
+def _ask_both(services: Services, pair: tuple[Index, Index], document_id: str, question: str) -> Answers:
     old, new = pair
-    asked, before = (_vector(services, index, question) for index in (new, old))
-    found, exact = (_hits(services, new, asked, HITS, exact=exact) for exact in (False, True))
-    ids = [{hit.id for hit in hits} for hits in (found, exact)]
-    return Answers(own, ids[0], ids[1], _documents(services, new, asked), _documents(services, old, before))
+    new_vector, old_vector = (_embed(services, index, question) for index in (new, old))
+    approximate = {hit.id for hit in _hits(services, new, new_vector, HITS)}
+    exact = {hit.id for hit in _hits(services, new, new_vector, HITS, exact=True)}
+    documents = (_documents(services, new, new_vector), _documents(services, old, old_vector))
+    return Answers(document_id, approximate, exact, *documents)
 
 
-def _vector(services: Services, index: Index, question: str) -> list[float]:
-    told = rpc.call(services.redis, "embed", "embed_query", {"text": question, "index": index.name}, ANSWER_S)
-    return [float(value) for value in told]
+def _embed(services: Services, index: Index, question: str) -> list[float]:
+    request = {"text": question, "index": index.name}
+    vector = rpc.call(services.redis, "embed", "embed_query", request, EMBED_TIMEOUT_S)
+    return [float(value) for value in vector]
 
 
 def _hits(services: Services, index: Index, vector: list[float], limit: int, *, exact: bool = False) -> list[Hit]:
@@ -220,44 +248,52 @@ def _hits(services: Services, index: Index, vector: list[float], limit: int, *, 
 
 
 def _documents(services: Services, index: Index, vector: list[float]) -> list[str]:
-    """The first documents in their order, each once: the smaller the chunks, the more hits are of one document."""
-    limit, found = HITS, list[str]()
-    while limit <= MOST_HITS:
+    """Ids of the first documents, each once, best first. The smaller the chunks, the more hits are of one document."""
+    limit, documents = HITS, list[str]()
+    while limit <= MAX_HITS:
         hits = _hits(services, index, vector, limit)
-        found = list(dict.fromkeys(str(hit.payload["document_id"]) for hit in hits))[:HITS]
-        if len(found) == HITS or len(hits) < limit:
+        documents = list(dict.fromkeys(str(hit.payload["document_id"]) for hit in hits))[:HITS]
+        if len(documents) == HITS or len(hits) < limit:
             break
         limit *= 4
-    return found
+    return documents
+
+
+def _figures(answers: Sequence[Answers]) -> dict[str, Any]:
+    return {
+        "questions": len(answers),
+        "recall": _mean([_share(answer.approximate, answer.exact) for answer in answers]),
+        "overlap": _mean([_overlap(answer.new, answer.old) for answer in answers]),
+        "refound": _mean(
+            [float(answer.document_id in answer.new) for answer in answers if answer.document_id in answer.old]
+        ),
+    }
 
 
 def _overlap(new: list[str], old: list[str]) -> float:
-    """What two orders share at their beginnings, as far as both are known."""
+    """Share of common documents at the beginnings of two rankings, as far as both are known."""
     length = min(len(new), len(old)) or len(old)
     return _share(set(new[:length]), set(old[:length]))
 
 
-def _points(services: Services, one: Reindex, held: Sequence[Held]) -> int:
-    ids = tuple(each.version_id for each in held)
-    return services.store.count(one.to_index, Filter(live=True, version_ids=ids))
+def _count(services: Services, reindex: Reindex, versions: Sequence[Held]) -> int:
+    ids = tuple(version.version_id for version in versions)
+    return services.store.count(reindex.to_index, Filter(live=True, version_ids=ids))
 
 
-def _broken(services: Services, one: Reindex, held: Sequence[Held]) -> list[str]:
-    """Those whose points are not their chunks, found by halves."""
-    if _points(services, one, held) == sum(each.chunks for each in held):
+def _bisect_incomplete(services: Services, reindex: Reindex, versions: Sequence[Held]) -> list[str]:
+    """Ids of the versions whose points differ in number from their chunks, found by halving."""
+    if _count(services, reindex, versions) == sum(version.chunks for version in versions):
         return []
-    if len(held) == 1:
-        return [held[0].version_id]
-    middle = len(held) // 2
-    return _broken(services, one, held[:middle]) + _broken(services, one, held[middle:])
+    if len(versions) == 1:
+        return [versions[0].version_id]
+    middle = len(versions) // 2
+    halves = versions[:middle], versions[middle:]
+    return [version_id for half in halves for version_id in _bisect_incomplete(services, reindex, half)]
 
 
-def _cutting(services: Services, index: Index) -> tuple[int, int]:
-    return services.models.chunk_tokens(index.spec), index.spec.overlap_tokens
-
-
-def _share(found: set[str], wanted: set[str]) -> float:
-    return len(found & wanted) / len(wanted) if wanted else 1.0
+def _share(present: set[str], wanted: set[str]) -> float:
+    return len(present & wanted) / len(wanted) if wanted else 1.0
 
 
 def _mean(values: Sequence[float]) -> float:

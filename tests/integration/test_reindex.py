@@ -34,7 +34,7 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.reindex import ReindexRequest
-from pipeline.reindex.backoff import MOST_STUMBLES
+from pipeline.reindex.step_errors import MAX_ERRORS
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.stages.kept_texts import text_key_of
@@ -421,9 +421,9 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
     reindex.start(rig.services, ReindexRequest(collection="sound", model="hashing-128"))
     reached(rig, "sound", "soaking")
     with writing(rig.services.catalog) as connection:
-        reindexes.change(connection, one, stumbles=MOST_STUMBLES - 1, again_at=None)
+        reindexes.change(connection, one, stumbles=MAX_ERRORS - 1, again_at=None)
     reached(rig, "broken", "refused")
-    assert f"tried {MOST_STUMBLES} times" in told()
+    assert f"tried {MAX_ERRORS} times" in told()
     assert reindex.cancel(rig.services, "broken").state == "cancelled"
 
 

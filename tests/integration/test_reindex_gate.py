@@ -118,7 +118,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
         assert found is not None
         reindexes.enter(connection, found.id, "gating")  # paused: the stack does not measure, the test does
         one = reindexes.get(connection, found.id)
-    driver._measure(Services(rig.settings.model_copy(update={"reindex_recall": 1.01})), one)
+    driver.validate(Services(rig.settings.model_copy(update={"reindex_recall": 1.01})), one)
     told = refused(rig, "recall")
     assert str(told.message).startswith("The gate refuses: recall@10 is 1.000, `reindex_recall` asks for 1.01. ")
     assert (told.report or {})["refused"] == ["recall"]

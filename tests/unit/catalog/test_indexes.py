@@ -30,7 +30,7 @@ from pipeline.errors import SpaceMismatch, UnknownId
 from pipeline.errors.problem import Problem
 from pipeline.plan import IndexSpec
 from pipeline.reindex import cutover
-from pipeline.reindex.validation import judged
+from pipeline.reindex.validation import judge_search
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -340,11 +340,11 @@ def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     ],
 )
 def test_a_refusal_names_its_bound(figures: dict[str, float], compared: str | None, kinds: list[str]) -> None:
-    reasons = judged(figures, Settings(), compared)
+    reasons = judge_search(figures, Settings(), compared)
     assert [one.kind for one in reasons] == kinds
     for one in reasons:
-        assert f"`reindex_{one.kind}` asks for " in one.told
-        assert f"set `reindex_{one.kind}` lower" in one.advice
+        assert f"`reindex_{one.kind}` asks for " in one.message
+        assert f"set `reindex_{one.kind}` lower" in one.hint
 
 
 class Waiting:
@@ -377,8 +377,8 @@ class Waiting:
         """The re-index, asked for otherwise."""
         return self.one(options={"gave_way": 0, "near_since": 0.0, **values})
 
-    def may_hold(self) -> bool:
-        return cutover.may_hold(self.services, self.one(), "books~1")
+    def can_freeze(self) -> bool:
+        return cutover.can_freeze(self.services, self.one(), "books~1")
 
 
 @pytest.fixture
@@ -389,14 +389,14 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
 
 
 def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
-    assert waiting.may_hold()
+    assert waiting.can_freeze()
     assert waiting.one().message is None
-    waiting.since(cutover.LONG_S + 1)
-    assert not waiting.may_hold()
+    waiting.since(cutover.LONG_RUNNING_S + 1)
+    assert not waiting.can_freeze()
     assert waiting.one().message == "The switch waits for the end of what is at work for more than 60 s: /long."
     # Where something always lasts, the switch would never come.
     waiting.options(near_since=time.time() - cutover.PATIENCE_S - 1)
-    assert waiting.may_hold()
+    assert waiting.can_freeze()
     assert waiting.one().message is None
 
 
@@ -404,8 +404,8 @@ def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
     job = waiting.one().job_id
     with writing(waiting.services.catalog) as connection:
         connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
-    waiting.since(cutover.LONG_S + 1)
-    assert not cutover.may_hold(waiting.services, waiting.one(), "another")
+    waiting.since(cutover.LONG_RUNNING_S + 1)
+    assert not cutover.can_freeze(waiting.services, waiting.one(), "another")
 
 
 def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
@@ -419,7 +419,7 @@ def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
         waiting.one(state="switching", entered_at=now)
         while waiting.one().state == "switching":
             now += 5.0
-            cutover.give_way(waiting.services, waiting.one(), "building")
+            cutover.end_freeze(waiting.services, waiting.one(), "building")
         gave_way = now
         while not _holds(waiting):
             now += 5.0
@@ -430,7 +430,7 @@ def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
 
 def _holds(waiting: Waiting) -> bool:
     waiting.since(10.0)
-    if waiting.may_hold():
+    if waiting.can_freeze():
         return True
     assert str(waiting.one().message).startswith("It gave way to what was under way, ")
     return False
@@ -438,7 +438,7 @@ def _holds(waiting: Waiting) -> bool:
 
 def test_a_hold_ends_when_nothing_is_under_way(waiting: Waiting) -> None:
     one: Callable[[], Reindex] = lambda: waiting.one(state="switching", entered_at=time.time())  # noqa: E731
-    assert not cutover.is_quiet(waiting.services, one(), "books~1", "books~2")
+    assert not cutover.is_idle(waiting.services, one(), "books~1", "books~2")
     with writing(waiting.services.catalog) as connection:
         attempts.cancel(connection, attempts_table.c.id == waiting.attempt)
-    assert cutover.is_quiet(waiting.services, one(), "books~1", "books~2")
+    assert cutover.is_idle(waiting.services, one(), "books~1", "books~2")

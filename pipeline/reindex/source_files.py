@@ -1,0 +1,119 @@
+"""The files of documents that a backfill reads again, put into the spool for the stage `extract`.
+
+Usually the kept text of a document is enough. Its file is read where no text was kept, where the user asks to extract
+again, or where the document failed: its file may have been mended since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pipeline.catalog import Connection
+from pipeline.catalog.index.missing import MissingDocument
+from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.work import failures, jobs
+from pipeline.catalog.work.ledger import plan_of_version
+from pipeline.errors import Rejected
+from pipeline.ingest.content import FileContent, read_content
+from pipeline.ingest.roots import bounds, root_of
+from pipeline.ingest.sidecar import sidecar_metadata
+from pipeline.ingest.walk import look, path_of
+from pipeline.plan import Plan
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.stages.kept_texts import text_key_of
+from pipeline.types import NamedPaths
+
+__all__ = ["copy_originals", "key_of_original"]
+
+
+def copy_originals(services: Services, reindex: Reindex, documents: Sequence[MissingDocument]) -> list[MissingDocument]:
+    """Copy into the spool what `extract` will need of the files of these documents.
+
+    Returns:
+        The same documents. One that failed before has the content and the metadata that its file has now.
+    """
+    if reindex.options.code is not None:
+        pairs = _read_mended(services, documents)
+    else:
+        pairs = ((document, _read_if_needed(services, reindex, document)) for document in documents)
+    ready = list[MissingDocument]()
+    for document, content in pairs:
+        if content is not None:
+            _put(services, document, content)
+        ready.append(document)
+    return ready
+
+
+def key_of_original(document: MissingDocument) -> str:
+    """Key of the document's original in the spool."""
+    return original_key(document.found.content_sha256, document.found.source)
+
+
+def _put(services: Services, document: MissingDocument, content: FileContent) -> None:
+    key = key_of_original(document)
+    if content.data is not None:
+        services.spool.write(key, content.data)
+    elif content.draft is not None:
+        services.spool.put_file(key, content.draft)
+        content.draft.unlink(missing_ok=True)
+
+
+def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocument) -> FileContent | None:
+    """The unchanged file of a document without a usable kept text; None if it is not needed or not there."""
+    spool, found, max_bytes = services.spool, document.found, services.settings.max_file_mb << 20
+    has_text = spool.exists(text_key_of(found.content_sha256, found.source, document.extraction))
+    if (has_text and not reindex.options.re_extract) or not found.source.startswith("/"):
+        return None
+    if spool.exists(key_of_original(document)):
+        return None
+    try:
+        content = read_content(path_of(found.source), found.source, max_bytes, services.drafts)
+    except Rejected:
+        return None  # `extract` reports it with the document
+    if content.found.content_sha256 == found.content_sha256:
+        return content
+    if content.draft is not None:
+        content.draft.unlink(missing_ok=True)
+    return None
+
+
+def _read_mended(
+    services: Services, documents: Sequence[MissingDocument]
+) -> Iterator[tuple[MissingDocument, FileContent | None]]:
+    """Documents that failed, with what their files hold now, read by the rules of the job they came in by.
+
+    A document whose file is gone, or is refused, stays as it was, without content.
+    """
+    with services.catalog.connect() as connection:
+        named = _named_paths(connection, [document.document_id for document in documents])
+        plans = {document.version_id: plan_of_version(connection, document.version_id) for document in documents}
+    for document in documents:
+        paths = named.get(document.document_id, NamedPaths(()))
+        yield _read_now(services, plans[document.version_id], document, paths)
+
+
+def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping[str, NamedPaths]:
+    """What the user named for the job by which each document came in."""
+    job_ids = failures.jobs_of_documents(connection, document_ids) | failures.submitting_jobs(connection, document_ids)
+    named = jobs.named(connection, set(job_ids.values()))
+    return {document_id: named[job_id] for document_id, job_id in job_ids.items() if job_id in named}
+
+
+def _read_now(
+    services: Services, plan: Plan, document: MissingDocument, named: NamedPaths
+) -> tuple[MissingDocument, FileContent | None]:
+    path, max_bytes = path_of(document.found.source), services.settings.max_file_mb << 20
+    root = root_of(named, document.found.source) if path.is_absolute() else None
+    candidate = look(path, root, max_bytes) if root is not None else None
+    if root is None or candidate is None or candidate.problem is not None:
+        return document, None
+    within = bounds(named, root, services.settings.api_roots)
+    try:
+        sidecar = sidecar_metadata(plan, path, within)
+        content = read_content(path, document.found.source, max_bytes, services.drafts, within)
+    except Rejected:
+        return document, None  # `extract` reports it with the document
+    metadata = sidecar if plan.sidecar else document.found.metadata
+    return replace(document, found=replace(content.found, metadata=metadata)), content
