@@ -1,11 +1,10 @@
-r"""How much of a document's text Docrelay reads: measured against published files with known text.
+r"""Measure how much of a document's text the extractors read, against published files whose text is known.
 
-    python bench/fidelity.py [CORPORA] [--workers 2] [--limit N] [--json FILE] [--write]
+    python bench/fidelity.py --corpora DIR [--workers 2] [--limit N] [--json FILE] [--write]
 
-CORPORA is a folder with `groundtruth.jsonl`, one line per file; default: $DOCRELAY_TEST_CORPORA, else
-../shared/corpora beside the repository. Words are runs of \w in lower case, counted as a multiset; letters
-in Chinese, Japanese and Korean. Markdown marks are stripped from both sides where the truth is Markdown.
-A file that fails counts as recall 0. Every file is read in a process of its own.
+DIR holds `groundtruth.jsonl`, one line per file. Words are runs of \w in lower case, counted as a multiset; in
+Chinese, Japanese and Korean letters are counted. Markdown marks are stripped from both sides where the truth is
+Markdown. A file that fails counts as recall 0. Every file is read in a process of its own. No service is needed.
 
 Exit code: 0, or 1 if a threshold is missed.
 """
@@ -25,10 +24,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from words import flat, same_newlines, score, strip_marks
+from corpora import add_corpora_option
+from word_score import flat, same_newlines, score, strip_marks
 
 ROOT = Path(__file__).resolve().parents[1]
 READ_TIMEOUT_S = 900
+CHILD = "--read-one"
+"""First argument of the child processes of this script; the second is the file."""
 PDF, PDF_RAW = "PDF against the truth", "PDF, pdfium's own text against the truth"
 PDF_KEPT = "PDF, pdfium's own words kept"
 ENCODINGS = "Encodings, whole text exact"
@@ -69,10 +71,10 @@ class Result:
 
 def main() -> int:
     """Measure, print and return the exit code."""
-    asked = _arguments()
-    if asked.read:
-        print(json.dumps(read_one(Path(asked.read))))
+    if sys.argv[1:2] == [CHILD]:
+        print(json.dumps(read_one(Path(sys.argv[2]))))
         return 0
+    asked = _arguments()
     rows = [json.loads(line) for line in (asked.corpora / "groundtruth.jsonl").read_text("utf-8").splitlines()]
     covered = _limited([row for row in rows if group_of(row)], asked.limit)
     with ThreadPoolExecutor(asked.workers) as pool:
@@ -160,7 +162,7 @@ def _pdfium_text(path: Path) -> str:
 
 
 def _in_child(path: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--read", str(path)]
+    command = [sys.executable, __file__, CHILD, str(path)]
     environment = {**os.environ, "OMP_THREAD_LIMIT": "1", "PYTHONPATH": str(ROOT)}
     nothing = {"text": "", "raw": None}
     try:
@@ -178,7 +180,7 @@ def verdicts(found: list[Result]) -> dict[str, tuple[float | None, bool | None]]
     """For each class what is asked of its mean recall and whether it is reached; None where nothing is asked."""
     means = {group: _mean(found, group) for group in ORDER if any(result.group == group for result in found)}
     asked = {group: ASKED.get(group) for group in means} | ({PDF: means[PDF_RAW]} if PDF_RAW in means else {})
-    return {group: (wish, None if wish is None else means[group] >= wish) for group, wish in asked.items()}
+    return {group: (least, None if least is None else means[group] >= least) for group, least in asked.items()}
 
 
 def report(found: list[Result], not_covered: Counter[str]) -> str:
@@ -199,13 +201,13 @@ _INTRODUCTION = (
 )
 
 
-def _line(found: list[Result], group: str, wish: float | None, passed: bool | None) -> str:
+def _line(found: list[Result], group: str, least: float | None, passed: bool | None) -> str:
     results = [result for result in found if result.group == group]
     failed = sum(result.code is not None for result in results)
     precision = sum(result.precision for result in results) / len(results)
     values = f"{_mean(found, group):.4f} | {precision:.4f} | {min(result.recall for result in results):.3f}"
     verdict = {None: "", True: "reached", False: "**missed**"}[passed]
-    asked = "" if wish is None else f"{wish:.4g}"
+    asked = "" if least is None else f"{least:.4g}"
     return f"| {group} | {len(results)} | {values} | {failed} | {asked} | {verdict} |"
 
 
@@ -213,10 +215,10 @@ def _below(found: list[Result], judged: dict[str, tuple[float | None, bool | Non
     raw = {result.file: result.recall for result in found if result.group == PDF_RAW}
     lines = []
     for result in found:
-        wish = raw.get(result.file) if result.group == PDF else judged[result.group][0]
-        if result.code or (wish is not None and result.recall < wish):
+        least = raw.get(result.file) if result.group == PDF else judged[result.group][0]
+        if result.code or (least is not None and result.recall < least):
             reason = f", `{result.code}`" if result.code else ""
-            lines.append(f"- {result.group}: `{result.file}` {result.recall:.3f} (asked {wish or 0:.3f}){reason}")
+            lines.append(f"- {result.group}: `{result.file}` {result.recall:.3f} (asked {least or 0:.3f}){reason}")
     return lines or ["None."]
 
 
@@ -237,13 +239,11 @@ def _limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, An
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how much of a document's text is read.")
-    folder = os.environ.get("DOCRELAY_TEST_CORPORA") or ROOT.parent / "shared" / "corpora"
-    parser.add_argument("corpora", nargs="?", type=Path, default=Path(folder), help="folder with groundtruth.jsonl")
+    add_corpora_option(parser, "groundtruth.jsonl and the files that it names")
     parser.add_argument("--workers", type=int, default=2, help="files read at once")
     parser.add_argument("--limit", type=int, help="files of each class at most")
     parser.add_argument("--json", type=Path, help="write every result there")
     parser.add_argument("--write", action="store_true", help="write docs/fidelity.md")
-    parser.add_argument("--read", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

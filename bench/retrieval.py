@@ -1,14 +1,13 @@
-"""Does what goes in as files come out as well ranked as it could be?
+"""Measure retrieval quality (nDCG@10) through files, ingest and search.
 
-    python bench/retrieval.py [CORPORA] [--corpus cranfield med] [--engine] [--write]
+    python bench/retrieval.py --corpora DIR [--sets cranfield med] [--engine] [--write]
 
-Every document of a judged collection is written as a text file and taken in by `docrelay ingest`; every question is
-asked through the product's own search in each mode, and compared with a plain brute force of sentence-transformers
-(fp32) over the very same chunks, read back from the store. A document counts as its best chunk.
+Every document of a judged collection is written as a text file and ingested by `docrelay ingest`; every question is
+asked through Docrelay's own search in each mode, and compared with a plain brute force of sentence-transformers (fp32)
+over the very same chunks, read back from the store. A document counts as its best chunk.
 
-CORPORA is a folder with `<corpus>/corpus.jsonl`, `queries.jsonl`, `qrels.tsv`; default: `retrieval` in
-$DOCRELAY_TEST_CORPORA, else in ../shared/corpora beside the repository. `--engine` leaves the product out: whole
-texts, the embedded store alone. `--write` puts the table into docs/retrieval.md.
+DIR holds `retrieval/<set>/corpus.jsonl`, `queries.jsonl` and `qrels.tsv`. `--engine` measures the embedded store
+alone, on whole texts. `--write` puts the table into docs/retrieval.md.
 
 Exit code: 0, or 1 if dense is off the brute force by more than .01, or hybrid is not better than dense.
 """
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +30,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ranking import Corpus, Search, evaluate, read_corpus  # noqa: E402
+from corpora import add_corpora_option  # noqa: E402
+from ndcg import Corpus, Search, evaluate, read_corpus  # noqa: E402
 
 import embeddings  # noqa: E402
 from embeddings.registry import DEFAULT  # noqa: E402
@@ -58,7 +57,7 @@ def main() -> int:
     asked = _arguments()
     encode = plain_model()
     measure = engine_alone if asked.engine else product
-    rows = {name: measure(read_corpus(asked.corpora / name), encode) for name in asked.corpus}
+    rows = {name: measure(read_corpus(asked.corpora / "retrieval" / name), encode) for name in asked.sets}
     page = table(rows)
     print(page)
     if asked.write:
@@ -194,10 +193,9 @@ def table(rows: dict[str, Row]) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    folder = os.environ.get("DOCRELAY_TEST_CORPORA") or ROOT.parent / "shared" / "corpora"
     parser = argparse.ArgumentParser(description="nDCG@10 through files and search.")
-    parser.add_argument("corpora", nargs="?", type=Path, default=Path(folder, "retrieval"))
-    parser.add_argument("--corpus", nargs="+", default=["cranfield", "med"])
+    add_corpora_option(parser, "retrieval/<set>")
+    parser.add_argument("--sets", nargs="+", default=["cranfield", "med"], help="names of the judged collections")
     parser.add_argument("--engine", action="store_true", help="the embedded store alone, on whole texts")
     parser.add_argument("--write", action="store_true", help="write docs/retrieval.md")
     return parser.parse_args()

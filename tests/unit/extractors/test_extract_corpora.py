@@ -1,4 +1,4 @@
-"""Real files of other projects: DOCRELAY_TEST_CORPORA names their folder; skipped where there is none."""
+"""Extraction of real files of other projects; skipped unless DOCRELAY_TEST_CORPORA names their folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from extractors import ExtractError, Options, extract
 from extractors.errors import Encrypted
 from extractors.options import PdfEngine
 
-CORPORA = Path(os.environ.get("DOCRELAY_TEST_CORPORA") or Path(__file__).parents[3] / "shared" / "corpora")
-PDFS = sorted((CORPORA / "pypdf" / "resources").rglob("*.pdf"))
+FOLDER = os.environ.get("DOCRELAY_TEST_CORPORA")
+CORPORA = Path(FOLDER or ".")
+PDFS = sorted((CORPORA / "pypdf" / "resources").rglob("*.pdf")) if FOLDER else []
 PASSWORD = "asdfzxcv"
 
-pytestmark = pytest.mark.skipif(not PDFS, reason="the corpora are not at hand")
+pytestmark = pytest.mark.skipif(not PDFS, reason="DOCRELAY_TEST_CORPORA names no folder with the corpora")
 
 
 def _rows() -> list[dict[str, Any]]:

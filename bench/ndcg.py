@@ -1,4 +1,4 @@
-"""Judged collections and nDCG, with nothing of Docrelay in it."""
+"""Read judged collections and compute nDCG@10: shared code of `bench/retrieval.py`, independent of Docrelay."""
 
 from __future__ import annotations
 

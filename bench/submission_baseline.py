@@ -1,10 +1,10 @@
-"""The least that a server must do to take a file for good: what `bench/submitting.py` holds Docrelay against.
+"""The baseline of `bench/submission.py`: a server that does the least that makes an upload durable.
 
-    python bench/raw_submission.py FOLDER
+    python bench/submission_baseline.py FOLDER
 
-The same HTTP server; the body is written to a file and flushed to the disk, a row is committed to an SQLite database
-that nobody else writes to, and the answer sent. No form is parsed, nothing is checked, and no work follows. Prints its
-port.
+It uses the same HTTP server as Docrelay, writes the body to a file and flushes it to the disk, commits a row to an
+SQLite database that no other process writes to, and answers. It parses no form, checks nothing, and no work follows.
+Prints its port. `bench/submission.py` starts it by itself.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How long a submission takes: alone, with busy workers, and with ever more documents waiting; and whether any is lost.
+"""Measure how long a submission by HTTP takes while all workers are busy, and count lost submissions.
 
-    python bench/submitting.py --queued 10000 --lost 5000
+    python bench/submission.py [--samples 300] [--queued 10000] [--lost 5000] [--model hashing]
 
-Starts `docrelay up` on a folder of its own, and sends files of 20 kB by HTTP, one per request, on one connection. The
-latency is what the sender sees, from the first byte sent to the last one received. Workers are busy throughout, on the
-same cores. In turns with them the same files go to the least that a server can do (`bench/raw_submission.py`): what
-this machine leaves to anybody. At the end every acknowledged document must be in the catalog.
+Starts `docrelay up` on a data folder of its own and sends files of 20 kB, one per request, on one connection, while
+more and more documents wait. The latency is what the client sees, from the first byte sent to the last one received.
+The same files go in turns to a baseline server (`bench/submission_baseline.py`) that shows what this machine can do. At
+the end every acknowledged document must be in the catalog. The files are made up; no corpora are needed.
 
-A disk may stand still for everybody, for 100 ms and more. 4 kB more of a file are waited for all the while, and what
-was sent while one took longer than 20 ms is in the second half of each line left out, for both servers.
+A disk may stall for 100 ms and more, whatever runs. So a thread writes 4 kB to another file again and again; lines
+named "no stall" leave out what was sent while such a write took longer than 20 ms, for both servers.
 """
 
 from __future__ import annotations
@@ -94,15 +94,15 @@ def main() -> None:
             found = measure(ports, asked.samples)
             print(f"{waiting(folder)} waiting")
             report("all", found)
-            report("the disk moved", [[one for one in each if not one.meets(stalls)] for each in found])
+            report("no stall", [[one for one in each if not one.meets(stalls)] for each in found])
         count(folder, port, asked.lost)
 
 
 @contextmanager
 def raw_server() -> Iterator[int]:
-    """The least of all servers; its port."""
+    """The baseline server; its port."""
     with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as folder:
-        command = [sys.executable, str(Path(__file__).with_name("raw_submission.py")), folder]
+        command = [sys.executable, str(Path(__file__).with_name("submission_baseline.py")), folder]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None

@@ -1,7 +1,9 @@
-"""How soon a dropped file is searchable, and whether any of many dropped at once is missed: `python -m bench.watching`.
+"""Measure how soon a file dropped into a watched folder is searchable, and whether any of many is missed.
 
-A real stack with the hashing embedder (what is measured is the mirror and the flow, not the model), a watcher as a
-process of its own, and a search by words that asks again and again.
+    python bench/watched_folder.py [--files 50] [--burst 2000] [--settle-ms 500]
+
+Runs a real stack with the hashing embedder (what is measured is the watcher and the flow, not the model), a watcher in
+a process of its own, and a search by words that is repeated until it finds the file. The files are made up.
 """
 
 from __future__ import annotations
@@ -9,25 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from pipeline import stack
-from pipeline.catalog.database.schema import attempts, documents, jobs
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.stack import settings_environment
 
-PAGE = "The boat yard lies below the old town, and whoever walks there at low tide sees keels. "
+PAGE = "The boat yard lies below the old town, and visitors at low tide see keels. "
 PAUSE_S = 1.2
+LONGEST_S = 900
 
 
 def main() -> None:
@@ -77,21 +79,21 @@ def _one_by_one(services: Services, root: Path, number: int) -> dict[str, float]
 def _at_once(services: Services, root: Path, number: int) -> dict[str, object]:
     folder = root / "burst"
     folder.mkdir()
-    before = _count(services, sa.select(sa.func.count()).select_from(jobs))
+    before = _count(services, "SELECT count(*) FROM jobs")
     began = time.perf_counter()
     for position in range(number):
         (folder / f"file-{position}.txt").write_text(f"burst{position}y {PAGE}", "utf-8")
     written = time.perf_counter() - began
-    mine = sa.func.instr(documents.c.source, str(folder)) > 0
-    live = sa.select(sa.func.count()).select_from(documents).where(mine, documents.c.live_version_id.is_not(None))
-    while _count(services, live) < number and time.perf_counter() - began < 900:
+    inside = f"instr(documents.source, '{folder}') > 0"
+    live = f"SELECT count(*) FROM documents WHERE live_version_id IS NOT NULL AND {inside}"
+    while _count(services, live) < number and time.perf_counter() - began < LONGEST_S:
         time.sleep(0.5)
-    runs = sa.select(sa.func.count()).select_from(attempts.join(documents, documents.c.id == attempts.c.document_id))
+    attempts = f"SELECT count(*) FROM attempts JOIN documents ON documents.id = attempts.document_id WHERE {inside}"
     return {
         "files": number,
         "missed": number - _count(services, live),
-        "runs": _count(services, runs.where(mine)),
-        "jobs": _count(services, sa.select(sa.func.count()).select_from(jobs)) - before,
+        "runs": _count(services, attempts),
+        "jobs": _count(services, "SELECT count(*) FROM jobs") - before,
         "writing_s": round(written, 2),
         "all_searchable_s": round(time.perf_counter() - began, 1),
     }
@@ -101,9 +103,11 @@ def _found(services: Services, word: str) -> bool:
     return bool(search(services, word, services.settings.collection, mode="sparse", limit=1).hits)
 
 
-def _count(services: Services, query: sa.Select[int]) -> int:
-    with services.catalog.connect() as connection:
-        return int(connection.execute(query).scalar_one())
+def _count(services: Services, query: str) -> int:
+    """The number that a query on the SQLite catalog gives."""
+    path = services.settings.data_dir / "catalog.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as connection:
+        return int(connection.execute(query).fetchone()[0])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Comparing texts by their words."""
+"""Compare two texts by their words (recall and precision): shared code of `bench/fidelity.py`."""
 
 from __future__ import annotations
 
