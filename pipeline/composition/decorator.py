@@ -37,7 +37,35 @@ RESERVED = frozenset({*QUEUES, *MAINTENANCE_TASKS, *STATES, "intake", "route", "
 TAKEN = re.compile(r"(celery|docrelay|unacked)([_-].*)?")
 """Queues that would lie on keys of the broker's own."""
 
-_declared: dict[str, Stage] = {}
+
+class StageRegistry:
+    """The stages that were declared in this process, by name."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, Stage] = {}
+
+    def add(self, stage: Stage) -> None:
+        """Register a stage.
+
+        Raises:
+            BadRequest: another function is registered under its name.
+        """
+        known = self._stages.get(stage.name)
+        if known is not None and _origin(known.function) != _origin(stage.function):
+            raise BadRequest(f"Two stages are named {stage.name}.", "Give one of them another name: @stage(name=…).")
+        self._stages[stage.name] = stage
+
+    def get(self, name: str) -> Stage | None:
+        """Return the stage of this name, or None."""
+        return self._stages.get(name)
+
+    def all(self) -> list[Stage]:
+        """Return every stage, in the order of declaration."""
+        return list(self._stages.values())
+
+
+REGISTRY = StageRegistry()
+"""Where `@stage` registers what it decorates, as Celery's application does with tasks."""
 
 
 @runtime_checkable
@@ -100,12 +128,9 @@ def stage(*, queue: str, name: str = "", version: str = "1") -> Callable[[Callab
     def declare(function: Callable[..., Any]) -> Stage:
         chosen = name or getattr(function, "__name__", "")
         _check_names(chosen, queue)
-        known = _declared.get(chosen)
-        if known is not None and _origin(known.function) != _origin(function):
-            raise BadRequest(f"Two stages are named {chosen}.", "Give one of them another name: @stage(name=…).")
         kind, wants_about, parameters = _read(chosen, function)
         made = Stage(chosen, queue, version, kind, function, parameters, wants_about)
-        _declared[chosen] = made
+        REGISTRY.add(made)
         return made
 
     return declare
@@ -113,12 +138,12 @@ def stage(*, queue: str, name: str = "", version: str = "1") -> Callable[[Callab
 
 def find_stage(name: str) -> Stage | None:
     """The declared stage of this name."""
-    return _declared.get(name)
+    return REGISTRY.get(name)
 
 
 def declared() -> list[Stage]:
     """Every stage that was declared so far."""
-    return list(_declared.values())
+    return REGISTRY.all()
 
 
 def template(name: str, options: Mapping[str, Any]) -> Signature:

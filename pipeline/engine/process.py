@@ -1,4 +1,4 @@
-"""What a worker process holds: its node name, its services, its sandbox. Set once when the worker starts."""
+"""What a worker process holds open: its services and its sandbox."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stages.sandbox import Sandbox
 
-__all__ = ["Runtime", "freeze", "runtime", "start"]
+__all__ = ["Runtime", "Worker", "freeze"]
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process of a worker; forked children of the worker share the node name and nothing else."""
+    """One process of a worker. Processes that the worker forked share its node name and nothing else."""
 
     node: str
     services: Services
@@ -24,38 +24,39 @@ class Runtime:
 
     @property
     def sandbox(self) -> Sandbox:
-        """Where files are read: one for each thread, as it answers one question at a time."""
+        """The sandbox that reads files: one for each thread, since it does one file at a time."""
         if not hasattr(self._local, "sandbox"):
             self._local.sandbox = Sandbox(self.services.settings.extract_memory_mb)
-        held: Sandbox = self._local.sandbox
-        return held
+        sandbox: Sandbox = self._local.sandbox
+        return sandbox
 
 
-_plan: tuple[str, Settings, bool] | None = None
-_held: tuple[int, Runtime] | None = None
+class Worker:
+    """A worker with its pool: each of its processes opens a runtime when it first needs one.
 
+    Args:
+        node: the worker's name, unique to this start.
+        settings: its settings.
+        owner: whether it is the one that opens the vectors of the data folder (embedded mode).
+    """
 
-def start(node: str, settings: Settings, *, owner: bool) -> None:
-    """Say what this worker is; its processes open their services when they first need them."""
-    global _plan
-    _plan = (node, settings, owner)
+    def __init__(self, node: str, settings: Settings, *, owner: bool = False) -> None:
+        self.node = node
+        self.settings = settings
+        self._owner = owner
+        self._opened: tuple[int, Runtime] | None = None
 
-
-def runtime() -> Runtime:
-    """The calling process's runtime: connections do not survive a fork, so each process has its own."""
-    global _held
-    if _plan is None:
-        raise RuntimeError("runtime() was called outside a worker")
-    if _held is None or _held[0] != os.getpid():
-        node, settings, owner = _plan
-        _held = (os.getpid(), Runtime(node, Services(settings, owner)))
-    return _held[1]
+    def runtime(self) -> Runtime:
+        """Return the runtime of the calling process. Connections do not survive a fork: each process has its own."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), Runtime(self.node, Services(self.settings, self._owner)))
+        return self._opened[1]
 
 
 def freeze() -> None:
-    """What a process has loaded by now stays as long as it lives: garbage is not looked for in it any more.
+    """Exempt what the process has loaded so far from garbage collection: it stays as long as the process lives.
 
-    Looking takes up to a tenth of a second, at any moment: in the middle of a request, or under the write lock.
+    A collection takes up to a tenth of a second, at any moment: in the middle of a request, or under the write lock.
     """
     gc.collect()
     gc.freeze()

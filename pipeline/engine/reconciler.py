@@ -30,6 +30,7 @@ from pipeline.engine.unserved import give_up
 from pipeline.names import PREFIX
 from pipeline.points.labels import relabel
 from pipeline.services import Services
+from pipeline.settings import Settings
 
 __all__ = ["reconcile", "recover"]
 
@@ -52,14 +53,30 @@ LOCK_S = 60
 MEASURE_PAUSE = 20.0
 """Measuring a job takes at most this part of the reconciler's time."""
 
-_measure_at: dict[str, float] = {}
-"""When each unfinished job is measured again, by this process's clock."""
-
 LABELS = 500
 """Documents whose points get new names or tags in one look: it must not take long."""
 
 ABANDONED_S = 15.0
 """A door that opened a job this long ago and whose heart does not beat is gone."""
+
+
+class Schedule:
+    """When each unfinished job is measured again, by this process's clock. A large job takes long: less often."""
+
+    def __init__(self, _settings: Settings) -> None:
+        self._due_at: dict[str, float] = {}
+
+    def is_due(self, job_id: str) -> bool:
+        """Whether the job is to be measured now."""
+        return time.monotonic() >= self._due_at.get(job_id, 0.0)
+
+    def measured(self, job_id: str, seconds: float) -> None:
+        """Note that the job was measured just now, and that it took so long."""
+        self._due_at[job_id] = time.monotonic() + seconds * MEASURE_PAUSE
+
+    def keep(self, job_ids: Collection[str]) -> None:
+        """Forget all jobs but these."""
+        self._due_at = {job_id: at for job_id, at in self._due_at.items() if job_id in job_ids}
 
 
 def reconcile(services: Services) -> list[str]:
@@ -156,31 +173,30 @@ def _close_abandoned(services: Services) -> None:
 
 
 def _note_progress(services: Services) -> int:
-    """Measure the jobs that are not finished; how many there are."""
+    """Measure the jobs that are not finished. Returns how many there are."""
+    schedule = services.held(Schedule)
     with services.catalog.connect() as connection:
         active = jobs.active_jobs(connection)
         in_work = jobs.in_work(connection)
     told = {
         job_id: measured
         for job_id in in_work
-        if time.monotonic() >= _measure_at.get(job_id, 0.0) and (measured := _measure(services, job_id)) is not None
+        if schedule.is_due(job_id) and (measured := _measure(services, schedule, job_id)) is not None
     }
     if told:
         with writing(services.catalog, durable=False) as connection:
             jobs.remember(connection, told)
-    for ended in _measure_at.keys() - set(active):
-        del _measure_at[ended]
+    schedule.keep(active)
     return len(active)
 
 
-def _measure(services: Services, job_id: str) -> Remembered | None:
-    """Measure a job without holding anybody up; a large one, which takes long, less often. None: there is no news."""
+def _measure(services: Services, schedule: Schedule, job_id: str) -> Remembered | None:
+    """Measure a job without the write lock. Returns None if nothing has changed since the last measure."""
     began = time.monotonic()
     with services.catalog.connect() as connection:
-        told = look(connection, job_id)
-    ended = time.monotonic()
-    _measure_at[job_id] = ended + (ended - began) * MEASURE_PAUSE
-    return told.news
+        measure = look(connection, job_id)
+    schedule.measured(job_id, time.monotonic() - began)
+    return measure.news
 
 
 def _release(lock: redis.lock.Lock) -> None:

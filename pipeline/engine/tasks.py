@@ -12,34 +12,39 @@ from pipeline import retries
 from pipeline.composition.plugins import stages
 from pipeline.engine import executor, reconciler
 from pipeline.engine.dispatch import work_of
-from pipeline.engine.process import runtime
+from pipeline.engine.process import Worker
 from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
 
 __all__ = ["register"]
 
 PERIODIC = {
+    "reconcile": "pipeline.engine.reconciler:reconcile",
     "reindex": "pipeline.reindex.driver:advance",
     "sweep": "pipeline.ingest.cleanup:sweep",
 }
-"""Maintenance of rooms above the engine, a function of `Services` each, resolved when its task runs."""
+"""What beat asks for: a function of `Services` each. Some are in rooms above the engine, so names stand here."""
+
+ACKNOWLEDGED_S = 0.2
+"""Celery acknowledges the message of a failed task right after it has sent the errback; that is waited for."""
 
 
-def register(app: Celery) -> None:
+def register(app: Celery, worker: Worker) -> None:
     """Put all tasks on a worker's application: the stages, those of plug-ins too, and the maintenance tasks."""
     # Not shared: a process may hold two applications, a worker's own and the one that publishes.
     for stage in (*STAGES, *(stage.name for stage in stages())):
-        app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(stage))
+        app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(worker, stage))
     for name in MAINTENANCE_TASKS:
-        app.task(name=task_name(name), ignore_result=True, shared=False)(_maintenance_task(name))
+        app.task(name=task_name(name), ignore_result=True, shared=False)(_maintenance_task(worker, name))
 
 
-def _stage_task(stage: str) -> Any:
+def _stage_task(worker: Worker, stage: str) -> Any:
     def perform(task: Task, batch_id: str, part: int = 0) -> None:
-        process = runtime()
+        process = worker.runtime()
+        work, tries = work_of(process, stage), task.request.retries
         try:
-            executor.run(process.services, process.node, work_of(process, stage), task.request.id, task.request.retries)
+            executor.run(process.services, process.node, work, task.request.id, tries)
         except executor.Transient as error:
-            delay_s = retries.delay_s(process.services.settings, task.request.retries, error.__cause__)
+            delay_s = retries.delay_s(worker.settings, tries, error.__cause__)
             raise task.retry(exc=error, countdown=delay_s, priority=_priority(task)) from error
 
     perform.__name__ = stage
@@ -55,20 +60,20 @@ def _priority(task: Task) -> int | None:
     return int(priority) if priority is not None else None
 
 
-def _maintenance_task(name: str) -> Any:
+def _maintenance_task(worker: Worker, name: str) -> Any:
+    if name == "recover":
+        return _recover_task(worker)
+
     def maintain() -> None:
-        resolve_name(PERIODIC[name])(runtime().services)
+        resolve_name(PERIODIC[name])(worker.runtime().services)
 
-    functions = {"reconcile": _reconcile, "recover": _recover}
-    return functions.get(name, maintain)
-
-
-def _reconcile() -> None:
-    """Publish lost work again."""
-    reconciler.reconcile(runtime().services)
+    return maintain
 
 
-def _recover(batch_id: str) -> None:
-    """The errback of every canvas: a task of this batch failed in Celery, by a time limit or a lost process."""
-    time.sleep(0.2)  # the failed task's message is acknowledged right after the errback is sent
-    reconciler.recover(runtime().services, batch_id)
+def _recover_task(worker: Worker) -> Any:
+    def recover(batch_id: str) -> None:
+        """The errback of every canvas: a task of this batch failed in Celery, by a time limit or a lost process."""
+        time.sleep(ACKNOWLEDGED_S)
+        reconciler.recover(worker.runtime().services, batch_id)
+
+    return recover

@@ -27,9 +27,9 @@ from embeddings.errors import EmbedError
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
-from pipeline.engine import process
 from pipeline.engine.celery_app import all_queues, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
+from pipeline.engine.process import Worker, freeze
 from pipeline.engine.tasks import register
 from pipeline.names import MAINTENANCE, PREFIX, QUEUES
 from pipeline.rpc import serve
@@ -72,17 +72,17 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     _skip_lost_events(settings)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
     app = make_app(settings, node)
-    register(app)
-    process.start(node, settings, owner=group == "store" and settings.qdrant_url is None)
+    worker = Worker(node, settings, owner=group == "store" and settings.qdrant_url is None)
+    register(app, worker)
     served = tuple(queues or queues_of(group))
-    _on_ready(app, settings, group, name, node, served)
+    _on_ready(worker, group, name, served)
     signals.setup_logging.connect(_keep_logging, weak=False)
     if _pool(settings, group) == "prefork":
-        signals.worker_process_init.connect(_lead_group, weak=False)
-    worker = make_worker(app, settings, group, node, served)
-    process.freeze()
-    worker.start()
-    return int(worker.exitcode or 0)
+        signals.worker_process_init.connect(partial(_start_pool_process, worker), weak=False)
+    celery_worker = make_worker(app, settings, group, node, served)
+    freeze()
+    celery_worker.start()
+    return int(celery_worker.exitcode or 0)
 
 
 def _skip_lost_events(settings: Settings) -> None:
@@ -144,29 +144,31 @@ def _limits(settings: Settings, group: str) -> dict[str, Any]:
     return limits
 
 
-def _on_ready(app: Celery, settings: Settings, group: str, name: str, node: str, queues: Sequence[str]) -> None:
+def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> None:
+    """Once the worker has started: begin the heartbeat, open what the group needs, and say that it is ready."""
+    settings = worker.settings
     ttl_s = heartbeat_timeout_s(settings.dead_after_s)
     services = Services(settings)
 
     def begin(**_: Any) -> None:
         # In the parent alone, after the pool has forked: threads do not survive a fork.
-        sign_off = start_heartbeat(services.redis, node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
+        sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
         signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
         try:
-            _prepare(group)
+            _prepare(worker, group)
         except Exception as error:  # Celery would swallow it, and the worker would live on without its model
             log.exception("worker.unusable")
             print(f"{name} cannot work: {error}", file=sys.stderr, flush=True)
             os._exit(UNUSABLE)
-        process.freeze()
+        freeze()
         _say_ready(services, name)
 
     signals.worker_ready.connect(begin, weak=False)
 
 
-def _prepare(group: str) -> None:
-    """Open what the group needs before its first task, and answer what others ask of it."""
-    services = process.runtime().services
+def _prepare(worker: Worker, group: str) -> None:
+    """Open what the group needs before its first task, and serve the calls that other processes make to it."""
+    services = worker.runtime().services
     if group == "embed":
         _keep_memory()
         services.models.embedder(services.spec, services.fingerprint)
@@ -199,20 +201,19 @@ def _say_ready(services: Services, name: str) -> None:
     log.info("worker.ready", name=name, pid=os.getpid())
 
 
-def _lead_group(**_: Any) -> None:
+def _start_pool_process(worker: Worker, **_: Any) -> None:
     # A hard time limit kills the whole group of a pool process: the sandbox does not outlive it.
     os.setpgrp()
     # What the first task would wait for begins to load now.
-    process.runtime().sandbox.warm_up()
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    worker.runtime().sandbox.warm_up()
+    threading.Thread(target=_load_tokenizer, args=(worker,), name="warm-up", daemon=True).start()
 
 
-def _warm_up() -> None:
-    services = process.runtime().services
+def _load_tokenizer(worker: Worker) -> None:
     try:
-        services.tokenizer.count(["warm"])
+        worker.runtime().services.tokenizer.count(["warm"])
     except (EmbedError, OSError) as error:
-        # The task that needs it says so to whom it concerns.
+        # The task that needs it fails with this error, and its documents show it.
         log.warning("warm_up.failed", error=str(error))
 
 

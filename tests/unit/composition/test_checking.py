@@ -17,6 +17,7 @@ from pipeline.composition.plugins import discover
 from pipeline.composition.validation import plan_of
 from pipeline.engine.canvas import Batch, begin, fan, follow_up, scanned
 from pipeline.engine.celery_app import make_app
+from pipeline.engine.process import Worker
 from pipeline.engine.tasks import register
 from pipeline.errors import BadRequest
 from pipeline.names import QUEUES
@@ -27,7 +28,7 @@ from pipeline.settings import Settings
 @pytest.fixture(autouse=True)
 def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     discover()
-    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
+    monkeypatch.setattr(decorator.REGISTRY, "_stages", dict(decorator.REGISTRY._stages))
     stage(queue="words", name="shout")(_shout)
     stage(queue="words", name="mark")(_mark)
     return
@@ -244,7 +245,7 @@ def test_what_is_no_stage(function: Callable[..., Any], options: dict[str, str],
 def test_names_and_queues_of_the_engine_are_kept() -> None:
     """Whatever task the engine has, no stage takes its name, nor its queue."""
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
-    register(app)
+    register(app, Worker("node", Settings()))
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
     mine -= {one.name for one in decorator.declared()}
 

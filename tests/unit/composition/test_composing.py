@@ -35,7 +35,7 @@ SAMPLE = ROOT / "samples/documents/tide_sensor.md"
 @pytest.fixture(autouse=True)
 def own_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     discover()
-    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
+    monkeypatch.setattr(decorator.REGISTRY, "_stages", dict(decorator.REGISTRY._stages))
     monkeypatch.setenv("DOCRELAY_EMBEDDING_MODEL", "hashing")
     return
 

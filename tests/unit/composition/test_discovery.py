@@ -34,7 +34,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     site = tmp_path / "site"
     site.mkdir()
     discover()
-    monkeypatch.setattr(decorator, "_declared", dict(decorator._declared))
+    monkeypatch.setattr(decorator.REGISTRY, "_stages", dict(decorator.REGISTRY._stages))
     monkeypatch.setattr(formats, "_formats", dict(formats._formats))
     monkeypatch.setattr(formats, "_extractors", dict(formats._extractors))
     monkeypatch.syspath_prepend(str(site))
