@@ -11,7 +11,7 @@ import structlog
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
-from pipeline.errors import PipelineError
+from pipeline.errors.problem import problem_of
 from pipeline.ingest.walk import path_of, source_of
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
@@ -196,7 +196,7 @@ class Watcher:
         self._note(mode=self._mode)
 
     def _trouble(self, error: Exception) -> None:
-        code = error.code if isinstance(error, PipelineError) else "internal"
+        code = problem_of(error).code
         if isinstance(error, TRANSIENT):
             code = "stack_unavailable"
         if code != "internal":

@@ -21,6 +21,7 @@ from pipeline.api.state import Door, DoorOf
 from pipeline.catalog.api.idempotency import scope_of
 from pipeline.catalog.api.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
+from pipeline.errors.problem import problem_of
 from pipeline.gate import INTAKE, pass_gate
 from pipeline.ingest.path_jobs import confined, place
 from pipeline.ingest.request import Request as Submission
@@ -215,12 +216,7 @@ class _Upload:
 
 
 def _take(door: Door, form: Form, who: tuple[Caller, str | None]) -> Accepted:
-    refused = [
-        RefusedUpload(
-            name=printable(one.name)[:255], code=one.error.code, message=one.error.message, hint=one.error.hint
-        )
-        for one in form.refused
-    ]
+    refused = [RefusedUpload(name=printable(one.name)[:255], **problem_of(one.error).to_json()) for one in form.refused]
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
