@@ -9,8 +9,8 @@ from rich.text import Text
 
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
-from pipeline.catalog.api.outbox import Hook, hook_of_key
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work.outbox import Hook, hook_of_key
 from pipeline.cli.output import out, plain, print_json, print_table
 from pipeline.notify.registry import check_address
 from pipeline.results import iso

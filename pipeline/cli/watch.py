@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeline import stack
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import attempts, watched_files
-from pipeline.catalog.work import failures
+from pipeline.catalog.documents import watched_files
+from pipeline.catalog.work import attempts, failures
 from pipeline.cli.output import FAILED, command, note, out, plain, several
 from pipeline.errors import BadRequest
 from pipeline.ingest.walk import source_of

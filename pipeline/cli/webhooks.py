@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from pipeline.catalog.api import outbox
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work import outbox
 from pipeline.cli.output import out, plain, print_json
 from pipeline.results import iso
 from pipeline.services import Services

@@ -14,8 +14,7 @@ from extractors.errors import Crashed
 from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.work import events, ledger
+from pipeline.catalog.work import attempts, events, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.admission import admit_safely

@@ -7,11 +7,11 @@ from itertools import groupby
 
 import structlog
 
-from pipeline.catalog.api import idempotency, outbox
+from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import events, ledger
+from pipeline.catalog.work import events, ledger, outbox
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import LocalSpool, original_key

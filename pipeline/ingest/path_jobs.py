@@ -15,13 +15,13 @@ import structlog
 
 from pipeline.catalog import CATALOG_ERRORS, Connection
 from pipeline.catalog.api import idempotency
-from pipeline.catalog.api.outbox import attach
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import records
 from pipeline.catalog.work import jobs, orders
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.orders import Order
+from pipeline.catalog.work.outbox import attach
 from pipeline.engine.heartbeat import intake_node, is_alive
 from pipeline.errors import BadRequest, PathNotAllowed, PipelineError, Unreadable
 from pipeline.errors.problem import problem_of

@@ -15,11 +15,11 @@ from typing import Any
 
 from pipeline.catalog import Connection
 from pipeline.catalog.api import idempotency
-from pipeline.catalog.api.outbox import Hook, attach
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents.versions import Found
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.outbox import Hook, attach
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
 from pipeline.ingest.record import Outcome, record

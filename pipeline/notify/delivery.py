@@ -7,9 +7,9 @@ import json
 
 import structlog
 
-from pipeline.catalog.api import outbox
-from pipeline.catalog.api.outbox import Delivery
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.work import outbox
+from pipeline.catalog.work.outbox import Delivery
 from pipeline.errors import HookRefused
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.registry import Senders

@@ -16,10 +16,11 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Placement, new_attempt
-from pipeline.catalog.index import indexes, missing, reindexes, second_index
+from pipeline.catalog.index import indexes, second_index
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.missing import MissingDocument
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.reindex import missing_documents, reindexes
+from pipeline.catalog.reindex.missing_documents import MissingDocument
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.engine.admission import admit_safely
@@ -53,10 +54,12 @@ def backfill(services: Services, reindex: Reindex, index: str) -> int:
     if room <= 0:
         return 0
     with services.catalog.connect() as connection:
-        documents = missing.lacks(connection, reindex.collection, index, "missing", reindex.cursor or "", room)
+        documents = missing_documents.lacks(
+            connection, reindex.collection, index, "missing", reindex.cursor or "", room
+        )
         if len(documents) < room and reindex.cursor:
             # The cursor is at the end: from the beginning, for documents that came in or changed behind it.
-            documents = missing.lacks(connection, reindex.collection, index, "missing", "", room)
+            documents = missing_documents.lacks(connection, reindex.collection, index, "missing", "", room)
     return _begin(services, reindex, index, documents)
 
 
@@ -70,7 +73,9 @@ def backfill_in_place(services: Services, reindex: Reindex) -> bool:
     if room <= 0:
         return False
     with services.catalog.connect() as connection:
-        documents = missing.wanted(connection, reindex.collection, reindex.options, reindex.cursor or "", room)
+        documents = missing_documents.wanted(
+            connection, reindex.collection, reindex.options, reindex.cursor or "", room
+        )
     _begin(services, reindex, reindex.to_index, documents)
     return not documents
 
@@ -146,9 +151,9 @@ def _begin_unchanged(
 def _unchanged(connection: Connection, reindex: Reindex, index: str, documents: Sequence[MissingDocument]) -> set[str]:
     """Ids of the documents that are as they were read, and that no other attempt is processing."""
     if reindex.in_place:
-        kept = [document for document in documents if missing.is_still(connection, document, reindex.options)]
+        kept = [document for document in documents if missing_documents.is_still(connection, document, reindex.options)]
     else:
-        kept = missing.still_missing(connection, reindex.collection, index, documents)
+        kept = missing_documents.still_missing(connection, reindex.collection, index, documents)
     return {document.document_id for document in kept}
 
 

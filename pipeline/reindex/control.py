@@ -11,10 +11,11 @@ import structlog
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import live_versions
-from pipeline.catalog.index import indexes, missing, reindexes
-from pipeline.catalog.index.cutover import discard
+from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.reindexes import OPEN, Reindex
+from pipeline.catalog.reindex import missing_documents, reindexes
+from pipeline.catalog.reindex.cutover import discard
+from pipeline.catalog.reindex.reindexes import OPEN, Reindex
 from pipeline.catalog.work import jobs, ledger
 from pipeline.catalog.work.cancel import cancel_job
 from pipeline.catalog.work.jobs import Job
@@ -126,9 +127,9 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
     """
     with writing(services.catalog) as connection:
         reindex = _newest_in(connection, collection, SWITCHED)
-        failed = missing.lacking(connection, collection, reindex.from_index)["failed"]
+        failed = missing_documents.lacking(connection, collection, reindex.from_index)["failed"]
         if failed and not allow_failed:
-            failures = missing.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
+            failures = missing_documents.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
             sources = list_sources(failures, failed)
             raise Conflict(
                 f"{failed} documents failed in the old index; readers would lose them: {sources}.", RETRY_HINT
@@ -185,10 +186,10 @@ def _missing_and_failed(connection: Connection, reindex: Reindex) -> tuple[dict[
     switched = reindex.state in SWITCHED
     has_second = reindex.state in OPEN and not reindex.in_place
     second = reindex.from_index if switched else reindex.to_index
-    lacking = missing.lacking(connection, reindex.collection, second) if has_second else {}
-    failures = missing.failed_in(connection, reindex, second) if has_second else []
+    lacking = missing_documents.lacking(connection, reindex.collection, second) if has_second else {}
+    failures = missing_documents.failed_in(connection, reindex, second) if has_second else []
     if reindex.in_place or switched or reindex.state == "done":
-        failures += missing.still_failed(connection, reindex)
+        failures += missing_documents.still_failed(connection, reindex)
     return lacking, failures
 
 

@@ -17,9 +17,10 @@ import structlog
 from embeddings.errors import ModelUnavailable
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.index import indexes, missing, reindexes
-from pipeline.catalog.index.cutover import discard, exchange
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.index import indexes
+from pipeline.catalog.reindex import missing_documents, reindexes
+from pipeline.catalog.reindex.cutover import discard, exchange
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import jobs
 from pipeline.errors import BadRequest
 from pipeline.names import PREFIX
@@ -142,7 +143,7 @@ def can_switch(connection: Connection, reindex: Reindex, live: str, second: str)
         return False
     if reindexes.in_flight(connection, live) or reindexes.busy(connection, reindex.job_id):
         return False
-    lacking = missing.lacking(connection, reindex.collection, second)
+    lacking = missing_documents.lacking(connection, reindex.collection, second)
     return not (lacking["missing"] or lacking["active"])
 
 

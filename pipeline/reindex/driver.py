@@ -18,9 +18,10 @@ import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.index import indexes, missing, reindexes, second_index
-from pipeline.catalog.index.cutover import discard
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.index import indexes, second_index
+from pipeline.catalog.reindex import missing_documents, reindexes
+from pipeline.catalog.reindex.cutover import discard
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import failures, jobs
 from pipeline.names import PREFIX
 from pipeline.reindex.backfill import backfill, backfill_in_place
@@ -123,10 +124,10 @@ def _is_nearly_complete(services: Services, reindex: Reindex, index: str, since:
     """
     capacity = services.settings.window * services.settings.batch_documents
     with services.catalog.connect() as connection:
-        lacking = missing.lacking(connection, reindex.collection, index)
+        lacking = missing_documents.lacking(connection, reindex.collection, index)
         if lacking["missing"] + lacking["active"] > capacity:
             return False
-        lacking = missing.lacking(connection, reindex.collection, index, since)
+        lacking = missing_documents.lacking(connection, reindex.collection, index, since)
     return not lacking["missing"] + lacking["active"]
 
 
@@ -144,7 +145,7 @@ def _failures_message(connection: Connection, reindex: Reindex) -> str | None:
     number = failures.count_of_job(connection, reindex.job_id)
     if not number:
         return None
-    return f"{number} documents failed: {list_sources(missing.still_failed(connection, reindex), number)}."
+    return f"{number} documents failed: {list_sources(missing_documents.still_failed(connection, reindex), number)}."
 
 
 # gating
@@ -241,8 +242,8 @@ def _refuse_rollback(services: Services, reindex: Reindex) -> bool:
     if reindex.options.allow_lost:
         return False
     with services.catalog.connect() as connection:
-        failed = missing.lacking(connection, reindex.collection, reindex.from_index)["failed"]
-        first = missing.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
+        failed = missing_documents.lacking(connection, reindex.collection, reindex.from_index)["failed"]
+        first = missing_documents.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
     if not failed:
         return False
     message = (

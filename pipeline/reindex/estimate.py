@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline.catalog.documents import live_versions
-from pipeline.catalog.index import missing
-from pipeline.catalog.index.missing import MissingDocument
+from pipeline.catalog.reindex import missing_documents
+from pipeline.catalog.reindex.missing_documents import MissingDocument
 from pipeline.catalog.work import throughput
 from pipeline.catalog.work.throughput import Throughput
 from pipeline.ingest.walk import path_of
@@ -38,7 +38,7 @@ def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
     with services.catalog.connect() as connection:
         resolved = resolve(services, connection, request)
         collection = resolved.live.collection
-        chosen = missing.wanted(connection, collection, resolved.options)
+        chosen = missing_documents.wanted(connection, collection, resolved.options)
         totals = (
             live_versions.count_documents(connection, collection),
             live_versions.count_chunks(connection, collection),

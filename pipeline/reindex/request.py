@@ -15,9 +15,10 @@ from embeddings.base import Fingerprint
 from embeddings.errors import BadConfig, ModelUnavailable
 from embeddings.registry import find
 from pipeline.catalog import Connection
-from pipeline.catalog.index import indexes, missing
+from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.reindexes import Options
+from pipeline.catalog.reindex import missing_documents
+from pipeline.catalog.reindex.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.request import Line, MediaType
 from pipeline.ingest.walk import source_of
@@ -107,7 +108,7 @@ def resolve(services: Services, connection: Connection, request: ReindexRequest)
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
     spec = _spec(services, request, live)
     resolved = ResolvedRequest(live, spec, _space(services, spec), options_of(services, request))
-    if resolved.in_place and not missing.wanted(connection, name, resolved.options, limit=1):
+    if resolved.in_place and not missing_documents.wanted(connection, name, resolved.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
     changed = (resolved.space, services.cutting(spec)) != (live.fingerprint, services.cutting(live.spec))
     if resolved.in_place and changed:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.catalog import Connection
-from pipeline.catalog.index.missing import MissingDocument
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.reindex.missing_documents import MissingDocument
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import failures, jobs
 from pipeline.catalog.work.ledger import plan_of_version
 from pipeline.errors import Rejected

@@ -7,8 +7,8 @@ import time
 import structlog
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.index import reindexes
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.reindex import reindexes
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.errors.problem import problem_of
 from pipeline.services import Services
 

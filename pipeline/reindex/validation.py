@@ -15,10 +15,11 @@ from pipeline import rpc
 from pipeline.catalog import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import live_versions
-from pipeline.catalog.index import indexes, missing
+from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.missing import Held
-from pipeline.catalog.index.reindexes import Reindex
+from pipeline.catalog.reindex import missing_documents
+from pipeline.catalog.reindex.missing_documents import Held
+from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Hit, Query
@@ -155,10 +156,10 @@ def count_points(services: Services, reindex: Reindex) -> ValidationResult:
     Only points of versions in the new index are counted: points of deleted or replaced documents are removed later.
     """
     with services.catalog.connect() as connection:
-        failed = missing.lacking(connection, reindex.collection, reindex.to_index)["failed"]
-        versions = missing.held(connection, reindex.to_index)
+        failed = missing_documents.lacking(connection, reindex.collection, reindex.to_index)["failed"]
+        versions = missing_documents.held(connection, reindex.to_index)
         standing = live_versions.count_documents(connection, reindex.collection)
-        failures = missing.failed_in(connection, reindex, reindex.to_index, SOURCES_LISTED)
+        failures = missing_documents.failed_in(connection, reindex, reindex.to_index, SOURCES_LISTED)
     chunks, points, incomplete = sum(version.chunks for version in versions), 0, list[str]()
     for group in split_list(versions, VERSIONS_PER_COUNT):
         number = _count(services, reindex, group)
@@ -213,7 +214,7 @@ def list_sources(failures: Sequence[Mapping[str, str]], number: int) -> str:
 
 def _sample(connection: Connection, reindex: Reindex) -> list[Held]:
     """Versions of the new index, chosen at random, the same ones at each attempt."""
-    versions = missing.held(connection, reindex.to_index)
+    versions = missing_documents.held(connection, reindex.to_index)
     return random.Random(reindex.id).sample(versions, min(QUESTIONS, len(versions)))  # noqa: S311 - no secret
 
 

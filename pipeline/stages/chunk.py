@@ -11,11 +11,10 @@ from extractors.document import Document
 from extractors.errors import Empty, ExtractError
 from pipeline import retries
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.index import indexes
-from pipeline.catalog.work import ledger
+from pipeline.catalog.work import attempts, ledger
+from pipeline.catalog.work.attempts import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.plugins import find_chunker

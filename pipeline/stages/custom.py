@@ -13,9 +13,8 @@ from extractors.document import Document
 from extractors.errors import ExtractError
 from pipeline import retries
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import BatchedAttempt
-from pipeline.catalog.work import events
+from pipeline.catalog.work import attempts, events
+from pipeline.catalog.work.attempts import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage

@@ -11,8 +11,8 @@ from embeddings.errors import EndpointError
 from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import attempts
 from pipeline.catalog.index import indexes, vector_cache
+from pipeline.catalog.work import attempts
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors.problem import problem_of

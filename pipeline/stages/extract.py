@@ -14,10 +14,9 @@ from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import ledger
+from pipeline.catalog.work import attempts, ledger
+from pipeline.catalog.work.attempts import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import Unreadable

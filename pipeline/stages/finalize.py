@@ -9,8 +9,9 @@ import structlog
 from extractors.errors import Empty
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import attempts, garbage, live_versions
-from pipeline.catalog.documents.attempts import BatchedAttempt
+from pipeline.catalog.documents import garbage, live_versions
+from pipeline.catalog.work import attempts
+from pipeline.catalog.work.attempts import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import VerificationFailed

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from extractors.errors import ExtractError, TimedOut
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import attempts
+from pipeline.catalog.work import attempts
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json

@@ -9,10 +9,10 @@ import structlog
 
 from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.documents.attempts import BatchedAttempt
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work import attempts
+from pipeline.catalog.work.attempts import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import BadRequest
 from pipeline.points.visibility import mark_live, remove_unseen

@@ -25,13 +25,12 @@ from api_rig import Api, api_on
 from flow_tools import eventually, write_documents
 from handmade import book, show
 
-from pipeline.catalog.api import outbox
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import answers, deliveries, documents, hooks, jobs, submissions
 from pipeline.catalog.database.schema import events as events_table
 from pipeline.catalog.database.schema import orders as orders_table
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import orders
+from pipeline.catalog.work import orders, outbox
 from pipeline.client.events import EventParser
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
 from pipeline.ingest.cleanup import sweep

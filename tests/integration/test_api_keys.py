@@ -19,9 +19,9 @@ from api_rig import Api, api_on
 from flow_tools import eventually
 
 from pipeline import AsyncClient, Client
-from pipeline.catalog.api import outbox
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries
+from pipeline.catalog.work import outbox
 from pipeline.errors import BadRequest, NotAllowed, TooMany
 from pipeline.notify.delivery import FIRST_PAUSE_S
 from pipeline.notify.webhook_signature import verify

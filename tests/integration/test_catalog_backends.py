@@ -26,11 +26,11 @@ from sqlalchemy.engine import Connection, Engine
 import pipeline.catalog
 from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
-from pipeline.catalog.documents import attempts, garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, describe_versions
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import admission, events, jobs, ledger
+from pipeline.catalog.work import admission, attempts, events, jobs, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.workload import UNKNOWN_KB

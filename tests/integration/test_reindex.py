@@ -24,8 +24,9 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents.records import tombstone
-from pipeline.catalog.index import indexes, reindexes
-from pipeline.catalog.index.reindexes import Options
+from pipeline.catalog.index import indexes
+from pipeline.catalog.reindex import reindexes
+from pipeline.catalog.reindex.reindexes import Options
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import BadRequest, Conflict, UnknownId

@@ -19,7 +19,7 @@ from reindex_rig import half_built, live, reached
 from pipeline import reindex
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, tasks, versions
-from pipeline.catalog.index import reindexes
+from pipeline.catalog.reindex import reindexes
 from pipeline.reindex import ReindexRequest, driver
 from pipeline.results import ReindexStatus
 from pipeline.search import search

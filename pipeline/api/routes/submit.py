@@ -19,7 +19,7 @@ from pipeline.api.multipart import Form, boundary_of, read_object
 from pipeline.api.problems import printable, responses
 from pipeline.api.state import Door, DoorOf
 from pipeline.catalog.api.idempotency import scope_of
-from pipeline.catalog.api.outbox import Hook
+from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
 from pipeline.errors.problem import problem_of
 from pipeline.gate import INTAKE, pass_gate

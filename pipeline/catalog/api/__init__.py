@@ -1,1 +1,1 @@
-"""What the HTTP API keeps in the catalog: keys, idempotency keys, the webhook outbox, pages of long lists."""
+"""What the API keeps in the catalog: keys and answers to repeated requests; long lists in pages."""

@@ -1,1 +1,1 @@
-"""Documents in the catalog: versions, attempts, tags, names, what readers see, what nobody needs any more."""
+"""Documents in the catalog: versions, names, tags, what readers see, watched files, what is no longer needed."""

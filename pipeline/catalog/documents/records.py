@@ -22,7 +22,6 @@ from pipeline.catalog.database.schema import (
 )
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.documents import tagging
-from pipeline.catalog.documents.attempts import cancel
 from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.documents.versions import (
     NAMESPACE,
@@ -39,6 +38,7 @@ from pipeline.catalog.documents.versions import (
 from pipeline.catalog.index import second_index
 from pipeline.catalog.index.indexes import first_name
 from pipeline.catalog.work import events, failures
+from pipeline.catalog.work.attempts import cancel
 from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
 

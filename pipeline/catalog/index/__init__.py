@@ -1,1 +1,1 @@
-"""Collections in the catalog: the indexes that hold their points, re-indexes, the vector cache."""
+"""Indexes in the catalog: collections, the indexes that hold their points, the vector cache."""

@@ -1,1 +1,1 @@
-"""Work in the catalog: jobs, batches and their tasks, admission, path jobs, events, progress, status."""
+"""Work in the catalog: jobs, attempts, batches and their tasks, admission, failures, events, webhooks, status."""

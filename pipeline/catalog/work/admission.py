@@ -17,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import batches, jobs, reindexes, tasks
-from pipeline.catalog.index.reindexes import HOLDING
 from pipeline.catalog.work.ledger import add_due
 
 __all__ = ["AHEAD", "MOST_ACTIVE", "admit", "ahead", "choose", "waits"]
@@ -39,6 +38,9 @@ MORE_THAN_ANY = 11
 
 SHARED = ("extract", "chunk", "embed", "upsert", "finalize")
 """Stages that every document passes: what is due there is before whoever comes."""
+
+SWITCHING = ("switching", "switching_back")
+"""States of a re-index in which nothing new begins in its collection."""
 
 
 def admit(connection: Connection, window: int, most_due: int, first_stage: str) -> list[str]:
@@ -198,7 +200,7 @@ def _held() -> sa.ColumnElement[bool]:
     return sa.exists().where(
         jobs.c.id == batches.c.job_id,
         reindexes.c.collection == jobs.c.collection,
-        reindexes.c.state.in_(HOLDING),
+        reindexes.c.state.in_(SWITCHING),
         reindexes.c.job_id != batches.c.job_id,
     )
 

@@ -10,8 +10,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import batches, submissions
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.documents import attempts
-from pipeline.catalog.work import events, jobs
+from pipeline.catalog.work import attempts, events, jobs
 from pipeline.names import ACTIVE
 
 __all__ = ["cancel_document", "cancel_job"]

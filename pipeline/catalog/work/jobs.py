@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.api import outbox
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
-from pipeline.catalog.work import events
+from pipeline.catalog.work import events, outbox
 from pipeline.catalog.work.workload import LONG, TAIL, UNKNOWN_KB, Pile
 from pipeline.plan import PLAIN, Plan
 from pipeline.types import NamedPaths

@@ -24,10 +24,10 @@ from pipeline.catalog.database.schema import documents as documents_table
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.database.schema import submissions as submissions_table
-from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, describe_versions
-from pipeline.catalog.work import admission, failures, jobs, ledger, status
+from pipeline.catalog.work import admission, attempts, failures, jobs, ledger, status
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job

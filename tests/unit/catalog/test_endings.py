@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
-from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.work import failures, jobs, ledger, status
+from pipeline.catalog.work import attempts, failures, jobs, ledger, status
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem

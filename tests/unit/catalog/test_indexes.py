@@ -16,14 +16,15 @@ from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import documents as documents_table
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import versions
-from pipeline.catalog.documents import attempts, garbage, live_versions, records
+from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, Placement, describe_versions, new_attempt
-from pipeline.catalog.index import collections, indexes, missing, reindexes, second_index
-from pipeline.catalog.index.cutover import discard, exchange
+from pipeline.catalog.index import collections, indexes, second_index
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.index.reindexes import Options, Reindex
-from pipeline.catalog.work import admission, failures, jobs, ledger
+from pipeline.catalog.reindex import missing_documents, reindexes
+from pipeline.catalog.reindex.cutover import discard, exchange
+from pipeline.catalog.reindex.reindexes import Options, Reindex
+from pipeline.catalog.work import admission, attempts, failures, jobs, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
@@ -83,7 +84,7 @@ class Books:
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
-        for lack in missing.lacks(self.connection, "books", index, "missing"):
+        for lack in missing_documents.lacks(self.connection, "books", index, "missing"):
             place = Placement(index, lack.workflow, lack.extraction)
             attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
             second_index.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
@@ -91,7 +92,7 @@ class Books:
         return begun
 
     def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
-        found = missing.lacking(self.connection, "books", index)
+        found = missing_documents.lacking(self.connection, "books", index)
         return found["missing"], found["active"], found["failed"]
 
     def switch(self, old: str = "books~1", new: str = "books~2") -> None:
@@ -205,7 +206,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     assert books.lacking() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures_table)
     assert books.connection.scalar(count) == 0
-    told = missing.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
+    told = missing_documents.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
     assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
     # Whoever switches all the same has a document that readers do not see: now it has failed.
     books.switch()
@@ -273,7 +274,7 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
     books.ingest("/1", "b")
     attempts.fail(books.connection, dict.fromkeys(books.build("books~1").values(), CORRUPT))
     one = reindexes.get(books.connection, books.reindex)
-    told = [(each["source"], each["holds"]) for each in missing.failed_in(books.connection, one, "books~1")]
+    told = [(each["source"], each["holds"]) for each in missing_documents.failed_in(books.connection, one, "books~1")]
     assert told == [("/1", "older"), ("/3", "nothing")]
     books.switch("books~2", "books~1")
     assert books.shown(books.one) == ("a", "ingest")
@@ -283,11 +284,11 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
 
 
 def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
-    found = missing.lacks(books.connection, "books", "books~2", "missing")
-    assert missing.still_missing(books.connection, "books", "books~2", found) == found
+    found = missing_documents.lacks(books.connection, "books", "books~2", "missing")
+    assert missing_documents.still_missing(books.connection, "books", "books~2", found) == found
     records.tombstone(books.connection, [books.one])
     books.ingest("/2", "b")
-    assert missing.still_missing(books.connection, "books", "books~2", found) == []
+    assert missing_documents.still_missing(books.connection, "books", "books~2", found) == []
 
 
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
@@ -306,14 +307,16 @@ def test_the_time_at_which_everything_began_is_a_scope() -> None:
 def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until_then(books: Books) -> None:
     begun = books.build()
     books.finish(*begun.values())
-    (broken,) = [one.version_id for one in missing.held(books.connection, "books~2") if one.document_id == books.one]
+    (broken,) = [
+        one.version_id for one in missing_documents.held(books.connection, "books~2") if one.document_id == books.one
+    ]
     second_index.doubt(books.connection, "books~2", [broken])
     assert books.lacking() == (1, 0, 0)
     again = books.build()
     assert list(again) == [books.one]
     books.finish(*again.values())
     assert books.lacking() == (0, 0, 0)
-    assert broken not in [one.version_id for one in missing.held(books.connection, "books~2")]
+    assert broken not in [one.version_id for one in missing_documents.held(books.connection, "books~2")]
     assert broken in garbage.unseen_versions(books.connection, [books.one])
 
 
@@ -321,7 +324,7 @@ def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     one = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
-    told = lambda: missing.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
+    told = lambda: missing_documents.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
     assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
     assert failures.count_of_job(books.connection, books.job) == 1
     books.ingest("/3", "b")

@@ -14,11 +14,11 @@ from embeddings.base import Fingerprint
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.database.schema import documents as table
 from pipeline.catalog.database.schema import versions
-from pipeline.catalog.documents import attempts, garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import Found, describe_versions
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work import attempts, jobs, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem

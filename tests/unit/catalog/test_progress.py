@@ -13,9 +13,9 @@ from sqlalchemy.engine import Engine
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.documents import attempts, records
+from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.work import jobs, ledger, progress
+from pipeline.catalog.work import attempts, jobs, ledger, progress
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, look, measure, rate

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents import attempts, garbage, live_versions
+from pipeline.catalog.documents import garbage, live_versions
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import admission, ledger
+from pipeline.catalog.work import admission, attempts, ledger
 from pipeline.ingest.request import Request
 from pipeline.ingest.uploads import Draft, Extra, take_uploads
 from pipeline.services import Services

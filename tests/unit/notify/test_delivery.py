@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pipeline.catalog.api import outbox
-from pipeline.catalog.api.outbox import Hook
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import deliveries
-from pipeline.catalog.work import jobs
+from pipeline.catalog.work import jobs, outbox
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import HookRefused
 from pipeline.notify import registry
 from pipeline.notify.base import Notification, Sender, SendError

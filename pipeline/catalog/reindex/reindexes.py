@@ -25,7 +25,6 @@ from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
 
 __all__ = [
-    "HOLDING",
     "OPEN",
     "Options",
     "Reindex",
@@ -45,9 +44,6 @@ __all__ = [
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
 """States in which something may still happen, in the order of their course; the others are ends."""
-
-HOLDING = ("switching", "switching_back")
-"""States in which nothing new begins in the collection."""
 
 
 @dataclass(frozen=True, slots=True)

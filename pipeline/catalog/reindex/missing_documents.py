@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.documents.versions import Found
-from pipeline.catalog.index.reindexes import Options, Reindex
+from pipeline.catalog.reindex.reindexes import Options, Reindex
 from pipeline.names import ACTIVE
 
 __all__ = [

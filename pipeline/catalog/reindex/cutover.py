@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, documents, jobs, shadows, versions
 from pipeline.catalog.database.schema import failures as failures_table
-from pipeline.catalog.documents.attempts import cancel
 from pipeline.catalog.documents.live_versions import bump
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work import failures
+from pipeline.catalog.work.attempts import cancel
 from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
 from pipeline.names import ACTIVE
