@@ -8,8 +8,10 @@ SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:
 PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$found -c '$(SUITS)' 2>/dev/null && echo $$found && break; done)
 
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo install test long lint resolve clean
+.PHONY: help demo install check test long lint resolve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -20,14 +22,18 @@ demo: $(VENV)/.installed ## Install, ingest samples/documents, search them
 
 install: $(VENV)/.installed ## Make .venv with the pinned packages and the command docrelay
 
-test: $(VENV)/.installed-for-tests ## Install, then run every check and every test
+check: $(VENV)/.installed-for-tests lint ## Style, types, contracts and unit tests; needs no service
+	@echo "== unit tests"
+	@$(BIN)/pytest -q -n $(CORES) --dist loadfile tests/unit
+
+test: check ## Everything: what check does, then tests on real services, then the ones that kill processes
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
-	@$(MAKE) --no-print-directory lint
-	@echo "== pytest"
-# Files in their order, integration first: by default those of fewest tests come last, and they are the longest ones.
+	@echo "== integration tests"
+# Files in their order: by default those of fewest tests come last, and they are the longest ones.
 # Tests wait as much as they compute: one process more than there are cores.
-	@$(BIN)/pytest -q -n $$(( $$(getconf _NPROCESSORS_ONLN) < 4 ? $$(getconf _NPROCESSORS_ONLN) + 1 : 4 )) \
-		--dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 1 : 4 )) --dist loadfile --no-loadscope-reorder tests/integration
+	@echo "== faults, one after the other"
+	@$(BIN)/pytest -q tests/faults
 	@echo "All checks and all tests passed."
 
 long: $(VENV)/.installed-for-tests ## The full-size runs: 20 walks of 500 operations, a change of model over 1,000 documents; about an hour
