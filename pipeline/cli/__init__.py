@@ -1,4 +1,4 @@
-"""The command line: `docrelay`. One file per group of commands; nothing heavy is imported before it is needed."""
+"""The command line `docrelay`: one file a command; nothing heavy is imported before it is needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def main() -> None:
     from pipeline.cli.app import app
     from pipeline.cli.output import reporting
 
-    # What embedded mode writes is this user's alone, in a folder too that was there before.
+    # Only this user may read what embedded mode writes, also in a folder that existed before.
     os.umask(0o077)
     with reporting():
         app(prog_name="docrelay")

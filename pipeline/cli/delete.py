@@ -1,47 +1,52 @@
-"""`docrelay cancel` and `docrelay delete`."""
+"""`docrelay delete`: delete documents from the index and verify that their points are gone."""
 
 from __future__ import annotations
 
-from pipeline import stack
-from pipeline.cli.output import note, out, print_json, several
-from pipeline.cli.server import manager_of
-from pipeline.ingest.delete import choose
-from pipeline.ingest.delete import delete as delete_documents
-from pipeline.services import Services
-from pipeline.settings import Settings
-from pipeline.task_manager import TaskManager
+from typing import TYPE_CHECKING, Annotated
 
-__all__ = ["cancel", "delete"]
+import typer
+
+from pipeline.cli.connect import connected_services
+from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.cli.output import out, print_json, quantity
+
+if TYPE_CHECKING:
+    from pipeline.results import Deleted
+    from pipeline.settings import Settings
+
+__all__ = ["delete"]
 
 
-def cancel(settings: Settings, identity: str, as_json: bool) -> None:
-    """Cancel; where a stack runs it is told at once, where none runs the catalog alone is enough."""
+def delete(
+    context: typer.Context,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Files, folders or document ids.", show_default=False)
+    ],
+    collection: Collection = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete documents from the index; the files stay."""
+    settings = settings_of(context, data_dir, server)
     if settings.server is not None:
-        number = manager_of(settings).cancel(identity)
-    else:
-        with stack.peek(settings) as connected:
-            number = TaskManager(Services(connected or settings)).cancel(identity)
-    if as_json:
-        print_json({"id": identity, "cancelled": number})
-    else:
-        done = f"Cancelled: {several(number, 'document')}." if number else "Nothing of it was running any more."
-        out.print(f"{done} What was searchable before still is.")
+        from pipeline.cli.remote import delete_on_server
 
-
-def delete(settings: Settings, collection: str | None, sources: list[str], as_json: bool) -> None:
-    """Delete, and verify that the points are gone."""
-    name = collection or settings.collection
-    if settings.server is not None:
-        # Only with a server: HTTP, and the models of what the API answers.
-        from pipeline.cli.remote import delete as delete_there
-
-        deleted = delete_there(settings, collection, sources)
+        deleted = delete_on_server(settings, collection, sources)
     else:
-        choose(Services(settings), name, sources)  # a wrong name is told at once, without a stack
-        with stack.connect(settings, say=None if as_json else note) as connected:
-            deleted = delete_documents(Services(connected), name, sources)
-    if as_json:
+        deleted = _delete_here(settings, collection or settings.collection, sources, quiet=json)
+    if json:
         print_json(deleted.model_dump())
     else:
-        gone = f"{several(deleted.documents, 'document')} and {several(deleted.points, 'point')}"
+        gone = f"{quantity(deleted.documents, 'document')} and {quantity(deleted.points, 'point')}"
         out.print(f"Deleted: {gone}. The files are untouched.")
+
+
+def _delete_here(settings: Settings, collection: str, sources: list[str], *, quiet: bool) -> Deleted:
+    from pipeline.ingest.delete import choose
+    from pipeline.ingest.delete import delete as delete_documents
+    from pipeline.services import Services
+
+    choose(Services(settings), collection, sources)  # a wrong name is an error at once, without a stack
+    with connected_services(settings, quiet=quiet) as services:
+        return delete_documents(services, collection, sources)

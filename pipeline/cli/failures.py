@@ -1,108 +1,142 @@
-"""`docrelay failures`."""
+"""`docrelay failures`: list documents that failed, try them again, forget them."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.text import Text
 
-from pipeline import stack
-from pipeline.cli.follow import display, follow
-from pipeline.cli.outcome import exit_code, interrupted, summary, tell
-from pipeline.cli.output import command, note, out, plain, print_json, several
-from pipeline.cli.server import manager_of
-from pipeline.results import FailureRecord, JobStatus
-from pipeline.services import Services
-from pipeline.settings import Settings
-from pipeline.task_manager import TaskManager
+from pipeline.cli.connect import connected_services, manager_of
+from pipeline.cli.options import DataDir, Json, Server, settings_of
+from pipeline.cli.output import command, out, plain, print_json, quantity
+from pipeline.cli.usage import Commands
 
 if TYPE_CHECKING:
-    from pipeline.cli.remote import RemoteManager
+    from pipeline.results import FailureRecord
+    from pipeline.settings import Settings
 
-__all__ = ["Choice", "purge", "retry", "show"]
+__all__ = ["failures_app"]
+
+failures_app = Commands(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
+
+Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
+Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which failures are meant; nothing given means all."""
+class Selection:
+    """Failures of these documents, sources or jobs, with this code, of this job; all if nothing is given."""
 
     identities: list[str]
     code: str | None
     job: str | None
 
 
-def show(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
-    """List failures."""
-    found = _manager(settings).failures(code=code, job_id=job)
-    if as_json:
-        print_json({"failures": [failure.model_dump() for failure in found]})
+@failures_app.command("list")
+def failures_list(
+    context: typer.Context,
+    code: Code = None,
+    job: Job = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List documents that failed, with the reason and what to do."""
+    records = manager_of(settings_of(context, data_dir, server)).failures(code=code, job_id=job)
+    if json:
+        print_json({"failures": [record.model_dump() for record in records]})
         return
-    for failure in found:
-        _line(failure)
-    again = f"{several(len(found), 'failure')}. Try again with: {command('failures retry')}"
-    out.print(again if found else "There are none.")
+    for record in records:
+        _print_failure(record)
+    again = f"{quantity(len(records), 'failure')}. Try again with: {command('failures retry')}"
+    out.print(again if records else "There are none.")
 
 
-def retry(settings: Settings, choice: Choice, wait: bool, as_json: bool) -> int:
-    """Try again and report like `ingest`.
+@failures_app.command("retry")
+def failures_retry(
+    context: typer.Context,
+    identities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Documents, sources or jobs; nothing for all.", show_default=False),
+    ] = None,
+    code: Code = None,
+    job: Job = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Try failed documents again."""
+    settings = settings_of(context, data_dir, server)
+    raise typer.Exit(_retry(settings, Selection(identities or [], code, job), not no_wait, json))
+
+
+@failures_app.command("purge")
+def failures_purge(
+    context: typer.Context,
+    code: Code = None,
+    job: Job = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Forget failures; the documents stay as they are."""
+    number = manager_of(settings_of(context, data_dir, server)).purge(code=code, job_id=job)
+    if json:
+        print_json({"purged": number})
+    else:
+        out.print(f"Forgotten: {quantity(number, 'failure')}.")
+
+
+def _retry(settings: Settings, selection: Selection, wait: bool, as_json: bool) -> int:
+    """Try failures again, wait for the end of the jobs if `wait`, and report as `ingest` does.
 
     Returns:
         The exit code.
     """
-    ended: list[JobStatus] = []
-    manager = _manager(settings)
-    if _any_meant(settings, choice):
+    from pipeline.cli.follow import display, follow
+    from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary
+    from pipeline.task_manager import TaskManager
+
+    manager, jobs = manager_of(settings), []
+    if settings.server is not None or _any_selected(settings, selection):
         with ExitStack() as scope:
             if settings.server is None:
-                connected = scope.enter_context(stack.connect(settings, say=None if as_json else note))
-                manager = TaskManager(Services(connected))
-            for job_id in manager.retry(choice.identities, code=choice.code, job_id=choice.job):
+                manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
+            for job_id in manager.retry(selection.identities, code=selection.code, job_id=selection.job):
                 try:
-                    with display(quiet=as_json) as watch:
-                        ended.append(follow(manager, job_id, watch) if wait else manager.job(job_id))
+                    with display(quiet=as_json) as show:
+                        jobs.append(follow(manager, job_id, show) if wait else manager.job(job_id))
                 except KeyboardInterrupt:
-                    return interrupted(manager, job_id)
-    reports = [summary(manager, status, status.seconds) for status in ended]
+                    return explain_interruption(manager, job_id)
+    reports = [summary(manager, status, status.seconds) for status in jobs]
     if as_json:
         print_json({"jobs": reports})
-    elif not ended:
+    elif not jobs:
         out.print("There is nothing to try again.")
     else:
-        for report, status in zip(reports, ended, strict=True):
-            tell(report, status)
-    return max((exit_code(status) for status in ended), default=0)
+        for report, status in zip(reports, jobs, strict=True):
+            print_report(report, status, as_json=False)
+    return max((exit_code(status) for status in jobs), default=0)
 
 
-def purge(settings: Settings, code: str | None, job: str | None, as_json: bool) -> None:
-    """Forget failures."""
-    number = _manager(settings).purge(code=code, job_id=job)
-    if as_json:
-        print_json({"purged": number})
-    else:
-        out.print(f"Forgotten: {several(number, 'failure')}.")
+def _any_selected(settings: Settings, selection: Selection) -> bool:
+    """Whether there is a failure to try again; read from the catalog before a stack is started.
 
-
-def _manager(settings: Settings) -> TaskManager | RemoteManager:
-    return TaskManager(Services(settings)) if settings.server is None else manager_of(settings)
-
-
-def _any_meant(settings: Settings, choice: Choice) -> bool:
-    """Whether there is anything to try again; asked before a stack is started."""
-    if settings.server is not None:
-        return True
-    # Only here: what merely lists needs no flow, and no Celery with it.
+    Raises:
+        UnknownId: one of the documents has not failed.
+    """
     from pipeline.ingest.retry import choose
+    from pipeline.services import Services
 
-    return bool(choose(Services(settings), choice.identities, code=choice.code, job_id=choice.job))
+    return bool(choose(Services(settings), selection.identities, code=selection.code, job_id=selection.job))
 
 
-def _line(failure: FailureRecord) -> None:
-    kind = "transient" if failure.transient else "permanent"
-    out.print(
-        Text.assemble(
-            (failure.code, "bold"), f"  {plain(failure.source)}  ({failure.collection}, {failure.stage}, {kind})"
-        )
-    )
-    out.print(Text(f"    {plain(failure.message)} {failure.hint}"))
+def _print_failure(record: FailureRecord) -> None:
+    kind = "transient" if record.transient else "permanent"
+    details = f"  {plain(record.source)}  ({record.collection}, {record.stage}, {kind})"
+    out.print(Text.assemble((record.code, "bold"), details))
+    out.print(Text(f"    {plain(record.message)} {record.hint}"))

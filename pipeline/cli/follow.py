@@ -1,53 +1,61 @@
-"""Following a job on the terminal: bars where there is a terminal, plain lines where there is none."""
+"""Follow a job on the terminal: progress bars on a terminal, plain lines elsewhere, nothing for a program."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from pipeline.cli.output import err, note, several
-from pipeline.results import Count, JobStatus
+from pipeline.cli.output import err, note, quantity
 
-__all__ = ["Display", "Manager", "display", "follow", "paced", "sentence"]
+if TYPE_CHECKING:
+    from pipeline.results import JobStatus
 
-LINE_EVERY_S = 2.0
-"""A plain line at most this often."""
+__all__ = ["Display", "JobManager", "display", "duration", "follow", "on_intake", "progress_line"]
+
+LINE_INTERVAL_S = 2.0
+"""Shortest time between two plain lines."""
+
+UPDATE_INTERVAL_S = 0.5
+"""Shortest time between two updates while files are taken in."""
+
+PAUSE_FACTOR = 5
+"""Time between two updates while files are taken in, in times of what the last update took."""
 
 
 class Display(Protocol):
     """Shows how far a job is."""
 
     def __call__(self, status: JobStatus) -> None:
-        """Show this."""
+        """Show this status."""
 
 
-class Manager(Protocol):
-    """Who knows of jobs: a `TaskManager`, or a server."""
+class JobManager(Protocol):
+    """What following a job needs: a `TaskManager` has it, and a `RemoteManager`."""
 
     def job(self, job_id: str, /) -> JobStatus:
-        """How far a job is."""
+        """Status of a job now."""
 
     def wait(self, job_id: str, /) -> JobStatus:
-        """A job at its end."""
+        """Wait for the end of a job; its last status."""
 
     def subscribe(self, job_id: str, /) -> Iterator[JobStatus]:
-        """A job at every news."""
+        """Status of a job at each change, until it ends."""
 
     def failed_in(self, job_id: str, /) -> list[dict[str, Any]]:
-        """What failed in a job."""
+        """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""
 
 
-def follow(manager: Manager, job_id: str, show: Display) -> JobStatus:
-    """Show a job until it ends; where nothing is shown, nothing is measured.
+def follow(manager: JobManager, job_id: str, show: Display) -> JobStatus:
+    """Show a job until it ends; where nothing is shown, its progress is not measured.
 
     Returns:
         Its last status.
     """
-    if show is nothing:
+    if show is show_nothing:
         return manager.wait(job_id)
     last = manager.job(job_id)
     for last in manager.subscribe(job_id):
@@ -57,9 +65,9 @@ def follow(manager: Manager, job_id: str, show: Display) -> JobStatus:
 
 @contextmanager
 def display(*, quiet: bool = False) -> Iterator[Display]:
-    """The display that fits: none, bars, or lines."""
+    """The display that fits stderr: bars on a terminal, else lines; none if `quiet`."""
     if quiet:
-        yield nothing
+        yield show_nothing
     elif err.is_terminal:
         with _Bars() as bars:
             yield bars
@@ -67,31 +75,37 @@ def display(*, quiet: bool = False) -> Iterator[Display]:
         yield _Lines()
 
 
-def nothing(status: JobStatus) -> None:
-    """The display of a command whose reader is a program."""
+def show_nothing(status: JobStatus) -> None:
+    """The display of a command whose output a program reads."""
 
 
-def paced(show: Callable[[], None]) -> Callable[[int], None]:
-    """Show at most twice a second, and less often where looking at the job takes long."""
-    ready_at = 0.0
+def on_intake(manager: JobManager, job_id: str, show: Display) -> Callable[[int], None] | None:
+    """Callback that shows the job while files are taken in; None where nothing is shown.
 
-    def tell(_number: int) -> None:
-        nonlocal ready_at
+    It updates at most twice a second, and less often where reading the job's progress takes long.
+    """
+    if show is show_nothing:
+        return None
+    next_update = 0.0
+
+    def update(_files: int) -> None:
+        nonlocal next_update
         began = time.monotonic()
-        if began >= ready_at:
-            show()
-            ready_at = time.monotonic() + max(0.5, 5 * (time.monotonic() - began))
+        if began >= next_update:
+            show(manager.job(job_id))
+            ended = time.monotonic()
+            next_update = ended + max(UPDATE_INTERVAL_S, PAUSE_FACTOR * (ended - began))
 
-    return tell
+    return update
 
 
-def sentence(status: JobStatus) -> str:
+def progress_line(status: JobStatus) -> str:
     """A job's progress in one line."""
     ended = status.completed + status.unchanged + status.failed + status.cancelled + status.deleted
-    parts = [f"{status.fraction:4.0%}", f"{ended} of {several(status.documents, 'document')}"]
-    for name, count in _rows(status)[1:]:
-        if count.total:
-            parts.append(f"{name} {count.done}/{count.total}")
+    parts = [f"{status.fraction:4.0%}", f"{ended} of {quantity(status.documents, 'document')}"]
+    for name, done, total in _counts(status)[1:]:
+        if total:
+            parts.append(f"{name} {done}/{total}")
     if status.failed:
         parts.append(f"{status.failed} failed")
     if status.eta_s:
@@ -100,40 +114,45 @@ def sentence(status: JobStatus) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words that a person takes in at a glance."""
+    """Seconds, minutes or hours, in the unit that suits the length."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _rows(status: JobStatus) -> list[tuple[str, Count]]:
-    ended = status.documents - sum(status.active.values())
+def _counts(status: JobStatus) -> list[tuple[str, int, int]]:
+    """What is counted, how many are done, and how many there are; documents first."""
+    stages, ended = status.stages, status.documents - sum(status.active.values())
     return [
-        ("documents", Count(done=ended, total=status.documents)),
-        ("pages", status.stages.pages),
-        ("chunks embedded", status.stages.chunks_embedded),
-        ("points", status.stages.points),
+        ("documents", ended, status.documents),
+        ("pages", stages.pages.done, stages.pages.total),
+        ("chunks embedded", stages.chunks_embedded.done, stages.chunks_embedded.total),
+        ("points", stages.points.done, stages.points.total),
     ]
 
 
 class _Lines:
+    """A plain line at each change, at most one every `LINE_INTERVAL_S`."""
+
     def __init__(self) -> None:
-        self._last, self._at = "", 0.0
+        self._last_line, self._printed_at = "", 0.0
 
     def __call__(self, status: JobStatus) -> None:
-        line = sentence(status)
-        if line != self._last and (status.ended or time.monotonic() - self._at >= LINE_EVERY_S):
+        line, now = progress_line(status), time.monotonic()
+        if line != self._last_line and (status.ended or now - self._printed_at >= LINE_INTERVAL_S):
             note(line)
-            self._last, self._at = line, time.monotonic()
+            self._last_line, self._printed_at = line, time.monotonic()
 
 
 class _Bars:
+    """One bar for each count."""
+
     def __init__(self) -> None:
         columns = (
             TextColumn("{task.description:>16}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[remark]}"),
         )
         self._progress = Progress(*columns, console=err, transient=True)
         self._bars: dict[str, TaskID] = {}
@@ -146,15 +165,13 @@ class _Bars:
         self._progress.stop()
 
     def __call__(self, status: JobStatus) -> None:
-        for name, count in _rows(status):
-            told = self._told(status) if name == "documents" else ""
+        for name, done, total in _counts(status):
             if name not in self._bars:
-                self._bars[name] = self._progress.add_task(name, total=None, told="")
-            self._progress.update(
-                self._bars[name], completed=count.done, total=count.total or None, told=told, refresh=True
-            )
+                self._bars[name] = self._progress.add_task(name, total=None, remark="")
+            remark = self._remark(status) if name == "documents" else ""
+            self._progress.update(self._bars[name], completed=done, total=total or None, remark=remark, refresh=True)
 
-    def _told(self, status: JobStatus) -> str:
+    def _remark(self, status: JobStatus) -> str:
         parts = [f"{status.fraction:.0%}"]
         if status.eta_s:
             parts.append(f"{duration(status.eta_s)} left")

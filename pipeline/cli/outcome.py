@@ -1,18 +1,21 @@
-"""What a job came to, told by every command that waits for one."""
+"""The result of a job, as every command that waits for one reports it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from pipeline.cli.follow import Manager, duration
-from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, several
-from pipeline.results import IngestReport, JobStatus
+from pipeline.cli.follow import JobManager, duration
+from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, quantity
 
-__all__ = ["exit_code", "interrupted", "summary", "tell"]
+if TYPE_CHECKING:
+    from pipeline.results import JobStatus
+
+__all__ = ["exit_code", "explain_interruption", "print_report", "summary"]
 
 SHOWN_FAILURES = 20
+"""Most failures that are listed for a person."""
 
 
 def exit_code(status: JobStatus) -> int:
@@ -20,27 +23,58 @@ def exit_code(status: JobStatus) -> int:
     return FAILED if status.failed or status.cancelled or status.state == "cancelled" else 0
 
 
-def summary(manager: Manager, status: JobStatus, seconds: float) -> dict[str, Any]:
-    """What a job came to, for programs."""
+def summary(manager: JobManager, status: JobStatus, seconds: float) -> dict[str, Any]:
+    """The report of a job for programs: the JSON document that the commands print."""
+    from pipeline.results import IngestReport
+
     return IngestReport.of(status, manager.failed_in(status.id), seconds).model_dump()
 
 
-def tell(report: dict[str, Any], status: JobStatus) -> None:
-    """The same for a person."""
-    if not status.ended:
+def print_report(report: dict[str, Any], status: JobStatus, *, as_json: bool) -> None:
+    """Print the `summary` of a job, as JSON or as sentences for a person."""
+    if as_json:
+        print_json(report)
+    elif status.ended:
+        _print_result(report, status)
+    else:
         out.print(
-            f"Taken in: {several(report['documents'], 'document')}. "
+            f"Taken in: {quantity(report['documents'], 'document')}. "
             f"Follow with: {command(f'status {status.id} --follow')}"
         )
-        return
+
+
+def explain_interruption(manager: JobManager, job_id: str, files: int = 0) -> int:
+    """Say how to go on with a job after Ctrl-C.
+
+    Args:
+        manager: knows the job.
+        job_id: the job that the command waited for.
+        files: how many files the job was to have; 0 if all are taken in.
+
+    Returns:
+        The exit code.
+    """
+    status = manager.job(job_id)
+    ended = status.documents - sum(status.active.values())
+    of_all = f"{ended} of {quantity(max(files, status.documents), 'document')}"
+    note(f"This command has stopped. Done: {of_all}; nothing is lost.")
+    if status.documents < files:
+        unread = quantity(files - status.documents, "file")
+        note(f"Not read yet: {unread}; run the same command again to take the rest in.")
+    note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
+    note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
+    return INTERRUPTED
+
+
+def _print_result(report: dict[str, Any], status: JobStatus) -> None:
     parts = [f"{report[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if report[name]]
     out.print(
-        f"{several(report['documents'], 'document')}: {', '.join(parts) or 'nothing to do'}; "
-        f"{several(report['chunks'], 'chunk')} in {duration(report['seconds'])}."
+        f"{quantity(report['documents'], 'document')}: {', '.join(parts) or 'nothing to do'}; "
+        f"{quantity(report['chunks'], 'chunk')} in {duration(report['seconds'])}."
     )
     if status.pages_failed:
         out.print(
-            f"{several(status.pages_failed, 'page')} could not be read; what OCR failed on is tried again when the "
+            f"{quantity(status.pages_failed, 'page')} could not be read; what OCR failed on is tried again when the "
             "file is ingested again. A document's warnings: docrelay status ID"
         )
     for failure in report["failures"][:SHOWN_FAILURES]:
@@ -48,21 +82,3 @@ def tell(report: dict[str, Any], status: JobStatus) -> None:
         out.print(Text(f"      {plain(failure['message'])} {failure['hint']}"))
     if report["failed"] > SHOWN_FAILURES:
         out.print(f"  … and {report['failed'] - SHOWN_FAILURES} more: {command('failures list')}")
-
-
-def interrupted(manager: Manager, job_id: str, found: int = 0) -> int:
-    """Say how to go on with a job that nobody waits for any more; `found` is how many files it was to have.
-
-    Returns:
-        The exit code.
-    """
-    status = manager.job(job_id)
-    ended = status.documents - sum(status.active.values())
-    of_all = f"{ended} of {several(max(found, status.documents), 'document')}"
-    note(f"This command has stopped. Done: {of_all}; nothing is lost.")
-    if status.documents < found:
-        unread = several(found - status.documents, "file")
-        note(f"Not read yet: {unread}; run the same command again to take the rest in.")
-    note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
-    note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
-    return INTERRUPTED

@@ -1,4 +1,4 @@
-"""What commands say: JSON for programs on stdout, everything for people on stderr or as the final lines."""
+"""Output of the commands: results on stdout, as one JSON document with --json; all else, errors too, on stderr."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pipeline.errors import StackUnavailable
     from pipeline.errors.problem import KnownError, Problem
 
+if TYPE_CHECKING:
+    from pipeline.errors import StackUnavailable
+    from pipeline.errors.problem import KnownError, Problem
+
 __all__ = [
     "FAILED",
     "INTERRUPTED",
@@ -30,61 +34,64 @@ __all__ = [
     "plain",
     "print_json",
     "print_table",
+    "quantity",
     "reporting",
-    "several",
 ]
 
 FAILED = 1
-"""Some documents failed."""
+"""Exit code: some documents failed."""
 
 WRONG_USE = 2
-UNREACHABLE = 3
+"""Exit code: an option, id, path or setting that cannot be."""
 
-WIDEST = 10_000
-"""Columns of a line that no terminal shows."""
+UNREACHABLE = 3
+"""Exit code: the stack could not be reached or started."""
+
+WIDTH_OFF_TERMINAL = 10_000
+"""Columns of a table that is written to a file or pipe: wide enough to never fold a cell."""
 
 INTERRUPTED = 130
-"""Ctrl-C, as shells say it."""
+"""Exit code: Ctrl-C, as shells report it."""
 
-# No markup and no emoji names: what is printed holds names and words from outside.
+# No markup and no emoji names: what is printed holds names and texts of users.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def plain(words: str) -> str:
-    """Words from outside as one printable line: names may hold newlines and control characters."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
+def plain(text: str) -> str:
+    """A text of a user or a file as one printable line: newlines and control characters are escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def several(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """A number with its noun: 1 document, 2 documents."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def note(words: str) -> None:
-    """Tell a person something that is not the result."""
-    err.print(Text(plain(words)))
+def note(line: str) -> None:
+    """Print a line that is not the result, such as progress, on stderr."""
+    err.print(Text(plain(line)))
 
 
 def command(words: str) -> str:
-    """A command for the user to type, on the same data folder or server as this one."""
-    found = ["docrelay", words]
+    """The command `docrelay <words>` for the user to type, with the --data-dir and --server of this command."""
+    typed = ["docrelay", words]
     for option in ("--data-dir", "--server"):
-        given = [after for flag, after in pairwise(sys.argv) if flag == option]
-        given += [word.removeprefix(f"{option}=") for word in sys.argv if word.startswith(f"{option}=")]
-        found += [f"{option} {shlex.quote(given[-1])}"] if given else []
-    return " ".join(found)
+        values = [value for flag, value in pairwise(sys.argv) if flag == option]
+        values += [word.removeprefix(f"{option}=") for word in sys.argv if word.startswith(f"{option}=")]
+        typed += [f"{option} {shlex.quote(values[-1])}"] if values else []
+    return " ".join(typed)
 
 
 def print_table(table: Table) -> None:
     """Print a table whose cells are never cut: folded on a terminal, as wide as they are elsewhere."""
     for column in table.columns:
         column.overflow = "fold"
-    out.print(table, width=None if out.is_terminal else WIDEST)
+    out.print(table, width=None if out.is_terminal else WIDTH_OFF_TERMINAL)
 
 
 def print_json(data: Any) -> None:
-    """Print the one JSON document."""
+    """Print the one JSON document of this command on stdout."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     sys.stdout.write(json.dumps(data, ensure_ascii=not utf8, indent=2) + "\n")
     sys.stdout.flush()
@@ -92,7 +99,11 @@ def print_json(data: Any) -> None:
 
 @contextmanager
 def reporting() -> Iterator[None]:
-    """Turn errors into a sentence, a hint and the fixed exit codes."""
+    """Turn errors into a sentence, a hint and an exit code.
+
+    Raises:
+        SystemExit: the command failed; its code is the exit code.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter gets its escape, not a traceback.
@@ -100,21 +111,21 @@ def reporting() -> Iterator[None]:
     try:
         yield
     except SystemExit as ended:
-        # An option that there is not, or a value that cannot be: Typer has told a person about it.
-        told = getattr(ended.__context__, "format_message", None)
-        if told is not None:
-            _print_json_error("bad_request", told(), "See: docrelay --help")
+        # Typer has printed what is wrong with an option or a value for a person; a program needs it as JSON.
+        format_message = getattr(ended.__context__, "format_message", None)
+        if format_message is not None:
+            _print_json_error("bad_request", format_message(), "See: docrelay --help")
         raise
-    except Exception as error:  # the last door: what is known gets a sentence, the rest its traceback
-        code = _explained(error)
+    except Exception as error:  # the last door: a known error becomes a sentence, any other a traceback
+        code = _report(error)
         if code is None:
             raise
         raise SystemExit(code) from error
 
 
-def _explained(error: Exception) -> int | None:
-    """Tell a person about the error; its exit code, None for one that nobody foresaw."""
-    # Imported only now: with their services these are most of the time that `--help` would take.
+def _report(error: Exception) -> int | None:
+    """Print a known error; its exit code, None for an error that is not known."""
+    # Imported only now: these imports take longer than all the rest of `--help`.
     import redis
 
     from pipeline.catalog import CATALOG_ERRORS
@@ -140,7 +151,7 @@ def _exit_code(error: KnownError) -> int:
 
 
 def _unreachable(error: Exception) -> StackUnavailable:
-    """What cannot be reached, and what to do."""
+    """The error of the catalog, a service or a file as one that says what to do."""
     from pipeline.errors import StackUnavailable
 
     if hasattr(error, "orig"):

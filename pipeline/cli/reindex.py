@@ -1,9 +1,10 @@
-"""`docrelay reindex` and what can be said to one that is under way: the options."""
+"""`docrelay reindex`: make the vectors, chunks or texts of a collection anew, and control a re-index that runs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,10 +12,19 @@ from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
 from pipeline.cli.usage import Commands
 from pipeline.errors import BadRequest
 
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
 __all__ = ["reindex_app"]
 
 HELP = "Make the vectors, chunks or texts of a collection anew, while it goes on answering."
 reindex_app = Commands(help=HELP, invoke_without_command=True)
+
+PerMinute = Annotated[
+    int | None, typer.Option("--per-minute", min=1, help="Documents a minute at most.", show_default=False)
+]
+AllowFailed = Annotated[bool, typer.Option("--allow-failed", help="Switch even if documents failed in the new index.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")]
 
 
 @reindex_app.callback(invoke_without_command=True)
@@ -56,36 +66,29 @@ def reindex(
     priority: Annotated[
         int, typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 1 lets everything else go first.")
     ] = 1,
-    per_minute: Annotated[
-        int | None, typer.Option("--per-minute", min=1, help="Documents a minute at most.", show_default=False)
-    ] = None,
-    allow_failed: Annotated[
-        bool, typer.Option("--allow-failed", help="Switch even if documents failed in the new index.")
-    ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
+    per_minute: PerMinute = None,
+    allow_failed: AllowFailed = False,
+    no_wait: NoWait = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Make the vectors, chunks or texts of a collection anew, while it goes on answering."""
     if context.invoked_subcommand is not None:
-        misplaced = [name for name in context.params if _was_typed(context, name)]
-        if misplaced:
-            option = "--" + misplaced[0].replace("_", "-")
-            word = context.invoked_subcommand
-            raise BadRequest(f"{option} stands before {word}.", f"Say: docrelay reindex {word} {option} …")
+        _refuse_misplaced_options(context, context.invoked_subcommand)
         return
-    from pipeline.cli.reindex_output import named, run, show_plan
+    from pipeline.cli.reindex_output import follow, print_plan
+    from pipeline.cli.reindex_target import connected_target, offline_target, source_pattern
     from pipeline.reindex.request import reindex_request_of
 
-    settings = settings_of(context, data_dir, {"server": server or ""})
-    wish = reindex_request_of(
+    settings = settings_of(context, data_dir, server)
+    request = reindex_request_of(
         collection=collection,
         model=model,
         dim=dim,
         chunk_tokens=chunk_tokens,
         re_extract=re_extract,
-        path=None if path is None else named(settings, path),
+        path=None if path is None else source_pattern(settings, path),
         media_type=media_type,
         before=before,
         extractor=extractor,
@@ -94,74 +97,57 @@ def reindex(
         per_minute=per_minute,
         allow_failed=allow_failed,
     )
+    planned = offline_target(settings).plan(request)  # refuses what cannot be done, without a stack
     if plan:
-        show_plan(settings, wish, json)
-    else:
-        raise typer.Exit(run(settings, wish, not no_wait, json))
+        print_plan(planned, as_json=json)
+        return
+    with connected_target(settings, quiet=json) as target:
+        exit_code = follow(target, target.start(request), wait=not no_wait, as_json=json)
+    raise typer.Exit(exit_code)
 
 
-@reindex_app.command("status")
-def reindex_status(
-    context: typer.Context,
-    collection: Collection = None,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Show how the last re-index of a collection stands."""
-    from pipeline.cli.reindex_output import say
+def _add_action(action: str, help_text: str) -> None:
+    """Add a command that does one thing to the last re-index of a collection; the catalog alone is enough for it."""
 
-    say(settings_of(context, data_dir, {"server": server or ""}), "status", collection, json)
+    @reindex_app.command(action, help=help_text)
+    def run(
+        context: typer.Context,
+        collection: Collection = None,
+        json: Json = False,
+        server: Server = None,
+        data_dir: DataDir = None,
+    ) -> None:
+        from pipeline.cli.reindex_output import print_status
+        from pipeline.cli.reindex_target import running_target
+
+        settings = settings_of(context, data_dir, server)
+        name = _collection(settings, collection)
+        with running_target(settings) as target:
+            print_status(target.send(action, name), as_json=json)
 
 
-@reindex_app.command("pause")
-def reindex_pause(
-    context: typer.Context,
-    collection: Collection = None,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Begin no more documents; those under way come to their end."""
-    from pipeline.cli.reindex_output import say
-
-    say(settings_of(context, data_dir, {"server": server or ""}), "pause", collection, json)
+_add_action("status", "Show how the last re-index of a collection stands.")
+_add_action("pause", "Begin no more documents; those under way come to their end.")
 
 
 @reindex_app.command("resume")
 def reindex_resume(
     context: typer.Context,
     collection: Collection = None,
-    per_minute: Annotated[
-        int | None, typer.Option("--per-minute", min=1, help="Documents a minute at most.", show_default=False)
-    ] = None,
-    allow_failed: Annotated[
-        bool, typer.Option("--allow-failed", help="Switch even if documents failed in the new index.")
-    ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
+    per_minute: PerMinute = None,
+    allow_failed: AllowFailed = False,
+    no_wait: NoWait = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Go on after a pause or a refusal of the gate; what failed is tried again."""
-    from pipeline.cli.reindex_output import resume
+    settings = settings_of(context, data_dir, server)
+    options = {"allow_failed": allow_failed or None, "per_minute": per_minute}
+    raise typer.Exit(_continue(settings, "resume", collection, options, wait=not no_wait, as_json=json))
 
-    settings = settings_of(context, data_dir, {"server": server or ""})
-    raise typer.Exit(resume(settings, collection, (allow_failed, per_minute), not no_wait, json))
 
-
-@reindex_app.command("cancel")
-def reindex_cancel(
-    context: typer.Context,
-    collection: Collection = None,
-    json: Json = False,
-    server: Server = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Give up before the switch; readers keep what they have."""
-    from pipeline.cli.reindex_output import say
-
-    say(settings_of(context, data_dir, {"server": server or ""}), "cancel", collection, json)
+_add_action("cancel", "Give up before the switch; readers keep what they have.")
 
 
 @reindex_app.command("rollback")
@@ -171,19 +157,54 @@ def reindex_rollback(
     allow_failed: Annotated[
         bool, typer.Option("--allow-failed", help="Go back even if documents failed in the old index.")
     ] = False,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when it has begun.")] = False,
+    no_wait: NoWait = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Go back to the old index, as long as it is kept."""
-    from pipeline.cli.reindex_output import rollback
-
-    raise typer.Exit(
-        rollback(settings_of(context, data_dir, {"server": server or ""}), collection, allow_failed, not no_wait, json)
-    )
+    settings = settings_of(context, data_dir, server)
+    options = {"allow_failed": allow_failed}
+    raise typer.Exit(_continue(settings, "rollback", collection, options, wait=not no_wait, as_json=json))
 
 
-def _was_typed(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _continue(
+    settings: Settings,
+    action: str,
+    collection: str | None,
+    options: Mapping[str, bool | int | None],
+    *,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Resume or roll back a re-index, on a stack that is started if none runs, and follow it if `wait`.
+
+    Returns:
+        The exit code.
+    """
+    from pipeline.cli.reindex_output import follow
+    from pipeline.cli.reindex_target import connected_target, offline_target
+
+    name = _collection(settings, collection)
+    offline_target(settings).send("status", name)  # refuses a collection without a re-index, without a stack
+    with connected_target(settings, quiet=as_json) as target:
+        return follow(target, target.send(action, name, **options), wait=wait, as_json=as_json)
+
+
+def _collection(settings: Settings, given: str | None) -> str:
+    if settings.server is not None and given is None:
+        raise BadRequest("Which collection is meant?", "The server has a default of its own; say --collection.")
+    return given or settings.collection
+
+
+def _refuse_misplaced_options(context: typer.Context, subcommand: str) -> None:
+    """Refuse options that stand before the subcommand: there they would be options of `docrelay reindex`.
+
+    Raises:
+        BadRequest: an option stands there.
+    """
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if typed:
+        option = "--" + typed[0].replace("_", "-")
+        raise BadRequest(f"{option} stands before {subcommand}.", f"Say: docrelay reindex {subcommand} {option} …")

@@ -1,24 +1,27 @@
-"""`docrelay search`."""
+"""`docrelay search`: search, with page and passage of every hit."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.text import Text
 
-from pipeline import stack
-from pipeline.cli.output import command, note, out, plain, print_json
+from pipeline.cli.connect import connected_services
+from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
+from pipeline.cli.output import command, out, plain, print_json
 from pipeline.errors import BadRequest, UnknownId
-from pipeline.results import Hit, SearchResult
-from pipeline.search import is_known, named_types, search
-from pipeline.services import Services
-from pipeline.settings import Settings
-from pipeline.types import Mode, canonical
-from pipeline.vectorstore.base import Filter
 
-__all__ = ["excerpt", "run", "where"]
+if TYPE_CHECKING:
+    from pipeline.results import Hit, SearchResult
+    from pipeline.settings import Settings
+    from pipeline.types import Mode
+    from pipeline.vectorstore.base import Filter
+
+__all__ = ["excerpt", "search"]
 
 SHOWN_CHARS = 400
 MARGIN = 40
@@ -27,83 +30,144 @@ MARGIN = 40
 WORD = re.compile(r"\w{4,}")
 
 
-REMOTE_FILTER = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
+class SearchMode(StrEnum):
+    """How to search."""
+
+    dense = "dense"
+    sparse = "sparse"
+    hybrid = "hybrid"
 
 
-def where(
-    sources: list[str], media_types: list[str], tags: list[str], page: int | None, after: str | None, before: str | None
-) -> Filter:
-    """The filter that the options mean. Raises BadRequest for a time, a type or a tag that is none."""
-    return Filter(
-        sources=tuple(sources),
-        media_types=named_types(media_types),
-        tags=canonical(tags),
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.", show_default=False)],
+    collection: Collection = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Hits at most.")] = 5,
+    mode: Annotated[
+        SearchMode, typer.Option("--mode", "-m", help="By meaning, by words, or both.")
+    ] = SearchMode.hybrid,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="Only sources like this glob, e.g. '*.pdf'; may be repeated.", show_default=False
+        ),
+    ] = None,
+    media_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", help="Only this type: pdf, application/pdf, markdown; may be repeated.", show_default=False
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only documents with this tag; may be repeated: any of them.", show_default=False),
+    ] = None,
+    page: Annotated[int | None, typer.Option("--page", min=1, help="Only this page.", show_default=False)] = None,
+    after: Annotated[str | None, typer.Option("--after", help="Modified after (ISO 8601).", show_default=False)] = None,
+    before: Annotated[
+        str | None,
+        typer.Option("--before", help="Modified before (ISO 8601).", show_default=False),
+    ] = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Search, with page and passage of every hit."""
+    from pipeline.search import named_types
+    from pipeline.types import canonical
+    from pipeline.vectorstore.base import Filter
+
+    condition = Filter(
+        sources=tuple(source or ()),
+        media_types=named_types(media_type or []),
+        tags=canonical(tag or []),
         page=page,
         modified_after=_utc(after),
         modified_before=_utc(before),
     )
-
-
-def run(
-    settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter, *, as_json: bool
-) -> None:
-    """Search and print the hits."""
-    name = collection or settings.collection
+    settings = settings_of(context, data_dir, server)
     if settings.server is not None:
-        # Only with a server: HTTP, and the models of what the API answers.
-        from pipeline.client import Client
-
-        where = {key: value for key, value in asdict(condition).items() if key in REMOTE_FILTER and value}
-        result = Client(settings.server, settings.api_key).search(query, collection, limit, mode, where)
-    elif is_known(Services(settings), query, name, limit):
-        with stack.connect(settings, say=None if as_json else note) as connected:
-            result = search(Services(connected), query, name, limit, mode, condition)
-    elif collection is not None:
-        raise UnknownId(f"There is no collection {collection}.", f"What there is: {command('status')}")
+        result = _search_on_server(settings, query, collection, limit, mode.value, condition)
     else:
-        result = SearchResult(query=query, mode=mode, collection=name, hits=[])
-    if as_json:
+        result = _search_here(settings, query, collection, limit, mode.value, condition, quiet=json)
+    if json:
         print_json(result.model_dump())
-        return
-    for number, hit in enumerate(result.hits, 1):
-        _show(number, hit, query)
-    if not result.hits:
-        filtered = " under these filters" if condition != Filter() else ""
-        out.print(
-            f"Nothing is found in the collection {result.collection}{filtered}. What is there: {command('status')}"
-        )
+    else:
+        _print_result(result, is_filtered=condition != Filter())
+
+
+def _search_on_server(
+    settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter
+) -> SearchResult:
+    from pipeline.cli.remote import client_of
+
+    names = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
+    where = {name: getattr(condition, name) for name in names if getattr(condition, name)}
+    return client_of(settings).search(query, collection, limit, mode, where)
+
+
+def _search_here(
+    settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter, *, quiet: bool
+) -> SearchResult:
+    """Search on this machine; a collection that was never written to needs no stack.
+
+    Raises:
+        UnknownId: the user named a collection that does not exist.
+    """
+    from pipeline.results import SearchResult
+    from pipeline.search import is_known
+    from pipeline.search import search as search_index
+    from pipeline.services import Services
+
+    name = collection or settings.collection
+    if is_known(Services(settings), query, name, limit):
+        with connected_services(settings, quiet=quiet) as services:
+            return search_index(services, query, name, limit, mode, condition)
+    if collection is not None:
+        raise UnknownId(f"There is no collection {collection}.", f"What there is: {command('status')}")
+    return SearchResult(query=query, mode=mode, collection=name, hits=[])
 
 
 def excerpt(text: str, query: str, size: int) -> tuple[int, str]:
-    """The part of a passage that answers best: the window with the most of the question's words.
+    """The part of a passage to show: the window that holds the most words of the query.
 
     Returns:
-        Where it begins in the text, and the part, at most `size` characters, cut between words.
+        Where the part begins in the text, and the part: at most `size` characters, cut between words.
     """
     if len(text) <= size:
         return 0, text
     wanted = {word.casefold() for word in WORD.findall(query)}
-    places = [match.start() for match in WORD.finditer(text) if match[0].casefold() in wanted]
-    begins = [max(place - MARGIN, 0) for place in places] or [0]
-    start = max(begins, key=lambda begin: sum(begin <= place < begin + size for place in places))
+    matches = [match.start() for match in WORD.finditer(text) if match[0].casefold() in wanted]
+    starts = [max(offset - MARGIN, 0) for offset in matches] or [0]
+    start = max(starts, key=lambda begin: sum(begin <= offset < begin + size for offset in matches))
     start = min(start, len(text) - size)
     if start:
         start = text.find(" ", start) + 1 or start
     return start, text[start : start + size].rsplit(" ", 1)[0]
 
 
-def _show(number: int, hit: Hit, query: str) -> None:
+def _print_result(result: SearchResult, *, is_filtered: bool) -> None:
+    for number, hit in enumerate(result.hits, 1):
+        _print_hit(number, hit, result.query)
+    if not result.hits:
+        filtered = " under these filters" if is_filtered else ""
+        out.print(
+            f"Nothing is found in the collection {result.collection}{filtered}. What is there: {command('status')}"
+        )
+
+
+def _print_hit(number: int, hit: Hit, query: str) -> None:
     start, part = excerpt(hit.text, query, SHOWN_CHARS)
-    place = _place(hit, start)
-    out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), place, f"  ({hit.score:.3f})"))
+    pages = _pages(hit, start)
+    out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), pages, f"  ({hit.score:.3f})"))
     if hit.section:
         out.print(Text(f"   {plain(' › '.join(hit.section))}", style="italic"))
     before, after = "… " if start else "", " …" if start + len(part) < len(hit.text) else ""
     out.print(Text("   " + plain(before + " ".join(part.split()) + after)))
 
 
-def _place(hit: Hit, start: int) -> str:
-    """Where the passage stands, and on which of its pages the shown part begins."""
+def _pages(hit: Hit, start: int) -> str:
+    """Pages of the passage, and the page on which the shown part begins; its lines if the source has no pages."""
     if hit.page_start is None:
         return _lines(hit)
     if hit.page_end in (None, hit.page_start):
@@ -113,7 +177,7 @@ def _place(hit: Hit, start: int) -> str:
 
 
 def _lines(hit: Hit) -> str:
-    """Lines, where the source has any: an editor goes to them."""
+    """Lines of the passage, for an editor; its characters if the source has no lines."""
     if hit.line_start is None:
         return f", characters {hit.char_start}-{hit.char_end}"
     if hit.line_end in (None, hit.line_start):

@@ -1,132 +1,175 @@
-"""`docrelay status`."""
+"""`docrelay status`: show a job, a document, a task, or everything."""
 
 from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import stack
-from pipeline.cli.follow import display, follow, sentence
-from pipeline.cli.outcome import exit_code, interrupted, summary, tell
-from pipeline.cli.output import command, note, out, plain, print_json, print_table, several
-from pipeline.cli.server import manager_of
+from pipeline.cli.connect import connected_services, manager_of, services_of_running_stack
+from pipeline.cli.options import DataDir, Json, Server, settings_of
+from pipeline.cli.output import command, out, plain, print_json, print_table, quantity
 from pipeline.errors import BadRequest
-from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
-from pipeline.services import Services
-from pipeline.settings import Settings
-from pipeline.task_manager import TaskManager
-from pipeline.watch.deletion_guard import told
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager
+    from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
+    from pipeline.settings import Settings
+    from pipeline.task_manager import TaskManager
 
-__all__ = ["run"]
+__all__ = ["status"]
 
 
-def run(settings: Settings, identity: str | None, wait: bool, as_json: bool) -> int:
-    """Show what is asked for; with `wait` start the stack if need be and go on to the end.
+def status(
+    context: typer.Context,
+    identity: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="A job, a document or a task; nothing for everything.", show_default=False),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends; resumes it too.")] = False,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show a job, a document, a task, or everything."""
+    settings = settings_of(context, data_dir, server)
+    if follow:
+        raise typer.Exit(_follow(settings, identity, json))
+    if settings.server is not None:
+        shown = _read(manager_of(settings), identity)
+    else:
+        from pipeline.task_manager import TaskManager
+
+        with services_of_running_stack(settings) as services:
+            shown = _read(TaskManager(services), identity)
+    if json:
+        print_json(shown.model_dump())
+    else:
+        _print(shown)
+
+
+def _read(
+    manager: TaskManager | RemoteManager, identity: str | None
+) -> JobStatus | DocumentStatus | TaskStatus | SystemStatus:
+    return manager.system() if identity is None else manager.status(identity)
+
+
+def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
+    """Show a job until it ends, on a stack that is started if none runs.
 
     Returns:
         The exit code.
     """
-    if wait:
-        return _follow(settings, identity, as_json)
-    with ExitStack() as scope:
-        manager: TaskManager | RemoteManager
-        if settings.server is not None:
-            manager = manager_of(settings)
-        else:
-            manager = TaskManager(Services(scope.enter_context(stack.peek(settings)) or settings))
-        found = manager.system() if identity is None else manager.status(identity)
-    if as_json:
-        print_json(found.model_dump())
-    else:
-        _show(found)
-    return 0
+    from pipeline.cli.follow import display, follow
+    from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary
+    from pipeline.task_manager import TaskManager
 
-
-def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
-    if identity is None:
-        raise BadRequest("What is to be followed?", "Name a job: docrelay status ID --follow")
-    remote = settings.server is not None
-    offline: TaskManager | RemoteManager = manager_of(settings) if remote else TaskManager(Services(settings))
-    found = offline.status(identity)
-    job_id = found.id if isinstance(found, JobStatus) else found.job_id
-    if job_id is None:
-        raise BadRequest("Nothing is being done to this document.", "See: docrelay status " + identity)
+    offline = manager_of(settings)
+    job_id = _job_of(offline, identity)
     last = offline.job(job_id)
     if not last.ended:
         with ExitStack() as scope:
             manager = offline
-            if not remote:
-                connected = scope.enter_context(stack.connect(settings, say=None if as_json else note))
-                manager = TaskManager(Services(connected))
+            if settings.server is None:
+                manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
             try:
                 with display(quiet=as_json) as show:
                     last = follow(manager, job_id, show)
             except KeyboardInterrupt:
-                return interrupted(manager, job_id)
-    report = summary(offline, last, last.seconds)
-    if as_json:
-        print_json(report)
-    else:
-        tell(report, last)
+                return explain_interruption(manager, job_id)
+    print_report(summary(offline, last, last.seconds), last, as_json=as_json)
     return exit_code(last)
 
 
-def _show(found: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None:
-    if isinstance(found, SystemStatus):
-        _show_system(found)
-    elif isinstance(found, JobStatus):
-        out.print(f"Job {found.id}: {found.state}, collection {found.collection}, priority {found.priority}")
-        out.print("  " + sentence(found))
+def _job_of(manager: TaskManager | RemoteManager, identity: str | None) -> str:
+    """The job with this id, or the job that works on the document or task with this id.
+
+    Raises:
+        BadRequest: no id is given, or no job works on the document.
+    """
+    from pipeline.results import JobStatus
+
+    if identity is None:
+        raise BadRequest("What is to be followed?", "Name a job: docrelay status ID --follow")
+    known = manager.status(identity)
+    job_id = known.id if isinstance(known, JobStatus) else known.job_id
+    if job_id is None:
+        raise BadRequest("Nothing is being done to this document.", "See: docrelay status " + identity)
+    return job_id
+
+
+def _print(shown: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None:
+    from pipeline.results import DocumentStatus, JobStatus, SystemStatus
+
+    if isinstance(shown, SystemStatus):
+        _print_system(shown)
+    elif isinstance(shown, JobStatus):
+        from pipeline.cli.follow import progress_line
+
+        out.print(f"Job {shown.id}: {shown.state}, collection {shown.collection}, priority {shown.priority}")
+        out.print("  " + progress_line(shown))
     else:
-        table = Table.grid(padding=(0, 2))
-        for name, value in found.model_dump(exclude={"timeline", "warnings"}).items():
-            if value not in (None, "", []):
-                shown = ", ".join(value) if isinstance(value, list) else str(value)
-                table.add_row(name, Text(plain(shown)))
-        print_table(table)
-        if isinstance(found, DocumentStatus):
-            for step in found.timeline:
-                out.print(f"  {step.at}  {step.state}")
-            for warning in found.warnings:
-                out.print(Text(plain(f"  {warning}")))
+        _print_fields(shown)
+        if isinstance(shown, DocumentStatus):
+            _print_history(shown)
 
 
-def _show_system(found: SystemStatus) -> None:
-    if not found.jobs and not found.watched:
+def _print_fields(shown: DocumentStatus | TaskStatus) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, value in shown.model_dump(exclude={"timeline", "warnings"}).items():
+        if value not in (None, "", []):
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+            table.add_row(name, Text(plain(text)))
+    print_table(table)
+
+
+def _print_history(document: DocumentStatus) -> None:
+    for step in document.timeline:
+        out.print(f"  {step.at}  {step.state}")
+    for warning in document.warnings:
+        out.print(Text(plain(f"  {warning}")))
+
+
+def _print_system(system: SystemStatus) -> None:
+    from pipeline.cli.follow import progress_line
+
+    if not system.jobs and not system.watched:
         out.print("Nothing was ingested yet. Begin with: docrelay ingest PATH")
         return
-    states = ", ".join(f"{number} {state}" for state, number in sorted(found.documents.items()))
+    states = ", ".join(f"{number} {state}" for state, number in sorted(system.documents.items()))
     out.print(f"Documents: {states}")
-    for name, chunks in found.collections.items():
-        out.print(f"Collection {name}: {several(chunks, 'chunk')} searchable")
-    if found.failures:
-        out.print(f"Failures: {found.failures} (see them with: {command('failures list')})")
-    for folder in found.watched:
-        _show_watched(folder)
-    for job in found.jobs:
-        out.print(f"Job {job.id}  {job.collection}  {job.state:<10}  {sentence(job)}")
-    if found.queues is None:
-        out.print("No stack is running on this data folder; a command starts it when it needs it.")
-        waiting = [job.id for job in found.jobs if not job.ended]
-        if waiting:
-            out.print(f"Unfinished jobs wait for it. Go on with: {command(f'status {waiting[0]} --follow')}")
+    for name, chunks in system.collections.items():
+        out.print(f"Collection {name}: {quantity(chunks, 'chunk')} searchable")
+    if system.failures:
+        out.print(f"Failures: {system.failures} (see them with: {command('failures list')})")
+    for folder in system.watched:
+        _print_watched(folder)
+    for job in system.jobs:
+        out.print(f"Job {job.id}  {job.collection}  {job.state:<10}  {progress_line(job)}")
+    _print_queues(system)
+
+
+def _print_queues(system: SystemStatus) -> None:
+    if system.queues is not None:
+        depth = ", ".join(f"{name} {number}" for name, number in system.queues.depth.items() if number)
+        workers = ", ".join(worker.node for worker in system.queues.workers)
+        out.print(f"Queues: {depth or 'empty'}; workers: {workers or 'none'}")
         return
-    depth = ", ".join(f"{name} {number}" for name, number in found.queues.depth.items() if number)
-    workers = ", ".join(worker.node for worker in found.queues.workers)
-    out.print(f"Queues: {depth or 'empty'}; workers: {workers or 'none'}")
+    out.print("No stack is running on this data folder; a command starts it when it needs it.")
+    unfinished = [job.id for job in system.jobs if not job.ended]
+    if unfinished:
+        out.print(f"Unfinished jobs wait for it. Go on with: {command(f'status {unfinished[0]} --follow')}")
 
 
-def _show_watched(folder: WatchedFolder) -> None:
-    out.print(
-        Text(plain(f"Watched {folder.root}: {several(folder.files, 'file')}, {folder.mode or 'not watched now'}"))
-    )
+def _print_watched(folder: WatchedFolder) -> None:
+    from pipeline.watch.deletion_guard import told
+
+    mode = folder.mode or "not watched now"
+    out.print(Text(plain(f"Watched {folder.root}: {quantity(folder.files, 'file')}, {mode}")))
     if folder.held is not None:
         out.print(Text(plain(f"  {told(folder.held, folder.held_files)}"), style="bold red"))
         out.print(f"  If they are to go: {command(f'watch {shlex.quote(folder.root)} --confirm-deletions')}")

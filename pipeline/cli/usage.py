@@ -1,4 +1,4 @@
-"""Commands as Typer makes them, with usage lines as manuals write them."""
+"""Typer commands whose usage lines are written as manuals write them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ BRACES = str.maketrans("", "", "{}")
 
 
 class Command(TyperCommand):
-    """A command whose usage line has `QUERY` where Typer writes `{QUERY}`; brackets stay, they mean something."""
+    """A command whose usage line has `QUERY` where Typer writes `{QUERY}`; `[...]` stays: it marks what is optional."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What stands behind the command's name."""
+        """The words of the usage line after the name of the command."""
         return [piece.translate(BRACES) for piece in super().collect_usage_pieces(ctx)]
 
 
 class Commands(typer.Typer):
-    """A group of such commands."""
+    """A Typer application or command group whose commands are of the class `Command`."""
 
     def command(
         self, name: str | None = None, *, cls: type[TyperCommand] | None = Command, **options: Any
     ) -> Callable[[Function], Function]:
-        """As Typer's own."""
+        """Register a function as a command, as `typer.Typer.command` does."""
         return super().command(name, cls=cls, **options)

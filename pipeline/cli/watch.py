@@ -1,4 +1,4 @@
-"""`docrelay watch`."""
+"""`docrelay watch`: keep documents in step with a folder."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pipeline import stack
-from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import watched_files
-from pipeline.catalog.work import attempts, failures
-from pipeline.cli.output import FAILED, command, note, out, plain, several
+from pipeline.cli.options import Collection, DataDir, local_settings_of
+from pipeline.cli.output import FAILED, command, note, out, plain, quantity
 from pipeline.errors import BadRequest
-from pipeline.ingest.walk import source_of
-from pipeline.services import Services
-from pipeline.settings import Settings
-from pipeline.settings.watch_folders import WatchFolder
-from pipeline.watch.deletion_guard import Hold, told
-from pipeline.watch.lease import Lease
-from pipeline.watch.loop import watch_all
-from pipeline.watch.mirror import Mirror
 
-__all__ = ["Asked", "run"]
+if TYPE_CHECKING:
+    from pipeline.services import Services
+    from pipeline.settings import Settings
+    from pipeline.settings.watch_folders import WatchFolder
+    from pipeline.watch.deletion_guard import Hold
+    from pipeline.watch.mirror import Mirror
+
+__all__ = ["WatchOptions", "watch", "watch_folder"]
 
 POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line says; None leaves it to the settings."""
+class WatchOptions:
+    """The options of the command; None leaves a value to the settings."""
 
     folder: Path
     collection: str | None = None
@@ -39,51 +39,87 @@ class Asked:
     confirm: bool = False
 
 
-def run(settings: Settings, asked: Asked) -> int:
+def watch(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder.", show_default=False)],
+    collection: Collection = None,
+    delete_missing: Annotated[
+        bool | None,
+        typer.Option(
+            "--delete-missing/--keep-missing", help="Whether documents of removed files go.", show_default=False
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Bring it up to date and end.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm-deletions", help="Let deletions be done that are held back there.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Keep documents in step with a folder until Ctrl-C."""
+    options = WatchOptions(folder, collection, delete_missing, once, confirm)
+    raise typer.Exit(watch_folder(local_settings_of(context, data_dir), options))
+
+
+def watch_folder(settings: Settings, options: WatchOptions) -> int:
     """Watch a folder until Ctrl-C, bring it up to date once, or confirm deletions.
 
     Returns:
-        The exit code: 1 when deletions are held back, or, after one look, when files failed or still change.
+        The exit code: 1 when deletions are held back, or, with `once`, when files failed or still change.
     """
-    folder = _folder(settings, asked)
-    if asked.confirm:
-        return _confirm(settings, folder)
+    from pipeline.ingest.walk import source_of
+    from pipeline.services import Services
+
+    folder = _folder(settings, options)
+    if options.confirm:
+        return _confirm_deletions(settings, folder)
     if not folder.path.is_dir():
         raise BadRequest(f"There is no folder {source_of(folder.path)}.", "Check the path.")
     with stack.connect(settings, say=note) as connected:
         services = Services(connected)
-        others = [one.path for one in settings.watch]
-        mirror = _once(services, folder, others) if asked.once else _watch(services, folder, connected)
+        if options.once:
+            mirror = _update_once(services, folder, [other.path for other in settings.watch])
+        else:
+            mirror = _update_until_signal(services, folder, connected)
     if mirror.hold is not None:
-        _explain(folder, mirror.hold)
+        _explain_hold(folder, mirror.hold)
         return FAILED
-    return _outcome(services, mirror) if asked.once else 0
+    return _print_outcome(services, mirror) if options.once else 0
 
 
-def _folder(settings: Settings, asked: Asked) -> WatchFolder:
-    """The folder as the settings have it, if they do, with what the command line says."""
-    named = WatchFolder(path=asked.folder).resolved()
-    known = next((one for one in map(WatchFolder.resolved, settings.watch) if one.path == named.path), named)
-    said = {"collection": asked.collection, "delete_missing": asked.delete_missing}
+def _folder(settings: Settings, options: WatchOptions) -> WatchFolder:
+    """The folder as the settings have it, if they do, with the options of the command line."""
+    from pipeline.settings.watch_folders import WatchFolder
+
+    named = WatchFolder(path=options.folder).resolved()
+    known = next((folder for folder in map(WatchFolder.resolved, settings.watch) if folder.path == named.path), named)
+    given = {"collection": options.collection, "delete_missing": options.delete_missing}
+    given = {name: value for name, value in given.items() if value is not None}
     try:
-        return WatchFolder(**{**known.model_dump(), **{name: one for name, one in said.items() if one is not None}})
+        return WatchFolder(**{**known.model_dump(), **given})
     except ValueError:
         raise BadRequest(
-            f"{asked.collection!r} is no name for a collection.", "Use letters, digits, _ and -."
+            f"{options.collection!r} is no name for a collection.", "Use letters, digits, _ and -."
         ) from None
 
 
-def _confirm(settings: Settings, folder: WatchFolder) -> int:
+def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
+    from pipeline.catalog.database.connection import writing
+    from pipeline.catalog.documents import watched_files
+    from pipeline.ingest.walk import source_of
+    from pipeline.services import Services
+
     with writing(Services(settings).catalog) as connection:
         number = watched_files.confirm(connection, source_of(folder.path))
     if number:
-        out.print(f"{several(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
+        out.print(f"{quantity(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
     else:
         out.print("No deletions are held back there.")
     return 0
 
 
-def _watch(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:
+def _update_until_signal(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:
+    from pipeline.watch.loop import watch_all
+
     ended = threading.Event()
     former = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -94,7 +130,16 @@ def _watch(services: Services, folder: WatchFolder, connected: Settings) -> Mirr
     return mirror
 
 
-def _once(services: Services, folder: WatchFolder, others: list[Path]) -> Mirror:
+def _update_once(services: Services, folder: WatchFolder, others: list[Path]) -> Mirror:
+    """Compare the folder with the catalog once, and wait until its documents are done.
+
+    Raises:
+        BadRequest: another process watches the folder.
+    """
+    from pipeline.catalog.work import attempts
+    from pipeline.watch.lease import Lease
+    from pipeline.watch.mirror import Mirror
+
     lease = Lease(services.redis)
     mirror = Mirror(services, folder, others)
     try:
@@ -103,31 +148,38 @@ def _once(services: Services, folder: WatchFolder, others: list[Path]) -> Mirror
         mirror.catch_up()
     finally:
         lease.close()
-    while _busy(services, mirror):
+    while True:
+        with services.catalog.connect() as connection:
+            if not attempts.count_running(connection, _document_ids(mirror)):
+                return mirror
         time.sleep(POLL_S)
-    return mirror
 
 
-def _busy(services: Services, mirror: Mirror) -> bool:
-    """Whether documents of the folder are still being worked on."""
-    with services.catalog.connect() as connection:
-        return attempts.count_running(connection, _document_ids(mirror)) > 0
+def _print_outcome(services: Services, mirror: Mirror) -> int:
+    """Print what the update came to.
 
+    Returns:
+        The exit code.
+    """
+    from pipeline.catalog.work import failures
 
-def _outcome(services: Services, mirror: Mirror) -> int:
     with services.catalog.connect() as connection:
         failed = failures.count_of_documents(connection, _document_ids(mirror))
-    told = f"{mirror.root} is up to date: {several(mirror.known.there, 'file')}, {failed} of them failed."
+    line = f"{mirror.root} is up to date: {quantity(mirror.known.there, 'file')}, {failed} of them failed."
     if mirror.restless:
-        told += f" Left for later: {len(mirror.restless)} that still change."
-    out.print(plain(told))
+        line += f" Left for later: {len(mirror.restless)} that still change."
+    out.print(plain(line))
     return FAILED if failed or mirror.restless else 0
 
 
 def _document_ids(mirror: Mirror) -> list[str]:
-    return [str(file.document_id) for file in mirror.known.values() if file.document_id and not file.gone]
+    """Documents of the files that are in the folder."""
+    return [str(row.document_id) for row in mirror.known.values() if row.document_id and not row.gone]
 
 
-def _explain(folder: WatchFolder, hold: Hold) -> None:
+def _explain_hold(folder: WatchFolder, hold: Hold) -> None:
+    from pipeline.ingest.walk import source_of
+    from pipeline.watch.deletion_guard import told
+
     note(told(hold.reason, hold.files))
     note(f"If they are to go: {command(f'watch {source_of(folder.path)} --confirm-deletions')}")

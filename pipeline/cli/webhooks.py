@@ -1,39 +1,61 @@
-"""`docrelay webhooks`."""
+"""`docrelay webhooks`: list deliveries to webhooks, and send them again."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
 from rich.text import Text
 
-from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import outbox
+from pipeline.cli.options import DataDir, Json, local_settings_of
 from pipeline.cli.output import out, plain, print_json
-from pipeline.results import iso
-from pipeline.services import Services
-from pipeline.settings import Settings
+from pipeline.cli.usage import Commands
 
-__all__ = ["replay", "show"]
+__all__ = ["webhooks_app"]
+
+webhooks_app = Commands(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
 
 
-def show(settings: Settings, as_json: bool) -> None:
-    """List deliveries."""
-    with Services(settings).catalog.connect() as connection:
+@webhooks_app.command("list")
+def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir = None) -> None:
+    """List deliveries, newest first."""
+    from pipeline.catalog.work import outbox
+    from pipeline.results import iso
+    from pipeline.services import Services
+
+    with Services(local_settings_of(context, data_dir)).catalog.connect() as connection:
         rows = outbox.every(connection)
-    found = [{**row, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])} for row in rows]
-    if as_json:
-        print_json({"deliveries": found})
+    deliveries = [{**row, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])} for row in rows]
+    if json:
+        print_json({"deliveries": deliveries})
         return
-    for row in found:
-        trouble = f"  {row['error']}" if row["error"] else ""
-        out.print(Text(plain(f"{row['id']}  {row['state']}  {row['tries']} tries  {row['url']}{trouble}")))
-    if not found:
+    for delivery in deliveries:
+        error = f"  {delivery['error']}" if delivery["error"] else ""
+        line = f"{delivery['id']}  {delivery['state']}  {delivery['tries']} tries  {delivery['url']}{error}"
+        out.print(Text(plain(line)))
+    if not deliveries:
         out.print("Nothing was to be told to webhooks yet.")
 
 
-def replay(settings: Settings, identities: list[str], as_json: bool) -> None:
-    """Have deliveries sent again by the API that runs, or the next one."""
-    with writing(Services(settings).catalog) as connection:
-        number = outbox.replay(connection, identities)
-    if as_json:
+@webhooks_app.command("replay")
+def webhooks_replay(
+    context: typer.Context,
+    identities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
+    ] = None,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Send deliveries again."""
+    from pipeline.catalog.database.connection import writing
+    from pipeline.catalog.work import outbox
+    from pipeline.services import Services
+
+    # The API that runs sends them, or the next one.
+    with writing(Services(local_settings_of(context, data_dir)).catalog) as connection:
+        number = outbox.replay(connection, identities or [])
+    if json:
         print_json({"replayed": number})
     else:
         out.print(f"{number} deliveries are sent again.")

@@ -1,51 +1,44 @@
-"""`docrelay up`, `worker` and `beat`."""
+"""`docrelay worker`: run one worker, for a distributed set-up."""
 
 from __future__ import annotations
 
 import socket
+from enum import StrEnum
+from typing import Annotated
 
-from pipeline import stack
-from pipeline.cli.output import note
-from pipeline.errors import BadRequest, StackUnavailable
-from pipeline.settings import Settings
+import typer
 
-__all__ = ["beat", "up", "worker"]
+from pipeline.cli.options import DataDir, local_settings_of, require_redis
+from pipeline.errors import BadRequest
 
-
-def up(settings: Settings) -> None:
-    """Hold the stack until Ctrl-C."""
-    stack.hold(settings, note)
+__all__ = ["worker"]
 
 
-def worker(settings: Settings, group: str, queues: str, name: str | None) -> int:
-    """Run one worker.
+class Group(StrEnum):
+    """Worker groups."""
 
-    Returns:
-        The exit code.
-    """
+    extract = "extract"
+    embed = "embed"
+    store = "store"
+
+
+def worker(
+    context: typer.Context,
+    group: Annotated[Group, typer.Argument(metavar="GROUP", help="What it works on.", show_default=False)],
+    queues: Annotated[str, typer.Option("--queues", "-Q", help="Only these of the group's queues: a,b.")] = "",
+    name: Annotated[str | None, typer.Option("--name", help="Its name in logs.", show_default=False)] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run one worker, for a distributed set-up."""
     from pipeline.engine.worker import queues_of, run_worker
 
-    _need_redis(settings)
+    settings = local_settings_of(context, data_dir)
+    require_redis(settings)
     chosen = [queue for queue in queues.split(",") if queue]
     for queue in chosen:
-        if queue not in queues_of(group):
+        if queue not in queues_of(group.value):
             raise BadRequest(
-                f"The group {group} has no queue {queue}.", f"Its queues are: {', '.join(queues_of(group))}."
+                f"The group {group.value} has no queue {queue}.",
+                f"Its queues are: {', '.join(queues_of(group.value))}.",
             )
-    return run_worker(settings, group, name or f"{group}-{socket.gethostname()}", chosen)
-
-
-def beat(settings: Settings, name: str) -> None:
-    """Run the clock."""
-    from pipeline.engine.worker import run_beat
-
-    _need_redis(settings)
-    run_beat(settings, name)
-
-
-def _need_redis(settings: Settings) -> None:
-    if settings.redis_url is None:
-        raise StackUnavailable(
-            "A worker of its own needs a Redis that all share.",
-            "Set DOCRELAY_REDIS_URL, or run everything on this machine with: docrelay up",
-        )
+    raise typer.Exit(run_worker(settings, group.value, name or f"{group.value}-{socket.gethostname()}", chosen))

@@ -22,7 +22,7 @@ from pipeline.catalog.database.schema import collections as spaces
 from pipeline.catalog.database.schema import indexes, seen
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.index import collections
-from pipeline.cli.watch import Asked, run
+from pipeline.cli.watch import WatchOptions, watch_folder
 from pipeline.errors import BadRequest
 from pipeline.services import Services
 from pipeline.settings import load_settings
@@ -59,7 +59,7 @@ def noted(mirror: Looking, name: str) -> str | None:
 
 def refused_by_the_command(mirror: Looking, folder: Path, *, once: bool = False) -> str:
     with pytest.raises(BadRequest) as caught:
-        run(mirror.services.settings, Asked(folder, once=once))
+        watch_folder(mirror.services.settings, WatchOptions(folder, once=once))
     code, leaves, _ = told_by_doors(caught.value)
     assert leaves == 2
     return code
@@ -335,7 +335,7 @@ def test_deletions_are_held_back_as_the_page_says(
     assert len(mirror.found("giraffe")) == 9 - (reason == "unreadable")
     if reason != "root_missing":
         # The command ends with the reason; without a folder it does not begin.
-        assert run(mirror.services.settings, Asked(mirror.root, once=True)) == 1
+        assert watch_folder(mirror.services.settings, WatchOptions(mirror.root, once=True)) == 1
         assert f"{number} files are missing" in capsys.readouterr().err
 
     undo()
