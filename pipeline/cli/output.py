@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from pipeline.errors import StackUnavailable
     from pipeline.errors.problem import KnownError, Problem
 
-if TYPE_CHECKING:
-    from pipeline.errors import StackUnavailable
-    from pipeline.errors.problem import KnownError, Problem
-
 __all__ = [
     "FAILED",
     "INTERRUPTED",
