@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -31,7 +30,8 @@ PLANTED = "Wendelin-Quastenflosser-4711"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("manager") / "data", embed_processes=1, batch_documents=4) as found:
+    small = {"batch_documents": 4, "chunk_batch_size": 8}
+    with stack_on(tmp_path_factory.mktemp("manager") / "data", embed_processes=1, **small) as found:
         yield found
 
 
@@ -42,21 +42,6 @@ def manager(rig: FlowRig) -> TaskManager:
 
 def follow(manager: TaskManager, job: str) -> list[JobStatus]:
     return list(manager.subscribe(job, timeout_s=120))
-
-
-@contextmanager
-def stopped(rig: FlowRig, part: str) -> Iterator[list[psutil.Process]]:
-    """A part of the stack stands still for a block, too short for it to be taken for dead."""
-    processes = rig.processes(part)
-    for process in processes:
-        process.suspend()
-    assert eventually(lambda: all(one.status() == psutil.STATUS_STOPPED for one in processes), 10)
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
 
 
 def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
@@ -85,24 +70,39 @@ def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path
 
 
 def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
-    """Seen by two at once; a worker stands still for a while, and its task is begun again by another start of it."""
-    write_documents(tmp_path / "in", 24, words=3000, seed=32)
-    job = rig.submit(tmp_path / "in", collection="long")
+    """Seen by two at once; a worker is killed in the middle of a task, which is begun again by another start of it."""
+    write_documents(tmp_path / "in", 12, words=1000, seed=32)
     seen: list[list[JobStatus]] = [[], []]
-    followers = [threading.Thread(target=lambda kept=kept: kept.extend(follow(manager, job))) for kept in seen]
+
+    def keep(kept: list[JobStatus]) -> None:
+        for status in manager.subscribe(job, timeout_s=240):
+            kept.append(status)  # noqa: PERF402 - others read it meanwhile
+
+    with rig.gates.closed("embed"):
+        job = rig.submit(tmp_path / "in", collection="long")
+        followers = [threading.Thread(target=keep, args=(kept,)) for kept in seen]
+        for follower in followers:
+            follower.start()
+        assert eventually(lambda: len(rig.tasks_of(job, tasks.c.stage == "chunk", tasks.c.state == "done")) == 3)
+        for _ in range(5):
+            before = [len(fractions(kept)) for kept in seen]
+            rig.gates.let("embed")
+            # Whatever else they have seen, each follower sees what came of this task.
+            assert eventually(lambda before=before: have_seen_more(seen, before))
+        assert eventually(lambda: all(any(one.eta_s for one in kept) for kept in seen))
+        (at_work,) = rig.gates.arrived("embed")
+        assert (job, "embed", at_work.visitor) in [(task.job_id, task.stage, task.id) for task in manager.active()]
+        psutil.Process(at_work.pid).kill()
     for follower in followers:
-        follower.start()
-    assert eventually(lambda: killed_at_work(rig, manager, job), 60, 0.01)
-    for follower in followers:
-        follower.join(120)
+        follower.join(240)
     for told in seen:
         assert told[-1].ended
         assert [one.ended for one in told[:-1]] == [False] * (len(told) - 1)
-        fractions = [one.fraction for one in told]
-        assert fractions == sorted(fractions)
-        assert 0 <= fractions[0] < 1
-        assert fractions[-1] == 1
-        assert len(set(fractions)) > 5
+        in_order = [one.fraction for one in told]
+        assert in_order == sorted(in_order)
+        assert 0 <= in_order[0] < 1
+        assert in_order[-1] == 1
+        assert len(fractions(told)) > 5
         for one in told:
             assert one.documents == one.completed + one.unchanged + one.failed + one.cancelled + sum(
                 one.active.values()
@@ -117,22 +117,18 @@ def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager,
     rig.assert_exact("long")
 
 
-def killed_at_work(rig: FlowRig, manager: TaskManager, job: str) -> bool:
-    """Whether the embed worker was at a task of this job, not its first, and is killed in the middle of it."""
-    with stopped(rig, "embed-1") as processes:
-        tasks_now = [task for task in manager.active() if (task.job_id, task.stage) == (job, "embed")]
-        # Only reading: the one that stands still may hold the catalog's write lock.
-        done = [row for row in rig.tasks_of(job) if (row.stage, row.state) == ("embed", "done")]
-        if not tasks_now or not done:
-            return False
-        for process in processes:
-            process.kill()
-    return True
+def fractions(seen: list[JobStatus]) -> set[float]:
+    return {one.fraction for one in seen}
+
+
+def have_seen_more(seen: list[list[JobStatus]], before: list[int]) -> bool:
+    """Whether each follower has seen more fractions than before."""
+    return all(len(fractions(kept)) > number for kept, number in zip(seen, before, strict=True))
 
 
 def test_subscription_ends_at_its_time(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2, seed=33)
-    with stopped(rig, "extract"):
+    with rig.gates.closed("extract"):
         job = rig.submit(tmp_path / "in", collection="waiting")
         told = list(manager.subscribe(job, timeout_s=0.5))
         assert told
@@ -142,10 +138,10 @@ def test_subscription_ends_at_its_time(rig: FlowRig, manager: TaskManager, tmp_p
 
 def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 40, words=20, seed=34)
-    assert eventually(lambda: not any(manager.queues().depth[stage] for stage in STAGES), 30)
-    with stopped(rig, "embed-1"):
+    assert eventually(lambda: not any(manager.queues().depth[stage] for stage in STAGES))
+    with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="standing")
-        assert eventually(lambda: manager.queues().depth["embed"] >= 3, 60)
+        assert eventually(lambda: manager.queues().depth["embed"] >= 3)
         found = manager.queues()
         assert set(found.depth) == set(all_queues())
         assert {worker.node.partition("@")[0] for worker in found.workers} >= {"extract", "store"}
@@ -162,37 +158,39 @@ def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, t
 def test_what_is_being_done_is_told_apart(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     """Waiting for admission, queued, worked at, ended: four things that look different."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
-    seen: dict[str, set[str]] = {"first": set(), "last": set()}
-    running: set[str] = set()
-    last = document_id("told", str(paths[-1]))
-    with stopped(rig, "store"):
-        # Nothing is finalized, so the job's window stays full.
-        job = rig.submit(tmp_path / "in", collection="told")
-        seen["last"].add(manager.document(last).activity)
-    while not manager.job(job).ended:
-        for name, path in (("first", paths[0]), ("last", paths[-1])):
-            seen[name].add(manager.document(document_id("told", str(path))).activity)
-        running |= {task.stage for task in manager.active() if task.job_id == job}
-    for name, path in (("first", paths[0]), ("last", paths[-1])):
-        seen[name].add(manager.document(document_id("told", str(path))).activity)
-    assert "waiting" in seen["last"]
-    assert {"queued", "working"} & seen["last"]
-    assert all("ended" in activities for activities in seen.values())
-    assert running
+    batch, window = rig.settings.batch_documents, rig.settings.window
+    first, third, last = (document_id("told", str(paths[place])) for place in (0, 2 * batch, -1))
+
+    def activity(document: str) -> str:
+        return manager.document(document).activity
+
+    with rig.gates.closed("finalize"):
+        with rig.gates.closed("extract"):
+            job = rig.submit(tmp_path / "in", collection="told")
+            rig.gates.arrived("extract", 2)
+            # Two processes read; of the job's batches a window is admitted.
+            assert [activity(one) for one in (first, third, last)] == ["working", "queued", "waiting"]
+            assert {task.stage for task in manager.active() if task.job_id == job} == {"extract"}
+        # With so many batches finalized the last one is admitted; it cannot end.
+        rig.gates.let("finalize", len(paths) // batch - window)
+        assert eventually(lambda: activity(last) in ("queued", "working"))
+    assert follow(manager, job)[-1].ended
+    assert {activity(document_id("told", str(path))) for path in paths} == {"ended"}
     assert manager.active() == [] or job not in {task.job_id for task in manager.active()}
 
 
 def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 30, words=50, seed=36)
-    with stopped(rig, "embed-1"):
+    with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="cancelled")
+        rig.gates.arrived("embed")
         one = document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
         assert manager.cancel(one) == 1
         assert manager.document(one).state == "cancelled"
         assert manager.cancel(job) == 29
         told = follow(manager, job)
         assert (told[-1].state, told[-1].cancelled) == ("cancelled", 30)
-    assert eventually(lambda: not rig.messages(), 60)
+    assert eventually(lambda: not rig.messages())
     assert rig.stored("cancelled") == []
     (tmp_path / "hollow.txt").write_bytes(b"")
     failed = rig.submit(tmp_path / "hollow.txt", collection="cancelled")
