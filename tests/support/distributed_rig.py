@@ -29,11 +29,13 @@ from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
 from pipeline.catalog.database.schema import tasks
+from pipeline.gate import WORKED
 from pipeline.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 MARK = "DOCRELAY_TEST_FLOW"
-STAND_IN = ROOT / "tests" / "qdrant_stand_in.py"
+PATIENCE_S = 240
+STAND_IN = Path(__file__).with_name("qdrant_stand_in.py")
 CHOSEN = {"DOCRELAY_EMBEDDING_MODEL": "hashing", "DOCRELAY_EXTRACT_PROCESSES": "1"}
 """What a user would write into .env."""
 
@@ -87,7 +89,7 @@ class Cluster:
         self._spawn("qdrant", line, self.environment("qdrant", "qdrant"))
         stack.callback(self.kill_all)
         for name in BACKING:
-            assert eventually(lambda name=name: self.is_healthy(name), 30, 0.2), f"{name} is not healthy"
+            assert eventually(lambda name=name: self.is_healthy(name), pause=0.2), f"{name} is not healthy"
 
     def start(self, host: str) -> None:
         """Start a container of a service: `embed-2` is the second one of embed."""
@@ -138,7 +140,7 @@ class Cluster:
     def answer(self, *line: str) -> Any:
         """What a command prints as JSON."""
         process = self.run(*line, "--json")
-        printed = process.communicate(timeout=100)[0]
+        printed = process.communicate(timeout=PATIENCE_S)[0]
         assert process.returncode in (0, 1), process.returncode
         return json.loads(printed)
 
@@ -159,23 +161,16 @@ class Cluster:
             rig.services.redis.close()
 
     def kill_in_the_act(self, rig: FlowRig, stage: str) -> str:
-        """SIGKILL for a worker that is at a task of this stage at that very moment; its host name."""
-        query = sa.select(tasks.c.id, tasks.c.runner).where(tasks.c.stage == stage, tasks.c.state == "running")
-        killed: list[str] = []
+        """SIGKILL for a worker that has done a task of this stage and not committed it; its host name.
 
-        def strike() -> bool:
-            for row in rig.rows(query):
-                host = row.runner.rpartition("@")[0]
-                os.killpg(self.running[host].pid, signal.SIGSTOP)
-                if any(again.id == row.id and again.runner == row.runner for again in rig.rows(query)):
-                    self.kill(host)
-                    killed.append(host)
-                    return True
-                os.killpg(self.running[host].pid, signal.SIGCONT)
-            return False
-
-        assert eventually(strike, 40, 0.001), f"nobody was caught at {stage}"
-        return killed[0]
+        The gate behind the stage's work is to be closed before; it is open afterwards.
+        """
+        at_work = self.gates.arrived(stage + WORKED)[0]
+        query = sa.select(tasks.c.runner).where(tasks.c.id == at_work.visitor, tasks.c.state == "running")
+        assert [row.runner for row in rig.rows(query)] == [at_work.node]
+        self.kill(at_work.part)
+        self.gates.open(stage + WORKED)
+        return at_work.part
 
     def _spawn(self, host: str, line: Sequence[str], environment: dict[str, str]) -> None:
         home = self.folder / host
@@ -220,5 +215,5 @@ def cluster(folder: Path, postgres: Postgres, **extra: str) -> Iterator[Cluster]
         client = redis.Redis.from_url(found.environment("beat", "test")["DOCRELAY_REDIS_URL"])
         stack.callback(client.close)
         working = sum(SCALE.values()) - 1
-        assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, 90, 0.3), found.running
+        assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, pause=0.1), found.running
         yield found
