@@ -174,19 +174,23 @@ def kill(rig: FlowRig, *names: str) -> None:
 
 def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Path) -> None:
     """While it builds, asks and goes back: what was built before is not built again."""
-    write_documents(tmp_path, 40, seed=8)
-    assert rig.ingest(tmp_path, collection="killed") == {"completed": 40}
-    begun = reindex.start(rig.services, ReindexRequest(collection="killed", chunk_tokens=64, per_minute=600))
-    assert eventually(lambda: held(rig, "killed~2"), 60, 0.01)
-    kill(rig, "store", "embed-1")
-    before = held(rig, "killed~2")
-    assert 0 < len(before) < 40
+    write_documents(tmp_path, 24, seed=8)
+    assert rig.ingest(tmp_path, collection="killed") == {"completed": 24}
+    # One batch is finished, another one is about to be.
+    rig.gates.let("finalize")
+    with rig.gates.closed("finalize"):
+        begun = reindex.start(rig.services, ReindexRequest(collection="killed", chunk_tokens=64))
+        assert eventually(lambda: held(rig, "killed~2"))
+        rig.gates.arrived("finalize")
+        kill(rig, "store", "embed-1")
+        before = held(rig, "killed~2")
+    assert 0 < len(before) < 24
     reached(rig, "killed", "gating", "switching", "soaking")
     kill(rig, "store")
     reached(rig, "killed", "soaking")
     tries = rig.rows(sa.select(attempts.c.document_id, attempts.c.state).where(attempts.c.job_id == begun.job_id))
-    assert sorted(row.state for row in tries) == ["completed"] * 40
-    assert len({row.document_id for row in tries}) == 40
+    assert sorted(row.state for row in tries) == ["completed"] * 24
+    assert len({row.document_id for row in tries}) == 24
     shown = sa.select(documents.c.live_version_id).where(documents.c.collection == "killed")
     assert before <= {row.live_version_id for row in rig.rows(shown)}
     made = live(rig, "killed")
