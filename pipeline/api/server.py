@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.stack.cpu_share import shorten_time_slices
 from pipeline.stack.logs import log_as_set
 
-__all__ = ["URL_KEY", "run_api"]
+__all__ = ["URL_KEY", "run_api", "server_config"]
 
 log = structlog.get_logger()
 
@@ -70,10 +70,11 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         tell(f"The API is ready at {url} (try {url}/docs)")
 
     app = make_app(services, embedded=embedded, ready=ready)
-    uvicorn.Server(_config(app, settings)).run(sockets=[listener])
+    uvicorn.Server(server_config(app, settings)).run(sockets=[listener])
 
 
-def _config(app: Any, settings: Settings) -> uvicorn.Config:
+def server_config(app: Any, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application with these settings."""
     patience_s = settings.api_patience_s
     # As many again for event streams, and some for those who are told to come later.
     most = settings.api_requests + settings.api_followers + 64

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import uvicorn
 from cli_rig import Cli, cli_on
 from flow_tools import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.api.app import make_app
+from pipeline.api.server import server_config
 from pipeline.client import Client
-
-PATIENCE_S = 1.5
+from pipeline.services import Services
 
 
 class Api:
@@ -89,7 +94,7 @@ class Api:
 @contextmanager
 def api_on(folder: Path, *, keyed: bool = False, **settings: Any) -> Iterator[Api]:
     """A stack with its API on a data folder of its own."""
-    with cli_on(folder, **{"api_patience_s": PATIENCE_S, **settings}) as cli:
+    with cli_on(folder, **settings) as cli:
         key = cli.run("keys", "create", "tests", "--scope", "admin", "--json").json["key"] if keyed else None
         with cli.up():
             api = Api(cli, key)
@@ -97,3 +102,29 @@ def api_on(folder: Path, *, keyed: bool = False, **settings: Any) -> Iterator[Ap
                 yield api
             finally:
                 api.close()
+
+
+@dataclass(frozen=True)
+class OtherApi:
+    """One more API of a stack, in this process."""
+
+    address: tuple[str, int]
+    http: httpx.Client
+
+
+@contextmanager
+def with_settings(api: Api, **settings: Any) -> Iterator[OtherApi]:
+    """One more API of the same stack that differs in these settings; requests to it are as real."""
+    with api.cli.services() as services, socket.create_server(("127.0.0.1", 0)) as listener:
+        chosen = services.settings.model_copy(update=settings)
+        app = make_app(Services(chosen), embedded=True, ready=lambda: None)
+        server = uvicorn.Server(server_config(app, chosen))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        host, port = listener.getsockname()
+        try:
+            with httpx.Client(base_url=f"http://{host}:{port}", timeout=60) as http:
+                yield OtherApi((host, port), http)
+        finally:
+            server.should_exit = True
+            thread.join()
