@@ -46,7 +46,7 @@ def search(
     Raises:
         BadRequest: an empty question, a wrong limit or tag, or a type that no format has.
         SpaceMismatch: the collection was made with another model than the configured one.
-        StackUnavailable: nobody answers.
+        StackUnavailable: no process answers.
     """
     given = where or Filter()
     kinds, tags = named_types(given.media_types), canonical(given.tags)
@@ -146,10 +146,10 @@ def _hit(found: Found, sources: Mapping[str, str], tags: Mapping[str, list[str]]
     # The points of a renamed document, or one with other tags, hear of it a moment later than the catalog.
     name = found.payload["document_id"]
     payload = {**found.payload, "source": sources[name], "tags": tags[name]}
-    told = {name: payload.get(name) for name in Hit.model_fields if name in payload}
+    fields = {name: payload.get(name) for name in Hit.model_fields if name in payload}
     return Hit(
         **{
-            **told,
+            **fields,
             "score": found.score,
             "chunk_id": found.id,
             "section": payload.get("section") or [],

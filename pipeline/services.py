@@ -36,7 +36,7 @@ __all__ = ["Models", "Services"]
 Held = TypeVar("Held")
 
 if not structlog.is_configured():
-    # Whoever uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
+    # A program that uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -55,8 +55,7 @@ SHOWN_JOBS = 20
 class TaskManager:
     """Status, progress, subscription, cancellation and retry.
 
-    Reads work from the catalog alone. What is told of workers and queues needs Redis, and is left out
-    without it.
+    Reads work from the catalog alone. Workers and queues need Redis, and are left out without it.
     """
 
     def __init__(self, services: Services) -> None:
@@ -79,16 +78,16 @@ class TaskManager:
             row = jobs.row(connection, job_id)
             if row is None:
                 raise UnknownId(f"There is no job {job_id}.")
-            told = look(connection, job_id)
+            measure = look(connection, job_id)
             done, every = read.batch_counts(connection, job_id)
-        # Apart, so that whoever only looks does not keep those waiting who work.
-        if told.news is not None:
+        # In a transaction of its own: reading must not hold the write lock.
+        if measure.news is not None:
             with writing(self._services.catalog, durable=False) as connection:
-                jobs.remember(connection, {job_id: told.news})
+                jobs.remember(connection, {job_id: measure.news})
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
-            told = replace(told, eta_s=None)
-        return _job_status(row, told, Count(done=done, total=every))
+            measure = replace(measure, eta_s=None)
+        return _job_status(row, measure, Count(done=done, total=every))
 
     def document(self, document_id: str) -> DocumentStatus:
         """A document's state, receipt and timeline. Raises UnknownId."""
@@ -158,11 +157,11 @@ class TaskManager:
             news.subscribe(f"{PREFIX}news:{job_id}")
             while True:
                 began = time.monotonic()
-                told = self.job(job_id)
+                status = self.job(job_id)
                 cost_s = time.monotonic() - began
-                yield told
+                yield status
                 left_s = deadline - time.monotonic()
-                if told.ended or left_s <= 0:
+                if status.ended or left_s <= 0:
                     return
                 # A job of very many documents takes a while to look at: looking must not become the work.
                 time.sleep(min(max(SPACING_S, cost_s * REST), left_s))
@@ -206,11 +205,11 @@ class TaskManager:
             if kind == "task":
                 kind, found = "job", read.job_of_task(connection, found)
             if kind == "job":
-                number, told = cancel_job(connection, found), [found]
+                number, job_ids = cancel_job(connection, found), [found]
             else:
-                number, told = cancel_document(connection, found)
+                number, job_ids = cancel_document(connection, found)
         if self._services.settings.redis_url is not None:
-            for job_id in told:
+            for job_id in job_ids:
                 self._services.announce(job_id)
         return number
 
@@ -281,8 +280,8 @@ class TaskManager:
             return read.resolve(connection, identity)
 
 
-def _job_status(row: Any, told: Measure, batch: Count) -> JobStatus:
-    counts, outcomes = told.counts, told.counts["outcomes"]
+def _job_status(row: Any, measure: Measure, batch: Count) -> JobStatus:
+    counts, outcomes = measure.counts, measure.counts["outcomes"]
     ended = sum(outcomes.values())
     seconds = (row.finished_at or time.time()) - row.created_at
     return JobStatus(
@@ -306,16 +305,16 @@ def _job_status(row: Any, told: Measure, batch: Count) -> JobStatus:
             batches=batch,
             chunks_cached=counts["chunks_cached"],
         ),
-        fraction=told.fraction,
+        fraction=measure.fraction,
         documents_per_s=round(ended / seconds, 3) if seconds > 0 and ended else None,
-        eta_s=told.eta_s,
+        eta_s=measure.eta_s,
     )
 
 
 def _watched_folder(row: Any) -> WatchedFolder:
     names = ("root", "files", "mode", "held", "held_files", "trouble")
-    told = {name: getattr(row, name) for name in names}
-    return WatchedFolder(**told, held_since=iso(row.held_since), looked_at=iso(row.looked_at))
+    fields = {name: getattr(row, name) for name in names}
+    return WatchedFolder(**fields, held_since=iso(row.held_since), looked_at=iso(row.looked_at))
 
 
 def _job_state(row: Any, outcomes: dict[str, int]) -> Any:

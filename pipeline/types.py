@@ -74,9 +74,9 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class NamedPaths:
-    """What a job was told to take in: sources of files and folders, and whether only `api_roots` may be read for it.
+    """Paths that a job was asked to ingest: sources of files and folders, and whether only `api_roots` may be read.
 
-    `paths` is None where nobody wrote it down: then every source counts as named itself.
+    `paths` is None for jobs that did not record them: then every source counts as named itself.
     """
 
     paths: tuple[str, ...] | None = None

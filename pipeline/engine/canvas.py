@@ -30,7 +30,7 @@ class Batch:
 def task(batch: Batch, key: str, part: int = 0) -> Signature:
     """The signature of one task: of the step with this key, for this part of the batch."""
     step = batch.plan.step(key)
-    # Said here too, so that whoever publishes it need not have the stage installed.
+    # Routed here too: the process that publishes it need not have the stage installed.
     way = {"queue": step.queue, "routing_key": step.queue} if step is not None else {}
     return signature(
         task_name(step.stage if step is not None else key),

@@ -49,13 +49,13 @@ def start_heartbeat(
     Returns:
         A function that ends the heartbeat and signs the node off.
     """
-    ended, told = threading.Event(), ",".join(sorted(serves))
+    ended, places = threading.Event(), ",".join(sorted(serves))
 
     def beat() -> None:
         while not ended.wait(every_s):
-            _sign_on(connection, node, ttl_s, holds_messages, told)
+            _sign_on(connection, node, ttl_s, holds_messages, places)
 
-    _sign_on(connection, node, ttl_s, holds_messages, told)
+    _sign_on(connection, node, ttl_s, holds_messages, places)
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
 
@@ -107,12 +107,12 @@ def _beats(connection: redis.Redis) -> dict[str, str]:
     return {node: text(beat) for node, beat in zip(nodes, beats, strict=True) if beat is not None}
 
 
-def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool, told: str) -> None:
+def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool, places: str) -> None:
     try:
         with connection.pipeline() as pipe:
             if registered:
                 pipe.sadd(NODES, node)
-            pipe.set(_alive_key(node), told, px=int(ttl_s * 1000))
+            pipe.set(_alive_key(node), places, px=int(ttl_s * 1000))
             pipe.execute()
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))

@@ -96,7 +96,7 @@ def reconcile(services: Services) -> list[str]:
         admit(services)
         relabel(services, LABELS)
         if not _note_progress(services):
-            # Nobody waits for the store now: what it holds in memory goes to the disk.
+            # No job is under way: the store may write to the disk what it holds in memory.
             services.store.maintain()
         services.redis.set(RECONCILED, time.time())
     finally:
@@ -178,14 +178,14 @@ def _note_progress(services: Services) -> int:
     with services.catalog.connect() as connection:
         active = jobs.active_jobs(connection)
         in_work = jobs.in_work(connection)
-    told = {
+    samples = {
         job_id: measured
         for job_id in in_work
         if schedule.is_due(job_id) and (measured := _measure(services, schedule, job_id)) is not None
     }
-    if told:
+    if samples:
         with writing(services.catalog, durable=False) as connection:
-            jobs.remember(connection, told)
+            jobs.remember(connection, samples)
     schedule.keep(active)
     return len(active)
 

@@ -1,4 +1,4 @@
-"""Stages that no living worker has: refused at the door where that is known, else failed when nobody came for long.
+"""Stages that no living worker has: refused at submission where that is known, else failed after `no_worker_s`.
 
 A stage comes with a package, and a worker has what was installed when it was started. Stages of the engine are not
 looked at: every worker has them, and documents wait for the workers.

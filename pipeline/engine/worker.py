@@ -60,7 +60,7 @@ KEPT_BYTES = 256 << 20
 
 
 def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] = ()) -> int:
-    """Run a worker of a group until it is told to stop.
+    """Run a worker of a group until a signal stops it.
 
     Returns:
         The exit code.
@@ -108,7 +108,7 @@ def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: 
 
 
 def queues_of(group: str) -> tuple[str, ...]:
-    """The queues that a worker of the group serves unless it is told otherwise."""
+    """Return the queues that a worker of the group serves by default."""
     own = tuple(queue for queue in all_queues() if queue not in QUEUES)
     return (*GROUPS[group], *(own if group == "extract" else ()))
 
@@ -120,7 +120,7 @@ def places_of(queues: Sequence[str]) -> list[str]:
 
 
 def run_beat(settings: Settings, name: str) -> None:
-    """Run the clock until it is told to stop."""
+    """Run beat until a signal stops it."""
     log_as_set(settings, name)
     app = make_app(settings)
     signals.setup_logging.connect(_keep_logging, weak=False)

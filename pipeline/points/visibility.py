@@ -1,4 +1,4 @@
-"""Removing points that nobody sees, and making sure that those which readers see are seen."""
+"""Remove points of versions that readers do not see, and mark those of live versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["mark_live", "remove_unseen"]
 
 
 def remove_unseen(services: Services, identities: Sequence[str], batch_id: str = "") -> None:
-    """Remove the points of versions that nobody sees: replaced, failed, cancelled and deleted ones."""
+    """Remove the points of versions that no reader sees: replaced, failed, cancelled and deleted ones."""
     if not identities:
         return
     with services.catalog.connect() as connection:
@@ -27,7 +27,7 @@ def remove_unseen(services: Services, identities: Sequence[str], batch_id: str =
 
 
 def mark_live(services: Services, identities: Sequence[str]) -> None:
-    """Mark the points of the versions that stand in any index as live, whoever wrote them last."""
+    """Mark the points of the versions that stand in any index as live, in case an old run has written them again."""
     with services.catalog.connect() as connection:
         places = garbage.seen_by_index(connection, identities)
     for index, version_ids in places.items():

@@ -76,7 +76,7 @@ class WatchFolder(BaseModel):
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
 
     def resolved(self) -> WatchFolder:
-        """The same folder by its one real name, without links: whoever watches it has the same sources."""
+        """Return the folder under its real name, without links: every watcher then gives its files the same sources."""
         return self.model_copy(update={"path": Path(os.path.realpath(self.path))})
 
     def collection_of(self, folder: str, default: str) -> str:

@@ -1,4 +1,4 @@
-"""The text of a document on its way: as extract read it, OCR's pages put in, as a workflow's own stages changed it."""
+"""Texts of a batch between extract and chunk, with the pages that OCR read and the changes that plug-ins made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Texts", "about"]
 
 
 class Texts:
-    """The documents of a batch as the step of a claim finds them."""
+    """The documents of a batch as the step before the claimed one left them."""
 
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
@@ -29,28 +29,28 @@ class Texts:
         self._before = keys[place - 1] if place else ""
         self._read: dict[str, Document] = {}
 
-    def load(self, one: BatchedAttempt) -> Document:
-        """The document, as the step before left it.
+    def load(self, attempt: BatchedAttempt) -> Document:
+        """Load a document as the step before left it.
 
         Raises:
             Empty: neither its text layer nor OCR gave any text.
             FileNotFoundError: the artifact is gone.
         """
-        document = load_document(self._services.spool, text_key(self._batch_id, one.attempt_id, self._before))
+        document = load_document(self._services.spool, text_key(self._batch_id, attempt.attempt_id, self._before))
         if self._before:
             return document
         pages, warnings = self._recognised
-        self._read = {one.attempt_id: finish(document, pages, warnings) if pages else document}
-        return self._read[one.attempt_id]
+        self._read = {attempt.attempt_id: finish(document, pages, warnings) if pages else document}
+        return self._read[attempt.attempt_id]
 
-    def keep(self, one: BatchedAttempt) -> None:
-        """Keep the text that was loaded last for the next time, if it is as it was read."""
-        if one.attempt_id in self._read:
-            keep_text(self._services, one, self._read[one.attempt_id])
+    def keep(self, attempt: BatchedAttempt) -> None:
+        """Keep the text that was loaded last for later re-indexes, if no plug-in has changed it."""
+        if attempt.attempt_id in self._read:
+            keep_text(self._services, attempt, self._read[attempt.attempt_id])
 
     @cached_property
     def _recognised(self) -> tuple[list[Page], list[str]]:
-        """What OCR read: pages and warnings; a batch with any holds one document."""
+        """Pages and warnings of OCR. A batch with any holds one document."""
         spool, prefix = self._services.spool, batch_prefix(self._batch_id)
         names = [name for name in spool.names(prefix) if name.startswith("ocr-")]
         groups = [read_json(spool, f"{prefix}/{name}") for name in names]
@@ -58,17 +58,17 @@ class Texts:
         return pages, [warning for group in groups for warning in group["warnings"]]
 
 
-def about(one: BatchedAttempt, document: Document) -> About:
-    """The facts of a document as its chunks repeat them."""
+def about(attempt: BatchedAttempt, document: Document) -> About:
+    """Return the facts of a document that its chunks repeat."""
     return About(
-        document_id=one.document_id,
-        version_id=one.version_id,
-        source=one.source,
-        title=title_of(document, one.source),
+        document_id=attempt.document_id,
+        version_id=attempt.version_id,
+        source=attempt.source,
+        title=title_of(document, attempt.source),
         media_type=document.media_type,
         language=document.language,
-        content_sha256=one.content_sha256,
-        modified_at=one.modified_at,
-        metadata=one.metadata or {},
-        tags=one.tags,
+        content_sha256=attempt.content_sha256,
+        modified_at=attempt.modified_at,
+        metadata=attempt.metadata or {},
+        tags=attempt.tags,
     )

@@ -38,7 +38,7 @@ CHARS_AT_ONCE = 20_000_000
 
 @dataclass
 class Cuts:
-    """What became of the batch's documents: chunks and their payload facts by attempt, facts by version."""
+    """Results of cutting a batch: chunks and payload facts by attempt, catalog facts by version."""
 
     chunks: dict[str, list[Chunk]] = field(default_factory=dict)
     about: dict[str, About] = field(default_factory=dict)
@@ -51,27 +51,27 @@ class Cuts:
 def work(services: Services, claim: Claim) -> Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
-        spec = indexes.get(connection, carried[0].index).spec if carried else None
+        current = attempts.carried(connection, claim.batch_id)
+        spec = indexes.get(connection, current[0].index).spec if current else None
     cuts = Cuts()
     if spec is None:
         return _done(claim, cuts, [])
-    services.models.tokenizer(spec)  # that it cannot be had is no fault of a document
+    services.models.tokenizer(spec)  # if it cannot be loaded, no document is to blame
     texts = Texts(services, claim)
-    for one in carried:
+    for attempt in current:
         if cuts.chars > CHARS_AT_ONCE:
-            cuts.apart.append(one.attempt_id)
+            cuts.apart.append(attempt.attempt_id)
             continue
         try:
-            _cut(services, (spec, claim.plan), one, texts.load(one), cuts)
-            texts.keep(one)  # not before: it may make no sense
+            _cut(services, (spec, claim.plan), attempt, texts.load(attempt), cuts)
+            texts.keep(attempt)  # only now: a damaged text would have raised
         except ExtractError as error:
-            cuts.failed[one.attempt_id] = failure_of(services, "chunk", error)
-        except Exception as error:  # its text is damaged, or troubles the chunker: its neighbours go on
-            if len(carried) == 1 or retries.passes(error):
+            cuts.failed[attempt.attempt_id] = failure_of(services, "chunk", error)
+        except Exception as error:  # its text is damaged, or the chunker fails on it: the other documents go on
+            if len(current) == 1 or retries.passes(error):
                 raise
-            log.exception("document.set_apart", document=one.document_id)
-            cuts.apart.append(one.attempt_id)
+            log.exception("document.set_apart", document=attempt.document_id)
+            cuts.apart.append(attempt.attempt_id)
     parts = fill(cuts.chunks, services.settings.chunk_batch_size)
     for number, part in enumerate(parts):
         _save(services.spool, part_key(claim.batch_id, number), part, cuts.about)
@@ -90,10 +90,10 @@ def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chun
 
 
 def cut_as_planned(services: Services, how: tuple[IndexSpec, Plan], document: Document) -> list[Chunk]:
-    """The chunks of a document, as the index is made and the plan says.
+    """Cut a document by the settings of its index and of the plan.
 
     Raises:
-        Empty: there are none.
+        Empty: it has no chunk.
     """
     spec, plan = how
     named = plan.cutting.get("chunker")
@@ -104,12 +104,14 @@ def cut_as_planned(services: Services, how: tuple[IndexSpec, Plan], document: Do
     return lined(document, chunks) if named else chunks
 
 
-def _cut(services: Services, how: tuple[IndexSpec, Plan], one: BatchedAttempt, document: Document, cuts: Cuts) -> None:
+def _cut(
+    services: Services, how: tuple[IndexSpec, Plan], attempt: BatchedAttempt, document: Document, cuts: Cuts
+) -> None:
     chunks = cut_as_planned(services, how, document)
-    cuts.chunks[one.attempt_id] = chunks
+    cuts.chunks[attempt.attempt_id] = chunks
     cuts.chars += sum(len(chunk.text) for chunk in chunks)
-    cuts.about[one.attempt_id] = about(one, document)
-    cuts.facts[one.version_id] = {**describe(document, one.source), "chunks": len(chunks)}
+    cuts.about[attempt.attempt_id] = about(attempt, document)
+    cuts.facts[attempt.version_id] = {**describe(document, attempt.source), "chunks": len(chunks)}
 
 
 def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict[str, About]) -> None:

@@ -1,4 +1,4 @@
-"""Stages of somebody's own: loads for the function, calls it for each document alone, checks and stores the result."""
+"""Custom: run a stage of a plug-in on each document alone, check what it returns, and store it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def work(services: Services, claim: Claim) -> Done:
 
 
 def step_of(claim: Claim) -> tuple[Step, Stage]:
-    """The step that the claim is for, and its stage in this installation.
+    """Return the step that the claim is for, and its stage in this installation.
 
     Raises:
         StageFailed: this worker does not have the stage.
@@ -53,74 +53,75 @@ def step_of(claim: Claim) -> tuple[Step, Stage]:
 
 
 def changed(stage: Stage, step: Step, document: Document, facts: About) -> Document:
-    """What a document stage makes of a document.
+    """Run a document stage on a document.
 
     Raises:
-        StageFailed: it gives no document, or one that does not hold together.
+        StageFailed: it returns no document, or one whose sections lie outside its text.
         Exception: whatever the function raises.
     """
-    made = stage.run(document, facts, step.options)
-    if not isinstance(made, Document) or not made.pages:
-        raise StageFailed(f"The stage {step.key} gave {type(made).__name__} instead of a document with pages.")
-    length = len(made.text.encode("utf-8", "strict").decode())
-    if any(not 0 <= one.char_start <= one.char_end <= length for one in made.sections):
+    result = stage.run(document, facts, step.options)
+    if not isinstance(result, Document) or not result.pages:
+        raise StageFailed(f"The stage {step.key} gave {type(result).__name__} instead of a document with pages.")
+    length = len(result.text.encode("utf-8", "strict").decode())
+    if any(not 0 <= section.char_start <= section.char_end <= length for section in result.sections):
         raise StageFailed(
             f"The stage {step.key} changed the text and left a section outside of it.",
             "Change texts with Document.rewritten, which moves the sections too.",
         )
-    return made
+    return result
 
 
 def annotated(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> list[Chunk]:
-    """What a chunk stage makes of chunks of one document: the same ones with metadata, some left out.
+    """Run a chunk stage on the chunks of one document. It may set their metadata and leave some out.
 
     Raises:
-        StageFailed: it gives something else.
+        StageFailed: it returns anything else.
         Exception: whatever the function raises.
     """
-    made = stage.run(list(chunks), facts, step.options)
-    known = {one.order: one for one in chunks}
-    if not isinstance(made, list) or not all(isinstance(one, Chunk) for one in made):
-        raise StageFailed(f"The stage {step.key} gave {type(made).__name__} instead of a list of chunks.")
-    if len({one.order for one in made}) < len(made) or any(
-        one.order not in known or replace(one, metadata=known[one.order].metadata) != known[one.order] for one in made
+    result = stage.run(list(chunks), facts, step.options)
+    known = {chunk.order: chunk for chunk in chunks}
+    if not isinstance(result, list) or not all(isinstance(chunk, Chunk) for chunk in result):
+        raise StageFailed(f"The stage {step.key} gave {type(result).__name__} instead of a list of chunks.")
+    if len({chunk.order for chunk in result}) < len(result) or any(
+        chunk.order not in known or replace(chunk, metadata=known[chunk.order].metadata) != known[chunk.order]
+        for chunk in result
     ):
         raise StageFailed(
             f"The stage {step.key} changed the text or the place of a chunk.",
             "A chunk stage may set metadata and leave chunks out; change texts in a stage on documents.",
         )
-    json.dumps([one.metadata for one in made], allow_nan=False)
-    return made
+    json.dumps([chunk.metadata for chunk in result], allow_nan=False)
+    return result
 
 
 def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
+        current = attempts.carried(connection, claim.batch_id)
     texts, failed = Texts(services, claim), dict[str, Failure]()
 
-    def one_document(one: BatchedAttempt) -> None:
-        key = text_key(claim.batch_id, one.attempt_id, step.key)
+    def one_document(attempt: BatchedAttempt) -> None:
+        key = text_key(claim.batch_id, attempt.attempt_id, step.key)
         if kept_document(services.spool, key) is None:
-            document = texts.load(one)
-            made = changed(stage, step, document, about(one, document))
+            document = texts.load(attempt)
+            made = changed(stage, step, document, about(attempt, document))
             write_json(services.spool, key, made.to_json())
-            texts.keep(one)
+            texts.keep(attempt)
 
-    for one in carried:
-        _apart(claim, one.attempt_id, partial(one_document, one), failed)
+    for attempt in current:
+        _apart(claim, attempt.attempt_id, partial(one_document, attempt), failed)
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
-        _note(connection, claim, [one for one in carried if one.attempt_id not in failed])
+        _note(connection, claim, [attempt for attempt in current if attempt.attempt_id not in failed])
 
-    facts = {"documents": len(carried) - len(failed), "failed": len(failed)}
+    facts = {"documents": len(current) - len(failed), "failed": len(failed)}
     return Done(record, facts=facts)
 
 
 def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
-    wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
+        current = attempts.carried(connection, claim.batch_id)
+    wanted = [attempt for attempt in current if attempt.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, step.key))
@@ -130,8 +131,8 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
         mine = [chunk for attempt_id, chunk in part.chunks if attempt_id == name]
         made[name] = annotated(stage, step, mine, part.documents[name])
 
-    for one in wanted:
-        _apart(claim, one.attempt_id, partial(one_document, one.attempt_id), failed)
+    for attempt in wanted:
+        _apart(claim, attempt.attempt_id, partial(one_document, attempt.attempt_id), failed)
     kept = tuple(_in_order(part, made))
     Part(kept, part.documents).save(services.spool, part_key(claim.batch_id, claim.part, step.key))
     before = {name: sum(owner == name for owner, _ in part.chunks) for name in made}
@@ -141,7 +142,7 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
         attempts.fail(connection, failed)
         attempts.drop_chunks(connection, dropped, claim.batch_id)
         if claim.part == 0:
-            _note(connection, claim, [one for one in wanted if one.attempt_id not in failed])
+            _note(connection, claim, [attempt for attempt in wanted if attempt.attempt_id not in failed])
 
     return Done(record, facts={"chunks": len(kept), "failed": len(failed)})
 
@@ -155,10 +156,13 @@ def _in_order(part: Part, made: dict[str, list[Chunk]]) -> Iterator[tuple[str, C
 
 
 def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict[str, Failure]) -> None:
-    """Call for one document; what goes wrong is its own affair, unless it passes and there is a retry left."""
+    """Call for one document. An error fails that document, unless it passes by itself and a retry is left."""
     try:
         call()
-    except (Exception, SystemExit) as error:  # a door: a stage may raise anything, and its neighbours go on
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # an entry point: a plug-in may raise anything
         passes = isinstance(error, Exception) and retries.passes(error)
         if passes and not claim.last_try:
             raise
@@ -174,5 +178,5 @@ def _failure(claim: Claim, error: BaseException, passes: bool) -> Failure:
 
 
 def _note(connection: Connection, claim: Claim, through: Sequence[BatchedAttempt]) -> None:
-    """The documents' timelines tell of the step."""
-    events.add(connection, f"document.{claim.stage}", ((one.job_id, one.document_id) for one in through))
+    """Add the step to the timelines of these documents."""
+    events.add(connection, f"document.{claim.stage}", ((attempt.job_id, attempt.document_id) for attempt in through))

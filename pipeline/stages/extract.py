@@ -49,7 +49,7 @@ Pages = dict[str, dict[str, int]]
 
 @dataclass
 class Read:
-    """What became of the batch's documents so far."""
+    """Results of the batch so far: failures and scanned pages by attempt, catalog facts by version."""
 
     failed: dict[str, Failure] = field(default_factory=dict)
     scanned: dict[str, list[list[int]]] = field(default_factory=dict)
@@ -60,14 +60,14 @@ class Read:
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
+        current = attempts.carried(connection, claim.batch_id)
     read, pages, flushed = Read(), Pages(), time.monotonic()
-    for one in carried:
-        pages[one.attempt_id] = _read_one(services, claim, sandbox, one, read)
+    for attempt in current:
+        pages[attempt.attempt_id] = _read_one(services, claim, sandbox, attempt, read)
         if time.monotonic() - flushed > FLUSH_S:
             _flush(services, claim.job_id, pages, read)
             pages, flushed = {}, time.monotonic()
-    return _done(services, claim, carried, pages, read)
+    return _done(services, claim, current, pages, read)
 
 
 def page_groups(numbers: Sequence[int], size: int) -> list[list[int]]:
@@ -80,37 +80,39 @@ def title_of(document: Document, source: str) -> str:
     return document.metadata.get("title", "").strip() or PurePath(source).name
 
 
-def _read_one(services: Services, claim: Claim, sandbox: Sandbox, one: BatchedAttempt, read: Read) -> dict[str, int]:
+def _read_one(
+    services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, read: Read
+) -> dict[str, int]:
     settings = services.settings
-    key, anew = text_key(claim.batch_id, one.attempt_id), dict[str, object]()
+    key, anew = text_key(claim.batch_id, attempt.attempt_id), dict[str, object]()
     try:
         document = kept_document(services.spool, key)
-        if document is None and (document := known_text(services, one)) is not None:
+        if document is None and (document := known_text(services, attempt)) is not None:
             write_json(services.spool, key, document.to_json())
         if document is None:
-            with services.spool.local(original_key(one.content_sha256, one.source)) as path:
+            with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
                 document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
             read.files += 1
             # Its version may ask for a text that was read by older extractors and is not kept any more.
             anew = {"extraction": services.extraction}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
-        read.failed[one.attempt_id] = failure_of(services, "extract", error)
+        read.failed[attempt.attempt_id] = failure_of(services, "extract", error)
         return {}
     except NoRoom as error:
         if not claim.last_try:
             raise
         # It may be this file's place on the disk alone.
         problem = Problem("unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, transient=True)
-        read.failed[one.attempt_id] = Failure("extract", problem)
+        read.failed[attempt.attempt_id] = Failure("extract", problem)
         return {}
-    facts = describe(document, one.source) | anew
+    facts = describe(document, attempt.source) | anew
     if claim.plan.documents:
         # A stage may be there to take out what the title says.
         del facts["title"]
-    read.facts[one.version_id] = facts
+    read.facts[attempt.version_id] = facts
     if document.pending:
-        read.scanned[one.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
+        read.scanned[attempt.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
     total, scanned = len(document.pages), len(document.pending)
     return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
 
@@ -139,16 +141,16 @@ def describe(document: Document, source: str) -> dict[str, object]:
 
 
 def _flush(services: Services, job_id: str, pages: Pages, read: Read) -> None:
-    """Write down how far it is: what is known to be bad is not tried again when this task has to begin again."""
+    """Record progress: a file that failed is not read again if this task has to start again."""
     with writing(services.catalog, durable=False) as connection:
-        # How the file was read is known only to who reads it: the next start finds the text alone.
+        # How a file was read is known only now: another start of the task would find its text alone.
         describe_versions(connection, read.facts)
         attempts.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
     services.announce(job_id)
 
 
-def _done(services: Services, claim: Claim, carried: Sequence[BatchedAttempt], pages: Pages, read: Read) -> Done:
+def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], pages: Pages, read: Read) -> Done:
     # Each scanned document gets a batch of its own. Its text is there before that batch is in the catalog.
     alone = {attempt_id: str(uuid.uuid4()) for attempt_id in read.scanned}
     for attempt_id, batch_id in alone.items():
@@ -162,7 +164,7 @@ def _done(services: Services, claim: Claim, carried: Sequence[BatchedAttempt], p
         for attempt_id, batch_id in alone.items():
             _leave(connection, claim, attempt_id, batch_id, read.scanned[attempt_id])
 
-    facts = {"documents": len(carried), "read": read.files, "failed": len(read.failed), "scanned": len(read.scanned)}
+    facts = {"documents": len(current), "read": read.files, "failed": len(read.failed), "scanned": len(read.scanned)}
     then = OcrFanOut({batch_id: len(read.scanned[attempt_id]) for attempt_id, batch_id in alone.items()})
     return Done(record, then if alone else None, facts=facts)
 

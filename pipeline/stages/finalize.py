@@ -36,29 +36,29 @@ NOTHING_LEFT = Failure("finalize", problem_of(Empty("The stages of the workflow 
 
 
 def work(services: Services, claim: Claim) -> Done:
-    """Make the batch's documents visible, each in one step; then remove what they replace.
+    """Make the batch's documents visible, each in one step; then remove the points that they replace.
 
-    A document whose points are not in the store, though they were stored a moment ago, fails; its neighbours do not.
+    A document whose points are missing in the store fails; the others go on.
     """
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
+        current = attempts.carried(connection, claim.batch_id)
         touched = attempts.document_ids_of_batch(connection, claim.batch_id)
-    blank = [one for one in carried if not one.chunks_total]
-    carried = [one for one in carried if one.chunks_total]
-    lacking = _verify(services, claim, carried) if carried else []
-    whole = [one for one in carried if one not in lacking]
+    blank = [attempt for attempt in current if not attempt.chunks_total]
+    current = [attempt for attempt in current if attempt.chunks_total]
+    lacking = _verify(services, claim, current) if current else []
+    whole = [attempt for attempt in current if attempt not in lacking]
     if whole:
-        versions = tuple(one.version_id for one in whole)
+        versions = tuple(attempt.version_id for attempt in whole)
         services.store.set_payload(whole[0].index, {"live": True}, Filter(version_ids=versions))
         _switch(services, claim, versions)
     if lacking or blank:
         with writing(services.catalog) as connection:
-            attempts.fail(connection, dict.fromkeys((one.attempt_id for one in lacking), INCOMPLETE))
-            attempts.fail(connection, dict.fromkeys((one.attempt_id for one in blank), NOTHING_LEFT))
+            attempts.fail(connection, dict.fromkeys((attempt.attempt_id for attempt in lacking), INCOMPLETE))
+            attempts.fail(connection, dict.fromkeys((attempt.attempt_id for attempt in blank), NOTHING_LEFT))
     remove_unseen(services, touched, claim.batch_id)
 
     def record(connection: Connection) -> None:
-        attempts.complete(connection, [one.attempt_id for one in whole])
+        attempts.complete(connection, [attempt.attempt_id for attempt in whole])
 
     def tidy() -> None:
         # Only now: had the commit failed, the batch would begin anew from its originals.
@@ -69,27 +69,31 @@ def work(services: Services, claim: Claim) -> Done:
             for content, source in unneeded:
                 services.spool.delete(original_key(content, source))
 
-    facts = {"documents": len(whole), "failed": len(lacking), "points": sum(one.chunks_total for one in whole)}
+    facts = {"documents": len(whole), "failed": len(lacking), "points": sum(attempt.chunks_total for attempt in whole)}
     return Done(record, tidy=tidy, facts=facts)
 
 
-def missing(store: VectorStore, carried: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
-    """Documents whose points in the store are not exactly their chunks in the catalog."""
-    index = carried[0].index
-    versions = tuple(one.version_id for one in carried)
-    if store.count(index, Filter(version_ids=versions)) == sum(one.chunks_total for one in carried):
+def missing(store: VectorStore, current: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
+    """Return the documents whose number of points in the store is not that of their chunks in the catalog."""
+    index = current[0].index
+    versions = tuple(attempt.version_id for attempt in current)
+    if store.count(index, Filter(version_ids=versions)) == sum(attempt.chunks_total for attempt in current):
         return []
-    return [one for one in carried if store.count(index, Filter(version_ids=(one.version_id,))) != one.chunks_total]
+    return [
+        attempt
+        for attempt in current
+        if store.count(index, Filter(version_ids=(attempt.version_id,))) != attempt.chunks_total
+    ]
 
 
-def _verify(services: Services, claim: Claim, carried: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
-    """Documents that lack points even after they were stored once more."""
-    lacking = missing(services.store, carried)
+def _verify(services: Services, claim: Claim, current: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
+    """Return the documents that lack points even after they were stored once more."""
+    lacking = missing(services.store, current)
     if not lacking:
         return []
-    log.warning("points.missing", documents=[one.document_id for one in lacking])
+    log.warning("points.missing", documents=[attempt.document_id for attempt in lacking])
     # None of them is visible yet. What is not theirs, of an earlier run that cut otherwise, goes too.
-    services.store.delete(lacking[0].index, Filter(version_ids=tuple(one.version_id for one in lacking)))
+    services.store.delete(lacking[0].index, Filter(version_ids=tuple(attempt.version_id for attempt in lacking)))
     prefix = batch_prefix(claim.batch_id)
     for name in services.spool.names(prefix):
         if name.startswith("part-"):
@@ -100,5 +104,5 @@ def _verify(services: Services, claim: Claim, carried: Sequence[BatchedAttempt])
 def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None:
     with writing(services.catalog) as connection:
         current = attempts.carried(connection, claim.batch_id)
-        ready = {one.document_id: one.version_id for one in current if one.version_id in versions}
+        ready = {attempt.document_id: attempt.version_id for attempt in current if attempt.version_id in versions}
         live_versions.switch(connection, ready)

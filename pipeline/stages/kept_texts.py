@@ -27,19 +27,20 @@ FOLDER = "texts"
 
 
 def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
-    """Where the text of this content lies, read in this way."""
+    """Spool key of the text of this content, read by this extraction."""
     return f"{FOLDER}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
 
 
-def known_text(services: Services, one: BatchedAttempt) -> Document | None:
-    """The document as it was read before, in the way in which its version is to be read.
+def known_text(services: Services, attempt: BatchedAttempt) -> Document | None:
+    """Return the kept text of a document, read in the way that its version asks for.
 
-    None if it was not kept, or if the file is there and is to be read again, or was not read whole.
+    Returns:
+        None if none is kept; or if the file is there and must be read again, or some of its pages were not read.
     """
-    is_there = services.spool.exists(original_key(one.content_sha256, one.source))
-    if one.anew and is_there:
+    is_there = services.spool.exists(original_key(attempt.content_sha256, attempt.source))
+    if attempt.anew and is_there:
         return None
-    found = _kept(services, text_key_of(one.content_sha256, one.source, one.extraction))
+    found = _kept(services, text_key_of(attempt.content_sha256, attempt.source, attempt.extraction))
     return None if found is not None and is_there and not _is_whole(found) else found
 
 
@@ -54,12 +55,12 @@ def _kept(services: Services, key: str) -> Document | None:
         return None
 
 
-def keep_text(services: Services, one: BatchedAttempt, document: Document) -> None:
-    """Keep a finished document for the next time, if it was read in the way that its version says."""
-    if not services.settings.keep_texts or one.extraction != services.extraction:
+def keep_text(services: Services, attempt: BatchedAttempt, document: Document) -> None:
+    """Keep the text of a document for later re-indexes, if it was read in the way that its version asks for."""
+    if not services.settings.keep_texts or attempt.extraction != services.extraction:
         return
-    key = text_key_of(one.content_sha256, one.source, one.extraction)
-    before = None if one.anew else _kept(services, key)
+    key = text_key_of(attempt.content_sha256, attempt.source, attempt.extraction)
+    before = None if attempt.anew else _kept(services, key)
     if before is None or not _is_whole(before):
         write_json(services.spool, key, document.to_json())
 

@@ -24,13 +24,13 @@ TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read the group's pages; a document that failed or was cancelled meanwhile costs nothing more."""
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
+        current = attempts.carried(connection, claim.batch_id)
     numbers: list[int] = claim.detail["pages"]
-    if not carried:
+    if not current:
         return Done(lambda _connection: None)
-    one, settings = carried[0], services.settings
+    attempt, settings = current[0], services.settings
     try:
-        with services.spool.local(original_key(one.content_sha256, one.source)) as path:
+        with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
             # A page has its own limit; this one is for what hangs elsewhere.
             timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
             pages, warnings = sandbox.ocr(path, numbers, settings.options, timeout_s)
@@ -38,11 +38,11 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
         failure = failure_of(services, "ocr", error)
         if isinstance(error, TimedOut):
             failure = replace(failure, problem=replace(failure.problem, hint=TIMEOUT_HINT))
-        return Done(lambda connection: attempts.fail(connection, {one.attempt_id: failure}))
+        return Done(lambda connection: attempts.fail(connection, {attempt.attempt_id: failure}))
     read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)
 
     def record(connection: Connection) -> None:
-        attempts.count(connection, {one.attempt_id: {"pages_done": len(numbers)}})
+        attempts.count(connection, {attempt.attempt_id: {"pages_done": len(numbers)}})
 
     return Done(record, facts={"pages": len(numbers)})

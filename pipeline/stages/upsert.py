@@ -31,10 +31,10 @@ log = structlog.get_logger()
 
 
 def work(services: Services, claim: Claim) -> Done:
-    """Store the points of the documents that are still wanted."""
+    """Store the points of those documents of the batch that have not failed or been cancelled meanwhile."""
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
-    wanted = [one for one in carried if one.attempt_id in claim.detail["attempts"]]
+        current = attempts.carried(connection, claim.batch_id)
+    wanted = [attempt for attempt in current if attempt.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return Done(lambda _connection: None)
     done = store_part(services, claim, claim.part, wanted)
@@ -45,7 +45,7 @@ def work(services: Services, claim: Claim) -> Done:
 
     def lost() -> None:
         # This process stood still while another did the task, and has now written the points once more.
-        touched = [one.document_id for one in wanted]
+        touched = [attempt.document_id for attempt in wanted]
         mark_live(services, touched)
         remove_unseen(services, touched, claim.batch_id)
 
@@ -60,7 +60,7 @@ def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Bat
     """
     held = load_part(services.spool, part_before(claim.plan, claim.batch_id, part, "upsert"))
     vectors = read_vectors(services.spool, vectors_key(claim.batch_id, part))
-    keep = {one.attempt_id for one in wanted}
+    keep = {attempt.attempt_id for attempt in wanted}
     with services.catalog.connect() as connection:
         index = indexes.get(connection, wanted[0].index)
     services.store.ensure(index.name, index.fingerprint)
@@ -71,12 +71,12 @@ def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Bat
 
 
 def _name(services: Services, index: Index) -> None:
-    """Give a new collection its name in the store too, for those who read that without us."""
+    """Set the alias that other programs use to read a new collection in the store."""
     try:
         if index.collection not in services.store.aliases():
             services.store.set_alias(index.collection, index.name)
     except BadRequest as error:
-        # Something else has the name there; we go by the name of the index.
+        # Another collection or alias has the name; Docrelay itself goes by the name of the index.
         log.warning("alias.refused", collection=index.collection, error=error.message)
     services.named.add(index.collection)
 
