@@ -11,6 +11,7 @@ import httpx
 import redis.exceptions
 
 from embeddings.errors import EmbedError
+from pipeline.backoff import backoff_s
 from pipeline.catalog import TRANSIENT_CATALOG_ERRORS
 from pipeline.errors import StackUnavailable, VerificationFailed
 from pipeline.errors.problem import KNOWN, Problem, problem_of
@@ -63,6 +64,6 @@ def delay_s(settings: Settings, retries: int, cause: BaseException | None) -> fl
         retries: retries so far.
         cause: the error; its `retry_after`, in seconds, is what an endpoint asked for.
     """
-    longest = min(settings.retry_backoff_s * 2 ** min(retries, 30), settings.retry_backoff_max_s)
+    longest = backoff_s(retries + 1, settings.retry_backoff_s, settings.retry_backoff_max_s)
     asked = getattr(cause, "retry_after", None) or 0.0
     return max(random.uniform(0, longest), min(asked, settings.retry_backoff_max_s))  # noqa: S311 - no secret

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from pipeline.backoff import backoff_s
 from pipeline.errors import PipelineError, StackUnavailable
 from pipeline.errors.problem import class_of_code
 
@@ -47,7 +48,7 @@ class Attempts:
             raise StackUnavailable(
                 f"The server {self._url} cannot be reached: {reason}", "Check the URL, and that the server runs."
             ) from error
-        return min(FIRST_PAUSE_S * 2.0 ** (self._number - 1), MAX_PAUSE_S)
+        return backoff_s(self._number, FIRST_PAUSE_S, MAX_PAUSE_S)
 
     def after_response(self, response: httpx.Response) -> float:
         """The pause in seconds after a response that is not a success.

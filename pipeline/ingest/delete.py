@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage, moves, records
@@ -26,7 +27,7 @@ __all__ = ["choose", "delete", "find", "release"]
 SLICE = 200
 """Documents whose points are removed by one request to the store."""
 
-PAUSES_S = (0.1, 0.3, 1.0, 2.0)
+TRIES = 4
 """A run that was cancelled a moment ago may store what it has in its hands: that is waited for, and removed too."""
 
 
@@ -103,12 +104,12 @@ def _delete_some(services: Services, collection: str, identities: list[str]) -> 
     with writing(services.catalog) as connection:
         records.tombstone(connection, identities)
         failures.delete_of_documents(connection, identities)
-    for pause_s in PAUSES_S:
+    for tries in range(1, TRIES + 1):
         remove_unseen(services, identities)
         left = sum(services.store.count(name, where) for name in held)
         if not left:
             return before
         with writing(services.catalog) as connection:
             garbage.unmark_removed(connection, identities)
-        time.sleep(pause_s)
+        time.sleep(backoff_s(tries, 0.1, 2.0, factor=3.0))
     raise VerificationFailed(f"{left} points of deleted documents are still in the store.")

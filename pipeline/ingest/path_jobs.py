@@ -13,6 +13,7 @@ from typing import Any
 import redis
 import structlog
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog import CATALOG_ERRORS, Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
@@ -47,6 +48,7 @@ AWAY: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
 
 MOST_TRIES = 5
 FIRST_PAUSE_S = 5.0
+MAX_PAUSE_S = 600.0
 """An order that fails by itself is tried again after this time, then after twice as long, and so on."""
 
 
@@ -164,7 +166,7 @@ def _put_off(services: Services, order: Order, error: Exception) -> None:
     last = order.tries + 1 >= MOST_TRIES
     with writing(services.catalog) as connection:
         if not last:
-            orders.put_off(connection, order.job_id, FIRST_PAUSE_S * 2**order.tries)
+            orders.put_off(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, MAX_PAUSE_S))
             return
         cause = _cause(error)
         for path in order.request["paths"]:

@@ -7,6 +7,7 @@ import json
 
 import structlog
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import outbox
 from pipeline.catalog.work.outbox import Delivery
@@ -108,7 +109,7 @@ def _body(services: Services, delivery: Delivery) -> bytes:
 
 
 def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
-    pause_s = min(FIRST_PAUSE_S * 3 ** (delivery.tries - 1), MAX_PAUSE_S)
+    pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
         if error is None and status is not None:
             outbox.delivered(connection, delivery.id, status)

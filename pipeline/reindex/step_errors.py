@@ -6,6 +6,7 @@ import time
 
 import structlog
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.reindex import reindexes
 from pipeline.catalog.reindex.reindexes import Reindex
@@ -42,7 +43,7 @@ def record_error(services: Services, reindex: Reindex, error: Exception, *, may_
         if may_refuse and number >= MAX_ERRORS:
             reindexes.enter(connection, reindex.id, "refused", f"{message} It was tried {number} times.")
             return
-        again_at = time.time() + min(2.0**number, MAX_PAUSE_S)
+        again_at = time.time() + backoff_s(number, 2.0, MAX_PAUSE_S)
         reindexes.change(connection, reindex.id, stumbles=number, again_at=again_at, message=message)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.backoff import backoff_s
 from pipeline.stack.folder import Folder, bound, tail
 from pipeline.stack.session import Session, is_dead
 from pipeline.stack.spec import UNUSABLE, ProcessSpec
@@ -96,8 +97,7 @@ class Child:
         self._quick_deaths = self._quick_deaths + 1 if quick else 0
         was_ready, process = self.ready, self._process
         self.restarts += 1
-        delay = self._first_delay_s * 2 ** min(self._quick_deaths - 1, 16) if quick else 0.0
-        self._not_before = time.monotonic() + min(delay, LONGEST_DELAY_S)
+        self._not_before = time.monotonic() + backoff_s(self._quick_deaths, self._first_delay_s, LONGEST_DELAY_S)
         self.bury()
         hopeless = process is not None and process.returncode == UNUSABLE
         self.failed_starts = 0 if was_ready else self.failed_starts + (HOPELESS if hopeless else 1)

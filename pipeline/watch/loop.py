@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.errors.problem import problem_of
@@ -71,7 +72,7 @@ class Watcher:
     def run(self, ended: threading.Event) -> None:
         """Watch until the end, whatever happens meanwhile."""
         self._ended = ended
-        pause = TURN_S
+        failures = 0
         while not ended.is_set():
             try:
                 if not self._lease.acquire(self.mirror.root):
@@ -79,11 +80,11 @@ class Watcher:
                     ended.wait(TURN_S)
                     continue
                 self._watch()
-                pause = TURN_S
+                failures = 0
             except Exception as error:  # the last door of this thread: the folder is watched again after a while
                 self._trouble(error)
-                ended.wait(pause)
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+                failures += 1
+                ended.wait(backoff_s(failures, TURN_S, LONGEST_PAUSE_S))
             finally:
                 self._close_events()
 
