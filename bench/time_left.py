@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.catalog.work.jobs import active_jobs
-from pipeline.catalog.work.progress import Measure, look
+from pipeline.catalog.work.jobs import unfinished
+from pipeline.catalog.work.progress import JobProgress, measure
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -43,16 +43,16 @@ def main() -> None:
         print(f"{tenth / TENTHS:>11.0%} {seen.fraction:>9.2f} {guess:>13} {left:>13.0f} {ratio:>10}")
 
 
-def ingest(folder: Path, paths: list[str]) -> tuple[list[tuple[float, Measure]], float]:
+def ingest(folder: Path, paths: list[str]) -> tuple[list[tuple[float, JobProgress]], float]:
     """Progress of the job with the moment of each reading, and the moment at which it ended."""
     command = [str(Path(sys.executable).with_name("docrelay")), "ingest", *paths, "--json"]
     environment = {**os.environ, "DOCRELAY_DATA_DIR": str(folder)}
-    services, readings = Services(Settings(data_dir=folder)), list[tuple[float, Measure]]()
+    services, readings = Services(Settings(data_dir=folder)), list[tuple[float, JobProgress]]()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.DEVNULL)
         while process.poll() is None:
             with services.catalog.connect() as connection:
-                readings += [(time.time(), look(connection, job)) for job in active_jobs(connection)]
+                readings += [(time.time(), measure(connection, job)) for job in unfinished(connection)]
             time.sleep(EVERY_S if readings else SOON_S)
         services.catalog.dispose()
         output.seek(0)

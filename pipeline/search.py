@@ -98,7 +98,7 @@ def is_known(services: Services, question: str, collection: str, limit: int) -> 
     if not 1 <= limit <= MOST_HITS:
         raise BadRequest(f"The limit {limit} is out of range.", f"Take 1 to {MOST_HITS}.")
     with services.catalog.connect() as connection:
-        return collections.check(connection, collection, services.fingerprint)
+        return collections.check_space(connection, collection, services.fingerprint)
 
 
 def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] | None:
@@ -113,16 +113,16 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
     tags: dict[str, list[str]] = {}
     for _ in range(ROUNDS):
         with services.catalog.connect() as connection:
-            before = live_versions.switches(connection)
+            before = live_versions.switch_count(connection)
         found = services.store.search(index.name, replace(query, limit=asked))
         with services.catalog.connect() as connection:
-            after = live_versions.switches(connection)
+            after = live_versions.switch_count(connection)
             # Whenever the switch was, also before the first look here: what is live is that of one index.
             shown = indexes.live(connection, index.collection)
             if shown is None or shown.name != index.name:
                 return None
             identities = list({str(hit.payload["document_id"]) for hit in found})
-            live = live_versions.live_versions(connection, identities)
+            live = live_versions.live_version_ids(connection, identities)
             sources = records.sources(connection, identities)
             tags = tagging.tags_of(connection, identities)
         kept = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]

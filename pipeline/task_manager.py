@@ -17,7 +17,7 @@ from pipeline.catalog.documents import watched_files
 from pipeline.catalog.work import events, failures, jobs, ledger
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
-from pipeline.catalog.work.progress import Measure, look
+from pipeline.catalog.work.progress import JobProgress, measure
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.names import PREFIX
@@ -78,26 +78,26 @@ class TaskManager:
             row = jobs.row(connection, job_id)
             if row is None:
                 raise UnknownId(f"There is no job {job_id}.")
-            measure = look(connection, job_id)
-            done, every = read.batch_counts(connection, job_id)
+            progress = measure(connection, job_id)
+            done, every = read.count_batches(connection, job_id)
         # In a transaction of its own: reading must not hold the write lock.
-        if measure.news is not None:
+        if progress.news is not None:
             with writing(self._services.catalog, durable=False) as connection:
-                jobs.remember(connection, {job_id: measure.news})
+                jobs.store_progress(connection, {job_id: progress.news})
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
-            measure = replace(measure, eta_s=None)
-        return _job_status(row, measure, Count(done=done, total=every))
+            progress = replace(progress, eta_s=None)
+        return _job_status(row, progress, Count(done=done, total=every))
 
     def document(self, document_id: str) -> DocumentStatus:
         """A document's state, receipt and timeline. Raises UnknownId."""
         with self._services.catalog.connect() as connection:
-            return read.document(connection, document_id, self._alive())
+            return read.document_status(connection, document_id, self._alive())
 
     def documents(self, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
         """A job's documents with their state there, page by page, and where the next page begins. Raises UnknownId."""
         with self._services.catalog.connect() as connection:
-            return listing.documents_of(connection, job_id, page)
+            return listing.list_documents(connection, job_id, page)
 
     def points(self, status: DocumentStatus) -> int | None:
         """Points of a document's version in the store, counted now; None when the store cannot be asked."""
@@ -119,7 +119,7 @@ class TaskManager:
     def task(self, task_id: str) -> TaskStatus:
         """A Celery task of ours. Raises UnknownId: an id that was never submitted is an error, not PENDING."""
         with self._services.catalog.connect() as connection:
-            return read.task(connection, task_id, self._alive())
+            return read.task_status(connection, task_id, self._alive())
 
     def system(self) -> SystemStatus:
         """Everything at a glance: the newest jobs, documents by state, points by collection, queues."""
@@ -189,7 +189,7 @@ class TaskManager:
     def events(self, job_id: str, after: int = 0) -> list[events.Event]:
         """What happened in a job after the event with this id, oldest first."""
         with self._services.catalog.connect() as connection:
-            return events.after(connection, job_id, after)
+            return events.list_after(connection, job_id, after)
 
     def cancel(self, identity: str) -> int:
         """Cancel a job, or what is being done to a document. An older version stays searchable.
@@ -257,7 +257,7 @@ class TaskManager:
     def active(self) -> list[ActiveTask]:
         """Tasks that living workers are doing at this moment."""
         with self._services.catalog.connect() as connection:
-            return read.active(connection, self._alive())
+            return read.active_tasks(connection, self._alive())
 
     def queues(self) -> QueueStatistics:
         """Depth of every queue, batches that wait for admission, workers that live."""
@@ -277,11 +277,11 @@ class TaskManager:
 
     def _resolve(self, identity: str) -> tuple[str, str]:
         with self._services.catalog.connect() as connection:
-            return read.resolve(connection, identity)
+            return read.resolve_id(connection, identity)
 
 
-def _job_status(row: Any, measure: Measure, batch: Count) -> JobStatus:
-    counts, outcomes = measure.counts, measure.counts["outcomes"]
+def _job_status(row: Any, progress: JobProgress, batch: Count) -> JobStatus:
+    counts, outcomes = progress.counts, progress.counts["outcomes"]
     ended = sum(outcomes.values())
     seconds = (row.finished_at or time.time()) - row.created_at
     return JobStatus(
@@ -305,9 +305,9 @@ def _job_status(row: Any, measure: Measure, batch: Count) -> JobStatus:
             batches=batch,
             chunks_cached=counts["chunks_cached"],
         ),
-        fraction=measure.fraction,
+        fraction=progress.fraction,
         documents_per_s=round(ended / seconds, 3) if seconds > 0 and ended else None,
-        eta_s=measure.eta_s,
+        eta_s=progress.eta_s,
     )
 
 

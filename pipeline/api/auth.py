@@ -184,9 +184,9 @@ def _admitted(request: Request, secret: str | None, scope: str) -> Caller:
 def _caller(request: Request, door: Door, secret: str | None) -> tuple[Caller, int]:
     with door.services.catalog.connect() as connection:
         key = keys.find(connection, secret) if secret else None
-        is_open = key is None and not secret and not keys.any_made(connection)
+        is_open = key is None and not secret and not keys.is_any_created(connection)
     if key is not None:
-        if keys.is_stale(key):
+        if keys.is_use_to_be_noted(key):
             _note(door, key)
         return Caller(key.id, key.scopes), key.rate
     if not (is_open and door.embedded and door.settings.api_host in LOOPBACK):
@@ -218,7 +218,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _note(door: Door, key: Key) -> None:
-    door.writer.later(lambda connection: keys.used(connection, key.id))
+    door.writer.later(lambda connection: keys.note_use(connection, key.id))
 
 
 def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:

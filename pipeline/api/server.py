@@ -54,7 +54,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
     shorten_time_slices()
     services = Services(settings)
     with services.catalog.connect() as connection:
-        made = keys.any_made(connection)
+        made = keys.is_any_created(connection)
     check_start(made, settings.api_host, embedded=embedded)
     # Both answer at once, and a wrong configuration is told before anybody is served.
     services.redis.ping()

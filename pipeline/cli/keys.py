@@ -61,7 +61,7 @@ def keys_create(
     with writing(Services(settings).catalog) as connection:
         key, secret = keys.create(connection, plain(name), scopes, rate)
         if hook is not None:
-            outbox.hook_of_key(connection, key.id, hook)
+            outbox.attach_to_key(connection, key.id, hook)
     if json:
         secrets = {"key": secret, "webhook_secret": hook.secret if hook is not None else None}
         print_json({**_fields(key), **secrets})
@@ -76,7 +76,7 @@ def keys_list(context: typer.Context, json: Json = False, data_dir: DataDir = No
     from pipeline.services import Services
 
     with Services(local_settings_of(context, data_dir)).catalog.connect() as connection:
-        rows = keys.every(connection)
+        rows = keys.list_keys(connection)
     if json:
         print_json({"keys": [_fields(key) for key in rows]})
     elif rows:

@@ -109,7 +109,7 @@ def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
     from pipeline.services import Services
 
     with writing(Services(settings).catalog) as connection:
-        number = watched_files.confirm(connection, source_of(folder.path))
+        number = watched_files.confirm_deletions(connection, source_of(folder.path))
     if number:
         out.print(f"{quantity(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
     else:

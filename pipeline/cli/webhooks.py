@@ -24,7 +24,7 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
     from pipeline.services import Services
 
     with Services(local_settings_of(context, data_dir)).catalog.connect() as connection:
-        rows = outbox.every(connection)
+        rows = outbox.list_deliveries(connection)
     deliveries = [{**row, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])} for row in rows]
     if json:
         print_json({"deliveries": deliveries})

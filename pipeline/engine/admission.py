@@ -32,15 +32,15 @@ def admit(services: Services) -> int:
         How many were admitted.
     """
     with services.catalog.connect() as connection:
-        if not admission.waits(connection):
+        if not admission.is_any_waiting(connection):
             return 0
-        limits = services.settings.window, admission.ahead(connection) * _embedders(services)
+        limits = services.settings.window, admission.due_per_worker(connection) * _embedders(services)
         if not admission.choose(connection, *limits):
             return 0  # the write lock is not taken in vain
     with writing(services.catalog, durable=False) as connection:
         admitted = admission.admit(connection, *limits, "extract")
     with services.catalog.connect() as connection:
-        facts = {batch_id: ledger.batch_facts(connection, batch_id) for batch_id in admitted}
+        facts = {batch_id: ledger.priority_and_plan(connection, batch_id) for batch_id in admitted}
     for batch_id, (priority, plan) in facts.items():
         batch = Batch(batch_id, broker_priority(priority, services.settings), plan)
         publish(services, begin(batch), batch)

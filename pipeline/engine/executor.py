@@ -97,16 +97,16 @@ def follow(connection: Connection, claim: Claim) -> None:
     batch_id, key, fan_keys = claim.batch_id, claim.stage, claim.plan.fan
     following = claim.plan.rest(key)
     if key in ("extract", "ocr"):
-        if not ledger.outstanding(connection, batch_id, ("extract", "ocr")):
+        if not ledger.count_unfinished(connection, batch_id, ("extract", "ocr")):
             ledger.add_due(connection, [(batch_id, following[0], 0, None)])
     elif key == "finalize":
-        attempts.close(connection, batch_id)
+        attempts.end_batch(connection, batch_id)
         ledger.finish_batch(connection, batch_id)
     elif key in fan_keys[:-1]:
         ledger.add_due(connection, [(batch_id, following[0], claim.part, claim.detail)])
     elif key not in ("chunk", fan_keys[-1]):
         ledger.add_due(connection, [(batch_id, following[0], 0, None)])
-    elif not ledger.outstanding(connection, batch_id, fan_keys):
+    elif not ledger.count_unfinished(connection, batch_id, fan_keys):
         ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
 
 
@@ -116,7 +116,7 @@ def _claim(services: Services, node: str, task_id: str) -> Claim | None:
     with writing(services.catalog, durable=False) as connection:
         claim = ledger.claim(connection, task_id, node, alive)
         if claim is not None and claim.stage in OPENING:
-            attempts.begin(connection, claim.batch_id, OPENING[claim.stage])
+            attempts.begin_batch(connection, claim.batch_id, OPENING[claim.stage])
     return claim
 
 
@@ -152,7 +152,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
     """Fail the documents of the task; with `apart`, several begin anew alone, so that only the guilty one fails."""
 
     def record(connection: Connection) -> None:
-        current = [attempt.attempt_id for attempt in attempts.carried(connection, claim.batch_id)]
+        current = [attempt.attempt_id for attempt in attempts.current_of_batch(connection, claim.batch_id)]
         ids = [attempt_id for attempt_id in current if attempt_id in claim.detail.get("attempts", current)]
         if apart and len(ids) > 1:
             log.warning("batch.split", documents=len(ids), cause=cause.problem.message)
@@ -202,4 +202,4 @@ def _is_chord_body(services: Services, claim: Claim) -> bool:
     if claim.stage == "chunk" or claim.stage != claim.plan.texts[0]:
         return False
     with services.catalog.connect() as connection:
-        return ledger.has(connection, claim.batch_id, "ocr")
+        return ledger.has_stage(connection, claim.batch_id, "ocr")

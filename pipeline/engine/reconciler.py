@@ -16,9 +16,9 @@ import structlog
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import jobs, ledger
-from pipeline.catalog.work.jobs import Remembered
-from pipeline.catalog.work.ledger import Due
-from pipeline.catalog.work.progress import look
+from pipeline.catalog.work.jobs import StoredProgress
+from pipeline.catalog.work.ledger import OpenTask
+from pipeline.catalog.work.progress import measure
 from pipeline.engine.admission import admit
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.canvas import Batch, follow_up
@@ -109,7 +109,7 @@ def recover(services: Services, batch_id: str) -> None:
     _publish(services, [due for due in _missing(services, 0.0) if due.batch_id == batch_id])
 
 
-def _lost(services: Services, queues: Collection[str]) -> list[Due]:
+def _lost(services: Services, queues: Collection[str]) -> list[OpenTask]:
     suspects = _missing(services, GRACE_S, queues)
     before = {text(name) for name in services.redis.smembers(SUSPECTS)}
     with services.redis.pipeline() as pipe:
@@ -121,7 +121,7 @@ def _lost(services: Services, queues: Collection[str]) -> list[Due]:
     return [due for due in suspects if due.task_id in before]
 
 
-def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[Due]:
+def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[OpenTask]:
     # The broker first: what finishes in between is then gone from the ledger, not falsely missing.
     held = held_tasks(services, queues)
     with services.catalog.connect() as connection:
@@ -132,10 +132,10 @@ def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -
     return [due for due in open_tasks if due.task_id not in held and now - due.since > grace_s]
 
 
-def _missing_unasked(services: Services, open_tasks: Sequence[Due], grace_s: float) -> list[Due]:
+def _missing_unasked(services: Services, open_tasks: Sequence[OpenTask], grace_s: float) -> list[OpenTask]:
     alive, depths, now = living_nodes(services.redis), queue_depths(services), time.time()
 
-    def patience_s(due: Due) -> float:
+    def patience_s(due: OpenTask) -> float:
         if due.state == "running" and due.runner not in alive:
             return grace_s
         return EMPTY_S if due.state == "due" and not depths.get(_queue(due)) else BLIND_AGE_S
@@ -143,18 +143,18 @@ def _missing_unasked(services: Services, open_tasks: Sequence[Due], grace_s: flo
     return [due for due in open_tasks if now - due.since > patience_s(due)]
 
 
-def _publish(services: Services, lost: Sequence[Due]) -> None:
+def _publish(services: Services, lost: Sequence[OpenTask]) -> None:
     if not lost:
         return
     with writing(services.catalog) as connection:
-        ledger.republished(connection, [due.task_id for due in lost])
+        ledger.mark_republished(connection, [due.task_id for due in lost])
     for due in lost:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
         publish(services, follow_up(batch, due.stage, due.part), batch)
 
 
-def _queue(due: Due) -> str:
+def _queue(due: OpenTask) -> str:
     step = due.plan.step(due.stage)
     return step.queue if step is not None else due.stage
 
@@ -164,7 +164,7 @@ def _close_abandoned(services: Services) -> None:
     if services.redis.info("server")["uptime_in_seconds"] < ABANDONED_S:
         return  # it has just been started again, and the hearts that beat may not have been heard yet
     with services.catalog.connect() as connection:
-        open_jobs = jobs.taking_in(connection, time.time() - ABANDONED_S)
+        open_jobs = jobs.with_open_intake(connection, time.time() - ABANDONED_S)
     for job_id in open_jobs:
         if not is_alive(services.redis, intake_node(job_id)):
             log.warning("intake.abandoned", job=job_id)
@@ -176,8 +176,8 @@ def _note_progress(services: Services) -> int:
     """Measure the jobs that are not finished. Returns how many there are."""
     schedule = services.held(Schedule)
     with services.catalog.connect() as connection:
-        active = jobs.active_jobs(connection)
-        in_work = jobs.in_work(connection)
+        active = jobs.unfinished(connection)
+        in_work = jobs.with_active_batches(connection)
     samples = {
         job_id: measured
         for job_id in in_work
@@ -185,18 +185,18 @@ def _note_progress(services: Services) -> int:
     }
     if samples:
         with writing(services.catalog, durable=False) as connection:
-            jobs.remember(connection, samples)
+            jobs.store_progress(connection, samples)
     schedule.keep(active)
     return len(active)
 
 
-def _measure(services: Services, schedule: Schedule, job_id: str) -> Remembered | None:
+def _measure(services: Services, schedule: Schedule, job_id: str) -> StoredProgress | None:
     """Measure a job without the write lock. Returns None if nothing has changed since the last measure."""
     began = time.monotonic()
     with services.catalog.connect() as connection:
-        measure = look(connection, job_id)
+        progress = measure(connection, job_id)
     schedule.measured(job_id, time.monotonic() - began)
-    return measure.news
+    return progress.news
 
 
 def _release(lock: redis.lock.Lock) -> None:

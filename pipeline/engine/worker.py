@@ -89,7 +89,7 @@ def _skip_lost_events(settings: Settings) -> None:
     if settings.database_url is not None and not settings.database_url.startswith("sqlite"):
         return  # a server loses none, and need not be up yet
     catalog = Services(settings).catalog
-    events.skip_lost(catalog)
+    events.skip_lost_ids(catalog)
     catalog.dispose()  # no connection survives the fork of the pool
 
 

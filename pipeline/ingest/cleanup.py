@@ -42,7 +42,7 @@ def sweep(services: Services) -> None:
         events.prune(connection, now - KEEP_EVENTS_S)
         idempotency.prune(connection, now - idempotency.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
-    with vector_cache.best_effort(), writing(services.cache, durable=False) as connection:
+    with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
         vector_cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services)
@@ -54,7 +54,7 @@ def sweep(services: Services) -> None:
 def _sweep_points(services: Services, before: float) -> None:
     """Remove points that a finalize which never came to its end left behind."""
     with services.catalog.connect() as connection:
-        found = garbage.neglected(connection, before, SLICE)
+        found = garbage.documents_with_leftovers(connection, before, SLICE)
     for _, rows in groupby(found, key=lambda row: row[0]):
         remove_unseen(services, [document_id for _, document_id in rows])
 

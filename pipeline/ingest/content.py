@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.errors import Changing, NotAFile, TooLargeToTake, Unreadable
 from pipeline.ingest.roots import open_within
 
@@ -31,7 +31,7 @@ IN_MEMORY = 4 << 20
 class FileContent:
     """A file's content while intake holds it: in memory, or in a temporary file."""
 
-    found: Found
+    found: FileRecord
     data: bytes | None
     draft: Path | None
 
@@ -69,7 +69,7 @@ def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[P
     if (size, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         drop(draft)
         return None
-    return FileContent(Found(source, digest, size, before.st_mtime), data, draft)
+    return FileContent(FileRecord(source, digest, size, before.st_mtime), data, draft)
 
 
 def _copy(file: BinaryIO, size: int, drafts: Path) -> tuple[str, bytes | None, Path | None, int]:

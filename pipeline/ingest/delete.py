@@ -87,11 +87,11 @@ def release(services: Services) -> int:
         How many documents they were.
     """
     with services.catalog.connect() as connection:
-        found = moves.expired(connection, SLICE)
+        found = moves.expired_deletions(connection, SLICE)
     if found:
         remove_unseen(services, found)
         with writing(services.catalog) as connection:
-            moves.forget_undo(connection, found)
+            moves.end_undo(connection, found)
     return len(found)
 
 

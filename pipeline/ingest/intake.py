@@ -75,7 +75,7 @@ def ingest_files(
 def _close(services: Services, job_id: str) -> None:
     with writing(services.catalog) as connection:
         # Together: an order of a closed job would be carried out again, and the job finish twice.
-        orders.done(connection, job_id)
+        orders.mark_done(connection, job_id)
         jobs.finish_intake(connection, job_id)
 
 
@@ -117,7 +117,7 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
         for candidate, reason in refused:
             cause = Failure("intake", problem_of(reason))
             identity = records.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
-            tagging.give(connection, identity, candidate.tags)
+            tagging.set_tags(connection, identity, candidate.tags)
     for item in taken:
         drop(item.draft)
     admit(services)

@@ -61,7 +61,7 @@ def _source(services: Services, found: DocumentStatus) -> BufferedReader:
     """The file that was taken in, opened by the rule that intake had."""
     path = path_of(found.source)
     with services.catalog.connect() as connection:
-        named = jobs.named(connection, [found.job_id or ""]).get(found.job_id or "")
+        named = jobs.named_paths(connection, [found.job_id or ""]).get(found.job_id or "")
     root = root_of(named, found.source) if named is not None else None
     if named is None or root is None or not path.is_absolute():
         raise Gone

@@ -102,14 +102,14 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     def change(connection: Connection) -> str:
-        before = extra.once and idempotency.known(connection, extra.once.scope, extra.once.request)
+        before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
         if before:
             return str(before["job_id"])
         job_id = record_job(connection, services, replace(request, confined=True), ()).id
-        orders.place(connection, job_id, told)
+        orders.add(connection, job_id, told)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:
-            idempotency.keep(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
+            idempotency.store_answer(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
         return job_id
 
     return writer.do(change)
@@ -148,7 +148,7 @@ class PathJobRunner:
 
     def _round(self) -> None:
         with self._services.catalog.connect() as connection:
-            found = orders.pending(connection)
+            found = orders.list_due(connection)
         for order in found:
             if self._ended or is_alive(self._services.redis, intake_node(order.job_id)):
                 continue
@@ -166,12 +166,12 @@ def _put_off(services: Services, order: Order, error: Exception) -> None:
     last = order.tries + 1 >= MOST_TRIES
     with writing(services.catalog) as connection:
         if not last:
-            orders.put_off(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, MAX_PAUSE_S))
+            orders.postpone(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, MAX_PAUSE_S))
             return
         cause = _cause(error)
         for path in order.request["paths"]:
             records.reject(connection, order.job_id, source_of(Path(path)), 0, cause)
-        orders.done(connection, order.job_id)
+        orders.mark_done(connection, order.job_id)
         jobs.finish_intake(connection, order.job_id)
     services.announce(order.job_id)
 
@@ -192,7 +192,7 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
         found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
     # A job in which there turns out to be no file ends with zero documents.
     with writing(services.catalog) as connection:
-        jobs.expect(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
+        jobs.set_expected_bytes(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
     tags = canonical(request["tags"])
     ingest_files(services, job_id, [replace(one, tags=tags) for one in found])
 

@@ -75,7 +75,7 @@ def _record_group(
     batch_id = str(uuid.uuid4())
     place, recipe = placement_of(services, connection, job, routed)
     place = replace(place, batch_id=batch_id)
-    known = records.known(connection, place.collection, [item.found.source for item in taken])
+    known = records.possibly_known(connection, place.collection, [item.found.source for item in taken])
     suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
     fresh: list[FileContent] = []
@@ -83,10 +83,10 @@ def _record_group(
         found = item.found
         cause = None
         if found.source in suspects:
-            cause = records.still_failing(connection, place.collection, recipe, services.reading, found)
+            cause = records.unchanged_failure(connection, place.collection, recipe, services.reading, found)
         if cause is not None:
             identity = records.reject(connection, job.id, found.source, found.size, cause, place.collection)
-            tagging.give(connection, identity, found.tags)
+            tagging.set_tags(connection, identity, found.tags)
             outcomes.append(Outcome(identity, found.source, found.size, "failed", cause))
             continue
         made = records.record(connection, job.id, recipe, found, place, is_new=found.source not in known)

@@ -16,7 +16,7 @@ import structlog
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import records
-from pipeline.catalog.documents.versions import Found, newest_of
+from pipeline.catalog.documents.versions import FileRecord, newest
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import failures, jobs, ledger
 from pipeline.catalog.work.jobs import Job
@@ -54,8 +54,8 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
     with services.catalog.connect() as connection:
         submitted = failures.submitting_jobs(connection, [one.document_id for one in chosen])
         origins = {one.document_id: submitted.get(one.document_id, one.job_id) for one in chosen}
-        workflows = jobs.workflows_of(connection, set(origins.values()))
-        named = jobs.named(connection, set(origins.values()))
+        workflows = jobs.workflows(connection, set(origins.values()))
+        named = jobs.named_paths(connection, set(origins.values()))
     for failure in chosen:
         origin = origins[failure.document_id]
         workflow, told = workflows.get(origin, (services.settings.workflow, {}))
@@ -151,9 +151,9 @@ def _take_from_spool(services: Services, connection: Connection, job: Job, group
     return taken
 
 
-def _kept(services: Services, connection: Connection, failure: FailureRecord) -> Found | None:
+def _kept(services: Services, connection: Connection, failure: FailureRecord) -> FileRecord | None:
     """The content that failed, if intake's copy of it is still there."""
-    newest = newest_of(connection, failure.document_id)
-    if newest is None or not services.spool.exists(original_key(newest.content_sha256, failure.source)):
+    version = newest(connection, failure.document_id)
+    if version is None or not services.spool.exists(original_key(version.content_sha256, failure.source)):
         return None
-    return Found(failure.source, newest.content_sha256, newest.size, newest.modified_at, newest.metadata or {})
+    return FileRecord(failure.source, version.content_sha256, version.size, version.modified_at, version.metadata or {})

@@ -61,7 +61,7 @@ def check(services: Services, request: Request) -> None:
     plan = check_terms(services, request)
     with services.catalog.connect() as connection:
         for name in {_with_defaults(services, request)[0], *plan.collections}:
-            collections.check(connection, name, services.fingerprint)
+            collections.check_space(connection, name, services.fingerprint)
 
 
 def check_terms(services: Services, request: Request) -> Plan:

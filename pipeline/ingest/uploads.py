@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.catalog import Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import Hook, attach
@@ -156,12 +156,12 @@ def take_uploads(
     now = time.time()
     tags = canonical(request.tags)
     taken = [
-        FileContent(Found(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
+        FileContent(FileRecord(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
         for one in uploads
     ]
 
     def change(connection: Connection) -> dict[str, Any]:
-        before = extra.once and idempotency.known(connection, extra.once.scope, extra.once.request)
+        before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
         if before:
             return before
         job = _job(connection, services, request, uploads, extra)
@@ -172,7 +172,7 @@ def take_uploads(
             jobs.finish_intake(connection, job.id)
         answer = {"job_id": job.id, "documents": [_told(outcomes[one.source]) for one in uploads]}
         if extra.once is not None:
-            idempotency.keep(connection, extra.once.scope, extra.once.request, answer)
+            idempotency.store_answer(connection, extra.once.scope, extra.once.request, answer)
         # The rows must not outlast a power cut that takes the bytes.
         if not _are_kept(uploads, HOLD_S):
             raise _Late
@@ -213,7 +213,7 @@ def answered(services: Services, once: Once | None) -> dict[str, Any] | None:
     if once is None:
         return None
     with services.catalog.connect() as connection:
-        return idempotency.known(connection, once.scope, once.request)
+        return idempotency.find_answer(connection, once.scope, once.request)
 
 
 def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
@@ -230,7 +230,7 @@ def _job(connection: Connection, services: Services, request: Request, uploads: 
         return begun
     if not jobs.exists(connection, extra.job):
         raise UnknownId(f"There is no job {extra.job}.")
-    job = jobs.opened(connection, extra.job)
+    job = jobs.open_for_uploads(connection, extra.job)
     if job is None:
         raise Conflict(f"The job {extra.job} waits for no further files.", "Begin a new one.")
     asked = {"collection": request.collection, "workflow": request.workflow, "priority": request.priority}

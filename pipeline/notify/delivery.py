@@ -90,7 +90,7 @@ async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> 
 
 def _claim(services: Services, limit: int) -> list[Delivery]:
     with services.catalog.connect() as connection:
-        waiting = outbox.any_due(connection)
+        waiting = outbox.is_any_due(connection)
     if not waiting:
         return []
     with writing(services.catalog) as connection:
@@ -104,7 +104,7 @@ def _body(services: Services, delivery: Delivery) -> bytes:
     job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OMITTED)
     body = json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
     with writing(services.catalog) as connection:
-        outbox.write_down(connection, delivery.id, body)
+        outbox.store_body(connection, delivery.id, body)
     return body.encode()
 
 
@@ -112,7 +112,7 @@ def _record(services: Services, delivery: Delivery, status: int | None, error: s
     pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
         if error is None and status is not None:
-            outbox.delivered(connection, delivery.id, status)
+            outbox.mark_delivered(connection, delivery.id, status)
         else:
-            outbox.failed(connection, delivery.id, status, error or "", None if final else pause_s)
+            outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
     log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)

@@ -58,7 +58,7 @@ def relabel(services: Services, most: int | None = None) -> int:
 
 def _due(services: Services, most: int | None) -> Sequence[Any]:
     with services.catalog.connect() as connection:
-        return moves.to_label(connection, most)
+        return moves.waiting_for_labels(connection, most)
 
 
 def _label_all(services: Services, lock: redis.lock.Lock, due: Sequence[Any]) -> int:
@@ -70,7 +70,7 @@ def _label_all(services: Services, lock: redis.lock.Lock, due: Sequence[Any]) ->
             for one in piece:
                 _label(services, places, one)
             with writing(services.catalog) as connection:
-                moves.labelled(connection, {one.id: one.moved_at for one in piece})
+                moves.mark_labelled(connection, {one.id: one.moved_at for one in piece})
     return len(due)
 
 

@@ -17,18 +17,18 @@ def remove_unseen(services: Services, identities: Sequence[str], batch_id: str =
     if not identities:
         return
     with services.catalog.connect() as connection:
-        unseen = garbage.unseen_versions(connection, identities, batch_id)
-        places = garbage.by_index(connection, unseen)
+        unseen = garbage.unused_versions(connection, identities, batch_id)
+        places = garbage.group_by_index(connection, unseen)
     for index, version_ids in places.items():
         services.store.delete(index, Filter(version_ids=tuple(version_ids)))
     if unseen:
         with writing(services.catalog) as connection:
-            garbage.removed(connection, unseen)
+            garbage.mark_removed(connection, unseen)
 
 
 def mark_live(services: Services, identities: Sequence[str]) -> None:
     """Mark the points of the versions that stand in any index as live, in case an old run has written them again."""
     with services.catalog.connect() as connection:
-        places = garbage.seen_by_index(connection, identities)
+        places = garbage.live_by_index(connection, identities)
     for index, version_ids in places.items():
         services.store.set_payload(index, {"live": True}, Filter(version_ids=tuple(version_ids)))

@@ -54,12 +54,12 @@ def backfill(services: Services, reindex: Reindex, index: str) -> int:
     if room <= 0:
         return 0
     with services.catalog.connect() as connection:
-        documents = missing_documents.lacks(
+        documents = missing_documents.list_missing(
             connection, reindex.collection, index, "missing", reindex.cursor or "", room
         )
         if len(documents) < room and reindex.cursor:
             # The cursor is at the end: from the beginning, for documents that came in or changed behind it.
-            documents = missing_documents.lacks(connection, reindex.collection, index, "missing", "", room)
+            documents = missing_documents.list_missing(connection, reindex.collection, index, "missing", "", room)
     return _begin(services, reindex, index, documents)
 
 
@@ -73,7 +73,7 @@ def backfill_in_place(services: Services, reindex: Reindex) -> bool:
     if room <= 0:
         return False
     with services.catalog.connect() as connection:
-        documents = missing_documents.wanted(
+        documents = missing_documents.list_selected(
             connection, reindex.collection, reindex.options, reindex.cursor or "", room
         )
     _begin(services, reindex, reindex.to_index, documents)
@@ -84,7 +84,7 @@ def _room(services: Services, reindex: Reindex) -> int:
     """How many documents may begin now: bounded by the admission window, and by `per_minute` while it builds."""
     settings, options = services.settings, reindex.options
     with services.catalog.connect() as connection:
-        room = settings.window * settings.batch_documents - reindexes.busy(connection, reindex.job_id)
+        room = settings.window * settings.batch_documents - reindexes.count_running(connection, reindex.job_id)
     if options.per_minute is not None and reindex.state == "building":
         waited_s = min(time.time() - options.fed_at, MAX_ARREARS_S)
         room = min(room, int(waited_s * options.per_minute / 60))
@@ -144,14 +144,16 @@ def _begin_unchanged(
         ledger.create_batch(connection, reindex.job_id, _priority(services, reindex), attempt_ids, plan=plan)
     options = asdict(replace(current.options, fed_at=time.time()))
     cursor = prepared[-1].document.document_id
-    reindexes.change(connection, reindex.id, cursor=cursor, fed=current.fed + len(begun), options=options)
+    reindexes.update(connection, reindex.id, cursor=cursor, fed=current.fed + len(begun), options=options)
     return len(begun)
 
 
 def _unchanged(connection: Connection, reindex: Reindex, index: str, documents: Sequence[MissingDocument]) -> set[str]:
     """Ids of the documents that are as they were read, and that no other attempt is processing."""
     if reindex.in_place:
-        kept = [document for document in documents if missing_documents.is_still(connection, document, reindex.options)]
+        kept = [
+            document for document in documents if missing_documents.is_unchanged(connection, document, reindex.options)
+        ]
     else:
         kept = missing_documents.still_missing(connection, reindex.collection, index, documents)
     return {document.document_id for document in kept}
@@ -161,15 +163,15 @@ def _new_attempt(connection: Connection, reindex: Reindex, index: str, item: _Pr
     document = item.document
     placement = Placement(index, document.workflow, item.extraction)
     if reindex.in_place:
-        records.supersede(connection, document.document_id)
+        records.cancel_current(connection, document.document_id)
     attempt_id = new_attempt(connection, reindex.job_id, document.document_id, item.recipe, document.found, placement)
     if reindex.in_place:
-        records.begin(connection, document.document_id, attempt_id)
+        records.set_current_attempt(connection, document.document_id, attempt_id)
     else:
-        second_index.begin(connection, document.document_id, index, attempt_id, document.version_id)
+        second_index.set_attempt(connection, document.document_id, index, attempt_id, document.version_id)
     if reindex.state == "building":
         recorded = Recorded(document.document_id, attempt_id, "new")
-        records.submit(connection, reindex.job_id, document.found, recorded)
+        records.add_submission(connection, reindex.job_id, document.found, recorded)
     return attempt_id
 
 

@@ -71,7 +71,7 @@ def pause(services: Services, collection: str) -> ReindexStatus:
     """
     with writing(services.catalog) as connection:
         reindex = _newest_in(connection, collection, ("building", "gating", "refused"))
-        reindexes.change(connection, reindex.id, paused=True)
+        reindexes.update(connection, reindex.id, paused=True)
     return status(services, collection)
 
 
@@ -98,8 +98,8 @@ def resume(
         if reindex.state == "refused":
             _rebuild(connection, reindex, allow_failed=options.allow_failed)
         elif reindex.state == "soaking":
-            reindexes.forgive(connection, reindex, reindex.from_index)
-        reindexes.change(connection, reindex.id, paused=False, options=asdict(options))
+            reindexes.retry_failed(connection, reindex, reindex.from_index)
+        reindexes.update(connection, reindex.id, paused=False, options=asdict(options))
     return status(services, collection)
 
 
@@ -127,9 +127,9 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
     """
     with writing(services.catalog) as connection:
         reindex = _newest_in(connection, collection, SWITCHED)
-        failed = missing_documents.lacking(connection, collection, reindex.from_index)["failed"]
+        failed = missing_documents.count_missing(connection, collection, reindex.from_index)["failed"]
         if failed and not allow_failed:
-            failures = missing_documents.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
+            failures = missing_documents.failures_in_index(connection, reindex, reindex.from_index, SOURCES_LISTED)
             sources = list_sources(failures, failed)
             raise Conflict(
                 f"{failed} documents failed in the old index; readers would lose them: {sources}.", RETRY_HINT
@@ -137,9 +137,9 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
         allow_lost = allow_failed or reindex.options.allow_lost
         options = replace(reindex.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
         if reindex.state == "soaking":
-            reindexes.enter(connection, reindex.id, "rolling_back", cursor=None)
-            ledger.hurry(connection, reindex.job_id, services.settings.priority)
-        reindexes.change(connection, reindex.id, options=asdict(options))
+            reindexes.enter_state(connection, reindex.id, "rolling_back", cursor=None)
+            ledger.raise_priority(connection, reindex.job_id, services.settings.priority)
+        reindexes.update(connection, reindex.id, options=asdict(options))
     return status(services, collection)
 
 
@@ -169,16 +169,16 @@ def abandon(connection: Connection, reindex: Reindex) -> None:
     cancel_job(connection, reindex.job_id)
     if not reindex.in_place:
         discard(connection, reindex.to_index)
-    reindexes.enter(connection, reindex.id, "cancelled")
+    reindexes.enter_state(connection, reindex.id, "cancelled")
 
 
 def _rebuild(connection: Connection, reindex: Reindex, *, allow_failed: bool) -> None:
     """Go back from `refused` to `building`."""
     if not allow_failed:
-        reindexes.forgive(connection, reindex, reindex.to_index)
+        reindexes.retry_failed(connection, reindex, reindex.to_index)
     cursor = reindex.cursor if reindex.in_place else None
     report = {name: value for name, value in (reindex.report or {}).items() if name != "refused"}
-    reindexes.enter(connection, reindex.id, "building", cursor=cursor, report=report or None)
+    reindexes.enter_state(connection, reindex.id, "building", cursor=cursor, report=report or None)
 
 
 def _missing_and_failed(connection: Connection, reindex: Reindex) -> tuple[dict[str, int], list[dict[str, str]]]:
@@ -186,10 +186,10 @@ def _missing_and_failed(connection: Connection, reindex: Reindex) -> tuple[dict[
     switched = reindex.state in SWITCHED
     has_second = reindex.state in OPEN and not reindex.in_place
     second = reindex.from_index if switched else reindex.to_index
-    lacking = missing_documents.lacking(connection, reindex.collection, second) if has_second else {}
-    failures = missing_documents.failed_in(connection, reindex, second) if has_second else []
+    lacking = missing_documents.count_missing(connection, reindex.collection, second) if has_second else {}
+    failures = missing_documents.failures_in_index(connection, reindex, second) if has_second else []
     if reindex.in_place or switched or reindex.state == "done":
-        failures += missing_documents.still_failed(connection, reindex)
+        failures += missing_documents.open_failures(connection, reindex)
     return lacking, failures
 
 
@@ -201,7 +201,7 @@ def _close_or_refuse_open(connection: Connection, collection: str) -> None:
     if last.state != "soaking":
         raise Conflict(f"A re-index of {collection} is under way: it is {last.state}.", STATUS_HINT)
     discard(connection, last.from_index)
-    reindexes.enter(connection, last.id, "done")
+    reindexes.enter_state(connection, last.id, "done")
 
 
 def _open_job(connection: Connection, resolved: ResolvedRequest) -> str:

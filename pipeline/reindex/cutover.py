@@ -97,19 +97,19 @@ def end_freeze(services: Services, reindex: Reindex, state: str) -> None:
         current = reindexes.get(connection, reindex.id)
         if current.state == reindex.state:
             options = asdict(replace(current.options, gave_way=number + 1, near_since=time.time()))
-            reindexes.enter(connection, reindex.id, state, options=options)
+            reindexes.enter_state(connection, reindex.id, state, options=options)
 
 
 def enter_state(services: Services, reindex: Reindex, state: str) -> None:
     """Enter a state, unless the user or another driver has changed it meanwhile."""
     with writing(services.catalog) as connection:
         if reindexes.get(connection, reindex.id).state == reindex.state:
-            reindexes.enter(connection, reindex.id, state)
+            reindexes.enter_state(connection, reindex.id, state)
 
 
 def _long_running(services: Services, reindex: Reindex, live: str, before: float) -> str | None:
     with services.catalog.connect() as connection:
-        sources = reindexes.long_at_work(connection, live, reindex.job_id, before)
+        sources = reindexes.sources_running_since(connection, live, reindex.job_id, before)
     if not sources:
         return None
     number = len(sources) - SOURCES_LISTED
@@ -125,7 +125,7 @@ def _note_waiting(services: Services, reindex: Reindex, since: float, message: s
         current = reindexes.get(connection, reindex.id)
         if current.state == reindex.state and not current.stumbles:
             options = asdict(replace(current.options, near_since=since))
-            reindexes.change(connection, reindex.id, message=message, options=options)
+            reindexes.update(connection, reindex.id, message=message, options=options)
 
 
 # The switch
@@ -141,9 +141,9 @@ def can_switch(connection: Connection, reindex: Reindex, live: str, second: str)
     """Whether the re-index is still in its state, and no document is being processed in one of the two indexes."""
     if reindexes.get(connection, reindex.id).state != reindex.state:
         return False
-    if reindexes.in_flight(connection, live) or reindexes.busy(connection, reindex.job_id):
+    if reindexes.count_in_flight(connection, live) or reindexes.count_running(connection, reindex.job_id):
         return False
-    lacking = missing_documents.lacking(connection, reindex.collection, second)
+    lacking = missing_documents.count_missing(connection, reindex.collection, second)
     return not (lacking["missing"] or lacking["active"])
 
 
@@ -158,7 +158,7 @@ def switch(services: Services, reindex: Reindex, result: ValidationResult) -> No
         jobs.finish_intake(connection, reindex.job_id)
         report = {**(reindex.report or {}), **result.report}
         until = time.time() + reindex.options.soak_s
-        reindexes.enter(connection, reindex.id, "soaking", report=report, soak_until=until, cursor=None)
+        reindexes.enter_state(connection, reindex.id, "soaking", report=report, soak_until=until, cursor=None)
     log.info("reindex.switched", to=reindex.to_index, **result.report)
     follow_alias(services, reindex.collection, reindex.to_index)
     services.announce(reindex.job_id)
@@ -174,7 +174,7 @@ def switch_back(services: Services, reindex: Reindex) -> None:
         exchange(connection, live, old, services.recipe)
         indexes.pin(connection, old.name)
         discard(connection, live.name)
-        reindexes.enter(connection, reindex.id, "rolled_back")
+        reindexes.enter_state(connection, reindex.id, "rolled_back")
     log.info("reindex.rolled_back", to=reindex.from_index)
     follow_alias(services, reindex.collection, reindex.from_index)
 

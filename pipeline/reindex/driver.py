@@ -58,7 +58,7 @@ def advance(services: Services) -> int:
         How many re-indexes are open.
     """
     with services.catalog.connect() as connection:
-        open_reindexes, discarded = reindexes.open_ones(connection), reindexes.dropping(connection)
+        open_reindexes, discarded = reindexes.list_open(connection), reindexes.indexes_to_drop(connection)
     if not open_reindexes and not discarded:
         return 0
     lock = services.redis.lock(f"{PREFIX}reindexing", timeout=LOCK_S, blocking=False)
@@ -124,10 +124,10 @@ def _is_nearly_complete(services: Services, reindex: Reindex, index: str, since:
     """
     capacity = services.settings.window * services.settings.batch_documents
     with services.catalog.connect() as connection:
-        lacking = missing_documents.lacking(connection, reindex.collection, index)
+        lacking = missing_documents.count_missing(connection, reindex.collection, index)
         if lacking["missing"] + lacking["active"] > capacity:
             return False
-        lacking = missing_documents.lacking(connection, reindex.collection, index, since)
+        lacking = missing_documents.count_missing(connection, reindex.collection, index, since)
     return not lacking["missing"] + lacking["active"]
 
 
@@ -135,9 +135,9 @@ def _build_in_place(services: Services, reindex: Reindex) -> None:
     if not backfill_in_place(services, reindex):
         return
     with writing(services.catalog) as connection:
-        if not reindexes.busy(connection, reindex.job_id):
+        if not reindexes.count_running(connection, reindex.job_id):
             jobs.finish_intake(connection, reindex.job_id)
-            reindexes.enter(connection, reindex.id, "done", _failures_message(connection, reindex))
+            reindexes.enter_state(connection, reindex.id, "done", _failures_message(connection, reindex))
     services.announce(reindex.job_id)
 
 
@@ -145,7 +145,7 @@ def _failures_message(connection: Connection, reindex: Reindex) -> str | None:
     number = failures.count_of_job(connection, reindex.job_id)
     if not number:
         return None
-    return f"{number} documents failed: {list_sources(missing_documents.still_failed(connection, reindex), number)}."
+    return f"{number} documents failed: {list_sources(missing_documents.open_failures(connection, reindex), number)}."
 
 
 # gating
@@ -182,11 +182,11 @@ def _conclude(services: Services, reindex: Reindex, result: ValidationResult, st
         if reindexes.get(connection, reindex.id).state != reindex.state:
             return
         if result.reasons:
-            second_index.doubt(connection, reindex.to_index, result.incomplete)
+            second_index.mark_missing(connection, reindex.to_index, result.incomplete)
             report["refused"] = [reason.kind for reason in result.reasons]
-            reindexes.enter(connection, reindex.id, "refused", result.refusal, report=report)
+            reindexes.enter_state(connection, reindex.id, "refused", result.refusal, report=report)
         else:
-            reindexes.enter(connection, reindex.id, state, report=report)
+            reindexes.enter_state(connection, reindex.id, state, report=report)
 
 
 # switching, soaking
@@ -213,7 +213,7 @@ def _soak(services: Services, reindex: Reindex) -> None:
     with writing(services.catalog) as connection:
         if reindexes.get(connection, reindex.id).state == "soaking":
             discard(connection, reindex.from_index)
-            reindexes.enter(connection, reindex.id, "done")
+            reindexes.enter_state(connection, reindex.id, "done")
 
 
 # rolling_back, switching_back
@@ -242,8 +242,8 @@ def _refuse_rollback(services: Services, reindex: Reindex) -> bool:
     if reindex.options.allow_lost:
         return False
     with services.catalog.connect() as connection:
-        failed = missing_documents.lacking(connection, reindex.collection, reindex.from_index)["failed"]
-        first = missing_documents.failed_in(connection, reindex, reindex.from_index, SOURCES_LISTED)
+        failed = missing_documents.count_missing(connection, reindex.collection, reindex.from_index)["failed"]
+        first = missing_documents.failures_in_index(connection, reindex, reindex.from_index, SOURCES_LISTED)
     if not failed:
         return False
     message = (
@@ -253,7 +253,7 @@ def _refuse_rollback(services: Services, reindex: Reindex) -> bool:
     until = max(reindex.soak_until or 0.0, time.time() + reindex.options.soak_s)
     with writing(services.catalog) as connection:
         if reindexes.get(connection, reindex.id).state == reindex.state:
-            reindexes.enter(connection, reindex.id, "soaking", message, soak_until=until, cursor=None)
+            reindexes.enter_state(connection, reindex.id, "soaking", message, soak_until=until, cursor=None)
     return True
 
 

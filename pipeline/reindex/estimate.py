@@ -38,7 +38,7 @@ def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
     with services.catalog.connect() as connection:
         resolved = resolve(services, connection, request)
         collection = resolved.live.collection
-        chosen = missing_documents.wanted(connection, collection, resolved.options)
+        chosen = missing_documents.list_selected(connection, collection, resolved.options)
         totals = (
             live_versions.count_documents(connection, collection),
             live_versions.count_chunks(connection, collection),

@@ -108,7 +108,7 @@ def resolve(services: Services, connection: Connection, request: ReindexRequest)
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
     spec = _spec(services, request, live)
     resolved = ResolvedRequest(live, spec, _space(services, spec), options_of(services, request))
-    if resolved.in_place and not missing_documents.wanted(connection, name, resolved.options, limit=1):
+    if resolved.in_place and not missing_documents.list_selected(connection, name, resolved.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
     changed = (resolved.space, services.cutting(spec)) != (live.fingerprint, services.cutting(live.spec))
     if resolved.in_place and changed:

@@ -97,7 +97,7 @@ def _read_mended(
 def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping[str, NamedPaths]:
     """What the user named for the job by which each document came in."""
     job_ids = failures.jobs_of_documents(connection, document_ids) | failures.submitting_jobs(connection, document_ids)
-    named = jobs.named(connection, set(job_ids.values()))
+    named = jobs.named_paths(connection, set(job_ids.values()))
     return {document_id: named[job_id] for document_id, job_id in job_ids.items() if job_id in named}
 
 

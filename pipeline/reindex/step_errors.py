@@ -41,14 +41,14 @@ def record_error(services: Services, reindex: Reindex, error: Exception, *, may_
             return
         number = current.stumbles + 1
         if may_refuse and number >= MAX_ERRORS:
-            reindexes.enter(connection, reindex.id, "refused", f"{message} It was tried {number} times.")
+            reindexes.enter_state(connection, reindex.id, "refused", f"{message} It was tried {number} times.")
             return
         again_at = time.time() + backoff_s(number, 2.0, MAX_PAUSE_S)
-        reindexes.change(connection, reindex.id, stumbles=number, again_at=again_at, message=message)
+        reindexes.update(connection, reindex.id, stumbles=number, again_at=again_at, message=message)
 
 
 def clear_error(services: Services, reindex: Reindex) -> None:
     """Forget the errors after a step that went well."""
     with writing(services.catalog) as connection:
         if reindexes.get(connection, reindex.id).state == reindex.state:
-            reindexes.change(connection, reindex.id, stumbles=0, again_at=None, message=None)
+            reindexes.update(connection, reindex.id, stumbles=0, again_at=None, message=None)

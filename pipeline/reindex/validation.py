@@ -18,7 +18,7 @@ from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents
-from pipeline.catalog.reindex.missing_documents import Held
+from pipeline.catalog.reindex.missing_documents import IndexedVersion
 from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -156,10 +156,10 @@ def count_points(services: Services, reindex: Reindex) -> ValidationResult:
     Only points of versions in the new index are counted: points of deleted or replaced documents are removed later.
     """
     with services.catalog.connect() as connection:
-        failed = missing_documents.lacking(connection, reindex.collection, reindex.to_index)["failed"]
-        versions = missing_documents.held(connection, reindex.to_index)
+        failed = missing_documents.count_missing(connection, reindex.collection, reindex.to_index)["failed"]
+        versions = missing_documents.indexed_versions(connection, reindex.to_index)
         standing = live_versions.count_documents(connection, reindex.collection)
-        failures = missing_documents.failed_in(connection, reindex, reindex.to_index, SOURCES_LISTED)
+        failures = missing_documents.failures_in_index(connection, reindex, reindex.to_index, SOURCES_LISTED)
     chunks, points, incomplete = sum(version.chunks for version in versions), 0, list[str]()
     for group in split_list(versions, VERSIONS_PER_COUNT):
         number = _count(services, reindex, group)
@@ -212,13 +212,15 @@ def list_sources(failures: Sequence[Mapping[str, str]], number: int) -> str:
     return f"{sources} and {number - SOURCES_LISTED} more" if number > SOURCES_LISTED else sources
 
 
-def _sample(connection: Connection, reindex: Reindex) -> list[Held]:
+def _sample(connection: Connection, reindex: Reindex) -> list[IndexedVersion]:
     """Versions of the new index, chosen at random, the same ones at each attempt."""
-    versions = missing_documents.held(connection, reindex.to_index)
+    versions = missing_documents.indexed_versions(connection, reindex.to_index)
     return random.Random(reindex.id).sample(versions, min(QUESTIONS, len(versions)))  # noqa: S311 - no secret
 
 
-def _questions(services: Services, index: Index, sample: Sequence[Held]) -> Iterator[tuple[Held, str]]:
+def _questions(
+    services: Services, index: Index, sample: Sequence[IndexedVersion]
+) -> Iterator[tuple[IndexedVersion, str]]:
     any_vector = [1.0] + [0.0] * (index.fingerprint.dim - 1)
     for version in sample:
         query = Query("dense", 1, any_vector, where=Filter(version_ids=(version.version_id,)))
@@ -277,12 +279,12 @@ def _overlap(new: list[str], old: list[str]) -> float:
     return _share(set(new[:length]), set(old[:length]))
 
 
-def _count(services: Services, reindex: Reindex, versions: Sequence[Held]) -> int:
+def _count(services: Services, reindex: Reindex, versions: Sequence[IndexedVersion]) -> int:
     ids = tuple(version.version_id for version in versions)
     return services.store.count(reindex.to_index, Filter(live=True, version_ids=ids))
 
 
-def _bisect_incomplete(services: Services, reindex: Reindex, versions: Sequence[Held]) -> list[str]:
+def _bisect_incomplete(services: Services, reindex: Reindex, versions: Sequence[IndexedVersion]) -> list[str]:
     """Ids of the versions whose points differ in number from their chunks, found by halving."""
     if _count(services, reindex, versions) == sum(version.chunks for version in versions):
         return []

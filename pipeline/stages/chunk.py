@@ -51,7 +51,7 @@ class Cuts:
 def work(services: Services, claim: Claim) -> Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
-        current = attempts.carried(connection, claim.batch_id)
+        current = attempts.current_of_batch(connection, claim.batch_id)
         spec = indexes.get(connection, current[0].index).spec if current else None
     cuts = Cuts()
     if spec is None:

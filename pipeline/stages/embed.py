@@ -33,7 +33,7 @@ DOWN = 3
 def work(services: Services, claim: Claim) -> Done:
     """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
     with services.catalog.connect() as connection:
-        carried = attempts.carried(connection, claim.batch_id)
+        carried = attempts.current_of_batch(connection, claim.batch_id)
         wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
         index = indexes.get(connection, carried[0].index) if wanted else None
     if index is None:
@@ -43,7 +43,7 @@ def work(services: Services, claim: Claim) -> Done:
     embedder = services.models.embedder(index.spec, index.fingerprint)
     space = index.fingerprint.id
     known: dict[str, Vectors] = {}
-    with vector_cache.best_effort(), services.cache.connect() as connection:
+    with vector_cache.ignore_if_unusable(), services.cache.connect() as connection:
         known = vector_cache.lookup(connection, space, hashes)
     wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
@@ -52,14 +52,14 @@ def work(services: Services, claim: Claim) -> Done:
     vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
-        rows = vector_cache.rows(space, fresh)
-        with vector_cache.best_effort(), writing(services.cache, durable=False) as connection:
+        rows = vector_cache.to_rows(space, fresh)
+        with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
             vector_cache.store(connection, rows)
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
-        attempts.count(connection, _amounts(part, hashes, known), claim.batch_id)
-        attempts.all_embedded(connection, sorted(wanted))
+        attempts.add_counts(connection, _amounts(part, hashes, known), claim.batch_id)
+        attempts.advance_embedded(connection, sorted(wanted))
 
     return Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
 

@@ -60,7 +60,7 @@ class Read:
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
-        current = attempts.carried(connection, claim.batch_id)
+        current = attempts.current_of_batch(connection, claim.batch_id)
     read, pages, flushed = Read(), Pages(), time.monotonic()
     for attempt in current:
         pages[attempt.attempt_id] = _read_one(services, claim, sandbox, attempt, read)

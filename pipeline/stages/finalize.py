@@ -41,7 +41,7 @@ def work(services: Services, claim: Claim) -> Done:
     A document whose points are missing in the store fails; the others go on.
     """
     with services.catalog.connect() as connection:
-        current = attempts.carried(connection, claim.batch_id)
+        current = attempts.current_of_batch(connection, claim.batch_id)
         touched = attempts.document_ids_of_batch(connection, claim.batch_id)
     blank = [attempt for attempt in current if not attempt.chunks_total]
     current = [attempt for attempt in current if attempt.chunks_total]
@@ -103,6 +103,6 @@ def _verify(services: Services, claim: Claim, current: Sequence[BatchedAttempt])
 
 def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None:
     with writing(services.catalog) as connection:
-        current = attempts.carried(connection, claim.batch_id)
+        current = attempts.current_of_batch(connection, claim.batch_id)
         ready = {attempt.document_id: attempt.version_id for attempt in current if attempt.version_id in versions}
         live_versions.switch(connection, ready)

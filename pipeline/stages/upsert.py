@@ -33,7 +33,7 @@ log = structlog.get_logger()
 def work(services: Services, claim: Claim) -> Done:
     """Store the points of those documents of the batch that have not failed or been cancelled meanwhile."""
     with services.catalog.connect() as connection:
-        current = attempts.carried(connection, claim.batch_id)
+        current = attempts.current_of_batch(connection, claim.batch_id)
     wanted = [attempt for attempt in current if attempt.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return Done(lambda _connection: None)
@@ -41,7 +41,7 @@ def work(services: Services, claim: Claim) -> Done:
 
     def record(connection: Connection) -> None:
         amounts = {name: {"chunks_upserted": number} for name, number in done.items()}
-        attempts.count(connection, amounts, claim.batch_id)
+        attempts.add_counts(connection, amounts, claim.batch_id)
 
     def lost() -> None:
         # This process stood still while another did the task, and has now written the points once more.

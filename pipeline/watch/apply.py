@@ -56,8 +56,8 @@ def move(
         places = {name: key[1] for name, key in living.items()}
         _displace(connection, [name for key in changes.replaced if (name := known[key].document_id)])
         # A file that somebody took in, and whose place another one has now, before a watcher saw it.
-        _displace(connection, moves.holders(connection, places))
-        renamed, there = moves.rename(connection, places), moves.there(connection, places)
+        _displace(connection, moves.documents_to_displace(connection, places))
+        renamed, there = moves.rename(connection, places), moves.existing(connection, places)
         revived = moves.revive(connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()})
         moved.waiting = {key for name, key in living.items() if name in there - renamed}
         moved.failed = {key for name, key in living.items() if name not in there}
@@ -71,11 +71,11 @@ def move(
         for key, row in moved.rows.items():
             before = known[origins.get(key, key)].tags
             if row.tags != before:
-                tagging.give(connection, str(row.document_id), in_place_of(row.tags, before))
+                tagging.set_tags(connection, str(row.document_id), in_place_of(row.tags, before))
         moved.left = {origins[key] for key in done | moved.failed} - moved.rows.keys()
         moved.left |= changes.replaced - moved.rows.keys()
         watched_files.forget(connection, moved.left)
-        watched_files.keep(connection, moved.rows)
+        watched_files.store(connection, moved.rows)
     return moved
 
 
@@ -112,10 +112,10 @@ def remove(
         rows = {
             key: replace(known[key], document_id=known[key].document_id or unsure.get(key), gone=True) for key in gone
         }
-        watched_files.keep(connection, rows)
+        watched_files.store(connection, rows)
         having = {row.document_id for row in rows.values() if row.document_id is not None}
         # A rule that gives the file another collection may have given its document to another row.
-        names = sorted(having - watched_files.held(connection, having))
+        names = sorted(having - watched_files.with_present_file(connection, having))
         records.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
         failures.delete_of_documents(connection, names)
         left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
@@ -143,23 +143,25 @@ def take(
     for collection, keys in by_collection.items():
         with writing(services.catalog) as connection:
             # Before their documents: a file that goes while nobody watches must be missed.
-            watched_files.keep(
+            watched_files.store(
                 connection, {key: _begun(sights[key], known.get(key)) for key in keys if _is_lost(key, known)}
             )
         before = {key: known[key].tags if key in known else None for key in keys}
         found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
-        request = Request([folder.path], collection, folder.workflow, request_id=watched_files.new_request())
+        request = Request([folder.path], collection, folder.workflow, request_id=watched_files.new_request_id())
         job_id = open_job(services, request, found)
         ingest_files(services, job_id, found)
         with writing(services.catalog) as connection:
             # A workflow may have sent a file to another collection than the folder's, where it was before.
-            names = watched_files.identities(connection, keys) | watched_files.submitted(connection, job_id, keys)
-            found_in = watched_files.contents(connection, job_id)
+            names = watched_files.documents_of_files(connection, keys) | watched_files.submitted_documents(
+                connection, job_id, keys
+            )
+            found_in = watched_files.content_of_job(connection, job_id)
             taken = {key: _row(sights[key], names.get(key)) for key in keys}
             # The file may have become another one before intake read it, or none: it is to be taken in again then.
             unsure = [key for key, row in taken.items() if found_in.get(str(row.document_id)) != row.sha256]
             taken |= {key: replace(taken[key], sha256=None) for key in unsure}
-            watched_files.keep(connection, taken)
+            watched_files.store(connection, taken)
         rows |= taken
     return rows
 
@@ -198,7 +200,7 @@ def leave(
     if former:
         with writing(services.catalog) as connection:
             former = _elsewhere(connection, root, now)
-            there = watched_files.shown(connection, [now[key] for key in former])
+            there = watched_files.live_content(connection, [now[key] for key in former])
             ready = {key for key in former if not patient or there.get(now[key]) == known[key].sha256}
             _displace(connection, [former[key] for key in ready])
     return {key for key in keys if key not in former and (key in now or key not in known)}
@@ -206,7 +208,7 @@ def leave(
 
 def _elsewhere(connection: Connection, root: str, now: Mapping[FileKey, str]) -> dict[FileKey, str]:
     """A document of the watcher's own of each of these files beside the one that it has now, if there is one."""
-    found = watched_files.astray(connection, root, now, own=True) if now else {}
+    found = watched_files.in_other_collections(connection, root, now, own=True) if now else {}
     return {key: name for key, name in found.items() if name not in now.values()}
 
 
@@ -223,7 +225,7 @@ def renumber(services: Services, view: View) -> dict[FileKey, KnownFile]:
     }
     if rows:
         with writing(services.catalog) as connection:
-            watched_files.keep(connection, rows)
+            watched_files.store(connection, rows)
     return rows
 
 
@@ -255,7 +257,9 @@ def _unsure(connection: Connection, root: str, keys: Collection[FileKey]) -> dic
     """The documents of files whose taking in may have been broken off."""
     if not keys:
         return {}
-    return watched_files.astray(connection, root, keys) | watched_files.identities(connection, keys)
+    return watched_files.in_other_collections(connection, root, keys) | watched_files.documents_of_files(
+        connection, keys
+    )
 
 
 def _is_lost(key: FileKey, known: Mapping[FileKey, KnownFile]) -> bool:

@@ -50,5 +50,5 @@ class Holding:
         since = {"held_since": now if hold else None} if values["held"] != self._noted.get("held") else {}
         fresh = {} if hold else {"confirmed": None}
         with writing(self._services.catalog) as connection:
-            watched_files.note(connection, self._root, **values, **since, **fresh, looked_at=now)
+            watched_files.update_folder(connection, self._root, **values, **since, **fresh, looked_at=now)
         self._noted = values

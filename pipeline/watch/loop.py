@@ -212,7 +212,7 @@ class Watcher:
 
     def _note(self, **values: object) -> None:
         with writing(self._services.catalog) as connection:
-            watched_files.note(connection, self.mirror.root, looked_at=time.time(), **values)
+            watched_files.update_folder(connection, self.mirror.root, looked_at=time.time(), **values)
 
     def _tell(self, line: str) -> None:
         if line != self._told:

@@ -697,10 +697,10 @@ def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
     with api.cli.services() as services, writing(services.catalog) as connection:
         names = [record_job(connection, services, Request([root], "orders"), ()).id for _ in range(4)]
         swapped, broken, hopeless, hollow = names
-        orders.place(connection, hollow, {"paths": [str(root / "hollow")], "glob": None, "tags": None})
-        orders.place(connection, swapped, {"paths": [str(root / "swapped")], "glob": None, "tags": None})
-        orders.place(connection, broken, {"paths": [str(root / "a.txt")]})
-        orders.place(connection, hopeless, {"paths": [str(root / "a.txt")]})
+        orders.add(connection, hollow, {"paths": [str(root / "hollow")], "glob": None, "tags": None})
+        orders.add(connection, swapped, {"paths": [str(root / "swapped")], "glob": None, "tags": None})
+        orders.add(connection, broken, {"paths": [str(root / "a.txt")]})
+        orders.add(connection, hopeless, {"paths": [str(root / "a.txt")]})
         connection.execute(orders_table.update().where(orders_table.c.job_id == hopeless).values(tries=4))
     behind = api.client.submit_paths(str(root / "a.txt"), collection="orders").job_id
 
@@ -863,7 +863,7 @@ def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
             # While nobody else can write: standing still in the middle of that, it would keep all from it.
             os.kill(pid, signal.SIGSTOP)
             promised = record_job(written, services, Request([root / "a.txt"], "killed", confined=True), ()).id
-            orders.place(written, promised, {"paths": [str(root / "a.txt")], "glob": None, "tags": None})
+            orders.add(written, promised, {"paths": [str(root / "a.txt")], "glob": None, "tags": None})
         api.kill()
 
     assert api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before + 1

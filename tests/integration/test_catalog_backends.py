@@ -28,7 +28,7 @@ from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
 from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.index import vector_cache
 from pipeline.catalog.work import admission, attempts, events, jobs, ledger
 from pipeline.catalog.work.failures import Failure
@@ -74,8 +74,8 @@ def begin_job(connection: Connection, urgency: int = 5) -> str:
     return jobs.create(connection, Job("documents", "ingest", urgency), "request", 1000).id
 
 
-def found(source: str, content: str = "a") -> Found:
-    return Found(source, content * 64, 100, 1_700_000_000.0)
+def found(source: str, content: str = "a") -> FileRecord:
+    return FileRecord(source, content * 64, 100, 1_700_000_000.0)
 
 
 def take(connection: Connection, job: str, *sources: str, content: str = "a") -> list[Recorded]:
@@ -118,14 +118,14 @@ def test_tags_are_kept_labelled_and_replaced(catalog: Engine) -> None:
             again = records.record(connection, job, RECIPE, replace(found("/a"), tags=tags))
             assert again.outcome == "joined"
             assert tagging.tags_of(connection, [one.document_id]) == {one.document_id: expected}
-        (due,) = moves.to_label(connection, 5)
-        moves.labelled(connection, {due.id: due.moved_at})
-        assert moves.to_label(connection) == []
+        (due,) = moves.waiting_for_labels(connection, 5)
+        moves.mark_labelled(connection, {due.id: due.moved_at})
+        assert moves.waiting_for_labels(connection) == []
         attempts.complete(connection, [str(one.attempt_id)])
-        (due,) = moves.to_label(connection)
+        (due,) = moves.waiting_for_labels(connection)
         assert (due.source, due.tags) == ("/a", [])
-        moves.labelled(connection, {due.id: due.moved_at})
-        assert moves.to_label(connection) == []
+        moves.mark_labelled(connection, {due.id: due.moved_at})
+        assert moves.waiting_for_labels(connection) == []
 
 
 def test_migrates_from_empty_and_again(url: str) -> None:
@@ -235,25 +235,25 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         assert ledger.finish(connection, task, "w1")
         assert not ledger.finish(connection, task, "w1")
     with writing(catalog) as connection:
-        [carried] = attempts.carried(connection, batch)
+        [carried] = attempts.current_of_batch(connection, batch)
         attempts.set_chunks(connection, {carried.attempt_id: 3})
-        attempts.count(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
+        attempts.add_counts(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
         describe_versions(connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}})
         live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         ledger.finish_batch(connection, batch)
     with catalog.connect() as connection:
-        (pile,) = jobs.piles(connection, job)
+        (pile,) = jobs.document_groups(connection, job)
         assert (pile.kind, pile.outcome, pile.documents, pile.chunks) == (".txt", "completed", 1, 3)
-        counts = jobs.progress(connection, job, [pile])
+        counts = jobs.count_work(connection, job, [pile])
         assert counts["outcomes"] == {"completed": 1}
         assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
-        assert live_versions.live_versions(connection, [one.document_id]) == {one.document_id: carried.version_id}
-        assert live_versions.switches(connection) == 1
-        kinds = [event.kind for event in events.after(connection, job, 0)]
+        assert live_versions.live_version_ids(connection, [one.document_id]) == {one.document_id: carried.version_id}
+        assert live_versions.switch_count(connection) == 1
+        kinds = [event.kind for event in events.list_after(connection, job, 0)]
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
         assert ledger.open_tasks(connection) == []
-        assert jobs.active_jobs(connection) == []
+        assert jobs.unfinished(connection) == []
 
 
 def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
@@ -275,21 +275,21 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
         job = begin_job(connection)
         taken = take(connection, job, *(f"/folder/{name}" for name in names))
         found = Counter[str]()
-        for pile in jobs.piles(connection, job):
+        for pile in jobs.document_groups(connection, job):
             found[pile.kind] += pile.documents
             assert pile.unread == pile.documents
             assert pile.bytes == pile.first_bytes == 100 * pile.documents
         assert found == {".txt": 3, "": 6, ".markdown": 2, ".gz": 1}
-        assert len(jobs.piles(connection, job)) <= 7
+        assert len(jobs.document_groups(connection, job)) <= 7
         large = sa.and_(schema.submissions.c.job_id == job, schema.submissions.c.source == "/folder/x1")
         connection.execute(schema.submissions.update().where(large).values(size=10**9))
-        first = {pile.first_bytes for pile in jobs.piles(connection, job) if pile.bytes > 10**9}
+        first = {pile.first_bytes for pile in jobs.document_groups(connection, job) if pile.bytes > 10**9}
         assert first == {int(UNKNOWN_KB * 1000) + 500}
         # A file that is being read counts as unread until its pages are known.
         begun = [str(one.attempt_id) for one in taken[:2]]
         attempts.advance(connection, begun, "extracting")
         attempts.set_pages(connection, {begun[0]: {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}})
-        (pile,) = [pile for pile in jobs.piles(connection, job) if pile.state == "extracting"]
+        (pile,) = [pile for pile in jobs.document_groups(connection, job) if pile.state == "extracting"]
         assert (pile.documents, pile.unread, pile.ocr_pages, pile.ocr_left) == (2, 1, 5, 5)
 
 
@@ -300,7 +300,7 @@ def test_the_same_file_again(catalog: Engine) -> None:
         batch = batch_of(connection, first, [one], active=True)
         [joined] = take(connection, begin_job(connection), "/a.txt")
         assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
-        [carried] = attempts.carried(connection, batch)
+        [carried] = attempts.current_of_batch(connection, batch)
         live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         [same] = take(connection, begin_job(connection), "/a.txt")
@@ -308,14 +308,14 @@ def test_the_same_file_again(catalog: Engine) -> None:
         [changed] = take(connection, begin_job(connection), "/a.txt", content="b")
         assert changed.outcome == "new"
         second = batch_of(connection, first, [changed], active=True)
-        [newer] = attempts.carried(connection, second)
+        [newer] = attempts.current_of_batch(connection, second)
         live_versions.switch(connection, {newer.document_id: newer.version_id})
         attempts.complete(connection, [newer.attempt_id])
-        assert garbage.unseen_versions(connection, [one.document_id]) == [carried.version_id]
-        garbage.removed(connection, [carried.version_id])
-        assert garbage.unseen_versions(connection, [one.document_id]) == []
+        assert garbage.unused_versions(connection, [one.document_id]) == [carried.version_id]
+        garbage.mark_removed(connection, [carried.version_id])
+        assert garbage.unused_versions(connection, [one.document_id]) == []
         records.tombstone(connection, [one.document_id])
-        assert live_versions.live_versions(connection, [one.document_id]) == {}
+        assert live_versions.live_version_ids(connection, [one.document_id]) == {}
 
 
 def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
@@ -327,10 +327,13 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
         )
         jobs.finish_intake(connection, job)
         attempts.fail(connection, {str(broken.attempt_id): NEVER})
-        assert jobs.active_jobs(connection) == [job]
+        assert jobs.unfinished(connection) == [job]
         assert attempts.cancel(connection, schema.attempts.c.id == unwanted.attempt_id) == 1
-        assert jobs.active_jobs(connection) == []
-        assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"failed": 2, "cancelled": 1}
+        assert jobs.unfinished(connection) == []
+        assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {
+            "failed": 2,
+            "cancelled": 1,
+        }
         open_failures = sa.select(schema.failures.c.source, schema.failures.c.code).order_by("source")
         assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
 
@@ -339,8 +342,8 @@ def test_the_vector_cache(catalog: Engine, tmp_path: Path) -> None:
     vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
     held = vector_cache.open_cache(catalog, tmp_path)
     with writing(held) as connection:
-        vector_cache.store(connection, vector_cache.rows("space", vectors))
-        vector_cache.store(connection, vector_cache.rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
+        vector_cache.store(connection, vector_cache.to_rows("space", vectors))
+        vector_cache.store(connection, vector_cache.to_rows("space", {"y": vectors["y"] + 1, "z": vectors["x"]}))
         known = vector_cache.lookup(connection, "space", ["x", "y", "none"])
         assert known.keys() == {"x", "y"}
         assert all((known[name] == vectors[name]).all() for name in known)
@@ -355,14 +358,14 @@ def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) ->
         begin_job(busy)
         held = vector_cache.open_cache(catalog, tmp_path)
         with writing(held) as connection:
-            vector_cache.store(connection, vector_cache.rows("space", {"x": np.ones(4, dtype=np.float32)}))
+            vector_cache.store(connection, vector_cache.to_rows("space", {"x": np.ones(4, dtype=np.float32)}))
         held.dispose()
 
 
 def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
     """A server that does not answer is asked again; who passes it by would embed everything anew."""
     expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
-    with expected, vector_cache.best_effort(), catalog.connect() as connection:
+    with expected, vector_cache.ignore_if_unusable(), catalog.connect() as connection:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
 
 
@@ -370,17 +373,17 @@ def test_no_event_gets_an_id_that_was_given_before(catalog: Engine) -> None:
     """As of before a power cut, which has taken the last ones back."""
     with writing(catalog) as connection:
         job = begin_job(connection)
-        before = events.newest(connection, job)
-    events.skip_lost(catalog)
+        before = events.newest_id(connection, job)
+    events.skip_lost_ids(catalog)
     with writing(catalog) as connection:
         events.add(connection, "document.chunking", [(job, None)])
-        lost = events.newest(connection, job)
+        lost = events.newest_id(connection, job)
         connection.execute(schema.events.delete().where(schema.events.c.id > before))
-    events.skip_lost(catalog)
+    events.skip_lost_ids(catalog)
     with writing(catalog) as connection:
         events.add(connection, "document.chunking", [(job, None)])
-        assert before < lost < events.newest(connection, job) < 2**50
-        assert len(events.after(connection, job, lost)) == 1
+        assert before < lost < events.newest_id(connection, job) < 2**50
+        assert len(events.list_after(connection, job, lost)) == 1
 
 
 def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:
@@ -388,17 +391,17 @@ def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:
         begin_job(connection)
         raise KeyError
     with catalog.connect() as connection:
-        assert jobs.active_jobs(connection) == []
+        assert jobs.unfinished(connection) == []
 
 
 def test_a_reader_sees_one_moment(catalog: Engine) -> None:
     with catalog.connect() as reading:
-        assert jobs.active_jobs(reading) == []
+        assert jobs.unfinished(reading) == []
         with writing(catalog) as connection:
             begin_job(connection)
-        assert jobs.active_jobs(reading) == []
+        assert jobs.unfinished(reading) == []
     with catalog.connect() as reading:
-        assert len(jobs.active_jobs(reading)) == 1
+        assert len(jobs.unfinished(reading)) == 1
 
 
 def test_one_of_many_claims_wins(catalog: Engine) -> None:
@@ -437,13 +440,13 @@ def test_of_two_that_finish_last_one_sees_it(catalog: Engine) -> None:
         with writing(catalog) as connection:
             assert ledger.finish(connection, ledger.task_id(batch, "upsert", part), "w")
             attempts.complete(connection, [attempt])
-            return not ledger.outstanding(connection, batch, ["embed", "upsert"])
+            return not ledger.count_unfinished(connection, batch, ["embed", "upsert"])
 
     for batch, ids in batches:
         lasts = all_at_once([partial(finish, batch, part, ids[part]) for part in range(fans)])
         assert sum(lasts) == 1
     with catalog.connect() as connection:
-        assert jobs.active_jobs(connection) == []
+        assert jobs.unfinished(connection) == []
         finished = sa.select(sa.func.count()).where(schema.events.c.kind == "job.finished")
         assert connection.scalar(finished) == rounds
 
@@ -500,7 +503,7 @@ def test_events_are_committed_in_the_order_of_their_ids(catalog: Engine) -> None
         while True:
             ended = done.is_set()
             with catalog.connect() as connection:
-                fresh = [event.id for event in events.after(connection, job, last)]
+                fresh = [event.id for event in events.list_after(connection, job, last)]
             seen.extend(fresh)
             last = max([last, *fresh])
             if ended and not fresh:
@@ -530,7 +533,7 @@ def test_a_dead_runner_loses_its_task(catalog: Engine) -> None:
         ledger.release(connection, task, "w2")
         [due] = ledger.open_tasks(connection)
         assert (due.state, due.starts, due.runner) == ("due", 1, None)
-        ledger.republished(connection, [task])
+        ledger.mark_republished(connection, [task])
         attempts.cancel(connection, schema.attempts.c.job_id == job)
 
 
@@ -545,7 +548,7 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
         job = begin_job(connection)
         [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
         batch = batch_of(connection, job, [one], active=True)
-        [carried] = attempts.carried(connection, batch)
+        [carried] = attempts.current_of_batch(connection, batch)
         describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
         attempts.fail(connection, {carried.attempt_id: Failure("extract", Problem("corrupt", message, "Mend it."))})
         kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)

@@ -182,7 +182,7 @@ def scanned(rig: FlowRig, job: str) -> dict[str, int]:
     )
     with rig.services.catalog.connect() as connection:
         found = connection.execute(query.where(submissions.c.job_id == job)).all()
-        whole = sum(pile.ocr_pages for pile in jobs.piles(connection, job))
+        whole = sum(pile.ocr_pages for pile in jobs.document_groups(connection, job))
     assert whole == sum(pages for _, pages in found)
     return {Path(source).name: pages for source, pages in found if pages}
 

@@ -297,7 +297,7 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
     monkeypatch.setattr(intake, "admit", admit_later)
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ()).id
-        orders.place(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
+        orders.add(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
     taker = PathJobRunner(services)
     try:
         assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), 60, 0.2)
@@ -306,7 +306,7 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
     assert rig.counts(job) == {"completed": 6}
     rig.assert_at_rest(job)
     with services.catalog.connect() as connection:
-        assert job not in dict(orders.pending(connection))
+        assert job not in dict(orders.list_due(connection))
 
 
 def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_path: Path) -> None:

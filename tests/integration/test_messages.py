@@ -124,14 +124,16 @@ def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Pat
         here = batches.c.job_id.in_(single)
         counted = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
         waits = counted.where(here, tasks.c.stage == "embed", tasks.c.state == "due")
-        assert eventually(lambda: rig.scalar(waits) >= admission.AHEAD)
+        assert eventually(lambda: rig.scalar(waits) >= admission.MIN_DUE_PER_WORKER)
         urgent = rig.submit(files[0], collection="ahead", priority=9)
         assert eventually(lambda: rig.tasks_of(urgent, tasks.c.stage == "embed"))
         read = counted.where(here, tasks.c.stage.in_(("extract", "chunk")), tasks.c.state != "done")
         assert eventually(lambda: rig.scalar(read) == 0)
         # Neither what the worker is embedding counts, nor what each process was just reading.
         active = rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active"))
-        assert admission.AHEAD < active <= admission.AHEAD + 1 + rig.settings.extract_processes
+        assert (
+            admission.MIN_DUE_PER_WORKER < active <= admission.MIN_DUE_PER_WORKER + 1 + rig.settings.extract_processes
+        )
     # The reconciler sleeps for minutes here: whoever embeds says that there is room.
     assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 17
     for job in (urgent, *single):
@@ -149,7 +151,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     base = tmp_path_factory.mktemp("still")
     with stack_on(base / "data", launch=without_workers, **chosen) as rig, pytest.MonkeyPatch.context() as patch:
         # As if there were workers enough.
-        patch.setattr(admission, "AHEAD", 1000)
+        patch.setattr(admission, "MIN_DUE_PER_WORKER", 1000)
         yield rig
 
 
@@ -213,7 +215,7 @@ def test_who_embeds_says_that_there_is_room(
     still: FlowRig, monkeypatch: pytest.MonkeyPatch, embedders: int, enough: int
 ) -> None:
     """In the middle of a large document the next one is let in, as soon as little enough waits for who embeds."""
-    monkeypatch.setattr(admission, "AHEAD", 4)
+    monkeypatch.setattr(admission, "MIN_DUE_PER_WORKER", 4)
     with writing(still.services.catalog) as connection:
         connection.execute(tasks.delete().where(tasks.c.state == "done"))
         job = jobs.create(connection, Job("documents", "ingest", 9), "request", 1).id

@@ -479,11 +479,11 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
     mirror.glance()
     time.sleep(REST_MS / 1000)
     with writing(mirror.services.catalog) as connection:
-        watched_files.note(connection, mirror.mirror.root, confirmed=11)
+        watched_files.update_folder(connection, mirror.mirror.root, confirmed=11)
     mirror.look()
     assert len(mirror.found("zebra")) == 30, "more are missing than somebody has confirmed"
     with writing(mirror.services.catalog) as connection:
-        assert watched_files.confirm(connection, mirror.mirror.root) == 13
+        assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 13
     mirror.look()
     assert mirror.mirror.hold is None
     assert len(mirror.found("zebra")) == 17
@@ -497,7 +497,7 @@ def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> Non
     mirror.again()
     assert mirror.mirror.hold is not None
     with writing(mirror.services.catalog) as connection:
-        assert watched_files.confirm(connection, mirror.mirror.root) == 15
+        assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 15
     mirror.again()
     assert mirror.mirror.hold is None
     assert len(mirror.found("zebra")) == 5
@@ -538,7 +538,7 @@ def test_missing_files_of_a_missing_root_too(stack: FlowRig, tmp_path: Path) -> 
     root.rename(tmp_path / "away")
     mirror.glance()
     with writing(mirror.services.catalog) as connection:
-        assert watched_files.confirm(connection, mirror.mirror.root) == 1
+        assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 1
     mirror.glance()
     assert mirror.found("zebra") == {"a.txt"}
 
@@ -663,7 +663,7 @@ def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
     mirror.look()
     (key,) = mirror.mirror.known
     with writing(mirror.services.catalog) as connection:
-        watched_files.keep(connection, {("another", key[1]): mirror.mirror.known[key]})
+        watched_files.store(connection, {("another", key[1]): mirror.mirror.known[key]})
     apply.remove(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
     assert mirror.found("zebra") == {"a.txt"}
 

@@ -420,13 +420,13 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
     with writing(rig.services.catalog) as connection:
         job = jobs.create(connection, Job("broken", "reindex", 1), "r", 0).id
         one = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
-        reindexes.enter(connection, one, "gating")
+        reindexes.enter_state(connection, one, "gating")
     told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
     assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9."), 20), told()
     reindex.start(rig.services, ReindexRequest(collection="sound", model="hashing-128"))
     reached(rig, "sound", "soaking")
     with writing(rig.services.catalog) as connection:
-        reindexes.change(connection, one, stumbles=MAX_ERRORS - 1, again_at=None)
+        reindexes.update(connection, one, stumbles=MAX_ERRORS - 1, again_at=None)
     reached(rig, "broken", "refused")
     assert f"tried {MAX_ERRORS} times" in told()
     assert reindex.cancel(rig.services, "broken").state == "cancelled"

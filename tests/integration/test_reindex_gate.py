@@ -116,7 +116,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
     with writing(rig.services.catalog) as connection:
         found = reindexes.newest(connection, "recall")
         assert found is not None
-        reindexes.enter(connection, found.id, "gating")  # paused: the stack does not measure, the test does
+        reindexes.enter_state(connection, found.id, "gating")  # paused: the stack does not measure, the test does
         one = reindexes.get(connection, found.id)
     driver.validate(Services(rig.settings.model_copy(update={"reindex_recall": 1.01})), one)
     told = refused(rig, "recall")

@@ -9,7 +9,7 @@ from pipeline.api.auth import Guarded, Reader
 from pipeline.api.models import CollectionFacts, FormatFacts, SearchRequest, WorkflowFacts
 from pipeline.api.problems import responses
 from pipeline.api.state import DoorOf
-from pipeline.catalog.api.listing import collections_of
+from pipeline.catalog.api.listing import list_collections
 from pipeline.composition.plugins import discover
 from pipeline.errors import UnknownId
 from pipeline.results import SearchResult
@@ -62,4 +62,4 @@ def formats(_caller: Reader) -> list[FormatFacts]:
 def collections(door: DoorOf, _caller: Reader) -> list[CollectionFacts]:
     """Every collection, the model of its vectors, and how much is in it."""
     with door.services.catalog.connect() as connection:
-        return [CollectionFacts(**row) for row in collections_of(connection)]
+        return [CollectionFacts(**row) for row in list_collections(connection)]

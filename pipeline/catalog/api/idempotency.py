@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import answers
 from pipeline.errors import OtherRequest
 
-__all__ = ["KEEP_S", "keep", "known", "prune", "scope_of"]
+__all__ = ["KEEP_S", "find_answer", "prune", "scope_of", "store_answer"]
 
 KEEP_S = 24 * 3600.0
 """How long an answer is remembered."""
@@ -23,7 +23,7 @@ def scope_of(*parts: str) -> str:
     return sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def known(connection: Connection, scope: str, request: str) -> dict[str, Any] | None:
+def find_answer(connection: Connection, scope: str, request: str) -> dict[str, Any] | None:
     """The answer that this request has had; None when it is new.
 
     Raises:
@@ -38,7 +38,7 @@ def known(connection: Connection, scope: str, request: str) -> dict[str, Any] | 
     return found
 
 
-def keep(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
+def store_answer(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
     """Remember an answer, in the transaction that makes it true."""
     connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
 

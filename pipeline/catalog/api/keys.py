@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import api_keys
 from pipeline.errors import BadRequest, UnknownId
 
-__all__ = ["SCOPES", "Key", "any_made", "create", "every", "find", "is_stale", "revoke", "used"]
+__all__ = ["SCOPES", "Key", "create", "find", "is_any_created", "is_use_to_be_noted", "list_keys", "note_use", "revoke"]
 
 Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
@@ -71,12 +71,12 @@ def find(connection: Connection, secret: str) -> Key | None:
     return _key(row) if row is not None else None
 
 
-def any_made(connection: Connection) -> bool:
+def is_any_created(connection: Connection) -> bool:
     """Whether a key was ever made: from then on nobody gets in without one."""
     return connection.scalar(sa.select(api_keys.c.id).limit(1)) is not None
 
 
-def every(connection: Connection) -> list[Key]:
+def list_keys(connection: Connection) -> list[Key]:
     """All keys, oldest first, revoked ones too."""
     return [_key(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.created_at)).mappings()]
 
@@ -92,12 +92,12 @@ def revoke(connection: Connection, identity: str) -> None:
         raise UnknownId(f"There is no valid key {identity}.", "See: docrelay keys list")
 
 
-def used(connection: Connection, identity: str) -> None:
+def note_use(connection: Connection, identity: str) -> None:
     """Note that a key is in use."""
     connection.execute(api_keys.update().where(api_keys.c.id == identity).values(used_at=time.time()))
 
 
-def is_stale(key: Key) -> bool:
+def is_use_to_be_noted(key: Key) -> bool:
     """Whether its last use was noted so long ago that it is noted again."""
     return key.used_at is None or time.time() - key.used_at > SPACING_S
 

@@ -12,7 +12,7 @@ from pipeline.catalog.database.schema import attempts, collections, documents, f
 from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
 
-__all__ = ["Page", "collections_of", "documents_of"]
+__all__ = ["Page", "list_collections", "list_documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Page:
     code: str | None = None
 
 
-def documents_of(connection: Connection, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
+def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
     """Documents of a job in the order of their ids.
 
     Returns:
@@ -63,7 +63,7 @@ def documents_of(connection: Connection, job_id: str, page: Page) -> tuple[list[
     return rows[: page.limit], rows[page.limit - 1]["document_id"] if more else None
 
 
-def collections_of(connection: Connection) -> list[dict[str, Any]]:
+def list_collections(connection: Connection) -> list[dict[str, Any]]:
     """Every collection: its name, its space, how many documents and chunks readers see."""
     counts = {
         row.collection: (row.documents, int(row.chunks or 0))

@@ -26,7 +26,7 @@ from pipeline.catalog.database.schema import metadata
 from pipeline.catalog.database.write_queue import turn
 from pipeline.errors import BadRequest, StackUnavailable
 
-__all__ = ["HEAD", "alone", "engine_of", "make_durable", "open_catalog", "sqlite_url", "upgrade", "writing"]
+__all__ = ["HEAD", "make_durable", "make_engine", "migration_lock", "open_catalog", "sqlite_url", "upgrade", "writing"]
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ def open_catalog(url: str) -> Engine:
         BadRequest: the URL names another kind of database.
         StackUnavailable: the database does not answer, its driver is missing, or a newer Docrelay has written it.
     """
-    engine = engine_of(url)
+    engine = make_engine(url)
     with ExitStack() as undo:
         undo.callback(engine.dispose)
         try:
@@ -179,7 +179,7 @@ def _move_log(engine: Engine) -> None:
         log.warning("catalog.log_not_moved", error=str(error))
 
 
-def engine_of(url: str) -> Engine:
+def make_engine(url: str) -> Engine:
     """Connections to a database, whatever it holds. Raises BadRequest and StackUnavailable as `open_catalog` does."""
     parsed = sa.make_url(url)
     kind = parsed.get_backend_name()
@@ -269,7 +269,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _bring_up(engine: Engine) -> None:
-    with alone(engine), writing(engine) as connection:
+    with migration_lock(engine), writing(engine) as connection:
         version = _version(connection)  # another process may have been first
         if version is None:
             # What all migrations together come to, which is what a test compares; without alembic's import.
@@ -305,7 +305,7 @@ def upgrade(connection: Connection) -> None:
 
 
 @contextmanager
-def alone(engine: Engine) -> Iterator[None]:
+def migration_lock(engine: Engine) -> Iterator[None]:
     """Only one process migrates at a time."""
     if engine.dialect.name == "sqlite":
         with Path(f"{engine.url.database}.lock").open("w") as lock:

@@ -17,19 +17,19 @@ from pipeline.catalog.index.second_index import is_version
 from pipeline.names import ACTIVE
 
 __all__ = [
-    "by_index",
+    "documents_with_leftovers",
+    "group_by_index",
+    "live_by_index",
+    "mark_removed",
     "needed_originals",
     "needed_texts",
-    "neglected",
-    "removed",
-    "seen_by_index",
     "unmark_removed",
     "unneeded_originals",
-    "unseen_versions",
+    "unused_versions",
 ]
 
 
-def unseen_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
+def unused_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
     """Versions of these documents that readers do not see and that are not being built.
 
     Those whose points were removed before are left out, but for the ones that this batch carried: it may have
@@ -56,7 +56,7 @@ def unseen_versions(connection: Connection, identities: Sequence[str], batch_id:
     return list(connection.scalars(found))
 
 
-def by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
+def group_by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
     """The versions by the index that holds their points."""
     found: dict[str, list[str]] = defaultdict(list)
     for piece in split_list(version_ids):
@@ -65,17 +65,17 @@ def by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, li
     return found
 
 
-def seen_by_index(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
+def live_by_index(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
     """The versions of these documents that stand in an index, the live one or one beside it, by index."""
     query = (
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
         .where(documents.c.id.in_(identities), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
     )
-    return by_index(connection, connection.scalars(query).all())
+    return group_by_index(connection, connection.scalars(query).all())
 
 
-def neglected(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
+def documents_with_leftovers(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
     """Documents with versions that nobody sees, whose points were never removed.
 
     Those made before this time, and those of documents that can be revived no more.
@@ -106,7 +106,7 @@ def _undo_is_over() -> sa.ColumnElement[bool]:
     return sa.or_(documents.c.undo_until.is_(None), documents.c.undo_until <= time.time())
 
 
-def removed(connection: Connection, version_ids: Sequence[str]) -> None:
+def mark_removed(connection: Connection, version_ids: Sequence[str]) -> None:
     """The points of these versions are gone."""
     connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(removed_at=time.time()))
 

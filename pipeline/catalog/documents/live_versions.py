@@ -14,13 +14,13 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, documents, versions
 from pipeline.catalog.index import second_index
 
-__all__ = ["bump", "count_chunks", "count_documents", "live_versions", "size_of", "switch", "switches"]
+__all__ = ["count_chunks", "count_documents", "count_switch", "live_version_ids", "size_of", "switch", "switch_count"]
 
 
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
     """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
     now = time.time()
-    beside = second_index.among(connection, documents_versions.values())
+    beside = second_index.index_of_versions(connection, documents_versions.values())
     for piece in split_list(documents_versions.values()):
         new = versions.alias()
         replaced = sa.exists().where(
@@ -44,14 +44,14 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
     shown = {}
     for identity, version_id in documents_versions.items():
         if version_id in beside:
-            second_index.hold(connection, identity, beside[version_id], version_id)
+            second_index.set_live_version(connection, identity, beside[version_id], version_id)
         else:
             shown[identity] = {"live_version_id": version_id, "updated_at": now}
     update_each(connection, documents, shown)
-    bump(connection)
+    count_switch(connection)
 
 
-def live_versions(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
+def live_version_ids(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
     """Live version of each of these documents that has one."""
     found = sa.select(documents.c.id, documents.c.live_version_id).where(
         documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
@@ -83,12 +83,12 @@ def _sum_of_live(amount: sa.ColumnElement[int], collection: str) -> sa.Select[An
     )
 
 
-def switches(connection: Connection) -> int:
+def switch_count(connection: Connection) -> int:
     """A number that grows whenever what readers may see changes."""
     return connection.scalar(sa.select(counters.c.value).where(counters.c.name == "switch")) or 0
 
 
-def bump(connection: Connection) -> None:
+def count_switch(connection: Connection) -> None:
     """What readers may see has changed."""
     moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
     if not moved.rowcount:

@@ -12,10 +12,19 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, indexes, versions
-from pipeline.catalog.documents.live_versions import bump
+from pipeline.catalog.documents.live_versions import count_switch
 from pipeline.names import ACTIVE
 
-__all__ = ["expired", "forget_undo", "holders", "labelled", "rename", "revive", "there", "to_label"]
+__all__ = [
+    "documents_to_displace",
+    "end_undo",
+    "existing",
+    "expired_deletions",
+    "mark_labelled",
+    "rename",
+    "revive",
+    "waiting_for_labels",
+]
 
 
 def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
@@ -43,12 +52,12 @@ def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
     return set(wanted)
 
 
-def holders(connection: Connection, moves: Mapping[str, str]) -> set[str]:
+def documents_to_displace(connection: Connection, moves: Mapping[str, str]) -> set[str]:
     """Documents that have a name which one of the moved ones is to get, and that are not moved themselves."""
     return set(_holders(connection, _rows(connection, moves), moves).values()) - moves.keys()
 
 
-def there(connection: Connection, identities: Collection[str]) -> set[str]:
+def existing(connection: Connection, identities: Collection[str]) -> set[str]:
     """Those of these documents that are not deleted."""
     return set(_rows(connection, identities))
 
@@ -77,11 +86,11 @@ def revive(connection: Connection, places: Mapping[str, tuple[str, str]]) -> set
         connection.execute(documents.update().where(documents.c.id == name).values(**values, updated_at=now))
         revived.add(name)
     if revived:
-        bump(connection)
+        count_switch(connection)
     return revived
 
 
-def expired(connection: Connection, limit: int) -> list[str]:
+def expired_deletions(connection: Connection, limit: int) -> list[str]:
     """Deleted documents whose time to be revived is over."""
     found = (
         sa.select(documents.c.id)
@@ -91,13 +100,13 @@ def expired(connection: Connection, limit: int) -> list[str]:
     return list(connection.scalars(found))
 
 
-def forget_undo(connection: Connection, identities: Sequence[str]) -> None:
+def end_undo(connection: Connection, identities: Sequence[str]) -> None:
     """The points of these deleted documents are gone: nothing can be revived."""
     over = sa.and_(documents.c.id.in_(identities), documents.c.deleted_at.is_not(None))
     connection.execute(documents.update().where(over).values(undo_until=None, tags=[]))
 
 
-def to_label(connection: Connection, most: int | None = None) -> list[Any]:
+def waiting_for_labels(connection: Connection, most: int | None = None) -> list[Any]:
     """Documents with a new name or new tags that their points do not know yet: id, collection, …, title, moved_at."""
     names = ("id", "collection", "source", "tags", "moved_at")
     query = (
@@ -109,7 +118,7 @@ def to_label(connection: Connection, most: int | None = None) -> list[Any]:
     return list(connection.execute(query.limit(most)))
 
 
-def labelled(connection: Connection, moments: Mapping[str, float]) -> None:
+def mark_labelled(connection: Connection, moments: Mapping[str, float]) -> None:
     """The points of these documents know the name and the tags that they got at that moment: {document id: moved_at}.
 
     A run that is under way may still write the old ones: then they are to be labelled once more at its end, which a
@@ -155,8 +164,10 @@ def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[st
 
 
 def _is_held(connection: Connection, collection: str, source: str) -> bool:
-    there = documents.c.deleted_at.is_(None)
-    query = sa.select(documents.c.id).where(documents.c.collection == collection, documents.c.source == source, there)
+    is_there = documents.c.deleted_at.is_(None)
+    query = sa.select(documents.c.id).where(
+        documents.c.collection == collection, documents.c.source == source, is_there
+    )
     return connection.scalar(query) is not None
 
 

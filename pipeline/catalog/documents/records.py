@@ -22,18 +22,18 @@ from pipeline.catalog.database.schema import (
 )
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.documents import tagging
-from pipeline.catalog.documents.live_versions import bump
+from pipeline.catalog.documents.live_versions import count_switch
 from pipeline.catalog.documents.versions import (
     NAMESPACE,
-    Found,
+    FileRecord,
     Placement,
     add_attempt,
     add_version,
-    current_of,
-    is_same,
+    live_and_running,
+    matches,
     new_attempt,
-    newest_of,
-    stand_by,
+    newest,
+    point_at_completed,
 )
 from pipeline.catalog.index import second_index
 from pipeline.catalog.index.indexes import first_name
@@ -44,18 +44,18 @@ from pipeline.errors.problem import Problem
 
 __all__ = [
     "Recorded",
-    "begin",
+    "add_submission",
+    "cancel_current",
     "collection_of",
     "document_id",
     "find",
-    "known",
+    "possibly_known",
     "record",
     "reject",
+    "set_current_attempt",
     "sources",
-    "still_failing",
-    "submit",
-    "supersede",
     "tombstone",
+    "unchanged_failure",
 ]
 
 
@@ -81,7 +81,7 @@ def document_id(collection: str, source: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
 
 
-def known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
+def possibly_known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
     """Of these sources those that the collection may know; the others are new to it."""
     wanted: dict[str, str] = {}
     for source in sources:
@@ -98,7 +98,7 @@ def record(
     connection: Connection,
     job_id: str,
     recipe: str,
-    found: Found,
+    found: FileRecord,
     place: Placement | None = None,
     *,
     is_new: bool = False,
@@ -131,44 +131,46 @@ def record(
         )
         _add(connection, identity, place.collection, found, attempt_id)
         result = Recorded(identity, attempt_id, "new")
-        submit(connection, job_id, found, result, again=False)
+        add_submission(connection, job_id, found, result, again=False)
         return result
-    tagging.give(connection, identity, found.tags)
-    live, running = current_of(connection, identity)
-    if live is not None and is_same(live, found, recipe) and not live["pages_unread"]:
-        supersede(connection, identity)
+    tagging.set_tags(connection, identity, found.tags)
+    live, running = live_and_running(connection, identity)
+    if live is not None and matches(live, found, recipe) and not live["pages_unread"]:
+        cancel_current(connection, identity)
         # Whatever went wrong with another content, this one is there and searchable.
         failures.delete_of_documents(connection, [identity])
-        stand_by(connection, identity, live["id"])
+        point_at_completed(connection, identity, live["id"])
         result = Recorded(identity, None, "unchanged")
-    elif running is not None and is_same(running, found, recipe):
+    elif running is not None and matches(running, found, recipe):
         result = Recorded(identity, running["attempt_id"], "joined")
     else:
-        supersede(connection, identity)
+        cancel_current(connection, identity)
         attempt_id = new_attempt(connection, job_id, identity, recipe, found, place)
-        begin(connection, identity, attempt_id)
+        set_current_attempt(connection, identity, attempt_id)
         result = Recorded(identity, attempt_id, "new")
-    submit(connection, job_id, found, result)
+    add_submission(connection, job_id, found, result)
     return result
 
 
-def still_failing(connection: Connection, collection: str, recipe: str, reading: str, found: Found) -> Failure | None:
+def unchanged_failure(
+    connection: Connection, collection: str, recipe: str, reading: str, found: FileRecord
+) -> Failure | None:
     """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
-    known = connection.execute(
+    failure = connection.execute(
         sa.select(failures_table).where(
             failures_table.c.collection == collection,
             failures_table.c.source == found.source,
             failures_table.c.reading == reading,
         )
     ).one_or_none()
-    if known is None:
+    if failure is None:
         return None
-    newest = newest_of(connection, known.document_id)
-    _, running = current_of(connection, known.document_id)
-    if running is not None or newest is None or not is_same(newest._mapping, found, recipe):
+    version = newest(connection, failure.document_id)
+    _, running = live_and_running(connection, failure.document_id)
+    if running is not None or version is None or not matches(version._mapping, found, recipe):
         return None
-    problem = Problem(known.code, known.message, known.hint, known.transient)
-    return Failure(known.stage, problem, known.reading)
+    problem = Problem(failure.code, failure.message, failure.hint, failure.transient)
+    return Failure(failure.stage, problem, failure.reading)
 
 
 def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
@@ -181,7 +183,7 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
         collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
     identity, is_there = _identify(connection, collection, source)
     if not is_there:
-        _add(connection, identity, collection, Found(source, "", size, 0.0), None)
+        _add(connection, identity, collection, FileRecord(source, "", size, 0.0), None)
     told = {"code": cause.problem.code, "message": cause.problem.message}
     row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
     connection.execute(
@@ -195,12 +197,12 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     return identity
 
 
-def supersede(connection: Connection, identity: str) -> None:
+def cancel_current(connection: Connection, identity: str) -> None:
     """End the run over a document in the live index, if there is one, for another that takes its place."""
-    cancel(connection, second_index.main_attempts_of([identity]), code="superseded")
+    cancel(connection, second_index.main_attempts([identity]), code="superseded")
 
 
-def begin(connection: Connection, identity: str, attempt_id: str) -> None:
+def set_current_attempt(connection: Connection, identity: str, attempt_id: str) -> None:
     """Make a run the current one of its document."""
     connection.execute(
         documents.update()
@@ -229,8 +231,8 @@ def tombstone(connection: Connection, identities: Sequence[str], undo_until: flo
     if undo_until is None:
         # What comes again under this source is another document, though it may get the same id.
         connection.execute(documents.update().where(documents.c.id.in_(identities)).values(tags=[]))
-    second_index.forget(connection, identities)
-    bump(connection)
+    second_index.delete_of_documents(connection, identities)
+    count_switch(connection)
 
 
 def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
@@ -256,7 +258,7 @@ def find(connection: Connection, collection: str, names: Collection[str], folder
         names: ids and sources.
         folder: what the sources of documents in a folder begin with; it ends with a slash.
     """
-    matches = sa.or_(
+    is_named = sa.or_(
         documents.c.id.in_(names),
         documents.c.source.in_(names),
         # Not LIKE, which takes capital letters for small ones on SQLite.
@@ -265,7 +267,7 @@ def find(connection: Connection, collection: str, names: Collection[str], folder
     has_points = sa.exists().where(versions.c.document_id == documents.c.id, versions.c.removed_at.is_(None))
     rows = connection.execute(
         sa.select(documents.c.id, documents.c.source).where(
-            documents.c.collection == collection, sa.or_(documents.c.deleted_at.is_(None), has_points), matches
+            documents.c.collection == collection, sa.or_(documents.c.deleted_at.is_(None), has_points), is_named
         )
     )
     return {row.id: row.source for row in rows}
@@ -286,7 +288,7 @@ def _identify(connection: Connection, collection: str, source: str) -> tuple[str
     return str(uuid.uuid4()) if rows else identity, False
 
 
-def _add(connection: Connection, identity: str, collection: str, found: Found, attempt_id: str | None) -> None:
+def _add(connection: Connection, identity: str, collection: str, found: FileRecord, attempt_id: str | None) -> None:
     now = time.time()
     row = {
         "id": identity,
@@ -300,7 +302,9 @@ def _add(connection: Connection, identity: str, collection: str, found: Found, a
     connection.execute(documents.insert(), row)
 
 
-def submit(connection: Connection, job_id: str, found: Found, result: Recorded, *, again: bool = True) -> None:
+def add_submission(
+    connection: Connection, job_id: str, found: FileRecord, result: Recorded, *, again: bool = True
+) -> None:
     """Note what a job asked for, and what came of it there."""
     if again:
         connection.execute(

@@ -11,10 +11,10 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import documents
 from pipeline.types import Tags
 
-__all__ = ["give", "tags_of"]
+__all__ = ["set_tags", "tags_of"]
 
 
-def give(connection: Connection, identity: str, tags: Tags | None) -> bool:
+def set_tags(connection: Connection, identity: str, tags: Tags | None) -> bool:
     """Give a document these tags in place of those that it has; None leaves them.
 
     Returns:

@@ -18,16 +18,16 @@ from pipeline.types import Tags
 
 __all__ = [
     "NAMESPACE",
-    "Found",
+    "FileRecord",
     "Placement",
     "add_attempt",
     "add_version",
-    "current_of",
     "describe_versions",
-    "is_same",
+    "live_and_running",
+    "matches",
     "new_attempt",
-    "newest_of",
-    "stand_by",
+    "newest",
+    "point_at_completed",
 ]
 
 NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
@@ -35,7 +35,7 @@ NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileRecord:
     """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it.
 
     `tags` replace those of its document; None leaves them.
@@ -63,25 +63,27 @@ class Placement:
     batch_id: str | None = None
 
 
-def new_attempt(connection: Connection, job_id: str, identity: str, recipe: str, found: Found, place: Placement) -> str:
+def new_attempt(
+    connection: Connection, job_id: str, identity: str, recipe: str, found: FileRecord, place: Placement
+) -> str:
     """A run over this content: of the newest version if it holds the same in the same place, else of a new one.
 
     Returns:
         The attempt's id; who asks makes it the current one.
     """
-    newest = newest_of(connection, identity)
+    version = newest(connection, identity)
     reusable = (
-        newest is not None
-        and newest.live_at is None
-        and newest.index_name == place.index
-        and is_same(newest._mapping, found, recipe)
+        version is not None
+        and version.live_at is None
+        and version.index_name == place.index
+        and matches(version._mapping, found, recipe)
     )
-    if newest is not None and reusable:
-        version_id = newest.id
+    if version is not None and reusable:
+        version_id = version.id
         # Its points may have been removed when it failed; now it gets new ones.
         connection.execute(versions.update().where(versions.c.id == version_id).values(removed_at=None))
     else:
-        version_id = add_version(connection, identity, recipe, found, place, newest)
+        version_id = add_version(connection, identity, recipe, found, place, version)
     number = connection.scalar(
         sa.select(sa.func.count()).select_from(attempts).where(attempts.c.document_id == identity)
     )
@@ -105,7 +107,9 @@ def add_attempt(connection: Connection, job_id: str, identity: str, version_id: 
     return attempt_id
 
 
-def add_version(connection: Connection, identity: str, recipe: str, found: Found, place: Placement, newest: Any) -> str:
+def add_version(
+    connection: Connection, identity: str, recipe: str, found: FileRecord, place: Placement, newest: Any
+) -> str:
     """Record a version that follows the newest one of its document, None for its first; its id."""
     sequence = newest.sequence + 1 if newest is not None else 1
     # The sequence is part of the id: content that comes back later is a version of its own, so that
@@ -129,13 +133,15 @@ def add_version(connection: Connection, identity: str, recipe: str, found: Found
     return version_id
 
 
-def newest_of(connection: Connection, identity: str) -> Any:
+def newest(connection: Connection, identity: str) -> Any:
     """The newest version of a document, None if it has none."""
     query = sa.select(versions).where(versions.c.document_id == identity).order_by(versions.c.sequence.desc())
     return connection.execute(query.limit(1)).one_or_none()
 
 
-def current_of(connection: Connection, identity: str) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:
+def live_and_running(
+    connection: Connection, identity: str
+) -> tuple[Mapping[Any, Any] | None, Mapping[Any, Any] | None]:
     """The version that readers see, and the one that is being made, with its `attempt_id`; None for either."""
     live = connection.execute(
         sa.select(versions)
@@ -151,13 +157,13 @@ def current_of(connection: Connection, identity: str) -> tuple[Mapping[Any, Any]
     return live.mappings().one_or_none(), running.mappings().one_or_none()
 
 
-def is_same(version: Mapping[Any, Any], found: Found, recipe: str) -> bool:
+def matches(version: Mapping[Any, Any], found: FileRecord, recipe: str) -> bool:
     """Whether a version is what this content and recipe would make."""
     same = version["content_sha256"] == found.content_sha256 and version["recipe"] == recipe
     return bool(same and (version["metadata"] or {}) == found.metadata)
 
 
-def stand_by(connection: Connection, identity: str, version_id: str) -> None:
+def point_at_completed(connection: Connection, identity: str, version_id: str) -> None:
     """Make the attempt that brought the live version the current one again."""
     made = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
     attempt_id = connection.scalar(made.order_by(attempts.c.number.desc()).limit(1))

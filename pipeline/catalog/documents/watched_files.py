@@ -29,21 +29,21 @@ __all__ = [
     "FileKey",
     "FileMark",
     "KnownFile",
-    "astray",
-    "confirm",
-    "contents",
+    "confirm_deletions",
+    "content_of_job",
+    "documents_of_files",
     "files",
     "folder",
     "folders",
     "forget",
-    "held",
-    "identities",
-    "keep",
-    "new_request",
-    "note",
+    "in_other_collections",
+    "live_content",
+    "new_request_id",
     "revivable",
-    "shown",
-    "submitted",
+    "store",
+    "submitted_documents",
+    "update_folder",
+    "with_present_file",
 ]
 
 DOOR = "watch-"
@@ -108,13 +108,13 @@ def folders(connection: Connection) -> list[Any]:
     return list(connection.execute(sa.select(watched).order_by(watched.c.root)))
 
 
-def note(connection: Connection, root: str, **values: Any) -> None:
+def update_folder(connection: Connection, root: str, **values: Any) -> None:
     """Write down something of a watched folder."""
     if not connection.execute(watched.update().where(watched.c.root == root).values(values)).rowcount:
         connection.execute(watched.insert().values(root=root, **values))
 
 
-def confirm(connection: Connection, root: str) -> int:
+def confirm_deletions(connection: Connection, root: str) -> int:
     """The deletions that are held back in a folder, and no more than those, may be done.
 
     Returns:
@@ -123,7 +123,7 @@ def confirm(connection: Connection, root: str) -> int:
     row = folder(connection, root)
     if row is None or row.held is None:
         return 0
-    note(connection, root, confirmed=row.held_files)
+    update_folder(connection, root, confirmed=row.held_files)
     return int(row.held_files)
 
 
@@ -145,7 +145,7 @@ def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
     }
 
 
-def keep(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
+def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
     """Write down files as they are now."""
     forget(connection, rows)
     now = time.time()
@@ -172,7 +172,7 @@ def forget(connection: Connection, keys: Collection[FileKey]) -> None:
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
 
 
-def contents(connection: Connection, job_id: str) -> dict[str, str]:
+def content_of_job(connection: Connection, job_id: str) -> dict[str, str]:
     """What a job has found in the files of its documents: {document id: SHA-256}; refused ones are left out."""
     version = sa.func.coalesce(attempts.c.version_id, documents.c.live_version_id)
     query = (
@@ -194,7 +194,7 @@ def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]
     return found
 
 
-def identities(connection: Connection, keys: Collection[FileKey]) -> dict[FileKey, str]:
+def documents_of_files(connection: Connection, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files, deleted ones left out."""
     found: dict[FileKey, str] = {}
     for piece in split_list(sorted(keys), 400):
@@ -205,7 +205,7 @@ def identities(connection: Connection, keys: Collection[FileKey]) -> dict[FileKe
     return found
 
 
-def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
+def with_present_file(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """Those of the documents that a file which is there has."""
     found: set[str] = set()
     for piece in split_list(list(document_ids)):
@@ -214,7 +214,7 @@ def held(connection: Connection, document_ids: Collection[str]) -> set[str]:
     return found
 
 
-def shown(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+def live_content(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
     """The content that readers see of each of these documents, by its SHA-256."""
     found: dict[str, str] = {}
     for piece in split_list(list(document_ids)):
@@ -227,12 +227,14 @@ def shown(connection: Connection, document_ids: Collection[str]) -> dict[str, st
     return found
 
 
-def new_request() -> str:
+def new_request_id() -> str:
     """A request id for a job of a watcher."""
     return DOOR + uuid.uuid4().hex[:12]
 
 
-def astray(connection: Connection, root: str, keys: Collection[FileKey], *, own: bool = False) -> dict[FileKey, str]:
+def in_other_collections(
+    connection: Connection, root: str, keys: Collection[FileKey], *, own: bool = False
+) -> dict[FileKey, str]:
     """The documents of these files that are in another collection than theirs, as a workflow's route may say.
 
     Only those that nobody but this folder's watcher has ever asked for, and that no file of it has: what somebody else
@@ -252,7 +254,7 @@ def astray(connection: Connection, root: str, keys: Collection[FileKey], *, own:
         for row in connection.execute(query):
             is_ours = row.request_id.startswith(DOOR) and row.paths == [root]
             origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
-        others = held(connection, [document_id for document_id, _, _ in origins])
+        others = with_present_file(connection, [document_id for document_id, _, _ in origins])
         for (document_id, collection, source), asked in origins.items():
             by = asked.pop()
             is_there = own or by != collection
@@ -261,7 +263,7 @@ def astray(connection: Connection, root: str, keys: Collection[FileKey], *, own:
     return {key: document_id for key, document_id in found.items() if key in keys}
 
 
-def submitted(connection: Connection, job_id: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
+def submitted_documents(connection: Connection, job_id: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files as a job has recorded them, whichever collection they went to."""
     found: dict[FileKey, str] = {}
     by_source = {source: (collection, source) for collection, source in keys}

@@ -15,7 +15,7 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.errors import SpaceMismatch
 from pipeline.plan import IndexSpec
 
-__all__ = ["check", "register", "show"]
+__all__ = ["check_space", "register", "set_space"]
 
 
 def register(connection: Connection, name: str, space: Fingerprint, spec: IndexSpec) -> Index:
@@ -26,7 +26,7 @@ def register(connection: Connection, name: str, space: Fingerprint, spec: IndexS
     Raises:
         SpaceMismatch: the collection holds another space, and was never re-indexed.
     """
-    held = check(connection, name, space)
+    held = check_space(connection, name, space)
     if held is None:
         row = {"name": name, "fingerprint": asdict(space), "created_at": time.time()}
         connection.execute(collections.insert().values(row))
@@ -37,7 +37,7 @@ def register(connection: Connection, name: str, space: Fingerprint, spec: IndexS
     return indexes.get(connection, held.name)
 
 
-def check(connection: Connection, name: str, space: Fingerprint) -> Index | None:
+def check_space(connection: Connection, name: str, space: Fingerprint) -> Index | None:
     """The live index of a collection, None if the collection is not known.
 
     Its space must be this one, unless a re-index gave it one of its own.
@@ -54,6 +54,6 @@ def check(connection: Connection, name: str, space: Fingerprint) -> Index | None
     )
 
 
-def show(connection: Connection, name: str, space: Fingerprint) -> None:
+def set_space(connection: Connection, name: str, space: Fingerprint) -> None:
     """Write down the space of the index that readers see from now on."""
     connection.execute(sa.update(collections).where(collections.c.name == name).values(fingerprint=asdict(space)))

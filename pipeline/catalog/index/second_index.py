@@ -19,16 +19,16 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, shadows, versions
 
 __all__ = [
-    "among",
-    "begin",
-    "doubt",
-    "forget",
-    "hold",
+    "delete_of_documents",
+    "index_of_versions",
     "is_attempt",
     "is_current",
-    "is_seen",
     "is_version",
-    "main_attempts_of",
+    "is_version_live",
+    "main_attempts",
+    "mark_missing",
+    "set_attempt",
+    "set_live_version",
 ]
 
 
@@ -47,7 +47,7 @@ def is_version() -> sa.ColumnElement[bool]:
     return sa.exists().where(shadows.c.live_version_id == versions.c.id)
 
 
-def is_seen() -> sa.ColumnElement[bool]:
+def is_version_live() -> sa.ColumnElement[bool]:
     """Whether the attempt's version is the one that stands in its index."""
     return sa.or_(
         sa.exists().where(
@@ -59,12 +59,12 @@ def is_seen() -> sa.ColumnElement[bool]:
     )
 
 
-def main_attempts_of(identities: Sequence[str]) -> sa.ColumnElement[bool]:
+def main_attempts(identities: Sequence[str]) -> sa.ColumnElement[bool]:
     """The condition for attempts of these documents in the live index."""
     return sa.and_(attempts.c.document_id.in_(identities), ~is_attempt())
 
 
-def among(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
+def index_of_versions(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
     """Those of the versions that belong to an index beside the live one: {version id: index}."""
     found: dict[str, str] = {}
     for piece in split_list(version_ids):
@@ -80,7 +80,7 @@ def among(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def begin(connection: Connection, identity: str, index: str, attempt_id: str, version_id: str) -> None:
+def set_attempt(connection: Connection, identity: str, index: str, attempt_id: str, version_id: str) -> None:
     """Make a run, which makes an image of this live version, the current one of its document in an index beside."""
     here = (shadows.c.document_id == identity, shadows.c.index_name == index)
     pointers = {"attempt_id": attempt_id, "tries": version_id}
@@ -88,21 +88,21 @@ def begin(connection: Connection, identity: str, index: str, attempt_id: str, ve
         connection.execute(shadows.insert().values(document_id=identity, index_name=index, **pointers))
 
 
-def hold(connection: Connection, identity: str, index: str, version_id: str) -> None:
+def set_live_version(connection: Connection, identity: str, index: str, version_id: str) -> None:
     """The document stands in an index beside the live one, with the version that its current run has made."""
     here = (shadows.c.document_id == identity, shadows.c.index_name == index)
     values = {"live_version_id": version_id, "mirrors": shadows.c.tries}
     connection.execute(shadows.update().where(*here).values(values))
 
 
-def doubt(connection: Connection, index: str, version_ids: Iterable[str]) -> None:
+def mark_missing(connection: Connection, index: str, version_ids: Iterable[str]) -> None:
     """These versions are images of nothing: the index lacks their documents, until they are made anew."""
     for piece in split_list(version_ids):
         here = (shadows.c.index_name == index, shadows.c.live_version_id.in_(piece))
         connection.execute(shadows.update().where(*here).values(mirrors=None))
 
 
-def forget(connection: Connection, identities: Sequence[str]) -> None:
+def delete_of_documents(connection: Connection, identities: Sequence[str]) -> None:
     """These documents are in no index beside the live one any more."""
     for piece in split_list(identities):
         connection.execute(shadows.delete().where(shadows.c.document_id.in_(piece)))

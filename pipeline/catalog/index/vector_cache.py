@@ -18,14 +18,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog.database.connection import alone, engine_of, sqlite_url, writing
+from pipeline.catalog.database.connection import make_engine, migration_lock, sqlite_url, writing
 from pipeline.catalog.database.schema import Id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["best_effort", "lookup", "open_cache", "prune", "rows", "store", "vectors"]
+__all__ = ["ignore_if_unusable", "lookup", "open_cache", "prune", "store", "to_rows", "vectors"]
 
 log = structlog.get_logger()
 
@@ -54,17 +54,17 @@ def open_cache(catalog: Engine, data_dir: Path) -> Engine:
     Raises:
         sqlalchemy.exc.DBAPIError: it cannot be used.
     """
-    engine = catalog if catalog.dialect.name != "sqlite" else engine_of(sqlite_url(data_dir, "cache.db"))
+    engine = catalog if catalog.dialect.name != "sqlite" else make_engine(sqlite_url(data_dir, "cache.db"))
     with engine.connect() as connection:
         is_there = sa.inspect(connection).has_table(vectors.name)
     if not is_there:
-        with alone(engine), writing(engine) as connection:
+        with migration_lock(engine), writing(engine) as connection:
             metadata.create_all(connection)
     return engine
 
 
 @contextmanager
-def best_effort() -> Iterator[None]:
+def ignore_if_unusable() -> Iterator[None]:
     """Go on without the cache where its file cannot be used; what a server does not take is its caller's to retry."""
     try:
         yield
@@ -86,7 +86,7 @@ def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> d
     return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(found)}
 
 
-def rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
     """What `store` keeps of vectors, (dim,) float32 by text hash."""
     now = time.time()
     return [

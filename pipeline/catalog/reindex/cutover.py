@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, documents, jobs, shadows, versions
 from pipeline.catalog.database.schema import failures as failures_table
-from pipeline.catalog.documents.live_versions import bump
+from pipeline.catalog.documents.live_versions import count_switch
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work import failures
@@ -46,8 +46,8 @@ def exchange(connection: Connection, old: Index, new: Index, recipe: Recipe) -> 
     _forget_told(connection, new.collection, [row.document_id for row in behind])
     indexes.set_role(connection, old.name, "soaking")
     indexes.set_role(connection, new.name, "live")
-    collections.show(connection, new.collection, new.fingerprint)
-    bump(connection)
+    collections.set_space(connection, new.collection, new.fingerprint)
+    count_switch(connection)
 
 
 def discard(connection: Connection, index: str) -> None:

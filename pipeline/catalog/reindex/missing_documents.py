@@ -11,21 +11,21 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.reindex.reindexes import Options, Reindex
 from pipeline.names import ACTIVE
 
 __all__ = [
-    "Held",
+    "IndexedVersion",
     "MissingDocument",
-    "failed_in",
-    "held",
-    "is_still",
-    "lacking",
-    "lacks",
-    "still_failed",
+    "count_missing",
+    "failures_in_index",
+    "indexed_versions",
+    "is_unchanged",
+    "list_missing",
+    "list_selected",
+    "open_failures",
     "still_missing",
-    "wanted",
 ]
 
 Kind = Literal["missing", "active", "failed"]
@@ -39,12 +39,12 @@ class MissingDocument:
 
     document_id: str
     version_id: str
-    found: Found
+    found: FileRecord
     workflow: str
     extraction: str
 
 
-def lacks(
+def list_missing(
     connection: Connection, collection: str, index: str, kind: Kind, after: str = "", limit: int | None = None
 ) -> list[MissingDocument]:
     """Documents that an index beside the live one lacks, by id: nobody is at it, somebody is, or it failed there."""
@@ -53,7 +53,7 @@ def lacks(
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class IndexedVersion:
     """A version that stands in an index beside the live one, its document, and its chunks."""
 
     version_id: str
@@ -72,7 +72,7 @@ def still_missing(
     return [lack for lack in found if (lack.document_id, lack.version_id) in now]
 
 
-def lacking(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
+def count_missing(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
     """How many documents an index lacks, of those that are live since before this time: missing, active, failed."""
     query = _from(sa.select(_kind().label("kind"), sa.func.count().label("number")), collection, index)
     query = query if before is None else query.where(LIVE.c.live_at <= before)
@@ -80,7 +80,7 @@ def lacking(connection: Connection, collection: str, index: str, before: float |
     return {"missing": 0, "active": 0, "failed": 0, **{row.kind: row.number for row in rows}}
 
 
-def wanted(
+def list_selected(
     connection: Connection, collection: str, options: Options, after: str = "", limit: int | None = None
 ) -> list[MissingDocument]:
     """Documents that the options mean, by id; those that fail are taken by their newest content."""
@@ -114,7 +114,7 @@ def wanted(
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
-def is_still(connection: Connection, lack: MissingDocument, options: Options) -> bool:
+def is_unchanged(connection: Connection, lack: MissingDocument, options: Options) -> bool:
     """Whether a document that is to be done anew is as it was found, and nobody else is at it."""
     query = (
         sa.select(documents.c.live_version_id, attempts.c.state)
@@ -125,7 +125,7 @@ def is_still(connection: Connection, lack: MissingDocument, options: Options) ->
     return row is not None and row.state not in ACTIVE and (bool(options.code) or row[0] == lack.version_id)
 
 
-def failed_in(connection: Connection, one: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
+def failures_in_index(connection: Connection, one: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
     """Documents that the index lacks because they failed there: source, code and message of the first ones.
 
     `holds` is `older` where the index has something of the document, though not what readers see, else `nothing`.
@@ -135,7 +135,7 @@ def failed_in(connection: Connection, one: Reindex, index: str, limit: int = 100
     return [_failure(row) for row in connection.execute(query.order_by(documents.c.source).limit(limit))]
 
 
-def still_failed(connection: Connection, one: Reindex, limit: int = 100) -> list[dict[str, str]]:
+def open_failures(connection: Connection, one: Reindex, limit: int = 100) -> list[dict[str, str]]:
     """Documents that failed in the re-index, in the index that readers see, and are not cured yet; told as before."""
     query = (
         sa.select(failures.c.source, failures.c.code, failures.c.message, documents.c.live_version_id.label("older"))
@@ -146,7 +146,7 @@ def still_failed(connection: Connection, one: Reindex, limit: int = 100) -> list
     return [_failure(row) for row in rows]
 
 
-def held(connection: Connection, index: str) -> list[Held]:
+def indexed_versions(connection: Connection, index: str) -> list[IndexedVersion]:
     """Versions that stand in an index beside the live one, by the ids of their documents."""
     query = (
         sa.select(shadows.c.live_version_id, shadows.c.document_id, versions.c.chunks)
@@ -154,7 +154,7 @@ def held(connection: Connection, index: str) -> list[Held]:
         .where(shadows.c.index_name == index)
         .order_by(shadows.c.document_id)
     )
-    return [Held(row.live_version_id, row.document_id, row.chunks) for row in connection.execute(query)]
+    return [IndexedVersion(row.live_version_id, row.document_id, row.chunks) for row in connection.execute(query)]
 
 
 def _failure(row: Any) -> dict[str, str]:
@@ -202,5 +202,5 @@ def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa
 
 
 def _lack(row: sa.Row[Any]) -> MissingDocument:
-    found = Found(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
+    found = FileRecord(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
     return MissingDocument(row.id, row.version_id, found, row.workflow, row.extraction)

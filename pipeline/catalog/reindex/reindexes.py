@@ -28,18 +28,18 @@ __all__ = [
     "OPEN",
     "Options",
     "Reindex",
-    "busy",
-    "change",
+    "count_in_flight",
+    "count_running",
     "create",
-    "dropping",
-    "enter",
-    "forgive",
+    "enter_state",
     "get",
-    "in_flight",
+    "indexes_to_drop",
     "is_cancelled",
-    "long_at_work",
+    "list_open",
     "newest",
-    "open_ones",
+    "retry_failed",
+    "sources_running_since",
+    "update",
 ]
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
@@ -151,13 +151,13 @@ def newest(connection: Connection, collection: str) -> Reindex | None:
     return None if row is None else _reindex(row)
 
 
-def open_ones(connection: Connection) -> list[Reindex]:
+def list_open(connection: Connection) -> list[Reindex]:
     """Every re-index in which something may still happen, oldest first."""
     query = sa.select(reindexes).where(reindexes.c.state.in_(OPEN)).order_by(reindexes.c.created_at)
     return [_reindex(row) for row in connection.execute(query)]
 
 
-def enter(connection: Connection, identity: str, state: str, message: str | None = None, **values: Any) -> None:
+def enter_state(connection: Connection, identity: str, state: str, message: str | None = None, **values: Any) -> None:
     """Go on to a state."""
     now = time.time()
     ended = {} if state in OPEN else {"finished_at": now}
@@ -166,19 +166,19 @@ def enter(connection: Connection, identity: str, state: str, message: str | None
     connection.execute(reindexes.update().where(reindexes.c.id == identity).values(told))
 
 
-def change(connection: Connection, identity: str, **values: Any) -> None:
+def update(connection: Connection, identity: str, **values: Any) -> None:
     """Write these columns; the state stays."""
     connection.execute(reindexes.update().where(reindexes.c.id == identity).values(values))
 
 
-def forgive(connection: Connection, one: Reindex, index: str) -> None:
+def retry_failed(connection: Connection, one: Reindex, index: str) -> None:
     """What failed in the index beside the live one may be tried again."""
     failed = sa.select(attempts.c.id).where(attempts.c.job_id == one.job_id, attempts.c.state == "failed")
     here = (shadows.c.index_name == index, shadows.c.attempt_id.in_(failed))
     connection.execute(shadows.update().where(*here).values(attempt_id=None))
 
 
-def in_flight(connection: Connection, index: str) -> int:
+def count_in_flight(connection: Connection, index: str) -> int:
     """Runs over documents in the live index whose batch is admitted and not done."""
     query = (
         sa.select(sa.func.count())
@@ -191,7 +191,7 @@ def in_flight(connection: Connection, index: str) -> int:
     return connection.scalar(query) or 0
 
 
-def long_at_work(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
+def sources_running_since(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
     """Sources of what is at work since before this time in the live index, or of a re-index, the oldest first."""
     here = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
     query = (
@@ -207,7 +207,7 @@ def long_at_work(connection: Connection, index: str, job_id: str, before: float)
     return list(connection.scalars(query))
 
 
-def busy(connection: Connection, job_id: str) -> int:
+def count_running(connection: Connection, job_id: str) -> int:
     """Runs of a re-index that have not ended."""
     query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state.in_(ACTIVE))
     return connection.scalar(query) or 0
@@ -218,7 +218,7 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
 
 
-def dropping(connection: Connection) -> list[tuple[str, float]]:
+def indexes_to_drop(connection: Connection) -> list[tuple[str, float]]:
     """Indexes on their way out, and since when."""
     rows = connection.execute(sa.select(indexes.c.name, indexes.c.dropped_at).where(indexes.c.role == "dropping"))
     return [(row.name, row.dropped_at) for row in rows]

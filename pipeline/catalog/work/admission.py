@@ -19,16 +19,16 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import batches, jobs, reindexes, tasks
 from pipeline.catalog.work.ledger import add_due
 
-__all__ = ["AHEAD", "MOST_ACTIVE", "admit", "ahead", "choose", "waits"]
+__all__ = ["MAX_ACTIVE", "MIN_DUE_PER_WORKER", "admit", "choose", "due_per_worker", "is_any_waiting"]
 
-AHEAD = 8
+MIN_DUE_PER_WORKER = 8
 """Tasks that may be due for each worker that embeds, at least: seconds of work on a processor, enough for the next
 batch to be read in."""
 
 RECENT = 1000
 """So many tasks that ended last tell how long they take."""
 
-MOST_ACTIVE = 192
+MAX_ACTIVE = 192
 """Batches in the hands of workers at once, as urgent or more so, of all jobs: more would only fill the broker."""
 
 PAGE = 64
@@ -58,7 +58,7 @@ def admit(connection: Connection, window: int, most_due: int, first_stage: str) 
     return chosen
 
 
-def ahead(connection: Connection) -> int:
+def due_per_worker(connection: Connection) -> int:
     """Tasks that may be due for each worker that embeds before no more is admitted.
 
     What is due lasts until the next batch is read, by how long that and embedding have lately taken; on one machine
@@ -66,10 +66,10 @@ def ahead(connection: Connection) -> int:
     """
     took: dict[str, float] = {row.stage: row.took for row in connection.execute(_took())}
     reading, embedding = took.get("extract", 0.0) + took.get("chunk", 0.0), took.get("embed")
-    return max(AHEAD, math.ceil(reading / embedding)) if embedding else AHEAD
+    return max(MIN_DUE_PER_WORKER, math.ceil(reading / embedding)) if embedding else MIN_DUE_PER_WORKER
 
 
-def waits(connection: Connection) -> bool:
+def is_any_waiting(connection: Connection) -> bool:
     """Whether anything waits to be admitted."""
     return _next_urgency(connection, MORE_THAN_ANY) is not None
 
@@ -96,7 +96,7 @@ def choose(connection: Connection, window: int, most_due: int) -> list[str]:
         busy[job.id] += job.batches
     in_work = Counter(batch.job_id for batch in shared)
     while urgency is not None:
-        places = MOST_ACTIVE - sum(job.batches for job in active if job.priority >= urgency)
+        places = MAX_ACTIVE - sum(job.batches for job in active if job.priority >= urgency)
         room = most_due - sum(batch.due for batch in shared if batch.priority >= urgency)
         most = min(places, room)
         _choose(connection, urgency, (_Share(in_work, 1), _Share(busy, window)), chosen, most)

@@ -18,25 +18,25 @@ from pipeline.catalog.database.schema import attempts, documents, rank, reindexe
 from pipeline.catalog.index import second_index
 from pipeline.catalog.work import events, failures
 from pipeline.catalog.work.failures import Failure
-from pipeline.catalog.work.jobs import settle
+from pipeline.catalog.work.jobs import finish_jobs_of_attempts
 from pipeline.names import ACTIVE
 
 __all__ = [
     "BatchedAttempt",
+    "add_counts",
     "advance",
-    "all_embedded",
-    "begin",
+    "advance_embedded",
+    "begin_batch",
     "cancel",
-    "carried",
-    "close",
     "complete",
-    "count",
     "count_running",
+    "current_of_batch",
     "document_ids_of_batch",
-    "drop_chunks",
+    "end_batch",
     "fail",
     "set_chunks",
     "set_pages",
+    "subtract_chunks",
 ]
 
 
@@ -72,7 +72,7 @@ class BatchedAttempt:
     anew: bool = False
 
 
-def carried(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
+def current_of_batch(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
     """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
     return [BatchedAttempt(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
 
@@ -111,7 +111,7 @@ def _anew() -> sa.ColumnElement[bool]:
     return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
 
 
-def begin(connection: Connection, batch_id: str, state: str) -> None:
+def begin_batch(connection: Connection, batch_id: str, state: str) -> None:
     """Move what a batch carries to an active state; what is there already, or beyond, stays."""
     moved = connection.execute(_begin(state), {"batch": batch_id, "now": time.time()}).all()
     events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
@@ -161,7 +161,7 @@ def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
     events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
 
 
-def count(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
+def add_counts(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
     """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
     update_each(connection, attempts, amounts, None if batch_id is None else {"batch_id": batch_id}, add=True)
 
@@ -177,7 +177,7 @@ def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
     update_each(connection, attempts, changes, same=CHUNKED)
 
 
-def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
+def subtract_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
     """So many chunks of these attempts go no further: a stage has left them out."""
     for attempt_id, number in amounts.items():
         here = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
@@ -190,7 +190,7 @@ def drop_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: st
             )
 
 
-def all_embedded(connection: Connection, ids: Sequence[str]) -> None:
+def advance_embedded(connection: Connection, ids: Sequence[str]) -> None:
     """Move on those of these attempts whose chunks are all embedded."""
     done = connection.scalars(
         sa.select(attempts.c.id).where(
@@ -208,7 +208,7 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
     if not causes:
         return
     seen = connection.scalars(
-        sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), second_index.is_seen())
+        sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), second_index.is_version_live())
     ).all()
     if seen:
         complete(connection, seen)
@@ -223,7 +223,7 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
         if row["id"] not in beside:
             failures.record(connection, row["job_id"], row["document_id"], cause)
         events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
-    settle(connection, [row["id"] for row in ended])
+    finish_jobs_of_attempts(connection, [row["id"] for row in ended])
 
 
 def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | None = None) -> int:
@@ -234,14 +234,14 @@ def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | No
     """
     # One whose version readers see already is past cancelling: it only waits to be called completed.
     ids = connection.scalars(
-        sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~second_index.is_seen())
+        sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~second_index.is_version_live())
     ).all()
     ended = _end(connection, ids, "cancelled")
     for piece in split_list(ids if code else ()):
         connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
         connection.execute(submissions.update().where(submissions.c.attempt_id.in_(piece)).values(code=code))
     events.add(connection, "document.cancelled", ((row["job_id"], row["document_id"]) for row in ended))
-    settle(connection, ids)
+    finish_jobs_of_attempts(connection, ids)
     return len(ended)
 
 
@@ -255,11 +255,11 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
     beside = _beside(connection, [row["id"] for row in ended])
     failures.delete_of_documents(connection, [row["document_id"] for row in ended if row["id"] not in beside])
     events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
-    settle(connection, ids)
+    finish_jobs_of_attempts(connection, ids)
     return ended
 
 
-def close(connection: Connection, batch_id: str) -> None:
+def end_batch(connection: Connection, batch_id: str) -> None:
     """End what is still running of a batch that is done.
 
     Somebody else took a document on, or deleted it, between the switch to its version and this moment: then it was
@@ -276,7 +276,7 @@ def close(connection: Connection, batch_id: str) -> None:
     ):
         ended = _end(connection, ids, state)
         events.add(connection, f"document.{state}", ((row["job_id"], row["document_id"]) for row in ended))
-        settle(connection, ids)
+        finish_jobs_of_attempts(connection, ids)
 
 
 def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:

@@ -30,7 +30,7 @@ def cancel_job(connection: Connection, job_id: str) -> int:
     number = attempts.cancel(connection, sa.and_(attempts_table.c.job_id == job_id, ~_wanted_elsewhere(job_id)))
     number += _leave(connection, job_id)
     _close_batches(connection, job_id)
-    jobs.settle_job(connection, job_id)
+    jobs.finish_if_complete(connection, job_id)
     return number
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import events
 
-__all__ = ["Event", "add", "after", "newest", "prune", "skip_lost"]
+__all__ = ["Event", "add", "list_after", "newest_id", "prune", "skip_lost_ids"]
 
 
 SKIPPED = 1_000_000
@@ -47,7 +47,7 @@ def add(
         connection.execute(events.insert(), rows)
 
 
-def skip_lost(engine: Engine) -> None:
+def skip_lost_ids(engine: Engine) -> None:
     """Give the next events ids that were never given before, be it by what a power cut has taken back.
 
     Who follows a job goes on after the last id that it saw. PostgreSQL gives no id twice.
@@ -60,7 +60,7 @@ def skip_lost(engine: Engine) -> None:
             connection.execute(SEQUENCE.insert().values(name=events.name, seq=SKIPPED))
 
 
-def after(connection: Connection, job_id: str, last: int, limit: int = 500) -> list[Event]:
+def list_after(connection: Connection, job_id: str, last: int, limit: int = 500) -> list[Event]:
     """Events of a job after the one with the id `last`, oldest first."""
     found = connection.execute(
         sa.select(events).where(events.c.job_id == job_id, events.c.id > last).order_by(events.c.id).limit(limit)
@@ -68,7 +68,7 @@ def after(connection: Connection, job_id: str, last: int, limit: int = 500) -> l
     return [Event(**row) for row in found.mappings()]
 
 
-def newest(connection: Connection, job_id: str) -> int:
+def newest_id(connection: Connection, job_id: str) -> int:
     """Id of the job's last event, 0 when there is none."""
     return connection.scalar(sa.select(sa.func.max(events.c.id)).where(events.c.job_id == job_id)) or 0
 

@@ -15,34 +15,34 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
 from pipeline.catalog.work import events, outbox
-from pipeline.catalog.work.workload import LONG, TAIL, UNKNOWN_KB, Pile
+from pipeline.catalog.work.workload import LONG_SUFFIXES, SUFFIX_LENGTH, UNKNOWN_KB, DocumentGroup
 from pipeline.plan import PLAIN, Plan
 from pipeline.types import NamedPaths
 
 __all__ = [
     "Job",
-    "Remembered",
-    "active_jobs",
+    "StoredProgress",
+    "count_work",
     "create",
+    "document_groups",
     "exists",
-    "expect",
+    "finish_if_complete",
     "finish_intake",
+    "finish_jobs_of_attempts",
     "get",
-    "in_work",
     "is_cancelled",
     "is_unfinished",
     "keep_open",
-    "named",
+    "named_paths",
     "newest",
-    "opened",
-    "piles",
-    "progress",
-    "remember",
+    "open_for_uploads",
     "reopen",
     "row",
-    "settle",
-    "settle_job",
-    "workflows_of",
+    "set_expected_bytes",
+    "store_progress",
+    "unfinished",
+    "with_active_batches",
+    "workflows",
 ]
 
 SAMPLES = 20
@@ -63,7 +63,7 @@ class Job:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
-class Remembered(NamedTuple):
+class StoredProgress(NamedTuple):
     """How far a job is, and the points of (time, work done) that its rate is taken from."""
 
     fraction: float
@@ -117,7 +117,7 @@ def get(connection: Connection, job_id: str) -> Job:
     return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
 
 
-def named(connection: Connection, ids: Collection[str]) -> dict[str, NamedPaths]:
+def named_paths(connection: Connection, ids: Collection[str]) -> dict[str, NamedPaths]:
     """What was named for these jobs, by job."""
     found: dict[str, NamedPaths] = {}
     for piece in split_list(ids):
@@ -126,7 +126,7 @@ def named(connection: Connection, ids: Collection[str]) -> dict[str, NamedPaths]
     return found
 
 
-def workflows_of(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def workflows(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """The workflows of these jobs by job, each with the parameters that the job was given."""
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for piece in split_list(ids):
@@ -156,7 +156,7 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
     return connection.execute(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)).scalar_one() is not None
 
 
-def taking_in(connection: Connection, before: float) -> list[str]:
+def with_open_intake(connection: Connection, before: float) -> list[str]:
     """Jobs created before this time whose intake is still open.
 
     Those that the API will take in are left out, those that wait for further uploads, and those of re-indexes,
@@ -169,7 +169,7 @@ def taking_in(connection: Connection, before: float) -> list[str]:
     return list(connection.scalars(query))
 
 
-def expect(connection: Connection, job_id: str, bytes_expected: int) -> None:
+def set_expected_bytes(connection: Connection, job_id: str, bytes_expected: int) -> None:
     """Write down what a job will weigh, once that is known."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(bytes_expected=bytes_expected))
 
@@ -186,7 +186,7 @@ def keep_open(connection: Connection, job_id: str, seconds: float) -> None:
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=time.time() + seconds))
 
 
-def opened(connection: Connection, job_id: str) -> sa.Row[Any] | None:
+def open_for_uploads(connection: Connection, job_id: str) -> sa.Row[Any] | None:
     """A job that waits for further uploads; None if it does not, or is not there."""
     waiting = (jobs.c.open_until.is_not(None), ~jobs.c.intake_done, jobs.c.cancelled_at.is_(None))
     return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, *waiting)).one_or_none()
@@ -195,20 +195,20 @@ def opened(connection: Connection, job_id: str) -> sa.Row[Any] | None:
 def finish_intake(connection: Connection, job_id: str) -> None:
     """No more documents come to this job."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True, open_until=None))
-    settle_job(connection, job_id)
+    finish_if_complete(connection, job_id)
 
 
-def settle(connection: Connection, attempt_ids: Sequence[str]) -> None:
+def finish_jobs_of_attempts(connection: Connection, attempt_ids: Sequence[str]) -> None:
     """Finish the jobs that waited for these attempts and for nothing else."""
     waiting: set[str] = set()
     for piece in split_list(attempt_ids):
         query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(piece)).distinct()
         waiting |= set(connection.scalars(query))
     for job_id in sorted(waiting):
-        settle_job(connection, job_id)
+        finish_if_complete(connection, job_id)
 
 
-def settle_job(connection: Connection, job_id: str) -> None:
+def finish_if_complete(connection: Connection, job_id: str) -> None:
     """Finish a job when all its documents have an outcome."""
     open_ones = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
     finished = connection.execute(
@@ -221,7 +221,7 @@ def settle_job(connection: Connection, job_id: str) -> None:
         outbox.enqueue(connection, job_id)
 
 
-def piles(connection: Connection, job_id: str) -> list[Pile]:
+def document_groups(connection: Connection, job_id: str) -> list[DocumentGroup]:
     """The documents of a job, put together by the ending of their sources and by how far they are."""
     alike, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
     query = (
@@ -231,12 +231,12 @@ def piles(connection: Connection, job_id: str) -> list[Pile]:
         .group_by(*alike)
     )
     return [
-        Pile(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
+        DocumentGroup(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
         for row in connection.execute(query).mappings()
     ]
 
 
-def progress(connection: Connection, job_id: str, found: Iterable[Pile]) -> dict[str, Any]:
+def count_work(connection: Connection, job_id: str, found: Iterable[DocumentGroup]) -> dict[str, Any]:
     """Counts of a job: documents by outcome and by running state, as they are in its piles; pages, chunks."""
     found = list(found)
     outcomes, states = Counter[str](), Counter[str]()
@@ -254,7 +254,7 @@ def progress(connection: Connection, job_id: str, found: Iterable[Pile]) -> dict
     }
 
 
-def remember(connection: Connection, told: Mapping[str, Remembered]) -> None:
+def store_progress(connection: Connection, told: Mapping[str, StoredProgress]) -> None:
     """Keep how far jobs are, by job; a fraction never goes back."""
     rows = [{"job": job_id, "reached": one.fraction, "seen": one.samples[-SAMPLES:]} for job_id, one in told.items()]
     here = (jobs.c.id == sa.bindparam("job"), jobs.c.fraction <= sa.bindparam("reached"))
@@ -267,13 +267,13 @@ def exists(connection: Connection, job_id: str) -> bool:
     return connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is not None
 
 
-def active_jobs(connection: Connection) -> list[str]:
+def unfinished(connection: Connection) -> list[str]:
     """Jobs that are not finished, oldest first."""
     found = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
     return list(connection.scalars(found))
 
 
-def in_work(connection: Connection) -> list[str]:
+def with_active_batches(connection: Connection) -> list[str]:
     """Unfinished jobs of which something is in the hands of workers: as many as are admitted, however many wait."""
     query = sa.select(jobs.c.id).join(batches, batches.c.job_id == jobs.c.id)
     return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
@@ -284,14 +284,14 @@ def _tail(connection: Connection) -> sa.ColumnElement[str]:
 
     A number is no suffix: papers are called 2101.00001.
     """
-    end = sa.func.substr(submissions.c.source, -TAIL)
+    end = sa.func.substr(submissions.c.source, -SUFFIX_LENGTH)
     dot = sa.func.instr(end, ".")
     if connection.dialect.name == "postgresql":
-        end = sa.func.right(submissions.c.source, TAIL)
+        end = sa.func.right(submissions.c.source, SUFFIX_LENGTH)
         dot = sa.func.strpos(end, ".")
     suffix = sa.func.substr(end, dot)
     is_suffix = (dot > 0) & (sa.func.rtrim(suffix, "0123456789") != ".")
-    return sa.case((is_suffix, suffix), (sa.func.lower(end).in_(LONG), end), else_="")
+    return sa.case((is_suffix, suffix), (sa.func.lower(end).in_(LONG_SUFFIXES), end), else_="")
 
 
 def _sums() -> dict[str, sa.ColumnElement[Any]]:

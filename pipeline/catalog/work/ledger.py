@@ -22,24 +22,24 @@ from pipeline.plan import Plan
 
 __all__ = [
     "Claim",
-    "Due",
+    "OpenTask",
     "add_batch",
     "add_due",
-    "batch_facts",
     "claim",
+    "count_unfinished",
     "count_waiting",
     "create_batch",
     "finish",
     "finish_batch",
-    "has",
-    "hurry",
+    "has_stage",
+    "mark_republished",
     "move_attempts",
     "open_tasks",
-    "outstanding",
     "plan_of_version",
+    "priority_and_plan",
     "prune",
+    "raise_priority",
     "release",
-    "republished",
     "set_apart",
     "task_id",
     "unfinished_batches",
@@ -86,7 +86,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class OpenTask:
     """A task that is due or running, as the reconciler sees it."""
 
     task_id: str
@@ -157,7 +157,7 @@ def add_batch(
     connection.execute(batches.insert(), row)
 
 
-def hurry(connection: Connection, job_id: str, priority: int) -> None:
+def raise_priority(connection: Connection, job_id: str, priority: int) -> None:
     """Let what still waits of a job be admitted with at least this priority."""
     here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
     connection.execute(batches.update().where(*here).values(priority=priority))
@@ -233,18 +233,18 @@ def release(connection: Connection, held: str, runner: str) -> None:
     )
 
 
-def outstanding(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
+def count_unfinished(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
     """How many tasks of these stages are not done yet in a batch."""
     return connection.scalar(OUTSTANDING, {"batch": batch_id, "stages": list(stages)}) or 0
 
 
-def has(connection: Connection, batch_id: str, stage: str) -> bool:
+def has_stage(connection: Connection, batch_id: str, stage: str) -> bool:
     """Whether the batch has tasks of this stage, done or not."""
     query = sa.select(tasks.c.id).where(tasks.c.batch_id == batch_id, tasks.c.stage == stage).limit(1)
     return connection.scalar(query) is not None
 
 
-def batch_facts(connection: Connection, batch_id: str) -> tuple[int, Plan]:
+def priority_and_plan(connection: Connection, batch_id: str) -> tuple[int, Plan]:
     """A batch's priority (1 to 10) and the plan that it follows."""
     row = connection.execute(
         sa.select(batches.c.priority, _plan()).join(jobs, jobs.c.id == batches.c.job_id).where(batches.c.id == batch_id)
@@ -289,7 +289,7 @@ def finish_batch(connection: Connection, batch_id: str) -> None:
     connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
 
 
-def open_tasks(connection: Connection, *, planned: bool = False) -> list[Due]:
+def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTask]:
     """Every task of an active batch that is due or running, oldest first; `planned`: of workflows with own steps."""
     since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
     found = connection.execute(
@@ -311,10 +311,10 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[Due]:
         .where(tasks.c.state != "done", batches.c.state == "active", _plan().is_not(None) if planned else sa.true())
         .order_by(tasks.c.published_at)
     )
-    return [Due(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
+    return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
 
 
-def republished(connection: Connection, ids: Sequence[str]) -> None:
+def mark_republished(connection: Connection, ids: Sequence[str]) -> None:
     """These tasks were published again: they are due, on no runner."""
     for piece in split_list(ids):
         connection.execute(

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import jobs, orders
 
-__all__ = ["Order", "done", "pending", "place", "put_off"]
+__all__ = ["Order", "add", "list_due", "mark_done", "postpone"]
 
 
 class Order(NamedTuple):
@@ -21,12 +21,12 @@ class Order(NamedTuple):
     tries: int
 
 
-def place(connection: Connection, job_id: str, request: dict[str, Any]) -> None:
+def add(connection: Connection, job_id: str, request: dict[str, Any]) -> None:
     """Promise to take in what the request names."""
     connection.execute(orders.insert().values(_row(job_id, request)))
 
 
-def pending(connection: Connection) -> list[Order]:
+def list_due(connection: Connection) -> list[Order]:
     """Orders to be carried out now, oldest first. Those of cancelled jobs are left out."""
     rows = connection.execute(
         sa.select(orders.c.job_id, orders.c.request, orders.c.tries)
@@ -37,13 +37,13 @@ def pending(connection: Connection) -> list[Order]:
     return [Order(*row) for row in rows]
 
 
-def put_off(connection: Connection, job_id: str, pause_s: float) -> None:
+def postpone(connection: Connection, job_id: str, pause_s: float) -> None:
     """Carrying the order out has failed; it is tried again after the pause."""
     row = orders.update().where(orders.c.job_id == job_id)
     connection.execute(row.values(tries=orders.c.tries + 1, due_at=time.time() + pause_s))
 
 
-def done(connection: Connection, job_id: str) -> None:
+def mark_done(connection: Connection, job_id: str) -> None:
     """All that the order names is taken in."""
     connection.execute(orders.update().where(orders.c.job_id == job_id).values(taken_at=time.time()))
 

@@ -19,17 +19,17 @@ from pipeline.catalog.database.schema import deliveries, hooks, jobs
 __all__ = [
     "Delivery",
     "Hook",
-    "any_due",
     "attach",
+    "attach_to_key",
     "claim",
-    "delivered",
     "enqueue",
-    "every",
-    "failed",
-    "hook_of_key",
+    "is_any_due",
+    "list_deliveries",
+    "mark_delivered",
+    "mark_failed",
     "prune",
     "replay",
-    "write_down",
+    "store_body",
 ]
 
 OPEN = ("waiting", "sending")
@@ -66,7 +66,7 @@ def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str |
         connection.execute(hooks.insert(), [_row(one, job_id=job_id) for one in found])
 
 
-def hook_of_key(connection: Connection, key_id: str, hook: Hook) -> None:
+def attach_to_key(connection: Connection, key_id: str, hook: Hook) -> None:
     """Have the end of every job of a key told to this hook."""
     connection.execute(hooks.insert().values(_row(hook, key_id=key_id)))
 
@@ -91,7 +91,7 @@ def enqueue(connection: Connection, job_id: str) -> None:
         connection.execute(deliveries.insert(), rows)
 
 
-def any_due(connection: Connection) -> bool:
+def is_any_due(connection: Connection) -> bool:
     """Whether a delivery is due; asked without the write lock."""
     query = sa.select(deliveries.c.id).where(deliveries.c.state.in_(OPEN), deliveries.c.due_at <= time.time()).limit(1)
     return connection.scalar(query) is not None
@@ -123,12 +123,12 @@ def claim(connection: Connection, limit: int) -> list[Delivery]:
     return [Delivery(*row) for row in rows]
 
 
-def write_down(connection: Connection, delivery_id: str, body: str) -> None:
+def store_body(connection: Connection, delivery_id: str, body: str) -> None:
     """Keep what is sent, so that every further try sends the same."""
     connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(body=body))
 
 
-def delivered(connection: Connection, delivery_id: str, status: int) -> None:
+def mark_delivered(connection: Connection, delivery_id: str, status: int) -> None:
     """The other side has taken it."""
     connection.execute(
         deliveries.update()
@@ -137,7 +137,9 @@ def delivered(connection: Connection, delivery_id: str, status: int) -> None:
     )
 
 
-def failed(connection: Connection, delivery_id: str, status: int | None, error: str, again_in_s: float | None) -> None:
+def mark_failed(
+    connection: Connection, delivery_id: str, status: int | None, error: str, again_in_s: float | None
+) -> None:
     """The other side has not taken it; None: it is not tried again by itself."""
     now = time.time()
     ended = {"state": "failed", "ended_at": now} if again_in_s is None else {"state": "waiting"}
@@ -160,7 +162,7 @@ def replay(connection: Connection, identities: Sequence[str]) -> int:
     return connection.execute(again.values(state="waiting", tries=0, due_at=time.time(), ended_at=None)).rowcount
 
 
-def every(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
+def list_deliveries(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
     """Deliveries, newest first; secrets are left out."""
     names = ("id", "job_id", "state", "tries", "status", "error", "created_at", "ended_at")
     rows = connection.execute(

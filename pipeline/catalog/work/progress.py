@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.work import jobs
-from pipeline.catalog.work.jobs import Remembered
-from pipeline.catalog.work.workload import Pile, Workload, workload
+from pipeline.catalog.work.jobs import StoredProgress
+from pipeline.catalog.work.workload import DocumentGroup, Workload, workload
 
-__all__ = ["Measure", "eta", "look", "measure", "rate"]
+__all__ = ["JobProgress", "eta", "measure", "measure_and_store", "rate"]
 
 SPACING_S = 1.0
 """Two kept samples are at least this far apart."""
@@ -31,7 +31,7 @@ WINDOW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class JobProgress:
     """A job at one moment; `eta_s` is None while nothing is known.
 
     `news` is what is to be remembered of it, None when there is nothing new.
@@ -40,34 +40,34 @@ class Measure:
     counts: dict[str, Any]
     fraction: float
     eta_s: float | None
-    news: Remembered | None = None
+    news: StoredProgress | None = None
 
 
-def measure(connection: Connection, job_id: str) -> Measure:
+def measure_and_store(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job and keep the result. The connection must be writing."""
-    told = look(connection, job_id)
+    told = measure(connection, job_id)
     if told.news is not None:
-        jobs.remember(connection, {job_id: told.news})
+        jobs.store_progress(connection, {job_id: told.news})
     return told
 
 
-def look(connection: Connection, job_id: str) -> Measure:
+def measure(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job; nothing is written."""
     job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
-    found = jobs.piles(connection, job_id)
-    counts = jobs.progress(connection, job_id, found)
+    found = jobs.document_groups(connection, job_id)
+    counts = jobs.count_work(connection, job_id, found)
     if job.finished_at is not None:
-        return Measure(counts, 1.0, 0.0)
+        return JobProgress(counts, 1.0, 0.0)
     work = workload(found, 0.0 if job.intake_done else _more(job.bytes_expected, found))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done)
     is_new = samples != job.samples or fraction > job.fraction
     speed = rate(samples)
-    return Measure(counts, fraction, eta(work, speed), Remembered(fraction, samples) if is_new else None)
+    return JobProgress(counts, fraction, eta(work, speed), StoredProgress(fraction, samples) if is_new else None)
 
 
-def _more(bytes_expected: int, found: Iterable[Pile]) -> float:
+def _more(bytes_expected: int, found: Iterable[DocumentGroup]) -> float:
     """How many times as much as is taken in is named for the job and still to come."""
     taken = sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found)
     return max(bytes_expected / taken - 1, 0.0) if taken else 0.0

@@ -24,19 +24,19 @@ from pipeline.names import ACTIVE
 from pipeline.results import ActiveTask, Activity, DocumentStatus, Step, TaskStatus, iso
 
 __all__ = [
-    "active",
-    "batch_counts",
-    "document",
+    "active_tasks",
+    "count_batches",
+    "document_status",
     "job_of_task",
-    "resolve",
-    "task",
+    "resolve_id",
+    "task_status",
     "totals",
 ]
 
 SHORTEST_PREFIX = 6
 
 
-def resolve(connection: Connection, identity: str) -> tuple[str, str]:
+def resolve_id(connection: Connection, identity: str) -> tuple[str, str]:
     """What an id names: (job, document or task; the whole id). A beginning is enough if it is unique.
 
     Raises:
@@ -59,7 +59,7 @@ def resolve(connection: Connection, identity: str) -> tuple[str, str]:
     raise UnknownId(f"Nothing has the id {identity}.")
 
 
-def document(connection: Connection, document_id: str, alive: Collection[str]) -> DocumentStatus:
+def document_status(connection: Connection, document_id: str, alive: Collection[str]) -> DocumentStatus:
     """A document. Raises UnknownId."""
     about = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one_or_none()
     if about is None:
@@ -88,7 +88,7 @@ def document(connection: Connection, document_id: str, alive: Collection[str]) -
     )
 
 
-def task(connection: Connection, task_id: str, alive: Collection[str]) -> TaskStatus:
+def task_status(connection: Connection, task_id: str, alive: Collection[str]) -> TaskStatus:
     """A task. Raises UnknownId."""
     row = connection.execute(
         sa.select(tasks, batches.c.job_id).join(batches, batches.c.id == tasks.c.batch_id).where(tasks.c.id == task_id)
@@ -117,7 +117,7 @@ def job_of_task(connection: Connection, task_id: str) -> str:
     return str(connection.execute(query).scalar_one())
 
 
-def active(connection: Connection, alive: Collection[str]) -> list[ActiveTask]:
+def active_tasks(connection: Connection, alive: Collection[str]) -> list[ActiveTask]:
     """Tasks that living workers are doing."""
     rows = connection.execute(
         sa.select(tasks, batches.c.job_id)
@@ -139,7 +139,7 @@ def active(connection: Connection, alive: Collection[str]) -> list[ActiveTask]:
     ]
 
 
-def batch_counts(connection: Connection, job_id: str) -> tuple[int, int]:
+def count_batches(connection: Connection, job_id: str) -> tuple[int, int]:
     """Batches of a job: (done, all)."""
     rows = connection.execute(
         sa.select(batches.c.state, sa.func.count()).where(batches.c.job_id == job_id).group_by(batches.c.state)

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from extractors.registry import BUILTIN
 from pipeline.names import ACTIVE
 
-__all__ = ["LONG", "TAIL", "UNKNOWN_KB", "Pile", "Workload", "workload"]
+__all__ = ["LONG_SUFFIXES", "SUFFIX_LENGTH", "UNKNOWN_KB", "DocumentGroup", "Workload", "workload"]
 
 FILE = 0.4
 """Work of a document whatever it holds: what is done for it took 17 ms, embedding a chunk 47 ms (two cores, MiniLM)."""
@@ -35,10 +35,12 @@ IMAGES = tuple(suffix for row in BUILTIN if row.media_types[0].startswith("image
 PER_KB = {".pdf": 0.1, ".docx": 0.05, **dict.fromkeys(IMAGES, 0.01)}
 """Chunks of a kilobyte where a file holds more than its text."""
 
-TAIL = 6
+SUFFIX_LENGTH = 6
 """Letters at the end of a source in which its suffix is looked for; with more, too much of names would be in them."""
 
-LONG = {suffix[-TAIL:]: suffix for row in BUILTIN for suffix in row.suffixes if len(suffix) > TAIL}
+LONG_SUFFIXES = {
+    suffix[-SUFFIX_LENGTH:]: suffix for row in BUILTIN for suffix in row.suffixes if len(suffix) > SUFFIX_LENGTH
+}
 """Suffixes that are longer, by their end."""
 
 KNOWN = {suffix for row in BUILTIN for suffix in row.suffixes}
@@ -56,7 +58,7 @@ TRUST_FILES = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pile:
+class DocumentGroup:
     """Documents of a job that have the same ending and are as far: sums over them.
 
     Args:
@@ -86,7 +88,7 @@ class Pile:
     def kind(self) -> str:
         """The suffix of the files, in small letters."""
         tail = self.tail.lower()
-        return LONG.get(tail) or PurePath("x" + tail).suffix
+        return LONG_SUFFIXES.get(tail) or PurePath("x" + tail).suffix
 
     @property
     def kilobytes(self) -> float:
@@ -112,14 +114,14 @@ class Workload:
     left: float
 
 
-def workload(piles: Iterable[Pile], more: float = 0.0) -> Workload:
+def workload(piles: Iterable[DocumentGroup], more: float = 0.0) -> Workload:
     """What is done of a job, and what is left of it.
 
     Args:
         piles: its documents.
         more: so many times as much is not taken in yet; taken to be like what is.
     """
-    kinds: dict[str, list[Pile]] = defaultdict(list)
+    kinds: dict[str, list[DocumentGroup]] = defaultdict(list)
     for pile in piles:
         kinds[pile.kind].append(pile)
     found = [_of_kind(kind, of_kind) for kind, of_kind in kinds.items()]
@@ -127,7 +129,7 @@ def workload(piles: Iterable[Pile], more: float = 0.0) -> Workload:
     return Workload(done, left + (done + left) * more)
 
 
-def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
+def _of_kind(kind: str, piles: Sequence[DocumentGroup]) -> Workload:
     cut = [pile for pile in piles if pile.is_cut]
     coming = [pile for pile in piles if not pile.is_cut and not pile.is_over]
     failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
@@ -136,31 +138,31 @@ def _of_kind(kind: str, piles: Sequence[Pile]) -> Workload:
     return Workload(sum(map(_done, piles)), left)
 
 
-def _done(pile: Pile) -> float:
+def _done(pile: DocumentGroup) -> float:
     if pile.is_over:
         return 0.0
     read = OCR_PAGE * max(pile.ocr_pages - pile.ocr_left, 0)
     return read + (FILE * pile.documents + pile.chunks - _left(pile) if pile.is_cut else _reading(pile))
 
 
-def _reading(pile: Pile) -> float:
+def _reading(pile: DocumentGroup) -> float:
     """What reading has done of documents that are not cut yet: half of what is done for any."""
     return FILE / 2 * pile.documents if pile.state == "chunking" else 0.0
 
 
-def _left(pile: Pile) -> float:
+def _left(pile: DocumentGroup) -> float:
     if pile.outcome == "completed":
         return 0.0
     return pile.chunks - (1 - UPSERT) * pile.embedded - UPSERT * pile.upserted
 
 
-def _guess(pile: Pile, ocr_pages: float, chunks_per_kb: float) -> float:
+def _guess(pile: DocumentGroup, ocr_pages: float, chunks_per_kb: float) -> float:
     """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
     pages = pile.ocr_left + ocr_pages * pile.unread
     return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.kilobytes
 
 
-def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
+def _chunks_per_kb(kind: str, cut: Sequence[DocumentGroup], failed: int) -> float:
     usual = PER_KB.get(kind, TEXT_PER_KB)
     read_kb, chunks = sum(pile.kilobytes for pile in cut), sum(pile.chunks for pile in cut)
     files = sum(pile.documents for pile in cut)
@@ -169,7 +171,7 @@ def _chunks_per_kb(kind: str, cut: Sequence[Pile], failed: int) -> float:
     return readable * (TRUST_KB * usual + chunks) / (TRUST_KB + read_kb)
 
 
-def _ocr_pages(kind: str, piles: Sequence[Pile]) -> float:
+def _ocr_pages(kind: str, piles: Sequence[DocumentGroup]) -> float:
     usual = 1.0 if kind in IMAGES else 0.0
     files, pages = sum(pile.documents - pile.unread for pile in piles), sum(pile.ocr_pages for pile in piles)
     return (TRUST_FILES * usual + pages) / (TRUST_FILES + files)

@@ -175,7 +175,7 @@ def test_a_key_is_kept_as_its_hash(engine: Engine) -> None:
         assert keys.find(connection, secret + "x") is None
         keys.revoke(connection, key.id)
         assert keys.find(connection, secret) is None
-        assert keys.any_made(connection)
+        assert keys.is_any_created(connection)
         with pytest.raises(BadRequest):
             keys.create(connection, "x", ["root"], 0)
 
@@ -204,7 +204,7 @@ def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     with engine.connect() as connection:
-        names = {int(key.name) for key in keys.every(connection)}
+        names = {int(key.name) for key in keys.list_keys(connection)}
 
     assert names == {number for number in range(60) if number % 3}
     assert all(isinstance(results[number], ValueError) for number in range(0, 60, 3))

@@ -150,15 +150,15 @@ def test_what_was_cancelled_holds_up_nobody(connection: Connection) -> None:
 
 
 def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None:
-    for _ in range(admission.MOST_ACTIVE + 5):
+    for _ in range(admission.MAX_ACTIVE + 5):
         wait(connection, begin(connection))
-    assert len(admit(connection)) == admission.MOST_ACTIVE
+    assert len(admit(connection)) == admission.MAX_ACTIVE
     assert admit(connection) == []
 
 
 def test_what_is_more_urgent_has_places_of_its_own(connection: Connection) -> None:
     """Scans without end are in the hands of OCR; a text that is more urgent is read all the same."""
-    for _ in range(admission.MOST_ACTIVE):
+    for _ in range(admission.MAX_ACTIVE):
         work(connection, begin(connection), "ocr")
     (like,), (urgent,) = wait(connection, begin(connection), 5), wait(connection, begin(connection), 6)
     assert admit(connection) == [urgent]
@@ -175,25 +175,25 @@ def done(connection: Connection, name: str, stage: str, part: int, seconds: floa
 def test_the_faster_is_embedded_the_more_may_be_due(connection: Connection) -> None:
     """Until the next batch is read: with a GPU, or a server elsewhere, many tasks are soon done."""
     (name,) = wait(connection, begin(connection))
-    assert admission.ahead(connection) == admission.AHEAD
+    assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
     done(connection, name, "extract", 0, 25.0)
     done(connection, name, "chunk", 0, 5.0)
     done(connection, name, "ocr", 0, 500.0)
-    assert admission.ahead(connection) == admission.AHEAD
+    assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
     for part, seconds in enumerate((0.0625, 0.1875)):
         done(connection, name, "embed", part, seconds)
-    assert admission.ahead(connection) == 240
+    assert admission.due_per_worker(connection) == 240
     for part in range(2, 20):
         done(connection, name, "embed", part, 10.0)
-    assert admission.ahead(connection) == admission.AHEAD
+    assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
 
 
 def test_nothing_waits_until_something_does(connection: Connection) -> None:
-    assert not admission.waits(connection)
+    assert not admission.is_any_waiting(connection)
     work(connection, begin(connection))
-    assert not admission.waits(connection)
+    assert not admission.is_any_waiting(connection)
     wait(connection, begin(connection), 1)
-    assert admission.waits(connection)
+    assert admission.is_any_waiting(connection)
 
 
 @dataclass(frozen=True)

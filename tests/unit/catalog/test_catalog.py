@@ -26,7 +26,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.database.schema import submissions as submissions_table
 from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.work import admission, attempts, failures, jobs, ledger, status
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.failures import Failure
@@ -56,7 +56,7 @@ def begin(connection: Connection, urgency: int = 5, collection: str = "documents
 
 
 def take(connection: Connection, job: str, source: str, content: str = "a") -> Recorded:
-    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
+    return records.record(connection, job, "recipe", FileRecord(source, content * 64, 100, 1.0))
 
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
@@ -66,7 +66,7 @@ def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     """What finalize does with a batch, the store left out."""
-    carried = attempts.carried(connection, batch)
+    carried = attempts.current_of_batch(connection, batch)
     for one in carried:
         describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
     live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
@@ -77,7 +77,9 @@ def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
 def state_of(connection: Connection, job: str) -> tuple[bool, dict[str, int]]:
     """Whether a job is finished, and its outcomes."""
     row = connection.execute(sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job)).one()
-    return row.finished_at is not None, jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"]
+    return row.finished_at is not None, jobs.count_work(connection, job, jobs.document_groups(connection, job))[
+        "outcomes"
+    ]
 
 
 # Migrations
@@ -110,35 +112,35 @@ def test_resolve(connection: Connection) -> None:
     admission.admit(connection, 1, 99, "extract")
     task = ledger.task_id(batch, "extract")
     for kind, identity in (("job", job), ("document", one.document_id), ("task", task)):
-        assert status.resolve(connection, identity) == (kind, identity)
-        assert status.resolve(connection, identity[:6]) == (kind, identity)
+        assert status.resolve_id(connection, identity) == (kind, identity)
+        assert status.resolve_id(connection, identity[:6]) == (kind, identity)
     for unknown in (job[:5], "", "%%%%%%", "______", str(uuid.uuid4()), job + "0"):
         with pytest.raises(UnknownId):
-            status.resolve(connection, unknown)
+            status.resolve_id(connection, unknown)
     twin = job[:8] + "x"
     connection.execute(documents_table.insert().values(id=twin, collection="c", source="s", created_at=0, updated_at=0))
     with pytest.raises(UnknownId, match="not unique"):
-        status.resolve(connection, job[:8])
-    assert status.resolve(connection, job) == ("job", job)
+        status.resolve_id(connection, job[:8])
+    assert status.resolve_id(connection, job) == ("job", job)
 
 
 def test_what_is_told_of_a_document(connection: Connection) -> None:
     job = begin(connection)
     one = take(connection, job, "/a")
     batch = batch_of(connection, job, one, active=False)
-    assert status.document(connection, one.document_id, ()).activity == "waiting"
+    assert status.document_status(connection, one.document_id, ()).activity == "waiting"
     admission.admit(connection, 1, 99, "extract")
-    assert status.document(connection, one.document_id, ()).activity == "queued"
+    assert status.document_status(connection, one.document_id, ()).activity == "queued"
     task = ledger.task_id(batch, "extract")
     ledger.claim(connection, task, "w1", {"w1"})
-    told = [status.document(connection, one.document_id, alive).activity for alive in ({"w1"}, {"w2"})]
+    told = [status.document_status(connection, one.document_id, alive).activity for alive in ({"w1"}, {"w2"})]
     assert told == ["working", "recovering"]
-    assert [one.id for one in status.active(connection, {"w1"})] == [task]
-    assert status.active(connection, {"w2"}) == []
+    assert [one.id for one in status.active_tasks(connection, {"w1"})] == [task]
+    assert status.active_tasks(connection, {"w2"}) == []
     ledger.release(connection, task, "w1")
-    assert status.document(connection, one.document_id, {"w1"}).activity == "retrying"
+    assert status.document_status(connection, one.document_id, {"w1"}).activity == "retrying"
     finish(connection, batch)
-    done = status.document(connection, one.document_id, ())
+    done = status.document_status(connection, one.document_id, ())
     assert (done.state, done.activity, done.searchable) == ("completed", "ended", True)
     assert (done.pages, done.pages_ocr, done.chunks) == (3, 2, 2)
     assert [step.state for step in done.timeline] == ["completed"]
@@ -150,27 +152,27 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
     old = take(connection, job, "/a", "a")
     finish(connection, batch_of(connection, job, old), chunks=7)
     new = take(connection, begin(connection), "/a", "b")
-    building = status.document(connection, old.document_id, ())
+    building = status.document_status(connection, old.document_id, ())
     assert (building.state, building.content_sha256, building.searchable) == ("queued", "b" * 64, True)
     attempts.fail(connection, {str(new.attempt_id): CORRUPT})
-    failed = status.document(connection, old.document_id, ())
+    failed = status.document_status(connection, old.document_id, ())
     assert (failed.state, failed.code, failed.content_sha256, failed.chunks) == ("failed", "corrupt", "a" * 64, 7)
     assert (failed.searchable, failed.hint) == (True, "Mend it.")
     # The old content comes back: nothing is to be done, and nothing is wrong any more.
     assert take(connection, begin(connection), "/a", "a").outcome == "unchanged"
-    cured = status.document(connection, old.document_id, ())
+    cured = status.document_status(connection, old.document_id, ())
     assert (cured.code, cured.searchable) == (None, True)
     records.tombstone(connection, [old.document_id])
-    assert status.document(connection, old.document_id, ()).state == "deleted"
+    assert status.document_status(connection, old.document_id, ()).state == "deleted"
 
 
 def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
     job = begin(connection)
     records.reject(connection, job, "/pipe", 0, SPOILT)
     identity = records.document_id("documents", "/pipe")
-    assert status.document(connection, identity, ()).state == "failed"
+    assert status.document_status(connection, identity, ()).state == "failed"
     assert failures.purge(connection, job_id=job) == 1
-    told = status.document(connection, identity, ())
+    told = status.document_status(connection, identity, ())
     assert (told.state, told.code, told.searchable) == ("failed", None, False)
     assert status.totals(connection)[0] == {"failed": 1}
 
@@ -213,7 +215,7 @@ def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) 
     assert state_of(connection, theirs) == (False, {})
     # What the other waits for is in a batch that still waits to be admitted.
     assert admission.admit(connection, 1, 99, "extract") == [together]
-    assert [one.source for one in attempts.carried(connection, together)] == ["/shared"]
+    assert [one.source for one in attempts.current_of_batch(connection, together)] == ["/shared"]
     finish(connection, together)
     assert state_of(connection, theirs) == (True, {"completed": 1})
     assert state_of(connection, mine) == (True, {"cancelled": 2})
@@ -266,13 +268,13 @@ def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(conne
     """A retry builds the same version again: that its points were removed once says nothing of the new ones."""
     first = take(connection, begin(connection), "/a", "a")
     attempts.fail(connection, {str(first.attempt_id): CORRUPT})
-    (version,) = garbage.unseen_versions(connection, [first.document_id])
-    garbage.removed(connection, [version])
+    (version,) = garbage.unused_versions(connection, [first.document_id])
+    garbage.mark_removed(connection, [version])
     again = take(connection, begin(connection), "/a", "a")
     finish(connection, batch_of(connection, begin(connection), again))
-    assert live_versions.live_versions(connection, [first.document_id]) == {first.document_id: version}
+    assert live_versions.live_version_ids(connection, [first.document_id]) == {first.document_id: version}
     finish(connection, batch_of(connection, begin(connection), take(connection, begin(connection), "/a", "b")))
-    assert garbage.unseen_versions(connection, [first.document_id]) == [version]
+    assert garbage.unused_versions(connection, [first.document_id]) == [version]
 
 
 class Versions(RuleBasedStateMachine):
@@ -299,9 +301,9 @@ class Versions(RuleBasedStateMachine):
         return {row.id: row.live_version_id for row in rows}
 
     def remove_unseen(self, connection: Connection, identities: list[str], batch: str = "") -> None:
-        unseen = garbage.unseen_versions(connection, identities, batch)
+        unseen = garbage.unused_versions(connection, identities, batch)
         self.store -= set(unseen)
-        garbage.removed(connection, unseen)
+        garbage.mark_removed(connection, unseen)
 
     @rule(which=st.integers(0, 1), content=st.sampled_from("ab"))
     def ingest(self, which: int, content: str) -> None:
@@ -328,7 +330,7 @@ class Versions(RuleBasedStateMachine):
             return
         batch = self.open.pop(which % len(self.open))
         with writing(self.engine) as connection:
-            carried = attempts.carried(connection, batch)
+            carried = attempts.current_of_batch(connection, batch)
             if fails:
                 attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
                 carried = []
@@ -393,7 +395,7 @@ class Versions(RuleBasedStateMachine):
             failed = connection.scalars(
                 sa.select(failures_table.c.document_id).where(failures_table.c.document_id.in_(known))
             ).all()
-            assert [name for name in failed if status.document(connection, name, ()).state == "completed"] == []
+            assert [name for name in failed if status.document_status(connection, name, ()).state == "completed"] == []
 
 
 def test_at_most_one_version_is_live(engine: Engine) -> None:

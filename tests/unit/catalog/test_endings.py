@@ -16,7 +16,7 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import attempts, failures, jobs, ledger, status
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
@@ -37,8 +37,8 @@ def take(connection: Connection, job: str, content: str) -> Recorded:
     return records.record(connection, job, "recipe", found(content))
 
 
-def found(content: str) -> Found:
-    return Found("/a", content * 64, 100, 1.0)
+def found(content: str) -> FileRecord:
+    return FileRecord("/a", content * 64, 100, 1.0)
 
 
 def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
@@ -50,12 +50,14 @@ def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
 
 
 def switch(connection: Connection, batch: str) -> None:
-    live_versions.switch(connection, {one.document_id: one.version_id for one in attempts.carried(connection, batch)})
+    live_versions.switch(
+        connection, {one.document_id: one.version_id for one in attempts.current_of_batch(connection, batch)}
+    )
 
 
 def finish(connection: Connection, batch: str) -> None:
     switch(connection, batch)
-    attempts.complete(connection, [one.attempt_id for one in attempts.carried(connection, batch)])
+    attempts.complete(connection, [one.attempt_id for one in attempts.current_of_batch(connection, batch)])
     ledger.finish_batch(connection, batch)
 
 
@@ -64,7 +66,7 @@ def fail(connection: Connection, recorded: Recorded) -> None:
 
 
 def is_finished(connection: Connection, job: str) -> bool:
-    return job not in jobs.active_jobs(connection)
+    return job not in jobs.unfinished(connection)
 
 
 @pytest.mark.parametrize("event", ["ingested again", "deleted"])
@@ -75,18 +77,18 @@ def test_a_document_taken_on_between_switch_and_commit_was_completed(connection:
         records.tombstone(connection, [recorded.document_id])
     else:
         begin(connection, "b")
-    assert attempts.carried(connection, batch) == []
+    assert attempts.current_of_batch(connection, batch) == []
 
-    attempts.close(connection, batch)
+    attempts.end_batch(connection, batch)
 
     assert is_finished(connection, job)
-    assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"completed": 1}
+    assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {"completed": 1}
 
 
 def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
-    attempts.close(connection, batch)
-    assert jobs.progress(connection, job, jobs.piles(connection, job))["outcomes"] == {"cancelled": 1}
+    attempts.end_batch(connection, batch)
+    assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {"cancelled": 1}
 
 
 def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connection) -> None:
@@ -95,7 +97,7 @@ def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connect
     _, bad, _ = begin(connection, "b")
     fail(connection, bad)
     begin(connection, "a")
-    assert status.document(connection, recorded.document_id, set()).state == "completed"
+    assert status.document_status(connection, recorded.document_id, set()).state == "completed"
     assert status.totals(connection)[0] == {"completed": 1}
 
 
@@ -112,12 +114,12 @@ def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection)
 def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connection: Connection) -> None:
     _, bad, _ = begin(connection, "a")
     fail(connection, bad)
-    known = records.still_failing(connection, "documents", "recipe", "as usual", found("a"))
+    known = records.unchanged_failure(connection, "documents", "recipe", "as usual", found("a"))
     assert known is not None
     assert known.problem.code == "corrupt"
-    assert records.still_failing(connection, "documents", "recipe", "with a password", found("a")) is None
-    assert records.still_failing(connection, "documents", "another recipe", "as usual", found("a")) is None
-    assert records.still_failing(connection, "documents", "recipe", "as usual", found("b")) is None
+    assert records.unchanged_failure(connection, "documents", "recipe", "with a password", found("a")) is None
+    assert records.unchanged_failure(connection, "documents", "another recipe", "as usual", found("a")) is None
+    assert records.unchanged_failure(connection, "documents", "recipe", "as usual", found("b")) is None
 
 
 def test_a_job_whose_door_stood_still_is_open_again(connection: Connection) -> None:
@@ -143,7 +145,7 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
         connection.execute(sa.select(attempts_table.c.id).where(attempts_table.c.id.in_(map(str, range(many)))))
     connection.execute(attempts_table.insert(), [{**row, "id": f"many-{n}"} for n in range(many)])
     assert attempts.cancel(connection, attempts_table.c.job_id == job) == many + 1
-    assert attempts.carried(connection, batch) == []
+    assert attempts.current_of_batch(connection, batch) == []
 
 
 def test_slices_are_all_items_in_order() -> None:
@@ -154,11 +156,11 @@ def test_slices_are_all_items_in_order() -> None:
 def test_a_job_waits_for_uploads_as_long_as_it_is_left_open(connection: Connection) -> None:
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     later = time.time() + 60
-    assert jobs.taking_in(connection, later) == [job]
+    assert jobs.with_open_intake(connection, later) == [job]
     jobs.keep_open(connection, job, 3600)
-    assert jobs.taking_in(connection, later) == []
-    assert jobs.opened(connection, job) is not None
+    assert jobs.with_open_intake(connection, later) == []
+    assert jobs.open_for_uploads(connection, job) is not None
     jobs.keep_open(connection, job, -1)
-    assert jobs.taking_in(connection, later) == [job]
+    assert jobs.with_open_intake(connection, later) == [job]
     jobs.finish_intake(connection, job)
-    assert jobs.opened(connection, job) is None
+    assert jobs.open_for_uploads(connection, job) is None

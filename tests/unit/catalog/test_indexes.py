@@ -18,7 +18,7 @@ from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import versions
 from pipeline.catalog.documents import garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found, Placement, describe_versions, new_attempt
+from pipeline.catalog.documents.versions import FileRecord, Placement, describe_versions, new_attempt
 from pipeline.catalog.index import collections, indexes, second_index
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents, reindexes
@@ -63,7 +63,7 @@ class Books:
         self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
 
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
-        found = Found(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
+        found = FileRecord(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
         place = Placement(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
         return records.record(self.connection, self.job, f"recipe {workflow}", found, place)
 
@@ -74,7 +74,7 @@ class Books:
 
     def finish(self, *attempt_ids: str, chunks: int = 3) -> None:
         batch = ledger.create_batch(self.connection, self.job, 5, attempt_ids, active=True)
-        carried = attempts.carried(self.connection, batch)
+        carried = attempts.current_of_batch(self.connection, batch)
         for one in carried:
             describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
         live_versions.switch(self.connection, {one.document_id: one.version_id for one in carried})
@@ -84,15 +84,15 @@ class Books:
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
-        for lack in missing_documents.lacks(self.connection, "books", index, "missing"):
+        for lack in missing_documents.list_missing(self.connection, "books", index, "missing"):
             place = Placement(index, lack.workflow, lack.extraction)
             attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
-            second_index.begin(self.connection, lack.document_id, index, attempt, lack.version_id)
+            second_index.set_attempt(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
         return begun
 
     def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
-        found = missing_documents.lacking(self.connection, "books", index)
+        found = missing_documents.count_missing(self.connection, "books", index)
         return found["missing"], found["active"], found["failed"]
 
     def switch(self, old: str = "books~1", new: str = "books~2") -> None:
@@ -146,7 +146,7 @@ def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> 
     books.finish(begun[books.two])
     assert books.lacking() == (0, 0, 0)
     assert set(books.seen().values()) == {"books~1"}
-    assert garbage.unseen_versions(books.connection, [books.one, books.two]) == []
+    assert garbage.unused_versions(books.connection, [books.one, books.two]) == []
 
 
 def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
@@ -157,16 +157,16 @@ def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
     books.finish(*books.build().values())
     assert books.lacking() == (0, 0, 0)
     # The first version of the changed document is seen nowhere any more, in neither index.
-    gone = garbage.unseen_versions(books.connection, [books.one])
-    assert sorted(garbage.by_index(books.connection, gone)) == ["books~1", "books~2"]
+    gone = garbage.unused_versions(books.connection, [books.one])
+    assert sorted(garbage.group_by_index(books.connection, gone)) == ["books~1", "books~2"]
 
 
 def test_readers_are_switched_and_back(books: Books) -> None:
     books.finish(*books.build().values())
-    before = live_versions.switches(books.connection)
+    before = live_versions.switch_count(books.connection)
     books.switch()
     assert set(books.seen().values()) == {"books~2"}
-    assert live_versions.switches(books.connection) > before
+    assert live_versions.switch_count(books.connection) > before
     shown = indexes.live(books.connection, "books")
     assert shown is not None
     assert (shown.name, shown.fingerprint) == ("books~2", NEW)
@@ -206,7 +206,9 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     assert books.lacking() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures_table)
     assert books.connection.scalar(count) == 0
-    told = missing_documents.failed_in(books.connection, reindexes.get(books.connection, books.reindex), "books~2")
+    told = missing_documents.failures_in_index(
+        books.connection, reindexes.get(books.connection, books.reindex), "books~2"
+    )
     assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
     # Whoever switches all the same has a document that readers do not see: now it has failed.
     books.switch()
@@ -217,7 +219,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
 def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     books.finish(*books.build().values())
     records.tombstone(books.connection, [books.one])
-    gone = garbage.by_index(books.connection, garbage.unseen_versions(books.connection, [books.one]))
+    gone = garbage.group_by_index(books.connection, garbage.unused_versions(books.connection, [books.one]))
     assert sorted(gone) == ["books~1", "books~2"]
     assert books.lacking() == (0, 0, 0)
 
@@ -227,11 +229,11 @@ def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
     fed = ledger.create_batch(books.connection, books.fed, 1, list(books.build().values()))
     other = jobs.create(books.connection, Job("papers", "ingest", 5), "r", 0).id
     elsewhere = ledger.create_batch(books.connection, other, 5, [])
-    reindexes.enter(books.connection, books.reindex, "switching")
+    reindexes.enter_state(books.connection, books.reindex, "switching")
     assert set(admission.admit(books.connection, 4, 99, "extract")) == {fed, elsewhere}
-    reindexes.enter(books.connection, books.reindex, "building")
+    reindexes.enter_state(books.connection, books.reindex, "building")
     assert admission.admit(books.connection, 4, 99, "extract") == [mine]
-    assert reindexes.in_flight(books.connection, "books~1") == 1
+    assert reindexes.count_in_flight(books.connection, "books~1") == 1
 
 
 def test_the_same_bytes_made_otherwise_are_lacking(books: Books) -> None:
@@ -274,7 +276,10 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
     books.ingest("/1", "b")
     attempts.fail(books.connection, dict.fromkeys(books.build("books~1").values(), CORRUPT))
     one = reindexes.get(books.connection, books.reindex)
-    told = [(each["source"], each["holds"]) for each in missing_documents.failed_in(books.connection, one, "books~1")]
+    told = [
+        (each["source"], each["holds"])
+        for each in missing_documents.failures_in_index(books.connection, one, "books~1")
+    ]
     assert told == [("/1", "older"), ("/3", "nothing")]
     books.switch("books~2", "books~1")
     assert books.shown(books.one) == ("a", "ingest")
@@ -284,7 +289,7 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
 
 
 def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
-    found = missing_documents.lacks(books.connection, "books", "books~2", "missing")
+    found = missing_documents.list_missing(books.connection, "books", "books~2", "missing")
     assert missing_documents.still_missing(books.connection, "books", "books~2", found) == found
     records.tombstone(books.connection, [books.one])
     books.ingest("/2", "b")
@@ -293,9 +298,9 @@ def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -
 
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
     mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
-    reindexes.enter(books.connection, books.reindex, "switching_back")
+    reindexes.enter_state(books.connection, books.reindex, "switching_back")
     assert admission.admit(books.connection, 4, 99, "extract") == []
-    reindexes.enter(books.connection, books.reindex, "rolling_back")
+    reindexes.enter_state(books.connection, books.reindex, "rolling_back")
     assert admission.admit(books.connection, 4, 99, "extract") == [mine]
 
 
@@ -308,23 +313,25 @@ def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until
     begun = books.build()
     books.finish(*begun.values())
     (broken,) = [
-        one.version_id for one in missing_documents.held(books.connection, "books~2") if one.document_id == books.one
+        one.version_id
+        for one in missing_documents.indexed_versions(books.connection, "books~2")
+        if one.document_id == books.one
     ]
-    second_index.doubt(books.connection, "books~2", [broken])
+    second_index.mark_missing(books.connection, "books~2", [broken])
     assert books.lacking() == (1, 0, 0)
     again = books.build()
     assert list(again) == [books.one]
     books.finish(*again.values())
     assert books.lacking() == (0, 0, 0)
-    assert broken not in [one.version_id for one in missing_documents.held(books.connection, "books~2")]
-    assert broken in garbage.unseen_versions(books.connection, [books.one])
+    assert broken not in [one.version_id for one in missing_documents.indexed_versions(books.connection, "books~2")]
+    assert broken in garbage.unused_versions(books.connection, [books.one])
 
 
 def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
     one = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
-    told = lambda: missing_documents.still_failed(books.connection, reindexes.get(books.connection, one))  # noqa: E731
+    told = lambda: missing_documents.open_failures(books.connection, reindexes.get(books.connection, one))  # noqa: E731
     assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
     assert failures.count_of_job(books.connection, books.job) == 1
     books.ingest("/3", "b")
@@ -373,7 +380,7 @@ class Waiting:
         """The re-index, with other values."""
         with writing(self.services.catalog) as connection:
             if values:
-                reindexes.change(connection, self.identity, **values)
+                reindexes.update(connection, self.identity, **values)
             return reindexes.get(connection, self.identity)
 
     def options(self, **values: float) -> Reindex:

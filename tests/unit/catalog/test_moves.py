@@ -16,7 +16,7 @@ from pipeline.catalog.database.schema import documents as table
 from pipeline.catalog.database.schema import versions
 from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
-from pipeline.catalog.documents.versions import Found, describe_versions
+from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import attempts, jobs, ledger
 from pipeline.catalog.work.failures import Failure
@@ -45,7 +45,7 @@ def take(connection: Connection, source: str, content: str = "a") -> Recorded:
         connection, "documents", Fingerprint("test/tiny", "1", "float", "mean", True, "", "", 8), MAKING
     )
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0))
+    return records.record(connection, job, "recipe", FileRecord(source, content * 64, 100, 1.0))
 
 
 def live(connection: Connection, source: str, content: str = "a") -> str:
@@ -53,7 +53,7 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
     recorded = take(connection, source, content)
     if recorded.attempt_id is not None:
         batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
-        (one,) = attempts.carried(connection, batch)
+        (one,) = attempts.current_of_batch(connection, batch)
         describe_versions(connection, {one.version_id: {"title": Path(source).name}})
         live_versions.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
@@ -68,11 +68,11 @@ def places(connection: Connection) -> dict[str, str]:
 
 def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None:
     one = live(connection, "/a.txt")
-    version = live_versions.live_versions(connection, [one])
+    version = live_versions.live_version_ids(connection, [one])
 
     assert moves.rename(connection, {one: "/b.txt"}) == {one}
 
-    assert live_versions.live_versions(connection, [one]) == version
+    assert live_versions.live_version_ids(connection, [one]) == version
     assert records.sources(connection, [one]) == {one: "/b.txt"}
     assert connection.scalar(sa.select(versions.c.title)) == "b.txt"
     assert take(connection, "/b.txt").outcome == "unchanged"
@@ -117,17 +117,17 @@ def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection
     one = live(connection, "/a")
     records.tombstone(connection, [one], LATER)
     assert places(connection) == {}
-    assert garbage.unseen_versions(connection, [one]) == []
-    assert garbage.neglected(connection, LATER, 10) == []
+    assert garbage.unused_versions(connection, [one]) == []
+    assert garbage.documents_with_leftovers(connection, LATER, 10) == []
 
     assert moves.revive(connection, {one: ("/b", "a" * 64)}) == {one}
 
     assert places(connection) == {one: "/b"}
     assert take(connection, "/b").outcome == "unchanged"
-    (row,) = moves.to_label(connection)
+    (row,) = moves.waiting_for_labels(connection)
     assert (row.id, row.source) == (one, "/b")
-    moves.labelled(connection, {one: row.moved_at})
-    assert moves.to_label(connection) == []
+    moves.mark_labelled(connection, {one: row.moved_at})
+    assert moves.waiting_for_labels(connection) == []
 
 
 def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> None:
@@ -135,10 +135,10 @@ def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> Non
     records.tombstone(connection, [one])
     records.tombstone(connection, [two], time.time() - 1)
     assert moves.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
-    assert len(garbage.unseen_versions(connection, [one, two])) == 2
-    assert moves.expired(connection, 10) == [two]
-    moves.forget_undo(connection, [two])
-    assert moves.expired(connection, 10) == []
+    assert len(garbage.unused_versions(connection, [one, two])) == 2
+    assert moves.expired_deletions(connection, 10) == [two]
+    moves.end_undo(connection, [two])
+    assert moves.expired_deletions(connection, 10) == []
 
 
 def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection: Connection) -> None:
@@ -146,16 +146,16 @@ def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection:
     records.tombstone(connection, [one], LATER)
     assert live(connection, "/a", "x") == one
     assert moves.revive(connection, {one: ("/a", "a" * 64)}) == set()
-    assert len(garbage.unseen_versions(connection, [one])) == 1
+    assert len(garbage.unused_versions(connection, [one])) == 1
 
 
 def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> None:
     one = live(connection, "/a")
     moves.rename(connection, {one: "/b"})
-    (row,) = moves.to_label(connection)
+    (row,) = moves.waiting_for_labels(connection)
     moves.rename(connection, {one: "/c"})
-    moves.labelled(connection, {one: row.moved_at})
-    assert [row.source for row in moves.to_label(connection)] == ["/c"]
+    moves.mark_labelled(connection, {one: row.moved_at})
+    assert [row.source for row in moves.waiting_for_labels(connection)] == ["/c"]
 
 
 def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) -> None:
@@ -168,7 +168,7 @@ def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) ->
 
 def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    return records.record(connection, job, "recipe", Found(source, content * 64, 100, 1.0, {}, tags))
+    return records.record(connection, job, "recipe", FileRecord(source, content * 64, 100, 1.0, {}, tags))
 
 
 def tags_of(connection: Connection, identity: str) -> list[str]:
@@ -193,13 +193,13 @@ def test_other_tags_are_to_be_labelled_and_the_same_are_not(connection: Connecti
     one = live(connection, "/a")
     tagged(connection, "/a", ())
     tagged(connection, "/a", None)
-    assert moves.to_label(connection) == []
+    assert moves.waiting_for_labels(connection) == []
     tagged(connection, "/a", ("x",))
-    (row,) = moves.to_label(connection)
+    (row,) = moves.waiting_for_labels(connection)
     assert (row.id, row.tags) == (one, ["x"])
-    moves.labelled(connection, {one: row.moved_at})
+    moves.mark_labelled(connection, {one: row.moved_at})
     tagged(connection, "/a", ("x",))
-    assert moves.to_label(connection) == []
+    assert moves.waiting_for_labels(connection) == []
 
 
 def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
@@ -208,21 +208,21 @@ def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
     live(connection, "/other")
     recorded = tagged(connection, "/a", ("x", "y"))
     batch = ledger.create_batch(connection, "job", 5, [str(recorded.attempt_id)], active=True)
-    (carried,) = attempts.carried(connection, batch)
-    assert (moves.to_label(connection), carried.tags) == ([], ["x", "y"])
+    (carried,) = attempts.current_of_batch(connection, batch)
+    assert (moves.waiting_for_labels(connection), carried.tags) == ([], ["x", "y"])
 
 
 def test_what_is_labelled_during_a_run_is_labelled_once_more_at_its_end(connection: Connection) -> None:
     one = live(connection, "/a")
     running = take(connection, "/a", "b")
     tagged(connection, "/a", ("x",), "b")
-    (row,) = moves.to_label(connection)
-    moves.labelled(connection, {one: row.moved_at})
-    assert moves.to_label(connection) == []
+    (row,) = moves.waiting_for_labels(connection)
+    moves.mark_labelled(connection, {one: row.moved_at})
+    assert moves.waiting_for_labels(connection) == []
     attempts.complete(connection, [str(running.attempt_id)])
-    (row,) = moves.to_label(connection)
-    moves.labelled(connection, {one: row.moved_at})
-    assert moves.to_label(connection) == []
+    (row,) = moves.waiting_for_labels(connection)
+    moves.mark_labelled(connection, {one: row.moved_at})
+    assert moves.waiting_for_labels(connection) == []
     assert connection.scalar(sa.select(table.c.moved_at).where(table.c.id == one)) is None
 
 
@@ -235,7 +235,7 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
     assert moves.revive(connection, {two: ("/b", "b" * 64)}) == {two}
     assert (tags_of(connection, one), tags_of(connection, two)) == ([], ["y"])
     records.tombstone(connection, [two], 1.0)
-    moves.forget_undo(connection, [two])
+    moves.end_undo(connection, [two])
     assert tags_of(connection, two) == []
 
 
@@ -245,6 +245,6 @@ def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connect
     one = records.reject(
         connection, job, "/a", 0, Failure("intake", Problem("not_a_file", "It is a pipe.", "Leave it."))
     )
-    tagging.give(connection, one, ("x",))
+    tagging.set_tags(connection, one, ("x",))
     assert tagged(connection, "/a", None).document_id == one
     assert tags_of(connection, one) == ["x"]

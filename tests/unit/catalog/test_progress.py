@@ -14,11 +14,11 @@ from sqlalchemy.engine import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import records
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import attempts, jobs, ledger, progress
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
-from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, look, measure, rate
+from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, measure, measure_and_store, rate
 from pipeline.catalog.work.workload import Workload
 from pipeline.errors.problem import Problem
 from pipeline.names import ACTIVE
@@ -36,7 +36,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[str]]:
     with writing(engine) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", expected).id
-        found = [Found(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
+        found = [FileRecord(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
         taken = [str(records.record(connection, job, "recipe", one).attempt_id) for one in found]
         ledger.create_batch(connection, job, 5, taken)
         jobs.finish_intake(connection, job)
@@ -64,7 +64,7 @@ def test_the_fraction_never_goes_back(
     for which, what, number in steps:
         with writing(catalog) as connection:
             happen(connection, taken[which], what, number)
-            told = measure(connection, job)
+            told = measure_and_store(connection, job)
         assert seen[-1] <= told.fraction <= 1.0
         seen.append(told.fraction)
         finished = look_at(catalog, job).finished_at is not None
@@ -88,7 +88,7 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
     elif what in ("embed", "upsert"):
         column = "chunks_embedded" if what == "embed" else "chunks_upserted"
         row = connection.execute(sa.text("SELECT * FROM attempts WHERE id = :id"), {"id": attempt}).one()
-        attempts.count(connection, {attempt: {column: min(number, row.chunks_total - getattr(row, column))}})
+        attempts.add_counts(connection, {attempt: {column: min(number, row.chunks_total - getattr(row, column))}})
     elif what == "complete":
         attempts.complete(connection, [attempt])
     elif what == "fail":
@@ -100,9 +100,9 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
 def test_all_done_is_one(catalog: Engine) -> None:
     job, taken = begin(catalog, [10, 20], 10**9)
     with writing(catalog) as connection:
-        before = measure(connection, job)
+        before = measure_and_store(connection, job)
         attempts.complete(connection, taken)
-        told = measure(connection, job)
+        told = measure_and_store(connection, job)
     assert (before.fraction, told.fraction, told.eta_s) == (0.0, 1.0, 0.0)
 
 
@@ -110,7 +110,7 @@ def test_looking_writes_nothing(catalog: Engine) -> None:
     job, taken = begin(catalog, [10, 20], 0)
     with writing(catalog) as connection:
         attempts.complete(connection, taken[:1])
-        assert 0 < look(connection, job).fraction < 1
+        assert 0 < measure(connection, job).fraction < 1
     assert look_at(catalog, job).fraction == 0.0
 
 
@@ -124,7 +124,7 @@ def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engi
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(intake_done=False))
         attempts.set_chunks(connection, dict.fromkeys(taken, 2))
         attempts.complete(connection, taken)
-        assert measure(connection, job).fraction == pytest.approx(0.25)
+        assert measure_and_store(connection, job).fraction == pytest.approx(0.25)
 
 
 def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
@@ -133,7 +133,7 @@ def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
     with writing(catalog) as connection:
         attempts.set_chunks(connection, dict.fromkeys(taken, 2))
         attempts.complete(connection, taken[:9])
-        assert measure(connection, job).fraction > 0.8
+        assert measure_and_store(connection, job).fraction > 0.8
 
 
 def test_rate_is_that_of_the_last_minute() -> None:
@@ -186,7 +186,7 @@ def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPat
         with writing(catalog) as connection:
             attempts.set_chunks(connection, {attempt: 2})
             attempts.complete(connection, [attempt])
-            told.append(measure(connection, job).eta_s)
+            told.append(measure_and_store(connection, job).eta_s)
     # That these files have 2 chunks each must be learned first.
     assert told[4:] == pytest.approx([2.0 * (20 - number) for number in range(5, 20)], rel=0.25)
     assert told[4:] == sorted(told[4:], reverse=True)

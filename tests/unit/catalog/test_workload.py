@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.catalog.work.workload import FILE, OCR_PAGE, UNKNOWN_KB, Pile, workload
+from pipeline.catalog.work.workload import FILE, OCR_PAGE, UNKNOWN_KB, DocumentGroup, workload
 from pipeline.names import ACTIVE
 
 
-def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> Pile:
+def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> DocumentGroup:
     """Documents that wait, or are completed with so many chunks, or came to nothing."""
     done = chunks if outcome == "completed" else 0
     size = int(kilobytes * 1000)
     unread = 0 if outcome else documents
     first = min(size, int(documents * UNKNOWN_KB * 1000))
-    return Pile(tail, outcome, outcome or "queued", documents, unread, size, first, chunks, done, done, 0, 0)
+    return DocumentGroup(tail, outcome, outcome or "queued", documents, unread, size, first, chunks, done, done, 0, 0)
 
 
 def test_what_is_known_is_counted() -> None:
@@ -64,7 +64,8 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
     assert workload([waiting]).left == pytest.approx(5 * (OCR_PAGE + FILE), rel=0.2)
     # A book that was scanned: once it is read, its pages are known; each that OCR has read is done.
     lefts = [
-        workload([Pile(".pdf", None, "extracting", 1, 0, 10**6, 0, 0, 0, 0, 200, pages)]) for pages in (200, 150, 0)
+        workload([DocumentGroup(".pdf", None, "extracting", 1, 0, 10**6, 0, 0, 0, 0, 200, pages)])
+        for pages in (200, 150, 0)
     ]
     assert [found.done for found in lefts] == [0, 50 * OCR_PAGE, 200 * OCR_PAGE]
     assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
@@ -72,8 +73,8 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
 
 def test_scans_that_wait_are_like_those_that_ocr_has_in_hands() -> None:
     """No scan is through yet; of six it is known how many pages they have."""
-    known = Pile(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 0, 120, 60)
-    waiting = Pile(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0, 0)
+    known = DocumentGroup(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 0, 120, 60)
+    waiting = DocumentGroup(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0, 0)
     truth = OCR_PAGE * (60 + 994 * 20)
     assert 0.8 < workload([known, waiting]).left / truth < 1.2
     # Of many that hold text and few scans, the rest is the same mixture.
@@ -113,7 +114,7 @@ def test_the_kind_is_the_suffix(tail: str, kind: str) -> None:
 
 COUNTS = st.integers(0, 1000)
 PILES = st.builds(
-    lambda tail, outcome, state, documents, size, chunks, shares, pages: Pile(
+    lambda tail, outcome, state, documents, size, chunks, shares, pages: DocumentGroup(
         tail,
         outcome,
         state,
@@ -138,7 +139,7 @@ PILES = st.builds(
 
 
 @given(st.lists(PILES, max_size=12), st.floats(0, 10**6))
-def test_no_work_is_less_than_none(piles: list[Pile], more: float) -> None:
+def test_no_work_is_less_than_none(piles: list[DocumentGroup], more: float) -> None:
     found = workload(piles, more)
     assert found.done >= 0
     assert found.left >= -1e-6

@@ -15,7 +15,7 @@ from extractors.options import Options
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts
 from pipeline.catalog.documents import records
-from pipeline.catalog.documents.versions import Found
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.ledger import Claim
 from pipeline.ingest import cleanup
@@ -40,7 +40,7 @@ def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([]), [100] * number)
         place, recipe = placement_of(services, connection, job)
-        found = [Found(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
+        found = [FileRecord(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
         ids = [records.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
         batch_id = ledger.create_batch(connection, job.id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
