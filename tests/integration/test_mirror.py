@@ -33,6 +33,7 @@ from pipeline.stages.kept_texts import text_key_of
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 from pipeline.watch import apply
+from pipeline.watch.events import Events
 from pipeline.watch.known_files import Files
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
@@ -126,33 +127,58 @@ def mode_of(mirror: Looking) -> str | None:
     return row and str(row.mode)
 
 
+class Noted(Events):
+    """Events of the system, with a way to see what has come and was not asked for yet."""
+
+    latest: Noted
+
+    def __init__(self, root: Path) -> None:
+        Noted.latest = self
+        super().__init__(root)
+
+    def unread(self) -> set[str]:
+        """Paths that wait; only for a moment in which nobody else asks for them."""
+        found = self.wait(0.0)
+        self._paths.put(found)
+        return found
+
+
 def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A look takes so long that changes of which events have told are overdue when the next one begins."""
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=2.0)
-    monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.3)
-    take, slow = apply.take, threading.Event()
+    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
+    take, look, slow, whole_looks = apply.take, Mirror.look, threading.Event(), list[float | None]()
 
     def slowly(*given: Any) -> Any:
         if given[2] and not slow.is_set():
-            slow.set()
             mirror.write(b="giraffe")
             (tmp_path / "other").rename(root / "sub")
-            time.sleep(3.0)
+            assert eventually(lambda: {str(root / "b.txt"), str(root / "sub")} <= Noted.latest.unread())
+            monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.0)
+            slow.set()
         return take(*given)
+
+    def counted(self: Mirror, scope: Any = None, told: Any = ()) -> float | None:
+        found = look(self, scope, told)
+        if scope is None and slow.is_set():
+            whole_looks.append(found)
+        return found
 
     (tmp_path / "other").mkdir()
     (tmp_path / "other/c.txt").write_text("okapi")
+    monkeypatch.setattr("pipeline.watch.loop.Events", Noted)
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: mode_of(mirror) == "native")
         monkeypatch.setattr(apply, "take", slowly)
+        monkeypatch.setattr(Mirror, "look", counted)
         mirror.write(a="zebra")
         assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
         assert eventually(lambda: mirror.found("okapi") == {"sub/c.txt"})
-        # Two looks at the whole folder more.
-        time.sleep(4.5)
+        before = len(whole_looks)
+        assert eventually(lambda: len(whole_looks) >= before + 3)
         assert slow.is_set()
         assert mode_of(mirror) == "native"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import os
+import fcntl
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -210,42 +210,59 @@ def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
     assert all(isinstance(results[number], ValueError) for number in range(0, 60, 3))
 
 
-def _waits_for(lock: Path) -> bool:
-    """Whether a thread of the system waits for this file's lock."""
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The system's lock of a file, which releases it when the block ends."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def waiting_for(lock: Path) -> int | None:
+    """How many wait for this file's lock; None where the system does not say (only Linux does)."""
     try:
         locks = Path("/proc/locks").read_text()
-    except FileNotFoundError:  # not Linux
-        return True
-    return any("->" in line and f":{lock.stat().st_ino} " in line for line in locks.splitlines())
+    except FileNotFoundError:
+        return None
+    return sum("->" in line and f":{lock.stat().st_ino} " in line for line in locks.splitlines())
 
 
 def test_who_is_urgent_goes_before_those_at_the_gate(tmp_path: Path) -> None:
+    """A worker has written and gives back the turn first, then the gate: in between only the urgent one can write."""
     order: list[str] = []
-    path = str(tmp_path / "catalog.db")
+    path, gate_file, turn_file = (tmp_path / f"catalog.db{end}" for end in ("", ".gate", ".turn"))
 
     def write(name: str, urgent: bool) -> None:
-        if not urgent and sys.platform == "linux":  # as in a stack: workers give way
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-        with turn(path, urgent=urgent):
+        with turn(str(path), urgent=urgent):
             order.append(name)
-            time.sleep(0.05)
 
-    with turn(path, urgent=False):
-        threads = [threading.Thread(target=write, args=(f"worker {n}", False)) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        eventually(lambda: _waits_for(tmp_path / "catalog.db.gate"), 5)
-        time.sleep(0.2)
-        threads.append(threading.Thread(target=write, args=("urgent", True)))
-        threads[-1].start()
-        # A disk that stands still for a moment keeps it from opening the file.
-        eventually(lambda: _waits_for(tmp_path / "catalog.db.turn"), 5)
-        time.sleep(0.2)
+    threads = [threading.Thread(target=write, args=(f"worker {n}", False)) for n in range(4)]
+    with locked(gate_file):
+        with locked(turn_file):
+            for thread in threads:
+                thread.start()
+            assert eventually(lambda: waiting_for(gate_file) in (4, None))
+            threads.append(threading.Thread(target=write, args=("urgent", True)))
+            threads[-1].start()
+            assert eventually(lambda: waiting_for(turn_file) in (1, None))
+            assert order == []
+        assert eventually(lambda: order == ["urgent"])
+        assert waiting_for(gate_file) in (4, None)
     for thread in threads:
         thread.join()
 
-    assert order.index("urgent") <= 1
+    assert order.index("urgent") == 0
     assert len(order) == 5
+
+
+def test_a_worker_holds_the_gate_as_long_as_its_turn(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with turn(str(path), urgent=False):
+        for end in (".gate", ".turn"):
+            with path.with_name(path.name + end).open("a") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with turn(str(path), urgent=True), locked(path.with_name("catalog.db.gate")):
+        pass
 
 
 def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tmp_path: Path) -> None:
