@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from extractors.registry import formats, media_types_of
 from pipeline import rpc
-from pipeline.catalog.documents import live_versions, records, tagging
+from pipeline.catalog.documents import live_versions, lookup, tagging
 from pipeline.catalog.index import collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import BadRequest
@@ -123,7 +123,7 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
                 return None
             identities = list({str(hit.payload["document_id"]) for hit in found})
             live = live_versions.live_version_ids(connection, identities)
-            sources = records.sources(connection, identities)
+            sources = lookup.sources(connection, identities)
             tags = tagging.tags_of(connection, identities)
         kept = [hit for hit in found if live.get(hit.payload["document_id"]) == hit.payload["version_id"]]
         if wanted := query.where.tags:

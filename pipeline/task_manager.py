@@ -14,10 +14,10 @@ from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
-from pipeline.catalog.work import events, failures, jobs, ledger
+from pipeline.catalog.work import batches, events, failures, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
-from pipeline.catalog.work.progress import JobProgress, measure
+from pipeline.catalog.work.progress import JobProgress, measure, store
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.names import PREFIX
@@ -81,9 +81,9 @@ class TaskManager:
             progress = measure(connection, job_id)
             done, every = read.count_batches(connection, job_id)
         # In a transaction of its own: reading must not hold the write lock.
-        if progress.news is not None:
+        if progress.to_store is not None:
             with writing(self._services.catalog, durable=False) as connection:
-                jobs.store_progress(connection, {job_id: progress.news})
+                store(connection, {job_id: progress.to_store})
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
             progress = replace(progress, eta_s=None)
@@ -265,7 +265,7 @@ class TaskManager:
         from pipeline.engine.broker import queue_depths
 
         with self._services.catalog.connect() as connection:
-            waiting = ledger.count_waiting(connection)
+            waiting = batches.count_waiting(connection)
         return QueueStatistics(
             depth=queue_depths(self._services),
             waiting_batches=waiting,

@@ -7,7 +7,7 @@ import structlog
 
 from pipeline.catalog import CATALOG_ERRORS
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import admission, ledger
+from pipeline.catalog.work import admission, batches
 from pipeline.engine.canvas import Batch, begin
 from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.heartbeat import workers_at
@@ -40,7 +40,7 @@ def admit(services: Services) -> int:
     with writing(services.catalog, durable=False) as connection:
         admitted = admission.admit(connection, *limits, "extract")
     with services.catalog.connect() as connection:
-        facts = {batch_id: ledger.priority_and_plan(connection, batch_id) for batch_id in admitted}
+        facts = {batch_id: batches.priority_and_plan(connection, batch_id) for batch_id in admitted}
     for batch_id, (priority, plan) in facts.items():
         batch = Batch(batch_id, broker_priority(priority, services.settings), plan)
         publish(services, begin(batch), batch)

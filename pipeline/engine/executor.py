@@ -14,7 +14,7 @@ from extractors.errors import Crashed
 from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import attempts, events, ledger
+from pipeline.catalog.work import attempts, batch_documents, batches, events, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.admission import admit_safely
@@ -101,7 +101,7 @@ def follow(connection: Connection, claim: Claim) -> None:
             ledger.add_due(connection, [(batch_id, following[0], 0, None)])
     elif key == "finalize":
         attempts.end_batch(connection, batch_id)
-        ledger.finish_batch(connection, batch_id)
+        batches.finish(connection, batch_id)
     elif key in fan_keys[:-1]:
         ledger.add_due(connection, [(batch_id, following[0], claim.part, claim.detail)])
     elif key not in ("chunk", fan_keys[-1]):
@@ -152,7 +152,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
     """Fail the documents of the task; with `apart`, several begin anew alone, so that only the guilty one fails."""
 
     def record(connection: Connection) -> None:
-        current = [attempt.attempt_id for attempt in attempts.current_of_batch(connection, claim.batch_id)]
+        current = [attempt.attempt_id for attempt in batch_documents.running(connection, claim.batch_id)]
         ids = [attempt_id for attempt_id in current if attempt_id in claim.detail.get("attempts", current)]
         if apart and len(ids) > 1:
             log.warning("batch.split", documents=len(ids), cause=cause.problem.message)

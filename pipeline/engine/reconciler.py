@@ -15,10 +15,9 @@ import redis
 import structlog
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import jobs, ledger
-from pipeline.catalog.work.jobs import StoredProgress
+from pipeline.catalog.work import jobs, ledger, progress
 from pipeline.catalog.work.ledger import OpenTask
-from pipeline.catalog.work.progress import measure
+from pipeline.catalog.work.progress import StoredProgress, measure
 from pipeline.engine.admission import admit
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.canvas import Batch, follow_up
@@ -185,7 +184,7 @@ def _note_progress(services: Services) -> int:
     }
     if samples:
         with writing(services.catalog, durable=False) as connection:
-            jobs.store_progress(connection, samples)
+            progress.store(connection, samples)
     schedule.keep(active)
     return len(active)
 
@@ -194,9 +193,9 @@ def _measure(services: Services, schedule: Schedule, job_id: str) -> StoredProgr
     """Measure a job without the write lock. Returns None if nothing has changed since the last measure."""
     began = time.monotonic()
     with services.catalog.connect() as connection:
-        progress = measure(connection, job_id)
+        measured = measure(connection, job_id)
     schedule.measured(job_id, time.monotonic() - began)
-    return progress.news
+    return measured.to_store
 
 
 def _release(lock: redis.lock.Lock) -> None:

@@ -11,7 +11,7 @@ from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import events, ledger, outbox
+from pipeline.catalog.work import batches, events, ledger, outbox
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import LocalSpool, original_key
@@ -63,7 +63,7 @@ def _sweep_batches(services: Services) -> None:
     names = set(services.spool.names("batches"))
     # Under the write lock: a document that leaves its batch has its text here before its new batch is committed.
     with writing(services.catalog) as connection:
-        active = ledger.unfinished_batches(connection)
+        active = batches.list_unfinished(connection)
     for name in names - active:
         services.spool.delete(batch_prefix(name))
 

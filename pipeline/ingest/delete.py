@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import garbage, moves, records
+from pipeline.catalog.documents import deletion, garbage, lookup
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import failures
 from pipeline.errors import UnknownId, VerificationFailed
@@ -68,7 +68,7 @@ def choose(services: Services, collection: str, named: Sequence[str]) -> dict[st
 
 def _elsewhere(connection: Connection, name: str) -> str:
     """What helps where the name is the id of another collection's document."""
-    other = records.collection_of(connection, name)
+    other = lookup.collection_of(connection, name)
     return f"It is in the collection {other}: say so with --collection {other}." if other else ""
 
 
@@ -77,7 +77,7 @@ def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
     path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
     folder = (given if "://" in given else path).rstrip("/") + "/"
-    return records.find(connection, collection, (given, path), folder)
+    return lookup.find(connection, collection, (given, path), folder)
 
 
 def release(services: Services) -> int:
@@ -87,11 +87,11 @@ def release(services: Services) -> int:
         How many documents they were.
     """
     with services.catalog.connect() as connection:
-        found = moves.expired_deletions(connection, SLICE)
+        found = deletion.list_expired(connection, SLICE)
     if found:
         remove_unseen(services, found)
         with writing(services.catalog) as connection:
-            moves.end_undo(connection, found)
+            deletion.end_undo(connection, found)
     return len(found)
 
 
@@ -102,7 +102,7 @@ def _delete_some(services: Services, collection: str, identities: list[str]) -> 
         shown = indexes.live(connection, collection)
     before = services.store.count(shown.name, where) if shown else 0
     with writing(services.catalog) as connection:
-        records.tombstone(connection, identities)
+        deletion.tombstone(connection, identities)
         failures.delete_of_documents(connection, identities)
     for tries in range(1, TRIES + 1):
         remove_unseen(services, identities)

@@ -6,7 +6,7 @@ from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.work import ledger
+from pipeline.catalog.work import batches
 from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 
@@ -35,4 +35,4 @@ def placement_of(
 
 def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:
     """The recipe by which the content of a version, read in this way, is made into points of an index."""
-    return services.recipe(index, extraction, ledger.plan_of_version(connection, version_id))
+    return services.recipe(index, extraction, batches.plan_of_version(connection, version_id))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.catalog import Connection
-from pipeline.catalog.documents import records, tagging
-from pipeline.catalog.work import failures, ledger
+from pipeline.catalog.documents import lookup, records, tagging
+from pipeline.catalog.work import batches, failures
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.ingest.content import FileContent
@@ -75,7 +75,7 @@ def _record_group(
     batch_id = str(uuid.uuid4())
     place, recipe = placement_of(services, connection, job, routed)
     place = replace(place, batch_id=batch_id)
-    known = records.possibly_known(connection, place.collection, [item.found.source for item in taken])
+    known = lookup.possibly_known(connection, place.collection, [item.found.source for item in taken])
     suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
     fresh: list[FileContent] = []
@@ -98,5 +98,5 @@ def _record_group(
     # Before the catalog names them, and under its lock: the sweep cannot come between.
     _keep(services.spool, fresh)
     if fresh:
-        ledger.add_batch(connection, batch_id, job.id, job.priority)
+        batches.add(connection, batch_id, job.id, job.priority)
     return outcomes

@@ -18,7 +18,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord, newest
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import failures, jobs, ledger
+from pipeline.catalog.work import batches, failures, jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
@@ -147,7 +147,7 @@ def _take_from_spool(services: Services, connection: Connection, job: Job, group
             fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
     size = services.settings.batch_documents
     for start in range(0, len(fresh), size):
-        ledger.create_batch(connection, job.id, job.priority, fresh[start : start + size])
+        batches.create(connection, job.id, job.priority, fresh[start : start + size])
     return taken
 
 

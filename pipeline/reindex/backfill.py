@@ -21,8 +21,8 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents, reindexes
 from pipeline.catalog.reindex.missing_documents import MissingDocument
 from pipeline.catalog.reindex.reindexes import Reindex
-from pipeline.catalog.work import ledger
-from pipeline.catalog.work.ledger import plan_of_version
+from pipeline.catalog.work import batches
+from pipeline.catalog.work.batches import plan_of_version
 from pipeline.engine.admission import admit_safely
 from pipeline.plan import Plan
 from pipeline.reindex.source_files import copy_originals, key_of_original
@@ -141,7 +141,7 @@ def _begin_unchanged(
         if item.document.document_id in unchanged
     ]
     for plan, attempt_ids in _batches(begun, services.settings.batch_documents):
-        ledger.create_batch(connection, reindex.job_id, _priority(services, reindex), attempt_ids, plan=plan)
+        batches.create(connection, reindex.job_id, _priority(services, reindex), attempt_ids, plan=plan)
     options = asdict(replace(current.options, fed_at=time.time()))
     cursor = prepared[-1].document.document_id
     reindexes.update(connection, reindex.id, cursor=cursor, fed=current.fed + len(begun), options=options)

@@ -16,7 +16,7 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents, reindexes
 from pipeline.catalog.reindex.cutover import discard
 from pipeline.catalog.reindex.reindexes import OPEN, Reindex
-from pipeline.catalog.work import jobs, ledger
+from pipeline.catalog.work import batches, jobs
 from pipeline.catalog.work.cancel import cancel_job
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import Conflict, UnknownId
@@ -138,7 +138,7 @@ def rollback(services: Services, collection: str, *, allow_failed: bool = False)
         options = replace(reindex.options, allow_lost=allow_lost, near_since=0.0, gave_way=0)
         if reindex.state == "soaking":
             reindexes.enter_state(connection, reindex.id, "rolling_back", cursor=None)
-            ledger.raise_priority(connection, reindex.job_id, services.settings.priority)
+            batches.raise_priority(connection, reindex.job_id, services.settings.priority)
         reindexes.update(connection, reindex.id, options=asdict(options))
     return status(services, collection)
 

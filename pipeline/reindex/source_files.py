@@ -13,7 +13,7 @@ from pipeline.catalog import Connection
 from pipeline.catalog.reindex.missing_documents import MissingDocument
 from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import failures, jobs
-from pipeline.catalog.work.ledger import plan_of_version
+from pipeline.catalog.work.batches import plan_of_version
 from pipeline.errors import Rejected
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.roots import bounds, root_of

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from extractors import finish
 from extractors.document import Document, Page
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
 from pipeline.spool import read_json

@@ -13,8 +13,8 @@ from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.index import indexes
-from pipeline.catalog.work import attempts, ledger
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, ledger
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.plugins import find_chunker
@@ -51,7 +51,7 @@ class Cuts:
 def work(services: Services, claim: Claim) -> Done:
     """Cut every document of the batch and leave chunk batches for `embed`."""
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
         spec = indexes.get(connection, current[0].index).spec if current else None
     cuts = Cuts()
     if spec is None:
@@ -124,7 +124,7 @@ def _done(claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> Don
         attempts.fail(connection, cuts.failed)
         ledger.set_apart(connection, claim, cuts.apart)
         describe_versions(connection, cuts.facts)
-        attempts.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
+        attempt_counters.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
         ledger.add_due(
             connection, [(claim.batch_id, claim.plan.fan[0], n, _detail(part)) for n, part in enumerate(parts)]

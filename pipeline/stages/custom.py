@@ -13,8 +13,8 @@ from extractors.document import Document
 from extractors.errors import ExtractError
 from pipeline import retries
 from pipeline.catalog import Connection
-from pipeline.catalog.work import attempts, events
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, events
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage
@@ -96,7 +96,7 @@ def annotated(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> li
 
 def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
     texts, failed = Texts(services, claim), dict[str, Failure]()
 
     def one_document(attempt: BatchedAttempt) -> None:
@@ -120,7 +120,7 @@ def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> Do
 
 def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
     wanted = [attempt for attempt in current if attempt.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return Done(lambda _connection: None)
@@ -140,7 +140,7 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
-        attempts.subtract_chunks(connection, dropped, claim.batch_id)
+        attempt_counters.subtract_chunks(connection, dropped, claim.batch_id)
         if claim.part == 0:
             _note(connection, claim, [attempt for attempt in wanted if attempt.attempt_id not in failed])
 

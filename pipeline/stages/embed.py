@@ -12,7 +12,7 @@ from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes, vector_cache
-from pipeline.catalog.work import attempts
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors.problem import problem_of
@@ -33,7 +33,7 @@ DOWN = 3
 def work(services: Services, claim: Claim) -> Done:
     """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
     with services.catalog.connect() as connection:
-        carried = attempts.current_of_batch(connection, claim.batch_id)
+        carried = batch_documents.running(connection, claim.batch_id)
         wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
         index = indexes.get(connection, carried[0].index) if wanted else None
     if index is None:
@@ -58,7 +58,7 @@ def work(services: Services, claim: Claim) -> Done:
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
-        attempts.add_counts(connection, _amounts(part, hashes, known), claim.batch_id)
+        attempt_counters.add(connection, _amounts(part, hashes, known), claim.batch_id)
         attempts.advance_embedded(connection, sorted(wanted))
 
     return Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})

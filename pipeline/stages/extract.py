@@ -15,8 +15,8 @@ from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge,
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import attempts, ledger
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, batches, ledger
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import Unreadable
@@ -60,7 +60,7 @@ class Read:
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
     read, pages, flushed = Read(), Pages(), time.monotonic()
     for attempt in current:
         pages[attempt.attempt_id] = _read_one(services, claim, sandbox, attempt, read)
@@ -145,7 +145,7 @@ def _flush(services: Services, job_id: str, pages: Pages, read: Read) -> None:
     with writing(services.catalog, durable=False) as connection:
         # How a file was read is known only now: another start of the task would find its text alone.
         describe_versions(connection, read.facts)
-        attempts.set_pages(connection, pages)
+        attempt_counters.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
     services.announce(job_id)
 
@@ -158,7 +158,7 @@ def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], p
         services.spool.write(text_key(batch_id, attempt_id), text)
 
     def record(connection: Connection) -> None:
-        attempts.set_pages(connection, pages)
+        attempt_counters.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
         describe_versions(connection, read.facts)
         for attempt_id, batch_id in alone.items():
@@ -171,7 +171,7 @@ def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], p
 
 def _leave(connection: Connection, claim: Claim, attempt_id: str, batch_id: str, groups: list[list[int]]) -> None:
     """Move a scanned document into a batch of its own, whose OCR tasks are due."""
-    ledger.add_batch(connection, batch_id, claim.job_id, claim.priority, active=True, plan=claim.plan)
-    ledger.move_attempts(connection, [attempt_id], batch_id)
+    batches.add(connection, batch_id, claim.job_id, claim.priority, active=True, plan=claim.plan)
+    batches.move_attempts(connection, [attempt_id], batch_id)
     due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]
     ledger.add_due(connection, due)

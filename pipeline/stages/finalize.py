@@ -10,8 +10,8 @@ from extractors.errors import Empty
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage, live_versions
-from pipeline.catalog.work import attempts
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work import attempts, batch_documents
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import VerificationFailed
@@ -41,8 +41,8 @@ def work(services: Services, claim: Claim) -> Done:
     A document whose points are missing in the store fails; the others go on.
     """
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
-        touched = attempts.document_ids_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
+        touched = batch_documents.list_ids(connection, claim.batch_id)
     blank = [attempt for attempt in current if not attempt.chunks_total]
     current = [attempt for attempt in current if attempt.chunks_total]
     lacking = _verify(services, claim, current) if current else []
@@ -103,6 +103,6 @@ def _verify(services: Services, claim: Claim, current: Sequence[BatchedAttempt])
 
 def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None:
     with writing(services.catalog) as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
         ready = {attempt.document_id: attempt.version_id for attempt in current if attempt.version_id in versions}
         live_versions.switch(connection, ready)

@@ -15,7 +15,7 @@ from extractors.document import Document
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.services import Services
 from pipeline.spool import original_key, read_json, write_json
 

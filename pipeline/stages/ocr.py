@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from extractors.errors import ExtractError, TimedOut
 from pipeline.catalog import Connection
-from pipeline.catalog.work import attempts
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
@@ -24,7 +24,7 @@ TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read the group's pages; a document that failed or was cancelled meanwhile costs nothing more."""
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
     numbers: list[int] = claim.detail["pages"]
     if not current:
         return Done(lambda _connection: None)
@@ -43,6 +43,6 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)
 
     def record(connection: Connection) -> None:
-        attempts.add_counts(connection, {attempt.attempt_id: {"pages_done": len(numbers)}})
+        attempt_counters.add(connection, {attempt.attempt_id: {"pages_done": len(numbers)}})
 
     return Done(record, facts={"pages": len(numbers)})

@@ -11,8 +11,8 @@ from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.work import attempts
-from pipeline.catalog.work.attempts import BatchedAttempt
+from pipeline.catalog.work import attempt_counters, batch_documents
+from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import BadRequest
 from pipeline.points.visibility import mark_live, remove_unseen
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 def work(services: Services, claim: Claim) -> Done:
     """Store the points of those documents of the batch that have not failed or been cancelled meanwhile."""
     with services.catalog.connect() as connection:
-        current = attempts.current_of_batch(connection, claim.batch_id)
+        current = batch_documents.running(connection, claim.batch_id)
     wanted = [attempt for attempt in current if attempt.attempt_id in claim.detail["attempts"]]
     if not wanted:
         return Done(lambda _connection: None)
@@ -41,7 +41,7 @@ def work(services: Services, claim: Claim) -> Done:
 
     def record(connection: Connection) -> None:
         amounts = {name: {"chunks_upserted": number} for name, number in done.items()}
-        attempts.add_counts(connection, amounts, claim.batch_id)
+        attempt_counters.add(connection, amounts, claim.batch_id)
 
     def lost() -> None:
         # This process stood still while another did the task, and has now written the points once more.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import moves, records, tagging, watched_files
+from pipeline.catalog.documents import deletion, moves, tagging, watched_files
 from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 from pipeline.catalog.work import failures
 from pipeline.ingest.delete import release
@@ -58,7 +58,9 @@ def move(
         # A file that somebody took in, and whose place another one has now, before a watcher saw it.
         _displace(connection, moves.documents_to_displace(connection, places))
         renamed, there = moves.rename(connection, places), moves.existing(connection, places)
-        revived = moves.revive(connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()})
+        revived = deletion.revive(
+            connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()}
+        )
         moved.waiting = {key for name, key in living.items() if name in there - renamed}
         moved.failed = {key for name, key in living.items() if name not in there}
         moved.failed |= {key for name, key in deleted.items() if name not in revived}
@@ -82,7 +84,7 @@ def move(
 def _displace(connection: Connection, names: Collection[str]) -> None:
     """Delete documents whose names others get: they cannot be revived, and their points go with the next tidying."""
     if names:
-        records.tombstone(connection, list(names), time.time())
+        deletion.tombstone(connection, list(names), time.time())
         failures.delete_of_documents(connection, names)
 
 
@@ -116,7 +118,7 @@ def remove(
         having = {row.document_id for row in rows.values() if row.document_id is not None}
         # A rule that gives the file another collection may have given its document to another row.
         names = sorted(having - watched_files.with_present_file(connection, having))
-        records.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
+        deletion.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
         failures.delete_of_documents(connection, names)
         left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
         while former := _elsewhere(connection, root, left):

@@ -26,11 +26,21 @@ from sqlalchemy.engine import Connection, Engine
 import pipeline.catalog
 from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
-from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents import deletion, garbage, live_versions, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import admission, attempts, events, jobs, ledger
+from pipeline.catalog.work import (
+    admission,
+    attempt_counters,
+    attempts,
+    batch_documents,
+    batches,
+    document_groups,
+    events,
+    jobs,
+    ledger,
+)
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.workload import UNKNOWN_KB
@@ -83,7 +93,7 @@ def take(connection: Connection, job: str, *sources: str, content: str = "a") ->
 
 
 def batch_of(connection: Connection, job: str, recorded: list[Recorded], *, active: bool = False) -> str:
-    return ledger.create_batch(connection, job, 5, [str(one.attempt_id) for one in recorded], active=active)
+    return batches.create(connection, job, 5, [str(one.attempt_id) for one in recorded], active=active)
 
 
 def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
@@ -195,7 +205,7 @@ def test_a_catalog_of_the_first_migration_is_brought_up_with_what_is_in_it(url: 
         (one,) = take(connection, job, "/scan.pdf")
         attempts.advance(connection, [str(one.attempt_id)], "extracting")
         pages = {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}
-        attempts.set_pages(connection, {str(one.attempt_id): pages})
+        attempt_counters.set_pages(connection, {str(one.attempt_id): pages})
         now = described(connection)
         connection.execute(schema.jobs.update().values(samples=[[0.0, 0.3]]))
         downgrade(connection, "first")
@@ -235,17 +245,17 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         assert ledger.finish(connection, task, "w1")
         assert not ledger.finish(connection, task, "w1")
     with writing(catalog) as connection:
-        [carried] = attempts.current_of_batch(connection, batch)
-        attempts.set_chunks(connection, {carried.attempt_id: 3})
-        attempts.add_counts(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
+        [carried] = batch_documents.running(connection, batch)
+        attempt_counters.set_chunks(connection, {carried.attempt_id: 3})
+        attempt_counters.add(connection, {carried.attempt_id: {"chunks_embedded": 3, "chunks_upserted": 3}})
         describe_versions(connection, {carried.version_id: {"chunks": 3, "warnings": ["ä", "\N{GRINNING FACE}"]}})
         live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
-        ledger.finish_batch(connection, batch)
+        batches.finish(connection, batch)
     with catalog.connect() as connection:
-        (pile,) = jobs.document_groups(connection, job)
+        (pile,) = document_groups.of_job(connection, job)
         assert (pile.kind, pile.outcome, pile.documents, pile.chunks) == (".txt", "completed", 1, 3)
-        counts = jobs.count_work(connection, job, [pile])
+        counts = document_groups.count(connection, job, [pile])
         assert counts["outcomes"] == {"completed": 1}
         assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
         assert live_versions.live_version_ids(connection, [one.document_id]) == {one.document_id: carried.version_id}
@@ -275,21 +285,21 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
         job = begin_job(connection)
         taken = take(connection, job, *(f"/folder/{name}" for name in names))
         found = Counter[str]()
-        for pile in jobs.document_groups(connection, job):
+        for pile in document_groups.of_job(connection, job):
             found[pile.kind] += pile.documents
             assert pile.unread == pile.documents
             assert pile.bytes == pile.first_bytes == 100 * pile.documents
         assert found == {".txt": 3, "": 6, ".markdown": 2, ".gz": 1}
-        assert len(jobs.document_groups(connection, job)) <= 7
+        assert len(document_groups.of_job(connection, job)) <= 7
         large = sa.and_(schema.submissions.c.job_id == job, schema.submissions.c.source == "/folder/x1")
         connection.execute(schema.submissions.update().where(large).values(size=10**9))
-        first = {pile.first_bytes for pile in jobs.document_groups(connection, job) if pile.bytes > 10**9}
+        first = {pile.first_bytes for pile in document_groups.of_job(connection, job) if pile.bytes > 10**9}
         assert first == {int(UNKNOWN_KB * 1000) + 500}
         # A file that is being read counts as unread until its pages are known.
         begun = [str(one.attempt_id) for one in taken[:2]]
         attempts.advance(connection, begun, "extracting")
-        attempts.set_pages(connection, {begun[0]: {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}})
-        (pile,) = [pile for pile in jobs.document_groups(connection, job) if pile.state == "extracting"]
+        attempt_counters.set_pages(connection, {begun[0]: {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}})
+        (pile,) = [pile for pile in document_groups.of_job(connection, job) if pile.state == "extracting"]
         assert (pile.documents, pile.unread, pile.ocr_pages, pile.ocr_left) == (2, 1, 5, 5)
 
 
@@ -300,7 +310,7 @@ def test_the_same_file_again(catalog: Engine) -> None:
         batch = batch_of(connection, first, [one], active=True)
         [joined] = take(connection, begin_job(connection), "/a.txt")
         assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
-        [carried] = attempts.current_of_batch(connection, batch)
+        [carried] = batch_documents.running(connection, batch)
         live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
         [same] = take(connection, begin_job(connection), "/a.txt")
@@ -308,13 +318,13 @@ def test_the_same_file_again(catalog: Engine) -> None:
         [changed] = take(connection, begin_job(connection), "/a.txt", content="b")
         assert changed.outcome == "new"
         second = batch_of(connection, first, [changed], active=True)
-        [newer] = attempts.current_of_batch(connection, second)
+        [newer] = batch_documents.running(connection, second)
         live_versions.switch(connection, {newer.document_id: newer.version_id})
         attempts.complete(connection, [newer.attempt_id])
         assert garbage.unused_versions(connection, [one.document_id]) == [carried.version_id]
         garbage.mark_removed(connection, [carried.version_id])
         assert garbage.unused_versions(connection, [one.document_id]) == []
-        records.tombstone(connection, [one.document_id])
+        deletion.tombstone(connection, [one.document_id])
         assert live_versions.live_version_ids(connection, [one.document_id]) == {}
 
 
@@ -330,7 +340,7 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
         assert jobs.unfinished(connection) == [job]
         assert attempts.cancel(connection, schema.attempts.c.id == unwanted.attempt_id) == 1
         assert jobs.unfinished(connection) == []
-        assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {
+        assert document_groups.count(connection, job, document_groups.of_job(connection, job))["outcomes"] == {
             "failed": 2,
             "cancelled": 1,
         }
@@ -458,7 +468,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
             for number in range(count):
                 one = take(connection, name, f"/{name}/{number}")
                 priority = jobs.get(connection, name).priority
-                ledger.create_batch(connection, name, priority, [str(one[0].attempt_id)])
+                batches.create(connection, name, priority, [str(one[0].attempt_id)])
 
     def admit() -> list[str]:
         with writing(catalog) as connection:
@@ -548,7 +558,7 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
         job = begin_job(connection)
         [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
         batch = batch_of(connection, job, [one], active=True)
-        [carried] = attempts.current_of_batch(connection, batch)
+        [carried] = batch_documents.running(connection, batch)
         describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
         attempts.fail(connection, {carried.attempt_id: Failure("extract", Problem("corrupt", message, "Mend it."))})
         kept = sa.select(schema.versions.c.title, schema.versions.c.warnings, schema.attempts.c.message)

@@ -18,7 +18,7 @@ from cli_rig import Cli, cli_on, until
 from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, submissions, tasks
-from pipeline.catalog.documents.records import document_id
+from pipeline.catalog.documents.lookup import document_id
 from pipeline.engine.heartbeat import intake_node
 from pipeline.names import STAGES
 from pipeline.task_manager import TaskManager

@@ -18,7 +18,7 @@ from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, submissions, versions
 from pipeline.catalog.index.vector_cache import vectors
-from pipeline.catalog.work import jobs
+from pipeline.catalog.work import document_groups
 from pipeline.ingest.cleanup import sweep
 from pipeline.spool import original_key
 from pipeline.vectorstore.base import Filter
@@ -206,7 +206,7 @@ def scanned(rig: FlowRig, job: str) -> dict[str, int]:
     )
     with rig.services.catalog.connect() as connection:
         found = connection.execute(query.where(submissions.c.job_id == job)).all()
-        whole = sum(pile.ocr_pages for pile in jobs.document_groups(connection, job))
+        whole = sum(pile.ocr_pages for pile in document_groups.of_job(connection, job))
     assert whole == sum(pages for _, pages in found)
     return {Path(source).name: pages for source, pages in found if pages}
 

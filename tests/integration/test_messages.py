@@ -18,9 +18,10 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import attempts, batches, events, failures, tasks
+from pipeline.catalog.database.schema import attempts, events, failures, tasks
+from pipeline.catalog.database.schema import batches as batches_table
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.work import admission, batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine import executor, reconciler, unserved
 from pipeline.engine.admission import admit
@@ -121,8 +122,8 @@ def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Pat
         connection.execute(tasks.update().where(tasks.c.stage == "embed").values(started_at=tasks.c.finished_at - 60))
     with rig.gates.closed("embed"):
         single = [rig.submit(file, collection="ahead") for file in files[1:]]
-        here = batches.c.job_id.in_(single)
-        counted = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
+        here = batches_table.c.job_id.in_(single)
+        counted = sa.select(sa.func.count()).select_from(tasks.join(batches, batches_table.c.id == tasks.c.batch_id))
         waits = counted.where(here, tasks.c.stage == "embed", tasks.c.state == "due")
         assert eventually(lambda: rig.scalar(waits) >= admission.MIN_DUE_PER_WORKER)
         urgent = rig.submit(files[0], collection="ahead", priority=9)
@@ -130,7 +131,7 @@ def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Pat
         read = counted.where(here, tasks.c.stage.in_(("extract", "chunk")), tasks.c.state != "done")
         assert eventually(lambda: rig.scalar(read) == 0)
         # Neither what the worker is embedding counts, nor what each process was just reading.
-        active = rig.scalar(sa.select(sa.func.count()).where(here, batches.c.state == "active"))
+        active = rig.scalar(sa.select(sa.func.count()).where(here, batches_table.c.state == "active"))
         assert (
             admission.MIN_DUE_PER_WORKER < active <= admission.MIN_DUE_PER_WORKER + 1 + rig.settings.extract_processes
         )
@@ -219,18 +220,18 @@ def test_who_embeds_says_that_there_is_room(
     with writing(still.services.catalog) as connection:
         connection.execute(tasks.delete().where(tasks.c.state == "done"))
         job = jobs.create(connection, Job("documents", "ingest", 9), "request", 1).id
-        large = ledger.create_batch(connection, job, 9, [], active=True)
+        large = batches.create(connection, job, 9, [], active=True)
         ledger.add_due(connection, [(large, "embed", part, None) for part in range(10)])
-        behind = ledger.create_batch(connection, job, 9, [])
+        behind = batches.create(connection, job, 9, [])
 
     def after(stage: str, part: int) -> object:
         wanted = ledger.task_id(large, stage, part)
         executor.run(still.services, "me", lambda *_: Done(lambda _: None), wanted, 0)
-        return still.scalar(sa.select(batches.c.state).where(batches.c.id == behind))
+        return still.scalar(sa.select(batches_table.c.state).where(batches_table.c.id == behind))
 
     def clear() -> None:
         with writing(still.services.catalog) as connection:
-            connection.execute(batches.update().where(batches.c.job_id == job).values(state="cancelled"))
+            connection.execute(batches_table.update().where(batches_table.c.job_id == job).values(state="cancelled"))
 
     with ExitStack() as scope:
         scope.callback(clear)

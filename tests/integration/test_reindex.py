@@ -23,7 +23,7 @@ from pipeline.api.app import make_app
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.documents.records import tombstone
+from pipeline.catalog.documents.deletion import tombstone
 from pipeline.catalog.index import indexes
 from pipeline.catalog.reindex import reindexes
 from pipeline.catalog.reindex.reindexes import Options

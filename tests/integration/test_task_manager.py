@@ -15,7 +15,7 @@ from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, tasks
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.documents.records import document_id
+from pipeline.catalog.documents.lookup import document_id
 from pipeline.engine.celery_app import all_queues
 from pipeline.errors import UnknownId
 from pipeline.ingest.intake import ingest_files

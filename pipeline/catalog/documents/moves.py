@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -11,18 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, documents, failures, indexes, versions
-from pipeline.catalog.documents.live_versions import count_switch
+from pipeline.catalog.database.schema import attempts, documents, failures, versions
 from pipeline.names import ACTIVE
 
 __all__ = [
     "documents_to_displace",
-    "end_undo",
     "existing",
-    "expired_deletions",
     "mark_labelled",
     "rename",
-    "revive",
+    "retitle",
     "waiting_for_labels",
 ]
 
@@ -48,7 +45,7 @@ def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
             )
     for name, source in wanted.items():
         connection.execute(failures.update().where(failures.c.document_id == name).values(source=source))
-        _retitle(connection, name, rows[name].source, source)
+        retitle(connection, name, rows[name].source, source)
     return set(wanted)
 
 
@@ -60,50 +57,6 @@ def documents_to_displace(connection: Connection, moves: Mapping[str, str]) -> s
 def existing(connection: Connection, identities: Collection[str]) -> set[str]:
     """Those of these documents that are not deleted."""
     return set(_rows(connection, identities))
-
-
-def revive(connection: Connection, places: Mapping[str, tuple[str, str]]) -> set[str]:
-    """Make deleted documents searchable again: {document id: (its source, SHA-256 of its content)}.
-
-    Returns:
-        Those that had this content, whose points are still there and whose source is free; the others must be taken in
-        again.
-    """
-    revived: set[str] = set()
-    now = time.time()
-    for name, (source, content) in places.items():
-        version_id = _last_seen(connection, name, content)
-        before = connection.execute(sa.select(documents).where(documents.c.id == name)).one_or_none()
-        if version_id is None or before is None or _is_held(connection, before.collection, source):
-            continue
-        completed = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
-        attempt_id = connection.scalar(completed.order_by(attempts.c.number.desc()).limit(1))
-        connection.execute(versions.update().where(versions.c.id == version_id).values(retired_at=None))
-        values = {"live_version_id": version_id, "attempt_id": attempt_id, "deleted_at": None, "undo_until": None}
-        if source != before.source:
-            values |= {"source": source, "moved_at": now}
-            _retitle(connection, name, before.source, source)
-        connection.execute(documents.update().where(documents.c.id == name).values(**values, updated_at=now))
-        revived.add(name)
-    if revived:
-        count_switch(connection)
-    return revived
-
-
-def expired_deletions(connection: Connection, limit: int) -> list[str]:
-    """Deleted documents whose time to be revived is over."""
-    found = (
-        sa.select(documents.c.id)
-        .where(documents.c.undo_until <= time.time(), documents.c.deleted_at.is_not(None))
-        .limit(limit)
-    )
-    return list(connection.scalars(found))
-
-
-def end_undo(connection: Connection, identities: Sequence[str]) -> None:
-    """The points of these deleted documents are gone: nothing can be revived."""
-    over = sa.and_(documents.c.id.in_(identities), documents.c.deleted_at.is_not(None))
-    connection.execute(documents.update().where(over).values(undo_until=None, tags=[]))
 
 
 def waiting_for_labels(connection: Connection, most: int | None = None) -> list[Any]:
@@ -163,35 +116,7 @@ def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[st
     return {name: held[place] for name, place in places.items() if place in held}
 
 
-def _is_held(connection: Connection, collection: str, source: str) -> bool:
-    is_there = documents.c.deleted_at.is_(None)
-    query = sa.select(documents.c.id).where(
-        documents.c.collection == collection, documents.c.source == source, is_there
-    )
-    return connection.scalar(query) is not None
-
-
-def _retitle(connection: Connection, name: str, before: str, after: str) -> None:
+def retitle(connection: Connection, name: str, before: str, after: str) -> None:
     """A document without a title of its own is called by its file's name."""
     named = sa.and_(versions.c.document_id == name, versions.c.title == PurePath(before).name)
     connection.execute(versions.update().where(named).values(title=PurePath(after).name))
-
-
-def _last_seen(connection: Connection, name: str, content: str) -> str | None:
-    """The version in the live index that readers saw when the document was deleted, if it is this content's."""
-    shown = sa.select(indexes.c.name).where(indexes.c.collection == documents.c.collection, indexes.c.role == "live")
-    query = (
-        sa.select(versions.c.id)
-        .join(documents, documents.c.id == versions.c.document_id)
-        .where(
-            versions.c.document_id == name,
-            documents.c.deleted_at.is_not(None),
-            documents.c.undo_until > time.time(),
-            versions.c.content_sha256 == content,
-            versions.c.live_at.is_not(None),
-            versions.c.index_name.in_(shown.correlate(documents)),
-            versions.c.retired_at == documents.c.deleted_at,
-            versions.c.removed_at.is_(None),
-        )
-    )
-    return connection.scalar(query.order_by(versions.c.sequence.desc()).limit(1))

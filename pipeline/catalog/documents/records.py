@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import (
-    attempts,
     documents,
     jobs,
     storable,
     submissions,
-    versions,
 )
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.documents import tagging
-from pipeline.catalog.documents.live_versions import count_switch
+from pipeline.catalog.documents.lookup import document_id
 from pipeline.catalog.documents.versions import (
-    NAMESPACE,
     FileRecord,
     Placement,
     add_attempt,
@@ -46,15 +41,9 @@ __all__ = [
     "Recorded",
     "add_submission",
     "cancel_current",
-    "collection_of",
-    "document_id",
-    "find",
-    "possibly_known",
     "record",
     "reject",
     "set_current_attempt",
-    "sources",
-    "tombstone",
     "unchanged_failure",
 ]
 
@@ -66,32 +55,6 @@ class Recorded:
     document_id: str
     attempt_id: str | None
     outcome: Literal["new", "joined", "unchanged"]
-
-
-_NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
-_THERE = (documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES)
-KNOWN = sa.select(documents.c.id, documents.c.source).where(
-    documents.c.id.in_(_NAMES) | (_THERE & documents.c.deleted_at.is_(None))
-)
-"""Asked for every submission while others wait, and so composed once."""
-
-
-def document_id(collection: str, source: str) -> str:
-    """The id that a document of this source gets, unless one that was renamed has it already."""
-    return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
-
-
-def possibly_known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
-    """Of these sources those that the collection may know; the others are new to it."""
-    wanted: dict[str, str] = {}
-    for source in sources:
-        wanted |= {document_id(collection, source): source, storable(source): source}
-    found: set[str] = set()
-    for piece in split_list(wanted):
-        rows = connection.execute(KNOWN, {"collection": collection, "names": piece})
-        # A document that was renamed keeps the id that its old source would get.
-        found |= {wanted[key] for row in rows for key in row if key in wanted}
-    return found
 
 
 def record(
@@ -209,68 +172,6 @@ def set_current_attempt(connection: Connection, identity: str, attempt_id: str) 
         .where(documents.c.id == identity)
         .values(attempt_id=attempt_id, deleted_at=None, undo_until=None, updated_at=time.time())
     )
-
-
-def tombstone(connection: Connection, identities: Sequence[str], undo_until: float | None = None) -> None:
-    """Take documents out of what readers see; their running attempts are cancelled.
-
-    Until `undo_until` their points are kept, so that they can be revived.
-    """
-    now = time.time()
-    cancel(connection, attempts.c.document_id.in_(identities), code="deleted")
-    connection.execute(
-        versions.update()
-        .where(versions.c.document_id.in_(identities), versions.c.retired_at.is_(None))
-        .values(retired_at=now)
-    )
-    connection.execute(
-        documents.update()
-        .where(documents.c.id.in_(identities))
-        .values(live_version_id=None, attempt_id=None, deleted_at=now, undo_until=undo_until, updated_at=now)
-    )
-    if undo_until is None:
-        # What comes again under this source is another document, though it may get the same id.
-        connection.execute(documents.update().where(documents.c.id.in_(identities)).values(tags=[]))
-    second_index.delete_of_documents(connection, identities)
-    count_switch(connection)
-
-
-def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-    """Where each of these documents comes from, now."""
-    found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
-    return {row.id: row.source for row in connection.execute(found)}
-
-
-def collection_of(connection: Connection, document_id: str) -> str | None:
-    """The collection of a document; None if there is no document with this id."""
-    name: str | None = connection.scalar(sa.select(documents.c.collection).where(documents.c.id == document_id))
-    return name
-
-
-def find(connection: Connection, collection: str, names: Collection[str], folder: str) -> dict[str, str]:
-    """Find documents by id, by source, or by the folder that their source is in: {id: source}.
-
-    Deleted ones are left out, unless points of theirs may be left.
-
-    Args:
-        connection: the catalog.
-        collection: the collection.
-        names: ids and sources.
-        folder: what the sources of documents in a folder begin with; it ends with a slash.
-    """
-    is_named = sa.or_(
-        documents.c.id.in_(names),
-        documents.c.source.in_(names),
-        # Not LIKE, which takes capital letters for small ones on SQLite.
-        sa.func.substr(documents.c.source, 1, len(folder)) == folder,
-    )
-    has_points = sa.exists().where(versions.c.document_id == documents.c.id, versions.c.removed_at.is_(None))
-    rows = connection.execute(
-        sa.select(documents.c.id, documents.c.source).where(
-            documents.c.collection == collection, sa.or_(documents.c.deleted_at.is_(None), has_points), is_named
-        )
-    )
-    return {row.id: row.source for row in rows}
 
 
 def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.bulk_update import update_each
 from pipeline.catalog.database.connection import make_durable
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, documents, rank, reindexes, submissions, versions
+from pipeline.catalog.database.schema import attempts, documents, rank, submissions, versions
 from pipeline.catalog.index import second_index
 from pipeline.catalog.work import events, failures
 from pipeline.catalog.work.failures import Failure
@@ -22,93 +20,15 @@ from pipeline.catalog.work.jobs import finish_jobs_of_attempts
 from pipeline.names import ACTIVE
 
 __all__ = [
-    "BatchedAttempt",
-    "add_counts",
     "advance",
     "advance_embedded",
     "begin_batch",
     "cancel",
     "complete",
     "count_running",
-    "current_of_batch",
-    "document_ids_of_batch",
     "end_batch",
     "fail",
-    "set_chunks",
-    "set_pages",
-    "subtract_chunks",
 ]
-
-
-CHUNKED = (
-    ("pages_done", attempts.c.pages_total),
-    ("chunks_embedded", 0),
-    ("chunks_cached", 0),
-    ("chunks_upserted", 0),
-)
-"""What cutting a document makes of its counters, however often it is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchedAttempt:
-    """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
-
-    attempt_id: str
-    document_id: str
-    version_id: str
-    job_id: str
-    collection: str
-    index: str
-    extraction: str
-    source: str
-    content_sha256: str
-    size: int
-    modified_at: float
-    media_type: str | None
-    title: str | None
-    chunks_total: int
-    metadata: Mapping[str, Any] | None = None
-    tags: Sequence[str] = ()
-    anew: bool = False
-
-
-def current_of_batch(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
-    """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
-    return [BatchedAttempt(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
-
-
-@cache
-def _carried() -> sa.Select[Any]:
-    return (
-        sa.select(
-            attempts.c.id.label("attempt_id"),
-            attempts.c.document_id,
-            attempts.c.version_id,
-            attempts.c.job_id,
-            attempts.c.chunks_total,
-            documents.c.collection,
-            documents.c.source,
-            documents.c.tags,
-            versions.c.index_name.label("index"),
-            versions.c.extraction,
-            versions.c.content_sha256,
-            versions.c.size,
-            versions.c.modified_at,
-            versions.c.media_type,
-            versions.c.title,
-            versions.c.metadata,
-            _anew().label("anew"),
-        )
-        .join(documents, documents.c.id == attempts.c.document_id)
-        .join(versions, versions.c.id == attempts.c.version_id)
-        .where(attempts.c.batch_id == sa.bindparam("batch"), attempts.c.state.in_(ACTIVE), second_index.is_current())
-        .order_by(attempts.c.id)
-    )
-
-
-def _anew() -> sa.ColumnElement[bool]:
-    asked = reindexes.c.options["re_extract"].as_boolean()
-    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
 
 
 def begin_batch(connection: Connection, batch_id: str, state: str) -> None:
@@ -130,11 +50,6 @@ def _begin(state: str) -> Any:
         .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
         .returning(attempts.c.job_id, attempts.c.document_id)
     )
-
-
-def document_ids_of_batch(connection: Connection, batch_id: str) -> list[str]:
-    """Documents of the attempts that a batch carries, ended ones too."""
-    return list(connection.scalars(sa.select(attempts.c.document_id).where(attempts.c.batch_id == batch_id)))
 
 
 def count_running(connection: Connection, document_ids: Collection[str]) -> int:
@@ -159,35 +74,6 @@ def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
         .returning(attempts.c.job_id, attempts.c.document_id)
     ).all()
     events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
-
-
-def add_counts(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
-    """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
-    update_each(connection, attempts, amounts, None if batch_id is None else {"batch_id": batch_id}, add=True)
-
-
-def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:
-    """Write pages_total, pages_done and pages_scanned of attempts; writing them twice changes nothing."""
-    update_each(connection, attempts, pages)
-
-
-def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
-    """Write how many chunks attempts have; what was embedded and upserted of them starts at none."""
-    changes = {attempt_id: {"chunks_total": total} for attempt_id, total in totals.items()}
-    update_each(connection, attempts, changes, same=CHUNKED)
-
-
-def subtract_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
-    """So many chunks of these attempts go no further: a stage has left them out."""
-    for attempt_id, number in amounts.items():
-        here = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
-        if number:
-            fewer = attempts.update().where(here).values(chunks_total=attempts.c.chunks_total - number)
-            connection.execute(fewer)
-            version = sa.select(attempts.c.version_id).where(here).scalar_subquery()
-            connection.execute(
-                versions.update().where(versions.c.id == version).values(chunks=versions.c.chunks - number)
-            )
 
 
 def advance_embedded(connection: Connection, ids: Sequence[str]) -> None:

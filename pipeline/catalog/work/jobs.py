@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions, versions
+from pipeline.catalog.database.schema import batches, jobs, orders, reindexes, submissions
 from pipeline.catalog.work import events, outbox
-from pipeline.catalog.work.workload import LONG_SUFFIXES, SUFFIX_LENGTH, UNKNOWN_KB, DocumentGroup
 from pipeline.plan import PLAIN, Plan
 from pipeline.types import NamedPaths
 
 __all__ = [
     "Job",
-    "StoredProgress",
-    "count_work",
     "create",
-    "document_groups",
     "exists",
     "finish_if_complete",
     "finish_intake",
@@ -39,14 +34,10 @@ __all__ = [
     "reopen",
     "row",
     "set_expected_bytes",
-    "store_progress",
     "unfinished",
     "with_active_batches",
     "workflows",
 ]
-
-SAMPLES = 20
-"""Points of (time, work done) kept per job, for rate and ETA."""
 
 OVERHEAD_BYTES = 2048
 """What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
@@ -61,13 +52,6 @@ class Job:
     priority: int
     plan: Plan = PLAIN
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-class StoredProgress(NamedTuple):
-    """How far a job is, and the points of (time, work done) that its rate is taken from."""
-
-    fraction: float
-    samples: list[list[float]]
 
 
 def create(
@@ -221,47 +205,6 @@ def finish_if_complete(connection: Connection, job_id: str) -> None:
         outbox.enqueue(connection, job_id)
 
 
-def document_groups(connection: Connection, job_id: str) -> list[DocumentGroup]:
-    """The documents of a job, put together by the ending of their sources and by how far they are."""
-    alike, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
-    query = (
-        sa.select(*alike, *(each.label(name) for name, each in sums.items()))
-        .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
-        .where(submissions.c.job_id == job_id)
-        .group_by(*alike)
-    )
-    return [
-        DocumentGroup(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
-        for row in connection.execute(query).mappings()
-    ]
-
-
-def count_work(connection: Connection, job_id: str, found: Iterable[DocumentGroup]) -> dict[str, Any]:
-    """Counts of a job: documents by outcome and by running state, as they are in its piles; pages, chunks."""
-    found = list(found)
-    outcomes, states = Counter[str](), Counter[str]()
-    for pile in found:
-        if pile.outcome:
-            outcomes[pile.outcome] += pile.documents
-        elif pile.state:
-            states[pile.state] += pile.documents
-    work = connection.execute(_work(job_id)).mappings().one()
-    return {
-        "outcomes": dict(outcomes),
-        "states": dict(states),
-        "documents": sum(pile.documents for pile in found),
-        **{name: int(value or 0) for name, value in work.items()},
-    }
-
-
-def store_progress(connection: Connection, told: Mapping[str, StoredProgress]) -> None:
-    """Keep how far jobs are, by job; a fraction never goes back."""
-    rows = [{"job": job_id, "reached": one.fraction, "seen": one.samples[-SAMPLES:]} for job_id, one in told.items()]
-    here = (jobs.c.id == sa.bindparam("job"), jobs.c.fraction <= sa.bindparam("reached"))
-    values = {"fraction": sa.bindparam("reached"), "samples": sa.bindparam("seen", type_=jobs.c.samples.type)}
-    connection.execute(jobs.update().where(*here).values(values), rows)
-
-
 def exists(connection: Connection, job_id: str) -> bool:
     """Whether a job has this id."""
     return connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is not None
@@ -277,50 +220,3 @@ def with_active_batches(connection: Connection) -> list[str]:
     """Unfinished jobs of which something is in the hands of workers: as many as are admitted, however many wait."""
     query = sa.select(jobs.c.id).join(batches, batches.c.job_id == jobs.c.id)
     return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))
-
-
-def _tail(connection: Connection) -> sa.ColumnElement[str]:
-    """What a source ends with, from the first dot of its last letters on; without one only what is a long suffix.
-
-    A number is no suffix: papers are called 2101.00001.
-    """
-    end = sa.func.substr(submissions.c.source, -SUFFIX_LENGTH)
-    dot = sa.func.instr(end, ".")
-    if connection.dialect.name == "postgresql":
-        end = sa.func.right(submissions.c.source, SUFFIX_LENGTH)
-        dot = sa.func.strpos(end, ".")
-    suffix = sa.func.substr(end, dot)
-    is_suffix = (dot > 0) & (sa.func.rtrim(suffix, "0123456789") != ".")
-    return sa.case((is_suffix, suffix), (sa.func.lower(end).in_(LONG_SUFFIXES), end), else_="")
-
-
-def _sums() -> dict[str, sa.ColumnElement[Any]]:
-    not_yet = (attempts.c.state == "extracting") & (attempts.c.pages_total == 0)
-    is_unread = sa.or_(attempts.c.state.is_(None), attempts.c.state == "queued", not_yet)
-    left, most = attempts.c.pages_total - attempts.c.pages_done, int(UNKNOWN_KB * 1000)
-    return {
-        "documents": sa.func.count(),
-        "unread": sa.func.sum(sa.case((is_unread, 1), else_=0)),
-        "bytes": sa.func.sum(submissions.c.size),
-        "first_bytes": sa.func.sum(sa.case((submissions.c.size > most, most), else_=submissions.c.size)),
-        "chunks": sa.func.sum(attempts.c.chunks_total),
-        "embedded": sa.func.sum(attempts.c.chunks_embedded),
-        "upserted": sa.func.sum(attempts.c.chunks_upserted),
-        "ocr_pages": sa.func.sum(attempts.c.pages_scanned),
-        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", left), else_=0)),
-    }
-
-
-def _work(job_id: str) -> sa.Select[Any]:
-    columns = ("pages_total", "pages_done", "chunks_total", "chunks_embedded", "chunks_cached", "chunks_upserted")
-    sums = [sa.func.sum(attempts.c[name]).label(name) for name in columns]
-    done = [
-        sa.func.sum(sa.case((attempts.c.state == "completed", versions.c[name]), else_=0)).label(name)
-        for name in ("chunks", "pages_failed")
-    ]
-    return (
-        sa.select(*sums, *done)
-        .join(submissions, submissions.c.attempt_id == attempts.c.id)
-        .join(versions, versions.c.id == attempts.c.version_id)
-        .where(submissions.c.job_id == job_id)
-    )

@@ -17,32 +17,25 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, batches, jobs, tasks
+from pipeline.catalog.database.schema import batches, jobs, tasks
+from pipeline.catalog.work.batches import create as create_batch
+from pipeline.catalog.work.batches import plan_column
 from pipeline.plan import Plan
 
 __all__ = [
     "Claim",
     "OpenTask",
-    "add_batch",
     "add_due",
     "claim",
     "count_unfinished",
-    "count_waiting",
-    "create_batch",
     "finish",
-    "finish_batch",
     "has_stage",
     "mark_republished",
-    "move_attempts",
     "open_tasks",
-    "plan_of_version",
-    "priority_and_plan",
     "prune",
-    "raise_priority",
     "release",
     "set_apart",
     "task_id",
-    "unfinished_batches",
 ]
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
@@ -107,60 +100,10 @@ def task_id(batch_id: str, stage: str, part: int = 0) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
 
 
-def create_batch(
-    connection: Connection,
-    job_id: str,
-    priority: int,
-    attempt_ids: Sequence[str],
-    *,
-    active: bool = False,
-    plan: Plan | None = None,
-) -> str:
-    """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
-    batch_id = str(uuid.uuid4())
-    add_batch(connection, batch_id, job_id, priority, active=active, plan=plan)
-    move_attempts(connection, attempt_ids, batch_id)
-    return batch_id
-
-
-def move_attempts(connection: Connection, attempt_ids: Sequence[str], batch_id: str) -> None:
-    """Put attempts into another batch, which is recorded already."""
-    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
-
-
 def set_apart(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
     """Move attempts out of the task's batch: each begins anew in a batch of its own, which waits for admission."""
     for attempt_id in attempt_ids:
         create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)
-
-
-def add_batch(
-    connection: Connection,
-    batch_id: str,
-    job_id: str,
-    priority: int,
-    *,
-    active: bool = False,
-    plan: Plan | None = None,
-) -> None:
-    """Record a batch whose attempts have its id already."""
-    now = time.time()
-    row = {
-        "id": batch_id,
-        "job_id": job_id,
-        "plan": plan.to_json() if plan is not None else None,
-        "priority": priority,
-        "state": "active" if active else "waiting",
-        "created_at": now,
-        "admitted_at": now if active else None,
-    }
-    connection.execute(batches.insert(), row)
-
-
-def raise_priority(connection: Connection, job_id: str, priority: int) -> None:
-    """Let what still waits of a job be admitted with at least this priority."""
-    here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
-    connection.execute(batches.update().where(*here).values(priority=priority))
 
 
 def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
@@ -210,7 +153,7 @@ def claim(connection: Connection, wanted: str, runner: str, alive: Collection[st
 @cache
 def _open_task() -> sa.Select[Any]:
     return (
-        sa.select(tasks, batches.c.job_id, batches.c.priority, _plan(), jobs.c.request_id)
+        sa.select(tasks, batches.c.job_id, batches.c.priority, plan_column(), jobs.c.request_id)
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
         .where(tasks.c.id == sa.bindparam("task"), tasks.c.state != "done", batches.c.state == "active")
@@ -244,49 +187,10 @@ def has_stage(connection: Connection, batch_id: str, stage: str) -> bool:
     return connection.scalar(query) is not None
 
 
-def priority_and_plan(connection: Connection, batch_id: str) -> tuple[int, Plan]:
-    """A batch's priority (1 to 10) and the plan that it follows."""
-    row = connection.execute(
-        sa.select(batches.c.priority, _plan()).join(jobs, jobs.c.id == batches.c.job_id).where(batches.c.id == batch_id)
-    ).one()
-    return row.priority, Plan.from_json(row.plan)
-
-
-def plan_of_version(connection: Connection, version_id: str) -> Plan:
-    """The plan by which a version was made last, whatever became of its workflow meanwhile."""
-    query = (
-        sa.select(_plan())
-        .select_from(attempts)
-        .join(jobs, jobs.c.id == attempts.c.job_id)
-        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
-        .where(attempts.c.version_id == version_id)
-        .order_by(attempts.c.number.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    return Plan.from_json(None if row is None else row.plan)
-
-
-def count_waiting(connection: Connection) -> int:
-    """Count the batches that wait for admission."""
-    query = sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")
-    return connection.scalar(query) or 0
-
-
-def unfinished_batches(connection: Connection) -> set[str]:
-    """Batches that wait for admission or are active."""
-    return set(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
-
-
 def prune(connection: Connection, before: float) -> None:
     """Delete the tasks of batches that were done before this time."""
     done = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < before)
     connection.execute(tasks.delete().where(tasks.c.batch_id.in_(done)))
-
-
-def finish_batch(connection: Connection, batch_id: str) -> None:
-    """The batch is done; its ledger rows stay until the maintenance sweeps them."""
-    connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
 
 
 def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTask]:
@@ -303,12 +207,14 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
             tasks.c.starts,
             sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
             batches.c.priority,
-            _plan(),
+            plan_column(),
             jobs.c.request_id,
         )
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(tasks.c.state != "done", batches.c.state == "active", _plan().is_not(None) if planned else sa.true())
+        .where(
+            tasks.c.state != "done", batches.c.state == "active", plan_column().is_not(None) if planned else sa.true()
+        )
         .order_by(tasks.c.published_at)
     )
     return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
@@ -322,7 +228,3 @@ def mark_republished(connection: Connection, ids: Sequence[str]) -> None:
             .where(tasks.c.id.in_(piece), tasks.c.state != "done")
             .values(state="due", runner=None, published_at=time.time())
         )
-
-
-def _plan() -> sa.Label[Any]:
-    return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")

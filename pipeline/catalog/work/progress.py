@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.work import jobs
-from pipeline.catalog.work.jobs import StoredProgress
+from pipeline.catalog.work import document_groups, jobs
 from pipeline.catalog.work.workload import DocumentGroup, Workload, workload
 
-__all__ = ["JobProgress", "eta", "measure", "measure_and_store", "rate"]
+__all__ = ["SAMPLES", "JobProgress", "StoredProgress", "eta", "measure", "measure_and_store", "rate", "store"]
+
+SAMPLES = 20
+"""Points of (time, work done) kept per job, for rate and ETA."""
 
 SPACING_S = 1.0
 """Two kept samples are at least this far apart."""
@@ -30,32 +32,50 @@ WINDOW_S = 60.0
 """The rate is taken over about this long: long enough to be calm, short enough to notice a change."""
 
 
+class StoredProgress(NamedTuple):
+    """How far a job is, and the points of (time, work done) that its rate is taken from."""
+
+    fraction: float
+    samples: list[list[float]]
+
+
 @dataclass(frozen=True, slots=True)
 class JobProgress:
     """A job at one moment; `eta_s` is None while nothing is known.
 
-    `news` is what is to be remembered of it, None when there is nothing new.
+    `to_store` is what is to be stored of it, None when nothing has changed.
     """
 
     counts: dict[str, Any]
     fraction: float
     eta_s: float | None
-    news: StoredProgress | None = None
+    to_store: StoredProgress | None = None
 
 
 def measure_and_store(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job and keep the result. The connection must be writing."""
     told = measure(connection, job_id)
-    if told.news is not None:
-        jobs.store_progress(connection, {job_id: told.news})
+    if told.to_store is not None:
+        store(connection, {job_id: told.to_store})
     return told
+
+
+def store(connection: Connection, changed: Mapping[str, StoredProgress]) -> None:
+    """Store how far jobs are, by job; a fraction never goes back."""
+    rows = [
+        {"job": job_id, "reached": progress.fraction, "seen": progress.samples[-SAMPLES:]}
+        for job_id, progress in changed.items()
+    ]
+    here = (jobs_table.c.id == sa.bindparam("job"), jobs_table.c.fraction <= sa.bindparam("reached"))
+    values = {"fraction": sa.bindparam("reached"), "samples": sa.bindparam("seen", type_=jobs_table.c.samples.type)}
+    connection.execute(jobs_table.update().where(*here).values(values), rows)
 
 
 def measure(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job; nothing is written."""
     job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
-    found = jobs.document_groups(connection, job_id)
-    counts = jobs.count_work(connection, job_id, found)
+    found = document_groups.of_job(connection, job_id)
+    counts = document_groups.count(connection, job_id, found)
     if job.finished_at is not None:
         return JobProgress(counts, 1.0, 0.0)
     work = workload(found, 0.0 if job.intake_done else _more(job.bytes_expected, found))
@@ -110,7 +130,7 @@ def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> 
 def _thinned(samples: list[list[float]]) -> list[list[float]]:
     """The first, and of the window so many that it is spanned: where they crowd most, one goes."""
     samples = [samples[0], *(sample for sample in samples[1:] if sample[0] >= samples[-1][0] - WINDOW_S)]
-    if len(samples) <= jobs.SAMPLES:
+    if len(samples) <= SAMPLES:
         return samples
     inner = range(1, len(samples) - 1)
     drop = min(inner, key=lambda place: samples[place + 1][0] - samples[place - 1][0])

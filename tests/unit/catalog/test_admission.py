@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
-from pipeline.catalog.database.schema import batches, tasks
-from pipeline.catalog.work import admission, jobs, ledger
+from pipeline.catalog.database.schema import batches as batches_table
+from pipeline.catalog.database.schema import tasks
+from pipeline.catalog.work import admission, batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 
 MANY = 1000
@@ -42,17 +43,19 @@ def wait(connection: Connection, job: str, priority: int = 5, number: int = 1) -
     """New batches of a job that wait, each younger than all before."""
     names = []
     for _ in range(number):
-        count = connection.scalar(sa.select(sa.func.count()).select_from(batches)) or 0
+        count = connection.scalar(sa.select(sa.func.count()).select_from(batches_table)) or 0
         names.append(f"{job}-{count:04}")
-        ledger.add_batch(connection, names[-1], job, priority)
-        connection.execute(batches.update().where(batches.c.id == names[-1]).values(created_at=float(count)))
+        batches.add(connection, names[-1], job, priority)
+        connection.execute(
+            batches_table.update().where(batches_table.c.id == names[-1]).values(created_at=float(count))
+        )
     return names
 
 
 def work(connection: Connection, job: str, stage: str = "embed", parts: int = 1, priority: int = 5) -> str:
     """A batch in work, of which so many tasks of a stage are due."""
     (name,) = wait(connection, job, priority)
-    connection.execute(batches.update().where(batches.c.id == name).values(state="active"))
+    connection.execute(batches_table.update().where(batches_table.c.id == name).values(state="active"))
     ledger.add_due(connection, [(name, stage, part, None) for part in range(parts)])
     return name
 
@@ -69,7 +72,7 @@ def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection
     admitted = admit(connection, 2)
     assert admitted == [*waiting[high][:2], waiting[low][0], waiting[later][0], waiting[low][1], waiting[later][1]]
     assert admit(connection, 2) == []
-    ledger.finish_batch(connection, waiting[later][1])
+    batches.finish(connection, waiting[later][1])
     # Nobody waits for another job's batches to end.
     assert admit(connection, 2) == [waiting[later][2]]
     due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
@@ -96,9 +99,9 @@ def test_a_scan_does_not_keep_the_rest_of_its_job_behind_those_of_others(connect
     # Now something of it is in work.
     assert admit(connection, 6, 2) == [single]
     # Its window is that of all its batches.
-    ledger.finish_batch(connection, rest[0])
+    batches.finish(connection, rest[0])
     assert admit(connection, 1, 99) == []
-    ledger.finish_batch(connection, scan)
+    batches.finish(connection, scan)
     assert admit(connection, 1, 99) == [rest[1]]
 
 
@@ -144,7 +147,7 @@ def test_what_is_to_be_tried_again_holds_up_nobody_else(connection: Connection) 
 def test_what_was_cancelled_holds_up_nobody(connection: Connection) -> None:
     job = begin(connection)
     name = work(connection, job, parts=4)
-    connection.execute(batches.update().where(batches.c.id == name).values(state="cancelled"))
+    connection.execute(batches_table.update().where(batches_table.c.id == name).values(state="cancelled"))
     (single,) = wait(connection, job)
     assert admit(connection, most_due=1) == [single]
 

@@ -19,15 +19,26 @@ from sqlalchemy.engine import Connection, Engine
 
 import pipeline.catalog
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, writing
-from pipeline.catalog.database.schema import batches, versions
+from pipeline.catalog.database.schema import batches as batches_table
 from pipeline.catalog.database.schema import documents as documents_table
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.database.schema import submissions as submissions_table
-from pipeline.catalog.documents import garbage, live_versions, records
+from pipeline.catalog.database.schema import versions
+from pipeline.catalog.documents import deletion, garbage, live_versions, lookup, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord, describe_versions
-from pipeline.catalog.work import admission, attempts, failures, jobs, ledger, status
+from pipeline.catalog.work import (
+    admission,
+    attempts,
+    batch_documents,
+    batches,
+    document_groups,
+    failures,
+    jobs,
+    ledger,
+    status,
+)
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
@@ -61,23 +72,23 @@ def take(connection: Connection, job: str, source: str, content: str = "a") -> R
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
     taken = [str(one.attempt_id) for one in recorded]
-    return ledger.create_batch(connection, job, jobs.get(connection, job).priority, taken, active=active)
+    return batches.create(connection, job, jobs.get(connection, job).priority, taken, active=active)
 
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     """What finalize does with a batch, the store left out."""
-    carried = attempts.current_of_batch(connection, batch)
+    carried = batch_documents.running(connection, batch)
     for one in carried:
         describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
     live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
     attempts.complete(connection, [one.attempt_id for one in carried])
-    ledger.finish_batch(connection, batch)
+    batches.finish(connection, batch)
 
 
 def state_of(connection: Connection, job: str) -> tuple[bool, dict[str, int]]:
     """Whether a job is finished, and its outcomes."""
     row = connection.execute(sa.select(jobs_table.c.finished_at).where(jobs_table.c.id == job)).one()
-    return row.finished_at is not None, jobs.count_work(connection, job, jobs.document_groups(connection, job))[
+    return row.finished_at is not None, document_groups.count(connection, job, document_groups.of_job(connection, job))[
         "outcomes"
     ]
 
@@ -162,14 +173,14 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
     assert take(connection, begin(connection), "/a", "a").outcome == "unchanged"
     cured = status.document_status(connection, old.document_id, ())
     assert (cured.code, cured.searchable) == (None, True)
-    records.tombstone(connection, [old.document_id])
+    deletion.tombstone(connection, [old.document_id])
     assert status.document_status(connection, old.document_id, ()).state == "deleted"
 
 
 def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
     job = begin(connection)
     records.reject(connection, job, "/pipe", 0, SPOILT)
-    identity = records.document_id("documents", "/pipe")
+    identity = lookup.document_id("documents", "/pipe")
     assert status.document_status(connection, identity, ()).state == "failed"
     assert failures.purge(connection, job_id=job) == 1
     told = status.document_status(connection, identity, ())
@@ -194,7 +205,7 @@ def test_totals(connection: Connection) -> None:
     attempts.fail(connection, {str(failed.attempt_id): CORRUPT})
     other = take(connection, begin(connection, collection="other"), "/d")
     finish(connection, batch_of(connection, job, other), chunks=4)
-    records.tombstone(connection, [waiting.document_id])
+    deletion.tombstone(connection, [waiting.document_id])
     states, chunks, failures = status.totals(connection)
     assert states == {"completed": 2, "failed": 1, "deleted": 1}
     assert (chunks, failures) == ({"documents": 3, "other": 4}, 1)
@@ -215,7 +226,7 @@ def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) 
     assert state_of(connection, theirs) == (False, {})
     # What the other waits for is in a batch that still waits to be admitted.
     assert admission.admit(connection, 1, 99, "extract") == [together]
-    assert [one.source for one in attempts.current_of_batch(connection, together)] == ["/shared"]
+    assert [one.source for one in batch_documents.running(connection, together)] == ["/shared"]
     finish(connection, together)
     assert state_of(connection, theirs) == (True, {"completed": 1})
     assert state_of(connection, mine) == (True, {"cancelled": 2})
@@ -240,7 +251,7 @@ def test_cancelling_twice_and_after_the_end(connection: Connection) -> None:
     assert cancel_job(connection, job) == 1
     assert state_of(connection, job) == (True, {"cancelled": 1})
     assert jobs.is_cancelled(connection, job)
-    assert connection.scalar(sa.select(batches.c.state).where(batches.c.id == batch)) == "cancelled"
+    assert connection.scalar(sa.select(batches_table.c.state).where(batches_table.c.id == batch)) == "cancelled"
     assert cancel_job(connection, job) == 0
     done = begin(connection)
     finish(connection, batch_of(connection, done, take(connection, done, "/b")))
@@ -293,7 +304,7 @@ class Versions(RuleBasedStateMachine):
         return f"/{self.name}/{which}"
 
     def identity(self, which: int) -> str:
-        return records.document_id("documents", self.source(which))
+        return lookup.document_id("documents", self.source(which))
 
     def known(self, connection: Connection) -> dict[str, str | None]:
         mine = documents_table.c.source.startswith(f"/{self.name}/")
@@ -330,7 +341,7 @@ class Versions(RuleBasedStateMachine):
             return
         batch = self.open.pop(which % len(self.open))
         with writing(self.engine) as connection:
-            carried = attempts.current_of_batch(connection, batch)
+            carried = batch_documents.running(connection, batch)
             if fails:
                 attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
                 carried = []
@@ -340,7 +351,7 @@ class Versions(RuleBasedStateMachine):
             query = sa.text("SELECT document_id FROM attempts WHERE batch_id = :batch")
             self.remove_unseen(connection, list(connection.scalars(query, {"batch": batch})), batch)
             attempts.complete(connection, [one.attempt_id for one in carried])
-            ledger.finish_batch(connection, batch)
+            batches.finish(connection, batch)
 
     @rule(which=st.integers(0, 1), content=st.sampled_from("ab"), fails=st.booleans())
     def ingest_to_the_end(self, which: int, content: str, fails: bool) -> None:
@@ -364,7 +375,7 @@ class Versions(RuleBasedStateMachine):
     def delete(self, which: int) -> None:
         with writing(self.engine) as connection:
             if self.identity(which) in self.known(connection):
-                records.tombstone(connection, [self.identity(which)])
+                deletion.tombstone(connection, [self.identity(which)])
                 self.remove_unseen(connection, [self.identity(which)])
 
     @invariant()

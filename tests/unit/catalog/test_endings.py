@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
-from pipeline.catalog.documents import garbage, live_versions, records
+from pipeline.catalog.documents import deletion, garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.work import attempts, failures, jobs, ledger, status
+from pipeline.catalog.work import attempts, batch_documents, batches, document_groups, failures, jobs, status
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem
@@ -46,19 +46,19 @@ def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     recorded = take(connection, job, content)
     jobs.finish_intake(connection, job)
-    return job, recorded, ledger.create_batch(connection, job, 5, [str(recorded.attempt_id)], active=True)
+    return job, recorded, batches.create(connection, job, 5, [str(recorded.attempt_id)], active=True)
 
 
 def switch(connection: Connection, batch: str) -> None:
     live_versions.switch(
-        connection, {one.document_id: one.version_id for one in attempts.current_of_batch(connection, batch)}
+        connection, {one.document_id: one.version_id for one in batch_documents.running(connection, batch)}
     )
 
 
 def finish(connection: Connection, batch: str) -> None:
     switch(connection, batch)
-    attempts.complete(connection, [one.attempt_id for one in attempts.current_of_batch(connection, batch)])
-    ledger.finish_batch(connection, batch)
+    attempts.complete(connection, [one.attempt_id for one in batch_documents.running(connection, batch)])
+    batches.finish(connection, batch)
 
 
 def fail(connection: Connection, recorded: Recorded) -> None:
@@ -74,21 +74,23 @@ def test_a_document_taken_on_between_switch_and_commit_was_completed(connection:
     job, recorded, batch = begin(connection, "a")
     switch(connection, batch)  # and here the worker dies
     if event == "deleted":
-        records.tombstone(connection, [recorded.document_id])
+        deletion.tombstone(connection, [recorded.document_id])
     else:
         begin(connection, "b")
-    assert attempts.current_of_batch(connection, batch) == []
+    assert batch_documents.running(connection, batch) == []
 
     attempts.end_batch(connection, batch)
 
     assert is_finished(connection, job)
-    assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {"completed": 1}
+    groups = document_groups.of_job(connection, job)
+    assert document_groups.count(connection, job, groups)["outcomes"] == {"completed": 1}
 
 
 def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
     attempts.end_batch(connection, batch)
-    assert jobs.count_work(connection, job, jobs.document_groups(connection, job))["outcomes"] == {"cancelled": 1}
+    groups = document_groups.of_job(connection, job)
+    assert document_groups.count(connection, job, groups)["outcomes"] == {"cancelled": 1}
 
 
 def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connection) -> None:
@@ -145,7 +147,7 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
         connection.execute(sa.select(attempts_table.c.id).where(attempts_table.c.id.in_(map(str, range(many)))))
     connection.execute(attempts_table.insert(), [{**row, "id": f"many-{n}"} for n in range(many)])
     assert attempts.cancel(connection, attempts_table.c.job_id == job) == many + 1
-    assert attempts.current_of_batch(connection, batch) == []
+    assert batch_documents.running(connection, batch) == []
 
 
 def test_slices_are_all_items_in_order() -> None:

@@ -16,7 +16,7 @@ from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import documents as documents_table
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.database.schema import versions
-from pipeline.catalog.documents import garbage, live_versions, records
+from pipeline.catalog.documents import deletion, garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord, Placement, describe_versions, new_attempt
 from pipeline.catalog.index import collections, indexes, second_index
@@ -24,7 +24,7 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents, reindexes
 from pipeline.catalog.reindex.cutover import discard, exchange
 from pipeline.catalog.reindex.reindexes import Options, Reindex
-from pipeline.catalog.work import admission, attempts, failures, jobs, ledger
+from pipeline.catalog.work import admission, attempts, batch_documents, batches, failures, jobs
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import SpaceMismatch, UnknownId
@@ -73,13 +73,13 @@ class Books:
         return recorded.document_id
 
     def finish(self, *attempt_ids: str, chunks: int = 3) -> None:
-        batch = ledger.create_batch(self.connection, self.job, 5, attempt_ids, active=True)
-        carried = attempts.current_of_batch(self.connection, batch)
+        batch = batches.create(self.connection, self.job, 5, attempt_ids, active=True)
+        carried = batch_documents.running(self.connection, batch)
         for one in carried:
             describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
         live_versions.switch(self.connection, {one.document_id: one.version_id for one in carried})
         attempts.complete(self.connection, [one.attempt_id for one in carried])
-        ledger.finish_batch(self.connection, batch)
+        batches.finish(self.connection, batch)
 
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
@@ -218,17 +218,17 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
 
 def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     books.finish(*books.build().values())
-    records.tombstone(books.connection, [books.one])
+    deletion.tombstone(books.connection, [books.one])
     gone = garbage.group_by_index(books.connection, garbage.unused_versions(books.connection, [books.one]))
     assert sorted(gone) == ["books~1", "books~2"]
     assert books.lacking() == (0, 0, 0)
 
 
 def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
-    mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
-    fed = ledger.create_batch(books.connection, books.fed, 1, list(books.build().values()))
+    mine = batches.create(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
+    fed = batches.create(books.connection, books.fed, 1, list(books.build().values()))
     other = jobs.create(books.connection, Job("papers", "ingest", 5), "r", 0).id
-    elsewhere = ledger.create_batch(books.connection, other, 5, [])
+    elsewhere = batches.create(books.connection, other, 5, [])
     reindexes.enter_state(books.connection, books.reindex, "switching")
     assert set(admission.admit(books.connection, 4, 99, "extract")) == {fed, elsewhere}
     reindexes.enter_state(books.connection, books.reindex, "building")
@@ -291,13 +291,13 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
 def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
     found = missing_documents.list_missing(books.connection, "books", "books~2", "missing")
     assert missing_documents.still_missing(books.connection, "books", "books~2", found) == found
-    records.tombstone(books.connection, [books.one])
+    deletion.tombstone(books.connection, [books.one])
     books.ingest("/2", "b")
     assert missing_documents.still_missing(books.connection, "books", "books~2", found) == []
 
 
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
-    mine = ledger.create_batch(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
+    mine = batches.create(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
     reindexes.enter_state(books.connection, books.reindex, "switching_back")
     assert admission.admit(books.connection, 4, 99, "extract") == []
     reindexes.enter_state(books.connection, books.reindex, "rolling_back")
@@ -367,7 +367,7 @@ class Waiting:
             books.finish(*books.build().values())
             self.identity = books.reindex
             self.attempt = str(books.take("/long").attempt_id)
-            ledger.create_batch(connection, books.job, 5, [self.attempt], active=True)
+            batches.create(connection, books.job, 5, [self.attempt], active=True)
         self.since(10.0)
 
     def since(self, seconds: float) -> None:

@@ -14,11 +14,11 @@ from embeddings.base import Fingerprint
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.database.schema import documents as table
 from pipeline.catalog.database.schema import versions
-from pipeline.catalog.documents import garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents import deletion, garbage, live_versions, lookup, moves, records, tagging
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import attempts, jobs, ledger
+from pipeline.catalog.work import attempts, batch_documents, batches, jobs
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem
@@ -52,8 +52,8 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
     """A document that readers see."""
     recorded = take(connection, source, content)
     if recorded.attempt_id is not None:
-        batch = ledger.create_batch(connection, "job", 5, [recorded.attempt_id], active=True)
-        (one,) = attempts.current_of_batch(connection, batch)
+        batch = batches.create(connection, "job", 5, [recorded.attempt_id], active=True)
+        (one,) = batch_documents.running(connection, batch)
         describe_versions(connection, {one.version_id: {"title": Path(source).name}})
         live_versions.switch(connection, {one.document_id: one.version_id})
         attempts.complete(connection, [one.attempt_id])
@@ -73,7 +73,7 @@ def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None
     assert moves.rename(connection, {one: "/b.txt"}) == {one}
 
     assert live_versions.live_version_ids(connection, [one]) == version
-    assert records.sources(connection, [one]) == {one: "/b.txt"}
+    assert lookup.sources(connection, [one]) == {one: "/b.txt"}
     assert connection.scalar(sa.select(versions.c.title)) == "b.txt"
     assert take(connection, "/b.txt").outcome == "unchanged"
 
@@ -103,7 +103,7 @@ def test_the_old_name_is_free_for_another_document(connection: Connection) -> No
 def test_a_name_that_another_keeps_is_not_given(connection: Connection) -> None:
     one, two, three = (live(connection, f"/{name}", name) for name in "abc")
     assert moves.rename(connection, {one: "/b", three: "/a"}) == set()
-    records.tombstone(connection, [two], LATER)
+    deletion.tombstone(connection, [two], LATER)
     assert moves.rename(connection, {one: "/b", three: "/a"}) == {one, three}
     assert places(connection) == {one: "/b", three: "/a"}
 
@@ -115,12 +115,12 @@ def test_what_is_being_worked_on_keeps_its_name(connection: Connection) -> None:
 
 def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection) -> None:
     one = live(connection, "/a")
-    records.tombstone(connection, [one], LATER)
+    deletion.tombstone(connection, [one], LATER)
     assert places(connection) == {}
     assert garbage.unused_versions(connection, [one]) == []
     assert garbage.documents_with_leftovers(connection, LATER, 10) == []
 
-    assert moves.revive(connection, {one: ("/b", "a" * 64)}) == {one}
+    assert deletion.revive(connection, {one: ("/b", "a" * 64)}) == {one}
 
     assert places(connection) == {one: "/b"}
     assert take(connection, "/b").outcome == "unchanged"
@@ -132,20 +132,20 @@ def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection
 
 def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> None:
     one, two = live(connection, "/a"), live(connection, "/b", "b")
-    records.tombstone(connection, [one])
-    records.tombstone(connection, [two], time.time() - 1)
-    assert moves.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
+    deletion.tombstone(connection, [one])
+    deletion.tombstone(connection, [two], time.time() - 1)
+    assert deletion.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
     assert len(garbage.unused_versions(connection, [one, two])) == 2
-    assert moves.expired_deletions(connection, 10) == [two]
-    moves.end_undo(connection, [two])
-    assert moves.expired_deletions(connection, 10) == []
+    assert deletion.list_expired(connection, 10) == [two]
+    deletion.end_undo(connection, [two])
+    assert deletion.list_expired(connection, 10) == []
 
 
 def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection: Connection) -> None:
     one = live(connection, "/a")
-    records.tombstone(connection, [one], LATER)
+    deletion.tombstone(connection, [one], LATER)
     assert live(connection, "/a", "x") == one
-    assert moves.revive(connection, {one: ("/a", "a" * 64)}) == set()
+    assert deletion.revive(connection, {one: ("/a", "a" * 64)}) == set()
     assert len(garbage.unused_versions(connection, [one])) == 1
 
 
@@ -161,9 +161,9 @@ def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> Non
 def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) -> None:
     one = live(connection, "/a")
     take(connection, "/a", "x")
-    records.tombstone(connection, [one], LATER)
-    assert moves.revive(connection, {one: ("/a", "x" * 64)}) == set()
-    assert moves.revive(connection, {one: ("/a", "a" * 64)}) == {one}
+    deletion.tombstone(connection, [one], LATER)
+    assert deletion.revive(connection, {one: ("/a", "x" * 64)}) == set()
+    assert deletion.revive(connection, {one: ("/a", "a" * 64)}) == {one}
 
 
 def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
@@ -207,8 +207,8 @@ def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
 ) -> None:
     live(connection, "/other")
     recorded = tagged(connection, "/a", ("x", "y"))
-    batch = ledger.create_batch(connection, "job", 5, [str(recorded.attempt_id)], active=True)
-    (carried,) = attempts.current_of_batch(connection, batch)
+    batch = batches.create(connection, "job", 5, [str(recorded.attempt_id)], active=True)
+    (carried,) = batch_documents.running(connection, batch)
     assert (moves.waiting_for_labels(connection), carried.tags) == ([], ["x", "y"])
 
 
@@ -230,12 +230,12 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
     one, two = live(connection, "/a"), live(connection, "/b", "b")
     tagged(connection, "/a", ("x",))
     tagged(connection, "/b", ("y",), "b")
-    records.tombstone(connection, [one])
-    records.tombstone(connection, [two], 1e12)
-    assert moves.revive(connection, {two: ("/b", "b" * 64)}) == {two}
+    deletion.tombstone(connection, [one])
+    deletion.tombstone(connection, [two], 1e12)
+    assert deletion.revive(connection, {two: ("/b", "b" * 64)}) == {two}
     assert (tags_of(connection, one), tags_of(connection, two)) == ([], ["y"])
-    records.tombstone(connection, [two], 1.0)
-    moves.end_undo(connection, [two])
+    deletion.tombstone(connection, [two], 1.0)
+    deletion.end_undo(connection, [two])
     assert tags_of(connection, two) == []
 
 

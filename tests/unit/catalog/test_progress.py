@@ -15,7 +15,7 @@ from pipeline.catalog.database.connection import open_catalog, sqlite_url, writi
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.work import attempts, jobs, ledger, progress
+from pipeline.catalog.work import attempt_counters, attempts, batches, jobs, progress
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, measure, measure_and_store, rate
@@ -38,7 +38,7 @@ def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[st
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", expected).id
         found = [FileRecord(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
         taken = [str(records.record(connection, job, "recipe", one).attempt_id) for one in found]
-        ledger.create_batch(connection, job, 5, taken)
+        batches.create(connection, job, 5, taken)
         jobs.finish_intake(connection, job)
     return job, taken
 
@@ -82,13 +82,13 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
         attempts.advance(connection, [attempt], ACTIVE[number % len(ACTIVE)])
     elif what == "pages":
         pages = {"pages_total": number, "pages_done": number // 2, "pages_scanned": number - number // 2}
-        attempts.set_pages(connection, {attempt: pages})
+        attempt_counters.set_pages(connection, {attempt: pages})
     elif what in ("chunks", "again"):
-        attempts.set_chunks(connection, {attempt: number})
+        attempt_counters.set_chunks(connection, {attempt: number})
     elif what in ("embed", "upsert"):
         column = "chunks_embedded" if what == "embed" else "chunks_upserted"
         row = connection.execute(sa.text("SELECT * FROM attempts WHERE id = :id"), {"id": attempt}).one()
-        attempts.add_counts(connection, {attempt: {column: min(number, row.chunks_total - getattr(row, column))}})
+        attempt_counters.add(connection, {attempt: {column: min(number, row.chunks_total - getattr(row, column))}})
     elif what == "complete":
         attempts.complete(connection, [attempt])
     elif what == "fail":
@@ -122,7 +122,7 @@ def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engi
     job, taken = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(intake_done=False))
-        attempts.set_chunks(connection, dict.fromkeys(taken, 2))
+        attempt_counters.set_chunks(connection, dict.fromkeys(taken, 2))
         attempts.complete(connection, taken)
         assert measure_and_store(connection, job).fraction == pytest.approx(0.25)
 
@@ -131,7 +131,7 @@ def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
     """The door died, or Ctrl-C ended the intake: what is taken in is all there is."""
     job, taken = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
-        attempts.set_chunks(connection, dict.fromkeys(taken, 2))
+        attempt_counters.set_chunks(connection, dict.fromkeys(taken, 2))
         attempts.complete(connection, taken[:9])
         assert measure_and_store(connection, job).fraction > 0.8
 
@@ -160,7 +160,7 @@ def test_kept_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
     for position, pause in enumerate(pauses, 1):
         now += pause
         kept = progress._sampled(kept, 0.0, now, position / len(pauses))
-        assert len(kept) <= jobs.SAMPLES
+        assert len(kept) <= progress.SAMPLES
         assert kept == sorted(kept)
         assert now - kept[-1][0] < SPACING_S
         # The clock starts with the first work: at the last look that found none done.
@@ -184,7 +184,7 @@ def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPat
     for number, attempt in enumerate(taken[:-1], 1):
         monkeypatch.setattr(time, "time", lambda moment=began + 2 * number: moment)
         with writing(catalog) as connection:
-            attempts.set_chunks(connection, {attempt: 2})
+            attempt_counters.set_chunks(connection, {attempt: 2})
             attempts.complete(connection, [attempt])
             told.append(measure_and_store(connection, job).eta_s)
     # That these files have 2 chunks each must be learned first.

@@ -13,7 +13,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import garbage, live_versions
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import admission, attempts, ledger
+from pipeline.catalog.work import admission, attempt_counters, attempts, batch_documents, batches, ledger
 from pipeline.ingest.request import Request
 from pipeline.ingest.uploads import Draft, Extra, take_uploads
 from pipeline.services import Services
@@ -59,15 +59,15 @@ def carry_through(services: Services) -> None:
         wanted = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, wanted, "me", ())
         attempts.begin_batch(connection, batch, "extracting")
-        (one,) = attempts.current_of_batch(connection, batch)
-        attempts.set_pages(connection, {one.attempt_id: {"pages_total": 1, "pages_done": 1}})
+        (one,) = batch_documents.running(connection, batch)
+        attempt_counters.set_pages(connection, {one.attempt_id: {"pages_total": 1, "pages_done": 1}})
         describe_versions(connection, {one.version_id: {"title": "A"}})
         assert ledger.finish(connection, wanted, "me")
         assert not ledger.count_unfinished(connection, batch, ("extract", "ocr"))
-        attempts.set_chunks(connection, {one.attempt_id: 1})
+        attempt_counters.set_chunks(connection, {one.attempt_id: 1})
         attempts.advance(connection, [one.attempt_id], "embedding")
         ledger.add_due(connection, [(batch, "embed", 0, None)])
-        attempts.add_counts(connection, {one.attempt_id: {"chunks_embedded": 1}}, batch)
+        attempt_counters.add(connection, {one.attempt_id: {"chunks_embedded": 1}}, batch)
         attempts.advance_embedded(connection, [one.attempt_id])
         live_versions.switch(connection, {one.document_id: one.version_id})
         unseen = garbage.unused_versions(connection, [one.document_id], batch)
@@ -76,7 +76,7 @@ def carry_through(services: Services) -> None:
         attempts.complete(connection, [one.attempt_id])
         garbage.unneeded_originals(connection, batch)
         attempts.end_batch(connection, batch)
-        ledger.finish_batch(connection, batch)
+        batches.finish(connection, batch)
 
 
 def test_no_table_that_grows_is_read_whole(services: Services) -> None:

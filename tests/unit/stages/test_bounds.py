@@ -16,7 +16,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.work import ledger
+from pipeline.catalog.work import batches
 from pipeline.catalog.work.ledger import Claim
 from pipeline.ingest import cleanup
 from pipeline.ingest.placement import placement_of
@@ -42,7 +42,7 @@ def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
         place, recipe = placement_of(services, connection, job)
         found = [FileRecord(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
         ids = [records.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
-        batch_id = ledger.create_batch(connection, job.id, 5, ids, active=True)
+        batch_id = batches.create(connection, job.id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
         path = folder / f"{number}.txt"
         path.write_text(f"Letter {number} is about the lighthouse. " * 40)

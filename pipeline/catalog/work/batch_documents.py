@@ -1,0 +1,88 @@
+"""Documents of a batch: what a task reads of the batch that it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import attempts, documents, reindexes, versions
+from pipeline.catalog.index import second_index
+from pipeline.names import ACTIVE
+
+__all__ = [
+    "BatchedAttempt",
+    "list_ids",
+    "running",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchedAttempt:
+    """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
+
+    attempt_id: str
+    document_id: str
+    version_id: str
+    job_id: str
+    collection: str
+    index: str
+    extraction: str
+    source: str
+    content_sha256: str
+    size: int
+    modified_at: float
+    media_type: str | None
+    title: str | None
+    chunks_total: int
+    metadata: Mapping[str, Any] | None = None
+    tags: Sequence[str] = ()
+    anew: bool = False
+
+
+def running(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
+    """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
+    return [BatchedAttempt(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
+
+
+@cache
+def _carried() -> sa.Select[Any]:
+    return (
+        sa.select(
+            attempts.c.id.label("attempt_id"),
+            attempts.c.document_id,
+            attempts.c.version_id,
+            attempts.c.job_id,
+            attempts.c.chunks_total,
+            documents.c.collection,
+            documents.c.source,
+            documents.c.tags,
+            versions.c.index_name.label("index"),
+            versions.c.extraction,
+            versions.c.content_sha256,
+            versions.c.size,
+            versions.c.modified_at,
+            versions.c.media_type,
+            versions.c.title,
+            versions.c.metadata,
+            _anew().label("anew"),
+        )
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == sa.bindparam("batch"), attempts.c.state.in_(ACTIVE), second_index.is_current())
+        .order_by(attempts.c.id)
+    )
+
+
+def _anew() -> sa.ColumnElement[bool]:
+    asked = reindexes.c.options["re_extract"].as_boolean()
+    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
+
+
+def list_ids(connection: Connection, batch_id: str) -> list[str]:
+    """Documents of the attempts that a batch carries, ended ones too."""
+    return list(connection.scalars(sa.select(attempts.c.document_id).where(attempts.c.batch_id == batch_id)))

@@ -1,0 +1,126 @@
+"""Batches: the documents that one canvas carries.
+
+A batch is `waiting` (not admitted), `active`, `done` or `cancelled`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import attempts, batches, jobs
+from pipeline.plan import Plan
+
+__all__ = [
+    "add",
+    "count_waiting",
+    "create",
+    "finish",
+    "list_unfinished",
+    "move_attempts",
+    "plan_column",
+    "plan_of_version",
+    "priority_and_plan",
+    "raise_priority",
+]
+
+
+def create(
+    connection: Connection,
+    job_id: str,
+    priority: int,
+    attempt_ids: Sequence[str],
+    *,
+    active: bool = False,
+    plan: Plan | None = None,
+) -> str:
+    """Put attempts into a new batch, waiting for admission unless `active`; its plan is by default the job's."""
+    batch_id = str(uuid.uuid4())
+    add(connection, batch_id, job_id, priority, active=active, plan=plan)
+    move_attempts(connection, attempt_ids, batch_id)
+    return batch_id
+
+
+def add(
+    connection: Connection,
+    batch_id: str,
+    job_id: str,
+    priority: int,
+    *,
+    active: bool = False,
+    plan: Plan | None = None,
+) -> None:
+    """Record a batch whose attempts have its id already."""
+    now = time.time()
+    row = {
+        "id": batch_id,
+        "job_id": job_id,
+        "plan": plan.to_json() if plan is not None else None,
+        "priority": priority,
+        "state": "active" if active else "waiting",
+        "created_at": now,
+        "admitted_at": now if active else None,
+    }
+    connection.execute(batches.insert(), row)
+
+
+def raise_priority(connection: Connection, job_id: str, priority: int) -> None:
+    """Let what still waits of a job be admitted with at least this priority."""
+    here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
+    connection.execute(batches.update().where(*here).values(priority=priority))
+
+
+def priority_and_plan(connection: Connection, batch_id: str) -> tuple[int, Plan]:
+    """A batch's priority (1 to 10) and the plan that it follows."""
+    row = connection.execute(
+        sa.select(batches.c.priority, plan_column())
+        .join(jobs, jobs.c.id == batches.c.job_id)
+        .where(batches.c.id == batch_id)
+    ).one()
+    return row.priority, Plan.from_json(row.plan)
+
+
+def plan_of_version(connection: Connection, version_id: str) -> Plan:
+    """The plan by which a version was made last, whatever became of its workflow meanwhile."""
+    query = (
+        sa.select(plan_column())
+        .select_from(attempts)
+        .join(jobs, jobs.c.id == attempts.c.job_id)
+        .outerjoin(batches, batches.c.id == attempts.c.batch_id)
+        .where(attempts.c.version_id == version_id)
+        .order_by(attempts.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return Plan.from_json(None if row is None else row.plan)
+
+
+def count_waiting(connection: Connection) -> int:
+    """Count the batches that wait for admission."""
+    query = sa.select(sa.func.count()).select_from(batches).where(batches.c.state == "waiting")
+    return connection.scalar(query) or 0
+
+
+def list_unfinished(connection: Connection) -> set[str]:
+    """Batches that wait for admission or are active."""
+    return set(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
+
+
+def finish(connection: Connection, batch_id: str) -> None:
+    """The batch is done; its ledger rows stay until the maintenance sweeps them."""
+    connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
+
+
+def plan_column() -> sa.Label[Any]:
+    """The plan of a batch, which is by default that of its job; both tables are joined."""
+    return sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan")
+
+
+def move_attempts(connection: Connection, attempt_ids: Sequence[str], batch_id: str) -> None:
+    """Put attempts into another batch, which is recorded already."""
+    connection.execute(attempts.update().where(attempts.c.id.in_(attempt_ids)).values(batch_id=batch_id))
