@@ -7,6 +7,7 @@ from itertools import groupby
 
 import structlog
 
+from pipeline.catalog import Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
@@ -14,11 +15,12 @@ from pipeline.catalog.index import vector_cache
 from pipeline.catalog.work import batches, events, ledger, outbox
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
-from pipeline.spool import LocalSpool, original_key
+from pipeline.spool import ORIGINALS, LocalSpool, Spool, original_key
 from pipeline.stages.artifacts import batch_prefix
-from pipeline.stages.kept_texts import sweep_texts
+from pipeline.stages.discard import discard, keys_in
+from pipeline.stages.kept_texts import TEXTS, text_key_of
 
-__all__ = ["sweep", "sweep_originals"]
+__all__ = ["sweep"]
 
 log = structlog.get_logger()
 
@@ -27,6 +29,9 @@ KEEP_LEDGER_S = 2 * DAY_S
 KEEP_EVENTS_S = 30 * DAY_S
 KEEP_DRAFTS_S = DAY_S
 KEEP_OUTBOX_S = 7 * DAY_S
+GUARD_S = 3600.0
+"""Copies of files and texts that are younger are left alone: intake may be about to name them in the catalog."""
+
 SLICE = 500
 """Documents whose forgotten points one sweep removes."""
 
@@ -45,9 +50,9 @@ def sweep(services: Services) -> None:
     with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
         vector_cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
-    _sweep_batches(services)
-    sweep_originals(services)
-    sweep_texts(services)
+    _sweep_batches(services, now - KEEP_DRAFTS_S)
+    _sweep_originals(services, now - GUARD_S)
+    _sweep_texts(services, now - GUARD_S)
     _sweep_drafts(services, now - KEEP_DRAFTS_S)
 
 
@@ -59,32 +64,52 @@ def _sweep_points(services: Services, before: float) -> None:
         remove_unseen(services, [document_id for _, document_id in rows])
 
 
-def _sweep_batches(services: Services) -> None:
-    names = set(services.spool.names("batches"))
-    # Under the write lock: a document that leaves its batch has its text here before its new batch is committed.
-    with writing(services.catalog) as connection:
-        active = batches.list_unfinished(connection)
-    for name in names - active:
-        services.spool.delete(batch_prefix(name))
+def _sweep_batches(services: Services, before: float) -> None:
+    """Remove artifacts of batches that have ended, and those of unknown batches that were written before this time."""
+    spool, names = services.spool, services.spool.names("batches")
+    with services.catalog.connect() as connection:
+        states = batches.states(connection, names)
+    for name in names:
+        # A document that leaves its batch has its text in the new one's folder before that batch is committed.
+        if name in states:
+            is_over = states[name] not in ("waiting", "active")
+        else:
+            is_over = _is_older(spool, batch_prefix(name), before)
+        if is_over:
+            spool.delete(batch_prefix(name))
 
 
-def sweep_originals(services: Services) -> None:
+def _is_older(spool: Spool, key: str, before: float) -> bool:
+    try:
+        return spool.modified_at(key) < before
+    except FileNotFoundError:
+        return False
+
+
+def _sweep_originals(services: Services, before: float) -> None:
     """Remove copies of files that neither a running attempt nor a retry needs."""
     if services.settings.keep_originals:
         return
-    spool = services.spool
-    found = {
-        f"originals/{folder}/{name}"
-        for folder in spool.names("originals")
-        for name in spool.names(f"originals/{folder}")
-    }
-    if not found:
-        return
-    # Under the write lock: intake copies originals in before it commits their rows, and looks again inside.
-    with writing(services.catalog) as connection:
-        needed = {original_key(content, source) for content, source in garbage.needed_originals(connection)}
-        for key in found - needed:
-            spool.delete(key)
+    keys = keys_in(services.spool, ORIGINALS)
+
+    def unneeded(connection: Connection) -> set[str]:
+        return keys - {original_key(*row) for row in garbage.needed_originals(connection)}
+
+    if keys:
+        discard(services, unneeded, before)
+
+
+def _sweep_texts(services: Services, before: float) -> None:
+    """Remove the texts that no version needs, live or being built."""
+    keys = keys_in(services.spool, TEXTS)
+
+    def unneeded(connection: Connection) -> set[str]:
+        if not services.settings.keep_texts:
+            return keys
+        return keys - {text_key_of(*row) for row in garbage.needed_texts(connection)}
+
+    if keys:
+        discard(services, unneeded, before)
 
 
 def _sweep_drafts(services: Services, before: float) -> None:

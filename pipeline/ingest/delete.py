@@ -14,12 +14,13 @@ from pipeline.catalog.documents import deletion, garbage, lookup
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import failures
 from pipeline.errors import UnknownId, VerificationFailed
-from pipeline.ingest.cleanup import sweep_originals
 from pipeline.ingest.walk import source_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.results import Deleted
 from pipeline.services import Services
-from pipeline.stages.kept_texts import sweep_texts
+from pipeline.spool import ORIGINALS, original_key
+from pipeline.stages.discard import discard, keys_in
+from pipeline.stages.kept_texts import TEXTS, text_key_of
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["choose", "delete", "find", "release"]
@@ -43,8 +44,7 @@ def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted
     identities = list(chosen)
     for start in range(0, len(identities), SLICE):
         points += _delete_some(services, collection, identities[start : start + SLICE])
-    sweep_originals(services)
-    sweep_texts(services)
+    _discard_files(services, identities)
     return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
 
 
@@ -113,3 +113,20 @@ def _delete_some(services: Services, collection: str, identities: list[str]) -> 
             garbage.unmark_removed(connection, identities)
         time.sleep(backoff_s(tries, 0.1, 2.0, factor=3.0))
     raise VerificationFailed(f"{left} points of deleted documents are still in the store.")
+
+
+def _discard_files(services: Services, identities: Sequence[str]) -> None:
+    """Remove the originals and texts of all that these documents ever held, unless another document needs them."""
+    spool, settings = services.spool, services.settings
+    with services.catalog.connect() as connection:
+        contents = garbage.contents_of(connection, identities)
+    keys = keys_in(spool, TEXTS, contents)
+    if not settings.keep_originals:
+        keys |= keys_in(spool, ORIGINALS, contents)
+
+    def unneeded(connection: Connection) -> set[str]:
+        originals = {original_key(*row) for row in garbage.needed_originals(connection, contents)}
+        return keys - originals - {text_key_of(*row) for row in garbage.needed_texts(connection, contents)}
+
+    if keys:
+        discard(services, unneeded)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.spool.base import Kept, Spool, original_key
+from pipeline.spool.base import ORIGINALS, Kept, Spool, original_key
 from pipeline.spool.json_files import read_json, write_json
 from pipeline.spool.local import LocalSpool
 from pipeline.spool.remote import RemoteSpool
 
 __all__ = [
+    "ORIGINALS",
     "Kept",
     "LocalSpool",
     "RemoteSpool",

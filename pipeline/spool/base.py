@@ -6,7 +6,10 @@ import re
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
-__all__ = ["Kept", "Spool", "original_key"]
+__all__ = ["ORIGINALS", "Kept", "Spool", "original_key"]
+
+ORIGINALS = "originals"
+"""Folder of the copies that intake makes of files."""
 
 
 class Kept(Protocol):
@@ -74,4 +77,4 @@ class Spool(Protocol):
 def original_key(content_sha256: str, source: str) -> str:
     """Where the original with this content lies; its suffix stays, as it hints at the format."""
     suffix = re.sub(r"[^a-z0-9.]", "", PurePath(source).suffix.lower())[:12]
-    return f"originals/{content_sha256[:2]}/{content_sha256}{suffix}"
+    return f"{ORIGINALS}/{content_sha256[:2]}/{content_sha256}{suffix}"

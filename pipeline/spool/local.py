@@ -38,6 +38,7 @@ class LocalSpool:
         path = self._prepare(key)
         draft = self.drafts / uuid.uuid4().hex
         draft.write_bytes(data)
+        _renew(draft)
         draft.replace(path)
 
     def read(self, key: str) -> bytes:
@@ -137,25 +138,32 @@ def _syncing() -> ThreadPoolExecutor:
 
 
 def _put(target: Path, path: Path, held: list[int]) -> None:
-    """Make the copy, and open it where it is another file than `path`."""
+    """Make the copy, with a new time; it is opened and added to `held` where it is another file than `path`."""
     for _ in range(TRIES):
+        is_there = False
         try:
             target.hardlink_to(path)
         except FileExistsError:
-            # A clean-up may remove it before it is renewed; then it is made again.
-            with suppress(FileNotFoundError):
-                _renew(target)
+            is_there = True
+        except OSError:  # another file system, or one without hard links
+            held.append(_copy(target, path))
+            return
+        # A clean-up may remove it before it has its new time; then it is made again.
+        with suppress(FileNotFoundError):
+            _renew(target)
+            if is_there:
                 # The process that made it may not have come to writing it out.
                 held.append(os.open(target, os.O_RDONLY))
-                return
-        except OSError:  # another file system, or one without hard links
-            draft = target.with_name(f".{uuid.uuid4().hex}")
-            shutil.copyfile(path, draft)
-            held.append(os.open(draft, os.O_RDONLY))
-            draft.replace(target)
             return
-        else:
-            return
+
+
+def _copy(target: Path, path: Path) -> int:
+    draft = target.with_name(f".{uuid.uuid4().hex}")
+    shutil.copyfile(path, draft)
+    _renew(draft)
+    descriptor = os.open(draft, os.O_RDONLY)
+    draft.replace(target)
+    return descriptor
 
 
 def _renew(path: Path) -> None:

@@ -9,7 +9,7 @@ import structlog
 from extractors.errors import Empty
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import garbage, live_versions
+from pipeline.catalog.documents import live_versions
 from pipeline.catalog.work import attempts, batch_documents
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
@@ -18,8 +18,8 @@ from pipeline.errors import VerificationFailed
 from pipeline.errors.problem import problem_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
-from pipeline.spool import original_key
 from pipeline.stages.artifacts import batch_prefix
+from pipeline.stages.discard import discard_originals
 from pipeline.stages.done import Done
 from pipeline.stages.upsert import store_part
 from pipeline.vectorstore.base import Filter, VectorStore
@@ -63,11 +63,7 @@ def work(services: Services, claim: Claim) -> Done:
     def tidy() -> None:
         # Only now: had the commit failed, the batch would begin anew from its originals.
         services.spool.delete(batch_prefix(claim.batch_id))
-        if not services.settings.keep_originals:
-            with services.catalog.connect() as connection:
-                unneeded = garbage.unneeded_originals(connection, claim.batch_id)
-            for content, source in unneeded:
-                services.spool.delete(original_key(content, source))
+        discard_originals(services, claim.batch_id)
 
     facts = {"documents": len(whole), "failed": len(lacking), "points": sum(attempt.chunks_total for attempt in whole)}
     return Done(record, tidy=tidy, facts=facts)

@@ -12,23 +12,21 @@ import zlib
 import structlog
 
 from extractors.document import Document
-from pipeline.catalog import Connection
-from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import garbage
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.services import Services
 from pipeline.spool import original_key, read_json, write_json
 
-__all__ = ["keep_text", "known_text", "sweep_texts", "text_key_of"]
+__all__ = ["TEXTS", "keep_text", "known_text", "text_key_of"]
 
 log = structlog.get_logger()
 
-FOLDER = "texts"
+TEXTS = "texts"
+"""Folder of the spool in which they lie."""
 
 
 def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
     """Spool key of the text of this content, read by this extraction."""
-    return f"{FOLDER}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
+    return f"{TEXTS}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
 
 
 def known_text(services: Services, attempt: BatchedAttempt) -> Document | None:
@@ -61,31 +59,10 @@ def keep_text(services: Services, attempt: BatchedAttempt, document: Document) -
         return
     key = text_key_of(attempt.content_sha256, attempt.source, attempt.extraction)
     before = None if attempt.anew else _kept(services, key)
-    if before is None or not _is_whole(before):
+    # Renewed: until now no other version may have needed it, and a clean-up may be about to remove it.
+    if before is None or not _is_whole(before) or not services.spool.renew(key):
         write_json(services.spool, key, document.to_json())
 
 
 def _is_whole(document: Document) -> bool:
     return all(page.origin != "unread" for page in document.pages)
-
-
-def sweep_texts(services: Services) -> None:
-    """Remove the texts that no version needs, live or being built."""
-    found = {
-        f"{FOLDER}/{folder}/{name}"
-        for folder in services.spool.names(FOLDER)
-        for name in services.spool.names(f"{FOLDER}/{folder}")
-        if not name.startswith(".")
-    }
-    if not found:
-        return
-    # Under the write lock: a text is written while its attempt runs, which this sees.
-    with writing(services.catalog) as connection:
-        for key in found - _needed(services, connection):
-            services.spool.delete(key)
-
-
-def _needed(services: Services, connection: Connection) -> set[str]:
-    if not services.settings.keep_texts:
-        return set()
-    return {text_key_of(*row) for row in garbage.needed_texts(connection)}

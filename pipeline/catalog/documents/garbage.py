@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.catalog.index.second_index import is_version
 from pipeline.names import ACTIVE
 
 __all__ = [
+    "contents_of",
     "documents_with_leftovers",
     "group_by_index",
     "live_by_index",
@@ -131,8 +132,25 @@ def _unneeded() -> sa.Select[Any]:
     )
 
 
-def needed_originals(connection: Connection) -> list[tuple[str, str]]:
-    """Originals needed by running attempts, retries of open failures, readers of uploads: (SHA-256, source)."""
+def contents_of(connection: Connection, document_ids: Collection[str]) -> set[str]:
+    """SHA-256 of every content that these documents ever had."""
+    found: set[str] = set()
+    for piece in split_list(document_ids):
+        query = sa.select(versions.c.content_sha256).where(versions.c.document_id.in_(piece))
+        found |= set(connection.scalars(query))
+    return found
+
+
+def needed_originals(connection: Connection, contents: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """Originals needed by running attempts, retries of open failures, readers of uploads.
+
+    Args:
+        connection: the catalog.
+        contents: only of these SHA-256; None stands for all.
+
+    Returns:
+        (SHA-256, source) of each, some more than once.
+    """
     query = (
         sa.select(versions.c.content_sha256, documents.c.source)
         .join(attempts, attempts.c.version_id == versions.c.id)
@@ -140,11 +158,19 @@ def needed_originals(connection: Connection) -> list[tuple[str, str]]:
         .outerjoin(failures, failures.c.document_id == documents.c.id)
         .where(sa.or_(_needs(attempts, failures), _kept_for_good()))
     )
-    return [(row.content_sha256, row.source) for row in connection.execute(query)]
+    return [(row.content_sha256, row.source) for row in _of_contents(connection, query, contents)]
 
 
-def needed_texts(connection: Connection) -> list[tuple[str, str, str]]:
-    """Texts of versions that stand in an index, are being built, or may be retried: (SHA-256, source, extraction)."""
+def needed_texts(connection: Connection, contents: Collection[str] | None = None) -> list[tuple[str, str, str]]:
+    """Texts of versions that stand in an index, are being built, or may be retried.
+
+    Args:
+        connection: the catalog.
+        contents: only of these SHA-256; None stands for all.
+
+    Returns:
+        (SHA-256, source, extraction) of each.
+    """
     tried = sa.exists(
         sa.select(attempts.c.id)
         .outerjoin(failures, failures.c.document_id == attempts.c.document_id)
@@ -156,7 +182,18 @@ def needed_texts(connection: Connection) -> list[tuple[str, str, str]]:
         .join(documents, documents.c.id == versions.c.document_id)
         .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), tried))
     )
-    return [(row.content_sha256, row.source, row.extraction) for row in connection.execute(query)]
+    rows = _of_contents(connection, query, contents)
+    return [(row.content_sha256, row.source, row.extraction) for row in rows]
+
+
+def _of_contents(
+    connection: Connection, query: sa.Select[Any], contents: Collection[str] | None
+) -> Iterator[sa.Row[Any]]:
+    if contents is None:
+        yield from connection.execute(query)
+        return
+    for piece in split_list(contents):
+        yield from connection.execute(query.where(versions.c.content_sha256.in_(piece)))
 
 
 def _needed_elsewhere() -> sa.ColumnElement[bool]:

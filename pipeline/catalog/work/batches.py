@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs
 from pipeline.plan import Plan
 
@@ -21,12 +22,12 @@ __all__ = [
     "count_waiting",
     "create",
     "finish",
-    "list_unfinished",
     "move_attempts",
     "plan_column",
     "plan_of_version",
     "priority_and_plan",
     "raise_priority",
+    "states",
 ]
 
 
@@ -106,9 +107,13 @@ def count_waiting(connection: Connection) -> int:
     return connection.scalar(query) or 0
 
 
-def list_unfinished(connection: Connection) -> set[str]:
-    """Batches that wait for admission or are active."""
-    return set(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
+def states(connection: Connection, batch_ids: Collection[str]) -> dict[str, str]:
+    """States of these batches by id; those that the catalog does not know are left out."""
+    by_id: dict[str, str] = {}
+    for piece in split_list(batch_ids):
+        rows = connection.execute(sa.select(batches.c.id, batches.c.state).where(batches.c.id.in_(piece)))
+        by_id |= {row.id: row.state for row in rows}
+    return by_id
 
 
 def finish(connection: Connection, batch_id: str) -> None:

@@ -19,8 +19,7 @@ from pipeline.spool import (
     read_json,
     write_json,
 )
-from pipeline.stages.artifacts import read_vectors
-from pipeline.stages.vector_files import write_vectors
+from pipeline.stages.vector_files import read_vectors, write_vectors
 
 CLOCK_STEP_S = 0.02
 """The clock by which files get their times has steps, of up to this length."""
