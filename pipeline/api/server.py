@@ -22,7 +22,7 @@ from pipeline.names import PREFIX
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack.cpu_share import shorten_time_slices
-from pipeline.stack.logs import log_as_set
+from pipeline.stack.logs import configure_logging
 
 __all__ = ["URL_KEY", "run_api", "server_config"]
 
@@ -50,7 +50,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         BadRequest: the address needs keys and there are none.
         StackUnavailable: the port is not to be had.
     """
-    log_as_set(settings, name)
+    configure_logging(settings, name)
     shorten_time_slices()
     services = Services(settings)
     with services.catalog.connect() as connection:

@@ -36,7 +36,7 @@ from pipeline.rpc import serve
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
 from pipeline.stack.cpu_share import lower_priority
-from pipeline.stack.logs import log_as_set
+from pipeline.stack.logs import configure_logging
 from pipeline.stack.process_plan import cores
 from pipeline.stack.spec import UNUSABLE
 
@@ -65,7 +65,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     Returns:
         The exit code.
     """
-    log_as_set(settings, name)
+    configure_logging(settings, name)
     if group in ("extract", "embed"):
         # Who asks, and who serves them, goes first; whatever is left of the machine computes.
         lower_priority(settings.niceness)
@@ -121,7 +121,7 @@ def places_of(queues: Sequence[str]) -> list[str]:
 
 def run_beat(settings: Settings, name: str) -> None:
     """Run beat until a signal stops it."""
-    log_as_set(settings, name)
+    configure_logging(settings, name)
     app = make_app(settings)
     signals.setup_logging.connect(_keep_logging, weak=False)
     signals.beat_init.connect(lambda **_: _say_ready(Services(settings), name), weak=False)

@@ -1,10 +1,9 @@
 """The embedded stack: a private Redis, the workers and beat, on one machine, for as long as a command needs them.
 
-Every command holds a shared lock on the data folder (`lease`). A supervisor process starts the parts,
-restarts what dies, and ends all of it when nobody holds that lock any more; a warden process ends it
-when the supervisor itself was killed. The supervisor and the warden live under this package and must
-start fast, so the names below are imported when they are first used: settings and errors cost half a
-second.
+Each command that uses the stack holds a shared lock on the data folder (`lease`). A supervisor process starts the
+processes of the stack, restarts those that end, and ends all of them when no command holds the lock any more; a warden
+process kills them if the supervisor was killed. Supervisor and warden are modules of this package and must start fast,
+so the names below are imported only when they are first used: settings and errors take half a second.
 """
 
 from __future__ import annotations

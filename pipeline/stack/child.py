@@ -1,4 +1,4 @@
-"""One part of the stack as a process: started, watched, started again, ended with all it left behind."""
+"""One process of the stack for its supervisor: start it, watch it, restart it, kill it with all that it started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.backoff import backoff_s
-from pipeline.stack.folder import Folder, bound, tail
+from pipeline.stack.folder import Folder, rotate, tail
 from pipeline.stack.session import Session, is_dead
 from pipeline.stack.spec import UNUSABLE, ProcessSpec
 from pipeline.stack.state import Phase, ProcessState
@@ -19,19 +19,21 @@ from pipeline.stack.warden import Warden
 
 __all__ = ["Child"]
 
-QUICK_DEATH_S = 30.0
+QUICK_EXIT_S = 30.0
+"""An exit sooner than this after the start delays the next start."""
+
 LONGEST_DELAY_S = 10.0
 
-HOPELESS = 3
-"""A part that has said itself that it cannot work is tried once more: what it lacked may have been on its way."""
+UNUSABLE_WEIGHT = 3
+"""An exit with status `UNUSABLE` counts for so many failed starts: the process gets one more try in case what it
+misses was just being installed."""
 
 
 class Child:
-    """A process that is to live; the leader of a session of its own.
+    """A process that is kept running; the leader of a session of its own.
 
-    `failed_starts` counts the deaths in a row without ever having been ready: a part that cannot work. One that says
-    so itself, by the status `UNUSABLE`, counts for several.
-    A part that was ready and is killed again and again is started again for ever, ever more slowly.
+    `failed_starts` counts exits in a row before the process was ever ready: the supervisor gives up after some. A
+    process that was ready is restarted without limit, with delays that grow while it ends soon after each start.
     """
 
     def __init__(self, spec: ProcessSpec, folder: Folder, warden: Warden, restart_delay_s: float) -> None:
@@ -42,8 +44,8 @@ class Child:
         self._folder = folder
         self._warden = warden
         self._first_delay_s = restart_delay_s
-        self._quick_deaths = 0
-        self._not_before = 0.0
+        self._quick_exits = 0
+        self._next_start = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._session: Session | None = None
         self._started = 0.0
@@ -51,31 +53,35 @@ class Child:
 
     @property
     def sid(self) -> int | None:
-        """Its session, which is its pid; None while it does not run."""
+        """Id of its session, which is its pid too; None while it does not run."""
         return self._process.pid if self._process else None
 
     @property
     def log(self) -> Path:
-        """What it prints goes here."""
+        """The file for its output."""
         return self._folder.log(self.spec.name)
 
     @property
-    def due(self) -> bool:
-        """Whether it is time to start it."""
-        return self._process is None and time.monotonic() >= self._not_before
+    def is_due(self) -> bool:
+        """Whether it does not run and the delay before its next start is over."""
+        return self._process is None and time.monotonic() >= self._next_start
 
     @property
-    def died(self) -> bool:
-        """Whether it ended by itself; it is not reaped yet, so that its number stays its own until `bury`."""
+    def has_exited(self) -> bool:
+        """Whether it ended by itself; `kill` reads its exit status later, so its pid is not reused until then."""
         return self._process is not None and is_dead(self._process.pid)
 
     def start(self, environment: dict[str, str], configuration: bytes = b"") -> None:
-        """Start it with `environment` and `configuration` as its whole standard input.
+        """Start it.
+
+        Args:
+            environment: its environment, to which that of the `ProcessSpec` is added.
+            configuration: its whole standard input.
 
         Raises:
             OSError: the program cannot be run.
         """
-        bound(self.log)
+        rotate(self.log)
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
             self._process = subprocess.Popen(
                 self.spec.command,
@@ -85,30 +91,30 @@ class Child:
                 env={**environment, **self.spec.environment},
                 cwd=self.spec.folder,
                 start_new_session=True,
-                preexec_fn=self._warden.announcer(),  # safe: the others only wait or ask
+                preexec_fn=self._warden.preexec_function(),  # safe: other threads here only wait for children
             )
         self._session = Session(self._process.pid)
-        self._started, self._created = time.monotonic(), _created(self._process.pid)
-        self._hand_over(configuration)
+        self._started, self._created = time.monotonic(), _creation_time(self._process.pid)
+        self._write_input(configuration)
 
-    def mourn(self) -> None:
-        """After its death: end what it left behind and set the time of its next start."""
-        quick = time.monotonic() - self._started < QUICK_DEATH_S
-        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+    def handle_exit(self) -> None:
+        """After it has exited: kill what it started and set the time of its next start."""
+        quick = time.monotonic() - self._started < QUICK_EXIT_S
+        self._quick_exits = self._quick_exits + 1 if quick else 0
         was_ready, process = self.ready, self._process
         self.restarts += 1
-        self._not_before = time.monotonic() + backoff_s(self._quick_deaths, self._first_delay_s, LONGEST_DELAY_S)
-        self.bury()
-        hopeless = process is not None and process.returncode == UNUSABLE
-        self.failed_starts = 0 if was_ready else self.failed_starts + (HOPELESS if hopeless else 1)
+        self._next_start = time.monotonic() + backoff_s(self._quick_exits, self._first_delay_s, LONGEST_DELAY_S)
+        self.kill()
+        unusable = process is not None and process.returncode == UNUSABLE
+        self.failed_starts = 0 if was_ready else self.failed_starts + (UNUSABLE_WEIGHT if unusable else 1)
 
     def terminate(self) -> None:
-        """Ask it to finish what it does and end."""
-        if self._process is not None and not self.died:
+        """Send SIGTERM: it may finish its work and end."""
+        if self._process is not None and not self.has_exited:
             self._process.send_signal(signal.SIGTERM)
 
-    def bury(self) -> None:
-        """Kill its session, whoever is in it, and take leave of its number."""
+    def kill(self) -> None:
+        """Kill all processes of its session and read its exit status; from then on its pid may be reused."""
         if self._process is None or self._session is None:
             return
         self._session.kill()
@@ -117,32 +123,32 @@ class Child:
         self._process, self._session, self.ready = None, None, False
 
     def owns(self, pid: int) -> bool:
-        """Whether a process with this number belongs to it."""
+        """Whether the process with this pid is in its session."""
         try:
             return os.getsid(pid) == self.sid
         except OSError:
             return False
 
-    def last_words(self) -> str:
-        """The last lines that it printed."""
+    def last_output(self) -> str:
+        """The last lines of its output."""
         return tail(self.log)
 
     def state(self) -> ProcessState:
-        """Where it stands."""
+        """Its state for `stack.json`."""
         phase: Phase = "waiting" if self._process is None else "ready" if self.ready else "starting"
         return ProcessState(self.spec.name, self.sid, self._created, phase, self.restarts)
 
-    def _hand_over(self, configuration: bytes) -> None:
+    def _write_input(self, configuration: bytes) -> None:
         if self._process is None or self._process.stdin is None:
             return
         try:
             self._process.stdin.write(configuration)
             self._process.stdin.close()
-        except BrokenPipeError:  # it died already; `died` says so
+        except BrokenPipeError:  # it has exited already, which `has_exited` reports
             return
 
 
-def _created(pid: int) -> float:
+def _creation_time(pid: int) -> float:
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:

@@ -1,51 +1,60 @@
-"""Where the stack keeps its files below the data folder."""
+"""Files of the stack in the data folder: locks and state in `run/`, output of the processes in `logs/`."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-__all__ = ["LOG_BYTES", "Folder", "bound", "tail"]
+__all__ = ["LOG_BYTES", "Folder", "rotate", "tail"]
 
 LOG_BYTES = 5 * 2**20
-PRIVATE = 0o700
+OWNER_ONLY = 0o700
 
 
 class Folder:
-    """The stack's part of a data folder: `run` for locks and the state, `logs` for what the parts print."""
+    """Paths of the stack's files in a data folder.
+
+    lease_lock              shared: held by each command that uses the stack
+    stack_lock              exclusive: held by the supervisor
+    warden_lock             held by the warden of the supervisor, until it has killed what a dead supervisor left
+    state_file              `StackState` as JSON
+    services_lock           exclusive: held by the `docrelay up` that runs the services
+    services_warden_lock    held by the warden of that `docrelay up`
+    services_file           the services' `ProcessState`s as JSON
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.run = data_dir / "run"
         self.logs = data_dir / "logs"
         self.redis = self.run / "redis"
-        self.lease = self.run / "lease.lock"
-        self.stack = self.run / "stack.lock"
-        self.warden = self.run / "warden.lock"
-        self.state = self.run / "stack.json"
-        self.doors = self.run / "doors.lock"
-        self.doors_warden = self.run / "doors-warden.lock"
-        self.doors_state = self.run / "doors.json"
+        self.lease_lock = self.run / "lease.lock"
+        self.stack_lock = self.run / "stack.lock"
+        self.warden_lock = self.run / "warden.lock"
+        self.state_file = self.run / "stack.json"
+        self.services_lock = self.run / "doors.lock"
+        self.services_warden_lock = self.run / "doors-warden.lock"
+        self.services_file = self.run / "doors.json"
 
     def create(self) -> None:
-        """Make the folders, readable by this user only.
+        """Make the folders; only this user may read them.
 
         Raises:
             OSError: the data folder cannot be written.
         """
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         for folder in (self.data_dir, self.run, self.logs, self.redis):
-            folder.mkdir(mode=PRIVATE, exist_ok=True)
+            folder.mkdir(mode=OWNER_ONLY, exist_ok=True)
 
     def log(self, name: str) -> Path:
-        """The file that takes what the process `name` prints."""
+        """The file for the output of the process `name`."""
         return self.logs / f"{name}.out"
 
 
-def bound(path: Path, limit: int = LOG_BYTES) -> None:
-    """Keep a log file within `limit` bytes: the older part becomes `NAME.out.1`, one generation is kept.
+def rotate(path: Path, limit: int = LOG_BYTES) -> None:
+    """Move a log file of more than `limit` bytes to `NAME.out.1`; one older file is kept.
 
-    The file is emptied, not replaced: its writer appends to the open file.
+    The file is copied and emptied, not renamed: the process that writes to it appends to the open file.
     """
     try:
         if path.stat().st_size <= limit:

@@ -1,4 +1,4 @@
-"""`docrelay up`: the same stack, held in the foreground until the user has enough of it."""
+"""Hold the private stack in the foreground, as `docrelay up` does."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import FrameType
 from pipeline.errors import BadRequest
 from pipeline.settings import Settings
 from pipeline.stack.client import Say, check, connect, running
-from pipeline.stack.process_plan import doors as planned_doors
-from pipeline.stack.services import Doors
+from pipeline.stack.process_plan import service_processes
+from pipeline.stack.services import ServiceRunner
 from pipeline.stack.spec import Launch, ProcessSpec
 from pipeline.stack.state import StackState, is_same_process
 
@@ -24,13 +24,18 @@ PATIENCE_S = 2.0
 
 
 def hold(
-    settings: Settings, say: Say, launch: Launch | None = None, doors: Sequence[ProcessSpec] | None = None
+    settings: Settings, say: Say, launch: Launch | None = None, services: Sequence[ProcessSpec] | None = None
 ) -> None:
-    """Keep the private stack and the doors alive until SIGINT or SIGTERM, then wait until it has ended.
+    """Keep the private stack and the services running until SIGINT or SIGTERM, then wait until the stack has ended.
 
-    A stack that already runs is joined. It ends when no other command uses it any more; a second
-    signal ends it at once. To be called from the main thread. `launch` and `doors` are in the place of those
-    that follow from the settings.
+    A stack that runs already is used. It ends when no other command uses it any more; a second signal ends it at once.
+    Call this from the main thread.
+
+    Args:
+        settings: the settings; `data_dir` names the stack.
+        say: takes lines for the user.
+        launch: the stack, in place of the one that follows from the settings.
+        services: the services, in place of those that follow from the settings.
 
     Raises:
         BadRequest: `redis_url` is set, so there is no private stack.
@@ -40,20 +45,21 @@ def hold(
         raise BadRequest("There is no private stack to hold: redis_url is set.", "Unset it, or run: docrelay worker")
     with ExitStack() as scope:
         with connect(settings, say, launch=launch) as attached:
-            # Only now: before, a signal simply ends this command, and with it a stack that nobody else uses.
+            # Only now: before, a signal ends this command, and with it a stack that no other command uses.
             signals = scope.enter_context(_counted_signals())
-            opened = Doors(attached, planned_doors(settings) if doors is None else doors, say)
+            specs = service_processes(settings) if services is None else services
+            runner = ServiceRunner(attached, specs, say)
             try:
-                last = _until_signal(settings, attached, signals, opened, say)
+                last = _until_signal(settings, attached, signals, runner, say)
             finally:
-                opened.close()
+                runner.close()
         if last is not None:
-            _until_gone(settings, last, signals, say)
+            _until_ended(settings, last, signals, say)
     say("The stack has ended")
 
 
 class _Signals:
-    """How many times the user asked to stop."""
+    """Counts the signals to stop."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -75,37 +81,37 @@ def _counted_signals() -> Iterator[_Signals]:
 
 
 def _until_signal(
-    settings: Settings, attached: Settings, signals: _Signals, doors: Doors, say: Say
+    settings: Settings, attached: Settings, signals: _Signals, services: ServiceRunner, say: Say
 ) -> StackState | None:
-    said = ""
+    last_line = ""
     state = running(settings)
     while not signals.count:
         check(attached)
-        doors.tick()
+        services.tick()
         state = running(settings) or state
-        line = _line(state) if state else said
-        if line != said:
+        line = _line(state) if state else last_line
+        if line != last_line:
             say(line)
-            said = line
+            last_line = line
         time.sleep(POLL_S)
     return state
 
 
 def _line(state: StackState) -> str:
-    waiting = [part.name for part in state.processes if part.state != "ready"]
+    waiting = [process.name for process in state.processes if process.state != "ready"]
     return f"Waiting for {', '.join(waiting)}" if waiting else "The stack is ready; Ctrl-C stops it"
 
 
-def _until_gone(settings: Settings, last: StackState, signals: _Signals, say: Say) -> None:
-    asked, since = 1, time.monotonic()
-    told = False
+def _until_ended(settings: Settings, last: StackState, signals: _Signals, say: Say) -> None:
+    handled, since = 1, time.monotonic()
+    explained = False
     while (state := running(settings)) and state.id == last.id:
-        if signals.count > asked:
-            asked = signals.count
+        if signals.count > handled:
+            handled = signals.count
             _stop_at_once(state)
-        if not told and state.usable and time.monotonic() - since > PATIENCE_S:
+        if not explained and state.usable and time.monotonic() - since > PATIENCE_S:
             say("Other commands still use the stack; it stops after them, or at once by another Ctrl-C")
-            told = True
+            explained = True
         time.sleep(POLL_S)
 
 

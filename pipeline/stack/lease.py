@@ -1,7 +1,7 @@
-"""Locks between processes that the kernel lets go of when their holder dies, however it dies.
+"""File locks between processes, which the kernel releases when the process that holds one ends, however it ends.
 
-flock(2) belongs to an open file, not to a process: a child that inherited the descriptor would keep
-the lock. Descriptors made by Python are closed on exec (PEP 446); after a bare fork they are closed here.
+flock(2) belongs to an open file, not to a process: a child that inherited the descriptor would keep the lock. Python
+closes descriptors on exec (PEP 446); after a fork without exec they are closed here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 import weakref
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar
 
 __all__ = ["FileLock", "is_locked"]
 
@@ -20,23 +21,32 @@ POLL_S = 0.02
 
 
 class FileLock:
-    """A lock on a file, shared or exclusive; as a context manager it lets go at the end of the block.
+    """A lock on a file, shared or exclusive; as a context manager it is released at the end of the block.
 
-    The file is never removed: whoever waits for it would wait on another file than the next one.
+    The file is never removed: a process that waits for the lock would then wait for another file than the next one.
     """
+
+    _instances: ClassVar[weakref.WeakSet[FileLock]] = weakref.WeakSet()
+    """Locks of this process, for `release_after_fork`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
-        _LIVING.add(self)
+        self._instances.add(self)
+
+    @classmethod
+    def release_after_fork(cls) -> None:
+        """Close the descriptors that a forked child has inherited."""
+        for lock in list(cls._instances):
+            lock.release()
 
     @property
     def descriptor(self) -> int | None:
-        """The open file that carries the lock, None while it is not held."""
+        """The open file that the lock belongs to; None while the lock is not held."""
         return self._descriptor
 
     def acquire(self, *, shared: bool = False, timeout_s: float = 0.0) -> bool:
-        """Take the lock, waiting at most `timeout_s`; False when someone else kept it for all that time."""
+        """Take the lock, waiting at most `timeout_s`; False if another process held it all that time."""
         deadline = time.monotonic() + timeout_s
         while not self._try(shared):
             if time.monotonic() >= deadline:
@@ -45,13 +55,13 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let go of it; a process that was handed the descriptor on purpose keeps the lock."""
+        """Release the lock; a process that was given the descriptor on purpose keeps it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def intact(self) -> bool:
-        """Whether the held file still lies at its path: False when the folder was removed or replaced."""
+        """Whether the locked file is still the one at its path: False if the folder was removed or replaced."""
         if self._descriptor is None:
             return False
         try:
@@ -79,9 +89,9 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds an exclusive lock on the file; False when there is no such file.
+    """Whether a process holds an exclusive lock on the file; False if there is no such file.
 
-    It looks by taking a shared lock for an instant: whoever takes the exclusive one must try twice.
+    It tries a shared lock for an instant, so a process that wants the exclusive one must try more than once.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -99,12 +109,4 @@ def is_locked(path: Path) -> bool:
         os.close(descriptor)
 
 
-_LIVING: weakref.WeakSet[FileLock] = weakref.WeakSet()
-
-
-def _forget_after_fork() -> None:
-    for lock in list(_LIVING):
-        lock.release()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
+os.register_at_fork(after_in_child=FileLock.release_after_fork)

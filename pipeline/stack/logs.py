@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, in the data folder; the terminal stays for people."""
+"""Logging of a process: one JSON object a line, in the data folder or on stderr."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import structlog
 
 from pipeline.settings import Settings
 
-__all__ = ["log_as_set", "log_to_file"]
+__all__ = ["configure_logging", "log_to_file"]
 
 MAX_BYTES = 20 << 20
 BACKUPS = 3
 NOISY = ("celery.app.trace", "celery.worker.strategy", "httpx", "httpcore", "alembic")
-SHARED: list[Any] = [
+PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -25,38 +25,38 @@ SHARED: list[Any] = [
 ]
 
 
-def log_as_set(settings: Settings, name: str) -> None:
-    """Send a worker's log lines, Celery's among them, where the setting `log_to` says."""
+def configure_logging(settings: Settings, name: str) -> None:
+    """Send the log lines of this process, also those of libraries, where the setting `log_to` says."""
     if settings.log_to == "stderr":
-        _log(logging.StreamHandler(sys.stderr), settings, name)
+        _use(logging.StreamHandler(sys.stderr), settings, name)
     else:
         log_to_file(settings, name)
 
 
 def log_to_file(settings: Settings, name: str) -> Path:
-    """Send this process's log lines, Celery's among them, to `logs/<name>.log` in the data folder."""
+    """Send the log lines of this process, also those of libraries, to `logs/<name>.log` in the data folder."""
     folder = settings.data_dir / "logs"
     settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    for made in (settings.data_dir, folder):
-        made.mkdir(mode=0o700, exist_ok=True)
+    for parent in (settings.data_dir, folder):
+        parent.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{name}.log"
     handler = RotatingFileHandler(
         path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True, errors="replace"
     )
-    _log(handler, settings, name)
+    _use(handler, settings, name)
     return path
 
 
-def _log(handler: logging.Handler, settings: Settings, name: str) -> None:
+def _use(handler: logging.Handler, settings: Settings, name: str) -> None:
     level = getattr(logging, settings.log_level.upper())
     handler.setFormatter(_formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in NOISY:
-        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
+    for logger in NOISY:
+        logging.getLogger(logger).setLevel(max(level, logging.WARNING))
     structlog.configure(
-        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
@@ -66,7 +66,7 @@ def _log(handler: logging.Handler, settings: Settings, name: str) -> None:
 
 def _formatter() -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=SHARED,
+        foreign_pre_chain=PROCESSORS,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(ensure_ascii=False),

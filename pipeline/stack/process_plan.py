@@ -1,4 +1,4 @@
-"""What runs on one machine: the worker processes and beat, as plain data."""
+"""The processes of one machine, as plain data: workers and beat, and the services of `docrelay up`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pipeline.settings import ENV_PREFIX, Settings
 from pipeline.stack.spec import ProcessSpec
 
-__all__ = ["cores", "doors", "processes", "settings_environment"]
+__all__ = ["cores", "processes", "service_processes", "settings_environment"]
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -18,50 +18,50 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
-
-OF_A_CLIENT = ("server", "api_key")
-"""Settings of a command that works on another machine: no process of a stack here is one."""
+CLIENT_SETTINGS = ("server", "api_key")
+"""Settings of commands that work on a server; processes of the stack do not get them."""
 
 
 def processes(settings: Settings) -> list[ProcessSpec]:
     """The processes of an embedded stack, Redis left out.
 
-    One extract worker (with a pool inside), one embed worker per core, one store worker (the only
-    owner of the vectors), and beat. Processes are many, so each computes with one thread.
+    One extract worker (with a pool inside), one embed worker a core, one store worker (the only process that opens the
+    vector store), and beat. Each computes with one thread, as there are many processes.
     """
     environment = {**settings_environment(settings), **ONE_THREAD}
     embedders = settings.embed_processes or cores()
-    named = [("extract", "extract"), *(("embed", f"embed-{n + 1}") for n in range(embedders)), ("store", "store")]
-    return [_worker(group, name, environment) for group, name in [*named, ("beat", "beat")]]
+    embed = [("embed", f"embed-{number + 1}") for number in range(embedders)]
+    workers = [("extract", "extract"), *embed, ("store", "store"), ("beat", "beat")]
+    return [_worker(group, name, environment) for group, name in workers]
 
 
-def doors(settings: Settings) -> list[ProcessSpec]:
-    """The processes that only `docrelay up` runs: ways in that stay open while somebody holds the stack."""
+def service_processes(settings: Settings) -> list[ProcessSpec]:
+    """The processes that only `docrelay up` runs: the API, and the watcher if folders are watched."""
     environment = settings_environment(settings)
     embedded = ("--embedded",) if settings.embedded else ()
-    found = [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
+    specs = [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
     if settings.watch:
-        found.append(ProcessSpec("watch", (sys.executable, "-m", "pipeline.watch", "--name", "watch"), environment))
-    return found
+        specs.append(ProcessSpec("watch", (sys.executable, "-m", "pipeline.watch", "--name", "watch"), environment))
+    return specs
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables that `load_settings` reads back; what is None is left out.
+    """The settings as environment variables that `load_settings` reads; None and empty values are left out.
 
-    Passwords that hold a comma cannot be said in the variable: then all of them are left to the
-    settings file, the only place that they can come from.
+    A password with a comma does not fit the format of its variable: then all passwords are left out, as they can only
+    have come from the settings file, which the process reads too.
     """
     return {
         ENV_PREFIX + name.upper(): json.dumps(value) if name == "api_roots" else _text(value)
         for name, value in settings
         if value not in (None, (), {})
-        and name not in OF_A_CLIENT
-        and not (name == "passwords" and any("," in one for one in value))
+        and name not in CLIENT_SETTINGS
+        and not (name == "passwords" and any("," in password for password in value))
     }
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -77,6 +77,6 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         return json.dumps(value)
     if isinstance(value, tuple):
-        plain = all(isinstance(one, str) for one in value)
-        return ",".join(value) if plain else json.dumps([one.model_dump(mode="json") for one in value])
+        plain = all(isinstance(item, str) for item in value)
+        return ",".join(value) if plain else json.dumps([item.model_dump(mode="json") for item in value])
     return str(value)

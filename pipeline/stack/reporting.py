@@ -1,4 +1,4 @@
-"""How a supervisor speaks: the state for other programs, and its own log."""
+"""What a supervisor reports: the state of the stack for commands, and its own log."""
 
 from __future__ import annotations
 
@@ -13,28 +13,35 @@ from pipeline.stack.folder import Folder
 from pipeline.stack.redis_server import RedisServer
 from pipeline.stack.state import Level, ProcessState, StackState, write
 
-__all__ = ["Herald", "log"]
+__all__ = ["StateReporter", "log"]
 
 
-class Herald:
-    """Writes `stack.json` whenever the state is another one than before."""
+class StateReporter:
+    """Writes the state of a stack to `stack.json` whenever it has changed."""
 
     def __init__(self, folder: Folder, settings: dict[str, str] | None = None) -> None:
-        self._path = folder.state
+        self._path = folder.state_file
         self._settings = settings or {}
         self._id = uuid.uuid4().hex
         self._created = psutil.Process().create_time()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._last: StackState | None = None
 
-    def say(
+    def report(
         self,
         level: Level,
         redis: RedisServer | None = None,
-        parts: tuple[ProcessState, ...] = (),
+        processes: tuple[ProcessState, ...] = (),
         failure: tuple[str, str] = ("", ""),
     ) -> None:
-        """Publish the state; a folder that is gone or full must not end the stack."""
+        """Write the state; a data folder that is removed or full does not end the stack.
+
+        Args:
+            level: how far the stack is.
+            redis: its Redis; None before there is one.
+            processes: state of each process.
+            failure: message and hint at level `failed`.
+        """
         port, url = (redis.port, redis.url) if redis else (0, "")
         new = StackState(
             id=self._id,
@@ -44,7 +51,7 @@ class Herald:
             level=level,
             port=port,
             redis_url=url,
-            processes=parts,
+            processes=processes,
             error=failure[0],
             hint=failure[1],
             settings=self._settings,
@@ -59,5 +66,5 @@ class Herald:
 
 
 def log(event: str, **fields: object) -> None:
-    """One line of JSON to the supervisor's log."""
+    """Write one line of JSON to the supervisor's log, which is its standard output."""
     print(json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **fields}), flush=True)

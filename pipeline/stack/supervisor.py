@@ -1,8 +1,8 @@
-"""The supervisor: one process per data folder that starts the parts, keeps them alive, and ends them all.
+"""The supervisor: one process per data folder that starts the processes of the stack, restarts and ends them.
 
-Run as `python -m pipeline.stack.supervisor` with a `Launch` as JSON on standard input. It ends by itself
-when no command holds the lease of the data folder, on SIGTERM or SIGINT (workers may finish what they
-do within `grace_s`; a second signal, or SIGQUIT, cuts that short), and when the data folder goes away.
+It runs as `python -m pipeline.stack.supervisor` with a `Launch` as JSON on standard input. It ends by itself when no
+command holds the lease of the data folder, on SIGTERM or SIGINT (workers may finish their work within `grace_s`; a
+second signal, or SIGQUIT, cuts that short), and when the data folder is removed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from types import FrameType
 
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
-from pipeline.stack.folder import Folder, bound
-from pipeline.stack.idle import Idle
+from pipeline.stack.folder import Folder, rotate
+from pipeline.stack.idle import IdleCheck
 from pipeline.stack.lease import FileLock
 from pipeline.stack.redis_server import NoRedisServer, RedisServer, find_server
-from pipeline.stack.reporting import Herald, log
+from pipeline.stack.reporting import StateReporter, log
 from pipeline.stack.session import Session
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import Level
@@ -29,23 +29,23 @@ from pipeline.stack.warden import Warden
 __all__ = ["StackFailed", "Supervisor", "main"]
 
 TICK_S = 0.1
-LOCK_S = 2.0
-WARDEN_S = 15.0
+LOCK_TIMEOUT_S = 2.0
+WARDEN_TIMEOUT_S = 15.0
 REDIS_GRACE_S = 3.0
 REDIS_START_S = 1.0
-HOUSEKEEPING_S = 60.0
+ROTATE_INTERVAL_S = 60.0
 REDIS_VARIABLE = "DOCRELAY_REDIS_URL"
 
 
 class StackFailed(Exception):
-    """The stack cannot work: what happened and what to do about it."""
+    """The stack cannot work; the arguments are a message and a hint."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message, hint)
 
 
 class Supervisor:
-    """The stack of one data folder, from the first part's start to the last one's end."""
+    """The stack of one data folder, from the start of its first process to the end of its last one."""
 
     def __init__(self, launch: Launch, folder: Folder) -> None:
         self.launch = launch
@@ -55,13 +55,13 @@ class Supervisor:
         self.redis = RedisServer(find_server(bundled=launch.bundled_redis), folder.redis)
         self.redis_child = self._child_for_redis()
         self.workers = [Child(spec, folder, self.warden, launch.restart_delay_s) for spec in launch.processes]
-        self._herald = Herald(folder, launch.settings)
-        self._idle = Idle(folder, launch)
-        self._housekeeping = time.monotonic()
+        self._reporter = StateReporter(folder, launch.settings)
+        self._idle_check = IdleCheck(folder, launch)
+        self._rotated = time.monotonic()
 
     @property
     def children(self) -> list[Child]:
-        """Every part, Redis first."""
+        """All processes, Redis first."""
         return [self.redis_child, *self.workers]
 
     @property
@@ -72,47 +72,47 @@ class Supervisor:
         return "ready" if all(child.ready for child in self.workers) else "redis"
 
     def serve(self, stack_lock: FileLock) -> None:
-        """Run until a signal, until nobody uses the stack, or until the data folder is gone.
+        """Run until a signal, until no command uses the stack, or until the data folder is removed.
 
         Raises:
-            StackFailed: a part died again and again before it was ready.
+            StackFailed: a process ended again and again before it was ready.
         """
-        while not self.stop_signals and stack_lock.intact() and not self._idle.over():
+        while not self.stop_signals and stack_lock.intact() and not self._idle_check.is_idle():
             self.tick()
             time.sleep(TICK_S)
 
     def tick(self) -> None:
-        """One look at every part."""
+        """Check every process once: restart those that have ended, and see which are ready."""
         self.warden.ensure(child.sid for child in self.children if child.sid is not None)
         for child in self.children:
-            if child.died:
-                self._lost(child)
-            if child.due and (child is self.redis_child or self.redis_child.ready):
+            if child.has_exited:
+                self._handle_exit(child)
+            if child.is_due and (child is self.redis_child or self.redis_child.ready):
                 self._start_or_fail(child)
-        self._look_who_is_ready()
+        self._update_ready()
         self.publish(self.level)
-        self._bound_logs()
+        self._rotate_logs()
 
     def publish(self, level: Level, error: str = "", hint: str = "") -> None:
-        """Say how things are, if anything changed."""
-        parts = tuple(child.state() for child in self.children)
-        self._herald.say(level, self.redis, parts, (error, hint))
+        """Write the state of the stack if it has changed."""
+        processes = tuple(child.state() for child in self.children)
+        self._reporter.report(level, self.redis, processes, (error, hint))
 
     def stop(self) -> None:
-        """End every part: workers may finish within the grace, Redis goes last."""
+        """End every process: workers may finish within `grace_s`, Redis ends last."""
         for child in self.workers:
             child.terminate()
         self._wait(self.workers, self.launch.grace_s)
         for child in self.workers:
-            child.bury()
+            child.kill()
         self.redis_child.terminate()
         self._wait([self.redis_child], REDIS_GRACE_S)
-        self.redis_child.bury()
+        self.redis_child.kill()
         self.redis.close()
         self.warden.close()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The first signal asks for an orderly stop, the second one (or SIGQUIT) for one at once."""
+        """Handler: the first signal stops the stack in order, a second one or SIGQUIT stops it at once."""
         self.stop_signals += 2 if number == signal.SIGQUIT else 1
 
     def _child_for_redis(self) -> Child:
@@ -137,78 +137,84 @@ class Supervisor:
         log("started", name=child.spec.name, pid=child.sid)
 
     def _await_redis(self) -> None:
-        # It takes some 20 ms: waiting for it here saves every command the rest of a tick.
+        # It takes about 20 ms; waiting here saves commands the rest of a tick.
         deadline = time.monotonic() + REDIS_START_S
-        while time.monotonic() < deadline and not self.redis_child.died:
+        while time.monotonic() < deadline and not self.redis_child.has_exited:
             if self.redis.answers():
                 self.redis_child.ready = True
                 return
             time.sleep(TICK_S / 10)
 
-    def _lost(self, child: Child) -> None:
+    def _handle_exit(self, child: Child) -> None:
         log("died", name=child.spec.name, pid=child.sid)
-        child.mourn()
+        child.handle_exit()
         if child.failed_starts >= self.launch.max_failed_starts:
-            lines = child.last_words().splitlines()
+            lines = child.last_output().splitlines()
             raise StackFailed(
                 f"The process {child.spec.name} ends again and again before it is ready"
                 + (f"; the last it said: {lines[-1]}" if lines else "."),
                 f"Look at {child.log}",
             )
 
-    def _look_who_is_ready(self) -> None:
+    def _update_ready(self) -> None:
         if self.redis_child.sid is not None and not self.redis_child.ready:
             self.redis_child.ready = self.redis.answers()
         waiting = [child for child in self.workers if child.sid is not None and not child.ready]
         if waiting and self.redis_child.ready:
-            announced = self.redis.announced([child.spec.name for child in waiting])
+            pids = self.redis.ready_pids([child.spec.name for child in waiting])
             for child in waiting:
-                child.ready = child.owns(announced.get(child.spec.name, 0))
+                child.ready = child.owns(pids.get(child.spec.name, 0))
 
-    def _bound_logs(self) -> None:
-        if time.monotonic() - self._housekeeping > HOUSEKEEPING_S:
-            self._housekeeping = time.monotonic()
+    def _rotate_logs(self) -> None:
+        if time.monotonic() - self._rotated > ROTATE_INTERVAL_S:
+            self._rotated = time.monotonic()
             for path in self.folder.logs.glob("*.out"):
-                bound(path)
+                rotate(path)
 
     def _wait(self, children: list[Child], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self.stop_signals < 2 and time.monotonic() < deadline:
-            if all(child.sid is None or child.died for child in children):
+            if all(child.sid is None or child.has_exited for child in children):
                 return
             time.sleep(TICK_S / 2)
 
 
-def sweep_remains(folder: Folder) -> None:
-    """End what an earlier stack left when its supervisor and its warden were killed together.
+def kill_leftovers(folder: Folder) -> None:
+    """Kill processes of an earlier stack whose supervisor and warden were killed together.
 
-    Only sessions whose leader is proved, by its creation time, to be the process that was recorded.
+    Only sessions whose leader was created at the time that is written in the state: not a later process with its pid.
     """
-    former = states.read(folder.state)
-    for part in former.processes if former else ():
-        if part.pid is not None and states.is_same_process(part.pid, part.created):
-            log("sweeping", name=part.name, pid=part.pid)
-            Session(part.pid).kill()
+    former = states.read(folder.state_file)
+    for process in former.processes if former else ():
+        if process.pid is not None and states.is_same_process(process.pid, process.created):
+            log("sweeping", name=process.name, pid=process.pid)
+            Session(process.pid).kill()
 
 
 def main() -> int:
-    """Run one stack; 0 also when another supervisor already runs one here."""
+    """Run the stack that standard input describes.
+
+    Returns:
+        The exit status; 0 also if another supervisor runs the stack of this data folder already.
+    """
     launch = Launch.from_json(sys.stdin.read())
     folder = Folder(Path(launch.data_dir))
-    with FileLock(folder.stack) as stack_lock, FileLock(folder.warden) as warden_lock:
+    with FileLock(folder.stack_lock) as stack_lock, FileLock(folder.warden_lock) as warden_lock:
         if not _acquire(stack_lock, folder):
             return 0
-        if not warden_lock.acquire(timeout_s=WARDEN_S):
-            Herald(folder).say("failed", failure=("The processes of an earlier stack do not end.", "Kill them."))
+        if not warden_lock.acquire(timeout_s=WARDEN_TIMEOUT_S):
+            StateReporter(folder).report(
+                "failed", failure=("The processes of an earlier stack do not end.", "Kill them.")
+            )
             return 1
-        sweep_remains(folder)
+        kill_leftovers(folder)
         warden_lock.release()
         return run(launch, folder, stack_lock)
 
 
 def _acquire(stack_lock: FileLock, folder: Folder) -> bool:
-    # Commands look by taking the lock for an instant, so a refusal alone does not mean that a stack lives.
-    deadline = time.monotonic() + LOCK_S
+    # Commands test the lock by taking it for an instant, so one failed try does not mean that a stack runs.
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
     while not stack_lock.acquire():
         if states.current(folder) or time.monotonic() > deadline:
             return False
@@ -217,11 +223,15 @@ def _acquire(stack_lock: FileLock, folder: Folder) -> bool:
 
 
 def run(launch: Launch, folder: Folder, stack_lock: FileLock) -> int:
-    """Serve and, whatever happens, stop; the exit status."""
+    """Run the stack and, whatever happens, stop it.
+
+    Returns:
+        The exit status.
+    """
     try:
         supervisor = Supervisor(launch, folder)
     except NoRedisServer as error:
-        Herald(folder).say("failed", failure=(error.args[0], error.args[1]))
+        StateReporter(folder).report("failed", failure=(error.args[0], error.args[1]))
         return 1
     _handle_signals(supervisor)
     failure = ("", "")
@@ -230,7 +240,7 @@ def run(launch: Launch, folder: Folder, stack_lock: FileLock) -> int:
         supervisor.serve(stack_lock)
     except StackFailed as error:
         failure = (error.args[0], error.args[1])
-    except Exception as error:  # whatever goes wrong, the waiting commands must be told
+    except Exception as error:  # the last door: commands that wait for the stack must learn of any failure
         failure = (f"The supervisor failed: {error!r}", f"Look at {folder.log('supervisor')}")
     supervisor.publish("failed" if any(failure) else "stopping", *failure)
     supervisor.stop()
@@ -240,7 +250,7 @@ def run(launch: Launch, folder: Folder, stack_lock: FileLock) -> int:
 
 
 def _handle_signals(supervisor: Supervisor) -> None:
-    # What the command's own parent ignored or blocked is inherited, and would hide dead children from us.
+    # Signals that the parent of the command ignored or blocked are inherited, and would hide the exit of children.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

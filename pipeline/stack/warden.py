@@ -1,9 +1,9 @@
-"""The warden: ends what a killed supervisor left behind.
+"""The warden: a process that kills the processes of a stack if their supervisor was killed.
 
-A separate process in a session of its own that reads `add SID` and `drop SID` from a pipe. Only the
-supervisor holds the other end, so the end of the input means that it is gone, whatever ended it: then
-every process of the sessions that are left is killed. Its lock (an inherited descriptor) tells the next
-supervisor when that is done.
+It runs in a session of its own and reads lines `add SID` and `drop SID` from a pipe. Only the supervisor holds the
+other end of the pipe, so the end of the input means that the supervisor has ended, whatever ended it: then the warden
+kills every process of the sessions that were added and not dropped. It holds a lock (an inherited descriptor) until
+that is done; the next supervisor waits for the lock.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ __all__ = ["Warden", "main"]
 
 
 class Warden:
-    """The supervisor's end: starts the warden process and keeps it informed.
+    """The supervisor's side: starts the warden process and sends it the sessions to kill.
 
-    `lock` is held as long as the process lives; None takes the stack's own.
+    `lock` is the file that the process locks as long as it runs; None for `warden_lock` of the folder.
     """
 
     def __init__(self, folder: Folder, lock: Path | None = None) -> None:
         self._folder = folder
-        self._lock = lock or folder.warden
+        self._lock = lock or folder.warden_lock
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process, None before the first `ensure`."""
+        """Pid of the process; None before the first `ensure`."""
         return self._process.pid if self._process else None
 
     def ensure(self, sessions: Iterable[int]) -> None:
-        """Start it if it does not live, and tell a new one about all `sessions`."""
+        """Start the process if it does not run, and send all `sessions` to a new one."""
         if self._process is not None and self._process.poll() is None:
             return
         self._close_pipe()
         self._start()
         for sid in sessions:
-            self._tell(f"add {sid}\n")
+            self._send(f"add {sid}\n")
 
-    def announcer(self) -> Callable[[], None]:
-        """What a child calls between fork and exec: it announces itself, so that no instant is unguarded."""
+    def preexec_function(self) -> Callable[[], None]:
+        """For `preexec_fn` of a child: between fork and exec the child adds itself, so that it is never unguarded."""
         descriptor = self._pipe().fileno()
-        return lambda: _announce(descriptor)
+        return lambda: _add_own_session(descriptor)
 
     def drop(self, sid: int) -> None:
-        """The session has ended: its number is nobody's any more."""
-        self._tell(f"drop {sid}\n")
+        """Forget a session that has ended: its number may be given to another process."""
+        self._send(f"drop {sid}\n")
 
     def close(self) -> None:
-        """End the input and wait until the warden has ended, having killed what was not dropped."""
+        """Close the pipe and wait for the end of the process, which kills the sessions that were not dropped."""
         self._close_pipe()
         if self._process is not None:
             self._process.wait()
@@ -81,7 +81,7 @@ class Warden:
             raise RuntimeError("the warden was not started")
         return self._process.stdin
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         try:
             self._pipe().write(line.encode())
         except BrokenPipeError:
@@ -92,7 +92,7 @@ class Warden:
             self._process.stdin.close()
 
 
-def _announce(descriptor: int) -> None:
+def _add_own_session(descriptor: int) -> None:
     os.write(descriptor, f"add {os.getpid()}\n".encode())
 
 
@@ -101,7 +101,7 @@ def _open_log(path: Path) -> IO[bytes]:
 
 
 def main() -> None:
-    """Read until the end of the input, then kill what is left."""
+    """The process: read until the end of the input, then kill the sessions that are left."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sessions: dict[int, Session] = {}

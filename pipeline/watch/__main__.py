@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.names import PREFIX
 from pipeline.services import Services
 from pipeline.settings import load_settings
-from pipeline.stack.logs import log_as_set
+from pipeline.stack.logs import configure_logging
 from pipeline.watch.loop import watch_all
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ def main() -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         settings = load_settings()
-        log_as_set(settings, name)
+        configure_logging(settings, name)
         services = Services(settings)
         told = ", ".join(str(folder.path) for folder in settings.watch)
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {told}", ex=READY_TTL_S)

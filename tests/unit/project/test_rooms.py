@@ -41,7 +41,7 @@ def test_only_lazy_exports_and_registries_import_modules_by_name() -> None:
 
 def test_only_lazy_exports_and_registries_name_modules_in_strings() -> None:
     """A string that names a module is an import that no tool sees; programs that are started are named too."""
-    started = {"pipeline/stack/client.py", "pipeline/stack/process_plan.py", "pipeline/stack/warden.py"}
+    started = {"pipeline/stack/launcher.py", "pipeline/stack/process_plan.py", "pipeline/stack/warden.py"}
     named = {
         path
         for path, tree in sources()

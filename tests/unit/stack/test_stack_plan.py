@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.settings import ENV_PREFIX, Settings, load_settings
 from pipeline.stack import Launch, ProcessSpec, StackState, processes, settings_environment
-from pipeline.stack.folder import Folder, bound, tail
+from pipeline.stack.folder import Folder, rotate, tail
 from pipeline.stack.lease import FileLock, is_locked
 from pipeline.stack.state import ProcessState, current, is_same_process, read, write
 
@@ -112,12 +112,12 @@ def test_only_a_locked_state_of_a_living_process_is_current(tmp_path: Path) -> N
     assert current(folder) is None
     folder.create()
     mine = replace(STATE, created=psutil.Process().create_time())
-    write(folder.state, mine)
+    write(folder.state_file, mine)
     assert current(folder) is None
-    with FileLock(folder.stack) as lock:
+    with FileLock(folder.stack_lock) as lock:
         assert lock.acquire()
         assert current(folder) == mine
-        write(folder.state, replace(mine, created=mine.created - 60))
+        write(folder.state_file, replace(mine, created=mine.created - 60))
         assert current(folder) is None
 
 
@@ -155,13 +155,13 @@ def test_a_lock_knows_when_its_file_was_replaced(tmp_path: Path) -> None:
 
 def test_a_log_is_bounded_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "w.out"
-    bound(path, 10)
+    rotate(path, 10)
     with path.open("ab", buffering=0) as writer:
         writer.write(b"0123456789")
-        bound(path, 10)
+        rotate(path, 10)
         assert path.stat().st_size == 10
         writer.write(b"x")
-        bound(path, 10)
+        rotate(path, 10)
         writer.write(b"new")
     assert path.read_bytes() == b"new"
     assert (tmp_path / "w.out.1").read_bytes() == b"0123456789x"
