@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from pipeline.backoff import backoff_s
-from pipeline.stack.folder import Folder, rotate, tail
+from pipeline.stack.folder import Folder, open_log, tail
 from pipeline.stack.session import Session, is_dead
 from pipeline.stack.spec import UNUSABLE, ProcessSpec
 from pipeline.stack.state import Phase, ProcessState
@@ -81,8 +81,7 @@ class Child:
         Raises:
             OSError: the program cannot be run.
         """
-        rotate(self.log)
-        with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as log:
+        with open_log(self.log) as log:
             self._process = subprocess.Popen(
                 self.spec.command,
                 stdin=subprocess.PIPE,

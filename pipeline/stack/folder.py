@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+from typing import IO
 
-__all__ = ["LOG_BYTES", "Folder", "rotate", "tail"]
+__all__ = ["LOG_BYTES", "Folder", "open_log", "rotate", "tail"]
 
 LOG_BYTES = 5 * 2**20
 OWNER_ONLY = 0o700
@@ -64,6 +66,12 @@ def rotate(path: Path, limit: int = LOG_BYTES) -> None:
             file.truncate(0)
     except FileNotFoundError:
         return
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log file, which only this user may read, to append to; it is rotated first if it is too long."""
+    rotate(path)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb")
 
 
 def tail(path: Path, lines: int = 5) -> str:

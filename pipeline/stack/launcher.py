@@ -15,7 +15,7 @@ from typing import Literal
 
 from pipeline.errors import StackUnavailable
 from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, TEST_PREFIX
-from pipeline.stack.folder import Folder, rotate, tail
+from pipeline.stack.folder import Folder, open_log, tail
 from pipeline.stack.lease import is_locked
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import StackState, current, is_same_process, read
@@ -130,14 +130,12 @@ def inherited_environment() -> dict[str, str]:
 
 
 def _start_supervisor(folder: Folder, launch: Launch) -> subprocess.Popen[bytes]:
-    log = folder.log("supervisor")
-    rotate(log)
-    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
+    with open_log(folder.log("supervisor")) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.stack.supervisor"],
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
+            stdout=log,
+            stderr=log,
             env=inherited_environment(),
             start_new_session=True,
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-from pipeline.stack.folder import Folder
+from pipeline.stack.folder import Folder, open_log
 from pipeline.stack.lease import FileLock
 from pipeline.stack.session import Session
 
@@ -64,7 +64,7 @@ class Warden:
             self._process.wait()
 
     def _start(self) -> None:
-        with FileLock(self._lock) as lock, _open_log(self._folder.log(self._lock.stem)) as log:
+        with FileLock(self._lock) as lock, open_log(self._folder.log(self._lock.stem)) as log:
             lock.acquire(shared=True)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.stack.warden"],
@@ -94,10 +94,6 @@ class Warden:
 
 def _add_own_session(descriptor: int) -> None:
     os.write(descriptor, f"add {os.getpid()}\n".encode())
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb")
 
 
 def main() -> None:
