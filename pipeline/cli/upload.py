@@ -162,9 +162,8 @@ def _after_answer() -> Iterator[Callable[[], bool]]:
         note("Stopping as soon as the server has answered; Ctrl-C again does not wait for that.")
 
     former = signal.getsignal(signal.SIGINT)
-    if (
-        former is not signal.SIG_IGN
-    ):  # ignored in a background job of a shell, where Ctrl-C is meant for another process
+    # It is ignored in a background job of a shell, where Ctrl-C is meant for another process.
+    if former is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield lambda: pressed

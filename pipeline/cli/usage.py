@@ -20,7 +20,7 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words of the usage line after the name of the command."""
-        return [piece.translate(BRACES) for piece in super().collect_usage_pieces(ctx)]
+        return [word.translate(BRACES) for word in super().collect_usage_pieces(ctx)]
 
 
 class Commands(typer.Typer):
