@@ -1,4 +1,4 @@
-"""What an Idempotency-Key was answered: the same request gets the same answer, and is carried out once."""
+"""Answers by Idempotency-Key: the same request gets the same answer, and is carried out once."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def find_answer(connection: Connection, scope: str, request: str) -> dict[str, A
 
 
 def store_answer(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
-    """Remember an answer, in the transaction that makes it true."""
+    """Store an answer, in the transaction that makes it true."""
     connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
 
 
 def prune(connection: Connection, before: float) -> None:
-    """Forget answers that were given before this time."""
+    """Delete the answers that were given before this time."""
     connection.execute(answers.delete().where(answers.c.created_at < before))

@@ -1,4 +1,4 @@
-"""API keys: who may use the API, and for what. Only the SHA-256 of a key is kept."""
+"""API keys, with their scopes and rates. Only the SHA-256 of a key is stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def create(connection: Connection, name: str, scopes: Sequence[str], rate: int) 
     """Make a key.
 
     Returns:
-        What is known of it, and the key itself, which nobody can show again.
+        Its row, and the secret, which cannot be shown again.
 
     Raises:
         BadRequest: an unknown scope, or none.
@@ -65,14 +65,14 @@ def create(connection: Connection, name: str, scopes: Sequence[str], rate: int) 
 
 
 def find(connection: Connection, secret: str) -> Key | None:
-    """The key that this is, unless it is unknown or revoked."""
+    """Look up an API key by its secret. Returns None if the key is unknown or revoked."""
     query = sa.select(api_keys).where(api_keys.c.sha256 == _digest(secret), api_keys.c.revoked_at.is_(None))
     row = connection.execute(query).mappings().one_or_none()
     return _key(row) if row is not None else None
 
 
 def is_any_created(connection: Connection) -> bool:
-    """Whether a key was ever made: from then on nobody gets in without one."""
+    """Whether a key was ever made: from then on every request needs one."""
     return connection.scalar(sa.select(api_keys.c.id).limit(1)) is not None
 
 
@@ -93,7 +93,7 @@ def revoke(connection: Connection, identity: str) -> None:
 
 
 def note_use(connection: Connection, identity: str) -> None:
-    """Note that a key is in use."""
+    """Set the time at which a key was used."""
     connection.execute(api_keys.update().where(api_keys.c.id == identity).values(used_at=time.time()))
 
 

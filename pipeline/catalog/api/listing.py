@@ -1,4 +1,4 @@
-"""Long lists in pages: the place where a page ends is the last row's own id, so that no row is missed or told twice."""
+"""Long lists in pages: a page ends at the id of its last row, so that no row is missed or listed twice."""
 
 from __future__ import annotations
 

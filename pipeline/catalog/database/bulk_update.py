@@ -1,4 +1,4 @@
-"""Many rows, each with values of its own, as one statement: what composes a statement costs more than what runs it."""
+"""Updates of many rows, each with its own values, in one statement: composing one costs more than running it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def update_each(
 
     Args:
         connection: a writing transaction.
-        table: it.
+        table: the table.
         changes: {id: {column: value}}.
-        held: {column: value}, what else must hold of a row.
-        same: what changes alike in every row.
-        add: the values are added to what stands there.
+        held: {column: value}, the condition that a row must meet besides.
+        same: columns that get the same value in every row.
+        add: the values are added to the columns instead of replacing them.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     known = {f"held_{name}": value for name, value in (held or {}).items()}

@@ -1,7 +1,7 @@
 """Opening the catalog: SQLite in WAL mode or PostgreSQL by URL, brought up to the current schema.
 
 Both keep the same order of things: one transaction writes at a time, and one that reads sees one moment. SQLite
-cannot do otherwise; on PostgreSQL a lock of our own sees to it. What is decided by counting (is this the batch's
+cannot do otherwise; on PostgreSQL an advisory lock sees to it. What is decided by counting (is this the batch's
 last task, the job's last document, is there room in the window) would go wrong between two that count at once,
 and events are read in the order of their ids, which must be the order of commits. A writing transaction takes
 milliseconds; `docs/distributed.md` says how many fit into a second.
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
+from pipeline.catalog.database.postgres import MIGRATION_LOCK, make_postgres_engine
 from pipeline.catalog.database.schema import metadata
 from pipeline.catalog.database.write_queue import turn
 from pipeline.errors import BadRequest, StackUnavailable
@@ -41,18 +42,9 @@ VERSION = sa.Table(
 )
 """Alembic's own table."""
 
-_commits = itertools.count(1)
-
 DATASYNC = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 BUSY_TIMEOUT_MS = 60_000
-MIGRATION_LOCK = 0x646F6372656C6179
-WRITE_LOCK = MIGRATION_LOCK + 1
-"""Numbers of advisory locks; who shares the server with others shares the numbers, not the databases."""
-
-IDLE_TIMEOUT_MS = 300_000
-"""A transaction that says nothing for so long is ended: its process hangs or is cut off, and others wait for it."""
-
 MOVE = "PRAGMA wal_checkpoint(PASSIVE)"
 MOVE_EVERY = 64
 """Writing transactions of a process after which it moves SQLite's log into the database."""
@@ -61,15 +53,7 @@ LONG_LOG = 4_000
 """Pages of SQLite's log, of 4 kB, from which on it is made to begin anew."""
 
 LONGEST_LOG = 16_000
-"""Pages of the log at which a commit moves it itself, where nobody else does."""
-
-LIBPQ = {
-    "application_name": "docrelay",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-}
+"""Pages of the log at which a commit moves it itself, where no other process does."""
 
 
 def sqlite_url(data_dir: Path, name: str = "catalog.db") -> str:
@@ -106,7 +90,7 @@ def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> It
 
     Args:
         engine: the catalog.
-        urgent: somebody waits for it: it goes before what workers write.
+        urgent: a user waits for it: it goes before what workers write.
         durable: False for what may be forgotten in a power cut, together with all that was written after it: on
             SQLite it then does not wait for the disk. The next durable one makes it last.
 
@@ -125,17 +109,21 @@ def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> It
             has_log = wanted and _changes(connection) != before and bool(engine.url.database)
     if has_log:
         _write_out(_log_of(engine))
-    if not urgent and engine.dialect.name == "sqlite" and next(_commits) % MOVE_EVERY == 0:
+    if (
+        not urgent
+        and engine.dialect.name == "sqlite"
+        and next(engine.get_execution_options()["commits"]) % MOVE_EVERY == 0
+    ):
         _move_log(engine)
 
 
 def make_durable(connection: Connection) -> None:
-    """Have a transaction wait for the disk though it was begun without: it holds what somebody may be told as final."""
+    """Have a transaction wait for the disk though it was begun without: it holds what is reported as final."""
     connection.execution_options(durable=True)
 
 
 def _changes(connection: Connection) -> int:
-    """How many rows an SQLite connection has written; 0 elsewhere, where a commit waits for the disk by itself."""
+    """Rows that an SQLite connection has written; 0 elsewhere, where a commit waits for the disk by itself."""
     return getattr(connection.connection.dbapi_connection, "total_changes", 0)
 
 
@@ -162,10 +150,10 @@ def _write_out(path: str) -> None:
 
 
 def _move_log(engine: Engine) -> None:
-    """Move SQLite's log into the database while others write, and not within somebody's commit.
+    """Move SQLite's log into the database while others write, and not within a commit.
 
     That takes until the disk has it. What others append meanwhile stays behind, and keeps the log from beginning anew:
-    where it has grown long, the little that is left is moved when nobody else can write.
+    where it has grown long, the little that is left is moved while no other process can write.
     """
     try:
         with closing(engine.raw_connection()) as connection:
@@ -175,7 +163,7 @@ def _move_log(engine: Engine) -> None:
                 with turn(str(engine.url.database), urgent=False):
                     cursor.execute(MOVE)
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
-        # What was written lasts in the log: the writer must not be told that it failed.
+        # What was written lasts in the log: it must not look as if the write had failed.
         log.warning("catalog.log_not_moved", error=str(error))
 
 
@@ -184,7 +172,7 @@ def make_engine(url: str) -> Engine:
     parsed = sa.make_url(url)
     kind = parsed.get_backend_name()
     if kind in ("postgresql", "postgres"):
-        return _postgres(parsed.set(drivername="postgresql+psycopg"))
+        return make_postgres_engine(parsed.set(drivername="postgresql+psycopg"))
     if kind != "sqlite":
         raise BadRequest(f"The catalog cannot be kept in {kind}.", "Use a postgresql:// or sqlite:// URL.")
     if parsed.database:
@@ -193,40 +181,11 @@ def make_engine(url: str) -> Engine:
     connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
     last = {"pool_use_lifo": True} if parsed.database else {}
     engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **last)
+    engine.update_execution_options(commits=itertools.count(1))
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     sa.event.listen(engine, "handle_error", _keep_sqlite)
     return engine
-
-
-def _postgres(url: sa.URL) -> Engine:
-    try:
-        engine = sa.create_engine(
-            url,
-            isolation_level="REPEATABLE READ",
-            hide_parameters=True,
-            pool_pre_ping=True,
-            pool_size=4,
-            max_overflow=8,
-            connect_args=LIBPQ,
-        )
-    except ModuleNotFoundError as error:
-        raise StackUnavailable("The driver of PostgreSQL is missing.", "pip install 'docrelay[postgres]'") from error
-    sa.event.listen(engine, "connect", _prepare_postgres)
-    sa.event.listen(engine, "begin", _begin_postgres)
-    return engine
-
-
-def _prepare_postgres(raw: Any, _record: Any) -> None:
-    raw.autocommit = True
-    raw.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
-    raw.execute(f"SET idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}")
-    raw.autocommit = False
-
-
-def _begin_postgres(connection: Connection) -> None:
-    if connection.get_execution_options().get("writing"):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
 
 
 def _will_write(connection: Connection) -> None:
@@ -254,7 +213,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _keep_sqlite(context: ExceptionContext) -> None:
     # Ctrl-C in the middle of a statement makes SQLAlchemy close the connection. SQLite puts that off as long as the
-    # interrupted statement is in somebody's hands, a traceback's say, and keeps the write lock until then. The
+    # interrupted statement is referred to, by a traceback say, and keeps the write lock until then. The
     # connection is as good as ever, so it is rolled back and kept.
     if not isinstance(context.original_exception, sqlite3.Error):
         context.is_disconnect = False
@@ -306,7 +265,7 @@ def upgrade(connection: Connection) -> None:
 
 @contextmanager
 def migration_lock(engine: Engine) -> Iterator[None]:
-    """Only one process migrates at a time."""
+    """Hold the lock that lets one process migrate at a time."""
     if engine.dialect.name == "sqlite":
         with Path(f"{engine.url.database}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

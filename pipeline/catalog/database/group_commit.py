@@ -1,4 +1,4 @@
-"""Many small writes as one transaction: what a door has to write waits for the write lock once, together."""
+"""Many small writes as one transaction: those of an entry point wait for the write lock once, together."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PATIENCE_S = 65.0
 class GroupWriter:
     """Commits changes of many threads in the order they come, as many together as wait.
 
-    Whose turn it is commits what all wait for. Of several each change has a savepoint of its own: what fails leaves
-    nothing behind and harms no other. A change is durable when `do` returns.
+    The thread that has the turn commits the changes of all. Of several changes each has a savepoint of its own: what
+    fails leaves nothing behind and harms no other. A change is durable when `do` returns.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -58,7 +58,7 @@ class GroupWriter:
         return cast(T, done.result())
 
     def later(self, change: Change) -> None:
-        """Carry out a change that nobody waits for; with the next one, if others write at this moment."""
+        """Carry out a change that no thread waits for; with the next one, if others write at this moment."""
         self._waiting.put((change, Future()))
         if self._turn.acquire(blocking=False):
             try:
@@ -73,7 +73,7 @@ class GroupWriter:
             self._turn.release()
 
     def _next(self) -> list[tuple[Change, Future[Any]]]:
-        # Only who has the turn takes any, and who waits for it has put one there.
+        # Only the thread that has the turn takes changes, and a thread that waits for it has put one there.
         found = [self._waiting.get() for _ in range(min(MOST, self._waiting.qsize()))]
         return [(change, done) for change, done in found if done.set_running_or_notify_cancel()]
 
@@ -86,7 +86,7 @@ class GroupWriter:
                     ended = [(done, change(connection), None)]
                 else:
                     ended = [_one(connection, change, done) for change, done in group]
-        except BaseException as error:  # the transaction as a whole failed: everybody who waits is told
+        except BaseException as error:  # the transaction as a whole failed: every caller gets the error
             ended = [(done, None, error) for _, done in group]
         for done, result, problem in ended:
             if problem is None:
@@ -99,5 +99,5 @@ def _one(connection: Connection, change: Change, done: Future[Any]) -> tuple[Fut
     try:
         with connection.begin_nested():
             return done, change(connection), None
-    except Exception as error:  # it is the caller's, who gets it
+    except Exception as error:  # it belongs to the caller of this change
         return done, None, error

@@ -4,7 +4,7 @@ collections          what users name, and the space of its vectors
 indexes              where the points of a collection are: one live, beside it those being built or kept for a while
 shadows              what `documents` says of the live index, for documents in the indexes beside it
 reindexes            a re-index: its index, how far it is, what the gate found
-jobs                 what somebody submitted
+jobs                 what users submitted
 documents            one per (collection, source) but for deleted ones; points at its live version and current attempt
 versions             one content of one document, cut and embedded by one recipe
 attempts             one run of the flow over one version
@@ -13,13 +13,13 @@ batches              documents that one canvas carries
 tasks                the ledger: what is due, running and done of each batch
 failures             what went wrong and is not cured yet: the dead letters
 events               what happened, in order, for those who follow a job
-api_keys             who may use the API, and for what; the keys themselves are not kept
-answers              what an Idempotency-Key was answered
-orders               paths that the API has promised to take in
-hooks                where to tell that a job has ended
+api_keys             keys of the API with their scopes; the keys themselves are not stored
+answers              answers by Idempotency-Key
+orders               paths that the API has accepted to ingest
+hooks                addresses to notify of the end of a job
 deliveries           the outbox of the webhooks
 counters             `switch`: grows with every change of what readers may see
-watched              folders that are mirrored: which one it was, what is held back there
+watched              watched folders: their identity, deletions that are held back
 seen                 files of those folders as they were when their documents were made
 """
 

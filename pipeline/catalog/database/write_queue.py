@@ -1,9 +1,10 @@
-"""Who writes next in SQLite: a queue, where SQLite itself only lets everybody try again after growing pauses.
+"""A queue of writers for SQLite, which itself only lets each of them try again after growing pauses.
 
-A writer that finds SQLite's lock taken sleeps up to 100 ms and may be overtaken any number of times. Here writers
-wait for a lock of the operating system, which wakes them. Two files: workers pass the gate one by one, and only who
-has passed it waits for the turn; what a user waits for goes straight to the turn, so that one worker is before it, and
-more only where the kernel wakes them first. This is courtesy: what keeps the catalog whole is SQLite's own lock.
+A writer that finds SQLite's lock taken sleeps up to 100 ms and may be overtaken any number of times. Here writers wait
+for a lock of the operating system, which wakes them. Two files: workers pass the gate one by one, and only the one
+that has passed it waits for the turn; what a user waits for goes straight to the turn, so that one worker is before
+it, and more only where the kernel wakes them first. This is courtesy: what keeps the catalog whole is SQLite's own
+lock.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import cast
 __all__ = ["turn"]
 
 LONGEST_S = 20.0
-"""After so long the queue is passed by: who is at its head is frozen, or very slow."""
+"""After so long the queue is passed by: the process at its head is frozen, or very slow."""
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def _held(path: str) -> Iterator[None]:
         yield
     finally:
         if waiting is not None:
-            # Whoever waits for a descriptor must be left with it: closed, its number would soon be another file's.
+            # The waiting thread must be left with its descriptor: closed, its number would soon be another file's.
             waiting.close(descriptor)
         else:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What is left over: versions that nobody sees, and originals that nobody needs any more."""
+"""What is no longer needed: versions that readers do not see, originals and texts that no document uses."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def live_by_index(connection: Connection, identities: Sequence[str]) -> dict[str
 
 
 def documents_with_leftovers(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
-    """Documents with versions that nobody sees, whose points were never removed.
+    """Documents with versions that readers do not see, whose points were never removed.
 
     Those made before this time, and those of documents that can be revived no more.
 
@@ -108,7 +108,7 @@ def _undo_is_over() -> sa.ColumnElement[bool]:
 
 
 def mark_removed(connection: Connection, version_ids: Sequence[str]) -> None:
-    """The points of these versions are gone."""
+    """Record that the points of these versions are removed."""
     connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(removed_at=time.time()))
 
 

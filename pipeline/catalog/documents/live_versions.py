@@ -89,7 +89,7 @@ def switch_count(connection: Connection) -> int:
 
 
 def count_switch(connection: Connection) -> None:
-    """What readers may see has changed."""
+    """Count a change of what readers may see."""
     moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
     if not moved.rowcount:
         connection.execute(counters.insert().values(name="switch", value=1))

@@ -1,4 +1,4 @@
-"""Documents that are the same under another name, or that come back: rows change, contents do not."""
+"""Renaming documents, and the labels of their points: rows change, contents do not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
     while blocked := _blocked(connection, rows, wanted):
         wanted = {name: source for name, source in wanted.items() if name not in blocked}
     now = time.time()
-    # By way of a name that nobody has: the index allows no two at any moment.
+    # By way of a name that no document has: the index allows no two at any moment.
     for step in (lambda name: f"moving:{name}", wanted.__getitem__):
         for name in wanted:
             connection.execute(
@@ -105,7 +105,7 @@ def _blocked(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[st
 
 
 def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Who has the new names now: {document that is to get the name: document that has it}."""
+    """The documents that have the new names now: {document that is to get the name: document that has it}."""
     held: dict[tuple[str, str], str] = {}
     for piece in split_list(sorted(set(wanted.values()))):
         query = sa.select(documents.c.id, documents.c.collection, documents.c.source).where(

@@ -1,4 +1,4 @@
-"""Documents: recording what intake found, beginning runs over it, deleting."""
+"""Recording files as documents with attempts, and files that were refused."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def unchanged_failure(
 
 
 def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
-    """Record a file that intake did not take, or that is known to fail; in the job's collection if not told.
+    """Record a file that intake did not take, or that is known to fail; by default in the job's collection.
 
     Returns:
         Its document's id.
@@ -206,7 +206,7 @@ def _add(connection: Connection, identity: str, collection: str, found: FileReco
 def add_submission(
     connection: Connection, job_id: str, found: FileRecord, result: Recorded, *, again: bool = True
 ) -> None:
-    """Note what a job asked for, and what came of it there."""
+    """Record which document a job submitted, and its outcome there."""
     if again:
         connection.execute(
             submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == result.document_id)

@@ -36,7 +36,7 @@ NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file as intake took it: where it came from, what it holds, when it was last written, what was told of it.
+    """A file as intake took it: where it came from, what it holds, when it was last written, its metadata.
 
     `tags` replace those of its document; None leaves them.
     """
@@ -69,7 +69,7 @@ def new_attempt(
     """A run over this content: of the newest version if it holds the same in the same place, else of a new one.
 
     Returns:
-        The attempt's id; who asks makes it the current one.
+        The attempt's id; the caller makes it the current one.
     """
     version = newest(connection, identity)
     reusable = (
@@ -164,7 +164,7 @@ def matches(version: Mapping[Any, Any], found: FileRecord, recipe: str) -> bool:
 
 
 def point_at_completed(connection: Connection, identity: str, version_id: str) -> None:
-    """Make the attempt that brought the live version the current one again."""
+    """Make the completed attempt of the live version the current one again."""
     made = sa.select(attempts.c.id).where(attempts.c.version_id == version_id, attempts.c.state == "completed")
     attempt_id = connection.scalar(made.order_by(attempts.c.number.desc()).limit(1))
     connection.execute(documents.update().where(documents.c.id == identity).values(attempt_id=attempt_id))

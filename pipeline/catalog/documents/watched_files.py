@@ -1,4 +1,4 @@
-"""What is known of watched folders: which folder it was, its files as they were taken in, what is held back."""
+"""Watched folders in the catalog: their files as they were ingested, and deletions that are held back."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class KnownFile:
 
 
 def folder(connection: Connection, root: str) -> Any:
-    """What is noted of a watched folder, None for a new one."""
+    """The row of a watched folder; None for a new one."""
     return connection.execute(sa.select(watched).where(watched.c.root == root)).one_or_none()
 
 
@@ -109,7 +109,7 @@ def folders(connection: Connection) -> list[Any]:
 
 
 def update_folder(connection: Connection, root: str, **values: Any) -> None:
-    """Write down something of a watched folder."""
+    """Set columns of a watched folder."""
     if not connection.execute(watched.update().where(watched.c.root == root).values(values)).rowcount:
         connection.execute(watched.insert().values(root=root, **values))
 
@@ -146,7 +146,7 @@ def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
 
 
 def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
-    """Write down files as they are now."""
+    """Store files as they are now."""
     forget(connection, rows)
     now = time.time()
     values = [
@@ -167,7 +167,7 @@ def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
 
 
 def forget(connection: Connection, keys: Collection[FileKey]) -> None:
-    """These files are of no interest any more."""
+    """Delete these files from the table."""
     for piece in split_list(sorted(keys), 400):
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
 
@@ -237,8 +237,8 @@ def in_other_collections(
 ) -> dict[FileKey, str]:
     """The documents of these files that are in another collection than theirs, as a workflow's route may say.
 
-    Only those that nobody but this folder's watcher has ever asked for, and that no file of it has: what somebody else
-    took in under the same source is not the watcher's. `own`: those in the files' own collection too.
+    Only those that no process but this folder's watcher has ever submitted, and that no file of it has: what others
+    ingested under the same source is not the watcher's. `own`: those in the files' own collection too.
     """
     found: dict[FileKey, str] = {}
     remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)

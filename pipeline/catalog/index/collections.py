@@ -55,5 +55,5 @@ def check_space(connection: Connection, name: str, space: Fingerprint) -> Index 
 
 
 def set_space(connection: Connection, name: str, space: Fingerprint) -> None:
-    """Write down the space of the index that readers see from now on."""
+    """Set the space of a collection: that of its live index from now on."""
     connection.execute(sa.update(collections).where(collections.c.name == name).values(fingerprint=asdict(space)))

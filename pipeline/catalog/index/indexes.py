@@ -23,7 +23,7 @@ __all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collect
 
 
 LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection"), indexes.c.role == "live")
-"""Asked for every submission and every search, and so composed once."""
+"""Executed for every submission and every search, and so composed once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def of_collection(connection: Connection, collection: str) -> list[Index]:
 
 
 def set_role(connection: Connection, name: str, role: str) -> None:
-    """Say what an index is for from now on."""
+    """Set the role of an index."""
     dropped = {"dropped_at": time.time()} if role == "dropping" else {}
     connection.execute(indexes.update().where(indexes.c.name == name).values(role=role, **dropped))
 
@@ -95,7 +95,7 @@ def pin(connection: Connection, name: str) -> None:
 
 
 def set_spec(connection: Connection, name: str, spec: IndexSpec) -> None:
-    """Say what an index is made with from now on; its space stays."""
+    """Set the specification of an index; its space stays."""
     connection.execute(indexes.update().where(indexes.c.name == name).values(making=asdict(spec)))
 
 

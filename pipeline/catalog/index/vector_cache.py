@@ -1,6 +1,6 @@
 """The vector cache: a chunk whose text was embedded before in the same space is not embedded again.
 
-With SQLite it is a file of its own, so that nobody waits to write in the catalog while vectors are written; on
+With SQLite it is a file of its own, so that no process waits to write in the catalog while vectors are written; on
 PostgreSQL a table beside the catalog's. It has no migrations: another layout would be another table.
 """
 
@@ -87,7 +87,7 @@ def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> d
 
 
 def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
-    """What `store` keeps of vectors, (dim,) float32 by text hash."""
+    """Rows for `store` of vectors, (dim,) float32 by text hash."""
     now = time.time()
     return [
         {
@@ -101,7 +101,7 @@ def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[
 
 
 def store(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep these vectors; one that another worker has stored meanwhile stays."""
+    """Store these vectors; one that another worker has stored meanwhile stays."""
     connection.execute(_insert(connection.dialect.name), rows)
 
 

@@ -1,4 +1,4 @@
-"""Exchanging the index that readers see for one beside it: one transaction, and back by another."""
+"""Exchanging the live index for one beside it, in one transaction; back in another."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _behind(connection: Connection, collection: str, index: str) -> Sequence[Any
 
 
 def _tell(connection: Connection, row: Any) -> None:
-    """What has failed in an index that nobody read is a failure of the document, now that readers see it."""
+    """What has failed in an index that was not read is a failure of the document, now that readers see it."""
     problem = Problem(row.code or "", row.message or "", "Try it again with: docrelay failures retry")
     failures.record(connection, row.job_id, row.document_id, Failure(STAGE, problem))
 

@@ -1,4 +1,4 @@
-"""What an index beside the live one lacks, and which documents a re-index means."""
+"""Documents that an index beside the live one lacks, and documents that a re-index selects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MissingDocument:
 def list_missing(
     connection: Connection, collection: str, index: str, kind: Kind, after: str = "", limit: int | None = None
 ) -> list[MissingDocument]:
-    """Documents that an index beside the live one lacks, by id: nobody is at it, somebody is, or it failed there."""
+    """Documents that a second index lacks, by id: with no attempt, with a running one, or failed there."""
     query = _lacking(collection, index).where(_kind() == kind, documents.c.id > after)
     return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
@@ -64,7 +64,7 @@ class IndexedVersion:
 def still_missing(
     connection: Connection, collection: str, index: str, found: Sequence[MissingDocument]
 ) -> list[MissingDocument]:
-    """Those that the index lacks as before: they were neither deleted nor changed, and nobody else is at them."""
+    """Those that the index lacks as before: they were neither deleted nor changed, and no other attempt runs."""
     now: set[tuple[str, str]] = set()
     for piece in split_list(lack.document_id for lack in found):
         query = _lacking(collection, index).where(_kind() == "missing", documents.c.id.in_(piece))
@@ -115,7 +115,7 @@ def list_selected(
 
 
 def is_unchanged(connection: Connection, lack: MissingDocument, options: Options) -> bool:
-    """Whether a document that is to be done anew is as it was found, and nobody else is at it."""
+    """Whether a document that is to be done anew is as it was found, and no other attempt runs."""
     query = (
         sa.select(documents.c.live_version_id, attempts.c.state)
         .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)

@@ -1,4 +1,4 @@
-"""Re-indexes in the catalog: what was asked for, and how far each one is."""
+"""Re-indexes in the catalog: their options, and the state of each."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def count_running(connection: Connection, job_id: str) -> int:
 
 
 def is_cancelled(connection: Connection, job_id: str) -> bool:
-    """Whether somebody cancelled the job of a re-index."""
+    """Whether the job of a re-index was cancelled."""
     return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
 
 

@@ -1,7 +1,7 @@
 """Which waiting batches workers get next: the most urgent first, and of no job so many that others stand behind it.
 
 What waits here costs nothing and can still be overtaken, so no more goes to the workers than keeps them busy: files
-that are read long before anybody can embed their chunks only take the processor from who does.
+that are read long before their chunks can be embedded only take the processor from the workers that embed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MORE_THAN_ANY = 11
 """Above the highest priority."""
 
 SHARED = ("extract", "chunk", "embed", "upsert", "finalize")
-"""Stages that every document passes: what is due there is before whoever comes."""
+"""Stages that every document passes: what is due there comes before later documents."""
 
 SWITCHING = ("switching", "switching_back")
 """States of a re-index in which nothing new begins in its collection."""
@@ -159,7 +159,7 @@ def _active() -> sa.Select[Any]:
 
 @cache
 def _shared() -> sa.Select[Any]:
-    """Active batches in a shared stage; a task that waits to be tried again keeps nobody else from working."""
+    """Active batches in a shared stage; a task that waits to be tried again keeps no other from working."""
     waiting = (tasks.c.state == "due") & tasks.c.started_at.is_(None)
     return (
         sa.select(batches.c.job_id, batches.c.priority, sa.func.sum(sa.case((waiting, 1), else_=0)))

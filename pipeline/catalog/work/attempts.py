@@ -99,7 +99,7 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
     if seen:
         complete(connection, seen)
     ended = _end(connection, causes.keys() - set(seen), "failed")
-    # What fails in an index that nobody reads is told by its re-index; the document itself has not failed.
+    # What fails in an index beside the live one is reported by its re-index; the document itself has not failed.
     beside = _beside(connection, [row["id"] for row in ended])
     for row in ended:
         cause = causes[row["id"]]
@@ -148,7 +148,7 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
 def end_batch(connection: Connection, batch_id: str) -> None:
     """End what is still running of a batch that is done.
 
-    Somebody else took a document on, or deleted it, between the switch to its version and this moment: then it was
+    Another process took a document on, or deleted it, between the switch to its version and this moment: then it was
     completed; one that never was seen is cancelled.
     """
     rows = connection.execute(

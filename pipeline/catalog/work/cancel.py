@@ -47,7 +47,7 @@ def cancel_document(connection: Connection, document_id: str) -> tuple[int, list
 
 
 def _wanted_elsewhere(job_id: str) -> sa.ColumnElement[bool]:
-    """Whether another job that nobody cancelled waits for the attempt too."""
+    """Whether another job that is not cancelled waits for the attempt too."""
     return sa.exists().where(
         submissions.c.attempt_id == attempts_table.c.id,
         submissions.c.job_id != job_id,

@@ -25,7 +25,7 @@ _OURS = SEQUENCE.c.name == events.name
 
 
 class Event(NamedTuple):
-    """One happening; `id` grows, `kind` is a dotted word such as `document.completed` or `job.finished`."""
+    """One event; `id` grows, `kind` is a dotted word such as `document.completed` or `job.finished`."""
 
     id: int
     at: float
@@ -38,7 +38,7 @@ class Event(NamedTuple):
 def add(
     connection: Connection, kind: str, about: Iterable[tuple[str, str | None]], data: dict[str, Any] | None = None
 ) -> None:
-    """Record that something happened to each (job, document)."""
+    """Record an event of this kind for each (job, document)."""
     now = time.time()
     rows = [
         {"at": now, "job_id": job, "document_id": document, "kind": kind, "data": data or {}} for job, document in about
@@ -50,7 +50,7 @@ def add(
 def skip_lost_ids(engine: Engine) -> None:
     """Give the next events ids that were never given before, be it by what a power cut has taken back.
 
-    Who follows a job goes on after the last id that it saw. PostgreSQL gives no id twice.
+    A follower of a job goes on after the last id that it saw. PostgreSQL gives no id twice.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -74,5 +74,5 @@ def newest_id(connection: Connection, job_id: str) -> int:
 
 
 def prune(connection: Connection, before: float) -> None:
-    """Forget what happened before this time."""
+    """Delete the events before this time."""
     connection.execute(events.delete().where(events.c.at < before))

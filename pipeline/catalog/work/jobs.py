@@ -1,4 +1,4 @@
-"""Jobs: what somebody submitted, when it is done, and how far it is."""
+"""Jobs: what users submitted, with which workflow and priority, and when it is done."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def create(
 
     Args:
         connection: a writing transaction.
-        job: it.
+        job: the job.
         request_id: what log lines about it carry.
         bytes_expected: what its documents weigh.
         told: what was named for it; it holds however late a file is looked at again.
@@ -136,7 +136,7 @@ def is_unfinished(connection: Connection, job_id: str) -> bool:
 
 
 def is_cancelled(connection: Connection, job_id: str) -> bool:
-    """Whether somebody cancelled the job."""
+    """Whether the job was cancelled."""
     return connection.execute(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)).scalar_one() is not None
 
 
@@ -154,12 +154,12 @@ def with_open_intake(connection: Connection, before: float) -> list[str]:
 
 
 def set_expected_bytes(connection: Connection, job_id: str, bytes_expected: int) -> None:
-    """Write down what a job will weigh, once that is known."""
+    """Set the bytes of all documents of a job, once they are known."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(bytes_expected=bytes_expected))
 
 
 def reopen(connection: Connection, job_id: str) -> None:
-    """More documents come, though the job was closed to them: its door stood still and goes on."""
+    """Let more documents come, though the job was closed to them: its intake had paused and goes on."""
     connection.execute(
         jobs.update().where(jobs.c.id == job_id, jobs.c.intake_done).values(intake_done=False, finished_at=None)
     )
@@ -217,6 +217,6 @@ def unfinished(connection: Connection) -> list[str]:
 
 
 def with_active_batches(connection: Connection) -> list[str]:
-    """Unfinished jobs of which something is in the hands of workers: as many as are admitted, however many wait."""
+    """Unfinished jobs with active batches: as many as are admitted, however many wait."""
     query = sa.select(jobs.c.id).join(batches, batches.c.job_id == jobs.c.id)
     return list(connection.scalars(query.where(batches.c.state == "active", jobs.c.finished_at.is_(None)).distinct()))

@@ -1,4 +1,4 @@
-"""Orders: paths that a door has promised to take in; it is done after the answer, whatever dies meanwhile."""
+"""Orders: paths that the API has accepted and that are ingested after its answer, whichever process dies meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Order", "add", "list_due", "mark_done", "postpone"]
 
 
 class Order(NamedTuple):
-    """What is to be taken into a job; `tries` have failed."""
+    """Paths to ingest into a job; `tries` have failed."""
 
     job_id: str
     request: dict[str, Any]
@@ -22,7 +22,7 @@ class Order(NamedTuple):
 
 
 def add(connection: Connection, job_id: str, request: dict[str, Any]) -> None:
-    """Promise to take in what the request names."""
+    """Record an order to ingest what the request names."""
     connection.execute(orders.insert().values(_row(job_id, request)))
 
 
@@ -38,13 +38,13 @@ def list_due(connection: Connection) -> list[Order]:
 
 
 def postpone(connection: Connection, job_id: str, pause_s: float) -> None:
-    """Carrying the order out has failed; it is tried again after the pause."""
+    """Postpone an order that failed: it is tried again after the pause."""
     row = orders.update().where(orders.c.job_id == job_id)
     connection.execute(row.values(tries=orders.c.tries + 1, due_at=time.time() + pause_s))
 
 
 def mark_done(connection: Connection, job_id: str) -> None:
-    """All that the order names is taken in."""
+    """Mark an order as done: everything that it names is ingested."""
     connection.execute(orders.update().where(orders.c.job_id == job_id).values(taken_at=time.time()))
 
 

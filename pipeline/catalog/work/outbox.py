@@ -1,6 +1,6 @@
-"""Webhooks in the catalog: where to tell that a job has ended, and the outbox of what is still to be told.
+"""Webhooks in the catalog: the addresses to notify of the end of a job, and the outbox of notifications.
 
-A delivery is `waiting`, `sending` (until `due_at`, when somebody else may try), `delivered` or `failed`.
+A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Delivery(NamedTuple):
 
 
 def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str | None) -> None:
-    """Have the end of a job told to the hook that came with it, and to the ones of the key that it came with."""
+    """Notify these hooks of the end of a job: the one that came with it, and those of the API key that submitted it."""
     found = [hook] if hook is not None else []
     if key_id is not None:
         rows = connection.execute(sa.select(hooks.c.url, hooks.c.secret).where(hooks.c.key_id == key_id))
@@ -67,12 +67,12 @@ def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str |
 
 
 def attach_to_key(connection: Connection, key_id: str, hook: Hook) -> None:
-    """Have the end of every job of a key told to this hook."""
+    """Notify this hook of the end of every job of an API key."""
     connection.execute(hooks.insert().values(_row(hook, key_id=key_id)))
 
 
 def enqueue(connection: Connection, job_id: str) -> None:
-    """A job has ended: everybody who asked for it is to be told."""
+    """Put the notifications of the end of a job into the outbox."""
     wanted = connection.scalars(sa.select(hooks.c.id).where(hooks.c.job_id == job_id)).all()
     now = time.time()
     rows = [
@@ -98,7 +98,7 @@ def is_any_due(connection: Connection) -> bool:
 
 
 def claim(connection: Connection, limit: int) -> list[Delivery]:
-    """Deliveries that are due, taken by the caller for a while."""
+    """Claim deliveries that are due, for the caller alone until their lease ends."""
     now = time.time()
     chosen = connection.scalars(
         sa.select(deliveries.c.id)
@@ -124,12 +124,12 @@ def claim(connection: Connection, limit: int) -> list[Delivery]:
 
 
 def store_body(connection: Connection, delivery_id: str, body: str) -> None:
-    """Keep what is sent, so that every further try sends the same."""
+    """Store what is sent, so that every further try sends the same."""
     connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(body=body))
 
 
 def mark_delivered(connection: Connection, delivery_id: str, status: int) -> None:
-    """The other side has taken it."""
+    """Record that the receiver has accepted a delivery."""
     connection.execute(
         deliveries.update()
         .where(deliveries.c.id == delivery_id)
@@ -140,7 +140,7 @@ def mark_delivered(connection: Connection, delivery_id: str, status: int) -> Non
 def mark_failed(
     connection: Connection, delivery_id: str, status: int | None, error: str, again_in_s: float | None
 ) -> None:
-    """The other side has not taken it; None: it is not tried again by itself."""
+    """Record that a delivery failed. `again_in_s` None: it is not tried again by itself."""
     now = time.time()
     ended = {"state": "failed", "ended_at": now} if again_in_s is None else {"state": "waiting"}
     connection.execute(

@@ -53,7 +53,7 @@ class JobProgress:
 
 
 def measure_and_store(connection: Connection, job_id: str) -> JobProgress:
-    """Measure a job and keep the result. The connection must be writing."""
+    """Measure a job and store the result. The connection must be writing."""
     told = measure(connection, job_id)
     if told.to_store is not None:
         store(connection, {job_id: told.to_store})
@@ -119,7 +119,7 @@ def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> 
     if now - samples[-1][0] < SPACING_S:
         return samples
     if now - samples[-1][0] > PAUSE_S:
-        # Nobody measured it, so nobody worked on it: the stack was down, and that time tells nothing.
+        # It was not measured, so no worker ran: the stack was down, and that time says nothing.
         return [[now, done]]
     if done == 0.0:
         # The clock starts with the first work: workers that load the model say nothing about its speed.

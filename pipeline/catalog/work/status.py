@@ -178,7 +178,7 @@ def _newest_attempt(connection: Connection, about: Any) -> Any:
 
 
 def _version_of(about: Any, attempt: Any) -> str | None:
-    """The version that a receipt tells of: the one being built, else what readers see, else the last try."""
+    """The version that a status reports: the one being built, else what readers see, else the last try."""
     if attempt is None or (attempt.state not in ACTIVE and about.live_version_id is not None):
         return cast(str | None, about.live_version_id)
     return str(attempt.version_id)
