@@ -166,12 +166,12 @@ def _print_queues(system: SystemStatus) -> None:
 
 
 def _print_watched(folder: WatchedFolder) -> None:
-    from pipeline.watch.deletion_guard import told
+    from pipeline.watch.held_deletions import hold_message
 
     mode = folder.mode or "not watched now"
     out.print(Text(plain(f"Watched {folder.root}: {quantity(folder.files, 'file')}, {mode}")))
     if folder.held is not None:
-        out.print(Text(plain(f"  {told(folder.held, folder.held_files)}"), style="bold red"))
+        out.print(Text(plain(f"  {hold_message(folder.held, folder.held_files)}"), style="bold red"))
         out.print(f"  If they are to go: {command(f'watch {shlex.quote(folder.root)} --confirm-deletions')}")
     if folder.trouble is not None:
         out.print(Text(plain(f"  {folder.trouble}"), style="bold red"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.services import Services
     from pipeline.settings import Settings
     from pipeline.settings.watch_folders import WatchFolder
-    from pipeline.watch.deletion_guard import Hold
+    from pipeline.watch.held_deletions import Hold
     from pipeline.watch.mirror import Mirror
 
 __all__ = ["WatchOptions", "watch", "watch_folder"]
@@ -165,11 +165,11 @@ def _print_outcome(services: Services, mirror: Mirror) -> int:
 
     with services.catalog.connect() as connection:
         failed = failures.count_of_documents(connection, _document_ids(mirror))
-    line = f"{mirror.root} is up to date: {quantity(mirror.known.there, 'file')}, {failed} of them failed."
-    if mirror.restless:
-        line += f" Left for later: {len(mirror.restless)} that still change."
+    line = f"{mirror.root} is up to date: {quantity(mirror.known.present, 'file')}, {failed} of them failed."
+    if mirror.unstable:
+        line += f" Left for later: {len(mirror.unstable)} that still change."
     out.print(plain(line))
-    return FAILED if failed or mirror.restless else 0
+    return FAILED if failed or mirror.unstable else 0
 
 
 def _document_ids(mirror: Mirror) -> list[str]:
@@ -179,7 +179,7 @@ def _document_ids(mirror: Mirror) -> list[str]:
 
 def _explain_hold(folder: WatchFolder, hold: Hold) -> None:
     from pipeline.ingest.walk import source_of
-    from pipeline.watch.deletion_guard import told
+    from pipeline.watch.held_deletions import hold_message
 
-    note(told(hold.reason, hold.files))
+    note(hold_message(hold.reason, hold.files))
     note(f"If they are to go: {command(f'watch {source_of(folder.path)} --confirm-deletions')}")

@@ -1,8 +1,8 @@
-"""The watched folder: a mirror that keeps documents in step with the files of a folder.
+"""The watched folder: a mirror that keeps the documents of a folder equal to its files.
 
     events ─┐
-    rescan ─┴→ scan (what lies there) → compare (with what is known) → mirror (intake, rename, delete) → catalog
+    rescan ─┴→ scan → snapshot → settling → compare → held_deletions → apply (rename, delete, ingest) → catalog
 
-Events only say where to look. What is done follows from comparing the folder with the catalog, so that nothing
-depends on an event that came, came twice, or did not come.
+`loop` decides when and where to scan, `mirror` takes one pass through the rest. Events only say where to scan: what is
+done follows from the comparison, so nothing depends on an event that is late, repeated or lost.
 """

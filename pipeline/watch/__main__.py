@@ -35,8 +35,8 @@ def main() -> int:
         settings = load_settings()
         configure_logging(settings, name)
         services = Services(settings)
-        told = ", ".join(str(folder.path) for folder in settings.watch)
-        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {told}", ex=READY_TTL_S)
+        paths = ", ".join(str(folder.path) for folder in settings.watch)
+        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {paths}", ex=READY_TTL_S)
         watch_all(services, settings.watch, ended, lambda line: log.info("watch.said", line=line))
     except PipelineError as error:
         print(f"{name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)

@@ -1,4 +1,7 @@
-"""What a mirror does to documents: rename, revive, delete, take in. The catalog's rows of the files follow."""
+"""Apply changes of a folder to its documents: rename, revive, delete, ingest. The rows of its files follow.
+
+No function here reads a file while the catalog's write lock is held.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,29 @@ from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.types import in_place_of
 from pipeline.watch.compare import Changes, SeenFile
-from pipeline.watch.known_files import Files
-from pipeline.watch.view import View
+from pipeline.watch.former_documents import displace, former_documents
+from pipeline.watch.known_files import KnownFiles
+from pipeline.watch.snapshot import Snapshot
 
-__all__ = ["Moved", "forget_gone", "leave", "move", "remove", "renumber", "rerouted", "take", "tidy"]
+__all__ = [
+    "Moved",
+    "clean_up",
+    "delete_missing",
+    "forget_gone",
+    "ingest",
+    "move",
+    "update_disks",
+]
 
 
 @dataclass
 class Moved:
-    """What came of the renames: rows as they are now, names that were left, and what could not be done.
+    """The result of renames.
 
-    `failed` are to be taken in like new files: their documents are deleted. `waiting` are tried again: their
-    documents are being worked on.
+    rows        the files as they are known now
+    left        keys that have no file any more
+    failed      their documents are deleted: to be ingested like new files
+    waiting     their documents are being processed: to be tried again
     """
 
     rows: dict[FileKey, KnownFile] = field(default_factory=dict)
@@ -43,37 +57,19 @@ class Moved:
 
 
 def move(
-    services: Services, known: Mapping[FileKey, KnownFile], changes: Changes, sights: Mapping[FileKey, SeenFile]
+    services: Services, known: Mapping[FileKey, KnownFile], changes: Changes, seen: Mapping[FileKey, SeenFile]
 ) -> Moved:
-    """Rename, revive and tag documents, and note files that have only another mark, in one transaction."""
+    """Rename, revive and tag documents, and store new marks of unchanged files, in one transaction."""
     moved = Moved()
     if not (changes.replaced or changes.moved or changes.revived or changes.touched or changes.retagged):
         return moved
-    origins = {**changes.moved, **{key: key for key in changes.revived}}
-    living = {str(known[old].document_id): key for key, old in origins.items() if not known[old].gone}
-    deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
+    origins = changes.origins
     with writing(services.catalog) as connection:
-        places = {name: key[1] for name, key in living.items()}
-        _displace(connection, [name for key in changes.replaced if (name := known[key].document_id)])
-        # A file that somebody took in, and whose place another one has now, before a watcher saw it.
-        _displace(connection, moves.documents_to_displace(connection, places))
-        renamed, there = moves.rename(connection, places), moves.existing(connection, places)
-        revived = deletion.revive(
-            connection, {name: (key[1], str(sights[key].sha256)) for name, key in deleted.items()}
-        )
-        moved.waiting = {key for name, key in living.items() if name in there - renamed}
-        moved.failed = {key for name, key in living.items() if name not in there}
-        moved.failed |= {key for name, key in deleted.items() if name not in revived}
-        done = origins.keys() - moved.waiting - moved.failed
-        moved.rows = {key: _row(sights[key], known[origins[key]].document_id) for key in done}
-        moved.rows |= {key: _row(sights[key], known[key].document_id) for key in changes.touched}
-        # Metadata beside them is taken in afterwards, if it is other than it was.
-        moved.rows = {key: replace(row, beside=known[origins.get(key, key)].beside) for key, row in moved.rows.items()}
+        displace(connection, [name for key in changes.replaced if (name := known[key].document_id)])
+        done = _rename_and_revive(connection, known, changes, seen, moved)
+        moved.rows = _rows_after_move(known, seen, {key: origins[key] for key in done | changes.touched})
         moved.rows |= {key: replace(known[key], tags=tags) for key, tags in changes.retagged.items()}
-        for key, row in moved.rows.items():
-            before = known[origins.get(key, key)].tags
-            if row.tags != before:
-                tagging.set_tags(connection, str(row.document_id), in_place_of(row.tags, before))
+        _tag(connection, known, origins, moved.rows)
         moved.left = {origins[key] for key in done | moved.failed} - moved.rows.keys()
         moved.left |= changes.replaced - moved.rows.keys()
         watched_files.forget(connection, moved.left)
@@ -81,28 +77,72 @@ def move(
     return moved
 
 
-def _displace(connection: Connection, names: Collection[str]) -> None:
-    """Delete documents whose names others get: they cannot be revived, and their points go with the next tidying."""
-    if names:
-        deletion.tombstone(connection, list(names), time.time())
-        failures.delete_of_documents(connection, names)
+def _rename_and_revive(
+    connection: Connection,
+    known: Mapping[FileKey, KnownFile],
+    changes: Changes,
+    seen: Mapping[FileKey, SeenFile],
+    moved: Moved,
+) -> set[FileKey]:
+    """Rename living documents and revive deleted ones; those that could not be are noted in `moved`.
+
+    Returns:
+        Keys of the files whose documents were renamed or revived.
+    """
+    origins = {**changes.moved, **{key: key for key in changes.revived}}
+    living = {str(known[old].document_id): key for key, old in origins.items() if not known[old].gone}
+    deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
+    sources = {document_id: key[1] for document_id, key in living.items()}
+    # A document that a user ingested under the new name, whose file was replaced before the watcher saw it.
+    displace(connection, moves.documents_to_displace(connection, sources))
+    renamed, there = moves.rename(connection, sources), moves.existing(connection, sources)
+    contents = {document_id: (key[1], str(seen[key].sha256)) for document_id, key in deleted.items()}
+    revived = deletion.revive(connection, contents)
+    moved.waiting = {key for document_id, key in living.items() if document_id in there - renamed}
+    moved.failed = {key for document_id, key in living.items() if document_id not in there}
+    moved.failed |= {key for document_id, key in deleted.items() if document_id not in revived}
+    return origins.keys() - moved.waiting - moved.failed
 
 
-def remove(
+def _rows_after_move(
+    known: Mapping[FileKey, KnownFile], seen: Mapping[FileKey, SeenFile], origins: Mapping[FileKey, FileKey]
+) -> dict[FileKey, KnownFile]:
+    """The rows of files whose documents went on. `origins`: {key: known key}."""
+    # Changed metadata beside a file is ingested afterwards: until then the row has the metadata of before.
+    return {
+        key: replace(_row(seen[key], known[old].document_id), sidecar=known[old].sidecar)
+        for key, old in origins.items()
+    }
+
+
+def _tag(
+    connection: Connection,
+    known: Mapping[FileKey, KnownFile],
+    origins: Mapping[FileKey, FileKey],
+    rows: Mapping[FileKey, KnownFile],
+) -> None:
+    """Give documents the tags that the settings say for their files now."""
+    for key, row in rows.items():
+        before = known[origins.get(key, key)].tags
+        if row.tags != before:
+            tagging.set_tags(connection, str(row.document_id), in_place_of(row.tags, before))
+
+
+def delete_missing(
     services: Services,
     root: str,
     known: Mapping[FileKey, KnownFile],
     gone: Collection[FileKey],
-    behind: Collection[FileKey] = (),
+    rerouted_keys: Collection[FileKey] = (),
 ) -> dict[FileKey, KnownFile]:
-    """Delete the documents of files of the folder that are gone; for a while they can be revived.
+    """Delete the documents of files that are gone. For a while they can be revived.
 
     Args:
         services: the engine's services.
         root: the folder.
         known: its files.
         gone: those that are gone.
-        behind: files that may have left documents in other collections, which go for good.
+        rerouted_keys: files that may have former documents in other collections, which are deleted for good.
 
     Returns:
         The files as they are known now.
@@ -110,30 +150,30 @@ def remove(
     if not gone:
         return {}
     with writing(services.catalog) as connection:
-        unsure = _unsure(connection, root, [key for key in gone if known[key].document_id is None])
+        unknown = _documents_of_unfinished(connection, root, [key for key in gone if known[key].document_id is None])
         rows = {
-            key: replace(known[key], document_id=known[key].document_id or unsure.get(key), gone=True) for key in gone
+            key: replace(known[key], document_id=known[key].document_id or unknown.get(key), gone=True) for key in gone
         }
         watched_files.store(connection, rows)
-        having = {row.document_id for row in rows.values() if row.document_id is not None}
-        # A rule that gives the file another collection may have given its document to another row.
-        names = sorted(having - watched_files.with_present_file(connection, having))
-        deletion.tombstone(connection, names, time.time() + services.settings.watch_undo_s)
-        failures.delete_of_documents(connection, names)
-        left = {key: str(row.document_id) for key, row in rows.items() if key in behind and row.document_id}
-        while former := _elsewhere(connection, root, left):
-            _displace(connection, list(former.values()))
+        document_ids = {row.document_id for row in rows.values() if row.document_id is not None}
+        # A rule that gives a file another collection may have given its document to another row.
+        deleted = sorted(document_ids - watched_files.with_present_file(connection, document_ids))
+        deletion.tombstone(connection, deleted, time.time() + services.settings.watch_undo_s)
+        failures.delete_of_documents(connection, deleted)
+        current = {key: str(row.document_id) for key, row in rows.items() if key in rerouted_keys and row.document_id}
+        while former := former_documents(connection, root, current):
+            displace(connection, list(former.values()))
     return rows
 
 
-def take(
+def ingest(
     services: Services,
     folder: WatchFolder,
     candidates: Mapping[FileKey, Candidate],
-    sights: Mapping[FileKey, SeenFile],
+    seen: Mapping[FileKey, SeenFile],
     known: Mapping[FileKey, KnownFile],
 ) -> dict[FileKey, KnownFile]:
-    """Take files in, one job for each collection.
+    """Ingest files, one job for each collection.
 
     Returns:
         The files as they are known now.
@@ -144,86 +184,48 @@ def take(
         by_collection[key[0]].append(key)
     for collection, keys in by_collection.items():
         with writing(services.catalog) as connection:
-            # Before their documents: a file that goes while nobody watches must be missed.
-            watched_files.store(
-                connection, {key: _begun(sights[key], known.get(key)) for key in keys if _is_lost(key, known)}
-            )
-        before = {key: known[key].tags if key in known else None for key in keys}
-        found = [replace(candidates[key], tags=in_place_of(sights[key].tags, before[key])) for key in keys]
+            # Before their documents: a file that is removed while no watcher runs must be missed afterwards.
+            unfinished = {key: _unfinished(seen[key], known.get(key)) for key in keys if _has_no_row(key, known)}
+            watched_files.store(connection, unfinished)
+        tags = {key: in_place_of(seen[key].tags, known[key].tags if key in known else None) for key in keys}
+        files = [replace(candidates[key], tags=tags[key]) for key in keys]
         request = Request([folder.path], collection, folder.workflow, request_id=watched_files.new_request_id())
-        job_id = open_job(services, request, found)
-        ingest_files(services, job_id, found)
-        with writing(services.catalog) as connection:
-            # A workflow may have sent a file to another collection than the folder's, where it was before.
-            names = watched_files.documents_of_files(connection, keys) | watched_files.submitted_documents(
-                connection, job_id, keys
-            )
-            found_in = watched_files.content_of_job(connection, job_id)
-            taken = {key: _row(sights[key], names.get(key)) for key in keys}
-            # The file may have become another one before intake read it, or none: it is to be taken in again then.
-            unsure = [key for key, row in taken.items() if found_in.get(str(row.document_id)) != row.sha256]
-            taken |= {key: replace(taken[key], sha256=None) for key in unsure}
-            watched_files.store(connection, taken)
-        rows |= taken
+        job_id = open_job(services, request, files)
+        ingest_files(services, job_id, files)
+        rows |= _store_ingested(services, job_id, keys, seen)
     return rows
 
 
-def rerouted(before: Mapping[FileKey, KnownFile], now: Mapping[FileKey, KnownFile]) -> set[FileKey]:
-    """Files that have another document than before: the former one is left behind."""
-    names = {key: before[key].document_id for key in now if key in before}
-    return {key for key, name in names.items() if name and now[key].document_id not in (None, name)}
+def _store_ingested(
+    services: Services, job_id: str, keys: Collection[FileKey], seen: Mapping[FileKey, SeenFile]
+) -> dict[FileKey, KnownFile]:
+    """Store the rows of ingested files, with the documents that the job has recorded for them."""
+    with writing(services.catalog) as connection:
+        # A workflow's route may have sent a file to another collection than the folder's.
+        documents = watched_files.documents_of_files(connection, keys) | watched_files.submitted_documents(
+            connection, job_id, keys
+        )
+        contents = watched_files.content_of_job(connection, job_id)
+        rows = {key: _row(seen[key], documents.get(key)) for key in keys}
+        # A file may have changed before intake read it, or intake refused it: it is to be ingested again then.
+        other = [key for key, row in rows.items() if contents.get(str(row.document_id)) != row.sha256]
+        rows |= {key: replace(rows[key], sha256=None) for key in other}
+        watched_files.store(connection, rows)
+    return rows
 
 
-def leave(
-    services: Services,
-    root: str,
-    known: Mapping[FileKey, KnownFile],
-    keys: Collection[FileKey],
-    *,
-    patient: bool = True,
-) -> set[FileKey]:
-    """Delete what files have left behind in other collections since their route leads elsewhere.
-
-    Args:
-        services: the engine's services.
-        root: the folder.
-        known: its files.
-        keys: the files that are looked at.
-        patient: a document goes only once the content that takes its place is there to be found.
-
-    Returns:
-        Those that have nothing left there.
-    """
-    if not keys:
-        return set()
-    now = {key: str(known[key].document_id) for key in keys if key in known and known[key].document_id}
-    with services.catalog.connect() as connection:
-        former = _elsewhere(connection, root, now)
-    if former:
-        with writing(services.catalog) as connection:
-            former = _elsewhere(connection, root, now)
-            there = watched_files.live_content(connection, [now[key] for key in former])
-            ready = {key for key in former if not patient or there.get(now[key]) == known[key].sha256}
-            _displace(connection, [former[key] for key in ready])
-    return {key for key in keys if key not in former and (key in now or key not in known)}
-
-
-def _elsewhere(connection: Connection, root: str, now: Mapping[FileKey, str]) -> dict[FileKey, str]:
-    """A document of the watcher's own of each of these files beside the one that it has now, if there is one."""
-    found = watched_files.in_other_collections(connection, root, now, own=True) if now else {}
-    return {key: name for key, name in found.items() if name not in now.values()}
-
-
-def renumber(services: Services, view: View) -> dict[FileKey, KnownFile]:
-    """Note the files whose disk has another number since it was mounted again.
+def update_disks(services: Services, snapshot: Snapshot) -> dict[FileKey, KnownFile]:
+    """Store the new numbers of disks that were mounted again.
 
     Returns:
         The files as they are known now.
     """
     rows = {
-        key: replace(row, mark=view.seen[key].mark)
-        for key, row in view.known.items()
-        if key in view.seen and key not in view.opened and row.mark.device != view.seen[key].mark.device
+        key: replace(row, mark=snapshot.present[key].mark)
+        for key, row in snapshot.known.items()
+        if key in snapshot.present
+        and key not in snapshot.changed
+        and row.mark.device != snapshot.present[key].mark.device
     }
     if rows:
         with writing(services.catalog) as connection:
@@ -231,32 +233,32 @@ def renumber(services: Services, view: View) -> dict[FileKey, KnownFile]:
     return rows
 
 
-def forget_gone(services: Services, files: Files) -> list[FileKey]:
+def forget_gone(services: Services, files: KnownFiles) -> list[FileKey]:
     """Forget the files whose documents cannot be revived any more.
 
     Returns:
-        Which these are.
+        Their keys.
     """
     if not files.gone:
         return []
     gone = sorted(files.gone)
     with services.catalog.connect() as connection:
-        kept = watched_files.revivable(connection, [str(files[key].document_id) for key in gone])
-    lost = [key for key in gone if files[key].document_id not in kept]
-    if lost:
+        revivable = watched_files.revivable(connection, [str(files[key].document_id) for key in gone])
+    forgotten = [key for key in gone if files[key].document_id not in revivable]
+    if forgotten:
         with writing(services.catalog) as connection:
-            watched_files.forget(connection, lost)
-    return lost
+            watched_files.forget(connection, forgotten)
+    return forgotten
 
 
-def tidy(services: Services) -> None:
-    """Tell points the new names and tags of their documents, and remove those of documents that are gone for good."""
+def clean_up(services: Services) -> None:
+    """Write new names and tags of documents to their points, and remove the points of documents that are gone."""
     relabel(services)
     release(services)
 
 
-def _unsure(connection: Connection, root: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
-    """The documents of files whose taking in may have been broken off."""
+def _documents_of_unfinished(connection: Connection, root: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
+    """The documents of files whose intake may have been interrupted."""
     if not keys:
         return {}
     return watched_files.in_other_collections(connection, root, keys) | watched_files.documents_of_files(
@@ -264,15 +266,15 @@ def _unsure(connection: Connection, root: str, keys: Collection[FileKey]) -> dic
     )
 
 
-def _is_lost(key: FileKey, known: Mapping[FileKey, KnownFile]) -> bool:
-    """Whether nobody would miss the file if it went now: it is new, or its document is deleted."""
+def _has_no_row(key: FileKey, known: Mapping[FileKey, KnownFile]) -> bool:
+    """Whether the file would not be missed if it were removed now: it is new, or its document is deleted."""
     return key not in known or known[key].gone
 
 
-def _begun(sight: SeenFile, before: KnownFile | None) -> KnownFile:
-    """A file that is being taken in: whether that comes to its end is not known yet."""
-    return KnownFile(sight.mark, tags=before.tags if before is not None else None)
+def _unfinished(file: SeenFile, before: KnownFile | None) -> KnownFile:
+    """The row of a file whose intake has begun."""
+    return KnownFile(file.mark, tags=before.tags if before is not None else None)
 
 
-def _row(sight: SeenFile, document_id: str | None) -> KnownFile:
-    return KnownFile(sight.mark, sight.sha256, document_id, tags=sight.tags, beside=sight.beside)
+def _row(file: SeenFile, document_id: str | None) -> KnownFile:
+    return KnownFile(file.mark, file.sha256, document_id, tags=file.tags, sidecar=file.sidecar)

@@ -1,4 +1,4 @@
-"""Hints that something changed below a folder: from the system where its events can be trusted, else none at all."""
+"""File events of the operating system: the paths that changed below a folder, where such events can be trusted."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ log = structlog.get_logger()
 STEP_MS = 20
 DEBOUNCE_MS = 200
 STOP_MS = 500
-UNTELLABLE = "Unable to decode path"
-"""What watchfiles gives up with when a name changes that is no UTF-8."""
+UNDECODABLE = "Unable to decode path"
+"""Begin of the error with which watchfiles ends when a name changes that is not UTF-8."""
 
-AGAIN_S = 1.0
+RESTART_S = 1.0
 MOUNTS = Path("/proc/self/mounts")
 UNTRUSTED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "9p", "virtiofs", "vboxsf", "prl_fs", "drvfs", "afs", "ceph"}
     | {"glusterfs", "lustre", "beegfs", "gpfs", "pvfs2", "orangefs", "davfs", "fuse", "fuseblk"}
 )
-"""File systems on which other machines write: this one's kernel hears nothing of it."""
+"""File systems on which other machines write: the kernel of this one has no events for that."""
 
 
 class Events:
-    """Paths that changed below a folder, in a thread of their own. `alive` is False once they cannot be had.
+    """Collects the paths that changed below a folder, in a thread. `alive` is False once there are no events any more.
 
-    The folder itself stands for changes that could not be told one by one.
+    The folder itself stands for changes that have no path of their own.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,14 +47,14 @@ class Events:
         self._thread.start()
 
     def wait(self, seconds: float) -> set[str]:
-        """Paths that changed, all that are there; empty when nothing did for so long."""
-        found: set[str] = set()
+        """The paths that have changed so far; waits for the first one. Empty if nothing changed for so long."""
+        paths: set[str] = set()
         try:
-            found |= self._paths.get(timeout=max(seconds, 0.001))
+            paths |= self._paths.get(timeout=max(seconds, 0.001))
             while True:
-                found |= self._paths.get_nowait()
+                paths |= self._paths.get_nowait()
         except queue.Empty:
-            return found
+            return paths
 
     def close(self) -> None:
         """End the thread."""
@@ -64,17 +64,17 @@ class Events:
         lost = False
         while not self._ended.is_set():
             try:
-                self._pass_on(lost=lost)
-            except Exception as error:  # whatever the system cannot do, looking by ourselves always works
-                lost = str(error).startswith(UNTELLABLE)
+                self._collect(lost=lost)
+            except Exception as error:  # whatever the system cannot do: the folder is polled then
+                lost = str(error).startswith(UNDECODABLE)
                 if not lost:
                     log.warning("watch.no_events", folder=source_of(self._root), error=str(error))
                     break
                 self._paths.put({str(self._root)})
-                self._ended.wait(AGAIN_S)
+                self._ended.wait(RESTART_S)
         self.alive = self._ended.is_set()
 
-    def _pass_on(self, *, lost: bool) -> None:
+    def _collect(self, *, lost: bool) -> None:
         for changes in watchfiles.watch(
             self._root,
             watch_filter=None,
@@ -86,32 +86,32 @@ class Events:
             ignore_permission_denied=True,
             yield_on_timeout=True,
         ):
-            # Only now is the folder watched again: the look before may have missed what came in between.
-            found = {path for _, path in changes} | ({str(self._root)} if lost else set())
+            # The folder is watched again from now on: a scan before this may have missed changes in between.
+            paths = {path for _, path in changes} | ({str(self._root)} if lost else set())
             lost = False
-            if found:
-                self._paths.put(found)
+            if paths:
+                self._paths.put(paths)
 
 
 def is_trusted(folder: Path, mounts: str | None = None) -> bool:
-    """Whether the system's events can be trusted there, by the kind of file system.
+    """Whether events can be trusted in a folder, by the kind of its file system.
 
     Args:
         folder: the folder.
-        mounts: what the kernel says is mounted, as in `/proc/self/mounts`.
+        mounts: the content of `/proc/self/mounts`; None reads it.
     """
     if mounts is None:
         try:
             mounts = MOUNTS.read_text("utf-8", "surrogateescape")
         except OSError:
-            return True  # no Linux: there the disks are local, or nothing can be known
+            return True  # not Linux: nothing is known of its file systems
     real = os.path.realpath(folder)
     kinds = [(_unescaped(line.split()[1]), line.split()[2]) for line in mounts.splitlines() if len(line.split()) > 2]
-    holding = [(point, kind) for point, kind in kinds if f"{real}/".startswith(point.rstrip("/") + "/")]
-    # Of two mounted on one place the later one is on top.
-    kind = max(enumerate(holding), key=lambda one: (len(one[1][0]), one[0]))[1][1] if holding else ""
+    mounted = [(point, kind) for point, kind in kinds if f"{real}/".startswith(point.rstrip("/") + "/")]
+    # Of two mounted at one point the later one counts.
+    kind = max(enumerate(mounted), key=lambda item: (len(item[1][0]), item[0]))[1][1] if mounted else ""
     return kind not in UNTRUSTED and not kind.startswith("fuse.")
 
 
 def _unescaped(point: str) -> str:
-    return re.sub(r"\\(\d{3})", lambda found: chr(int(found[1], 8)), point)
+    return re.sub(r"\\(\d{3})", lambda match: chr(int(match[1], 8)), point)

@@ -1,7 +1,7 @@
-"""What in a folder is no document: temporary and lock files, dotfiles, and what `.docrelayignore` names.
+"""Which files of a folder are ignored: temporary and lock files, dotfiles, and what `.docrelayignore` names.
 
-The files have the syntax and the nesting of `.gitignore`; they come after the rules that always hold and may take
-them back (`!.notes.txt`).
+An ignore file has the syntax and the nesting of `.gitignore`. It comes after the built-in rules and may cancel them
+(`!.notes.txt`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["IGNORE_FILE", "Ignore", "is_temporary"]
 log = structlog.get_logger()
 
 IGNORE_FILE = ".docrelayignore"
-BEGINNINGS = (".", "~$")
-ENDINGS = ("~", ".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".lock", ".lck")
-LARGEST = 1 << 20
+TEMPORARY_PREFIXES = (".", "~$")
+TEMPORARY_SUFFIXES = ("~", ".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".swp", ".lock", ".lck")
+MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """The rules that hold in one folder: its own ignore file and those above it, from the root down."""
+    """The rules of one folder: its own ignore file and those of the folders above it, from the root down."""
 
     folder: Path
     specs: tuple[tuple[Path, GitIgnoreSpec], ...] = ()
@@ -44,23 +44,23 @@ class Ignore:
         return Ignore(folder, self.specs if spec is None else (*self.specs, (folder, spec)))
 
     def ignores(self, name: str, *, is_folder: bool) -> bool:
-        """Whether an entry of the folder is left out."""
-        verdict = name in SKIPPED_FOLDERS or is_temporary(name)
+        """Whether an entry of the folder is ignored."""
+        ignored = name in SKIPPED_FOLDERS or is_temporary(name)
         for base, spec in self.specs:
             path = os.path.relpath(self.folder / name, base)
-            found = spec.check_file(path + "/" if is_folder else path).include
-            verdict = verdict if found is None else found
-        return verdict
+            match = spec.check_file(path + "/" if is_folder else path).include
+            ignored = ignored if match is None else match
+        return ignored
 
 
 def is_temporary(name: str) -> bool:
     """Whether a name is that of a hidden, a temporary or a lock file."""
-    return name.startswith(BEGINNINGS) or name.lower().endswith(ENDINGS)
+    return name.startswith(TEMPORARY_PREFIXES) or name.lower().endswith(TEMPORARY_SUFFIXES)
 
 
 def _read(path: Path) -> GitIgnoreSpec | None:
     try:
-        # Not blocking: a pipe of that name must not stop the mirror.
+        # Non-blocking: a pipe of that name must not stop the mirror.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -72,7 +72,7 @@ def _read(path: Path) -> GitIgnoreSpec | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            lines = file.read(LARGEST).decode("utf-8", "replace").splitlines()
+            lines = file.read(MAX_BYTES).decode("utf-8", "replace").splitlines()
     finally:
         os.close(descriptor)
     try:

@@ -1,4 +1,4 @@
-"""What is known of a folder's files, found by folder and by inode: a look costs what its part of the folder costs."""
+"""The known files of a folder in memory, by folder and by inode: a partial scan costs only what its part costs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TypeVar
 
 from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 
-__all__ = ["Files"]
+__all__ = ["KnownFiles"]
 
-One = TypeVar("One")
+Member = TypeVar("Member")
 
 
-class Files(Mapping[FileKey, KnownFile]):
-    """Rows of the catalog by key. `gone` holds the keys of those whose documents are deleted but can be revived."""
+class KnownFiles(Mapping[FileKey, KnownFile]):
+    """The catalog's rows by key. `gone` holds the keys of files whose documents are deleted but can be revived."""
 
     def __init__(self, rows: Mapping[FileKey, KnownFile] | None = None) -> None:
         self.gone: set[FileKey] = set()
         self._rows: dict[FileKey, KnownFile] = {}
-        self._in: dict[str, set[FileKey]] = {}
-        self._folders: dict[str, set[str]] = {}
-        self._inodes: dict[str, set[FileKey]] = {}
+        self._files_in: dict[str, set[FileKey]] = {}
+        self._folders_in: dict[str, set[str]] = {}
+        self._by_inode: dict[str, set[FileKey]] = {}
         self.put(rows or {})
 
     def __getitem__(self, key: FileKey) -> KnownFile:
@@ -33,71 +33,74 @@ class Files(Mapping[FileKey, KnownFile]):
         return len(self._rows)
 
     @property
-    def there(self) -> int:
-        """How many are not gone."""
+    def present(self) -> int:
+        """How many files are not gone."""
         return len(self._rows) - len(self.gone)
 
     def put(self, rows: Mapping[FileKey, KnownFile]) -> None:
-        """Add rows, or have others in their place."""
+        """Add rows, or replace those of the same keys."""
         self.drop(rows)
         for key, row in rows.items():
             self._rows[key] = row
-            self._inodes.setdefault(row.mark.inode, set()).add(key)
+            self._by_inode.setdefault(row.mark.inode, set()).add(key)
             if row.gone:
                 self.gone.add(key)
-            folder = _above(key[1])
-            if folder not in self._in:
-                self._in[folder] = set()
+            folder = _parent(key[1])
+            if folder not in self._files_in:
+                self._files_in[folder] = set()
                 self._link(folder)
-            self._in[folder].add(key)
+            self._files_in[folder].add(key)
 
     def drop(self, keys: Collection[FileKey]) -> None:
-        """Forget rows; those that there are not, too."""
+        """Forget rows. Keys without a row are ignored."""
         for key in keys:
             row = self._rows.pop(key, None)
             if row is None:
                 continue
             self.gone.discard(key)
-            _take_out(self._inodes, row.mark.inode, key)
-            folder = _above(key[1])
-            _take_out(self._in, folder, key)
+            _discard(self._by_inode, row.mark.inode, key)
+            folder = _parent(key[1])
+            _discard(self._files_in, folder, key)
             self._unlink(folder)
 
     def inside(self, folder: str, *, deep: bool) -> Iterator[FileKey]:
         """Files in a folder, or in it and all below it."""
         pending = [folder.rstrip("/")]
         while pending:
-            here = pending.pop()
-            yield from self._in.get(here, ())
+            current = pending.pop()
+            yield from self._files_in.get(current, ())
             if deep:
-                pending += self._folders.get(here, ())
+                pending += self._folders_in.get(current, ())
 
     def with_inode(self, inode: str) -> Collection[FileKey]:
-        """Files that had this inode when they were taken in."""
-        return self._inodes.get(inode, ())
+        """Files that had this inode when they were ingested."""
+        return self._by_inode.get(inode, ())
 
     def _link(self, folder: str) -> None:
+        """Enter a folder in its parent, and that in its own parent, up to the first that is entered already."""
         while folder:
-            above = _above(folder)
-            inside = self._folders.setdefault(above, set())
-            if folder in inside:
+            parent = _parent(folder)
+            siblings = self._folders_in.setdefault(parent, set())
+            if folder in siblings:
                 return
-            inside.add(folder)
-            folder = above
+            siblings.add(folder)
+            folder = parent
 
     def _unlink(self, folder: str) -> None:
-        while folder and folder not in self._in and folder not in self._folders:
-            above = _above(folder)
-            _take_out(self._folders, above, folder)
-            folder = above
+        """Remove a folder without files and folders from its parent, and so on upwards."""
+        while folder and folder not in self._files_in and folder not in self._folders_in:
+            parent = _parent(folder)
+            _discard(self._folders_in, parent, folder)
+            folder = parent
 
 
-def _above(source: str) -> str:
+def _parent(source: str) -> str:
     return source.rpartition("/")[0]
 
 
-def _take_out(sets: dict[str, set[One]], name: str, one: One) -> None:
-    found = sets.get(name, set())
-    found.discard(one)
-    if not found:
+def _discard(sets: dict[str, set[Member]], name: str, member: Member) -> None:
+    """Remove a member from a set of this name, and the set once it is empty."""
+    members = sets.get(name, set())
+    members.discard(member)
+    if not members:
         sets.pop(name, None)

@@ -1,4 +1,4 @@
-"""Who watches a folder: one process at a time, on whatever machine, for overlapping folders too."""
+"""The lease of a watched folder: one process at a time, on any machine, may watch it or a folder that overlaps it."""
 
 from __future__ import annotations
 
@@ -17,67 +17,69 @@ __all__ = ["Lease"]
 
 log = structlog.get_logger()
 
-KEYS = f"{PREFIX}watch:"
-LASTS_S = 4.0
-RENEWED_S = 1.0
-WAIT_S = 5.0
+KEY_PREFIX = f"{PREFIX}watch:"
+LEASE_S = 4.0
+RENEW_EVERY_S = 1.0
+LOCK_TIMEOUT_S = 5.0
 
 
 class Lease:
-    """The right to watch some folders; those of one process may lie in each other."""
+    """Leases of the folders that this process watches; these may lie in each other."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._owner = uuid.uuid4().hex
-        self._until: dict[str, float] = {}
+        self._valid_until: dict[str, float] = {}
         self._ended = threading.Event()
         threading.Thread(target=self._renew, name="watch-lease", daemon=True).start()
 
     def acquire(self, root: str) -> bool:
-        """Whether the folder is ours now: nobody else watches it, one above it, or one below it."""
-        with self._redis.lock(f"{PREFIX}watching", timeout=WAIT_S, blocking_timeout=WAIT_S):
-            held = self._redis.scan_iter(match=f"{_escaped(KEYS)}*")
-            for key in held:
-                other = text(key).removeprefix(KEYS)
+        """Take the lease of a folder. False if another process watches it, a folder above it, or one below it."""
+        with self._redis.lock(f"{PREFIX}watching", timeout=LOCK_TIMEOUT_S, blocking_timeout=LOCK_TIMEOUT_S):
+            leases = self._redis.scan_iter(match=f"{_escaped(KEY_PREFIX)}*")
+            for key in leases:
+                other = text(key).removeprefix(KEY_PREFIX)
                 if _overlap(root, other) and self._owner_of(other) not in (None, self._owner):
                     return False
-            self._redis.set(KEYS + root, self._owner, px=int(LASTS_S * 1000))
-        self._until[root] = time.monotonic() + LASTS_S
+            self._redis.set(KEY_PREFIX + root, self._owner, px=int(LEASE_S * 1000))
+        self._valid_until[root] = time.monotonic() + LEASE_S
         return True
 
     def holds(self, root: str) -> bool:
-        """Whether the folder is still ours."""
-        return time.monotonic() < self._until.get(root, 0.0)
+        """Whether this process still has the lease of a folder."""
+        return time.monotonic() < self._valid_until.get(root, 0.0)
 
     def release(self, root: str) -> None:
-        """Let others watch it."""
-        if self._until.pop(root, None) is not None and self._owner_of(root) == self._owner:
-            self._redis.delete(KEYS + root)
+        """Give the lease of a folder back."""
+        if self._valid_until.pop(root, None) is not None and self._owner_of(root) == self._owner:
+            self._redis.delete(KEY_PREFIX + root)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Give all leases back."""
         self._ended.set()
-        for root in list(self._until):
+        for root in list(self._valid_until):
             self.release(root)
 
     def _owner_of(self, root: str) -> str | None:
-        value = self._redis.get(KEYS + root)
+        value = self._redis.get(KEY_PREFIX + root)
         return None if value is None else text(value)
 
     def _renew(self) -> None:
-        while not self._ended.wait(RENEWED_S):
-            for root in list(self._until):
+        while not self._ended.wait(RENEW_EVERY_S):
+            for root in list(self._valid_until):
                 try:
                     began = time.monotonic()
-                    if self._owner_of(root) == self._owner and self._redis.pexpire(KEYS + root, int(LASTS_S * 1000)):
-                        self._until[root] = began + LASTS_S
+                    is_ours = self._owner_of(root) == self._owner
+                    if is_ours and self._redis.pexpire(KEY_PREFIX + root, int(LEASE_S * 1000)):
+                        self._valid_until[root] = began + LEASE_S
                 except redis.RedisError as error:
                     log.warning("watch.lease", error=str(error))
 
 
-def _overlap(one: str, other: str) -> bool:
-    paths = PurePath(one), PurePath(other)
-    return paths[0] == paths[1] or paths[0] in paths[1].parents or paths[1] in paths[0].parents
+def _overlap(folder: str, other: str) -> bool:
+    """Whether one of the folders is the other, or lies in it."""
+    first, second = PurePath(folder), PurePath(other)
+    return first == second or first in second.parents or second in first.parents
 
 
 def _escaped(pattern: str) -> str:

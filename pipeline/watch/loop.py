@@ -1,4 +1,4 @@
-"""Watching: one thread for each folder, for as long as the process lives."""
+"""The loop of the watcher: one thread for each folder, which scans whenever the folder's schedule says so."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pipeline.retries import TRANSIENT
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch.events import Events, is_trusted
-from pipeline.watch.ignore import IGNORE_FILE
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
+from pipeline.watch.schedule import Schedule
 
 __all__ = ["Watcher", "watch_all"]
 
@@ -28,140 +28,89 @@ log = structlog.get_logger()
 
 Say = Callable[[str], None]
 
-TURN_S = 1.0
-"""How often a waiting watcher asks whether it is its turn, and a working one whether it still is."""
+LEASE_CHECK_S = 1.0
+"""How often a waiting watcher asks for the lease, and a working one whether it still has it."""
 
-LONGEST_PAUSE_S = 30.0
-SECOND_LOOK_S = 1.0
-"""A new folder is looked at once more: the system's events begin a moment after the folder."""
-
-MOST_PATHS = 2000
-"""From so many paths on, looking at the whole folder is simpler."""
+MAX_PAUSE_S = 30.0
 
 HELD_RESCAN_S = 5.0
-"""How often a folder with deletions that are held back is looked at: files may return, or somebody may confirm."""
-
-RESTLESS_REST = 10.0
-"""Looking at a folder for what changes again and again takes at most this part of the time."""
-
-REST = 50.0
-"""Listing the whole folder takes at most this part of the time."""
+"""How often a folder with held deletions is scanned: its files may be back, or a user may confirm the deletions."""
 
 
 class Watcher:
-    """Keeps one folder mirrored, whenever it is its turn to."""
+    """Keeps one folder mirrored while this process has the folder's lease."""
 
     def __init__(self, services: Services, folder: WatchFolder, others: Sequence[Path], lease: Lease, say: Say) -> None:
         self.mirror = Mirror(services, folder, others)
         self._services = services
-        self._folder = self.mirror.folder
+        self._path = self.mirror.folder.path
         self._lease = lease
         self._say = say
         self._ended = threading.Event()
         self._events: Events | None = None
-        self._trusted = True
-        self._scope: dict[Path, bool] | None = None
-        self._later: dict[Path, tuple[float, bool]] = {}
-        # What events have named since the last look: it did not go unnoticed, even if the next look comes late.
-        self._named: set[Path] = set()
-        self._whole_at = 0.0
-        self._told = ""
-        # Whether the next look at the whole folder was asked for by what is known: at the start, or by events.
-        self._expected = True
+        self._trusts_events = True
+        self._schedule = Schedule(self._path)
+        self._last_line = ""
 
     def run(self, ended: threading.Event) -> None:
-        """Watch until the end, whatever happens meanwhile."""
+        """Watch until the event is set; after an error the folder is watched again after a pause."""
         self._ended = ended
         failures = 0
         while not ended.is_set():
             try:
                 if not self._lease.acquire(self.mirror.root):
-                    self._tell(f"Another process watches {self.mirror.root}; waiting for it to end")
-                    ended.wait(TURN_S)
+                    self._say_once(f"Another process watches {self.mirror.root}; waiting for it to end")
+                    ended.wait(LEASE_CHECK_S)
                     continue
                 self._watch()
                 failures = 0
-            except Exception as error:  # the last door of this thread: the folder is watched again after a while
-                self._trouble(error)
+            except Exception as error:  # this thread's door
+                self._report(error)
                 failures += 1
-                ended.wait(backoff_s(failures, TURN_S, LONGEST_PAUSE_S))
+                ended.wait(backoff_s(failures, LEASE_CHECK_S, MAX_PAUSE_S))
             finally:
                 self._close_events()
 
     def _watch(self) -> None:
         self.mirror.load()
-        self._scope, self._expected, first = None, True, True
-        self._named = set()
+        self._schedule.restart()
+        first = True
         while not self._ended.is_set() and self._lease.holds(self.mirror.root):
-            self._keep_events()
-            wait = self._look()
+            self._open_or_close_events()
+            wait = self._sync()
             if wait is None:
                 if first:
-                    self._tell(f"Watching {self.mirror.root} ({self._mode})")
+                    self._say_once(f"Watching {self.mirror.root} ({self._mode})")
                     self._note(trouble=None, mode=self._mode)
                 first = False
-            self._gather(wait)
+            self._wait(wait)
         self._note(mode=None)
 
-    def _look(self) -> float | None:
-        whole = self._scope is None
-        wait = self.mirror.look(self._scope, self._named) if whole or self._scope else None
-        self._named = set()
-        if whole and not self._expected and self.mirror.missed and self._events is not None:
-            self._distrust(f"{self.mirror.missed} changes were not told of")
+    def _sync(self) -> float | None:
+        """Scan what the schedule says; seconds after which the same has to be scanned again, None if it is done."""
+        schedule, mirror, settings = self._schedule, self.mirror, self._services.settings
+        whole, had_cause = schedule.scope is None, schedule.has_cause
+        wait = mirror.sync(schedule.scope, schedule.event_paths) if whole or schedule.scope else None
+        schedule.event_paths = set()
+        if whole and not had_cause and mirror.missed and self._events is not None:
+            self._poll_from_now(f"{mirror.missed} changes were not told of")
         if wait is None:
-            if whole:
-                self._whole_at = time.monotonic() + max(self._rescan_s, REST * self.mirror.scanning_s)
-            self._scope, self._expected = {}, self._expected and not whole
-            pause = max(self._services.settings.watch_settle_ms / 1000, RESTLESS_REST * self.mirror.scanning_s)
-            for path in {path_of(key[1]).parent for key in self.mirror.restless}:
-                self._later.setdefault(path, (time.monotonic() + pause, False))
+            folders = {path_of(source).parent for _, source in mirror.unstable}
+            schedule.done(mirror.scanning_s, self._rescan_s, settings.watch_settle_ms / 1000, folders)
         return wait
 
-    def _gather(self, wait: float | None) -> None:
-        """Wait for events, or until it is time to look again, and say where."""
-        now = time.monotonic()
-        whole_at = self._whole_at if self._scope is not None else now
-        soon = min([whole_at, *(due for due, _ in self._later.values())]) - now
-        seconds = max(0.0, min(TURN_S, soon if wait is None else wait))
+    def _wait(self, wait: float | None) -> None:
+        """Wait for events, or until a scan is due, and add both to the schedule."""
+        schedule = self._schedule
+        seconds = max(0.0, min(LEASE_CHECK_S, schedule.seconds_left() if wait is None else wait))
         if self._events is not None and self._events.alive:
-            self._note_paths(self._events.wait(seconds))
+            unstable = {source for _, source in self.mirror.unstable}
+            schedule.add_events(self._events.wait(seconds), unstable, self.mirror.scanning_s)
         else:
             if self._events is not None:
-                self._distrust("the system gives none")
+                self._poll_from_now("the system gives none")
             self._ended.wait(seconds)
-        now = time.monotonic()
-        if now >= self._whole_at:
-            self._scope = None
-        for folder in [folder for folder, (due, _) in self._later.items() if due <= now]:
-            _, deep = self._later.pop(folder)
-            if deep:
-                self._named.add(folder)
-            if self._scope is not None:
-                self._scope[folder] = deep or self._scope.get(folder, False)
-
-    def _note_paths(self, paths: set[str]) -> None:
-        if len(paths) > MOST_PATHS or any(path.endswith("/" + IGNORE_FILE) for path in paths):
-            self._scope, self._expected = None, True
-        restless = {key[1] for key in self.mirror.restless}
-        named = {Path(path) for path in paths}
-        self._named |= named
-        for path in named:
-            if source_of(path) in restless:
-                continue  # its folder is looked at in a moment anyway
-            if path == self._folder.path:
-                # Anything in it: a name of which no event can tell, which may change again and again.
-                soon = time.monotonic() + RESTLESS_REST * self.mirror.scanning_s
-                self._whole_at, self._expected = min(self._whole_at, soon), True
-                continue
-            if self._scope is None:
-                return
-            self._scope.setdefault(path.parent, False)
-            is_folder = path.is_dir()
-            if is_folder or not path.exists():
-                self._scope[path] = True
-            if is_folder:
-                self._later[path] = (time.monotonic() + SECOND_LOOK_S, True)
+        schedule.add_due()
 
     @property
     def _rescan_s(self) -> float:
@@ -173,30 +122,31 @@ class Watcher:
     def _mode(self) -> str:
         return "polling" if self._events is None else "native"
 
-    def _keep_events(self) -> None:
-        """Have events where they are wanted, and none of a folder that is not there: another will come in its place."""
-        if not self._folder.path.is_dir():
+    def _open_or_close_events(self) -> None:
+        """Have events where they are wanted and trusted. A missing folder has none: another may come in its place."""
+        if not self._path.is_dir():
             self._close_events()
-        elif self._events is None and self._trusted:
+        elif self._events is None and self._trusts_events:
             chosen = self._services.settings.watch_events
-            if chosen == "native" or (chosen == "auto" and is_trusted(self._folder.path)):
-                self._events = Events(self._folder.path)
+            if chosen == "native" or (chosen == "auto" and is_trusted(self._path)):
+                self._events = Events(self._path)
             else:
-                self._trusted = False
+                self._trusts_events = False
 
     def _close_events(self) -> None:
         if self._events is not None:
             self._events.close()
             self._events = None
 
-    def _distrust(self, why: str) -> None:
+    def _poll_from_now(self, why: str) -> None:
         log.warning("watch.polling", folder=self.mirror.root, why=why)
-        self._trusted = False
+        self._trusts_events = False
         self._close_events()
-        self._whole_at = 0.0
+        self._schedule.scan_all_now()
         self._note(mode=self._mode)
 
-    def _trouble(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
+        """Log and store an error, and tell the user."""
         code = problem_of(error).code
         if isinstance(error, TRANSIENT):
             code = "stack_unavailable"
@@ -204,7 +154,7 @@ class Watcher:
             log.warning("watch.trouble", folder=self.mirror.root, error=str(error))
         else:
             log.error("watch.failed", folder=self.mirror.root, exc_info=error)
-        self._tell(f"{self.mirror.root} cannot be watched just now: {error}")
+        self._say_once(f"{self.mirror.root} cannot be watched just now: {error}")
         try:
             self._note(trouble=f"{code}: {error}")
         except Exception as second:  # the catalog itself may be what is in trouble
@@ -214,10 +164,10 @@ class Watcher:
         with writing(self._services.catalog) as connection:
             watched_files.update_folder(connection, self.mirror.root, looked_at=time.time(), **values)
 
-    def _tell(self, line: str) -> None:
-        if line != self._told:
+    def _say_once(self, line: str) -> None:
+        if line != self._last_line:
             self._say(line)
-            self._told = line
+            self._last_line = line
 
 
 def watch_all(
@@ -233,7 +183,7 @@ def watch_all(
         services: the engine's services.
         folders: what to watch.
         ended: ends it.
-        say: takes lines for people.
+        say: takes lines for the user.
         check: called every second; what it raises ends it too.
 
     Returns:
@@ -241,24 +191,24 @@ def watch_all(
     """
     lease = Lease(services.redis)
     paths = [folder.path for folder in folders]
-    found = {one.mirror.root: one for one in (Watcher(services, folder, paths, lease, say) for folder in folders)}
-    watchers = list(found.values())
+    all_watchers = [Watcher(services, folder, paths, lease, say) for folder in folders]
+    watchers = list({watcher.mirror.root: watcher for watcher in all_watchers}.values())
     if len(watchers) < len(folders):
         log.warning("watch.same_folder", folders=[source_of(path) for path in paths])
         say("Of folders that are the same by different names, the last one is watched")
     threads = [
-        threading.Thread(target=one.run, args=(ended,), name=f"watch {source_of(one.mirror.folder.path)}", daemon=True)
-        for one in watchers
+        threading.Thread(target=watcher.run, args=(ended,), name=f"watch {watcher.mirror.root}", daemon=True)
+        for watcher in watchers
     ]
     for thread in threads:
         thread.start()
     try:
-        while not ended.wait(TURN_S):
+        while not ended.wait(LEASE_CHECK_S):
             if check is not None:
                 check()
     finally:
         ended.set()
         for thread in threads:
-            thread.join(LONGEST_PAUSE_S)
+            thread.join(MAX_PAUSE_S)
         lease.close()
-    return [one.mirror for one in watchers]
+    return [watcher.mirror for watcher in watchers]

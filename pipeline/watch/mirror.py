@@ -1,11 +1,11 @@
-"""A mirror of one folder: looks at it, compares it with the catalog, and makes the catalog equal to it."""
+"""The mirror of one watched folder: scan it, compare it with the catalog, and make the catalog equal to it."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -13,297 +13,283 @@ import structlog
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 from pipeline.composition.plugins import load_workflow
-from pipeline.ingest.walk import Candidate, look, source_of
+from pipeline.ingest.walk import source_of
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.types import Tags
 from pipeline.watch import apply
 from pipeline.watch.compare import Changes, SeenFile, compare
-from pipeline.watch.deletion_guard import Hold, Missing, below, elsewhere, judge
 from pipeline.watch.events import is_trusted
-from pipeline.watch.file_content import digest, is_written
-from pipeline.watch.held_deletions import Holding
-from pipeline.watch.known_files import Files
-from pipeline.watch.scan import Found, Scope, scan
+from pipeline.watch.file_content import FileReader, is_written
+from pipeline.watch.former_documents import delete_former, rerouted
+from pipeline.watch.held_deletions import HeldDeletions, Hold, judge
+from pipeline.watch.known_files import KnownFiles
+from pipeline.watch.scan import ScannedFile, Scope, scan
 from pipeline.watch.settling import Settling
-from pipeline.watch.view import View, in_scope, renumbering, view_of, without_sidecars
+from pipeline.watch.snapshot import Snapshot, in_scope, is_below, take_out_sidecars, take_snapshot
 
 __all__ = ["Mirror"]
 
 log = structlog.get_logger()
 
-LATELY_S = 60.0
-"""Files that go within this time count as gone at once."""
-
-AGAIN_S = 0.5
-"""What could not be done now, for its document is being worked on, is tried again."""
+RETRY_S = 0.5
+"""A file whose document is being processed is tried again after this time."""
 
 OVERDUE_S = 5.0
-"""A change that was this old when a look began, and of which no event told, was missed."""
+"""A change that was this old when a scan began, and that no event named, was missed by the events."""
+
+
+@dataclass(slots=True)
+class _Detected:
+    """Changes of a snapshot; the files that were read to find them; and the files that still change."""
+
+    changes: Changes
+    seen: dict[FileKey, SeenFile] = field(default_factory=dict)
+    unsettled: set[FileKey] = field(default_factory=set)
 
 
 class Mirror:
-    """One folder. `known` is what the catalog says of it: nobody else writes there while the folder is ours."""
+    """One folder. No other process writes its rows to the catalog while this process holds the folder's lease.
+
+    known           the files as the catalog has them
+    unstable        files that keep changing, which are not waited for
+    missed          changes that the last scan of the whole folder found and no event had named
+    scanning_s      how long the last scan took
+    """
 
     def __init__(self, services: Services, folder: WatchFolder, others: Sequence[Path] = ()) -> None:
         self.services = services
         self.folder = folder = folder.resolved()
         self.root = source_of(folder.path)
-        self.known = Files()
-        self.restless: set[FileKey] = set()
+        self.known = KnownFiles()
+        self.unstable: set[FileKey] = set()
         self.missed = 0
         self.scanning_s = 0.0
         resolved = [Path(os.path.realpath(path)) for path in others]
-        self._others = [path for path in resolved if folder.path in path.parents]
-        self._tells_writers = is_trusted(folder.path)
+        self._inner = [path for path in resolved if folder.path in path.parents]
+        self._can_see_writers = is_trusted(folder.path)
+        self._reader = FileReader(folder, self.root, services.settings)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
-        self._suffix: str | None = None
-        self._behind: set[FileKey] = set()
+        self._held = HeldDeletions(services, self.root)
+        self._sidecar_suffix: str | None = None
+        # Files that may have former documents in other collections.
+        self._rerouted: set[FileKey] = set()
         self._pending: set[FileKey] = set()
-        self._sights: dict[FileKey, SeenFile] = {}
-        self._deleted: list[float] = []
-        self._holding = Holding(services, self.root)
 
     @property
     def hold(self) -> Hold | None:
-        """What deletions are held back."""
-        return self._holding.hold
+        """The deletions that are held back."""
+        return self._held.hold
 
     def load(self) -> None:
-        """Read what is known from the catalog."""
+        """Read the known files from the catalog."""
         settings = self.services.settings
         plan = load_workflow(self.folder.workflow or settings.workflow, settings.workflow_options)
-        self._suffix = plan.sidecar.get("suffix")
-        inner = [source_of(path) for path in self._others]
+        self._sidecar_suffix = plan.sidecar.get("suffix")
+        inner = [source_of(path) for path in self._inner]
         with self.services.catalog.connect() as connection:
-            found = watched_files.files(connection, self.root)
-        self.known = Files({key: row for key, row in found.items() if not below(inner, key[1])})
-        self._behind = set(self.known) if plan.route else set()
+            files = watched_files.files(connection, self.root)
+        self.known = KnownFiles({key: row for key, row in files.items() if not is_below(inner, key[1])})
+        self._rerouted = set(self.known) if plan.route else set()
 
     def catch_up(self) -> None:
-        """Look until all is done that was to be done at the first look; what still changes then is `restless`."""
+        """Sync until all changes are done that were there at the beginning. What still changes then is `unstable`."""
         self.load()
-        wait, began = self.look(), time.monotonic()
-        while wait is not None and any(self._settling.opened_at(key) <= began for key in self._pending):
+        wait, began = self.sync(), time.monotonic()
+        while wait is not None and any(self._settling.first_seen_at(key) <= began for key in self._pending):
             time.sleep(wait)
-            wait = self.look()
-        self.restless |= self._pending
+            wait = self.sync()
+        self.unstable |= self._pending
 
-    def look(self, scope: Scope | None = None, told: Collection[Path] = ()) -> float | None:
-        """Look at the folder, or a part of it, and do what is to be done.
+    def sync(self, scope: Scope | None = None, event_paths: Collection[Path] = ()) -> float | None:
+        """Scan the folder, or a part of it, and apply the changes that have settled.
 
         Args:
-            scope: only there; None for the whole folder.
-            told: what events have named since the last look.
+            scope: the part to scan; None for the whole folder.
+            event_paths: what events have named since the last call.
 
         Returns:
-            Seconds after which the same has to be looked at again; None when nothing is left to do there but what
-            does not come to rest: these files are `restless`.
+            Seconds after which the same part has to be scanned again. None if nothing is left to do there, except for
+            the files in `unstable`.
         """
-        view = self._view(scope, told)
-        if view is None:
-            return self._without_root()
-        looked_at = {key for key in self._settling if in_scope(key[1], scope)}
-        self._settling.note(view.opened, looked_at | view.known.keys())
-        self._pending = {key for key in view.opened if not self._is_held(key, view)}
+        snapshot = self._take_snapshot(scope, event_paths)
+        if snapshot is None:
+            return self._sync_without_root()
+        scanned = {key for key in self._settling if in_scope(key[1], scope)}
+        self._settling.update(snapshot.changed, scanned | snapshot.known.keys())
+        self._pending = {key for key in snapshot.changed if not self._is_held(key, snapshot)}
         wait = self._settling.wait_s(self._pending)
         if wait is not None:
             return wait
-        changes, sights, unsettled = self._compare(view)
-        waiting = self._apply(view, changes, sights, whole=scope is None)
-        unsettled |= {key for key, mark in view.opened.items() if mark is None and not self._is_done(key, view)}
-        restless = {key for key in unsettled if self._settling.restless(key)}
-        self.restless = {key for key in self.restless if not in_scope(key[1], scope)} | restless
-        self._pending = (unsettled - restless) | waiting
-        wait = self._settling.wait_s(unsettled - restless)
-        return (wait or AGAIN_S) if self._pending else None
+        detected = self._detect(snapshot)
+        waiting = self._apply(snapshot, detected, whole=scope is None)
+        return self._next_wait(snapshot, scope, detected.unsettled, waiting)
 
-    # Looking
+    def _next_wait(
+        self, snapshot: Snapshot, scope: Scope | None, unsettled: set[FileKey], waiting: set[FileKey]
+    ) -> float | None:
+        missing = {key for key, mark in snapshot.changed.items() if mark is None}
+        unsettled = unsettled | {key for key in missing if not self._is_handled(key, snapshot)}
+        unstable = {key for key in unsettled if self._settling.keeps_changing(key)}
+        self.unstable = {key for key in self.unstable if not in_scope(key[1], scope)} | unstable
+        self._pending = (unsettled - unstable) | waiting
+        wait = self._settling.wait_s(unsettled - unstable)
+        return (wait or RETRY_S) if self._pending else None
 
-    def _view(self, scope: Scope | None, told: Collection[Path]) -> View | None:
+    # Scanning
+
+    def _take_snapshot(self, scope: Scope | None, event_paths: Collection[Path]) -> Snapshot | None:
+        """The files that are there beside the known ones; None if the folder itself cannot be listed."""
         began, due = time.monotonic(), time.time() - OVERDUE_S
         try:
-            found = scan(self.folder.path, scope, self._left_out())
+            scanned = scan(self.folder.path, scope, self._excluded())
         except OSError:
             return None
         self.scanning_s = time.monotonic() - began
-        beside = without_sidecars(found, self._suffix)
-        view = view_of(found, {source: self._key(source) for source in found.files}, self.known, scope, beside)
+        sidecars = take_out_sidecars(scanned, self._sidecar_suffix)
+        keys = {source: self._reader.key_of(source) for source in scanned.files}
+        snapshot = take_snapshot(scanned, keys, self.known, scope, sidecars)
         if scope is None:
-            overdue = {key for key, mark in view.opened.items() if mark and view.seen[key].mark.written_at / 1e9 < due}
-            self.missed = sum(self._was_missed(key, view.seen[key], told) for key in overdue)
-        return view
+            present = {key: snapshot.present[key] for key, mark in snapshot.changed.items() if mark is not None}
+            overdue = {key: file for key, file in present.items() if file.mark.written_at / 1e9 < due}
+            self.missed = sum(self._was_missed(key, file, event_paths) for key, file in overdue.items())
+        return snapshot
 
-    def _key(self, source: str) -> FileKey:
-        return self.folder.collection_of(self._below_root(source), self.services.settings.collection), source
-
-    def _tags(self, key: FileKey) -> Tags | None:
-        return self.folder.tags_of(self._below_root(key[1]))
-
-    def _below_root(self, source: str) -> str:
-        return source[len(self.root) :].strip("/").rpartition("/")[0]
-
-    def _left_out(self) -> set[tuple[int, int]]:
-        """Folders inside that are not part of it: Docrelay's own, and those that are watched by themselves."""
-        found = set()
-        for path in (self.services.settings.data_dir, *self._others):
+    def _excluded(self) -> set[tuple[int, int]]:
+        """Device and inode of folders inside that do not belong to it: the data folder, and folders watched apart."""
+        excluded = set()
+        for path in (self.services.settings.data_dir, *self._inner):
             try:
                 facts = path.stat()
             except OSError:
                 continue
-            found.add((facts.st_dev, facts.st_ino))
-        return found
+            excluded.add((facts.st_dev, facts.st_ino))
+        return excluded
 
-    def _was_missed(self, key: FileKey, file: Found, told: Collection[Path]) -> bool:
-        """Whether nobody told of a change, so that events cannot be trusted. A folder's event tells of all below it."""
-        row = self.known.get(key)
-        named = key in self._settling or any(path in told for path in (file.path, *file.path.parents))
-        # A change by another of its names, or at the end of a link, is told elsewhere.
+    def _was_missed(self, key: FileKey, file: ScannedFile, event_paths: Collection[Path]) -> bool:
+        """Whether no event has named a change, so that events cannot be trusted. A folder's event covers all below."""
+        known = self.known.get(key)
+        named = key in self._settling or any(path in event_paths for path in (file.path, *file.path.parents))
+        # A change by another hard link, or at the end of a symbolic link, has its event elsewhere.
         elsewhere = file.links > 1 or file.path.is_symlink()
-        # A file below a renamed folder is only elsewhere; its own times tell of older things.
-        moved = row is None and bool(self.known.with_inode(file.mark.inode))
-        untouched = moved or (row is not None and row.mark.same(file.mark))
+        # A file below a renamed folder is not changed; its own times are older.
+        moved = known is None and bool(self.known.with_inode(file.mark.inode))
+        untouched = moved or (known is not None and known.mark.same(file.mark))
         return not named and not elsewhere and not untouched
 
-    def _is_held(self, key: FileKey, view: View) -> bool:
-        """Whether a change is only that its deletion is held back, or not wanted: nobody has to wait for it."""
-        held = self.hold is not None and self.hold.reason != "unreadable"
-        return view.opened[key] is None and (held or not self.folder.delete_missing)
+    def _is_held(self, key: FileKey, snapshot: Snapshot) -> bool:
+        """Whether the only change is a deletion that is held back, or not wanted: it is not waited for."""
+        return snapshot.changed[key] is None and (self._held.all_held or not self.folder.delete_missing)
 
-    def _is_done(self, key: FileKey, view: View) -> bool:
+    def _is_handled(self, key: FileKey, snapshot: Snapshot) -> bool:
         """Whether a missing file was handled, or is held back."""
-        return key not in self._settling or self._settling.settled(key) or self._is_held(key, view)
+        return key not in self._settling or self._settling.is_settled(key) or self._is_held(key, snapshot)
 
     # Comparing
 
-    def _compare(self, view: View) -> tuple[Changes, dict[FileKey, SeenFile], set[FileKey]]:
-        """What has happened, as far as it has settled; the files that were read for it; those that still change."""
-        sights: dict[FileKey, SeenFile] = {}
-        unsettled: set[FileKey] = set()
-        complete = self._complete(view)
-        for key, mark in view.opened.items():
+    def _detect(self, snapshot: Snapshot) -> _Detected:
+        """Read the changed files that are complete, and compare the folder with the known files."""
+        detected = _Detected(Changes())
+        complete = self._complete(snapshot)
+        for key, mark in snapshot.changed.items():
             if mark is None:
                 continue
-            sight = self._read(key, view) if key in complete else None
-            if sight is None:
-                unsettled.add(key)
+            file = self._reader.read(key, snapshot) if key in complete else None
+            if file is None:
+                detected.unsettled.add(key)
             else:
-                sights[key] = sight
-        # Who waits for a rename is not read at every look.
-        self._sights = {key: one for key, one in sights.items() if one.sha256}
-        calm = {key: self._unread(key, view) for key in view.seen if key not in view.opened}
-        gone = self.known.gone if sights else set()
-        rows = {key: self.known[key] for key in gone} | view.known
-        changes = compare({**calm, **sights}, {key: row for key, row in rows.items() if key not in unsettled})
-        changes.gone = {key for key in changes.gone if key in self._settling and self._settling.settled(key)}
-        return changes, sights, unsettled
+                detected.seen[key] = file
+        self._reader.remember(detected.seen)
+        unchanged = {key: self._reader.unread(key, snapshot) for key in snapshot.present if key not in snapshot.changed}
+        # A deleted document can only be revived by a file that has changed.
+        gone = self.known.gone if detected.seen else set()
+        rows = {key: self.known[key] for key in gone} | snapshot.known
+        rows = {key: row for key, row in rows.items() if key not in detected.unsettled}
+        changes = detected.changes = compare({**unchanged, **detected.seen}, rows)
+        changes.gone = {key for key in changes.gone if key in self._settling and self._settling.is_settled(key)}
+        return detected
 
-    def _complete(self, view: View) -> set[FileKey]:
-        """Files that have settled, and that nobody is about to write more of."""
-        settled = {key for key, mark in view.opened.items() if mark is not None and self._settling.settled(key)}
-        if not self._tells_writers:
+    def _complete(self, snapshot: Snapshot) -> set[FileKey]:
+        """Changed files that have settled, and that no program is writing to."""
+        present = {key for key, mark in snapshot.changed.items() if mark is not None}
+        settled = {key for key in present if self._settling.is_settled(key)}
+        if not self._can_see_writers:
             return settled
-        unwritten = {row.mark.content for row in view.known.values()}
-        doubtful = {key for key in settled if view.seen[key].mark.content not in unwritten}
-        return settled - {key for key in doubtful if self._settling.patient(key) and is_written(view.seen[key].path)}
+        known_contents = {known.mark.content for known in snapshot.known.values()}
+        doubtful = {key for key in settled if snapshot.present[key].mark.content not in known_contents}
+        waiting = {key for key in doubtful if self._settling.waits_for_writer(key)}
+        return settled - {key for key in waiting if is_written(snapshot.present[key].path)}
 
-    def _read(self, key: FileKey, view: View) -> SeenFile | None:
-        """A file with its content's name, if it can be taken; None if it changes just now."""
-        file, before = view.seen[key], self._sights.get(key)
-        unread = self._unread(key, view)
-        if before is not None and before.mark == file.mark:
-            return replace(unread, sha256=before.sha256)
-        candidate = self._candidate(file)
-        if candidate is None or candidate.problem is not None:
-            return unread
-        found = digest(file.path)
-        if found is None:
-            return unread  # intake says what is wrong with it
-        return replace(unread, sha256=found[0]) if found[1].same(file.mark) else None
+    # Applying
 
-    def _unread(self, key: FileKey, view: View) -> SeenFile:
-        return SeenFile(view.seen[key].mark, tags=self._tags(key), beside=view.beside.get(key))
+    def _apply(self, snapshot: Snapshot, detected: _Detected, *, whole: bool) -> set[FileKey]:
+        """Apply the changes.
 
-    def _candidate(self, file: Found) -> Candidate | None:
-        return look(file.path, self.folder.path, self.services.settings.max_file_mb << 20)
-
-    # Doing
-
-    def _apply(self, view: View, changes: Changes, sights: Mapping[FileKey, SeenFile], *, whole: bool) -> set[FileKey]:
-        """Do it; the files that have to wait for their documents."""
-        self._guard(view, changes, whole=whole)
-        # Nobody would ask for what they left under their former names.
-        renamed = self._behind & set(changes.moved.values())
-        self._behind -= apply.leave(self.services, self.root, self.known, renamed, patient=False)
-        moves = apply.move(self.services, self.known, changes, sights)
-        renewed = moves.rows | (apply.renumber(self.services, view) if whole else {})
-        deleted = apply.remove(self.services, self.root, self.known, changes.gone, self._behind)
-        self._deleted += [time.monotonic()] * len(deleted)
-        self._remember(renewed | deleted, moves.left)
-        wanted = (changes.new | changes.changed | moves.failed) - moves.waiting
-        files = {key: view.seen[key] for key in sorted(wanted) if key in sights}
-        found = {key: one for key, file in files.items() if (one := self._candidate(file)) is not None}
-        taken = apply.take(self.services, self.folder, found, sights, self.known)
-        self._behind |= apply.rerouted(self.known, taken)
-        self._remember(taken, ())
-        self._settling.done(moves.rows.keys() | files.keys() | deleted.keys() | set(changes.moved.values()))
-        if moves.rows or deleted or files or changes.retagged:
-            told = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
-            log.info("watch.changes", folder=self.root, **told)
-        apply.tidy(self.services)
+        Returns:
+            The files that have to wait until their documents are processed.
+        """
+        changes, seen = detected.changes, detected.seen
+        self._hold_back(snapshot, changes, whole=whole)
+        # Nothing else would find the former documents under the names that are renamed now.
+        renamed = self._rerouted & set(changes.moved.values())
+        self._rerouted -= delete_former(self.services, self.root, self.known, renamed, wait_for_current=False)
+        moved = apply.move(self.services, self.known, changes, seen)
+        updated = moved.rows | (apply.update_disks(self.services, snapshot) if whole else {})
+        deleted = apply.delete_missing(self.services, self.root, self.known, changes.gone, self._rerouted)
+        self._held.note_deleted(len(deleted))
+        self._store(updated | deleted, moved.left)
+        ingested = self._ingest(snapshot, (changes.new | changes.changed | moved.failed) - moved.waiting, seen)
+        self._settling.forget(moved.rows.keys() | ingested | deleted.keys() | set(changes.moved.values()))
+        if moved.rows or deleted or ingested or changes.retagged:
+            counts = {name: len(getattr(changes, name)) for name in Changes.__dataclass_fields__}
+            log.info("watch.changes", folder=self.root, **counts)
+        apply.clean_up(self.services)
         if whole:
-            self._behind -= apply.leave(self.services, self.root, self.known, self._behind)
+            self._rerouted -= delete_former(self.services, self.root, self.known, self._rerouted)
             self.known.drop(apply.forget_gone(self.services, self.known))
-        self._say_hold(self.hold)
-        return moves.waiting
+        self._held.store(self.hold, self.known.present)
+        return moved.waiting
 
-    def _remember(self, rows: Mapping[FileKey, KnownFile], left: Collection[FileKey]) -> None:
+    def _ingest(self, snapshot: Snapshot, keys: Collection[FileKey], seen: Mapping[FileKey, SeenFile]) -> set[FileKey]:
+        """Ingest those of the files that were read; the keys of these."""
+        files = {key: snapshot.present[key] for key in sorted(keys) if key in seen}
+        candidates = {key: self._reader.candidate_of(file) for key, file in files.items()}
+        present = {key: candidate for key, candidate in candidates.items() if candidate is not None}
+        rows = apply.ingest(self.services, self.folder, present, seen, self.known)
+        self._rerouted |= rerouted(self.known, rows)
+        self._store(rows, ())
+        return set(files)
+
+    def _store(self, rows: Mapping[FileKey, KnownFile], left: Collection[FileKey]) -> None:
         self.known.drop(left)
         self.known.put(rows)
 
-    # Holding back
+    # Holding deletions back
 
-    def _guard(self, view: View, changes: Changes, *, whole: bool) -> None:
-        """Take out of the changes the deletions that must not be done."""
+    def _hold_back(self, snapshot: Snapshot, changes: Changes, *, whole: bool) -> None:
+        """Take the deletions that must not be done out of the changes."""
         if not self.folder.delete_missing:
             changes.gone.clear()
-        if not whole and self.hold is not None and self.hold.reason != "unreadable":
-            changes.gone.clear()  # until the whole folder has been looked at
+        if not whole and self._held.all_held:
+            changes.gone.clear()  # until the whole folder has been scanned
             return
-        lately = time.monotonic() - LATELY_S
-        self._deleted = [moment for moment in self._deleted if moment > lately]
-        missing = Missing(
-            gone=len(changes.gone),
-            elsewhere=elsewhere({key: self.known[key].mark for key in changes.gone}, renumbering(view)),
-            closed=self._closed(view),
-            before=len(self._deleted),
-            files=self.known.there - len(changes.gone),
-        )
-        allowed, hold = judge(
-            missing, self.services.settings.watch_max_gone, self._holding.confirmed() if whole else None
-        )
+        confirmed = self._held.confirmed() if whole else None
+        max_share = self.services.settings.watch_max_gone
+        missing = self._held.count_missing(snapshot, self.known, changes.gone)
+        allowed, hold = judge(missing, max_share, confirmed)
         if not allowed:
             changes.gone.clear()
         if whole or hold is not None:
-            self._say_hold(hold)
+            self._held.store(hold, self.known.present)
 
-    def _say_hold(self, hold: Hold | None) -> None:
-        self._holding.say(hold, self.known.there)
-
-    def _closed(self, view: View) -> int:
-        """Files in folders that cannot be read."""
-        found = {key for folder in view.closed for key in self.known.inside(folder, deep=True)}
-        return len(found - self.known.gone)
-
-    def _without_root(self) -> float | None:
-        """The folder is not there: nothing is taken for deleted, unless somebody has said so."""
-        gone = self.known.keys() - self.known.gone
-        confirmed = self._holding.confirmed()
-        wanted = self.folder.delete_missing and confirmed is not None and len(gone) <= confirmed
-        if gone and wanted:
-            rows = apply.remove(self.services, self.root, self.known, gone, self._behind)
-            self._remember(rows, ())
-            self._say_hold(None)
+    def _sync_without_root(self) -> float | None:
+        """The folder itself is not there: no document is deleted unless a user has confirmed it."""
+        missing = self.known.keys() - self.known.gone
+        confirmed = self._held.confirmed()
+        may_delete = self.folder.delete_missing and confirmed is not None and len(missing) <= confirmed
+        if missing and may_delete:
+            rows = apply.delete_missing(self.services, self.root, self.known, missing, self._rerouted)
+            self._store(rows, ())
+            self._held.store(None, self.known.present)
         else:
-            self._say_hold(Hold("root_missing", len(gone)))
+            self._held.store(Hold("root_missing", len(missing)), self.known.present)
         return None

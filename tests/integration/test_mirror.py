@@ -34,7 +34,7 @@ from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 from pipeline.watch import apply
 from pipeline.watch.events import Events
-from pipeline.watch.known_files import Files
+from pipeline.watch.known_files import KnownFiles
 from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
 
@@ -88,7 +88,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
         file.write("The first half of the otter")
         file.flush()
         time.sleep(3 * REST_MS / 1000)
-        assert mirror.mirror.look() is not None
+        assert mirror.mirror.sync() is not None
         assert mirror.searchable() == {}
         file.write(" and the second.")
     mirror.look()
@@ -110,7 +110,7 @@ def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
         mirror.write(b="giraffe")
         (mirror.root / "a.txt").unlink()
         mirror.mirror.catch_up()
-        assert mirror.mirror.restless == {(mirror.collection, str(mirror.root / "log.txt"))}
+        assert mirror.mirror.unstable == {(mirror.collection, str(mirror.root / "log.txt"))}
         assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
         assert (mirror.found("zebra"), mirror.found("otter")) == (set(), {"log.txt"})
         # A watcher takes what comes, and the file itself as soon as it rests.
@@ -150,7 +150,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
-    take, look, slow, whole_looks = apply.take, Mirror.look, threading.Event(), list[float | None]()
+    take, look, slow, whole_looks = apply.ingest, Mirror.sync, threading.Event(), list[float | None]()
 
     def slowly(*given: Any) -> Any:
         if given[2] and not slow.is_set():
@@ -172,8 +172,8 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     monkeypatch.setattr("pipeline.watch.loop.Events", Noted)
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: mode_of(mirror) == "native")
-        monkeypatch.setattr(apply, "take", slowly)
-        monkeypatch.setattr(Mirror, "look", counted)
+        monkeypatch.setattr(apply, "ingest", slowly)
+        monkeypatch.setattr(Mirror, "sync", counted)
         mirror.write(a="zebra")
         assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
         assert eventually(lambda: mirror.found("okapi") == {"sub/c.txt"})
@@ -278,7 +278,7 @@ def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking)
     mirror.look()
     delete(mirror.services, mirror.collection, [str(mirror.root / "a.txt")])
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
-    assert eventually(lambda: mirror.mirror.look() is None, 20)
+    assert eventually(lambda: mirror.mirror.sync() is None, 20)
     mirror.look()
     assert mirror.found("zebra") == {"b.txt"}
     mirror.assert_exact()
@@ -296,7 +296,7 @@ def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
     mirror.glance()
     identity, before = mirror.document("a.txt"), mirror.extracted()
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
-    assert eventually(lambda: mirror.mirror.look() is None, 20)
+    assert eventually(lambda: mirror.mirror.sync() is None, 20)
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, set())
     assert (mirror.document("b.txt"), mirror.extracted()) == (identity, before)
@@ -330,15 +330,15 @@ def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch
         mirror.write(**{name: f"zebra {name}"})
     mirror.look()
 
-    def everything(_files: Files) -> Iterator[Any]:
+    def everything(_files: KnownFiles) -> Iterator[Any]:
         raise AssertionError("all that is known was looked through")
 
     (one / "a.txt").rename(two / "a.txt")
     (one / "b.txt").unlink()
     mirror.write(**{"two/d": "zebra two"})
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "__iter__", everything)
-        assert eventually(lambda: mirror.mirror.look({one: False, two: True}) is None, 20)
+        patch.setattr(KnownFiles, "__iter__", everything)
+        assert eventually(lambda: mirror.mirror.sync({one: False, two: True}) is None, 20)
     mirror.look()
     assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
@@ -354,7 +354,7 @@ def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> 
         """What is told of each file after a look, and after nothing has happened since."""
         mirror.glance()
         before = stack.scalar(jobs)
-        assert mirror.mirror.look() is None
+        assert mirror.mirror.sync() is None
         assert stack.scalar(jobs) == before
         query = sa.select(documents.c.source, versions.c.metadata).where(documents.c.collection == mirror.collection)
         found = stack.rows(query.join(versions, versions.c.id == documents.c.live_version_id))
@@ -601,7 +601,7 @@ def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> No
         "nowhere.txt": "outside_root",
     }
     before = mirror.rig.rows(sa.select(sa.func.count()).select_from(sa.text("jobs")))
-    assert mirror.mirror.look() is None
+    assert mirror.mirror.sync() is None
     assert mirror.rig.rows(sa.select(sa.func.count()).select_from(sa.text("jobs"))) == before
     for name in ("big.txt", "pipe", "out.txt", "nowhere.txt"):
         (mirror.root / name).unlink()
@@ -690,7 +690,7 @@ def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
     (key,) = mirror.mirror.known
     with writing(mirror.services.catalog) as connection:
         watched_files.store(connection, {("another", key[1]): mirror.mirror.known[key]})
-    apply.remove(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
+    apply.delete_missing(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
     assert mirror.found("zebra") == {"a.txt"}
 
 

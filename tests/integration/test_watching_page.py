@@ -127,7 +127,7 @@ def fails_alone(mirror: Looking, *make: Callable[[Path], object]) -> str:
     assert codes.keys() == {path.name for path in paths}
     assert mirror.found("zebra") == {"a.txt"}
     before = mirror.rig.scalar(jobs)
-    assert mirror.mirror.look() is None
+    assert mirror.mirror.sync() is None
     assert mirror.rig.scalar(jobs) == before
     for path in paths:
         path.unlink()

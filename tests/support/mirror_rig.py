@@ -197,7 +197,7 @@ class Looking(MirrorRig):
 
     def glance(self) -> None:
         """Look until nothing is left to do, and wait for the work, whatever comes of it."""
-        while (wait := self.mirror.look()) is not None:
+        while (wait := self.mirror.sync()) is not None:
             time.sleep(wait)
         busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
         assert eventually(lambda: self.rig.scalar(busy) == 0, 60)

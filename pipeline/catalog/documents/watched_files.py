@@ -95,7 +95,7 @@ class KnownFile:
     document_id: str | None = None
     gone: bool = False
     tags: Tags | None = None
-    beside: str | None = None
+    sidecar: str | None = None
 
 
 def folder(connection: Connection, root: str) -> Any:
@@ -157,7 +157,7 @@ def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
             "sha256": row.sha256,
             "document_id": row.document_id,
             "tags": None if row.tags is None else list(row.tags),
-            "beside": row.beside,
+            "beside": row.sidecar,
             "gone_at": now if row.gone else None,
         }
         for key, row in rows.items()

@@ -18,11 +18,11 @@ from pipeline.errors import BadRequest
 from pipeline.ingest.walk import path_of, source_of
 from pipeline.settings import load_settings
 from pipeline.settings.watch_folders import WatchFolder
-from pipeline.watch.deletion_guard import Hold, Missing, judge
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.file_content import digest, is_written
+from pipeline.watch.held_deletions import Hold, MissingFiles, judge
 from pipeline.watch.ignore import is_temporary
-from pipeline.watch.known_files import Files
+from pipeline.watch.known_files import KnownFiles
 from pipeline.watch.scan import scan
 from pipeline.watch.settling import BURST_S, Settling
 
@@ -109,7 +109,7 @@ def test_an_ignore_file_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.path.relpath(tmp_path / "two/.docrelayignore"))
     found = scan(tmp_path, None, ())
-    assert ({Path(one).name for one in found.files}, found.closed) == ({"a.txt", "b.txt", "c.txt"}, {})
+    assert ({Path(one).name for one in found.files}, found.unreadable) == ({"a.txt", "b.txt", "c.txt"}, {})
 
 
 def test_a_scope_is_looked_into_once_and_never_outside(tmp_path: Path) -> None:
@@ -134,27 +134,27 @@ def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
 def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "one/b.txt")
     (tmp_path / "one/.docrelayignore").symlink_to(".docrelayignore")
-    assert set(scan(tmp_path, None, ()).closed) == {str(tmp_path / "one")}
+    assert set(scan(tmp_path, None, ()).unreadable) == {str(tmp_path / "one")}
 
 
 def test_few_may_go_and_many_may_not() -> None:
-    assert judge(Missing(gone=10, files=0), 0.25, None) == (True, None)
-    assert judge(Missing(gone=11, files=0), 0.25, None) == (False, Hold("many_gone", 11))
-    assert judge(Missing(gone=20, files=80), 0.25, None) == (True, None)
-    assert judge(Missing(gone=20, before=10, files=80), 0.25, None) == (False, Hold("many_gone", 20))
+    assert judge(MissingFiles(gone=10, present=0), 0.25, None) == (True, None)
+    assert judge(MissingFiles(gone=11, present=0), 0.25, None) == (False, Hold("many_gone", 11))
+    assert judge(MissingFiles(gone=20, present=80), 0.25, None) == (True, None)
+    assert judge(MissingFiles(gone=20, recent=10, present=80), 0.25, None) == (False, Hold("many_gone", 20))
 
 
 def test_what_lay_on_a_lost_disk_is_kept() -> None:
-    assert judge(Missing(gone=1, elsewhere=1, files=99), 1.0, None) == (False, Hold("other_disk", 1))
+    assert judge(MissingFiles(gone=1, on_other_disks=1, present=99), 1.0, None) == (False, Hold("other_disk", 1))
 
 
 def test_a_closed_folder_holds_only_its_own() -> None:
-    assert judge(Missing(gone=1, closed=3, files=9), 0.25, None) == (True, Hold("unreadable", 3))
+    assert judge(MissingFiles(gone=1, unreadable=3, present=9), 0.25, None) == (True, Hold("unreadable", 3))
 
 
 def test_only_what_was_confirmed_goes() -> None:
-    assert judge(Missing(gone=50), 0.25, 50) == (True, None)
-    assert judge(Missing(gone=51), 0.25, 50) == (False, Hold("many_gone", 51))
+    assert judge(MissingFiles(gone=50), 0.25, 50) == (True, None)
+    assert judge(MissingFiles(gone=51), 0.25, 50) == (False, Hold("many_gone", 51))
 
 
 @pytest.mark.parametrize(
@@ -205,9 +205,9 @@ def mark(age_s: float) -> FileMark:
 
 def test_a_file_rests_before_it_is_taken() -> None:
     settling, old, young = Settling(60.0), ("c", "/old"), ("c", "/young")
-    settling.note({old: mark(100), young: mark(0)}, ())
-    assert settling.settled(old)
-    assert not settling.settled(young)
+    settling.update({old: mark(100), young: mark(0)}, ())
+    assert settling.is_settled(old)
+    assert not settling.is_settled(young)
     wait = settling.wait_s([old, young])
     assert wait is not None
     assert 55 < wait <= 60.01
@@ -230,21 +230,21 @@ class Clock:
 
 def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     settling, log, young, clock = Settling(2.0), ("c", "/log"), ("c", "/young"), Clock(monkeypatch)
-    settling.note({log: mark(0)}, ())
+    settling.update({log: mark(0)}, ())
     assert settling.wait_s([log]) is not None
     clock.ahead = 2.5 + BURST_S
-    settling.note({log: mark(-clock.ahead), young: mark(-clock.ahead)}, ())
-    assert settling.restless(log)
+    settling.update({log: mark(-clock.ahead), young: mark(-clock.ahead)}, ())
+    assert settling.keeps_changing(log)
     assert settling.wait_s([log]) is None
     assert settling.wait_s([log, young]) is not None
-    settling.note({}, [log])
-    settling.note({log: mark(-clock.ahead)}, ())
-    assert not settling.restless(log)
+    settling.update({}, [log])
+    settling.update({log: mark(-clock.ahead)}, ())
+    assert not settling.keeps_changing(log)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from("12"), st.booleans()), max_size=40))
 def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bool]]) -> None:
-    files, model = Files(), dict[FileKey, KnownFile]()
+    files, model = KnownFiles(), dict[FileKey, KnownFile]()
     for put, name, inode, gone in steps:
         key, row = ("c", name), KnownFile(FileMark("1", inode, 1, 1, 1), gone=gone)
         if put:
@@ -255,7 +255,7 @@ def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bo
             model.pop(key, None)
         assert dict(files) == model
         assert files.gone == {key for key, row in model.items() if row.gone}
-        assert files.there == sum(not row.gone for row in model.values())
+        assert files.present == sum(not row.gone for row in model.values())
         for one in "12":
             assert set(files.with_inode(one)) == {key for key, row in model.items() if row.mark.inode == one}
         for folder in ("/", "/r", "/r/a", "/r/a/b", "/r/ab", "/else"):
@@ -276,12 +276,12 @@ def test_a_folder_has_one_name(tmp_path: Path) -> None:
 
 def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look(monkeypatch: pytest.MonkeyPatch) -> None:
     settling, gone, future, clock = Settling(2.0), ("c", "/gone"), ("c", "/future"), Clock(monkeypatch)
-    settling.note({gone: None, future: mark(-1000)}, ())
-    assert not settling.settled(gone)
+    settling.update({gone: None, future: mark(-1000)}, ())
+    assert not settling.is_settled(gone)
     clock.ahead = 2.5
-    assert settling.settled(gone)
-    assert settling.settled(future)
-    settling.note({}, [gone])
+    assert settling.is_settled(gone)
+    assert settling.is_settled(future)
+    settling.update({}, [gone])
     assert gone not in settling
 
 
