@@ -63,7 +63,7 @@ class Settling:
         return self._first_seen.get(key, math.inf)
 
     def wait_s(self, keys: Collection[FileKey]) -> float | None:
-        """Seconds to wait before these changes are handled together; None: now. Those that keep changing do not count."""
+        """Seconds to wait before these changes are handled together; None: now. Unstable ones do not count."""
         now = time.monotonic()
         keys = [key for key in keys if self.is_settled(key) or not self.keeps_changing(key)]
         rests = [self._rest_s(*self._since[key]) for key in keys]
