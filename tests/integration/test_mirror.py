@@ -620,7 +620,7 @@ def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> N
         take(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(apply, "take_in", too_late)
+        patch.setattr(apply, "ingest_files", too_late)
         mirror.glance()
     assert mirror.codes() == {"a.txt": "unreadable"}
     away.rename(path)
@@ -641,7 +641,7 @@ def die_over(mirror: Looking) -> None:
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(apply, "take_in", and_die)
+        patch.setattr(apply, "ingest_files", and_die)
         with pytest.raises(Killed):
             mirror.glance()
 
@@ -765,7 +765,7 @@ def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
         take(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(apply, "take_in", swapped)
+        patch.setattr(apply, "ingest_files", swapped)
         mirror.glance()
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
