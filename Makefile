@@ -60,7 +60,7 @@ clean: ## Remove .venv, the demo's data and all caches
 
 $(VENV)/.installed: $(BIN)/python $(PINNED)
 	@echo "Installing the pinned packages into $(VENV): half a minute to ten, as fast as the network is."
-	@echo "PyTorch is the largest; README.md, section \"PyTorch without a GPU\", says how to fetch the small build."
+	@echo "PyTorch is the largest; docs/install.md, section \"PyTorch without a GPU\", says how to fetch the small build."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e .
 	@touch $@
 

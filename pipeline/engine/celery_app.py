@@ -1,6 +1,6 @@
 """The Celery application: queues, routes, and the settings that make Redis bearable as a broker.
 
-Why each setting has its value: `docs/architecture.md`, section "Celery on Redis".
+Why each setting has its value: `docs/decisions.md`, section "Celery on Redis".
 """
 
 from __future__ import annotations

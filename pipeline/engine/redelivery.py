@@ -2,7 +2,7 @@
 
 When a worker's heartbeat has stopped for `dead_after_s`, the messages that it had not acknowledged go back to their
 queues. Kombu's own rule goes by the age of a message and took 89 s where this takes a few; see
-`docs/architecture.md`.
+`docs/decisions.md`.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ from pipeline.task_manager import TaskManager
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text("utf-8")
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
+ERRORS = (ROOT / "docs/errors.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "samples/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
 ROOMS = ("pipeline", "extractors", "embeddings", "workflows")
@@ -235,19 +237,18 @@ def test_the_example_of_a_settings_file_is_valid() -> None:
 
 
 @pytest.mark.parametrize("base", [ExtractError, PipelineError, EmbedError])
-def test_every_code_is_in_the_readme_with_its_meaning_and_hint(base: type[Any]) -> None:
-    text = section(README, "What can go wrong")
+def test_every_code_is_documented_with_its_meaning_and_hint(base: type[Any]) -> None:
     for kind in kinds(base):
         meaning = (kind.__doc__ or "").splitlines()[0]
         row = f"| `{kind.code}` | {meaning} | {kind.hint} |"
-        assert row in text
+        assert row in ERRORS
         if base is not ExtractError and not issubclass(kind, Rejected):
             passes = kind.transient if base is EmbedError else issubclass(kind, TRANSIENT)
-            assert f"{row}{' yes |' if passes else ' |'}\n" in text
+            assert f"{row}{' yes |' if passes else ' |'}\n" in ERRORS
 
 
-def test_no_code_is_in_the_readme_that_does_not_exist() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \|", section(README, "What can go wrong"), flags=re.M))
+def test_no_code_is_documented_that_does_not_exist() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \|", ERRORS, flags=re.M))
 
     codes = {kind.code for base in (ExtractError, PipelineError, EmbedError) for kind in kinds(base)}
     assert told == codes | NOT_CLASSES
@@ -356,6 +357,21 @@ def test_files_that_are_named_exist(page: Path) -> None:
     )
 
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_room_is_on_the_page_about_the_architecture() -> None:
+    rooms = [
+        f"{room}/{path.name}{'/' * path.is_dir()}"
+        for room in ("pipeline", "pipeline/catalog")
+        for path in sorted((ROOT / room).iterdir())
+        if not path.name.startswith("_") and path.suffix in ("", ".py") and path.name != "migrations"
+    ]
+
+    assert [room for room in rooms if f"`{room}`" not in ARCHITECTURE] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 170
 
 
 def test_the_changelog_knows_this_version() -> None:
