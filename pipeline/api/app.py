@@ -14,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.api.middleware import Limits
 from pipeline.api.problems import ProblemDetails, install
 from pipeline.api.routes import documents, events, jobs, metrics, reindex, search, submit
-from pipeline.api.state import opened
+from pipeline.api.state import open_state
 from pipeline.services import Services
 
 __all__ = ["make_app"]
@@ -38,8 +38,8 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        async with opened(services, embedded=embedded) as door:
-            app.state.door = door
+        async with open_state(services, embedded=embedded) as state:
+            app.state.api = state
             ready()
             yield
 

@@ -1,4 +1,4 @@
-"""Who may come in: API keys with scopes and rates; on loopback without any key, this machine's own programs."""
+"""Authentication: API keys with scopes and rates; on loopback, as long as there is no key, programs of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from pipeline.api import LOOPBACK
-from pipeline.api.state import Door
+from pipeline.api.state import ApiState
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
@@ -25,11 +25,10 @@ from pipeline.names import PREFIX
 
 __all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start"]
 
-NOBODY = "-"
+NO_KEY = "-"
 
-SMALL, PROMPT_S = 256 << 10, 0.01
-"""Bytes of a body that may lie in memory before anybody has looked who sends it, and how long it is waited for."""
-
+SMALL_BODY, SMALL_BODY_WAIT_S = 256 << 10, 0.01
+"""Bytes of a body that may be in memory before its sender is authenticated, and how long it is waited for."""
 
 BUCKET = """
 local now = redis.call('TIME')
@@ -43,7 +42,7 @@ redis.call('HSET', KEYS[1], 'left', tostring(left), 'at', tostring(now))
 redis.call('EXPIRE', KEYS[1], 120)
 return tostring(wait)
 """
-"""A bucket of one minute's requests that fills steadily; answers how many seconds are to be waited."""
+"""Token bucket of one minute's requests; returns how many seconds to wait, 0 if the request may go on."""
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with `docrelay keys create`.", scheme_name="key")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key_header")
@@ -51,7 +50,7 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="key_head
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks; `key_id` is "-" for a program of this machine that needs no key."""
+    """The sender of a request; `key_id` is "-" for a program of this machine that needs no key."""
 
     key_id: str
     scopes: tuple[str, ...]
@@ -59,22 +58,22 @@ class Caller:
     @property
     def key(self) -> str | None:
         """The key's id, None without one."""
-        return None if self.key_id == NOBODY else self.key_id
+        return None if self.key_id == NO_KEY else self.key_id
 
 
-def check_start(door_keys: bool, host: str, *, embedded: bool) -> None:
-    """Refuse to serve whoever comes by: without keys only loopback is served, and only in embedded mode.
+def check_start(has_keys: bool, host: str, *, embedded: bool) -> None:
+    """Refuse to start where any program could send requests: without keys only loopback is served, in embedded mode.
 
     Raises:
         BadRequest: there is no key, and the address needs one.
     """
-    if door_keys or (embedded and host in LOOPBACK):
+    if has_keys or (embedded and host in LOOPBACK):
         return
     raise BadRequest(f"The API is not served on {host} without keys.", "Make one first with: docrelay keys create NAME")
 
 
 class Entry:
-    """Who asks for something that needs a scope: looked up once, in a thread."""
+    """The authentication of one request for a route that needs a scope; done once, in a thread."""
 
     def __init__(self, request: Request, secret: str | None, scope: str) -> None:
         self._request = request
@@ -83,20 +82,21 @@ class Entry:
         self._caller: Caller | None = None
 
     def caller(self) -> Caller:
-        """Who asks.
+        """Authenticate the sender.
 
         Raises:
             NoKey, NotAllowed, TooMany: the request is not served.
         """
         if self._caller is None:
-            self._caller = _admitted(self._request, self._secret, self._scope)
+            self._caller = _authenticate(self._request, self._secret, self._scope)
         return self._caller
 
 
 class _Needs:
-    """A dependency that is the entry of who asks; `Guarded` has made sure of the scope, unless it is left to the route.
+    """A dependency that provides the request's `Entry` and names the scope that the route needs.
 
-    The route has to look itself, then, before it does anything.
+    `Guarded` has authenticated the request before the route begins. With `left_to_route`, the route itself has to call
+    `Entry.caller` before it does anything.
     """
 
     def __init__(self, scope: str, *, left_to_route: bool = False) -> None:
@@ -109,32 +109,32 @@ class _Needs:
         _key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
         _key_header: Annotated[str | None, Depends(_header)],
     ) -> Entry:
-        found: Entry = request.state.entry
-        return found
+        entry: Entry = request.state.entry
+        return entry
 
 
 class Guarded(APIRoute):
-    """A route that looks who asks before a byte of the body is read; FastAPI reads it before all dependencies."""
+    """A route that authenticates before a byte of the body is read; FastAPI reads the body before all dependencies."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What serves a request."""
+        """The function that serves a request."""
         serve = super().get_route_handler()
-        needed = next((one.call for one in self.dependant.dependencies if isinstance(one.call, _Needs)), None)
+        needed = next((item.call for item in self.dependant.dependencies if isinstance(item.call, _Needs)), None)
 
         async def handle(request: Request) -> Response:
             if needed is not None:
                 bearer = await _bearer(request)
                 secret = bearer.credentials if bearer is not None else await _header(request)
                 entry = request.state.entry = Entry(request, secret, needed.scope)
-                if not (needed.left_to_route and await _is_here(request)):
-                    await _let_in(request, entry)
+                if not (needed.left_to_route and await _has_arrived(request)):
+                    await _admit(request, entry)
             if self.body_field is not None:
-                # Here what is wrong with a body is told as it is; FastAPI would call it all a parsing error.
-                _check_kind(request, await request.body())
+                # Read here, a body keeps the error that it raises; FastAPI would call each a parsing error.
+                _check_media_type(request, await request.body())
             try:
                 return await serve(request)
             except RequestValidationError:
-                # What is wrong with a request is told to those who may make one.
+                # Only an authenticated sender learns what is wrong with a request.
                 if needed is not None:
                     await run_in_threadpool(entry.caller)
                 raise
@@ -142,15 +142,15 @@ class Guarded(APIRoute):
         return handle
 
 
-async def _is_here(request: Request) -> bool:
-    """Whether a small body has come whole already: then one thread can look who sent it, and go on with it."""
-    told = request.headers.get("content-length", "")
-    is_small = "transfer-encoding" not in request.headers and told.isdecimal() and int(told) <= SMALL
-    return is_small and bool(await request.scope["body"].comes(PROMPT_S))
+async def _has_arrived(request: Request) -> bool:
+    """Whether a small body has arrived whole: then one thread can authenticate its sender and go on with it."""
+    length = request.headers.get("content-length", "")
+    is_small = "transfer-encoding" not in request.headers and length.isdecimal() and int(length) <= SMALL_BODY
+    return is_small and bool(await request.scope["body"].arrives_within(SMALL_BODY_WAIT_S))
 
 
-async def _let_in(request: Request, entry: Entry) -> None:
-    """Look who asks; from then on the body on its way is one of theirs.
+async def _admit(request: Request, entry: Entry) -> None:
+    """Authenticate; from then on the body that arrives counts among those of the key.
 
     Raises:
         NoKey, NotAllowed, TooMany, Busy: the request is not served.
@@ -159,54 +159,57 @@ async def _let_in(request: Request, entry: Entry) -> None:
     request.scope["slot"].belongs_to(caller.key)
 
 
-def _check_kind(request: Request, body: bytes) -> None:
-    """Refuse a body that does not say that it is JSON: FastAPI would take it for a text, and call its fields wrong.
+def _check_media_type(request: Request, body: bytes) -> None:
+    """Refuse a body that is not declared as JSON: FastAPI would read it as text and report wrong fields.
 
     Raises:
-        WrongMediaType: its header Content-Type names another kind, or none.
+        WrongMediaType: the header Content-Type names another type, or is missing.
     """
     message = Message()
     message["content-type"] = request.headers.get("content-type", "")
-    kind = message.get_content_type()
-    if body and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+    media_type = message.get_content_type()
+    is_json = media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+    if body and not is_json:
         raise WrongMediaType("The body of this request is JSON.", "Send the header Content-Type: application/json.")
 
 
-def _admitted(request: Request, secret: str | None, scope: str) -> Caller:
-    door: Door = request.app.state.door
-    caller, rate = _caller(request, door, secret)
-    _spend(door.services.redis, caller, rate)
+def _authenticate(request: Request, secret: str | None, scope: str) -> Caller:
+    api: ApiState = request.app.state.api
+    caller, rate = _caller(request, api, secret)
+    _spend(api.services.redis, caller, rate)
     if scope not in caller.scopes and "admin" not in caller.scopes:
         raise NotAllowed(f"This request needs a key with the scope {scope}.")
     return caller
 
 
-def _caller(request: Request, door: Door, secret: str | None) -> tuple[Caller, int]:
-    with door.services.catalog.connect() as connection:
+def _caller(request: Request, api: ApiState, secret: str | None) -> tuple[Caller, int]:
+    with api.services.catalog.connect() as connection:
         key = keys.find(connection, secret) if secret else None
         is_open = key is None and not secret and not keys.is_any_created(connection)
     if key is not None:
         if keys.is_use_to_be_noted(key):
-            _note(door, key)
+            _note_use(api, key)
         return Caller(key.id, key.scopes), key.rate
-    if not (is_open and door.embedded and door.settings.api_host in LOOPBACK):
+    if not (is_open and api.embedded and api.settings.api_host in LOOPBACK):
         raise NoKey
-    _is_local(request)
-    return Caller(NOBODY, ("admin",)), 0
+    _check_is_local(request)
+    return Caller(NO_KEY, ("admin",)), 0
 
 
-def _is_local(request: Request) -> None:
-    """Refuse what a page in a browser could have sent: a foreign name of ours, or a foreign origin.
+def _check_is_local(request: Request) -> None:
+    """Refuse a request that a web page could have sent, by DNS rebinding or from another origin.
 
     Raises:
-        NotAllowed: the headers Host or Origin are not this machine's.
+        NotAllowed: the header Host or Origin does not name this machine.
     """
-    named = _split(f"//{request.headers.get('host', '')}")
-    if named is None or named.hostname not in LOOPBACK:
+    host = _split(f"//{request.headers.get('host', '')}")
+    if host is None or host.hostname not in LOOPBACK:
         raise NotAllowed("Without keys the API answers to localhost alone.", "Call it by http://127.0.0.1.")
     origin = request.headers.get("origin")
-    told = _split(origin or "")
-    if origin is not None and (told is None or told.netloc != request.headers.get("host")):
+    page = _split(origin or "")
+    if origin is not None and (page is None or page.netloc != request.headers.get("host")):
         raise NotAllowed("Without keys the API does not answer pages of other origins.", "Use a key.")
 
 
@@ -217,15 +220,15 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-def _note(door: Door, key: Key) -> None:
-    door.writer.later(lambda connection: keys.note_use(connection, key.id))
+def _note_use(api: ApiState, key: Key) -> None:
+    api.writer.later(lambda connection: keys.note_use(connection, key.id))
 
 
 def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:
     if not rate:
         return
-    answered: Any = connection.eval(BUCKET, 1, f"{PREFIX}rate:{caller.key_id}", rate)
-    wait_s = float(answered)
+    reply: Any = connection.eval(BUCKET, 1, f"{PREFIX}rate:{caller.key_id}", rate)
+    wait_s = float(reply)
     if wait_s > 0:
         error = TooMany(f"The key may send {rate} requests a minute.")
         error.retry_after = wait_s

@@ -180,7 +180,7 @@ class _Body:
         if told is not None and told.isdecimal() and int(told) > self._most:
             raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
 
-    async def comes(self, seconds: float) -> bool:
+    async def arrives_within(self, seconds: float) -> bool:
         """Whether the whole of it comes within this time; `receive` gives it out afterwards."""
         try:
             async with asyncio.timeout(seconds):

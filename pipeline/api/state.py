@@ -1,4 +1,4 @@
-"""What the routes work with: the engine's services, and what this process runs beside the requests."""
+"""State that all requests of one API process share: services, threads and subscriptions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, FastAPI, Request
 
-from pipeline.api.news import News
+from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.ingest.path_jobs import PathJobRunner
@@ -22,61 +22,61 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 
-__all__ = ["Admission", "Door", "DoorOf", "opened"]
+__all__ = ["Admission", "Api", "ApiState", "open_state"]
 
 log = structlog.get_logger()
 
-UPLOADS_AT_ONCE = 16
+UPLOAD_THREADS = 16
 SPACING_S = 0.05
-"""What comes within this time is admitted together."""
+"""What is submitted within this time is admitted together."""
 
-LATER_S = 0.01
-"""Admission begins when the answer is on its way: both would compete for the interpreter."""
+DELAY_S = 0.01
+"""Admission begins when the response is on its way: both would compete for the interpreter."""
 
 
 class Admission:
-    """Sends on what was taken, in a thread: whoever submits does not wait for the broker."""
+    """Admits submitted batches in a thread, so that a request does not wait for the broker."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._news = threading.Event()
+        self._wanted = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="admission", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """There is something new; called in the event loop."""
-        asyncio.get_running_loop().call_later(LATER_S, self._news.set)
+        """Something was submitted; called in the event loop."""
+        asyncio.get_running_loop().call_later(DELAY_S, self._wanted.set)
 
     def close(self) -> None:
-        """Admit no more; the workers do it from here on."""
+        """End the thread; the workers admit what is left."""
         self._ended.set()
-        self._news.set()
+        self._wanted.set()
         self._thread.join(5.0)
 
     def _work(self) -> None:
         while True:
-            self._news.wait()
-            self._news.clear()
+            self._wanted.wait()
+            self._wanted.clear()
             if self._ended.is_set():
                 return
             try:
                 admit_safely(self._services)
-            except Exception:  # the thread's door: the next news begin anew
+            except Exception:  # the entry point of the thread, which must live on for the next submission
                 log.exception("admission.failed")
             self._ended.wait(SPACING_S)
 
 
 @dataclass(frozen=True)
-class Door:
-    """The API of one process; `embedded` allows loopback without keys."""
+class ApiState:
+    """What the requests of one process share; `embedded` lets programs of this machine in without keys."""
 
     services: Services
     manager: TaskManager
     writer: GroupWriter
     admission: Admission
-    orders: PathJobRunner
-    news: News
+    path_jobs: PathJobRunner
+    subscriptions: JobSubscriptions
     uploads: ThreadPoolExecutor
     embedded: bool
 
@@ -87,39 +87,39 @@ class Door:
 
 
 @asynccontextmanager
-async def opened(services: Services, *, embedded: bool) -> AsyncIterator[Door]:
-    """The door, with its threads and tasks, for as long as the process serves."""
-    writer = GroupWriter(services.catalog)
-    door = Door(
+async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[ApiState]:
+    """Start the threads and tasks of the API, and end them with the context."""
+    state = ApiState(
         services,
         TaskManager(services),
-        writer,
+        GroupWriter(services.catalog),
         Admission(services),
         PathJobRunner(services),
-        News(services),
-        ThreadPoolExecutor(UPLOADS_AT_ONCE, "upload"),
+        JobSubscriptions(services),
+        ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
         embedded,
     )
-    beside = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(door.news.listen())]
+    tasks = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(state.subscriptions.listen())]
     try:
-        yield door
+        yield state
     finally:
-        for task in beside:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
-        await asyncio.to_thread(_close, door)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(_close, state)
 
 
-def _close(door: Door) -> None:
-    door.uploads.shutdown()
-    door.admission.close()
-    door.orders.close()
+def _close(state: ApiState) -> None:
+    state.uploads.shutdown()
+    state.admission.close()
+    state.path_jobs.close()
 
 
-async def _door(request: Request) -> Door:  # as a plain function it would be called in a thread
+async def _state_of(request: Request) -> ApiState:  # a plain function would be called in a thread
     app: FastAPI = request.app
-    found: Door = app.state.door
-    return found
+    state: ApiState = app.state.api
+    return state
 
 
-DoorOf = Annotated[Door, Depends(_door)]
+Api = Annotated[ApiState, Depends(_state_of)]
+"""Parameter of a route: the state of the process that serves the request."""

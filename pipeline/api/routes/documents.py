@@ -13,7 +13,7 @@ from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import ID
-from pipeline.api.state import DoorOf
+from pipeline.api.state import Api
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
 from pipeline.results import Deleted, DocumentStatus
@@ -28,24 +28,24 @@ BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "b
 
 
 @router.get("/v1/documents/{document_id}", responses=UNKNOWN, summary="A document")
-def document(document_id: DocumentId, door: DoorOf, _caller: Reader) -> DocumentDetail:
+def document(document_id: DocumentId, api: Api, _caller: Reader) -> DocumentDetail:
     """State, way through the stages, and receipt: every page and chunk is accounted for."""
-    found = door.manager.document(document_id)
-    return DocumentDetail(**found.model_dump(), receipt=_receipt(found, door.manager.points(found)))
+    found = api.manager.document(document_id)
+    return DocumentDetail(**found.model_dump(), receipt=_receipt(found, api.manager.points(found)))
 
 
 @router.get("/v1/documents/{document_id}/chunks", responses=UNKNOWN, summary="A document's chunks")
 def chunks(
     document_id: DocumentId,
-    door: DoorOf,
+    api: Api,
     _caller: Reader,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Chunks:
     """The passages of the version that readers see, in their order."""
-    found = door.manager.document(document_id)
+    found = api.manager.document(document_id)
     version_id, begin = _place(unpack(cursor), found)
-    rows = door.manager.chunks(found, begin, limit) if version_id == found.version_id else []
+    rows = api.manager.chunks(found, begin, limit) if version_id == found.version_id else []
     following = begin + limit
     more = version_id == found.version_id and found.searchable and following < found.chunks
     return Chunks(
@@ -62,9 +62,9 @@ def chunks(
     response_class=FileResponse,
     summary="A document's original",
 )
-def content(document_id: DocumentId, door: DoorOf, _caller: Reader) -> FileResponse:
+def content(document_id: DocumentId, api: Api, _caller: Reader) -> FileResponse:
     """The file that the live version was made of. It is never shown by a browser, only saved."""
-    original = original_of(door.services, door.manager.document(document_id))
+    original = original_of(api.services, api.manager.document(document_id))
     return _Download(
         original,
         media_type="application/octet-stream",
@@ -88,15 +88,15 @@ class _Download(FileResponse):
 
 
 @router.delete("/v1/documents/{document_id}", responses=UNKNOWN, summary="Delete a document")
-def delete_document(document_id: DocumentId, door: DoorOf, _caller: Admin) -> Deleted:
+def delete_document(document_id: DocumentId, api: Api, _caller: Admin) -> Deleted:
     """Take a document out of the index, and verify that its points are gone. A file on the server stays."""
-    found = door.manager.document(document_id)
-    return delete(door.services, found.collection, [document_id])
+    found = api.manager.document(document_id)
+    return delete(api.services, found.collection, [document_id])
 
 
 @router.delete("/v1/documents", responses=UNKNOWN, summary="Delete documents by source")
 def delete_documents(
-    door: DoorOf,
+    api: Api,
     _caller: Admin,
     source: Annotated[
         list[Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]],
@@ -105,21 +105,21 @@ def delete_documents(
     collection: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
 ) -> Deleted:
     """Take documents out of the index: by source, or all below a folder."""
-    return delete(door.services, collection or door.settings.collection, source)
+    return delete(api.services, collection or api.settings.collection, source)
 
 
 @router.post("/v1/documents/{document_id}/cancel", responses=UNKNOWN, summary="Cancel what is being done")
-def cancel_document(document_id: DocumentId, door: DoorOf, _caller: Submitter) -> Cancelled:
+def cancel_document(document_id: DocumentId, api: Api, _caller: Submitter) -> Cancelled:
     """End what is being done to a document. An older version stays searchable."""
-    door.manager.document(document_id)
-    return Cancelled(id=document_id, cancelled=door.manager.cancel(document_id))
+    api.manager.document(document_id)
+    return Cancelled(id=document_id, cancelled=api.manager.cancel(document_id))
 
 
 @router.post("/v1/documents/{document_id}/retry", responses=responses(404, 409), summary="Try a document again")
-def retry_document(document_id: DocumentId, door: DoorOf, _caller: Submitter) -> Jobs:
+def retry_document(document_id: DocumentId, api: Api, _caller: Submitter) -> Jobs:
     """Try a failed document again, as a new job; one that has not failed is an error."""
-    door.manager.document(document_id)
-    return Jobs(jobs=door.manager.retry([document_id]))
+    api.manager.document(document_id)
+    return Jobs(jobs=api.manager.retry([document_id]))
 
 
 def _receipt(found: DocumentStatus, points: int | None) -> Receipt:

@@ -14,7 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from pipeline.api.auth import Guarded, Reader
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import JobId
-from pipeline.api.state import Door, DoorOf
+from pipeline.api.state import Api, ApiState
 from pipeline.catalog.work.events import Event
 from pipeline.errors import Invalid
 from pipeline.results import iso
@@ -78,7 +78,7 @@ STREAM = {"text/event-stream": {"itemSchema": {"type": "object", "oneOf": KINDS}
 )
 async def events(
     job_id: JobId,
-    door: DoorOf,
+    api: Api,
     _caller: Reader,
     last_event_id: Annotated[
         str | None,
@@ -89,12 +89,12 @@ async def events(
     last = int(last_event_id or 0)
     if last > LARGEST_ID:
         raise Invalid("The header Last-Event-ID holds no id of an event.")
-    status = await asyncio.to_thread(door.manager.job, job_id)
-    if status.ended and last and not await asyncio.to_thread(door.manager.events, job_id, last):
+    status = await asyncio.to_thread(api.manager.job, job_id)
+    if status.ended and last and not await asyncio.to_thread(api.manager.events, job_id, last):
         return Response(status_code=204)
-    news = door.news.of(job_id)
+    news = api.subscriptions.subscribe(job_id)
     heard = news.__enter__()
-    return _Stream(_follow(door, job_id, last, heard), release=lambda: news.__exit__(None, None, None))
+    return _Stream(_follow(api, job_id, last, heard), release=lambda: news.__exit__(None, None, None))
 
 
 class _Stream(EventSourceResponse):
@@ -111,14 +111,14 @@ class _Stream(EventSourceResponse):
             self._release()
 
 
-async def _follow(door: Door, job_id: str, last: int, heard: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+async def _follow(api: ApiState, job_id: str, last: int, heard: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
     measure_at = 0.0
     while True:
         heard.clear()
         began = time.monotonic()
         # First the state, then the events: what is told of the end is then not older than the end.
-        status = await asyncio.to_thread(door.manager.job, job_id) if began >= measure_at else None
-        found = await asyncio.to_thread(door.manager.events, job_id, last)
+        status = await asyncio.to_thread(api.manager.job, job_id) if began >= measure_at else None
+        found = await asyncio.to_thread(api.manager.events, job_id, last)
         for event in found:
             last = event.id
             yield _sent(event)

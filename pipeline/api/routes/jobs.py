@@ -19,7 +19,7 @@ from pipeline.api.models import (
     RetryRequest,
 )
 from pipeline.api.problems import responses
-from pipeline.api.state import DoorOf
+from pipeline.api.state import Api
 from pipeline.catalog.api.listing import Page
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 
@@ -50,15 +50,15 @@ UNKNOWN = responses(404)
 
 
 @router.get("/v1/jobs/{job_id}", responses=UNKNOWN, summary="A job's state and progress")
-def job(job_id: JobId, door: DoorOf, _caller: Reader) -> JobStatus:
+def job(job_id: JobId, api: Api, _caller: Reader) -> JobStatus:
     """State, counts, progress and estimated end of a job."""
-    return door.manager.job(job_id)
+    return api.manager.job(job_id)
 
 
 @router.get("/v1/jobs/{job_id}/documents", responses=UNKNOWN, summary="A job's documents")
 def job_documents(
     job_id: JobId,
-    door: DoorOf,
+    api: Api,
     _caller: Reader,
     state: State | None = None,
     code: Code = None,
@@ -66,50 +66,50 @@ def job_documents(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Documents:
     """The documents of a job, page by page; a page stays the same however many come meanwhile."""
-    rows, after = door.manager.documents(job_id, Page(unpack(cursor), limit, state, code))
+    rows, after = api.manager.documents(job_id, Page(unpack(cursor), limit, state, code))
     return Documents(documents=[DocumentState(**row) for row in rows], next=pack(after))
 
 
 @router.post("/v1/jobs/{job_id}/cancel", responses=UNKNOWN, summary="Cancel a job")
-def cancel_job(job_id: JobId, door: DoorOf, _caller: Submitter) -> Cancelled:
+def cancel_job(job_id: JobId, api: Api, _caller: Submitter) -> Cancelled:
     """End a job. What was searchable before stays so."""
-    door.manager.job(job_id)
-    return Cancelled(id=job_id, cancelled=door.manager.cancel(job_id))
+    api.manager.job(job_id)
+    return Cancelled(id=job_id, cancelled=api.manager.cancel(job_id))
 
 
 @router.post("/v1/jobs/{job_id}/retry", responses=responses(404, 409), summary="Try a job's failures again")
-def retry_job(job_id: JobId, door: DoorOf, _caller: Submitter) -> Jobs:
+def retry_job(job_id: JobId, api: Api, _caller: Submitter) -> Jobs:
     """Try the failed documents of a job again, as a new job. None failed: no new job."""
-    door.manager.job(job_id)
-    return Jobs(jobs=door.manager.retry(job_id=job_id))
+    api.manager.job(job_id)
+    return Jobs(jobs=api.manager.retry(job_id=job_id))
 
 
 @router.get("/v1/failures", responses=UNKNOWN, summary="Open failures")
-def failures(door: DoorOf, _caller: Reader, code: Code = None, job_id: OfJob = None) -> FailureList:
+def failures(api: Api, _caller: Reader, code: Code = None, job_id: OfJob = None) -> FailureList:
     """Documents that failed and are not cured yet, with the reason and what to do."""
-    found = door.manager.failures(code=code, job_id=job_id)
+    found = api.manager.failures(code=code, job_id=job_id)
     return FailureList(failures=[one.model_dump() for one in found])
 
 
 @router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")
-def retry_failures(wanted: RetryRequest, door: DoorOf, _caller: Submitter) -> Jobs:
+def retry_failures(wanted: RetryRequest, api: Api, _caller: Submitter) -> Jobs:
     """Try failed documents again: these, or all that match; each collection's come as a new job."""
-    return Jobs(jobs=door.manager.retry(wanted.ids, code=wanted.code, job_id=wanted.job_id))
+    return Jobs(jobs=api.manager.retry(wanted.ids, code=wanted.code, job_id=wanted.job_id))
 
 
 @router.delete("/v1/failures", responses=UNKNOWN, summary="Forget failures")
-def purge_failures(door: DoorOf, _caller: Admin, code: Code = None, job_id: OfJob = None) -> Purged:
+def purge_failures(api: Api, _caller: Admin, code: Code = None, job_id: OfJob = None) -> Purged:
     """Forget failures; the documents stay as they are."""
-    return Purged(purged=door.manager.purge(code=code, job_id=job_id))
+    return Purged(purged=api.manager.purge(code=code, job_id=job_id))
 
 
 @router.get("/v1/status", summary="Everything at a glance")
-def system(door: DoorOf, _caller: Reader) -> SystemStatus:
+def system(api: Api, _caller: Reader) -> SystemStatus:
     """The newest jobs, documents by state, chunks by collection, queues and workers."""
-    return door.manager.system()
+    return api.manager.system()
 
 
 @router.get("/v1/status/{identity}", responses=UNKNOWN, summary="Whatever has this id")
-def status(identity: AnyId, door: DoorOf, _caller: Reader) -> JobStatus | DocumentStatus | TaskStatus:
+def status(identity: AnyId, api: Api, _caller: Reader) -> JobStatus | DocumentStatus | TaskStatus:
     """The job, document or Celery task with this id, or with the only id that begins so."""
-    return door.manager.status(identity)
+    return api.manager.status(identity)

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.api.auth import Guarded, Reader
 from pipeline.api.problems import responses
-from pipeline.api.state import Door, DoorOf
+from pipeline.api.state import Api, ApiState
 from pipeline.engine.metrics import counted
 from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
 
@@ -28,16 +28,16 @@ router = APIRouter(route_class=Guarded, tags=["facts"], responses=responses(401,
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "as Prometheus reads it"}
     },
 )
-def metrics(door: DoorOf, _caller: Reader) -> Response:
+def metrics(api: Api, _caller: Reader) -> Response:
     """Counters and gauges in Prometheus's text format. A held deletion is `docrelay_watch_held_deletions` above 0."""
     registry = CollectorRegistry()
-    registry.register(_Now(door))
+    registry.register(_Now(api))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class _Now(Collector):
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, api: ApiState) -> None:
+        self._api = api
 
     def describe(self) -> list[Metric]:
         """No names beforehand: to know them would be to collect twice."""
@@ -45,16 +45,16 @@ class _Now(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Ask the catalog and Redis."""
-        yield from _stages(self._door)
-        system = self._door.manager.totals()
+        yield from _stages(self._api)
+        system = self._api.manager.totals()
         yield from _catalog(system)
         yield from _watched(system.watched)
         if system.queues is not None:
             yield from _queues(system.queues)
 
 
-def _stages(door: Door) -> Iterator[Metric]:
-    tasks, seconds = counted(door.services.redis)
+def _stages(api: ApiState) -> Iterator[Metric]:
+    tasks, seconds = counted(api.services.redis)
     ended = CounterMetricFamily("docrelay_stage_tasks", "Tasks by how they ended.", labels=("stage", "outcome"))
     for labels, number in sorted(tasks.items()):
         ended.add_metric(labels, number)

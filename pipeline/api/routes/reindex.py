@@ -13,7 +13,7 @@ from embeddings.registry import find
 from pipeline import reindex
 from pipeline.api.auth import Admin, Guarded, Reader
 from pipeline.api.problems import responses
-from pipeline.api.state import Door, DoorOf
+from pipeline.api.state import Api, ApiState
 from pipeline.errors import BadRequest
 from pipeline.reindex import ReindexRequest
 from pipeline.results import ReindexPlan, ReindexStatus
@@ -52,56 +52,56 @@ class Rollback(BaseModel):
 
 
 @router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
-def start(wish: ReindexRequest, door: DoorOf, _caller: Admin) -> ReindexStatus:
+def start(wish: ReindexRequest, api: Api, _caller: Admin) -> ReindexStatus:
     """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
-    _check_model(door, wish.model)
-    return reindex.start(door.services, wish)
+    _check_model(api, wish.model)
+    return reindex.start(api.services, wish)
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: ReindexRequest, door: DoorOf, _caller: Admin) -> ReindexPlan:
+def plan(wish: ReindexRequest, api: Api, _caller: Admin) -> ReindexPlan:
     """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
-    _check_model(door, wish.model)
-    return reindex.plan(door.services, wish)
+    _check_model(api, wish.model)
+    return reindex.plan(api.services, wish)
 
 
 @router.get("/{collection}", summary="A collection's last re-index")
-def status(collection: Collection, door: DoorOf, _caller: Reader) -> ReindexStatus:
+def status(collection: Collection, api: Api, _caller: Reader) -> ReindexStatus:
     """How it stands; its documents are those of the job that it names."""
-    return reindex.status(door.services, collection)
+    return reindex.status(api.services, collection)
 
 
 @router.post("/{collection}/pause", summary="Pause a re-index")
-def pause(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatus:
+def pause(collection: Collection, api: Api, _caller: Admin) -> ReindexStatus:
     """No more documents are begun; those under way come to their end."""
-    return reindex.pause(door.services, collection)
+    return reindex.pause(api.services, collection)
 
 
 @router.post("/{collection}/resume", responses=BODY, summary="Resume a re-index")
-def resume(collection: Collection, how: Resume, door: DoorOf, _caller: Admin) -> ReindexStatus:
+def resume(collection: Collection, how: Resume, api: Api, _caller: Admin) -> ReindexStatus:
     """Go on after a pause or a refusal of the gate; what failed is tried again."""
-    return reindex.resume(door.services, collection, allow_failed=how.allow_failed, per_minute=how.per_minute)
+    return reindex.resume(api.services, collection, allow_failed=how.allow_failed, per_minute=how.per_minute)
 
 
 @router.post("/{collection}/cancel", summary="Cancel a re-index")
-def cancel(collection: Collection, door: DoorOf, _caller: Admin) -> ReindexStatus:
+def cancel(collection: Collection, api: Api, _caller: Admin) -> ReindexStatus:
     """Before the switch; readers keep what they have."""
-    return reindex.cancel(door.services, collection)
+    return reindex.cancel(api.services, collection)
 
 
 @router.post("/{collection}/rollback", status_code=202, responses=BODY, summary="Go back to the old index")
-def rollback(collection: Collection, door: DoorOf, _caller: Admin, how: Rollback | None = None) -> ReindexStatus:
+def rollback(collection: Collection, api: Api, _caller: Admin, how: Rollback | None = None) -> ReindexStatus:
     """As long as it is kept, and nothing would be lost by it."""
-    return reindex.rollback(door.services, collection, allow_failed=how is not None and how.allow_failed)
+    return reindex.rollback(api.services, collection, allow_failed=how is not None and how.allow_failed)
 
 
-def _check_model(door: Door, model: str | None) -> None:
+def _check_model(api: ApiState, model: str | None) -> None:
     """Refuse a model that is a folder of this machine: its files would be read, whoever may read them.
 
     Raises:
         BadRequest: it is one, and not the one of the settings.
     """
-    if model is None or model == door.settings.embedding_model or find(model) is not None:
+    if model is None or model == api.settings.embedding_model or find(model) is not None:
         return
     if not NAME.fullmatch(model) or (Folder(model) / "config.json").is_file():
         raise BadRequest(

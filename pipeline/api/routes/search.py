@@ -8,7 +8,7 @@ import extractors
 from pipeline.api.auth import Guarded, Reader
 from pipeline.api.models import CollectionFacts, FormatFacts, SearchRequest, WorkflowFacts
 from pipeline.api.problems import responses
-from pipeline.api.state import DoorOf
+from pipeline.api.state import Api
 from pipeline.catalog.api.listing import list_collections
 from pipeline.composition.plugins import discover
 from pipeline.errors import UnknownId
@@ -23,7 +23,7 @@ router = APIRouter(route_class=Guarded, responses=responses(401, 403, 422, 429, 
 
 
 @router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413, 415), summary="Search")
-def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
+def find(wanted: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
     """The passages that answer a question best, each with its citation."""
     given = wanted.filter
     where = Filter(
@@ -34,12 +34,12 @@ def find(wanted: SearchRequest, door: DoorOf, _caller: Reader) -> SearchResult:
         modified_after=given.modified_after,
         modified_before=given.modified_before,
     )
-    collection = wanted.collection or door.settings.collection
-    if not is_known(door.services, wanted.query, collection, wanted.limit):
+    collection = wanted.collection or api.settings.collection
+    if not is_known(api.services, wanted.query, collection, wanted.limit):
         if wanted.collection is not None:
             raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
         return SearchResult(query=wanted.query, mode=wanted.mode, collection=collection, hits=[])
-    return search(door.services, wanted.query, collection, wanted.limit, wanted.mode, where)
+    return search(api.services, wanted.query, collection, wanted.limit, wanted.mode, where)
 
 
 @router.get("/v1/workflows", tags=["facts"], summary="Workflows")
@@ -59,7 +59,7 @@ def formats(_caller: Reader) -> list[FormatFacts]:
 
 
 @router.get("/v1/collections", tags=["facts"], summary="Collections")
-def collections(door: DoorOf, _caller: Reader) -> list[CollectionFacts]:
+def collections(api: Api, _caller: Reader) -> list[CollectionFacts]:
     """Every collection, the model of its vectors, and how much is in it."""
-    with door.services.catalog.connect() as connection:
+    with api.services.catalog.connect() as connection:
         return [CollectionFacts(**row) for row in list_collections(connection)]

@@ -17,7 +17,7 @@ from pipeline.api.auth import Caller, Entry, Guarded, Sender, Submitter
 from pipeline.api.models import EXAMPLE_JOB, TAG, Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.multipart import Form, boundary_of, read_object
 from pipeline.api.problems import printable, responses
-from pipeline.api.state import Door, DoorOf
+from pipeline.api.state import Api, ApiState
 from pipeline.catalog.api.idempotency import scope_of
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
@@ -133,22 +133,22 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"description": "The job is du
     openapi_extra=FORM,
 )
 async def submit_documents(
-    request: Request, response: Response, door: DoorOf, entry: Sender, idempotency_key: IdempotencyKey = None
+    request: Request, response: Response, api: Api, entry: Sender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    loop, upload, pending = asyncio.get_running_loop(), _Upload(request, door, entry, idempotency_key), bytearray()
+    loop, upload, pending = asyncio.get_running_loop(), _Upload(request, api, entry, idempotency_key), bytearray()
     try:
         async for piece in request.stream():
             pending += piece
             if len(pending) >= FEED:
-                await loop.run_in_executor(door.uploads, upload.feed, bytes(pending))
+                await loop.run_in_executor(api.uploads, upload.feed, bytes(pending))
                 pending.clear()
         # All that a small one needs is done in one go: each change of threads waits for a processor.
-        accepted = await loop.run_in_executor(door.uploads, upload.take, bytes(pending))
+        accepted = await loop.run_in_executor(api.uploads, upload.take, bytes(pending))
     except BaseException:
         upload.drop()
         raise
-    door.admission.wake()
+    api.admission.wake()
     response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
     return accepted
 
@@ -160,36 +160,36 @@ async def submit_documents(
     responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
 )
 def submit_paths(
-    wanted: JobRequest, response: Response, door: DoorOf, entry: Submitter, idempotency_key: IdempotencyKey = None
+    wanted: JobRequest, response: Response, api: Api, entry: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
     body = sha256(wanted.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
     caller = entry.caller()
     once = _once(caller, "jobs", idempotency_key, body)
-    before = answered(door.services, once)
-    job_id = str(before["job_id"]) if before else _order(door, wanted, caller, once)
+    before = answered(api.services, once)
+    job_id = str(before["job_id"]) if before else _order(api, wanted, caller, once)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return Accepted(job_id=job_id)
 
 
-def _order(door: Door, wanted: JobRequest, caller: Caller, once: Once | None) -> str:
-    paths = confined(wanted.paths, door.settings.api_roots)
+def _order(api: ApiState, wanted: JobRequest, caller: Caller, once: Once | None) -> str:
+    paths = confined(wanted.paths, api.settings.api_roots)
     request = Submission(
         paths, wanted.collection, wanted.workflow, wanted.priority, tags=wanted.tags, options=wanted.options
     )
-    check(door.services, request)
-    extra = Extra(once, _hook(door, wanted.webhook), caller.key)
-    job_id = place(door.services, door.writer, request, wanted.glob, extra)
-    door.orders.wake()
+    check(api.services, request)
+    extra = Extra(once, _hook(api, wanted.webhook), caller.key)
+    job_id = place(api.services, api.writer, request, wanted.glob, extra)
+    api.path_jobs.wake()
     return job_id
 
 
 class _Upload:
     """A form on its way in; its methods run in a thread, one after the other."""
 
-    def __init__(self, request: Request, door: Door, entry: Entry, key: str | None) -> None:
+    def __init__(self, request: Request, api: ApiState, entry: Entry, key: str | None) -> None:
         self._kind = request.headers.get("content-type")
-        self._door = door
+        self._api = api
         self._entry = entry
         self._key = key
         self._form: Form | None = None
@@ -198,8 +198,8 @@ class _Upload:
         """Parse the next bytes, of somebody who may send them."""
         self._entry.caller()
         if self._form is None:
-            door = self._door
-            self._form = Form(boundary_of(self._kind), lambda: Draft(door.services), door.settings.api_documents)
+            api = self._api
+            self._form = Form(boundary_of(self._kind), lambda: Draft(api.services), api.settings.api_documents)
         self._form.feed(data)
         return self._form
 
@@ -207,7 +207,7 @@ class _Upload:
         """Parse the last bytes, and make a job of the files."""
         form = self.feed(rest)
         form.end()
-        return _take(self._door, form, (self._entry.caller(), self._key))
+        return _take(self._api, form, (self._entry.caller(), self._key))
 
     def drop(self) -> None:
         """Forget what has come."""
@@ -215,24 +215,24 @@ class _Upload:
             self._form.drop()
 
 
-def _take(door: Door, form: Form, who: tuple[Caller, str | None]) -> Accepted:
+def _take(api: ApiState, form: Form, who: tuple[Caller, str | None]) -> Accepted:
     refused = [RefusedUpload(name=printable(one.name)[:255], **problem_of(one.error).to_json()) for one in form.refused]
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
     once = _once(who[0], "documents", who[1], fingerprint(fields, form.uploads))
-    before = answered(door.services, once)
+    before = answered(api.services, once)
     if before is not None:
         form.drop()
         return Accepted(**before, refused=refused)
     request = _request(fields)
     # The options of a job that is there were checked with its workflow, which need not be named again.
     terms = replace(request, options=None) if "job" in fields else request
-    if check_terms(door.services, terms).collections:
-        check(door.services, terms)
-    hook = _hook(door, _webhook(fields.get("webhook")))
+    if check_terms(api.services, terms).collections:
+        check(api.services, terms)
+    hook = _hook(api, _webhook(fields.get("webhook")))
     extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
-    taken = take_uploads(door.services, door.writer, request, form.uploads, extra)
+    taken = take_uploads(api.services, api.writer, request, form.uploads, extra)
     pass_gate(INTAKE, taken["job_id"])
     return Accepted(**taken, refused=refused)
 
@@ -253,10 +253,10 @@ def _once(caller: Caller, route: str, key: str | None, body: str) -> Once | None
     return Once(scope_of(caller.key_id, route, key), body) if key else None
 
 
-def _hook(door: Door, wanted: WebhookRequest | None) -> Hook | None:
+def _hook(api: ApiState, wanted: WebhookRequest | None) -> Hook | None:
     if wanted is None:
         return None
-    check_address(wanted.url, door.settings)
+    check_address(wanted.url, api.settings)
     return Hook(wanted.url, wanted.secret)
 
 
