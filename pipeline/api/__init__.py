@@ -1,4 +1,4 @@
-"""The submission API: FastAPI over the same intake, `TaskManager` and search that the other doors use."""
+"""The submission API: FastAPI over the same intake, `TaskManager` and search that the command line uses."""
 
 from __future__ import annotations
 

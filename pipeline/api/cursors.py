@@ -1,4 +1,4 @@
-"""Cursors of pages: a form of their own, so that what is in them may change; whatever has the form is a place."""
+"""Cursors of paged lists: opaque to clients, with a version mark, so that their content may change."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Cursor = Annotated[
 ]
 
 
-def pack(place: str | None) -> str | None:
-    """Where a page ends, as a client carries it; places are made of ids, numbers and dots."""
-    return None if place is None else MARK + place
+def pack(position: str | None) -> str | None:
+    """The cursor for a position in a list, which is made of ids, numbers and dots; None stays None."""
+    return None if position is None else MARK + position
 
 
 def unpack(cursor: str | None) -> str | None:
-    """The same again."""
+    """The position that a cursor stands for; None stays None."""
     return None if cursor is None else cursor.removeprefix(MARK)

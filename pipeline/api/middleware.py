@@ -1,4 +1,4 @@
-"""What every request goes through first: a name for the log, a bound on how many, and on how long a body may take."""
+"""Limits of every request: how many at once, how large a body, how slowly it may arrive; and its id in the log."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ __all__ = ["Limits"]
 
 log = structlog.get_logger()
 
-LEAST_BYTES_PER_S = 4096
-"""An upload that comes more slowly than this, all in all, is given up after `api_patience_s`."""
+MIN_BYTES_PER_S = 4096
+"""An upload with a lower average rate than this is refused once `api_patience_s` has passed."""
 
-JSON_BYTES = 1 << 20
-"""Largest body that is not an upload; it has `api_patience_s` in all."""
+MAX_JSON_BYTES = 1 << 20
+"""Largest body that is not an upload; it must arrive within `api_patience_s`."""
 
-ROOM = 1 << 20
-"""What names and fields may add to the files of an upload."""
+FORM_OVERHEAD = 1 << 20
+"""Bytes that names and fields may add to the files of an upload."""
 
 FILES_PER_REQUEST = 4
-"""An upload may have as many bytes as so many files of the largest size."""
+"""An upload may have as many bytes as this many files of the largest size."""
 
-STREAMS = "/events"
+STREAM_SUFFIX = "/events"
 
 LINGER_S = 2.0
-"""How long a body is read on that was refused: who still sends it would lose the answer with the connection."""
+"""How long a refused body is still read: a client that sends would lose the response with the connection."""
 
 
 class _Slots:
-    """How many requests are served at once, and, apart from them, how many bodies are on their way.
+    """Counts the requests that are served and, separately, the bodies that still arrive.
 
-    Who sends slowly then keeps out nobody who only asks. Of the bodies one key may send half.
+    So a client that sends slowly takes no slot from requests without a body. One key may use half of the bodies' slots.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.serving = 0
         self.arriving = 0
         self.keys: Counter[str] = Counter()
 
 
 class _Slot:
-    """The place of one request. Raises Busy: there is none."""
+    """The slot of one request. Raises Busy: none is free."""
 
     def __init__(self, slots: _Slots, *, whole: bool, counted: bool) -> None:
-        if counted and (slots.serving if whole else slots.arriving) >= slots.most:
+        if counted and (slots.serving if whole else slots.arriving) >= slots.limit:
             raise Busy
         self._slots = slots
         self._key: str | None = None
@@ -65,23 +65,23 @@ class _Slot:
         slots.arriving += self._arriving
 
     def belongs_to(self, key: str | None) -> None:
-        """Say whose request it is. Raises Busy: the key has as many bodies on their way as it may."""
+        """Count the body for a key. Raises Busy: the limit of the key is reached."""
         if key is None or not self._arriving:
             return
-        if self._slots.keys[key] >= max(self._slots.most // 2, 1):
+        if self._slots.keys[key] >= max(self._slots.limit // 2, 1):
             raise Busy("The key sends as many bodies at once as it may.")
         self._key = key
         self._slots.keys[key] += 1
 
     def arrived(self) -> None:
-        """The body is there; what comes of it is served, however many that makes."""
+        """The body has arrived: from now on its request is served, even beyond the limit."""
         counted = self._arriving
         self.leave()
         self._serving = counted
         self._slots.serving += counted
 
     def leave(self) -> None:
-        """Give the place back; once more does nothing."""
+        """Release the slot; a second call does nothing."""
         self._slots.serving -= self._serving
         self._slots.arriving -= self._arriving
         self._serving = self._arriving = False
@@ -92,7 +92,7 @@ class _Slot:
 
 
 class Limits:
-    """An ASGI middleware that bounds requests, and answers those that go beyond with a problem detail."""
+    """ASGI middleware that limits requests, and responds with a problem detail to those beyond a limit."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -106,37 +106,37 @@ class Limits:
             return
         scope["request_id"] = uuid.uuid4().hex[:12]
         body = _Body(receive, self._is_upload(scope), self._settings)
-        told = _Told(send, scope["request_id"], body)
+        response = _Response(send, scope["request_id"], body)
         began = time.monotonic()
         try:
             with structlog.contextvars.bound_contextvars(request=scope["request_id"]):
-                await self._serve(scope, body, told)
-                _log(scope, told.status, began)
+                await self._serve(scope, body, response)
+                _log(scope, response.status, began)
         finally:
             body.leave()
 
-    async def _serve(self, scope: Scope, body: _Body, told: _Told) -> None:
+    async def _serve(self, scope: Scope, body: _Body, response: _Response) -> None:
         try:
             body.check(Headers(scope=scope))
-            # Event streams have a bound of their own; they must not keep others out.
-            counted = not scope["path"].endswith(STREAMS)
+            # Event streams have a limit of their own, and do not count here.
+            counted = not scope["path"].endswith(STREAM_SUFFIX)
             scope["body"] = body
             scope["slot"] = body.slot = _Slot(self._slots, whole=body.whole, counted=counted)
-            await self._app(scope, body.receive, told)
+            await self._app(scope, body.receive, response)
         except Refused as error:
-            if told.status:
+            if response.status:
                 raise
             headers = {"Retry-After": "1"} if isinstance(error, Busy) else {}
-            await respond(describe(error), headers, scope["request_id"])(scope, body.receive, told)
+            await respond(describe(error), headers, scope["request_id"])(scope, body.receive, response)
 
     def _is_upload(self, scope: Scope) -> bool:
         return bool(scope["method"] == "POST" and scope["path"] == "/v1/documents")
 
 
-class _Told:
-    """Sends, and knows the status that was sent.
+class _Response:
+    """Sends the response, and remembers its status.
 
-    Where a body was not read to its end, the connection is closed: nobody waits long for the rest of it.
+    If the request's body was not read to its end, the connection is closed after the response.
     """
 
     def __init__(self, send: Send, request_id: str, body: _Body) -> None:
@@ -148,10 +148,10 @@ class _Told:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = [(b"x-request-id", self._id.encode()), (b"x-content-type-options", b"nosniff")]
+            added = [(b"x-request-id", self._id.encode()), (b"x-content-type-options", b"nosniff")]
             if not self._body.whole:
-                own.append((b"connection", b"close"))
-            message = {**message, "headers": [*message["headers"], *own]}
+                added.append((b"connection", b"close"))
+            message = {**message, "headers": [*message["headers"], *added]}
         if message["type"] == "http.response.body" and not message.get("more_body") and not self._body.whole:
             await self._send({**message, "more_body": True})
             await self._body.linger()
@@ -160,44 +160,44 @@ class _Told:
 
 
 class _Body:
-    """Receives a body that must not be too large and must keep coming."""
+    """Receives a body that must not be too large or too slow."""
 
     def __init__(self, receive: Receive, is_upload: bool, settings: Settings) -> None:
         self._receive = receive
         self._is_upload = is_upload
-        self._most = (settings.max_file_mb << 20) * FILES_PER_REQUEST + ROOM if is_upload else JSON_BYTES
+        self._limit = (settings.max_file_mb << 20) * FILES_PER_REQUEST + FORM_OVERHEAD if is_upload else MAX_JSON_BYTES
         self._patience_s = settings.api_patience_s
-        self._ahead: deque[Message] = deque()
+        self._buffered: deque[Message] = deque()
         self._size = 0
         self._began = time.monotonic()
         self.whole = False
         self.slot: _Slot | None = None
 
     def check(self, headers: Headers) -> None:
-        """Refuse a body that says beforehand that it is too large."""
-        told = headers.get("content-length")
-        self.whole = told in (None, "0") and "transfer-encoding" not in headers
-        if told is not None and told.isdecimal() and int(told) > self._most:
-            raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
+        """Refuse a body whose declared length is too large."""
+        length = headers.get("content-length")
+        self.whole = length in (None, "0") and "transfer-encoding" not in headers
+        if length is not None and length.isdecimal() and int(length) > self._limit:
+            raise BodyTooLarge(f"The request may have {self._limit} bytes at most.")
 
     async def arrives_within(self, seconds: float) -> bool:
-        """Whether the whole of it comes within this time; `receive` gives it out afterwards."""
+        """Whether the whole body arrives within this time; it is buffered for `receive`."""
         try:
             async with asyncio.timeout(seconds):
                 while not self.whole:
-                    self._ahead.append(await self._next())
+                    self._buffered.append(await self._next())
         except TimeoutError:
             return False
         return True
 
     async def receive(self) -> Message:
-        """The next piece; what comes after the whole body, a disconnect, may take any time."""
-        return self._ahead.popleft() if self._ahead else await self._next()
+        """The next ASGI message. After the whole body only a disconnect can follow, at any time."""
+        return self._buffered.popleft() if self._buffered else await self._next()
 
     async def _next(self) -> Message:
         if self.whole:
             return await self._receive()
-        allowed_s = self._patience_s + (self._size / LEAST_BYTES_PER_S if self._is_upload else 0.0)
+        allowed_s = self._patience_s + (self._size / MIN_BYTES_PER_S if self._is_upload else 0.0)
         left_s = min(self._patience_s, self._began + allowed_s - time.monotonic())
         try:
             async with asyncio.timeout(max(left_s, 0.0)):
@@ -205,15 +205,15 @@ class _Body:
         except TimeoutError:
             raise TooSlow from None
         self._size += len(message.get("body", b""))
-        if self._size > self._most:
-            raise BodyTooLarge(f"The request may have {self._most} bytes at most.")
+        if self._size > self._limit:
+            raise BodyTooLarge(f"The request may have {self._limit} bytes at most.")
         self.whole = not message.get("more_body", False)
         if self.whole and self.slot is not None:
             self.slot.arrived()
         return message
 
     async def linger(self) -> None:
-        """Read on for a while, for nothing: the answer is sent, and takes no place any more."""
+        """Read on for a while and drop what arrives: the response is sent, and needs no slot any more."""
         self.leave()
         try:
             async with asyncio.timeout(LINGER_S):
@@ -223,16 +223,16 @@ class _Body:
             return
 
     def leave(self) -> None:
-        """Give the request's place back."""
+        """Release the request's slot."""
         if self.slot is not None:
             self.slot.leave()
 
 
 def _log(scope: Scope, status: int, began: float) -> None:
     route: Any = scope.get("route")
-    # The route, not the path: names from outside stay out of the log.
-    place = getattr(route, "path", "-")
-    log.info("request.served", method=scope["method"][:10], route=place, status=status, ms=_ms(began))
+    # The route and not the path, so that names chosen by users stay out of the log.
+    path = getattr(route, "path", "-")
+    log.info("request.served", method=scope["method"][:10], route=path, status=status, ms=_ms(began))
 
 
 def _ms(began: float) -> float:

@@ -1,4 +1,4 @@
-"""A multipart form as it arrives: files go to drafts on the disk, fields are small; nothing is held whole."""
+"""Parser of multipart forms: files are written to disk while they arrive, only small fields are kept in memory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from pipeline.ingest.uploads import Draft, Upload, source_of
 
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
 
-FILES = ("file", "files")
+FILE_FIELDS = ("file", "files")
 FIELDS = ("collection", "workflow", "options", "priority", "tags", "webhook", "job", "more")
 """Fields that hold for the whole request."""
 
 OF_A_FILE = ("source", "metadata")
 """Fields that hold for the file that follows them."""
 
-LARGEST_FIELD = 16 << 10
-LARGEST_HEADERS = 8 << 10
-MOST_FIELDS = 64
+MAX_FIELD_BYTES = 16 << 10
+MAX_HEADER_BYTES = 8 << 10
+MAX_FIELDS = 64
 BOUNDARY = re.compile(rb"[0-9a-zA-Z'()+_,./:=? -]{1,70}")
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A file of a form that is not taken; the others are."""
+    """A file of a form that is refused; the other files of the form are not affected."""
 
     name: str
     error: PipelineError
@@ -50,17 +50,17 @@ class _Part:
 
 
 class Form:
-    """Parses a form piece by piece.
+    """Parses a form in pieces of any size.
 
     Args:
         boundary: from the header Content-Type.
-        begin: makes the draft of a file.
-        most_files: more are refused as `body_too_large`.
+        begin: opens the draft of a file.
+        max_files: more files are refused as `body_too_large`.
     """
 
-    def __init__(self, boundary: bytes, begin: Callable[[], Draft], most_files: int) -> None:
+    def __init__(self, boundary: bytes, begin: Callable[[], Draft], max_files: int) -> None:
         self._begin = begin
-        self._most = most_files
+        self._max_files = max_files
         self._part = _Part()
         self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
         self._of_file: dict[str, Any] = {}
@@ -85,10 +85,10 @@ class Form:
         )
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Parse the next bytes.
 
         Raises:
-            BrokenBody: they are no multipart form.
+            BrokenBody: they are not a multipart form.
             BodyTooLarge: there are too many files, or a field is too long.
             Invalid: a field that is unknown.
         """
@@ -98,11 +98,11 @@ class Form:
             raise BrokenBody(f"The multipart body cannot be read: {error}") from error
 
     def end(self) -> None:
-        """The body is over.
+        """Check that the body is complete.
 
         Raises:
             BrokenBody: it was cut off.
-            Invalid: it has neither a file nor a job, or a source or metadata of no file.
+            Invalid: it has neither a file nor a job, or a source or metadata without a file.
         """
         if not self._ended:
             raise BrokenBody("The multipart body ends in the middle.")
@@ -112,11 +112,11 @@ class Form:
             raise Invalid("There is no file in the request.", "Send one or more parts with the name `file`.")
 
     def drop(self) -> None:
-        """Forget what has arrived: the request failed, or its sender has gone."""
+        """Delete what has arrived: the request failed, or the client has disconnected."""
         if self._part.draft is not None:
             self._part.draft.drop()
-        for one in self.uploads:
-            one.draft.unlink(missing_ok=True)
+        for upload in self.uploads:
+            upload.draft.unlink(missing_ok=True)
 
     def _on_part_begin(self) -> None:
         self._part = _Part()
@@ -132,7 +132,7 @@ class Form:
 
     def _grow(self, size: int) -> None:
         self._headers_size += size
-        if self._headers_size > LARGEST_HEADERS:
+        if self._headers_size > MAX_HEADER_BYTES:
             raise BodyTooLarge("The headers of a part are too long.")
 
     def _on_header_end(self) -> None:
@@ -143,14 +143,14 @@ class Form:
         part = self._part
         part.name, part.file_name = _disposition(part.headers.get("content-disposition", ""))
         self._count += 1
-        if part.name in FILES:
-            if len(self.uploads) + len(self.refused) >= self._most:
-                raise BodyTooLarge(f"A request may bring {self._most} files at most.")
+        if part.name in FILE_FIELDS:
+            if len(self.uploads) + len(self.refused) >= self._max_files:
+                raise BodyTooLarge(f"A request may bring {self._max_files} files at most.")
             part.draft = self._begin()
         elif part.name not in (*FIELDS, *OF_A_FILE):
             known = ", ".join(("file", *OF_A_FILE, *FIELDS))
             raise Invalid("The form has a field that is not known.", f"Fields are: {known}.")
-        elif self._count > self._most * 2 + MOST_FIELDS:
+        elif self._count > self._max_files * 2 + MAX_FIELDS:
             raise BodyTooLarge("The form has too many fields.")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -159,8 +159,8 @@ class Form:
             return
         if part.draft is None:
             part.value += data[start:end]
-            if len(part.value) > LARGEST_FIELD:
-                raise BodyTooLarge(f"A field may have {LARGEST_FIELD} bytes at most.")
+            if len(part.value) > MAX_FIELD_BYTES:
+                raise BodyTooLarge(f"A field may have {MAX_FIELD_BYTES} bytes at most.")
             return
         try:
             part.draft.write(data[start:end])
@@ -201,10 +201,10 @@ class Form:
 
 
 def boundary_of(content_type: str | None) -> bytes:
-    """The boundary that the header names.
+    """The boundary in a header Content-Type.
 
     Raises:
-        WrongMediaType: it is no multipart form.
+        WrongMediaType: it is not multipart/form-data.
         BrokenBody: there is no usable boundary.
     """
     message = Message()
@@ -218,31 +218,31 @@ def boundary_of(content_type: str | None) -> bytes:
 
 
 def read_object(name: str, text: str) -> dict[str, Any]:
-    """What a field says in JSON. Raises Invalid: it is no JSON object."""
+    """Parse a field as a JSON object. Raises Invalid: it is not one."""
     try:
-        found = read_json(text)
+        value = read_json(text)
     except (ValueError, RecursionError):
         raise Invalid(f"The field {name} is no JSON.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise Invalid(f"The field {name} is no JSON object.")
-    return found
+    return value
 
 
 def _disposition(value: str) -> tuple[str, str | None]:
     """Names of the field and of the file, as browsers and curl write them: quoted UTF-8, or RFC 5987."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for match in PARAMETER.finditer(value):
         name, quoted, bare = match[1].lower(), match[2], match[3]
-        found[name] = re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else bare
-    extended = found.get("filename*", "")
+        parameters[name] = re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else bare
+    extended = parameters.get("filename*", "")
     if extended.lower().startswith("utf-8''"):
-        return found.get("name", ""), unquote_to_bytes(extended[7:]).decode("utf-8", "surrogateescape")
-    return found.get("name", ""), _unescaped(found.get("filename"))
+        return parameters.get("name", ""), unquote_to_bytes(extended[7:]).decode("utf-8", "surrogateescape")
+    return parameters.get("name", ""), _unescaped(parameters.get("filename"))
 
 
 PARAMETER = re.compile(r';\s*([\w*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))')
 
 
 def _unescaped(name: str | None) -> str | None:
-    """Browsers write the two characters that would end a quoted name as %22 and %0A, and leave the others."""
+    """Undo the escapes of browsers: only the characters that would end a quoted name are percent-encoded."""
     return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n") if name else name

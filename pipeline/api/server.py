@@ -1,4 +1,4 @@
-"""Serving the application: one process, bounded connections, headers and bodies that must come in time."""
+"""The server process: one uvicorn server with limits on connections and on the time of headers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = ["URL_KEY", "run_api", "server_config"]
 log = structlog.get_logger()
 
 URL_KEY = f"{PREFIX}api"
-"""Where the API says in Redis what its URL is: with the port 0 nobody else knows."""
+"""Redis key with the URL of the API: with port 0 only the process itself knows its port."""
 
 READY_TTL_S = 7 * 86400
 GRACE_S = 5
 BACKLOG = 512
-LARGEST_HEADERS = 32 << 10
+MAX_HEADER_BYTES = 32 << 10
 
 
 def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -44,19 +44,19 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         settings: with `redis_url`.
         name: its name in logs.
         embedded: whether programs of this machine need no key as long as none was made.
-        tell: takes the line that says where it listens.
+        tell: called with the line that says where it listens.
 
     Raises:
         BadRequest: the address needs keys and there are none.
-        StackUnavailable: the port is not to be had.
+        StackUnavailable: the port cannot be bound.
     """
     configure_logging(settings, name)
     shorten_time_slices()
     services = Services(settings)
     with services.catalog.connect() as connection:
-        made = keys.is_any_created(connection)
-    check_start(made, settings.api_host, embedded=embedded)
-    # Both answer at once, and a wrong configuration is told before anybody is served.
+        has_keys = keys.is_any_created(connection)
+    check_start(has_keys, settings.api_host, embedded=embedded)
+    # Both fail fast, so that a wrong configuration is reported before the first request.
     services.redis.ping()
     _ = services.fingerprint
     listener = _listen(settings)
@@ -76,11 +76,11 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
 def server_config(app: Any, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves the application with these settings."""
     patience_s = settings.api_patience_s
-    # As many again for event streams, and some for those who are told to come later.
-    most = settings.api_requests + settings.api_followers + 64
+    # Requests, event streams, and some connections to respond with `busy`.
+    limit = settings.api_requests + settings.api_followers + 64
     return uvicorn.Config(
         app,
-        http=partial(_Impatient, patience_s, most),  # type: ignore[arg-type]
+        http=partial(_LimitedProtocol, patience_s, limit),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -90,72 +90,72 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=LARGEST_HEADERS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         backlog=BACKLOG,
     )
 
 
-class _Impatient(H11Protocol):
-    """A connection that is closed when its headers do not come, or nobody takes what is sent, or there are too many."""
+class _LimitedProtocol(H11Protocol):
+    """A connection that is closed if its headers or its reader are too slow, or if there are too many connections."""
 
-    def __init__(self, patience_s: float, most: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, patience_s: float, limit: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience_s = patience_s
-        self._most = most
-        self._timer: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        self._held = 0
-        self._moved = False
+        self._limit = limit
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._reader_timer: asyncio.TimerHandle | None = None
+        self._unread = 0
+        self._progressed = False
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for headers."""
+        """Start to wait for headers."""
         super().connection_made(transport)
-        if len(self.connections) > self._most:
+        if len(self.connections) > self._limit:
             transport.close()
             return
-        self._start()
-        self._watch = self.loop.call_later(self._patience_s, self._look)
+        self._start_header_timer()
+        self._reader_timer = self.loop.call_later(self._patience_s, self._check_reader)
 
     def data_received(self, data: bytes) -> None:
-        """Something has come: wait on as long as it is part of headers."""
+        """Bytes arrived: stop the timer once the headers are complete."""
         before = self.cycle
-        if self._timer is None and (before is None or before.response_complete):
-            self._start()
+        if self._header_timer is None and (before is None or before.response_complete):
+            self._start_header_timer()
         super().data_received(data)
         if self.cycle is not before:
-            self._stop()
+            self._stop_header_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
-        self._stop()
-        if self._watch is not None:
-            self._watch.cancel()
+        """Cancel the timers."""
+        self._stop_header_timer()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
         super().connection_lost(exc)
 
     def resume_writing(self) -> None:
-        """The other side has taken much of what was sent."""
-        self._moved = True
+        """The client has read enough for the buffer to drain."""
+        self._progressed = True
         super().resume_writing()
 
-    def _look(self) -> None:
-        """Drop the connection if nothing was taken of what waits to be sent; closing would wait for it."""
-        held = self.transport.get_write_buffer_size()
-        if 0 < self._held <= held and not self._moved:
+    def _check_reader(self) -> None:
+        """Abort the connection if the client has read nothing since the last check; a close would wait for it."""
+        unread = self.transport.get_write_buffer_size()
+        if 0 < self._unread <= unread and not self._progressed:
             self.transport.abort()
             return
-        self._held, self._moved = held, False
-        self._watch = self.loop.call_later(self._patience_s, self._look)
+        self._unread, self._progressed = unread, False
+        self._reader_timer = self.loop.call_later(self._patience_s, self._check_reader)
 
-    def _start(self) -> None:
-        self._timer = self.loop.call_later(self._patience_s, self._give_up)
+    def _start_header_timer(self) -> None:
+        self._header_timer = self.loop.call_later(self._patience_s, self._close_slow)
 
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _give_up(self) -> None:
-        self._timer = None
+    def _close_slow(self) -> None:
+        self._header_timer = None
         if not self.transport.is_closing():
             self.transport.close()
 
@@ -163,7 +163,7 @@ class _Impatient(H11Protocol):
 def _listen(settings: Settings) -> socket.socket:
     host = settings.api_host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Said outright, or asyncio does not send small pieces at once: the end of an answer would wait 40 ms.
+    # With the protocol named, asyncio sets TCP_NODELAY; without it the end of a response waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
