@@ -72,9 +72,9 @@ def _describe(app: FastAPI) -> None:
             parts = schema.setdefault("components", {}).setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 parts.pop(name, None)
-            found = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-            parts.update(found.pop("$defs", {}))
-            parts["Problem"] = found
+            problem = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts.update(problem.pop("$defs", {}))
+            parts["Problem"] = problem
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What the API is sent and answers, beside the models that `TaskManager` and search answer with."""
+"""Bodies of requests and responses, beside the models that `TaskManager` and search return."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}
 TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 """A tag as every client can check it: which letters of other scripts it may have is in no pattern that all know."""
 
-# What is told here is checked by `canonical`, with the code that it has at every door.
+# Tags are checked by `canonical`, with the same error code at every entry point; this is for the description.
 Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": f"^{TAG}$"})]
 AT_MOST: dict[str, Any] = {"maxItems": MOST}
 
@@ -51,7 +51,7 @@ Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-
 
 
 class Sent(BaseModel):
-    """Base of what is sent: unknown fields are refused."""
+    """Base of the bodies of requests: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -101,7 +101,7 @@ class SearchFilter(Sent):
 class SearchRequest(Sent):
     """A question."""
 
-    # Whether \s has the last three of these, is told differently by different programs.
+    # Programs differ in whether \s has the last three of these.
     query: str = Field(
         pattern=r"[^\s\x00-\x1f\x7f-\xa0\ufeff]", max_length=10_000, examples=["How many days of holiday are there?"]
     )

@@ -30,8 +30,8 @@ BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "b
 @router.get("/v1/documents/{document_id}", responses=UNKNOWN, summary="A document")
 def document(document_id: DocumentId, api: Api, _caller: Reader) -> DocumentDetail:
     """State, way through the stages, and receipt: every page and chunk is accounted for."""
-    found = api.manager.document(document_id)
-    return DocumentDetail(**found.model_dump(), receipt=_receipt(found, api.manager.points(found)))
+    status = api.manager.document(document_id)
+    return DocumentDetail(**status.model_dump(), receipt=_receipt(status, api.manager.points(status)))
 
 
 @router.get("/v1/documents/{document_id}/chunks", responses=UNKNOWN, summary="A document's chunks")
@@ -43,14 +43,14 @@ def chunks(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Chunks:
     """The passages of the version that readers see, in their order."""
-    found = api.manager.document(document_id)
-    version_id, begin = _place(unpack(cursor), found)
-    rows = api.manager.chunks(found, begin, limit) if version_id == found.version_id else []
+    status = api.manager.document(document_id)
+    version_id, begin = _position(unpack(cursor), status)
+    rows = api.manager.chunks(status, begin, limit) if version_id == status.version_id else []
     following = begin + limit
-    more = version_id == found.version_id and found.searchable and following < found.chunks
+    more = version_id == status.version_id and status.searchable and following < status.chunks
     return Chunks(
         document_id=document_id,
-        version_id=found.version_id,
+        version_id=status.version_id,
         chunks=[Chunk(**{"section": [], **row, "chunk_id": row["id"]}) for row in rows],
         next=pack(f"{version_id}.{following}") if more else None,
     )
@@ -74,7 +74,7 @@ def content(document_id: DocumentId, api: Api, _caller: Reader) -> FileResponse:
 
 
 class _Download(FileResponse):
-    """An original that is given back, however sending it ends."""
+    """A response with an original, which is released when sending has ended or failed."""
 
     def __init__(self, original: Original, **more: Any) -> None:
         super().__init__(original.path, **more)
@@ -90,8 +90,8 @@ class _Download(FileResponse):
 @router.delete("/v1/documents/{document_id}", responses=UNKNOWN, summary="Delete a document")
 def delete_document(document_id: DocumentId, api: Api, _caller: Admin) -> Deleted:
     """Take a document out of the index, and verify that its points are gone. A file on the server stays."""
-    found = api.manager.document(document_id)
-    return delete(api.services, found.collection, [document_id])
+    status = api.manager.document(document_id)
+    return delete(api.services, status.collection, [document_id])
 
 
 @router.delete("/v1/documents", responses=UNKNOWN, summary="Delete documents by source")
@@ -122,22 +122,22 @@ def retry_document(document_id: DocumentId, api: Api, _caller: Submitter) -> Job
     return Jobs(jobs=api.manager.retry([document_id]))
 
 
-def _receipt(found: DocumentStatus, points: int | None) -> Receipt:
+def _receipt(status: DocumentStatus, points: int | None) -> Receipt:
     return Receipt(
-        pages_in=found.pages,
-        extracted=found.pages_text,
-        ocred=found.pages_ocr,
-        empty=found.pages_empty,
-        failed=found.pages_failed,
-        chunks=found.chunks,
+        pages_in=status.pages,
+        extracted=status.pages_text,
+        ocred=status.pages_ocr,
+        empty=status.pages_empty,
+        failed=status.pages_failed,
+        chunks=status.chunks,
         points=points,
     )
 
 
-def _place(place: str | None, found: DocumentStatus) -> tuple[str | None, int]:
-    """The version and the chunk at which a page begins; a page of a version that was replaced is empty."""
-    if place is None:
-        return found.version_id, 0
-    version_id, _, number = place.rpartition(".")
+def _position(position: str | None, status: DocumentStatus) -> tuple[str | None, int]:
+    """The version and the chunk at which a page begins; no version for a cursor that cannot be read."""
+    if position is None:
+        return status.version_id, 0
+    version_id, _, number = position.rpartition(".")
     known = number.isdecimal() and len(number) <= 9
     return (version_id, int(number)) if known else (None, 0)

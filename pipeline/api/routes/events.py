@@ -23,16 +23,16 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503))
 
-LOOK_S = 1.0
-"""News may be lost; a follower looks by itself after this time."""
+POLL_S = 1.0
+"""A wake-up may be lost; a stream reads the catalog by itself after this time."""
 
 PING_S = 15
 SLOW_S = 30.0
-"""A client that does not take what is sent for so long is let go."""
+"""A client that reads nothing for so long is disconnected."""
 
 SPACING_S = 0.5
 REST = 20.0
-"""Progress is measured at most this often, and rests so many times as long as measuring took."""
+"""Progress is measured at most every `SPACING_S`, and pauses `REST` times as long as measuring took."""
 
 LARGEST_ID = 2**62
 
@@ -41,7 +41,7 @@ def _data(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
 
 
-TOLD = {
+EVENT_DATA = {
     "type": "object",
     "required": ["job_id", "document_id", "at"],
     "properties": {
@@ -60,7 +60,7 @@ KINDS = [
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9]{1,19}$", "description": "what to go on after"},
             "event": {"type": "string", "pattern": r"^(job|document|task)\."},
-            "data": _data(TOLD),
+            "data": _data(EVENT_DATA),
         },
     },
 ]
@@ -92,13 +92,13 @@ async def events(
     status = await asyncio.to_thread(api.manager.job, job_id)
     if status.ended and last and not await asyncio.to_thread(api.manager.events, job_id, last):
         return Response(status_code=204)
-    news = api.subscriptions.subscribe(job_id)
-    heard = news.__enter__()
-    return _Stream(_follow(api, job_id, last, heard), release=lambda: news.__exit__(None, None, None))
+    subscription = api.subscriptions.subscribe(job_id)
+    wakeup = subscription.__enter__()
+    return _Stream(_follow(api, job_id, last, wakeup), release=lambda: subscription.__exit__(None, None, None))
 
 
 class _Stream(EventSourceResponse):
-    """An event stream that gives back its place, however it ends."""
+    """An event stream that ends its subscription when it ends or fails."""
 
     def __init__(self, content: AsyncIterator[ServerSentEvent], release: Any) -> None:
         super().__init__(content, ping=PING_S, send_timeout=SLOW_S)
@@ -111,33 +111,33 @@ class _Stream(EventSourceResponse):
             self._release()
 
 
-async def _follow(api: ApiState, job_id: str, last: int, heard: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+async def _follow(api: ApiState, job_id: str, last: int, wakeup: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
     measure_at = 0.0
     while True:
-        heard.clear()
+        wakeup.clear()
         began = time.monotonic()
-        # First the state, then the events: what is told of the end is then not older than the end.
+        # The state is read before the events, so that all events up to the end are sent with the final state.
         status = await asyncio.to_thread(api.manager.job, job_id) if began >= measure_at else None
-        found = await asyncio.to_thread(api.manager.events, job_id, last)
-        for event in found:
+        new_events = await asyncio.to_thread(api.manager.events, job_id, last)
+        for event in new_events:
             last = event.id
             yield _sent(event)
         if status is not None:
             yield ServerSentEvent(status.model_dump_json(), event="progress")
             cost_s = time.monotonic() - began
             measure_at = time.monotonic() + max(SPACING_S, cost_s * REST)
-            if status.ended and not found:
+            if status.ended and not new_events:
                 return
-        elif any(event.kind == "job.finished" for event in found):
+        elif any(event.kind == "job.finished" for event in new_events):
             measure_at = 0.0
-        if not found:
-            await _wait(heard, LOOK_S)
+        if not new_events:
+            await _wait(wakeup, POLL_S)
 
 
-async def _wait(heard: asyncio.Event, seconds: float) -> None:
+async def _wait(wakeup: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await heard.wait()
+            await wakeup.wait()
     except TimeoutError:
         return
 

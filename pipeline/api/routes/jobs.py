@@ -26,7 +26,7 @@ from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 __all__ = ["ID", "JobId", "router"]
 
 ID = r"^[!-~]{1,64}$"
-"""An id is looked up, whatever it looks like; this keeps out what no database takes."""
+"""Any printable id is looked up; characters that a database refuses are refused here."""
 
 router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
 
@@ -87,8 +87,8 @@ def retry_job(job_id: JobId, api: Api, _caller: Submitter) -> Jobs:
 @router.get("/v1/failures", responses=UNKNOWN, summary="Open failures")
 def failures(api: Api, _caller: Reader, code: Code = None, job_id: OfJob = None) -> FailureList:
     """Documents that failed and are not cured yet, with the reason and what to do."""
-    found = api.manager.failures(code=code, job_id=job_id)
-    return FailureList(failures=[one.model_dump() for one in found])
+    records = api.manager.failures(code=code, job_id=job_id)
+    return FailureList(failures=[record.model_dump() for record in records])
 
 
 @router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")

@@ -1,4 +1,4 @@
-"""`GET /metrics` in Prometheus's text format: what waits, what is there and held back, what the stages have done."""
+"""`GET /metrics` in Prometheus's text format: queues, documents, watched folders, and what the stages have done."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ router = APIRouter(route_class=Guarded, tags=["facts"], responses=responses(401,
 def metrics(api: Api, _caller: Reader) -> Response:
     """Counters and gauges in Prometheus's text format. A held deletion is `docrelay_watch_held_deletions` above 0."""
     registry = CollectorRegistry()
-    registry.register(_Now(api))
+    registry.register(_CurrentValues(api))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-class _Now(Collector):
+class _CurrentValues(Collector):
     def __init__(self, api: ApiState) -> None:
         self._api = api
 
     def describe(self) -> list[Metric]:
-        """No names beforehand: to know them would be to collect twice."""
+        """No names in advance: they are known only by collecting, which would be done twice."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Ask the catalog and Redis."""
+        """Read the catalog and Redis."""
         yield from _stages(self._api)
         system = self._api.manager.totals()
         yield from _catalog(system)
@@ -71,20 +71,20 @@ def _catalog(system: SystemStatus) -> Iterator[Metric]:
 
 
 def _watched(folders: list[WatchedFolder]) -> Iterator[Metric]:
-    held = {one.root: one.held_files for one in folders}
-    files = {one.root: one.files for one in folders}
-    trouble = {one.root: int(one.trouble is not None) for one in folders}
+    held = {folder.root: folder.held_files for folder in folders}
+    files = {folder.root: folder.files for folder in folders}
+    trouble = {folder.root: int(folder.trouble is not None) for folder in folders}
     yield _gauge("docrelay_watch_files", "Files known of a watched folder.", "folder", files)
     yield _gauge("docrelay_watch_held_deletions", "Deletions that wait for somebody to confirm.", "folder", held)
     yield _gauge("docrelay_watch_trouble", "1 while a folder cannot be watched.", "folder", trouble)
 
 
-def _queues(found: QueueStatistics) -> Iterator[Metric]:
-    yield _gauge("docrelay_queue_messages", "Messages that wait.", "queue", found.depth)
+def _queues(queues: QueueStatistics) -> Iterator[Metric]:
+    yield _gauge("docrelay_queue_messages", "Messages that wait.", "queue", queues.depth)
     yield GaugeMetricFamily(
-        "docrelay_waiting_batches", "Batches that wait to be admitted.", value=found.waiting_batches
+        "docrelay_waiting_batches", "Batches that wait to be admitted.", value=queues.waiting_batches
     )
-    yield GaugeMetricFamily("docrelay_workers", "Worker processes that live.", value=len(found.workers))
+    yield GaugeMetricFamily("docrelay_workers", "Worker processes that live.", value=len(queues.workers))
 
 
 def _gauge(name: str, about: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:

@@ -52,17 +52,17 @@ class Rollback(BaseModel):
 
 
 @router.post("", status_code=202, responses=BODY, summary="Begin a re-index")
-def start(wish: ReindexRequest, api: Api, _caller: Admin) -> ReindexStatus:
+def start(request: ReindexRequest, api: Api, _caller: Admin) -> ReindexStatus:
     """Another model, another chunk size, or texts read anew, for a collection that goes on answering."""
-    _check_model(api, wish.model)
-    return reindex.start(api.services, wish)
+    _check_model(api, request.model)
+    return reindex.start(api.services, request)
 
 
 @router.post("/plan", responses=BODY, summary="What a re-index would do")
-def plan(wish: ReindexRequest, api: Api, _caller: Admin) -> ReindexPlan:
+def plan(request: ReindexRequest, api: Api, _caller: Admin) -> ReindexPlan:
     """Documents, chunks, stages, time and disk; nothing is changed. A model hub may be asked what the model is."""
-    _check_model(api, wish.model)
-    return reindex.plan(api.services, wish)
+    _check_model(api, request.model)
+    return reindex.plan(api.services, request)
 
 
 @router.get("/{collection}", summary="A collection's last re-index")
@@ -96,10 +96,10 @@ def rollback(collection: Collection, api: Api, _caller: Admin, how: Rollback | N
 
 
 def _check_model(api: ApiState, model: str | None) -> None:
-    """Refuse a model that is a folder of this machine: its files would be read, whoever may read them.
+    """Refuse a model that is a folder of the server: a client could have the API read files of its choice.
 
     Raises:
-        BadRequest: it is one, and not the one of the settings.
+        BadRequest: it is a folder, and not that of the settings.
     """
     if model is None or model == api.settings.embedding_model or find(model) is not None:
         return

@@ -1,4 +1,4 @@
-"""Routes that answer questions: search, and what this Docrelay knows and reads."""
+"""Routes of search, and lists of workflows, formats and collections."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def find(wanted: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
 @router.get("/v1/workflows", tags=["facts"], summary="Workflows")
 def workflows(_caller: Reader) -> list[WorkflowFacts]:
     """What a job may name as its workflow."""
-    found = discover().workflows
-    return [WorkflowFacts(name=name, description=found[name].about) for name in sorted(found)]
+    known = discover().workflows
+    return [WorkflowFacts(name=name, description=known[name].about) for name in sorted(known)]
 
 
 @router.get("/v1/formats", tags=["facts"], summary="Formats")
 def formats(_caller: Reader) -> list[FormatFacts]:
     """What kinds of files are read."""
     return [
-        FormatFacts(name=one.name, media_types=list(one.media_types), suffixes=list(one.suffixes))
-        for one in extractors.formats()
+        FormatFacts(name=row.name, media_types=list(row.media_types), suffixes=list(row.suffixes))
+        for row in extractors.formats()
     ]
 
 

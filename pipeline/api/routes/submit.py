@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.api.auth import Caller, Entry, Guarded, Sender, Submitter
 from pipeline.api.models import EXAMPLE_JOB, TAG, Accepted, JobRequest, RefusedUpload, WebhookRequest
-from pipeline.api.multipart import Form, boundary_of, read_object
+from pipeline.api.multipart import Form, RefusedFile, boundary_of, read_object
 from pipeline.api.problems import printable, responses
 from pipeline.api.state import Api, ApiState
 from pipeline.catalog.api.idempotency import scope_of
@@ -36,7 +36,7 @@ router = APIRouter(route_class=Guarded, tags=["submit"])
 
 JOB = re.compile(r"[0-9a-f-]{1,64}")
 FEED = 1 << 20
-"""Bytes that are parsed and written at once, in a thread."""
+"""Bytes that are parsed and written in one call of a thread."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -143,7 +143,7 @@ async def submit_documents(
             if len(pending) >= FEED:
                 await loop.run_in_executor(api.uploads, upload.feed, bytes(pending))
                 pending.clear()
-        # All that a small one needs is done in one go: each change of threads waits for a processor.
+        # A small upload is parsed and recorded in one call: each change of threads waits for a processor.
         accepted = await loop.run_in_executor(api.uploads, upload.take, bytes(pending))
     except BaseException:
         upload.drop()
@@ -185,7 +185,7 @@ def _order(api: ApiState, wanted: JobRequest, caller: Caller, once: Once | None)
 
 
 class _Upload:
-    """A form on its way in; its methods run in a thread, one after the other."""
+    """A form that arrives; its methods are called in threads, one at a time."""
 
     def __init__(self, request: Request, api: ApiState, entry: Entry, key: str | None) -> None:
         self._kind = request.headers.get("content-type")
@@ -195,7 +195,7 @@ class _Upload:
         self._form: Form | None = None
 
     def feed(self, data: bytes) -> Form:
-        """Parse the next bytes, of somebody who may send them."""
+        """Authenticate the sender, and parse the next bytes."""
         self._entry.caller()
         if self._form is None:
             api = self._api
@@ -207,20 +207,20 @@ class _Upload:
         """Parse the last bytes, and make a job of the files."""
         form = self.feed(rest)
         form.end()
-        return _take(self._api, form, (self._entry.caller(), self._key))
+        return _submit(self._api, form, self._entry.caller(), self._key)
 
     def drop(self) -> None:
-        """Forget what has come."""
+        """Delete what has arrived."""
         if self._form is not None:
             self._form.drop()
 
 
-def _take(api: ApiState, form: Form, who: tuple[Caller, str | None]) -> Accepted:
-    refused = [RefusedUpload(name=printable(one.name)[:255], **problem_of(one.error).to_json()) for one in form.refused]
+def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accepted:
+    refused = [_refused(file) for file in form.refused]
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
-    once = _once(who[0], "documents", who[1], fingerprint(fields, form.uploads))
+    once = _once(caller, "documents", key, fingerprint(fields, form.uploads))
     before = answered(api.services, once)
     if before is not None:
         form.drop()
@@ -231,10 +231,14 @@ def _take(api: ApiState, form: Form, who: tuple[Caller, str | None]) -> Accepted
     if check_terms(api.services, terms).collections:
         check(api.services, terms)
     hook = _hook(api, _webhook(fields.get("webhook")))
-    extra = Extra(once, hook, who[0].key, _job(fields.get("job")), _flag(fields.get("more")))
-    taken = take_uploads(api.services, api.writer, request, form.uploads, extra)
-    pass_gate(INTAKE, taken["job_id"])
-    return Accepted(**taken, refused=refused)
+    extra = Extra(once, hook, caller.key, _job(fields.get("job")), _flag(fields.get("more")))
+    accepted = take_uploads(api.services, api.writer, request, form.uploads, extra)
+    pass_gate(INTAKE, accepted["job_id"])
+    return Accepted(**accepted, refused=refused)
+
+
+def _refused(file: RefusedFile) -> RefusedUpload:
+    return RefusedUpload(name=printable(file.name)[:255], **problem_of(file.error).to_json())
 
 
 def _request(fields: Mapping[str, str]) -> Submission:
