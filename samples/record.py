@@ -3,8 +3,8 @@
     python samples/record.py
 
 Runs on a data folder of its own, with the stack held so that no command has to start it. Two things are changed in
-what the commands print: the folder of the checkout becomes "…", and output longer than LINES ends there. Of the moving
-progress bars the last frame is drawn.
+what the commands print: the folder of the checkout becomes "…", and output longer than LINES ends there. Record on a
+machine that does nothing else: the picture shows how long the ingest took.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "terminal.svg"
 WIDTH = 108
-LINES = 6
+LINES = 9
 COMMANDS = (
     "ingest samples/documents",
     'search "How many days of holiday do employees get, and when is no leave granted?" --limit 1',
     'search "undichter Rumpfdurchlass an der Segelyacht Seeschwalbe" --limit 1',
 )
-NEW_LINE = "\x1b[2K"
-"""What a progress bar writes before it is drawn anew."""
 
 BACK, FRONT = (24, 26, 31), (214, 218, 224)
 COLOURS = [
@@ -58,7 +56,7 @@ def main() -> None:
             for words in COMMANDS:
                 console.print(Text.assemble(("$ ", "green"), (f"docrelay {words}", "bold")))
                 for line in run(words, environment):
-                    console.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis")
+                    console.print(Text.from_ansi(line))
                 console.print()
     # Without the fonts, which the original would load from another site.
     style = CONSOLE_SVG_FORMAT[CONSOLE_SVG_FORMAT.index("    .{unique_id}-matrix") :]
@@ -89,14 +87,12 @@ def stack(environment: dict[str, str]) -> Iterator[None]:
 
 
 def run(words: str, environment: dict[str, str]) -> list[str]:
-    """Lines that a command prints: the last frame of its progress, then stdout."""
+    """Lines that a command prints on stdout; its progress goes to stderr and is gone at the end."""
     ended = subprocess.run(
         command(*shlex.split(words)), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    _, drawn, frame = ended.stderr.rpartition(NEW_LINE)
     output = ended.stdout.replace(str(ROOT), "…").splitlines()
-    more = ["  …"] if len(output) > LINES else []
-    return [*(frame.splitlines() if drawn else []), *output[:LINES], *more]
+    return [*output[:LINES], *(["…"] if len(output) > LINES else [])]
 
 
 def command(*words: str) -> list[str]:
