@@ -7,12 +7,11 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import psutil
 import pytest
 import redis
-from stack_rig import MARK, Rig, cmdline, eventually, hear, tell
+from stack_rig import Rig, checked_rig, eventually, hear, tell
 
 from pipeline.errors import StackUnavailable
 from pipeline.stack import check, connect, running
@@ -20,13 +19,8 @@ from pipeline.stack import check, connect, running
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    mark = uuid4().hex
-    monkeypatch.setenv(MARK, mark)
-    rig = Rig(tmp_path / "data", mark)
-    yield rig
-    left = [] if eventually(rig.gone) else [cmdline(one) for one in rig.ours()]
-    rig.clear()
-    assert not left
+    with checked_rig(tmp_path / "data", monkeypatch) as rig:
+        yield rig
 
 
 def _warden(rig: Rig) -> psutil.Process | None:

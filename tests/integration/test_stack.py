@@ -12,14 +12,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import psutil
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from stack_rig import MARK, READY, SLEEP, Rig, cmdline, eventually, hear, tell, worker
+from stack_rig import READY, SLEEP, Rig, checked_rig, cmdline, eventually, hear, tell, worker
 
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.settings import Settings
@@ -48,13 +47,8 @@ signal.signal(signal.SIGTERM, stop)
 
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    mark = uuid4().hex
-    monkeypatch.setenv(MARK, mark)
-    rig = Rig(tmp_path / "data", mark)
-    yield rig
-    left = [] if eventually(rig.gone) else [cmdline(one) for one in rig.ours()]
-    rig.clear()
-    assert not left
+    with checked_rig(tmp_path / "data", monkeypatch) as rig:
+        yield rig
 
 
 def test_starts_and_leaves_nothing(rig: Rig) -> None:
@@ -149,12 +143,19 @@ def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace(rig: Rig) -> No
 
 
 def test_it_lingers_for_the_next_command(rig: Rig) -> None:
-    launch = rig.with_workers(linger_s=2)
+    launch = rig.with_workers(linger_s=600)
     with connect(rig.settings, launch=launch) as attached:
         url = attached.redis_url
     assert not eventually(lambda: running(rig.settings) is None, 0.8)
     with connect(rig.settings, launch=launch) as attached:
         assert attached.redis_url == url
+    os.kill(rig.state().pid, signal.SIGTERM)
+
+
+def test_it_ends_some_time_after_the_last_command(rig: Rig) -> None:
+    with connect(rig.settings, launch=rig.with_workers(linger_s=0.5)):
+        pass
+    assert eventually(rig.gone)
 
 
 @pytest.mark.parametrize("how", [(), ("exec",)], ids=["fork", "fork and exec"])

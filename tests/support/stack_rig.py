@@ -1,4 +1,4 @@
-"""What the tests of the stack share: small workers, commands as processes of their own, a census of processes."""
+"""What the tests of the stack share: small workers, commands as child processes, a list of the stack's processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
+import pytest
 
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, running
@@ -64,36 +66,37 @@ class Rig:
         return replace(self.launch, processes=specs, **values)
 
     def ours(self) -> list[psutil.Process]:
-        """Every living process that the stack started, found by what it inherited, not by what the stack says."""
-        return [one for one in psutil.process_iter() if one.pid != os.getpid() and self._is_ours(one)]
+        """Every living process that the stack started, by the environment that it inherited, not by the stack's state."""
+        return [process for process in psutil.process_iter() if process.pid != os.getpid() and self._is_ours(process)]
 
     def named(self, word: str) -> list[psutil.Process]:
-        """Those of ours whose command line has the word."""
-        return [one for one in self.ours() if word in " ".join(cmdline(one))]
+        """Processes of the stack whose command line has the word."""
+        return [process for process in self.ours() if word in " ".join(cmdline(process))]
 
     def state(self) -> StackState:
-        """The living stack's state."""
-        found = running(self.settings)
-        assert found is not None
-        return found
+        """The state of the running stack."""
+        state = running(self.settings)
+        assert state is not None
+        return state
 
     def part(self, name: str) -> Any:
-        """The state of one part, None while no stack lives."""
-        found = running(self.settings)
-        return next((part for part in found.processes if part.name == name), None) if found else None
+        """The state of one process; None while no stack runs."""
+        state = running(self.settings)
+        processes = state.processes if state else ()
+        return next((process for process in processes if process.name == name), None)
 
     def clear(self) -> None:
         """End what a failed test left behind."""
-        for one in self.ours():
-            one.kill()
+        for process in self.ours():
+            process.kill()
 
     def gone(self) -> bool:
-        """Whether nothing of the stack is left."""
+        """Whether no process of the stack is left."""
         return running(self.settings) is None and not self.ours()
 
     @contextmanager
     def command(self, *extra: str, launch: Launch | None = None) -> Iterator[subprocess.Popen[str]]:
-        """A command as a process of its own; it connects when it is told `connect`."""
+        """A command as a child process; it connects when the line `connect` is sent to it."""
         line = [sys.executable, "-c", COMMAND, str(self.settings.data_dir), (launch or self.launch).to_json(), *extra]
         # `MARK` on its own line must not count the command itself among the stack's processes.
         process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
@@ -112,6 +115,18 @@ class Rig:
             return process.environ().get(MARK) == self.mark or process.cwd() == f"{self.launch.data_dir}/run/redis"
         except psutil.Error:
             return False
+
+
+@contextmanager
+def checked_rig(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A rig whose stack must have ended, a while after the block, without leaving a process."""
+    mark = uuid4().hex
+    monkeypatch.setenv(MARK, mark)
+    rig = Rig(folder, mark)
+    yield rig
+    left = [] if eventually(rig.gone) else [cmdline(process) for process in rig.ours()]
+    rig.clear()
+    assert not left
 
 
 def worker(name: str, code: str = FORKING + READY + SLEEP) -> ProcessSpec:
@@ -138,7 +153,7 @@ def cmdline(process: psutil.Process) -> list[str]:
 
 
 def eventually(what: Callable[[], object], seconds: float = 30.0) -> bool:
-    """Whether it becomes true within a time that is only there to end a hopeless wait."""
+    """Whether it becomes true within a time that only a hang reaches."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if what():

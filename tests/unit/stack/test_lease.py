@@ -1,0 +1,34 @@
+"""File locks between processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.stack.lease import FileLock, is_locked
+
+
+def test_locks_share_and_exclude(tmp_path: Path) -> None:
+    one, two, three = (FileLock(tmp_path / "lock") for _ in range(3))
+    with one, two, three:
+        assert one.acquire(shared=True)
+        assert two.acquire(shared=True)
+        assert not three.acquire()
+        assert not is_locked(tmp_path / "lock")
+        one.release()
+        two.release()
+        assert three.acquire()
+        assert is_locked(tmp_path / "lock")
+        assert not one.acquire(shared=True, timeout_s=0.1)
+    assert not is_locked(tmp_path / "lock")
+
+
+def test_a_lock_knows_when_its_file_was_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with FileLock(path) as lock:
+        assert not lock.intact()
+        assert lock.acquire()
+        assert lock.intact()
+        path.unlink()
+        assert not lock.intact()
+        path.touch()
+        assert not lock.intact()
