@@ -66,7 +66,7 @@ class Rig:
         return replace(self.launch, processes=specs, **values)
 
     def ours(self) -> list[psutil.Process]:
-        """Every living process that the stack started, by the environment that it inherited, not by the stack's state."""
+        """Every living process of the stack, known by the environment that it inherited, not by the state."""
         return [process for process in psutil.process_iter() if process.pid != os.getpid() and self._is_ours(process)]
 
     def named(self, word: str) -> list[psutil.Process]:
