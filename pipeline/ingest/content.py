@@ -14,6 +14,7 @@ from typing import BinaryIO
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.errors import Changing, NotAFile, TooLargeToTake, Unreadable
 from pipeline.ingest.roots import open_within
+from pipeline.spool import original_key
 
 __all__ = ["FileContent", "drop", "read_content"]
 
@@ -34,6 +35,13 @@ class FileContent:
     found: FileRecord
     data: bytes | None
     draft: Path | None
+    routed: str | None = None
+    """The collection that the workflow's route names for it; None stands for the job's own."""
+
+    @property
+    def key(self) -> str:
+        """Where its copy lies in the spool."""
+        return original_key(self.found.content_sha256, self.found.source)
 
 
 def read_content(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import records, tagging
 from pipeline.catalog.work import jobs, orders
 from pipeline.catalog.work.failures import Failure
+from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gate import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_content
-from pipeline.ingest.record import record
+from pipeline.ingest.record import NotCopied, probably_new, put_originals, record, route
 from pipeline.ingest.sidecar import sidecar_metadata, without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
@@ -109,18 +111,41 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
             taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
         except Rejected as error:
             refused.append((candidate, error))
-    with writing(services.catalog) as connection:
-        if jobs.is_cancelled(connection, job_id):
+    try:
+        if not _record(services, job, route(services, job, taken), refused):
             return False
-        jobs.reopen(connection, job_id)
-        record(connection, services, job, taken)
-        for candidate, reason in refused:
-            cause = Failure("intake", problem_of(reason))
-            identity = records.reject(connection, job_id, candidate.source, candidate.size, cause, job.collection)
-            tagging.set_tags(connection, identity, candidate.tags)
-    for item in taken:
-        drop(item.draft)
+    finally:
+        for item in taken:
+            drop(item.draft)
     admit(services)
     relabel(services)
     services.announce(job_id)
     return True
+
+
+def _record(
+    services: Services, job: Job, contents: Sequence[FileContent], refused: Sequence[tuple[Candidate, Rejected]]
+) -> bool:
+    """Record files with their copies in the spool, and those that are refused; False if the job was cancelled."""
+    copied = put_originals(services.spool, probably_new(services, job, contents))
+    while True:
+        try:
+            with writing(services.catalog) as connection:
+                if jobs.is_cancelled(connection, job.id):
+                    return False
+                jobs.reopen(connection, job.id)
+                outcomes = record(connection, services, job, contents, copied)
+                _reject(connection, job, refused)
+            break
+        except NotCopied as error:  # another process deleted or changed a document meanwhile
+            copied |= put_originals(services.spool, error.contents)
+    queued = {outcome.source for outcome in outcomes if outcome.running}
+    put_originals(services.spool, [content for content in contents if content.found.source in queued])
+    return True
+
+
+def _reject(connection: Connection, job: Job, refused: Sequence[tuple[Candidate, Rejected]]) -> None:
+    for candidate, reason in refused:
+        cause = Failure("intake", problem_of(reason))
+        identity = records.reject(connection, job.id, candidate.source, candidate.size, cause, job.collection)
+        tagging.set_tags(connection, identity, candidate.tags)

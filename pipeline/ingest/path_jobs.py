@@ -29,7 +29,7 @@ from pipeline.errors.problem import problem_of
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.roots import resolve_below, resolve_roots
-from pipeline.ingest.submit import record_job
+from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.uploads import Extra
 from pipeline.ingest.walk import Candidate, source_of, walk
 from pipeline.services import Services
@@ -101,11 +101,14 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
     look_for_one(services, request.paths, pattern)
     told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
+    request = replace(request, confined=True)
+    job = new_job(services, request)
+
     def change(connection: Connection) -> str:
         before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
         if before:
             return str(before["job_id"])
-        job_id = record_job(connection, services, replace(request, confined=True), ()).id
+        job_id = record_job(connection, services, request, (), job=job).id
         orders.add(connection, job_id, told)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:

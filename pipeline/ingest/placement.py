@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections
@@ -10,7 +12,7 @@ from pipeline.catalog.work import batches
 from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 
-__all__ = ["placement_of", "recipe_of"]
+__all__ = ["current_recipe", "placement_of", "recipe_of"]
 
 
 def placement_of(
@@ -31,6 +33,18 @@ def placement_of(
     index = collections.register(connection, collection, services.fingerprint, services.spec)
     place = Placement(index.name, job.workflow, services.extraction, collection)
     return place, services.recipe(index, plan=job.plan)
+
+
+def current_recipe(services: Services, connection: Connection, job: Job, routed: str | None) -> str | None:
+    """The recipe that `placement_of` would return, without writing; None if the collection is not known yet.
+
+    Raises:
+        SpaceMismatch: the collection was made with another model than the configured one.
+    """
+    index = collections.check_space(connection, routed or job.collection, services.fingerprint)
+    if index is None:
+        return None
+    return services.recipe(index if index.pinned else replace(index, spec=services.spec), plan=job.plan)
 
 
 def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:

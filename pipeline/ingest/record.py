@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,12 +14,12 @@ from pipeline.catalog.work import batches, failures
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.placement import placement_of
+from pipeline.ingest.placement import current_recipe, placement_of
 from pipeline.ingest.routing import media_type_of, routed_collection
 from pipeline.services import Services
-from pipeline.spool import Spool, original_key
+from pipeline.spool import Spool
 
-__all__ = ["Outcome", "record"]
+__all__ = ["NotCopied", "Outcome", "probably_new", "put_originals", "record", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +38,90 @@ class Outcome:
         return self.state == "queued"
 
 
-def _keep(spool: Spool, taken: Iterable[FileContent]) -> None:
-    for item in taken:
-        key = original_key(item.found.content_sha256, item.found.source)
-        if spool.exists(key):
-            continue  # the draft is its owner's to drop: all this may have to be done again
-        if item.data is not None:
-            spool.write(key, item.data)
-        elif item.draft is not None:
-            spool.put_file(key, item.draft)
+class NotCopied(Exception):
+    """Files are new to the catalog whose copies were not put into the spool: that is to be done first."""
+
+    def __init__(self, contents: Sequence[FileContent]) -> None:
+        super().__init__()
+        self.contents = contents
 
 
-def record(connection: Connection, services: Services, job: Job, taken: list[FileContent]) -> list[Outcome]:
-    """Write down what was taken, in one transaction: versions, attempts, a batch, and the copies in the spool."""
-    by_collection: dict[str | None, list[FileContent]] = defaultdict(list)
-    for item in taken:
-        by_collection[_routed(services, job, item)].append(item)
-    return [
-        outcome
-        for routed, group in by_collection.items()
-        for outcome in _record_group(connection, services, job, routed, group)
-    ]
+def put_originals(spool: Spool, contents: Iterable[FileContent]) -> set[str]:
+    """Put copies of files into the spool; those that are there get a new time (see `pipeline.stages.discard`).
+
+    Returns:
+        Their keys.
+    """
+    keys: set[str] = set()
+    for content in contents:
+        keys.add(content.key)
+        if spool.renew(content.key):
+            continue
+        if content.data is not None:
+            spool.write(content.key, content.data)
+        elif content.draft is not None:
+            spool.put_file(content.key, content.draft)
+    return keys
 
 
-def _routed(services: Services, job: Job, item: FileContent) -> str | None:
-    content = item.draft if item.data is None else item.data
-    if not job.plan.route or content is None:
+def route(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:
+    """Decide by their kind to which collections the files go; they are read for it."""
+    return [replace(content, routed=_collection(services, job, content)) for content in contents]
+
+
+def _collection(services: Services, job: Job, content: FileContent) -> str | None:
+    data = content.draft if content.data is None else content.data
+    if not job.plan.route or data is None:
         return None
-    return routed_collection(job.plan, media_type_of(item.found.source, content, services.settings.options))
+    return routed_collection(job.plan, media_type_of(content.found.source, data, services.settings.options))
+
+
+def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:
+    """Files that `record` would begin work on, as the catalog is now; without the write lock."""
+    new: list[FileContent] = []
+    with services.catalog.connect() as connection:
+        for routed, group in _by_collection(contents).items():
+            recipe = current_recipe(services, connection, job, routed)
+            unchanged: set[str] = set()
+            if recipe is not None:
+                files = [content.found for content in group]
+                unchanged = lookup.unchanged_sources(connection, routed or job.collection, recipe, files)
+            new += [content for content in group if content.found.source not in unchanged]
+    return new
+
+
+def record(
+    connection: Connection, services: Services, job: Job, contents: Sequence[FileContent], copied: Collection[str]
+) -> list[Outcome]:
+    """Record files in the caller's transaction: versions, attempts, and a batch for each collection.
+
+    Args:
+        connection: a writing transaction.
+        services: the engine's services.
+        job: the job that they belong to.
+        contents: the files, routed; those that are queued are to be put into the spool once more after the commit.
+        copied: keys of the copies that are in the spool.
+
+    Raises:
+        NotCopied: a copy is missing. Roll back, make it, and begin again: a process that is killed after its commit
+            must not leave a document without its file.
+        SpaceMismatch: a collection was made with another model than the configured one.
+    """
+    outcomes: list[Outcome] = []
+    for routed, group in _by_collection(contents).items():
+        outcomes += _record_group(connection, services, job, routed, group)
+    queued = {outcome.source for outcome in outcomes if outcome.running}
+    missing = [content for content in contents if content.found.source in queued and content.key not in copied]
+    if missing:
+        raise NotCopied(missing)
+    return outcomes
+
+
+def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[FileContent]]:
+    groups: dict[str | None, list[FileContent]] = defaultdict(list)
+    for content in contents:
+        groups[content.routed].append(content)
+    return groups
 
 
 def _record_group(
@@ -78,7 +134,7 @@ def _record_group(
     known = lookup.possibly_known(connection, place.collection, [item.found.source for item in taken])
     suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
     outcomes: list[Outcome] = []
-    fresh: list[FileContent] = []
+    is_any_new = False
     for item in taken:
         found = item.found
         cause = None
@@ -93,10 +149,7 @@ def _record_group(
         known.add(found.source)
         state: Literal["queued", "unchanged"] = "unchanged" if made.outcome == "unchanged" else "queued"
         outcomes.append(Outcome(made.document_id, found.source, found.size, state))
-        if made.outcome == "new":
-            fresh.append(item)
-    # Before the catalog names them, and under its lock: the sweep cannot come between.
-    _keep(services.spool, fresh)
-    if fresh:
+        is_any_new |= made.outcome == "new"
+    if is_any_new:
         batches.add(connection, batch_id, job.id, job.priority)
     return outcomes

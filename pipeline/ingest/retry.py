@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -105,14 +105,17 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     check_served(services, plan)
     job = Job(collection, workflow, services.settings.priority, plan)
     candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
+    gone = [failure for failure in group if candidates[failure.document_id].problem is not None]
+    copies = _kept_copies(services, gone)
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.spec)
         jobs.create(connection, job, request_id, weight, told=named)
-        kept = [one for one in group if candidates[one.document_id].problem is not None]
-        taken = _take_from_spool(services, connection, job, kept)
+        taken = _begin_from_copies(services, connection, job, copies)
         # The user who retries may know what is better now.
         failures.forget_readings(connection, [failure.document_id for failure in group])
+    for found in copies.values():  # once more after the commit: see `pipeline.stages.discard`
+        services.spool.renew(original_key(found.content_sha256, found.source))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
     admit_safely(services)
     ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
@@ -130,30 +133,36 @@ def _from_source(services: Services, named: NamedPaths, failure: FailureRecord) 
     return replace(found, within=bounds(named, root, services.settings.api_roots))
 
 
-def _take_from_spool(services: Services, connection: Connection, job: Job, group: Sequence[FailureRecord]) -> set[str]:
-    """Begin again with the copies that intake kept of sources that cannot be read now.
+def _kept_copies(services: Services, group: Sequence[FailureRecord]) -> dict[str, FileRecord]:
+    """Copies that intake kept of files that cannot be read now, by document; they get a new time, and so stay."""
+    copies: dict[str, FileRecord] = {}
+    with services.catalog.connect() as connection:
+        versions = {failure.document_id: newest(connection, failure.document_id) for failure in group}
+    for failure in group:
+        row = versions[failure.document_id]
+        if row is not None and services.spool.renew(original_key(row.content_sha256, failure.source)):
+            record = FileRecord(failure.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
+            copies[failure.document_id] = record
+    return copies
+
+
+def _begin_from_copies(
+    services: Services, connection: Connection, job: Job, copies: Mapping[str, FileRecord]
+) -> set[str]:
+    """Begin documents again with the copies of their files.
 
     Returns:
-        The documents for which there is one.
+        The documents that need nothing more.
     """
     place, recipe = placement_of(services, connection, job)
-    taken: set[str] = set()
     fresh: list[str] = []
-    for failure in group:
-        found = _kept(services, connection, failure)
-        if found is not None:
-            recorded = records.record(connection, job.id, recipe, found, place)
-            taken.add(failure.document_id)
-            fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
+    for document_id, found in copies.items():
+        row = newest(connection, document_id)
+        if row is None or row.content_sha256 != found.content_sha256:
+            continue  # its file came back meanwhile, and another process ingested it
+        recorded = records.record(connection, job.id, recipe, found, place)
+        fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
     size = services.settings.batch_documents
     for start in range(0, len(fresh), size):
         batches.create(connection, job.id, job.priority, fresh[start : start + size])
-    return taken
-
-
-def _kept(services: Services, connection: Connection, failure: FailureRecord) -> FileRecord | None:
-    """The content that failed, if intake's copy of it is still there."""
-    version = newest(connection, failure.document_id)
-    if version is None or not services.spool.exists(original_key(version.content_sha256, failure.source)):
-        return None
-    return FileRecord(failure.source, version.content_sha256, version.size, version.modified_at, version.metadata or {})
+    return set(copies)

@@ -27,7 +27,7 @@ from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.types import NamedPaths, canonical
 
-__all__ = ["check", "check_terms", "find", "open_job", "plan_for", "record_job"]
+__all__ = ["check", "check_terms", "find", "new_job", "open_job", "plan_for", "record_job"]
 
 log = structlog.get_logger()
 
@@ -112,28 +112,52 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
         SpaceMismatch: the collection holds vectors of another model.
         NoWorker: the private stack that runs cannot do the workflow.
     """
-    check_served(services, plan_for(services, _with_defaults(services, request)[1], request.options))
+    job = new_job(services, request)
+    check_served(services, job.plan)
     with writing(services.catalog) as connection:
-        return record_job(connection, services, request, [one.size for one in found]).id
+        return record_job(connection, services, request, [one.size for one in found], job=job).id
+
+
+def new_job(services: Services, request: Request) -> Job:
+    """A job as the request asks for, not recorded yet. It calls the workflow's function, so call it without a lock.
+
+    Raises:
+        BadRequest: there is no such workflow, or a parameter is unknown or wrong.
+    """
+    collection, workflow, urgency = _with_defaults(services, request)
+    return Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
 
 
 def record_job(
-    connection: Connection, services: Services, request: Request, sizes: Sequence[int], *, closed: bool = False
+    connection: Connection,
+    services: Services,
+    request: Request,
+    sizes: Sequence[int],
+    *,
+    closed: bool = False,
+    job: Job | None = None,
 ) -> Job:
-    """Record a job within the caller's transaction, for documents of these sizes in bytes; `closed`: for no others.
+    """Record a job within the caller's transaction.
+
+    Args:
+        connection: a writing transaction.
+        services: the engine's services.
+        request: what is asked for.
+        sizes: bytes of each document.
+        closed: whether the job waits for no further documents.
+        job: what `new_job` made of the request.
 
     Raises:
         SpaceMismatch: the collection holds vectors of another model.
     """
-    collection, workflow, urgency = _with_defaults(services, request)
+    job = job or new_job(services, request)
     weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
     request_id = request.request_id or uuid.uuid4().hex[:12]
-    job = Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
     if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
-        collections.register(connection, collection, services.fingerprint, services.spec)
+        collections.register(connection, job.collection, services.fingerprint, services.spec)
     paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
     jobs.create(connection, job, request_id, weight, told=NamedPaths(paths, request.confined), closed=closed)
-    log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(sizes))
+    log.info("job.opened", request=request_id, job=job.id, collection=job.collection, documents=len(sizes))
     return job
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,9 +22,9 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import Hook, attach
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.record import Outcome, record
+from pipeline.ingest.record import Outcome, record, route
 from pipeline.ingest.request import Request
-from pipeline.ingest.submit import record_job
+from pipeline.ingest.submit import new_job, record_job
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
@@ -36,17 +36,6 @@ SCHEME = "upload://"
 LONGEST_NAME = 255
 LONGEST_SOURCE = 2000
 URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
-
-
-FEW, FEW_BYTES = 4, 1 << 20
-"""So much is on the disk soon: the catalog is written meanwhile. For more the disk is waited for first."""
-
-HOLD_S = 0.05
-"""Longest wait for the disk with the write lock in hand."""
-
-
-class _Late(Exception):
-    """The disk takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,55 +142,57 @@ def take_uploads(
         Conflict: the job that the files are for waits for none, or is of another kind.
         SpaceMismatch: the collection holds vectors of another model.
     """
-    now = time.time()
-    tags = canonical(request.tags)
-    taken = [
-        FileContent(FileRecord(one.source, one.content_sha256, one.size, now, one.metadata, tags), None, one.draft)
-        for one in uploads
-    ]
+    new = None if extra.job else new_job(services, request)
+    contents = _contents(services, request, uploads, new or _job_to_add_to(services, extra))
 
-    def change(connection: Connection) -> dict[str, Any]:
+    def change(connection: Connection) -> tuple[dict[str, Any], list[Outcome]]:
         before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
         if before:
-            return before
-        job = _job(connection, services, request, uploads, extra)
-        outcomes = {one.source: one for one in record(connection, services, job, taken)}
+            return before, []
+        job = _job(connection, services, request, uploads, extra, new)
+        outcomes = record(connection, services, job, contents, {content.key for content in contents})
+        by_source = {outcome.source: outcome for outcome in outcomes}
         if extra.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
-        elif extra.job is not None or not any(one.running for one in outcomes.values()):
+        elif extra.job is not None or not any(outcome.running for outcome in outcomes):
             jobs.finish_intake(connection, job.id)
-        answer = {"job_id": job.id, "documents": [_told(outcomes[one.source]) for one in uploads]}
+        answer = {"job_id": job.id, "documents": [_told(by_source[upload.source]) for upload in uploads]}
         if extra.once is not None:
             idempotency.store_answer(connection, extra.once.scope, extra.once.request, answer)
-        # The rows must not outlast a power cut that takes the bytes.
-        if not _are_kept(uploads, HOLD_S):
-            raise _Late
+        return answer, outcomes
+
+    try:
+        # The rows must not outlast a power cut that takes the bytes. Nobody else waits meanwhile.
+        for upload in uploads:
+            upload.kept()
+        answer, outcomes = writer.do(change)
+        _keep_copies(services, uploads, {outcome.source for outcome in outcomes if outcome.running})
         return answer
-
-    try:
-        if len(uploads) > FEW or sum(one.size for one in uploads) > FEW_BYTES:
-            _are_kept(uploads)
-        try:
-            return writer.do(change)
-        except _Late:
-            _are_kept(uploads)
-            return writer.do(change)
     finally:
-        for one in uploads:
-            one.draft.unlink(missing_ok=True)
+        for upload in uploads:
+            upload.draft.unlink(missing_ok=True)
 
 
-def _are_kept(uploads: Sequence[Upload], seconds: float | None = None) -> bool:
-    """Whether the disk has all of them, be it within this time. Raises OSError: it does not take them."""
-    until = None if seconds is None else time.monotonic() + seconds
-    try:
-        for one in uploads:
-            one.kept(None if until is None else max(until - time.monotonic(), 0.0))
-    except TimeoutError:
-        if until is None:
-            raise
-        return False
-    return True
+def _contents(services: Services, request: Request, uploads: Sequence[Upload], job: Job) -> list[FileContent]:
+    now, tags = time.time(), canonical(request.tags)
+    files = [FileRecord(one.source, one.content_sha256, one.size, now, one.metadata, tags) for one in uploads]
+    pairs = zip(files, uploads, strict=True)
+    return route(services, job, [FileContent(file, None, upload.draft) for file, upload in pairs])
+
+
+def _job_to_add_to(services: Services, extra: Extra) -> Job:
+    with services.catalog.connect() as connection:
+        if not jobs.exists(connection, extra.job or ""):
+            raise UnknownId(f"There is no job {extra.job}.")
+        return jobs.get(connection, extra.job or "")
+
+
+def _keep_copies(services: Services, uploads: Sequence[Upload], sources: Collection[str]) -> None:
+    """Renew the copies after the commit, and make those again that were removed (see `pipeline.stages.discard`)."""
+    for upload in uploads:
+        key = original_key(upload.content_sha256, upload.source)
+        if upload.source in sources and not services.spool.renew(key):
+            services.spool.secure(key, upload.draft)()
 
 
 def answered(services: Services, once: Once | None) -> dict[str, Any] | None:
@@ -222,14 +213,19 @@ def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _job(connection: Connection, services: Services, request: Request, uploads: Sequence[Upload], extra: Extra) -> Job:
+def _job(
+    connection: Connection,
+    services: Services,
+    request: Request,
+    uploads: Sequence[Upload],
+    extra: Extra,
+    new: Job | None,
+) -> Job:
     if extra.job is None:
         sizes = [one.size for one in uploads]
-        begun = record_job(connection, services, request, sizes, closed=not extra.more)
+        begun = record_job(connection, services, request, sizes, closed=not extra.more, job=new)
         attach(connection, begun.id, extra.hook, extra.key_id)
         return begun
-    if not jobs.exists(connection, extra.job):
-        raise UnknownId(f"There is no job {extra.job}.")
     job = jobs.open_for_uploads(connection, extra.job)
     if job is None:
         raise Conflict(f"The job {extra.job} waits for no further files.", "Begin a new one.")

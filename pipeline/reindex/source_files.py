@@ -66,7 +66,7 @@ def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocum
     has_text = spool.exists(text_key_of(found.content_sha256, found.source, document.extraction))
     if (has_text and not reindex.options.re_extract) or not found.source.startswith("/"):
         return None
-    if spool.exists(key_of_original(document)):
+    if spool.renew(key_of_original(document)):  # and so no clean-up removes it
         return None
     try:
         content = read_content(path_of(found.source), found.source, max_bytes, services.drafts)

@@ -15,9 +15,7 @@ from pipeline.catalog.database.schema import (
     storable,
     versions,
 )
-from pipeline.catalog.documents.versions import (
-    NAMESPACE,
-)
+from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, matches
 
 __all__ = [
     "KNOWN",
@@ -26,6 +24,7 @@ __all__ = [
     "find",
     "possibly_known",
     "sources",
+    "unchanged_sources",
 ]
 
 _NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
@@ -54,6 +53,25 @@ def possibly_known(connection: Connection, collection: str, sources: Collection[
         # A document that was renamed keeps the id that its old source would get.
         found |= {wanted[key] for row in rows for key in row if key in wanted}
     return found
+
+
+def unchanged_sources(connection: Connection, collection: str, recipe: str, files: Sequence[FileRecord]) -> set[str]:
+    """Sources of those of these files that readers see already as they are, made by this recipe."""
+    by_source = {storable(file.source): file for file in files}
+    unchanged: set[str] = set()
+    for piece in split_list(by_source):
+        query = (
+            sa.select(documents.c.source, versions)
+            .join(versions, versions.c.id == documents.c.live_version_id)
+            .where(
+                documents.c.collection == collection, documents.c.source.in_(piece), documents.c.deleted_at.is_(None)
+            )
+        )
+        for row in connection.execute(query).mappings():
+            file = by_source[row["source"]]
+            if matches(row, file, recipe) and not row["pages_unread"]:
+                unchanged.add(file.source)
+    return unchanged
 
 
 def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
