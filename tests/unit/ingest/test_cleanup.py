@@ -1,0 +1,196 @@
+"""Files in the spool are removed without a lock, while others begin to need them; nothing that is needed is lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.ingest.cleanup import DAY_S, GUARD_S, sweep
+from pipeline.ingest.content import FileContent, read_content
+from pipeline.ingest.delete import delete
+from pipeline.ingest.record import NotCopied, probably_new, put_originals, record
+from pipeline.ingest.request import Request
+from pipeline.ingest.submit import record_job
+from pipeline.ingest.uploads import Draft, Extra, take_uploads
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.spool import Kept, LocalSpool, original_key
+
+TEXT = b"The lighthouse keeper counts the ships."
+SOURCE = "upload://letter.txt"
+KEY = original_key(sha256(TEXT).hexdigest(), SOURCE)
+
+
+class HeldSpool(LocalSpool):
+    """A spool that does something else just before it removes a file that was seen unchanged, or after it got one."""
+
+    before_delete: Callable[[], object] | None = None
+    after_secure: Callable[[], object] | None = None
+
+    def delete_unchanged(self, key: str, modified_at: float) -> None:
+        if self.before_delete is not None:
+            act, self.before_delete = self.before_delete, None
+            act()
+        super().delete_unchanged(key, modified_at)
+
+    def secure(self, key: str, path: Path) -> Kept:
+        kept = super().secure(key, path)
+        if self.after_secure is not None:
+            act, self.after_secure = self.after_secure, None
+            act()
+        return kept
+
+
+class LockedOut(LocalSpool):
+    """A spool that is never used by a thread that holds the write lock of the catalog."""
+
+    def __init__(self, root: Path, holders: set[int]) -> None:
+        super().__init__(root)
+        self._holders = holders
+        self.calls = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and callable(getattr(LocalSpool, name, None)):
+            assert threading.get_ident() not in self._holders, f"{name} with the write lock in hand"
+            self.calls += 1
+        return super().__getattribute__(name)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"), owner=True)
+    yield found
+    if "store" in found.__dict__:
+        found.store.close()
+    found.catalog.dispose()
+
+
+@pytest.fixture
+def held(services: Services, tmp_path: Path) -> HeldSpool:
+    spool = HeldSpool(tmp_path / "spool")
+    services.__dict__["spool"] = spool
+    return spool
+
+
+def submit(services: Services, source: str = SOURCE) -> dict[str, Any]:
+    draft = Draft(services)
+    draft.write(TEXT)
+    upload = draft.finish(source)
+    return take_uploads(services, GroupWriter(services.catalog), Request(()), [upload], Extra())
+
+
+def age(spool: LocalSpool, key: str, seconds: float) -> None:
+    moment = time.time() - seconds
+    os.utime(spool.root / key, (moment, moment))
+
+
+def test_what_intake_needs_again_is_not_swept(services: Services, held: HeldSpool) -> None:
+    """The clean-up has read that no document needs the file, and is about to remove it."""
+    held.write(KEY, TEXT)
+    age(held, KEY, 2 * GUARD_S)
+    held.before_delete = lambda: submit(services)
+    sweep(services)
+    assert held.before_delete is None
+    assert held.read(KEY) == TEXT
+
+
+def test_what_is_removed_before_the_commit_is_written_again(services: Services, held: HeldSpool) -> None:
+    held.after_secure = lambda: held.delete(KEY)
+    submit(services)
+    assert held.read(KEY) == TEXT
+
+
+def test_a_delete_does_not_take_what_another_document_just_began_to_need(services: Services, held: HeldSpool) -> None:
+    submit(services)
+    held.before_delete = lambda: submit(services, "upload://copy.txt")
+    delete(services, "documents", [SOURCE])
+    assert held.before_delete is None
+    assert held.read(KEY) == TEXT
+
+
+def test_a_delete_takes_the_file_at_once(services: Services, held: HeldSpool) -> None:
+    submit(services)
+    assert held.exists(KEY)
+    delete(services, "documents", [SOURCE])
+    assert not held.exists(KEY)
+
+
+def test_young_and_needed_files_stay(services: Services, held: HeldSpool) -> None:
+    submit(services)
+    age(held, KEY, 2 * GUARD_S)
+    other = original_key("ab" * 32, "/other.txt")
+    held.write(other, b"intake is about to name it")
+    sweep(services)
+    assert held.exists(KEY)
+    assert held.exists(other)
+    age(held, other, 2 * GUARD_S)
+    sweep(services)
+    assert held.exists(KEY)
+    assert not held.exists(other)
+
+
+def test_artifacts_of_batches_that_are_unknown_stay_for_a_day(services: Services, held: HeldSpool) -> None:
+    held.write("batches/unknown/text-1", b"a document that leaves its batch")
+    sweep(services)
+    assert held.exists("batches/unknown/text-1")
+    age(held, "batches/unknown", 2 * DAY_S)
+    sweep(services)
+    assert not held.exists("batches/unknown")
+
+
+def content_of(services: Services, folder: Path) -> FileContent:
+    path = folder / "letter.txt"
+    path.write_bytes(TEXT)
+    return read_content(path, str(path), 1 << 20, services.drafts)
+
+
+def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path: Path) -> None:
+    """A process that is killed after its commit has left the file in the spool before."""
+    content = content_of(services, tmp_path)
+    with writing(services.catalog) as connection:
+        job = record_job(connection, services, Request([]), [content.found.size])
+    with pytest.raises(NotCopied) as raised, writing(services.catalog) as connection:
+        record(connection, services, job, [content], ())
+    assert list(raised.value.contents) == [content]
+    assert not services.spool.exists(content.key)
+    assert probably_new(services, job, [content]) == [content]
+    copied = put_originals(services.spool, [content])
+    with writing(services.catalog) as connection:
+        assert [one.state for one in record(connection, services, job, [content], copied)] == ["queued"]
+
+
+def test_the_spool_is_not_used_with_the_write_lock_in_hand(services: Services, tmp_path: Path) -> None:
+    holders: set[int] = set()
+
+    def begin(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("writing"):
+            holders.add(threading.get_ident())
+
+    def end(_connection: sa.Connection) -> None:
+        holders.discard(threading.get_ident())
+
+    sa.event.listen(services.catalog, "begin", begin)
+    sa.event.listen(services.catalog, "commit", end)
+    sa.event.listen(services.catalog, "rollback", end)
+    spool = LockedOut(tmp_path / "spool", holders)
+    services.__dict__["spool"] = spool
+    with writing(services.catalog), pytest.raises(AssertionError, match="write lock"):
+        spool.exists(KEY)
+    submit(services)
+    spool.write("originals/ab/old.txt", b"")
+    age(spool, "originals/ab/old.txt", 2 * GUARD_S)
+    sweep(services)
+    assert not spool.exists("originals/ab/old.txt")
+    delete(services, "documents", [SOURCE])
+    assert not spool.exists(KEY)
+    assert spool.calls > 10
