@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -35,9 +38,11 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.reindex import ReindexRequest
+from pipeline.reindex.backfill import backfill
 from pipeline.reindex.step_errors import MAX_ERRORS
 from pipeline.search import search
 from pipeline.services import Services
+from pipeline.spool import LocalSpool
 from pipeline.stages.kept_texts import text_key_of
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
@@ -410,6 +415,67 @@ def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
     assert {hit.source for hit in search(rig.services, question, "alias", 20, "dense").hits} == before
     with pytest.raises(BadRequest, match="the last one is done"):
         reindex.rollback(rig.services, "alias")
+
+
+class LockCheckingSpool(LocalSpool):
+    """A spool that notes at each call whether a writer of the catalog would have to wait."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.settings.data_dir / "spool")
+        self.free: list[bool] = []
+        self._path = services.settings.data_dir / "catalog.db"
+
+    def exists(self, key: str) -> bool:
+        self._check()
+        return super().exists(key)
+
+    def write(self, key: str, data: bytes) -> None:
+        self._check()
+        super().write(key, data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        self._check()
+        super().put_file(key, path)
+
+    def renew(self, key: str) -> bool:
+        self._check()
+        return super().renew(key)
+
+    def _check(self) -> None:
+        """Other processes of the stack write for milliseconds; the caller would hold the lock for all of the wait."""
+        with closing(sqlite3.connect(self._path, timeout=5.0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                self.free.append(False)
+            else:
+                self.free.append(True)
+                connection.rollback()
+
+
+def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path) -> None:
+    """A backfill that reads files again neither reads nor writes any while it holds the catalog's write lock."""
+    write_documents(tmp_path, 3, seed=21)
+    (tmp_path / "large.txt").write_text("A long letter from the harbour. " * 150_000)  # more than is held in memory
+    assert rig.ingest(tmp_path, collection="unlocked") == {"completed": 4}
+    old = live(rig, "unlocked")
+    with writing(rig.services.catalog) as connection:
+        job = jobs.create(connection, Job("unlocked", "reindex", 1), "r", 0).id
+        indexes.add(connection, replace(old, name="unlocked~2", role="building", pinned=True))
+        pair, options = ("unlocked~1", "unlocked~2"), Options(re_extract=True, soak_s=60.0)
+        one = reindexes.create(connection, job, "unlocked", pair, options)
+        # The stack's driver leaves it alone: the test takes its step.
+        reindexes.update(connection, one, again_at=time.time() + 3600)
+        begun = reindexes.get(connection, one)
+    services = Services(rig.settings)
+    spool = vars(services)["spool"] = LockCheckingSpool(services)
+    assert backfill(services, begun, "unlocked~2") == 4
+    assert len(spool.free) >= 8
+    assert all(spool.free)
+    with writing(rig.services.catalog) as connection:
+        reindexes.update(connection, one, again_at=None)
+    assert reached(rig, "unlocked", "soaking", "refused") == "soaking", reindex.status(rig.services, "unlocked")
+    assert len(held(rig, "unlocked~1")) == 4
 
 
 def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_path: Path) -> None:
