@@ -8,7 +8,6 @@ when a file is read, and not with this module.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -58,14 +57,14 @@ class Trial:
         Raises:
             ExtractError: it cannot be read.
         """
-        from pipeline.ingest.walk import source_of
+        from pipeline.ingest.walk import source_of_path
         from pipeline.services import Services
         from pipeline.settings import load_settings
         from pipeline.stages.extract import title_of
 
         opened, began = services or Services(load_settings()), time.monotonic()
         document = read_file(opened, path)
-        source = source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
+        source = source_of_path(path)
         facts = About(
             document_id="trial",
             version_id="trial",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pipeline.ingest.request import Line, MediaType
+from pipeline.names import COLLECTION
 from pipeline.results import DocumentStatus
 from pipeline.types import LONGEST, MOST, Mode
 
@@ -38,7 +39,7 @@ __all__ = [
 EXAMPLE_JOB = "5f0c3f0e-52a7-4f4f-8a0e-6d1f7c1f2b10"
 EXAMPLE_DOCUMENT = "2b1d6f6c-1f0e-5d53-9d0f-0a4f7f6f1c11"
 
-CollectionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+CollectionName = Annotated[str, StringConstraints(pattern=COLLECTION)]
 TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 """A tag as every client can check it: which letters of other scripts it may have is in no pattern that all know."""
 

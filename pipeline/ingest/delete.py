@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
@@ -14,7 +13,7 @@ from pipeline.catalog.documents import deletion, garbage, lookup
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import failures
 from pipeline.errors import UnknownId, VerificationFailed
-from pipeline.ingest.walk import source_of
+from pipeline.ingest.walk import source_of_path
 from pipeline.points.visibility import remove_unseen
 from pipeline.results import Deleted
 from pipeline.services import Services
@@ -75,7 +74,7 @@ def _elsewhere(connection: Connection, name: str) -> str:
 def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
     """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
-    path = source_of(Path(os.path.abspath(name)))  # noqa: PTH100 - as intake named it: Path.resolve follows links
+    path = source_of_path(name)
     folder = (given if "://" in given else path).rstrip("/") + "/"
     return lookup.find(connection, collection, (given, path), folder)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -27,7 +25,7 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.placement import placement_of
 from pipeline.ingest.roots import bounds, root_of
 from pipeline.ingest.submit import plan_for
-from pipeline.ingest.walk import Candidate, look, path_of, source_of
+from pipeline.ingest.walk import Candidate, look, path_of, source_of_path
 from pipeline.results import FailureRecord
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -88,7 +86,7 @@ def choose(
         return failed
     chosen: dict[str, FailureRecord] = {}
     for identity in identities:
-        path = source_of(Path(os.path.abspath(identity)))  # noqa: PTH100 - as intake named it
+        path = source_of_path(identity)
         found = [one for one in failed if {identity, path} & {one.document_id, one.job_id, one.source}]
         if not found:
             raise UnknownId(

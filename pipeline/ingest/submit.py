@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,7 +20,8 @@ from pipeline.composition.plugins import load_workflow
 from pipeline.engine.unserved import check_served
 from pipeline.errors import BadRequest
 from pipeline.ingest.request import Request
-from pipeline.ingest.walk import Candidate, source_of, walk
+from pipeline.ingest.walk import Candidate, source_of_path, walk
+from pipeline.names import COLLECTION
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.types import NamedPaths, canonical
@@ -30,8 +29,6 @@ from pipeline.types import NamedPaths, canonical
 __all__ = ["check", "check_terms", "find", "new_job", "open_job", "plan_for", "record_job"]
 
 log = structlog.get_logger()
-
-COLLECTION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def find(services: Services, request: Request) -> list[Candidate]:
@@ -75,7 +72,7 @@ def check_terms(services: Services, request: Request) -> Plan:
         NoWorker: the private stack that runs cannot do the workflow.
     """
     collection, workflow, urgency = _with_defaults(services, request)
-    if not COLLECTION.fullmatch(collection):
+    if not re.fullmatch(COLLECTION, collection):
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
@@ -155,7 +152,7 @@ def record_job(
     request_id = request.request_id or uuid.uuid4().hex[:12]
     if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
         collections.register(connection, job.collection, services.fingerprint, services.spec)
-    paths = tuple(source_of(Path(os.path.abspath(path))) for path in request.paths)  # noqa: PTH100 - as `walk` does
+    paths = tuple(source_of_path(path) for path in request.paths)
     jobs.create(connection, job, request_id, weight, told=NamedPaths(paths, request.confined), closed=closed)
     log.info("job.opened", request=request_id, job=job.id, collection=job.collection, documents=len(sizes))
     return job

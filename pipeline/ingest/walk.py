@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
 from pipeline.types import Tags
 
-__all__ = ["SKIPPED_FOLDERS", "Candidate", "look", "path_of", "source_of", "walk"]
+__all__ = ["SKIPPED_FOLDERS", "Candidate", "absolute", "look", "path_of", "source_of", "source_of_path", "walk"]
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders that hold no documents: version control, caches, packages."""
@@ -51,7 +51,7 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
     seen: set[str] = set()
     ours = _identity(skip) if skip is not None else None
     for path in paths:
-        named = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the link that the user named
+        named = absolute(path)
         if not os.path.lexists(named):
             raise BadRequest(f"There is no file or folder {source_of(named)}.", "Check the path.")
         # Path.is_dir raises for a link that names something too long, or something in a folder that is closed.
@@ -61,6 +61,16 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
             if candidate is not None and candidate.source not in seen:
                 seen.add(candidate.source)
                 yield candidate
+
+
+def absolute(path: str | Path) -> Path:
+    """The absolute path of what a user names, without `..`; a link that is named is not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the link
+
+
+def source_of_path(path: str | Path) -> str:
+    """The source that intake gives a path as a user names it, relative or absolute."""
+    return source_of(absolute(path))
 
 
 def source_of(path: Path) -> str:

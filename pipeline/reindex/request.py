@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +19,8 @@ from pipeline.catalog.reindex import missing_documents
 from pipeline.catalog.reindex.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.request import Line, MediaType
-from pipeline.ingest.walk import source_of
+from pipeline.ingest.walk import source_of_path
+from pipeline.names import COLLECTION
 from pipeline.plan import IndexSpec
 from pipeline.search import named_types
 from pipeline.services import Services
@@ -47,9 +46,7 @@ class ReindexRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    collection: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="collection; by default that of the settings"
-    )
+    collection: str | None = Field(None, pattern=COLLECTION, description="collection; by default that of the settings")
     model: Text | None = Field(None, description="embedding model of the new index")
     dim: int | None = Field(
         None, ge=1, le=65_536, description="numbers of a vector, for a model at an endpoint that is not known here"
@@ -164,7 +161,7 @@ def _source(path: str) -> str:
         return path
     if not path.startswith("/"):
         raise BadRequest(f"The path {path} is not absolute.", "Name the whole path, from / on.")
-    return source_of(Path(os.path.abspath(path)))  # noqa: PTH100 - as intake names it
+    return source_of_path(path)
 
 
 def _spec(services: Services, request: ReindexRequest, live: Index) -> IndexSpec:

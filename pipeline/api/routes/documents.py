@@ -16,6 +16,7 @@ from pipeline.api.routes.jobs import ID
 from pipeline.api.state import Api
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
+from pipeline.names import COLLECTION
 from pipeline.results import Deleted, DocumentStatus
 
 __all__ = ["router"]
@@ -102,7 +103,7 @@ def delete_documents(
         list[Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]],
         Query(min_length=1, max_length=100, description="sources, folders or ids", examples=[["upload://report.pdf"]]),
     ],
-    collection: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = None,
+    collection: Annotated[str | None, Query(pattern=COLLECTION)] = None,
 ) -> Deleted:
     """Take documents out of the index: by source, or all below a folder."""
     return delete(api.services, collection or api.settings.collection, source)

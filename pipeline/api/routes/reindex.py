@@ -15,6 +15,7 @@ from pipeline.api.auth import Admin, Guarded, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
 from pipeline.errors import BadRequest
+from pipeline.names import COLLECTION
 from pipeline.reindex import ReindexRequest
 from pipeline.results import ReindexPlan, ReindexStatus
 
@@ -27,7 +28,7 @@ router = APIRouter(
     responses=responses(401, 403, 404, 409, 422, 429, 500, 503),
 )
 
-Collection = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["documents"])]
+Collection = Annotated[str, Path(pattern=COLLECTION, examples=["documents"])]
 BODY = responses(400, 408, 413, 415)
 
 NAME = re.compile(r"[^./~\\][^/\\]{0,95}(/[^./~\\][^/\\]{0,95})?")

@@ -27,6 +27,7 @@ from pipeline.ingest.path_jobs import confined, place
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms
 from pipeline.ingest.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
+from pipeline.names import COLLECTION
 from pipeline.notify.registry import check_address
 from pipeline.types import MOST
 
@@ -80,7 +81,7 @@ FORM: dict[str, Any] = {
                             "items": {"type": "string", "format": "binary"},
                             "description": "the files; how many at most, the setting `api_documents` says",
                         },
-                        "collection": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "documents"},
+                        "collection": {"type": "string", "pattern": COLLECTION, "example": "documents"},
                         "workflow": {"type": "string", "description": "see GET /v1/workflows", "example": "ingest"},
                         "options": {
                             **JSON_FIELD,
