@@ -188,7 +188,7 @@ def test_plans_have_the_fields_that_they_had(first: Upgraded, tmp_path: Path) ->
     letter = tmp_path / "letter.txt"
     letter.write_text("A letter of jane@tides.example.\n")
     jobs = [
-        first.cli.json("ingest", letter, "-c", "plans", "-w", workflow, "--option", option)["job"]
+        first.cli.json("ingest", letter, "-c", "plans", "-w", workflow, "--option", option, "--no-wait")["job"]
         for workflow, option in (("redacted", "mask=(new)"), ("enriched", 'fields=["department"]'))
     ]
     made_today = [json.loads(first.folder.value("SELECT plan FROM jobs WHERE id = ?", job)) for job in jobs]
