@@ -149,7 +149,8 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     assert told.report["chunks"] == told.report["points"]
     assert told.report["documents"] >= NUMBER - load.deleted
     assert told.report["recall"] >= 0.95
-    assert told.report["questions"] == 24
+    # A document that the load deletes after it was sampled asks no question.
+    assert 24 - load.deleted <= told.report["questions"] <= 24
     assert live(rig, "model").fingerprint.dim == 384
     count = sa.select(sa.func.count()).where(
         documents.c.collection == "model", documents.c.live_version_id.is_not(None)
