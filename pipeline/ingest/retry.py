@@ -6,7 +6,6 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -20,12 +19,12 @@ from pipeline.catalog.work import batches, failures, jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
-from pipeline.errors import UnknownId, Unreadable
+from pipeline.errors import UnknownId
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.placement import placement_of
-from pipeline.ingest.roots import bounds, root_of
+from pipeline.ingest.roots import find_again
 from pipeline.ingest.submit import plan_for
-from pipeline.ingest.walk import Candidate, look, path_of, source_of_path
+from pipeline.ingest.walk import source_of_path
 from pipeline.results import FailureRecord
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -102,7 +101,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     plan = plan_for(services, workflow, json.loads(options))
     check_served(services, plan)
     job = Job(collection, workflow, services.settings.priority, plan)
-    candidates = {failure.document_id: _from_source(services, named, failure) for failure in group}
+    candidates = {failure.document_id: find_again(services.settings, named, failure.source) for failure in group}
     gone = [failure for failure in group if candidates[failure.document_id].problem is not None]
     copies = _kept_copies(services, gone)
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
@@ -118,17 +117,6 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     admit_safely(services)
     ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
     return job.id
-
-
-def _from_source(services: Services, named: NamedPaths, failure: FailureRecord) -> Candidate:
-    """The source as it is now, by the rule that intake had: what failed may have been mended there."""
-    path, root = path_of(failure.source), root_of(named, failure.source)
-    found = None
-    if path.is_absolute() and root is not None:
-        found = look(path, root, services.settings.max_file_mb << 20)
-    if found is None or root is None:
-        return Candidate(path, failure.source, 0, Unreadable("The file is not there any more."))
-    return replace(found, within=bounds(named, root, services.settings.api_roots))
 
 
 def _kept_copies(services: Services, group: Sequence[FailureRecord]) -> dict[str, FileRecord]:

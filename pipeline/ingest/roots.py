@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import OutsideRoot
-from pipeline.ingest.walk import path_of
+from pipeline.errors import OutsideRoot, Unreadable
+from pipeline.ingest.walk import Candidate, look, path_of
+from pipeline.settings import Settings
 from pipeline.types import NamedPaths
 
-__all__ = ["bounds", "open_within", "resolve_below", "resolve_roots", "root_of"]
+__all__ = ["bounds", "find_again", "open_within", "resolve_below", "resolve_roots", "root_of"]
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,6 +31,21 @@ def bounds(named: NamedPaths, root: Path, api_roots: Sequence[str]) -> tuple[Pat
     if named.confined:
         return resolve_roots(api_roots)
     return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
+
+
+def find_again(settings: Settings, named: NamedPaths, source: str) -> Candidate:
+    """The file of a known document as it is now, by the rules of the job that it came in by.
+
+    Returns:
+        A candidate with a problem if the file is gone, or may not be read.
+    """
+    path, root = path_of(source), root_of(named, source)
+    found = None
+    if path.is_absolute() and root is not None:
+        found = look(path, root, settings.max_file_mb << 20)
+    if found is None or root is None:
+        return Candidate(path, source, 0, Unreadable("The file is not there any more."))
+    return replace(found, within=bounds(named, root, settings.api_roots))
 
 
 def resolve_roots(names: Sequence[str]) -> tuple[Path, ...]:

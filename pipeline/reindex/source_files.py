@@ -16,9 +16,9 @@ from pipeline.catalog.work import failures, jobs
 from pipeline.catalog.work.batches import plan_of_version
 from pipeline.errors import Rejected
 from pipeline.ingest.content import FileContent, read_content
-from pipeline.ingest.roots import bounds, root_of
+from pipeline.ingest.roots import find_again
 from pipeline.ingest.sidecar import sidecar_metadata
-from pipeline.ingest.walk import look, path_of
+from pipeline.ingest.walk import path_of
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import original_key
@@ -104,15 +104,13 @@ def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping
 def _read_now(
     services: Services, plan: Plan, document: MissingDocument, named: NamedPaths
 ) -> tuple[MissingDocument, FileContent | None]:
-    path, max_bytes = path_of(document.found.source), services.settings.max_file_mb << 20
-    root = root_of(named, document.found.source) if path.is_absolute() else None
-    candidate = look(path, root, max_bytes) if root is not None else None
-    if root is None or candidate is None or candidate.problem is not None:
+    candidate = find_again(services.settings, named, document.found.source)
+    if candidate.problem is not None:
         return document, None
-    within = bounds(named, root, services.settings.api_roots)
+    path, max_bytes = candidate.path, services.settings.max_file_mb << 20
     try:
-        sidecar = sidecar_metadata(plan, path, within)
-        content = read_content(path, document.found.source, max_bytes, services.drafts, within)
+        sidecar = sidecar_metadata(plan, path, candidate.within)
+        content = read_content(path, candidate.source, max_bytes, services.drafts, candidate.within)
     except Rejected:
         return document, None  # `extract` reports it with the document
     metadata = sidecar if plan.sidecar else document.found.metadata
