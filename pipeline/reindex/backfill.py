@@ -36,12 +36,13 @@ MAX_ARREARS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A document, the plan that made it, how its file is read, and the recipe of its points."""
+    """A document, the plan that made it, how its file is read, the recipe of its points, and if its file is copied."""
 
     document: MissingDocument
     plan: Plan
     extraction: str
     recipe: str
+    has_original: bool
 
 
 def backfill(services: Services, reindex: Reindex, index: str) -> int:
@@ -96,11 +97,12 @@ def _begin(services: Services, reindex: Reindex, index: str, documents: Sequence
         return 0
     prepared = _prepare(services, reindex, index, documents)
     with writing(services.catalog) as connection:
-        number = _begin_unchanged(services, connection, reindex, index, prepared)
-    if number:
+        begun = _begin_unchanged(services, connection, reindex, index, prepared)
+    if begun:
+        _renew_originals(services, reindex, begun)
         admit_safely(services)
         services.announce(reindex.job_id)
-    return number
+    return len(begun)
 
 
 def _prepare(services: Services, reindex: Reindex, index: str, documents: Sequence[MissingDocument]) -> list[_Prepared]:
@@ -117,35 +119,45 @@ def _prepare(services: Services, reindex: Reindex, index: str, documents: Sequen
 def _prepare_one(
     services: Services, reindex: Reindex, target: Index, document: MissingDocument, plan: Plan
 ) -> _Prepared:
+    has_original = services.spool.exists(key_of_original(document))
     # Without the file the kept text is all there is, and is used.
-    read_again = reindex.options.re_extract and services.spool.exists(key_of_original(document))
-    extraction = services.extraction if read_again else document.extraction
-    return _Prepared(document, plan, extraction, services.recipe(target, extraction, plan))
+    extraction = services.extraction if reindex.options.re_extract and has_original else document.extraction
+    return _Prepared(document, plan, extraction, services.recipe(target, extraction, plan), has_original)
+
+
+def _renew_originals(services: Services, reindex: Reindex, begun: Sequence[_Prepared]) -> None:
+    """Renew the originals after the commit, and copy those again that were removed (see `pipeline.stages.discard`).
+
+    Until the commit the catalog named them for no attempt, so another process may have removed them.
+    """
+    originals = [item.document for item in begun if item.has_original]
+    lost = [document for document in originals if not services.spool.renew(key_of_original(document))]
+    copy_originals(services, reindex, lost)
 
 
 def _begin_unchanged(
     services: Services, connection: Connection, reindex: Reindex, index: str, prepared: Sequence[_Prepared]
-) -> int:
+) -> list[_Prepared]:
     """Begin the documents that are as they were before the write lock was taken.
 
     Others were deleted, changed or begun by another process meanwhile; an original that was copied in for one of them
     is removed by the clean-up.
+
+    Returns:
+        The documents that were begun.
     """
     current = reindexes.get(connection, reindex.id)
     if current.state != reindex.state or current.paused:
-        return 0  # paused, cancelled or rolled back meanwhile
+        return []  # paused, cancelled or rolled back meanwhile
     unchanged = _unchanged(connection, reindex, index, [item.document for item in prepared])
-    begun = [
-        (item.plan, _new_attempt(connection, current, index, item))
-        for item in prepared
-        if item.document.document_id in unchanged
-    ]
-    for plan, attempt_ids in _batches(begun, services.settings.batch_documents):
+    begun = [item for item in prepared if item.document.document_id in unchanged]
+    attempts = [(item.plan, _new_attempt(connection, current, index, item)) for item in begun]
+    for plan, attempt_ids in _batches(attempts, services.settings.batch_documents):
         batches.create(connection, reindex.job_id, _priority(services, reindex), attempt_ids, plan=plan)
     options = asdict(replace(current.options, fed_at=time.time()))
     cursor = prepared[-1].document.document_id
     reindexes.update(connection, reindex.id, cursor=cursor, fed=current.fed + len(begun), options=options)
-    return len(begun)
+    return begun
 
 
 def _unchanged(connection: Connection, reindex: Reindex, index: str, documents: Sequence[MissingDocument]) -> set[str]:
@@ -182,10 +194,10 @@ def _priority(services: Services, reindex: Reindex) -> int:
     return reindex.options.priority
 
 
-def _batches(begun: Sequence[tuple[Plan, str]], size: int) -> Iterator[tuple[Plan, list[str]]]:
+def _batches(attempts: Sequence[tuple[Plan, str]], size: int) -> Iterator[tuple[Plan, list[str]]]:
     """Batches of attempts of one plan each: (plan, attempt ids)."""
     groups: dict[str, tuple[Plan, list[str]]] = {}
-    for plan, attempt_id in begun:
+    for plan, attempt_id in attempts:
         groups.setdefault(repr(plan), (plan, []))[1].append(attempt_id)
     for plan, attempt_ids in groups.values():
         for batch in split_list(attempt_ids, size):

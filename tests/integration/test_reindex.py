@@ -29,7 +29,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents.deletion import tombstone
 from pipeline.catalog.index import indexes
 from pipeline.catalog.reindex import reindexes
-from pipeline.catalog.reindex.reindexes import Options
+from pipeline.catalog.reindex.reindexes import Options, Reindex
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import BadRequest, Conflict, UnknownId
@@ -454,28 +454,70 @@ class LockCheckingSpool(LocalSpool):
                 connection.rollback()
 
 
+class RobbedSpool(LocalSpool):
+    """A spool of which another process removes each original once, right after it was seen there."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.settings.data_dir / "spool")
+        self.written: list[str] = []
+        self._removed: set[str] = set()
+
+    def write(self, key: str, data: bytes) -> None:
+        self.written.append(key)
+        super().write(key, data)
+
+    def exists(self, key: str) -> bool:
+        is_there = super().exists(key)
+        if is_there and key.startswith("originals/") and key not in self._removed:
+            self._removed.add(key)
+            self.delete(key)
+        return is_there
+
+
+def begun_by_hand(rig: FlowRig, collection: str) -> Reindex:
+    """A re-index that reads all files again, and that the stack's own driver leaves alone."""
+    old = live(rig, collection)
+    with writing(rig.services.catalog) as connection:
+        job = jobs.create(connection, Job(collection, "reindex", 1), "r", 0).id
+        indexes.add(connection, replace(old, name=f"{collection}~2", role="building", pinned=True))
+        options = Options(re_extract=True, soak_s=60.0)
+        identity = reindexes.create(connection, job, collection, (old.name, f"{collection}~2"), options)
+        reindexes.update(connection, identity, again_at=time.time() + 3600)
+        return reindexes.get(connection, identity)
+
+
+def go_on(rig: FlowRig, reindex: Reindex) -> None:
+    """Let the stack's driver take it to its end."""
+    with writing(rig.services.catalog) as connection:
+        reindexes.update(connection, reindex.id, again_at=None)
+    assert reached(rig, reindex.collection, "soaking", "refused") == "soaking", reindex
+
+
+def test_an_original_that_is_removed_before_the_commit_is_copied_again(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path, 2, seed=22)
+    assert rig.ingest(tmp_path, collection="robbed") == {"completed": 2}
+    begun, services = begun_by_hand(rig, "robbed"), Services(rig.settings)
+    spool = vars(services)["spool"] = RobbedSpool(services)
+    assert backfill(services, begun, "robbed~2") == 2
+    assert sorted(spool.written) == sorted([*set(spool.written)] * 2)
+    assert len(spool.written) == 4
+    go_on(rig, begun)
+    states = sa.select(attempts.c.state).where(attempts.c.job_id == begun.job_id)
+    assert [row.state for row in rig.rows(states)] == ["completed"] * len(paths)
+
+
 def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path) -> None:
     """A backfill that reads files again neither reads nor writes any while it holds the catalog's write lock."""
     write_documents(tmp_path, 3, seed=21)
     (tmp_path / "large.txt").write_text("A long letter from the harbour. " * 150_000)  # more than is held in memory
     assert rig.ingest(tmp_path, collection="unlocked") == {"completed": 4}
-    old = live(rig, "unlocked")
-    with writing(rig.services.catalog) as connection:
-        job = jobs.create(connection, Job("unlocked", "reindex", 1), "r", 0).id
-        indexes.add(connection, replace(old, name="unlocked~2", role="building", pinned=True))
-        pair, options = ("unlocked~1", "unlocked~2"), Options(re_extract=True, soak_s=60.0)
-        one = reindexes.create(connection, job, "unlocked", pair, options)
-        # The stack's driver leaves it alone: the test takes its step.
-        reindexes.update(connection, one, again_at=time.time() + 3600)
-        begun = reindexes.get(connection, one)
+    begun = begun_by_hand(rig, "unlocked")
     services = Services(rig.settings)
     spool = vars(services)["spool"] = LockCheckingSpool(services)
     assert backfill(services, begun, "unlocked~2") == 4
     assert len(spool.free) >= 8
     assert all(spool.free)
-    with writing(rig.services.catalog) as connection:
-        reindexes.update(connection, one, again_at=None)
-    assert reached(rig, "unlocked", "soaking", "refused") == "soaking", reindex.status(rig.services, "unlocked")
+    go_on(rig, begun)
     assert len(held(rig, "unlocked~1")) == 4
 
 
