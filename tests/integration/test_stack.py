@@ -209,7 +209,7 @@ def test_a_program_that_does_not_exist(rig: Rig) -> None:
 def test_no_redis_server_on_this_machine(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
-        pytest.raises(StackUnavailable, match=r"No redis-server was found") as caught,
+        pytest.raises(StackUnavailable, match="found on this machine: install redis-server or valkey-server") as caught,
         connect(rig.settings, launch=replace(rig.launch, bundled_redis=False)),
     ):
         raise AssertionError("there is no server")
