@@ -1,4 +1,4 @@
-"""Which folders are watched, as the settings say it."""
+"""The setting `watch`: which folders are watched, and what is done with their files."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["WatchFolder", "WatchRule", "apart", "parse"]
 from pipeline.names import COLLECTION
 
 
-def _as_kept(value: Tags | None) -> Tags | None:
+def _canonical_tags(value: Tags | None) -> Tags | None:
     try:
         return canonical(value)
     except BadRequest as wrong:
         raise ValueError(f"{wrong.message} {wrong.hint}") from None
 
 
-GivenTags = Annotated[Tags | None, AfterValidator(_as_kept)]
+CanonicalTags = Annotated[Tags | None, AfterValidator(_canonical_tags)]
 
 
 class WatchRule(BaseModel):
-    """Where the documents of a sub-folder go, and their tags; of the rules that say it, the deepest that fits counts.
+    """Collection and tags of the documents of a sub-folder; None leaves them to the next rule above.
 
-    None says nothing of it.
+    Of several rules that match a folder, the deepest one that has a value counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str
     collection: str | None = Field(None, pattern=COLLECTION)
-    tags: GivenTags = None
+    tags: CanonicalTags = None
 
     @field_validator("folder", mode="after")
     @classmethod
@@ -55,16 +55,17 @@ class WatchRule(BaseModel):
 
 
 class WatchFolder(BaseModel):
-    """A folder to mirror. None takes the setting of the same name; `delete_missing` says whether files that go go.
+    """A folder to mirror. None takes the setting of the same name.
 
-    `tags` are those of its files; None leaves those that their documents have.
+    `delete_missing`: whether the documents of files that are removed are deleted. `tags`: of the documents of all its
+    files; None leaves the tags that the documents have.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path
     collection: str | None = Field(None, pattern=COLLECTION)
-    tags: GivenTags = None
+    tags: CanonicalTags = None
     workflow: str | None = None
     delete_missing: bool = True
     rules: tuple[WatchRule, ...] = ()
@@ -72,7 +73,7 @@ class WatchFolder(BaseModel):
     @field_validator("path", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        # Not `resolved`: settings are read by every command, and a disk that does not answer must not stop them.
+        # Links are not resolved: every command reads the settings, and a disk that does not answer must not stop it.
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100
 
     def resolved(self) -> WatchFolder:
@@ -81,35 +82,35 @@ class WatchFolder(BaseModel):
 
     def collection_of(self, folder: str, default: str) -> str:
         """The collection of files in a sub-folder, which is given relative to the watched one ("" for itself)."""
-        said = next((rule.collection for rule in self._fitting(folder) if rule.collection is not None), None)
-        return said or self.collection or default
+        ruled = next((rule.collection for rule in self._rules_for(folder) if rule.collection is not None), None)
+        return ruled or self.collection or default
 
     def tags_of(self, folder: str) -> Tags | None:
-        """The tags of files in a sub-folder, given in the same way; None where nothing is said of them."""
-        return next((rule.tags for rule in self._fitting(folder) if rule.tags is not None), self.tags)
+        """The tags of files in a sub-folder, which is given in the same way; None if no setting says them."""
+        return next((rule.tags for rule in self._rules_for(folder) if rule.tags is not None), self.tags)
 
-    def _fitting(self, folder: str) -> list[WatchRule]:
-        """The rules for a sub-folder, the deepest first."""
-        fitting = [rule for rule in self.rules if f"{folder}/".startswith(f"{rule.folder}/")]
-        return sorted(fitting, key=lambda rule: len(rule.folder), reverse=True)
+    def _rules_for(self, folder: str) -> list[WatchRule]:
+        """The rules that match a sub-folder, the deepest first."""
+        matching = [rule for rule in self.rules if f"{folder}/".startswith(f"{rule.folder}/")]
+        return sorted(matching, key=lambda rule: len(rule.folder), reverse=True)
 
 
 def parse(value: object) -> object:
-    """The setting `watch` as a file or a variable says it: tables or paths, in a list, as JSON, or joined by `:`."""
+    """Parse the setting from a file or the environment: tables or paths, in a list, as JSON, or joined by `:`."""
     if isinstance(value, str):
         value = json.loads(value) if value.lstrip().startswith("[") else value.split(os.pathsep)
     if isinstance(value, list):
-        return tuple({"path": one} if isinstance(one, str) else one for one in value)
+        return tuple({"path": item} if isinstance(item, str) else item for item in value)
     return value
 
 
 def apart(folders: tuple[WatchFolder, ...]) -> tuple[WatchFolder, ...]:
-    """The same folders, none of them twice; one inside another is left to the inner one.
+    """Check that no folder is named twice. One inside another is allowed: its files belong to the inner one.
 
     Raises:
         ValueError: a folder is named twice.
     """
-    paths = [one.path for one in folders]
+    paths = [folder.path for folder in folders]
     for path in paths:
         if paths.count(path) > 1:
             raise ValueError(f"the folder {path} is named twice")

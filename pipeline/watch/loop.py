@@ -93,7 +93,7 @@ class Watcher:
         wait = mirror.sync(schedule.scope, schedule.event_paths) if whole or schedule.scope else None
         schedule.event_paths = set()
         if whole and not had_cause and mirror.missed and self._events is not None:
-            self._poll_from_now(f"{mirror.missed} changes were not told of")
+            self._poll_from_now(f"{mirror.missed} changes had no event")
         if wait is None:
             folders = {path_of(source).parent for _, source in mirror.unstable}
             schedule.done(mirror.scanning_s, self._rescan_s, settings.watch_settle_ms / 1000, folders)
