@@ -15,7 +15,7 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["FOLDER", "INTAKE", "SANDBOX", "WORKED", "pass_gate"]
+__all__ = ["FOLDER", "INTAKE", "SANDBOX", "SUPERVISOR", "WORKED", "pass_gate"]
 
 FOLDER = "DOCRELAY_TEST_GATES"
 
@@ -23,6 +23,8 @@ INTAKE = "intake"
 """A group of files is recorded; the next one is not begun, and a request that brought them is not answered."""
 SANDBOX = "sandbox"
 """A sandbox has received a request, and has not read the file."""
+SUPERVISOR = "supervisor"
+"""A supervisor has the locks of its data folder, and has started nothing and said nothing."""
 WORKED = "-worked"
 """Behind a stage's name: its work is done, and not committed. The name alone: it is claimed, and nothing is done."""
 

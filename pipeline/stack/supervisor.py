@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from pipeline.gate import SUPERVISOR, pass_gate
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, rotate
@@ -209,6 +210,7 @@ def main() -> int:
             return 1
         kill_leftovers(folder)
         warden_lock.release()
+        pass_gate(SUPERVISOR, str(os.getpid()))
         return run(launch, folder, stack_lock)
 
 

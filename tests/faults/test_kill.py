@@ -15,9 +15,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
-from flow_tools import eventually, lives, write_documents
+from flow_tools import eventually, lives, write_documents, write_scan
 from gates import Visitor
-from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.catalog.database.schema import events, tasks
 from pipeline.gate import SANDBOX, WORKED
@@ -82,7 +81,9 @@ def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., Non
     if blow.stage == "ocr":
         needs("tesseract")
         scans = SCANS
-        write_scans(tmp_path / "in", scans)
+        (tmp_path / "in").mkdir()
+        for number in range(scans):  # by their names they are taken in first
+            write_scan(tmp_path / "in" / f"a-scan-{number}.png", number)
     write_documents(tmp_path / "in", NUMBER - scans, words=WORDS, seed=seed)
     part = random.Random(seed).choice(blow.parts)
     restarts = rig.part(part).restarts
@@ -158,17 +159,6 @@ def is_embedded(rig: FlowRig, job: str) -> bool:
     """Whether all that is left to do is to store the points."""
     is_upsert = tasks.c.stage == "upsert"
     return bool(rig.tasks_of(job, is_upsert)) and not rig.tasks_of(job, ~is_upsert, tasks.c.state != "done")
-
-
-def write_scans(folder: Path, number: int) -> None:
-    """Pictures of two lines, which OCR reads in a moment; by their names they are taken in first."""
-    folder.mkdir(parents=True)
-    font = ImageFont.load_default(size=32)
-    for position in range(number):
-        image = Image.new("L", (1000, 200), 255)
-        text = f"The keeper of lighthouse {position} writes down\nwho passed in the night before."
-        ImageDraw.Draw(image).text((40, 40), text, fill=0, font=font, spacing=20)
-        image.save(folder / f"a-scan-{position}.png")
 
 
 def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
-from stack_rig import Rig, checked_rig, eventually, hear, tell
+from flow_tools import eventually
+from gates import FOLDER, Gates
+from stack_rig import Rig, checked_rig, hear, tell
 
 from pipeline.errors import StackUnavailable
+from pipeline.gate import SUPERVISOR
 from pipeline.stack import check, connect, running
 
 
@@ -21,6 +24,14 @@ from pipeline.stack import check, connect, running
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     with checked_rig(tmp_path / "data", monkeypatch) as rig:
         yield rig
+
+
+@pytest.fixture
+def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gates:
+    """The gates of the stacks that commands start."""
+    found = Gates(tmp_path / "gates")
+    monkeypatch.setenv(FOLDER, str(found.folder))
+    return found
 
 
 def _warden(rig: Rig) -> psutil.Process | None:
@@ -36,11 +47,13 @@ def test_the_command(rig: Rig) -> None:
         assert eventually(rig.gone)
 
 
-def test_the_command_while_the_stack_starts(rig: Rig) -> None:
+def test_the_command_while_the_stack_starts(rig: Rig, gates: Gates) -> None:
     with rig.command() as command:
-        tell(command, "connect")
-        assert eventually(lambda: rig.named("pipeline.stack.supervisor"))
-        command.kill()
+        with gates.closed(SUPERVISOR):
+            tell(command, "connect")
+            gates.arrived(SUPERVISOR)
+            command.kill()
+            command.wait()
         assert eventually(rig.gone)
 
 
@@ -55,12 +68,12 @@ def test_the_supervisor(rig: Rig) -> None:
             check(again)
 
 
-def test_the_supervisor_before_it_could_say_anything(rig: Rig) -> None:
+def test_the_supervisor_before_it_could_say_anything(rig: Rig, gates: Gates) -> None:
     with rig.command() as command:
-        tell(command, "connect")
-        assert eventually(lambda: rig.named("pipeline.stack.supervisor"))
-        (first,) = rig.named("pipeline.stack.supervisor")
-        first.kill()
+        with gates.closed(SUPERVISOR):
+            tell(command, "connect")
+            (first,) = gates.arrived(SUPERVISOR)
+            os.kill(first.pid, signal.SIGKILL)
         assert hear(command).startswith("redis://")
         assert rig.state().pid != first.pid
         assert eventually(lambda: rig.state().level == "ready")

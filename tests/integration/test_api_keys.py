@@ -115,8 +115,15 @@ def test_a_revoked_key_is_none_from_then_on(api: Api) -> None:
 
 def test_a_key_has_its_rate(api: Api) -> None:
     key = key_of(api, "--rate", "3")["key"]
+    began = time.monotonic()
     answers = [with_key(api, key) for _ in range(5)]
-    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    # One more is allowed every 20 seconds, which asking does not take.
+    more = int((time.monotonic() - began) / 20)
+    statuses = [one.status_code for one in answers]
+    assert statuses[:3] == [200, 200, 200]
+    assert statuses[3:].count(429) >= 2 - more
+    while answers[-1].status_code != 429:
+        answers.append(with_key(api, key))
     assert answers[-1].json()["code"] == "rate_limited"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 21
     assert with_key(api, api.key).status_code == 200
@@ -170,7 +177,7 @@ def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> 
     secret = "0123456789abcdef-of-the-job"
     receiver.answers = [500]
     job = api.submit(("hook.txt", b"Hooked."), webhook={"url": receiver.url, "secret": secret})
-    assert eventually(lambda: len(receiver.got) == 2, 30)
+    assert eventually(lambda: len(receiver.got) == 2)
     headers, body = receiver.got[-1]
     told = json.loads(body)
 
@@ -181,10 +188,10 @@ def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> 
     assert not verify(secret, headers, body + b" ")
     assert not verify(secret, {**headers, "Docrelay-Timestamp": str(int(time.time()) - 1000)}, body)
     (row,) = [one for one in api.cli.json("webhooks", "list")["deliveries"] if one["job_id"] == job]
-    assert eventually(lambda: delivery(api, job)["state"] == "delivered", 10)
+    assert eventually(lambda: delivery(api, job)["state"] == "delivered")
     assert (delivery(api, job)["tries"], row["id"]) == (2, headers["Docrelay-Delivery"])
     assert api.cli.json("webhooks", "replay", job) == {"replayed": 1}
-    assert eventually(lambda: len(receiver.got) == 3, 20)
+    assert eventually(lambda: len(receiver.got) == 3)
     assert receiver.got[2][1] == body
 
 
@@ -196,12 +203,12 @@ def delivery(api: Api, job: str) -> dict[str, Any]:
 
 def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver) -> None:
     made = key_of(api, "--webhook", receiver.url)
-    receiver.answers = [302]
+    receiver.answers = [302] * 100
     job = with_key(api, made["key"], "POST", "/v1/documents", files={"file": ("key.txt", b"Of a key.")}).json()[
         "job_id"
     ]
-    assert eventually(lambda: len(receiver.got) == 1, 30)
-    assert eventually(lambda: delivery(api, job)["status"] == 302, 10)
+    assert eventually(lambda: receiver.got)
+    assert eventually(lambda: delivery(api, job)["status"] == 302)
     assert delivery(api, job)["state"] == "waiting"
     assert verify(made["webhook_secret"], *receiver.got[0])
 
@@ -213,8 +220,8 @@ def test_a_webhook_that_hangs_holds_nobody_up(api: Api, receiver: Receiver) -> N
             with writing(services.catalog) as connection:
                 outbox.attach(connection, job, outbox.Hook(url, "x" * 16), None)
                 outbox.enqueue(connection, job)
-            assert eventually(lambda job=job: delivery(api, job)["tries"] == 1, 25)  # type: ignore[misc]
-        assert eventually(lambda: delivery(api, hanging)["error"] is not None, 25)
+            assert eventually(lambda job=job: delivery(api, job)["tries"] >= 1)  # type: ignore[misc]
+        assert eventually(lambda: delivery(api, hanging)["error"] is not None)
     ended = sa.select(deliveries.c.ended_at).where(deliveries.c.job_id == other)
     failed = sa.select(deliveries.c.due_at - FIRST_PAUSE_S).where(deliveries.c.job_id == hanging)
     assert api.cli.rows(ended)[0][0] < api.cli.rows(failed)[0][0]

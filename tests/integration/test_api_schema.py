@@ -61,7 +61,7 @@ def ids(api: Api) -> dict[str, list[str]]:
     for name in ("slow", "slower"):
         api.client.reindex(name, model="hashing-128", per_minute=1)
     api.client.reindex("soaked", model="hashing-128")
-    assert eventually(lambda: api.client.reindex_status("soaked").state == "soaking", 60)
+    assert eventually(lambda: api.client.reindex_status("soaked").state == "soaking")
     return {
         "job": [job],
         "open": [api.client.submit(("open.txt", b"Open."), more=True).job_id],
@@ -181,7 +181,7 @@ def tried(api: Api, description: dict[str, Any], mode: GenerationMode, number: i
         suppress_health_check=list(HealthCheck),
     )
     def check(case: Any) -> None:
-        answer = case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"}, timeout=20)
+        answer = case.call_and_validate(headers={"Authorization": f"Bearer {api.key}"}, timeout=120)
         seen[f"{case.method} {case.path}"].add(answer.status_code)
 
     for result in schema.get_all_operations():

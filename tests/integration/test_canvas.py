@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from canvas_rig import Around, attempt_of, batch_of, some, spoil
-from flow_tools import eventually
+from flow_tools import eventually, write_scan
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, tasks
@@ -76,10 +75,11 @@ def test_ocr_beyond_the_time_limit(around: Around, tmp_path: Path, needs: Callab
     """The hard limit kills the process; the errback has the task begun again, and a chord without a member ends."""
     needs("tesseract")
     some(tmp_path, 3, 22)
-    shutil.copy(SAMPLES / "letter_scan.png", tmp_path / "in" / "scan.png")
+    # So small that OCR is far below the limit with it.
+    write_scan(tmp_path / "in" / "scan.png", 22)
     around.slow.touch()
     job = around.rig.submit(tmp_path / "in", collection="e3")
-    assert around.rig.wait(job, 120) == {"completed": 4}
+    assert around.rig.wait(job) == {"completed": 4}
     scanned = around.rig.tasks_of(job, tasks.c.stage == "ocr")
     assert [row.starts for row in scanned] == [2]
     assert scanned[0].id in {line["task"] for line in around.rig.logged("task.republished")}
@@ -180,12 +180,16 @@ def test_upsert_damaged_vectors(around: Around, tmp_path: Path) -> None:
 def test_upsert_the_store_is_down_and_comes_back(around: Around, tmp_path: Path) -> None:
     rig = around.rig
     some(tmp_path, 4, 29)
-    around.store.stop()
-    try:
-        job = rig.submit(tmp_path / "in", collection="u2")
-        assert eventually(lambda: rig.happened(job, "task.retrying"))
-    finally:
-        around.store.start()
+    rig.gates.let("upsert")
+    with rig.gates.closed("upsert"):
+        around.store.stop()
+        try:
+            job = rig.submit(tmp_path / "in", collection="u2")
+            assert eventually(lambda: rig.happened(job, "task.retrying"))
+            # It is there again when the second try begins.
+            rig.gates.arrived("upsert")
+        finally:
+            around.store.start()
     assert rig.wait(job) == {"completed": 4}
     rig.assert_at_rest(job)
     rig.assert_exact("u2")

@@ -19,7 +19,8 @@ from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, submissions, tasks
 from pipeline.catalog.documents.lookup import document_id
-from pipeline.engine.heartbeat import intake_node
+from pipeline.engine.heartbeat import intake_node, is_alive
+from pipeline.gate import INTAKE
 from pipeline.names import STAGES
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
@@ -149,7 +150,7 @@ def test_bars_on_a_terminal(cli: Cli, tmp_path: Path) -> None:
             break
         said += block
     os.close(ours)
-    assert command.wait(60) == 1
+    assert command.wait(120) == 1
     assert "━".encode() in said
     assert b"chunks embedded" in said
     assert b"evil\\x1b[31m\\r\\nname\\u202e.txt" in said
@@ -413,10 +414,12 @@ def test_cancel_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
     assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == 24
     before = cli.count(Filter(live=True), "stopped")
     for number, path in enumerate(paths):
-        path.write_text(" ".join(f"word{number}x{position}" for position in range(8000)))
-    command = cli.start("ingest", tmp_path / "in", "-c", "stopped", "--json")
-    job = newest_job(cli, command, 24)
-    cancelled = cli.json("cancel", job)
+        path.write_text(" ".join(f"word{number}x{position}" for position in range(800)))
+    with cli.gates.closed("embed"):
+        command = cli.start("ingest", tmp_path / "in", "-c", "stopped", "--json")
+        job = newest_job(cli, command, 24)
+        cli.gates.arrived("embed")
+        cancelled = cli.json("cancel", job)
     ended = cli.end(command)
     assert ended.code == 1
     assert ended.json["state"] == "cancelled"
@@ -426,8 +429,8 @@ def test_cancel_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
     found = cli.found("letter series", "stopped")
     assert found
     with cli.services() as services:
-        assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES), 60)
-    assert eventually(lambda: not cli.rows(open_work(job)), 60, 0.2)
+        assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES))
+    assert eventually(lambda: not cli.rows(open_work(job)), pause=0.2)
     # Nothing of the cancelled versions is left, and what was searchable is.
     if ended.json["completed"] == 0:
         assert cli.count(collection="stopped") == cli.count(Filter(live=True), "stopped") == before
@@ -449,12 +452,12 @@ def open_work(job: str) -> sa.Select[tuple[str]]:
 
 def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
     """While files are taken in, the door's heart beats among the workers' hearts."""
-    write_documents(tmp_path / "in", 200, words=20, seed=14)
-    command = cli.start("ingest", tmp_path / "in", "-c", "door", "--json")
-    with cli.services() as services:
-        manager = TaskManager(services)
-        names: set[str] = set()
-        assert until(lambda: names.update(one.node for one in manager.queues().workers), command) is False
+    write_documents(tmp_path / "in", 12, words=20, seed=14)
+    with cli.gates.closed(INTAKE), cli.services() as services:
+        command = cli.start("ingest", tmp_path / "in", "-c", "door", "--json")
+        (intake,) = cli.gates.arrived(INTAKE)
+        assert is_alive(services.redis, intake_node(intake.visitor))
+        names = {one.node for one in TaskManager(services).queues().workers}
     assert cli.end(command).code == 0
     assert {name for name in names if name.startswith(intake_node(""))} == set()
     assert names

@@ -136,8 +136,10 @@ def test_a_changed_file_replaces_its_version(rig: FlowRig, tmp_path: Path) -> No
     watcher = threading.Thread(target=watch, args=(rig, path, seen, ended))
     watcher.start()
     try:
+        assert eventually(lambda: seen)
         path.write_text(path.read_text() * 2)
         assert rig.ingest(path, collection="replaced") == {"completed": 1}
+        assert eventually(lambda: seen[-1][0] != old)
     finally:
         ended.set()
         watcher.join()

@@ -300,7 +300,7 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
         orders.add(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
     taker = PathJobRunner(services)
     try:
-        assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), 60, 0.2)
+        assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), pause=0.2)
     finally:
         taker.close()
     assert rig.counts(job) == {"completed": 6}

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
-from mirror_rig import REST_MS, Looking, watching
+from mirror_rig import NEVER_SO_LONG_MS, REST_MS, Looking, watching
 from planted import DOCUMENTS
 
 from pipeline import reindex
@@ -104,6 +104,8 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
 
 
 def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
+    mirror = mirror.with_settle(NEVER_SO_LONG_MS)
+    mirror.mirror.load()
     mirror.write(a="zebra", log="otter")
     mirror.look()
     with writes_on(mirror.root / "log.txt"):
@@ -269,7 +271,7 @@ def test_what_is_done_with_the_file_of_a_name_that_is_no_utf_8(mirror: Looking) 
     mirror.services.spool.delete(text_key_of(row.content_sha256, path.name, row.extraction))
     assert reindex.plan(mirror.services, ReindexRequest(collection=mirror.collection, chunk_tokens=64)).unreadable == 0
     begun = reindex.start(mirror.services, ReindexRequest(collection=mirror.collection, re_extract=True))
-    assert eventually(lambda: reindex.status(mirror.services, mirror.collection).state == "soaking", 60)
+    assert eventually(lambda: reindex.status(mirror.services, mirror.collection).state == "soaking")
     assert mirror.rig.wait(begun.job_id) == {"completed": 1}
 
 
@@ -278,7 +280,7 @@ def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking)
     mirror.look()
     delete(mirror.services, mirror.collection, [str(mirror.root / "a.txt")])
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
-    assert eventually(lambda: mirror.mirror.sync() is None, 20)
+    assert eventually(lambda: mirror.mirror.sync() is None)
     mirror.look()
     assert mirror.found("zebra") == {"b.txt"}
     mirror.assert_exact()
@@ -296,7 +298,7 @@ def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
     mirror.glance()
     identity, before = mirror.document("a.txt"), mirror.extracted()
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
-    assert eventually(lambda: mirror.mirror.sync() is None, 20)
+    assert eventually(lambda: mirror.mirror.sync() is None)
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, set())
     assert (mirror.document("b.txt"), mirror.extracted()) == (identity, before)
@@ -338,7 +340,7 @@ def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch
     mirror.write(**{"two/d": "zebra two"})
     with monkeypatch.context() as patch:
         patch.setattr(KnownFiles, "__iter__", everything)
-        assert eventually(lambda: mirror.mirror.sync({one: False, two: True}) is None, 20)
+        assert eventually(lambda: mirror.mirror.sync({one: False, two: True}) is None)
     mirror.look()
     assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
@@ -444,7 +446,7 @@ def test_after_a_while_the_points_are_gone(stack: FlowRig, tmp_path: Path) -> No
         mirror.look()
         return stack.services.store.count(f"{mirror.collection}~1", Filter()) == 1
 
-    assert eventually(are_gone, 10)
+    assert eventually(are_gone)
     rows = stack.rows(sa.select(seen.c.source).where(seen.c.collection == mirror.collection))
     assert [row.source for row in rows] == [str(root / "b.txt")]
 

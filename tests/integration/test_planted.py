@@ -68,7 +68,7 @@ def by_folder(api: Api) -> dict[str, str]:
         found = {name: api.client.document(identity) for name, identity in identities(api, "watched").items()}
         return {name: one.code or one.state for name, one in found.items()}
 
-    eventually(lambda: told() == EXPECTED, 60, 0.5)
+    eventually(lambda: told() == EXPECTED, pause=0.5)
     return told()
 
 

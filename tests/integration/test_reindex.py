@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
-from reindex_rig import NUMBER, held, live, reached
+from reindex_rig import NUMBER, half_built, held, live, reached
 from starlette.testclient import TestClient
 from stores import stand_in
 
@@ -78,7 +78,12 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(240)
+
+    def goes_on(self) -> None:
+        """Wait for some more questions, and for the next submission."""
+        asked, submitted = self.asked, self.submitted
+        assert eventually(lambda: self.asked > asked + 5 and self.submitted > submitted), self.problems
 
     def _ask(self) -> None:
         services = Services(self.rig.settings)
@@ -134,13 +139,13 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     with Load(rig, "model", tmp_path) as load:
         reindex.start(rig.services, ReindexRequest(collection="model", model="hashing-128"))
         reached(rig, "model", "soaking")
-        time.sleep(1.0)
+        load.goes_on()
         assert live(rig, "model").fingerprint.dim == 128
         told = reindex.status(rig.services, "model")
-        rig.wait(load.jobs[-1], 120)
+        rig.wait(load.jobs[-1])
         reindex.rollback(rig.services, "model")
         reached(rig, "model", "rolled_back")
-        time.sleep(1.0)
+        load.goes_on()
     assert load.problems == []
     assert load.asked > 10
     ended = [rig.wait(job) for job in load.jobs]
@@ -161,7 +166,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     for path, text in load.changed.items():
         shown = rig.rows(newest.where(documents.c.collection == "model", documents.c.source == str(path)))
         assert [row.content_sha256 for row in shown] == [sha256(text.encode()).hexdigest()]
-    assert eventually(lambda: set(rig.stored("model~1")) == rig.expected("model"), 60)
+    assert eventually(lambda: set(rig.stored("model~1")) == rig.expected("model"))
     rig.assert_exact("model")
     assert reads(rig) - extracted <= len(load.jobs), "a text was read again"
     print(f"{NUMBER} documents, {load.asked} questions, {load.submitted} submissions, report {told.report}")
@@ -224,7 +229,7 @@ def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) 
     def labels(index: str) -> dict[str, list[str]]:
         return {one["source"]: one["tags"] for one in rig.services.store.read(index, Filter(live=True), 1000)}
 
-    assert eventually(lambda: labels("tags~1") == labels("tags~2") == wanted, 20), (labels("tags~1"), labels("tags~2"))
+    assert eventually(lambda: labels("tags~1") == labels("tags~2") == wanted), (labels("tags~1"), labels("tags~2"))
     hits = search(rig.services, "Letter of series", "tags", 50, "dense", Filter(tags=("third", "first"))).hits
     assert {hit.source for hit in hits} == {str(path) for path in (*paths[:2], *paths[4:])}
 
@@ -301,11 +306,12 @@ def test_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="under way"):
         reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128"))
     reindex.resume(rig.services, "calm", per_minute=100_000)
-    assert eventually(lambda: reindex.status(rig.services, "calm").lacks["missing"] < 12, 60)
-    ended = reindex.cancel(rig.services, "calm")
+    with rig.gates.closed("finalize"):
+        assert eventually(lambda: reindex.status(rig.services, "calm").lacks["missing"] < 12)
+        ended = reindex.cancel(rig.services, "calm")
     assert ended.state == "cancelled"
     assert live(rig, "calm").name == "calm~1"
-    assert eventually(lambda: "calm~2" not in rig.services.store.collections(), 60)
+    assert eventually(lambda: "calm~2" not in rig.services.store.collections())
     rig.assert_exact("calm")
     with writing(rig.services.catalog) as connection:
         assert indexes.live(connection, "calm") is not None
@@ -364,7 +370,7 @@ def test_what_is_refused_is_what_the_table_says(rig: FlowRig, tmp_path: Path) ->
     path = write_documents(tmp_path, 1, seed=18)[0]
     for name in ("bad", "busy"):
         assert rig.ingest(path, collection=name) == {"completed": 1}
-    reindex.start(rig.services, ReindexRequest(collection="busy", model="hashing-128"))
+    reindex.start(rig.services, ReindexRequest(collection="busy", model="hashing-128", per_minute=1))
     reindex.pause(rig.services, "busy")
     away = Services(rig.settings.model_copy(update={"embedding_url": "http://127.0.0.1:9/v1"}))
     assert refusals().keys() == REFUSED.keys()
@@ -412,7 +418,7 @@ def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
     stages = {row.stage for row in rig.tasks_of(begun.job_id)}
     assert stages == {"extract", "chunk", "embed", "upsert", "finalize"}
     assert rig.services.store.aliases()["alias"] == "alias~2"
-    assert eventually(lambda: "alias~1" not in rig.services.store.collections(), 30)
+    assert eventually(lambda: "alias~1" not in rig.services.store.collections())
     assert {hit.source for hit in search(rig.services, question, "alias", 20, "dense").hits} == before
     with pytest.raises(BadRequest, match="the last one is done"):
         reindex.rollback(rig.services, "alias")
@@ -531,7 +537,7 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
         one = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
         reindexes.enter_state(connection, one, "gating")
     told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
-    assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9."), 20), told()
+    assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9.")), told()
     reindex.start(rig.services, ReindexRequest(collection="sound", model="hashing-128"))
     reached(rig, "sound", "soaking")
     with writing(rig.services.catalog) as connection:
@@ -545,12 +551,9 @@ def test_a_deletion_that_can_be_undone_does_not_disturb_the_gate(rig: FlowRig, t
     """Its points stay for a while in the index that is being built, and are no points too many."""
     paths = write_documents(tmp_path, 4, seed=14)
     assert rig.ingest(tmp_path, collection="undo") == {"completed": 4}
-    reindex.start(rig.services, ReindexRequest(collection="undo", model="hashing-128"))
-    reindex.pause(rig.services, "undo")
-
-    reindex.resume(rig.services, "undo", per_minute=60)
-    assert eventually(lambda: held(rig, "undo~2"), 60, 0.05)
-    there = sa.select(versions.c.document_id).where(versions.c.id.in_(held(rig, "undo~2")))
+    built = half_built(rig, ReindexRequest(collection="undo", model="hashing-128"), 1)
+    assert len(built) == 1
+    there = sa.select(versions.c.document_id).where(versions.c.id.in_(built))
     with writing(rig.services.catalog) as connection:
         tombstone(connection, [rig.rows(there)[0].document_id], time.time() + 300)
     reindex.resume(rig.services, "undo", per_minute=100_000)
@@ -595,7 +598,7 @@ def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path:
     reached(rig, "back", "soaking")
     late = write_documents(tmp_path / "new", 1, seed=17)[0]
     assert rig.ingest(late, collection="back") == {"completed": 1}
-    assert eventually(lambda: not any(reindex.status(rig.services, "back").lacks.values()), 60)
+    assert eventually(lambda: not any(reindex.status(rig.services, "back").lacks.values()))
     with writing(rig.services.catalog) as connection:
         identity = sa.select(documents.c.id).where(documents.c.source == str(late)).scalar_subquery()
         there = sa.select(shadows.c.attempt_id).where(shadows.c.document_id == identity).scalar_subquery()
@@ -668,9 +671,10 @@ def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
     for scope in ({"extractor": "0"}, {"before": datetime(1970, 1, 1, tzinfo=UTC)}):
         with pytest.raises(UnknownId, match="No document"):
             meant(**scope)
+    began = time.time()
     begun = reindex.start(rig.services, ReindexRequest(collection="scopes", media_type="txt", per_minute=30))
     mine = sa.select(attempts.c.created_at).where(attempts.c.job_id == begun.job_id).order_by(attempts.c.created_at)
     reached(rig, "scopes", "done")
     at = [row.created_at for row in rig.rows(mine)]
     assert len(at) == 3
-    assert at[-1] - at[0] >= 3.9, "more than one in two seconds"
+    assert at[-1] - began >= 6, "more than one in two seconds"

@@ -92,7 +92,7 @@ def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path)
             "of the documents that the old index finds by their own passages",
         ),
     ):
-        built = sorted(half_built(rig, wish, 40, 600))
+        built = sorted(half_built(rig, wish, 40))
         index = reindex.status(rig.services, "other").to_index
         for one, another in zip(built, built[1:] + built[:1], strict=True):
             claimed = {"document_id": rig.rows(sa.select(versions).where(versions.c.id == another))[0].document_id}
@@ -112,7 +112,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
     """By a bound that nothing can meet: small indexes are searched exactly, so their recall is 1."""
     write_documents(tmp_path, 6, seed=34)
     assert rig.ingest(tmp_path, collection="recall") == {"completed": 6}
-    half_built(rig, ReindexRequest(collection="recall", model="hashing-128"), 2, 60)
+    half_built(rig, ReindexRequest(collection="recall", model="hashing-128"), 2)
     with writing(rig.services.catalog) as connection:
         found = reindexes.newest(connection, "recall")
         assert found is not None
@@ -130,7 +130,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
 def test_a_point_too_few_is_refused_and_made_anew(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 5, seed=35)
     assert rig.ingest(tmp_path, collection="points") == {"completed": 5}
-    lost = min(half_built(rig, ReindexRequest(collection="points", model="hashing-128"), 1, 60))
+    lost = min(half_built(rig, ReindexRequest(collection="points", model="hashing-128"), 1))
     rig.services.store.delete("points~2", Filter(version_ids=(lost,)))
     reindex.resume(rig.services, "points", per_minute=100_000)
     told = refused(rig, "points")
@@ -205,7 +205,7 @@ def at_work(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
         with stack.options("troubled", hold=str(hold)):
             job = str(stack.cli.json("ingest", path, "-w", "troubled", "-c", collection, "--no-wait")["job"])
         working = (tasks.c.stage == "trouble", tasks.c.state == "running")
-        assert eventually(lambda: stack.rig.tasks_of(job, *working), 60)
+        assert eventually(lambda: stack.rig.tasks_of(job, *working))
         with writing(stack.rig.services.catalog) as connection:
             began = attempts.update().where(attempts.c.job_id == job)
             connection.execute(began.values(started_at=time.time() - 61))
@@ -222,12 +222,12 @@ def test_nobody_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> No
     with at_work(stack, tmp_path, "long") as job:
         following = stack.cli.start("reindex", "-c", "long", "--model", "hashing-128")
         told = lambda: reindex.status(rig.services, "long")  # noqa: E731
-        assert eventually(lambda: begun(rig, "long"), 60)
-        assert eventually(lambda: "for the end of what is at work" in (told().message or ""), 60), told()
+        assert eventually(lambda: begun(rig, "long"))
+        assert eventually(lambda: "for the end of what is at work" in (told().message or "")), told()
         assert "letter-000.txt" in str(told().message)
         late = write_documents(tmp_path / "late", 3, seed=39)
         for path in late:
-            assert rig.ingest(path, collection="long", seconds=20) == {"completed": 1}
+            assert rig.ingest(path, collection="long") == {"completed": 1}
             assert told().state == "building"
     assert rig.wait(job) == {"completed": 1}
     report = switched(rig, "long").report or {}

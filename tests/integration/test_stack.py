@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
+from flow_tools import eventually
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from stack_rig import READY, SLEEP, Rig, checked_rig, cmdline, eventually, hear, tell, worker
+from stack_rig import READY, SLEEP, Rig, checked_rig, cmdline, hear, tell, worker
 
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.settings import Settings
@@ -121,7 +122,7 @@ def test_a_second_command_keeps_the_stack_of_the_first(rig: Rig) -> None:
 
 def test_joining_while_it_shuts_down_starts_another(rig: Rig, tmp_path: Path) -> None:
     slow = worker("slow", "import sys, time" + SLOW_STOP + READY + SLEEP)
-    launch = rig.with_workers(replace(slow, command=(*slow.command, str(tmp_path))), grace_s=30)
+    launch = rig.with_workers(replace(slow, command=(*slow.command, str(tmp_path))), grace_s=120)
     with connect(rig.settings, until="ready", launch=launch):
         first = rig.state().id
     assert eventually(lambda: rig.state().level == "stopping")
@@ -271,7 +272,7 @@ def test_hold_until_a_signal(rig: Rig, number: signal.Signals) -> None:
     with _hold(rig) as up:
         assert eventually(lambda: "The stack is ready" in hear(up))
         up.send_signal(number)
-        assert up.wait(30) == 0
+        assert up.wait(120) == 0
         assert hear(up) == "The stack has ended"
         assert rig.gone()
 
@@ -283,7 +284,7 @@ def test_hold_waits_for_other_commands_or_for_a_second_signal(rig: Rig) -> None:
         assert "Other commands still use the stack" in hear(up)
         check(attached)
         up.send_signal(signal.SIGINT)
-        assert up.wait(30) == 0
+        assert up.wait(120) == 0
         assert rig.gone()
         with pytest.raises(StackUnavailable, match="ended while"):
             check(attached)

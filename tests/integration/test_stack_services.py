@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from stack_rig import FORKING, READY, SLEEP, Rig, checked_rig, eventually, hear
+from flow_tools import eventually
+from stack_rig import FORKING, READY, SLEEP, Rig, checked_rig, hear
 
 from pipeline.stack import ProcessSpec, connect
 

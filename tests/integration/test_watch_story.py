@@ -28,7 +28,7 @@ def runs(cli: Cli) -> int:
 
 
 def finds(cli: Cli, words: str, *names: str) -> bool:
-    return eventually(lambda: cli.found(words, "documents") == set(names), 60)
+    return eventually(lambda: cli.found(words, "documents") == set(names))
 
 
 def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         (root / "letters").mkdir()
         for number in range(20):
             (root / f"letters/l{number}.txt").write_text(f"zebra number {number}")
-        assert eventually(lambda: cli.json("status")["watched"][0]["files"] == 21, 60)
-        assert eventually(lambda: len(cli.found("zebra", "documents")) == 10, 60)
+        assert eventually(lambda: cli.json("status")["watched"][0]["files"] == 21)
+        assert eventually(lambda: len(cli.found("zebra", "documents")) == 10)
         draft = root / ".draft"
         draft.write_text("okapi")
         draft.replace(root / "early.txt")
@@ -72,18 +72,18 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
 
         # The folder vanishes: everything stays searchable, and that is said.
         root.rename(tmp_path / "away")
-        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "root_missing", 30)
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "root_missing")
         assert cli.found("giraffe", "documents") == {"late.txt"}
         api = Api(cli)
         assert api.metrics("docrelay_watch_held_deletions") == {str(root): 21}
         api.close()
         (tmp_path / "away").rename(root)
-        assert eventually(lambda: cli.json("status")["watched"][0]["held"] is None, 30)
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] is None)
 
         # Too much goes at once, until somebody confirms it.
         for path in (root / "Post").iterdir():
             path.unlink()
-        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "many_gone", 30)
+        assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "many_gone")
         assert "20 files are missing" in cli.quick("status").out
         assert cli.found("zebra", "documents")
         assert cli.quick("watch", root, "--confirm-deletions").code == 0
@@ -96,7 +96,7 @@ def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
     root.mkdir()
     (root / "a.txt").write_text("walrus")
     os.mkfifo(root / "pipe")
-    with cli_on(tmp_path / "data", **SETTINGS) as cli:
+    with cli_on(tmp_path / "data", **{**SETTINGS, "watch_settle_ms": 600}) as cli:
         assert cli.run("watch", root / "nothing").code == 2
         once = cli.run("watch", root, "--once", "--collection", "sea")
         assert (once.code, once.out.strip()) == (1, f"{root} is up to date: 2 files, 1 of them failed.")
@@ -106,11 +106,11 @@ def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
         (root / "log.txt").unlink()
         (root / "pipe").unlink()
         process = cli.start("watch", root, "--collection", "sea")
-        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE mode IS NOT NULL")), 60)
+        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE mode IS NOT NULL")))
         (root / "b.txt").write_text("walrus")
-        assert eventually(lambda: cli.found("walrus", "sea") == {"a.txt", "b.txt"}, 60)
+        assert eventually(lambda: cli.found("walrus", "sea") == {"a.txt", "b.txt"})
         root.rename(tmp_path / "away")
-        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE held IS NOT NULL")), 30)
+        assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE held IS NOT NULL")))
         process.terminate()
         ended = cli.end(process)
         assert ended.code == 1

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from doors import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
-from mirror_rig import Looking, watching
+from mirror_rig import NEVER_SO_LONG_MS, Looking, watching
 
 from embeddings.base import Fingerprint
 from pipeline.catalog.database.connection import writing
@@ -176,6 +176,8 @@ def links(mirror: Looking) -> str:
 
 
 def never_rests(mirror: Looking) -> str:
+    mirror = mirror.with_settle(NEVER_SO_LONG_MS)
+    mirror.mirror.load()
     mirror.write(log="otter")
     mirror.look()
     with writes_on(mirror.root / "log.txt"):
@@ -224,7 +226,7 @@ def stack_away(mirror: Looking) -> str:
 def follows(mirror: Looking) -> None:
     """Nothing was missed, once nothing is in the way any more."""
     with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"}, 60)
+        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
         assert eventually(lambda: noted(mirror, "trouble") is None)
 
 

@@ -228,7 +228,7 @@ def held(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
         with stack.options("troubled", hold=str(hold)):
             job = stack.cli.json("ingest", folder / "in", "-w", "troubled", "-c", collection, "--no-wait")["job"]
         at_work = (tasks.c.stage == "trouble", tasks.c.state == "running")
-        assert eventually(lambda: stack.rig.tasks_of(job, *at_work), 60)
+        assert eventually(lambda: stack.rig.tasks_of(job, *at_work))
         yield job
     finally:
         hold.unlink()
@@ -381,7 +381,7 @@ def test_every_workflow_on_a_watched_folder(stack: Composed, tmp_path: Path) -> 
             assert_made_by(name, found_in(stack, places[name], file.name))
         # What was sent to another collection goes from there when the file goes.
         files["routed"].unlink()
-        assert eventually(lambda: not is_live(stack, files["routed"]), 60)
+        assert eventually(lambda: not is_live(stack, files["routed"]))
     finally:
         for process in watching:
             process.terminate()

@@ -47,7 +47,7 @@ class Api:
             )
             return bool(found)
 
-        assert eventually(said, 60)
+        assert eventually(said)
         return found[-1]
 
     @property
@@ -64,7 +64,7 @@ class Api:
         """Kill the API; `up` starts it again, on another port, as none is set."""
         before, pid = self.url, self.pid
         os.kill(pid, signal.SIGKILL)
-        assert eventually(lambda: self.announced() != before, 60)
+        assert eventually(lambda: self.announced() != before)
         self.close()
         self.__init__(self.cli, self.key)  # type: ignore[misc]
 

@@ -116,7 +116,7 @@ class Around:
             reconciler.reconcile(self.rig.services)
             return self.rig.finished(job)
 
-        assert eventually(look, 60, 0.5), self.rig.describe(job)
+        assert eventually(look, pause=0.5), self.rig.describe(job)
 
 
 @dataclass
@@ -154,6 +154,8 @@ def slow_tesseract(base: Path) -> Path:
     real = shutil.which("tesseract")
     wrapper = base / "bin" / "tesseract"
     wrapper.parent.mkdir()
+    if real is None:
+        return wrapper.parent  # tests that need it are skipped
     wrapper.write_text(
         f'#!/bin/sh\n[ "$*" != --version ] && rm {base}/slow 2>/dev/null && sleep 600\nexec {real} "$@"\n'
     )

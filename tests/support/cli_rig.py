@@ -170,7 +170,7 @@ class Cli:
             yield process
             self.gates.open()
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(120) == 0
             assert self.left() == []
         finally:
             self.clear()
@@ -254,7 +254,7 @@ def cli_on(folder: Path, **settings: Any) -> Iterator[Cli]:
         rig.clear()
 
 
-def until(what: Callable[[], object], process: subprocess.Popen[str], seconds: float = 60.0) -> bool:
+def until(what: Callable[[], object], process: subprocess.Popen[str], seconds: float = PATIENCE_S) -> bool:
     """Whether it becomes true while the process lives."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:

@@ -103,7 +103,7 @@ class Cluster:
         ours = {host: process for host, process in self.running.items() if host not in BACKING}
         for process in ours.values():
             process.send_signal(signal.SIGTERM)
-        return {host: process.wait(60) for host, process in ours.items()}
+        return {host: process.wait(120) for host, process in ours.items()}
 
     def kill(self, host: str) -> None:
         """SIGKILL for all that runs in the container."""

@@ -78,13 +78,13 @@ class FlowRig:
         ingest_files(self.services, job, found)
         return job
 
-    def wait(self, job: str, seconds: float = 90.0) -> dict[str, int]:
+    def wait(self, job: str, seconds: float = 240.0) -> dict[str, int]:
         """Wait until the job is finished; how many documents had which outcome."""
         if not eventually(lambda: self.finished(job), seconds):
             raise AssertionError(f"job not finished: {self.describe(job)}")
         return self.counts(job)
 
-    def ingest(self, *paths: Path, collection: str = "documents", seconds: float = 90.0) -> dict[str, int]:
+    def ingest(self, *paths: Path, collection: str = "documents", seconds: float = 240.0) -> dict[str, int]:
         """Submit and wait."""
         return self.wait(self.submit(*paths, collection=collection), seconds)
 
@@ -194,7 +194,7 @@ class FlowRig:
 
     # What must hold
 
-    def assert_at_rest(self, job: str, seconds: float = 20.0) -> None:
+    def assert_at_rest(self, job: str, seconds: float = 120.0) -> None:
         """Nothing is left of a finished job: no message, no open task, no artifact; it finished once."""
         assert eventually(lambda: not self.messages(), seconds), self.messages()
         assert eventually(lambda: not self.tasks_of(job, tasks.c.state != "done"), seconds), self.describe(job)
@@ -239,7 +239,7 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
                     yield FlowRig(attached, gates)
                 finally:
                     gates.open()
-            assert eventually(lambda: running(chosen) is None and not marked(mark, folder), 60), marked(mark, folder)
+            assert eventually(lambda: running(chosen) is None and not marked(mark, folder)), marked(mark, folder)
         finally:
             for process in marked(mark, folder):
                 process.kill()

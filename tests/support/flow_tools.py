@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import redis
+from PIL import Image, ImageDraw, ImageFont
 
 
 def write_documents(folder: Path, number: int, words: int = 120, seed: int = 1) -> list[Path]:
@@ -26,7 +27,15 @@ def write_documents(folder: Path, number: int, words: int = 120, seed: int = 1) 
     return paths
 
 
-def eventually(what: Callable[[], object], seconds: float = 30.0, pause: float = 0.05) -> bool:
+def write_scan(path: Path, number: int) -> None:
+    """A picture of two lines, which OCR reads in a moment."""
+    image = Image.new("L", (1000, 200), 255)
+    text = f"The keeper of lighthouse {number} writes down\nwho passed in the night before."
+    ImageDraw.Draw(image).text((40, 40), text, fill=0, font=ImageFont.load_default(size=32), spacing=20)
+    image.save(path)
+
+
+def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float = 0.05) -> bool:
     """Whether it becomes true within a time that is only there to end a hopeless wait."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

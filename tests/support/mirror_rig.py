@@ -31,6 +31,8 @@ from pipeline.watch.mirror import Mirror
 SETTLE_MS = 150
 REST_MS = 30
 """The same for a mirror that looks when it is told to."""
+NEVER_SO_LONG_MS = 500
+"""The same beside a writer that writes all the time, however late the system wakes it."""
 
 
 class MirrorRig:
@@ -60,7 +62,7 @@ class MirrorRig:
         """Ask it to end; its exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(30)
+        return self._process.wait(120)
 
     def names(self) -> dict[str, str]:
         """Content of every file in the folder by its source."""
@@ -195,12 +197,16 @@ class Looking(MirrorRig):
         self.folder = folder
         self.mirror = Mirror(self.services, folder)
 
+    def with_settle(self, milliseconds: int) -> Looking:
+        """Another mirror of the same folder, for which files have to rest longer."""
+        return Looking(self.rig, self.root, self.folder, watch_settle_ms=milliseconds)
+
     def glance(self) -> None:
         """Look until nothing is left to do, and wait for the work, whatever comes of it."""
         while (wait := self.mirror.sync()) is not None:
             time.sleep(wait)
         busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
-        assert eventually(lambda: self.rig.scalar(busy) == 0, 60)
+        assert eventually(lambda: self.rig.scalar(busy) == 0)
 
     def look(self) -> None:
         """The same, and then folder and catalog are equal."""

@@ -60,7 +60,7 @@ def running_postgres() -> Iterator[Postgres]:
             yield Postgres(port)
         finally:
             server.send_signal(signal.SIGINT)  # a fast shutdown: sessions are ended
-            server.wait(30)
+            server.wait(120)
 
 
 def find_binaries() -> Path | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
+from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually
 
 from pipeline import reindex
+from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import shadows
 from pipeline.catalog.index import indexes
+from pipeline.catalog.reindex import reindexes
 from pipeline.reindex import ReindexRequest
 
 NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
@@ -44,11 +48,16 @@ def held(rig: FlowRig, index: str) -> set[str]:
     return {row.live_version_id for row in rig.rows(query)}
 
 
-def half_built(rig: FlowRig, wish: ReindexRequest, number: int, per_minute: int) -> set[str]:
-    """Begin a re-index and pause it when this many documents, but not all, are built; their versions in it."""
-    begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": per_minute}))
-    assert eventually(lambda: len(held(rig, begun.to_index)) >= number, 60, 0.01)
+def half_built(rig: FlowRig, wish: ReindexRequest, number: int) -> set[str]:
+    """Begin a re-index and pause it when this many documents, but not all, are begun; their versions in it, built."""
+    begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": number}))
+    with writing(rig.services.catalog) as connection:
+        one = reindexes.newest(connection, begun.collection)
+        assert one is not None
+        # As if it had begun a minute ago: so many may be begun at once, and then it takes long until the next one.
+        reindexes.update(connection, one.id, options=asdict(replace(one.options, fed_at=time.time() - 60)))
+    assert eventually(lambda: len(rig.tasks_of(begun.job_id)) > 0, pause=0.01)
     told = reindex.pause(rig.services, begun.collection)
-    assert eventually(lambda: not reindex.status(rig.services, begun.collection).lacks["active"], 60)
+    assert eventually(lambda: not reindex.status(rig.services, begun.collection).lacks["active"])
     assert told.state == "building", told
     return held(rig, begun.to_index)

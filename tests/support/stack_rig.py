@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+from flow_tools import eventually
 
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, running
@@ -150,13 +150,3 @@ def cmdline(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
-
-
-def eventually(what: Callable[[], object], seconds: float = 30.0) -> bool:
-    """Whether it becomes true within a time that only a hang reaches."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.03)
-    return bool(what())

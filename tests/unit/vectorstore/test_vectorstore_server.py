@@ -103,4 +103,4 @@ def test_a_wrong_key_is_told() -> None:
         url = process.stdout.readline().strip()
         with pytest.raises(StackUnavailable, match="refuses the API key"):
             open_store(url=url).collections()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from flow_tools import eventually
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -166,12 +167,13 @@ def test_events_of_network_file_systems_are_not_trusted(folder: str, trusted: bo
 
 def test_events_name_what_changed(tmp_path: Path) -> None:
     events = Events(tmp_path)
-    deadline, found = time.monotonic() + 20, set[str]()
-    while str(tmp_path / "a.txt") not in found and time.monotonic() < deadline:
+
+    def told() -> bool:
         (tmp_path / "a.txt").write_text("x")
-        found |= events.wait(0.1)
+        return str(tmp_path / "a.txt") in events.wait(0.1)
+
+    assert eventually(told)
     events.close()
-    assert str(tmp_path / "a.txt") in found
 
 
 def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None:
@@ -180,19 +182,27 @@ def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None
 
     def told(name: bytes) -> set[str]:
         found = set[str]()
-        deadline = time.monotonic() + 20
-        while events.alive and not found & {str(tmp_path), str(tmp_path / os.fsdecode(name))}:
-            assert time.monotonic() < deadline
+
+        def comes() -> bool:
             (tmp_path / os.fsdecode(name)).write_text("x")
-            found |= events.wait(0.2)
+            found.update(events.wait(0.2))
+            return not events.alive or bool(found & {str(tmp_path), str(tmp_path / os.fsdecode(name))})
+
+        assert eventually(comes)
         return found
 
     assert str(tmp_path / "a.txt") in told(b"a.txt")
     assert str(tmp_path) in told(b"caf\xe9.txt")
-    again = events.wait(3.0)
-    while more := events.wait(3.0):
-        again = more
-    assert again == {str(tmp_path)}
+    again = list[set[str]]()
+
+    def is_quiet() -> bool:
+        """Whether nothing more comes for a while after something has come."""
+        more = events.wait(3.0)
+        again.extend([more] if more else [])
+        return bool(again) and not more
+
+    assert eventually(is_quiet)
+    assert again[-1] == {str(tmp_path)}
     assert str(tmp_path / "b.txt") in told(b"b.txt")
     assert events.alive
     events.close()
