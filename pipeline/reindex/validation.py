@@ -1,6 +1,6 @@
 """Validate a second index before the cutover: is it complete, and does search find in it what it should.
 
-Nothing is changed here. `measure_search` and `count_points` read both indexes; `judge_search` and `judge_failures`
+Nothing is changed here. `measure_search` and `count_points` read both indexes; `judge_search` and `_judge_failures`
 decide over the figures.
 """
 
@@ -24,16 +24,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Hit, Query
 
-__all__ = [
-    "SOURCES_LISTED",
-    "Reason",
-    "ValidationResult",
-    "count_points",
-    "judge_failures",
-    "judge_search",
-    "list_sources",
-    "measure_search",
-]
+__all__ = ["SOURCES_LISTED", "ValidationResult", "count_points", "judge_search", "list_sources", "measure_search"]
 
 QUESTIONS = 24
 HITS = 10
@@ -169,14 +160,14 @@ def count_points(services: Services, reindex: Reindex) -> ValidationResult:
             all_ids = [version.version_id for version in group]
             incomplete += all_ids if too_many else _bisect_incomplete(services, reindex, group)
     report = {"documents": len(versions), "failed": failed, "chunks": chunks, "points": points}
-    reasons = judge_failures(report, standing, reindex.options.allow_failed, services.settings, failures)
+    reasons = _judge_failures(report, standing, reindex.options.allow_failed, services.settings, failures)
     if incomplete:
         hint = f"Resume: the documents that are not whole, {len(incomplete)}, are made anew."
         reasons.append(Reason("points", f"there are {chunks} chunks and {points} points", hint))
     return ValidationResult(report, tuple(reasons), tuple(incomplete))
 
 
-def judge_failures(
+def _judge_failures(
     report: Mapping[str, Any],
     standing: int,
     allow_failed: bool,
@@ -290,9 +281,9 @@ def _bisect_incomplete(services: Services, reindex: Reindex, versions: Sequence[
         return []
     if len(versions) == 1:
         return [versions[0].version_id]
-    middle = len(versions) // 2
-    halves = versions[:middle], versions[middle:]
-    return [version_id for half in halves for version_id in _bisect_incomplete(services, reindex, half)]
+    half = len(versions) // 2
+    left, right = versions[:half], versions[half:]
+    return _bisect_incomplete(services, reindex, left) + _bisect_incomplete(services, reindex, right)
 
 
 def _share(present: set[str], wanted: set[str]) -> float:
