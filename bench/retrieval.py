@@ -34,7 +34,7 @@ from corpora import add_corpora_option  # noqa: E402
 from ndcg import Corpus, Search, evaluate, read_corpus  # noqa: E402
 
 import embeddings  # noqa: E402
-from embeddings.registry import DEFAULT  # noqa: E402
+from embeddings.known_models import DEFAULT  # noqa: E402
 from embeddings.sources import resolve  # noqa: E402
 from pipeline import stack  # noqa: E402
 from pipeline.search import search  # noqa: E402

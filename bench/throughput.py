@@ -133,7 +133,7 @@ def _encode(texts: list[str], barrier: Any) -> None:
     from sentence_transformers import SentenceTransformer
 
     import embeddings
-    from embeddings.registry import DEFAULT as DEFAULT_MODEL
+    from embeddings.known_models import DEFAULT as DEFAULT_MODEL
     from embeddings.sentence_transformers import SentenceTransformerEmbedder
     from embeddings.sources import resolve
 

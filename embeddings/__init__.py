@@ -22,7 +22,7 @@ from embeddings.errors import (
     HubUnreachable,
     ModelUnavailable,
 )
-from embeddings.registry import DEFAULT, MODELS, Model, OutsideModel, find, outside
+from embeddings.known_models import DEFAULT, MODELS, Model, OutsideModel, find, outside
 from embeddings.sources import Source, resolve
 
 __all__ = [

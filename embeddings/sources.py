@@ -16,9 +16,9 @@ from typing import Literal
 
 from embeddings.base import Fingerprint
 from embeddings.errors import ModelUnavailable
-from embeddings.facts import read_facts
 from embeddings.hub import fetch
-from embeddings.registry import MODELS, Model, find, outside
+from embeddings.known_models import MODELS, Model, find, outside
+from embeddings.model_files import read_facts
 
 __all__ = ["Placement", "Source", "resolve"]
 

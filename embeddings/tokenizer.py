@@ -10,7 +10,7 @@ from typing import Any
 
 from embeddings.base import Tokenizer
 from embeddings.errors import ModelUnavailable
-from embeddings.registry import outside
+from embeddings.known_models import outside
 from embeddings.sources import Source
 
 __all__ = ["CautiousTokenizer", "FileTokenizer", "WordTokenizer", "tokenizer_of"]

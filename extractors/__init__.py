@@ -12,9 +12,9 @@ A leaf: no Celery, no Redis, no Qdrant, no settings. Importing it imports no for
 from __future__ import annotations
 
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section
-from extractors.doors import extract, finish, ocr, read
 from extractors.errors import ExtractError
 from extractors.options import Options
+from extractors.reading import extract, finish, ocr, read
 from extractors.registry import Format, extractor, formats, renderer
 
 __all__ = [

@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel
 
-from embeddings import registry as models
+from embeddings import known_models as models
 from embeddings.base import Tokenizer
 from extractors import registry as formats
 from extractors.document import Document

@@ -24,7 +24,7 @@ from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.errors import PipelineError
 from pipeline.errors.problem import problem_of
-from pipeline.gate import WORKED, pass_gate
+from pipeline.gates_for_tests import WORKED, pass_gate
 from pipeline.services import Services
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
 

@@ -16,7 +16,7 @@ from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
 from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
-from pipeline.gate import INTAKE, pass_gate
+from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_content
 from pipeline.ingest.record import NotCopied, probably_new, put_originals, record, route
 from pipeline.ingest.sidecar import sidecar_metadata, without_sidecars

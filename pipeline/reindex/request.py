@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from embeddings.base import Fingerprint
 from embeddings.errors import BadConfig, ModelUnavailable
-from embeddings.registry import find
+from embeddings.known_models import find
 from pipeline.catalog import Connection
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from pipeline.gate import SUPERVISOR, pass_gate
+from pipeline.gates_for_tests import SUPERVISOR, pass_gate
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, rotate

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from pipeline.errors import BadRequest
 from pipeline.vectorstore.base import Filter
-from pipeline.vectorstore.sources import is_exact, select
+from pipeline.vectorstore.source_globs import is_exact, select
 
 __all__ = ["INDEXED", "MOST_SOURCES", "AnyOf", "Between", "Condition", "Flag", "Within", "conditions", "resolved"]
 

@@ -19,7 +19,7 @@ from flow_tools import eventually, lives, write_documents, write_scan
 from gates import Visitor
 
 from pipeline.catalog.database.schema import events, tasks
-from pipeline.gate import SANDBOX, WORKED
+from pipeline.gates_for_tests import SANDBOX, WORKED
 
 NUMBER, SCANS, WORDS = 15, 1, 270
 SLOW = {"chunk_batch_size": 8, "batch_documents": 6, "chunk_tokens": 64, "extract_processes": 1, "embed_processes": 2}

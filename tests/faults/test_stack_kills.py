@@ -16,7 +16,7 @@ from gates import FOLDER, Gates
 from stack_rig import Rig, checked_rig, hear, tell
 
 from pipeline.errors import StackUnavailable
-from pipeline.gate import SUPERVISOR
+from pipeline.gates_for_tests import SUPERVISOR
 from pipeline.stack import check, connect, running
 
 

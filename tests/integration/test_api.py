@@ -35,7 +35,7 @@ from pipeline.catalog.index import collections
 from pipeline.catalog.work import orders, outbox
 from pipeline.client.events import EventParser
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
-from pipeline.gate import INTAKE
+from pipeline.gates_for_tests import INTAKE
 from pipeline.ingest.cleanup import sweep
 from pipeline.ingest.path_jobs import FIRST_PAUSE_S
 from pipeline.ingest.request import Request

@@ -20,7 +20,7 @@ from flow_tools import eventually, write_documents
 from pipeline.catalog.database.schema import batches, submissions, tasks
 from pipeline.catalog.documents.lookup import document_id
 from pipeline.engine.heartbeat import intake_node, is_alive
-from pipeline.gate import INTAKE
+from pipeline.gates_for_tests import INTAKE
 from pipeline.names import STAGES
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter

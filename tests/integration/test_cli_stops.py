@@ -18,7 +18,7 @@ from flow_tools import eventually, write_documents
 
 from embeddings.sources import resolve
 from pipeline.catalog.database.schema import documents, jobs, submissions, versions
-from pipeline.gate import INTAKE
+from pipeline.gates_for_tests import INTAKE
 from pipeline.stack import running
 
 TAKEN = sa.select(submissions.c.job_id)

@@ -15,7 +15,7 @@ from flow_tools import eventually, write_documents
 from postgres_server import Postgres
 
 from pipeline.catalog.database.schema import batches, tasks
-from pipeline.gate import WORKED
+from pipeline.gates_for_tests import WORKED
 
 pytest_plugins = ("postgres_fixture",)
 

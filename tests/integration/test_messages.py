@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from canvas_rig import Around, some
-from doors import told_by_doors
+from error_checks import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 

@@ -20,7 +20,7 @@ from postgres_server import Postgres
 
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.celery_app import all_queues, broker_priority, make_app
-from pipeline.gate import WORKED
+from pipeline.gates_for_tests import WORKED
 from pipeline.names import task_name
 from pipeline.services import Services
 from pipeline.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from doors import told_by_doors
+from error_checks import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
 from mirror_rig import NEVER_SO_LONG_MS, Looking, watching

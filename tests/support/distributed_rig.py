@@ -29,7 +29,7 @@ from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
 from pipeline.catalog.database.schema import tasks
-from pipeline.gate import WORKED
+from pipeline.gates_for_tests import WORKED
 from pipeline.settings import ENV_PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flow_tools import eventually, lives
 
-from pipeline.gate import FOLDER
+from pipeline.gates_for_tests import FOLDER
 
 __all__ = ["FOLDER", "Gates", "Visitor"]
 
@@ -34,7 +34,8 @@ class Gates:
     """The gates of one stack: all are open until a test closes them.
 
     A gate is named like a stage (a task of it is claimed, and nothing is done yet), or like a stage with
-    `pipeline.gate.WORKED` behind it (its work is done and not committed), or by another constant of `pipeline.gate`.
+    `pipeline.gates_for_tests.WORKED` behind it (its work is done and not committed), or by another
+    constant of `pipeline.gates_for_tests`.
     """
 
     def __init__(self, folder: Path) -> None:

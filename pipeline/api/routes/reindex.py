@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from embeddings.registry import find
+from embeddings.known_models import find
 from pipeline import reindex
 from pipeline.api.auth import Admin, Guarded, Reader
 from pipeline.api.problems import responses

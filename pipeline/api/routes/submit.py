@@ -22,7 +22,7 @@ from pipeline.catalog.api.idempotency import scope_of
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors import BadRequest, Invalid
 from pipeline.errors.problem import problem_of
-from pipeline.gate import INTAKE, pass_gate
+from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.path_jobs import confined, place
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms

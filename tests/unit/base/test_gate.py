@@ -12,8 +12,8 @@ import pytest
 from flow_tools import eventually
 from gates import FOLDER, Gates
 
-from pipeline import gate
-from pipeline.gate import pass_gate
+from pipeline import gates_for_tests
+from pipeline.gates_for_tests import pass_gate
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_pass_lets_one_through(gates: Gates) -> None:
 
 
 def test_a_gate_that_was_left_closed_opens_by_itself(gates: Gates, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "LONGEST_S", 0.05)
+    monkeypatch.setattr(gates_for_tests, "LONGEST_S", 0.05)
     gates.close("embed")
     pass_gate("embed", "1")
     assert gates.waiting("embed") == []

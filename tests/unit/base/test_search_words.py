@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import BadRequest
 from pipeline.search import named_types
-from pipeline.vectorstore.sources import matches
+from pipeline.vectorstore.source_globs import matches
 
 
 def test_types_are_named_once() -> None:

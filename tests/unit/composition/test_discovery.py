@@ -10,9 +10,9 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from doors import told_by_doors
+from error_checks import told_by_doors
 
-from embeddings import registry as models
+from embeddings import known_models as models
 from extractors import registry as formats
 from pipeline.composition import decorator, plugins
 from pipeline.composition.plugins import Discovered, discover, load_workflow
@@ -118,7 +118,7 @@ def test_nobody_takes_the_place_of_what_is_built_in(install: Install) -> None:
     install("bbb", HEAD + other, stages={"redact": "bbb:redact"})
     model = dedent("""
         from dataclasses import replace
-        from embeddings.registry import MODELS, OutsideModel
+        from embeddings.known_models import MODELS, OutsideModel
         mine = OutsideModel(MODELS["hashing"], "1", dict)
     """)
     install("ccc", model, embedders={"hashing": "ccc:mine"})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import embeddings
 from embeddings import BadConfig, Embedder, EmbedderConfig, EmbedError, ModelUnavailable, describe, load, load_tokenizer
 from embeddings.batching import batches
-from embeddings.registry import DEFAULT, MODELS, find
+from embeddings.known_models import DEFAULT, MODELS, find
 from embeddings.sources import resolve
 
 MINILM, HASHING = load_tokenizer(), load_tokenizer("hashing")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from embeddings.base import Fingerprint
-from embeddings.registry import Model, OutsideModel
+from embeddings.known_models import Model, OutsideModel
 
 MODEL = Model("letters", "", "", 26, 512, "sum", True, "", "", "Apache-2.0", 0, "outside")
 

@@ -1,4 +1,4 @@
-"""The doors of the package: whatever a library does with a file, a `Document` or an `ExtractError` comes out."""
+"""Read a file: whatever a library does with it, a `Document` or an `ExtractError` comes out."""
 
 from __future__ import annotations
 

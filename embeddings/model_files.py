@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.errors import ModelUnavailable
-from embeddings.registry import Model
+from embeddings.known_models import Model
 
 __all__ = ["read_facts"]
 

@@ -1,4 +1,4 @@
-"""What every door makes of an error."""
+"""What every entry point makes of an error."""
 
 from __future__ import annotations
 
