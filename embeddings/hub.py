@@ -1,7 +1,7 @@
 """Models from the Hugging Face hub, through its own client and cache.
 
 A model in the cache stays at the commit it was fetched at: a newer one on the hub would be another
-vector space, and nobody asked for it. `HF_HUB_OFFLINE`, `HF_ENDPOINT` and `HF_HOME` hold as everywhere.
+vector space, and no user asked for it. `HF_HUB_OFFLINE`, `HF_ENDPOINT` and `HF_HOME` hold as everywhere.
 """
 
 from __future__ import annotations

@@ -137,6 +137,6 @@ def outside() -> Outside:
             if entry.name in MODELS or entry.name in found.models:
                 raise ValueError(f"there is another model {entry.name} already, which is the one that is used")
             found.models[entry.name] = loaded
-        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+        except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
             found.broken.append((entry, f"{type(error).__name__}: {error}"))
     return found

@@ -22,7 +22,7 @@ from embeddings.vectors import Vectors, normalize
 __all__ = ["OpenAIEmbedder"]
 
 _TIMEOUT_S = 60.0
-_MAX_TEXTS = 32  # what TEI takes in one request unless it is told otherwise (--max-client-batch-size)
+_MAX_TEXTS = 32  # what TEI takes in one request by default (--max-client-batch-size)
 _MAX_TOKENS = 16_384  # TEI's --max-batch-tokens; OpenAI takes 300,000
 _BUSY = frozenset({408, 409, 425, 429})
 _ERROR_LENGTH = 200

@@ -115,8 +115,8 @@ class Document:
             Section(tuple(map(plain, one.path)), shifted(one.char_start), shifted(one.char_end))
             for one in self.sections
         )
-        told = {name: plain(value) for name, value in self.metadata.items()}
-        return replace(self, pages=tuple(pages), sections=sections, metadata=told)
+        metadata = {name: plain(value) for name, value in self.metadata.items()}
+        return replace(self, pages=tuple(pages), sections=sections, metadata=metadata)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON-ready data."""

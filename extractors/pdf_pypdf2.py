@@ -1,4 +1,4 @@
-"""The engine `pypdf2`: PyPDF2 3.0.1, the last of its line, for whoever insists.
+"""The engine `pypdf2`: PyPDF2 3.0.1, the last of its line, for users who insist.
 
 Its authors continue it as pypdf. It is not maintained and hangs on published hostile files
 (CVE-2023-36464), so that it is an extra, and only safe under a time limit.
@@ -29,7 +29,7 @@ def open_pdf(path: Path, options: Options) -> Iterator[PypdfFile]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # whoever names this engine knows
+            warnings.simplefilter("ignore", DeprecationWarning)  # a user who names this engine knows
             import PyPDF2
     except ImportError as error:
         raise Unsupported("The engine pypdf2 is not installed: pip install docrelay[pypdf2]") from error

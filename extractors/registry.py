@@ -115,7 +115,7 @@ def outside() -> list[tuple[EntryPoint, str]]:
     for entry in entry_points(group="docrelay.extractors"):
         try:
             entry.load()
-        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+        except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
             broken.append((entry, f"{type(error).__name__}: {error}"))
     return broken
 

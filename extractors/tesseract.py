@@ -233,7 +233,7 @@ def _installed() -> frozenset[str] | None:
 
 @cache
 def _pytesseract() -> Any:
-    """The module, told to start Tesseract with one thread: pages scale by processes, its threads only contend."""
+    """Import the module, with one thread for Tesseract: pages scale by processes, and its threads only contend."""
     from pytesseract import pytesseract
 
     pytesseract.environ = ChainMap({"OMP_THREAD_LIMIT": "1"}, environ)

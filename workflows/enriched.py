@@ -10,8 +10,8 @@ from pipeline import About, Chunk, chunk, embed, extract, finalize, sidecar, sta
 @stage(queue="enrich")
 def enrich(chunks: list[Chunk], about: About, *, fields: list[str] | None = None) -> list[Chunk]:
     """Put the document's metadata on its chunks: these fields, or all."""
-    told = {name: value for name, value in about.metadata.items() if fields is None or name in fields}
-    return [replace(one, metadata={**one.metadata, **told}) for one in chunks]
+    metadata = {name: value for name, value in about.metadata.items() if fields is None or name in fields}
+    return [replace(one, metadata={**one.metadata, **metadata}) for one in chunks]
 
 
 def enriched(fields: list[str] | None = None) -> Signature:

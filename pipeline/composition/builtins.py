@@ -109,7 +109,7 @@ def _media_type(pattern: str) -> str:
     """The pattern in small letters. Raises ValueError if it is a suffix, or else no media type."""
     if pattern == "*" or MEDIA_TYPE.fullmatch(pattern):
         return pattern.lower()
-    # A suffix is not taken for its type: .csv and .txt are one type, and whoever writes one does not mean the other.
+    # A suffix is not taken for its type: .csv and .txt are one type, and one of them is not meant by the other.
     meant = media_types_of(pattern)
-    told = f"write {' or '.join(meant)}" if meant else "write one as in application/pdf, text/* or *"
-    raise ValueError(f"{pattern!r} is no media type: {told}")
+    advice = f"write {' or '.join(meant)}" if meant else "write one as in application/pdf, text/* or *"
+    raise ValueError(f"{pattern!r} is no media type: {advice}")

@@ -78,7 +78,7 @@ class RunsStages(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of somebody's own.
+    """A stage that a workflow or a plug-in declares.
 
     Called without data it is a signature for workflows; called with data it is the plain function.
     """
@@ -173,17 +173,17 @@ def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[Bas
             "Write a plain def that returns; what must be awaited goes through asyncio.run() inside of it.",
         )
     try:
-        told = inspect.signature(function, eval_str=True)
+        signed = inspect.signature(function, eval_str=True)
     except NameError as error:
         raise BadRequest(
             f"An annotation of the stage {name} cannot be read: {error}.",
             "Import what it names outside of `if TYPE_CHECKING`.",
         ) from error
-    data = [one for one in told.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    data = [one for one in signed.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     kind = _kind(data[0].annotation) if data else None
     if (
         kind is None
-        or _kind(told.return_annotation) != kind
+        or _kind(signed.return_annotation) != kind
         or [one.annotation for one in data[1:]] not in ([], [About])
     ):
         raise BadRequest(
@@ -191,7 +191,7 @@ def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[Bas
             "Write (document: Document) -> Document or (chunks: list[Chunk]) -> list[Chunk], "
             "then About if it needs the document's facts, then * and its parameters.",
         )
-    options = [one for one in told.parameters.values() if one not in data]
+    options = [one for one in signed.parameters.values() if one not in data]
     return kind, len(data) > 1, parameters_of(name, options)
 
 

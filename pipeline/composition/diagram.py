@@ -32,8 +32,8 @@ def _node(plan: Plan, key: str) -> str:
     step = plan.step(key) or Step(key, key, key, _options(plan, key), "")
     said = [f"{name} = {_plain(value)}" for name, value in step.options.items() if value is not None]
     place = "intake" if key in ("route", "sidecar") else f"queue {step.queue}"
-    told = [step.stage, *said, *([place] if place != f"queue {step.stage}" else [])]
-    return f'    {key}["{"<br/>".join(told)}"]'
+    lines = [step.stage, *said, *([place] if place != f"queue {step.stage}" else [])]
+    return f'    {key}["{"<br/>".join(lines)}"]'
 
 
 def _options(plan: Plan, key: str) -> dict[str, object]:

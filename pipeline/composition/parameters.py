@@ -81,13 +81,13 @@ def _not_missing(problems: Iterable[Any]) -> list[Any]:
 
 
 def _refused(name: str, parameters: type[BaseModel], problem: Any) -> BadRequest:
-    told = {
+    reason = {
         "extra_forbidden": "there is no such parameter",
         "missing": "it has no default, so a value must be given",
         "value_error": str(problem.get("ctx", {}).get("error")),
     }.get(problem["type"], problem["msg"])
     known = ", ".join(names_of(parameters)) or "none"
-    return BadRequest(f"{name}({_where(problem)}=…): {told}.", f"The parameters of {name} are: {known}.")
+    return BadRequest(f"{name}({_where(problem)}=…): {reason}.", f"The parameters of {name} are: {known}.")
 
 
 def _where(problem: Any) -> str:

@@ -103,9 +103,9 @@ class Workflow:
             return self.function(**values)
         except PipelineError:
             raise
-        except (Exception, SystemExit) as error:  # a door: what somebody else's function raises must not stop ours
-            told = f"The workflow {self.name} raised {type(error).__name__}: {error}"
-            raise BadRequest(told, "Mend its function, or what workflow_options says for it.") from error
+        except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
+            message = f"The workflow {self.name} raised {type(error).__name__}: {error}"
+            raise BadRequest(message, "Mend its function, or what workflow_options says for it.") from error
 
 
 @dataclass(frozen=True)
@@ -128,19 +128,19 @@ def discover() -> Discovered:
             if group != "stages" and entry.name in taken[group]:
                 raise BadRequest(f"There is another {entry.name} already, which is the one that is used.")
             taken[group][entry.name] = found
-        except (Exception, SystemExit) as error:  # a door: what somebody else's package raises must not stop ours
+        except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
             reason = error.message if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             broken.append((group, entry, reason))
     for group, reasons in (("extractors", formats.outside()), ("embedders", models.outside().broken)):
         broken += [(group, entry, reason) for entry, reason in reasons]
     for group, entry, reason in broken:
         log.warning("entry_point.broken", group=group, entry=entry.name, package=_package(entry), reason=reason)
-    told = tuple(Broken(group, entry.name, _package(entry), reason) for group, entry, reason in broken)
-    return Discovered(taken["workflows"], taken["chunkers"], told)
+    broken_entries = tuple(Broken(group, entry.name, _package(entry), reason) for group, entry, reason in broken)
+    return Discovered(taken["workflows"], taken["chunkers"], broken_entries)
 
 
 def stages() -> list[Stage]:
-    """Every stage of somebody's own that this installation has."""
+    """Every stage of a plug-in that this installation has."""
     discover()
     return declared()
 
@@ -190,12 +190,12 @@ def _check_names(found: Discovered, options: Mapping[str, Any]) -> None:
     known = {*found.workflows, *(one.name for one in found.broken if one.group == "workflows")}
     for name in options:
         if name not in known:
-            told = f"workflow_options names {name}, and there is no such workflow."
-            raise BadRequest(told, f"There are: {', '.join(sorted(found.workflows))}.")
+            message = f"workflow_options names {name}, and there is no such workflow."
+            raise BadRequest(message, f"There are: {', '.join(sorted(found.workflows))}.")
 
 
 def _entries() -> list[tuple[str, EntryPoint]]:
-    """Every entry point with its group: our own first, so that nobody takes the place of what is built in."""
+    """Every entry point with its group: those of Docrelay first, so that no plug-in replaces them."""
     found = [(group, entry) for group in TAKERS for entry in entry_points(group=f"docrelay.{group}")]
     order = [*TAKERS]
     return sorted(

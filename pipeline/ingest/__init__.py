@@ -1,1 +1,1 @@
-"""Ingestion: finding files, taking them in, routing, retrying, deleting, and removing what nobody needs any more."""
+"""Ingestion: find files, read and record them, route, retry, delete, and clean up."""

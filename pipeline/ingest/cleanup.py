@@ -1,4 +1,4 @@
-"""Clean-up: what nobody needs any more goes, of what was left behind by crashes too."""
+"""Clean-up: remove old rows, points, files and cached vectors that no document needs, after crashes too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over paths, ordered by somebody who does not wait: promised in the catalog, taken in afterwards."""
+"""Jobs over paths whose caller does not wait: recorded in the catalog as an order, ingested afterwards."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         OtherRequest: the Idempotency-Key stands for another request.
     """
     look_for_one(services, request.paths, pattern)
-    told = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
+    order = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     request = replace(request, confined=True)
     job = new_job(services, request)
@@ -109,7 +109,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         if before:
             return str(before["job_id"])
         job_id = record_job(connection, services, request, (), job=job).id
-        orders.add(connection, job_id, told)
+        orders.add(connection, job_id, order)
         attach(connection, job_id, extra.hook, extra.key_id)
         if extra.once is not None:
             idempotency.store_answer(connection, extra.once.scope, extra.once.request, {"job_id": job_id})

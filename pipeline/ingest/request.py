@@ -1,4 +1,4 @@
-"""What somebody asks to be ingested, before anything is looked at."""
+"""A request to ingest: paths, collection, workflow, priority, tags, as the user wrote them."""
 
 from __future__ import annotations
 

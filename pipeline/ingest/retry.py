@@ -55,8 +55,8 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
         named = jobs.named_paths(connection, set(origins.values()))
     for failure in chosen:
         origin = origins[failure.document_id]
-        workflow, told = workflows.get(origin, (services.settings.workflow, {}))
-        options = json.dumps(told, sort_keys=True)
+        workflow, parameters = workflows.get(origin, (services.settings.workflow, {}))
+        options = json.dumps(parameters, sort_keys=True)
         groups[_Group(failure.collection, workflow, options, named.get(origin, NamedPaths(())))].append(failure)
     return [_retry(services, kind, group) for kind, group in groups.items()]
 

@@ -61,9 +61,9 @@ def sidecar_metadata(plan: Plan, path: Path, within: Sequence[Path] | None = Non
     if len(data) > LARGEST_SIDECAR:
         raise BadSidecar("The metadata beside the file has more than a megabyte.")
     try:
-        told = read_json(data)
+        metadata = read_json(data)
     except (ValueError, RecursionError) as error:
         raise BadSidecar("The metadata beside the file is no JSON.") from error
-    if not isinstance(told, dict):
+    if not isinstance(metadata, dict):
         raise BadSidecar("The metadata beside the file is no JSON object.")
-    return told
+    return metadata

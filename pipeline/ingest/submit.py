@@ -88,14 +88,14 @@ def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | Non
     Raises:
         BadRequest: there is no such workflow, or a parameter is unknown or wrong.
     """
-    told = services.settings.workflow_options
+    defaults = services.settings.workflow_options
     if not options:
-        return load_workflow(workflow, told)
+        return load_workflow(workflow, defaults)
     try:
         own = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         raise BadRequest("The options of the workflow are no JSON.", "Give what JSON can carry.") from None
-    plan = load_workflow(workflow, {**told, workflow: {**told.get(workflow, {}), **own}})
+    plan = load_workflow(workflow, {**defaults, workflow: {**defaults.get(workflow, {}), **own}})
     return replace(plan, told=own)
 
 

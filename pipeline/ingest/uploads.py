@@ -1,4 +1,4 @@
-"""Files that come over a wire instead of a path: written as they arrive, durable before anybody is told so."""
+"""Uploads: files that come in a request, written as they arrive, durable before the request is answered."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Extra:
 
 
 class Draft:
-    """A file on its way in: hashed as it is written, in a folder that is swept when nobody finishes it."""
+    """A file on its way in, hashed as it is written; the clean-up removes it if its request never ends."""
 
     def __init__(self, services: Services) -> None:
         descriptor, name = tempfile.mkstemp(dir=services.drafts)
@@ -162,7 +162,7 @@ def take_uploads(
         return answer, outcomes
 
     try:
-        # The rows must not outlast a power cut that takes the bytes. Nobody else waits meanwhile.
+        # The rows must not outlast a power cut that takes the bytes. No other writer waits meanwhile.
         for upload in uploads:
             upload.kept()
         answer, outcomes = writer.do(change)
