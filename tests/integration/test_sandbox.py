@@ -200,7 +200,7 @@ WORST = (
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    limits = {"extract_memory_mb": MEMORY_MB, "extract_timeout_s": 5.0, "ocr_timeout_s": 5.0}
+    limits = {"extract_memory_mb": MEMORY_MB, "extract_timeout_s": 15.0, "ocr_timeout_s": 15.0}
     with stack_on(tmp_path_factory.mktemp("sandbox") / "data", **limits) as found:
         yield found
 
