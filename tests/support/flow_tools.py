@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,14 +70,5 @@ def lives(pid: int) -> bool:
     """Whether a process is there and has not ended: where nobody waits for one that has, it stays as a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def stop(process: psutil.Process) -> bool:
-    """SIGSTOP, and whether it stands still now."""
-    try:
-        process.send_signal(signal.SIGSTOP)
-        return eventually(lambda: process.status() == psutil.STATUS_STOPPED, 2, 0.001)
     except psutil.NoSuchProcess:
         return False
