@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import threading
@@ -14,13 +13,10 @@ import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 
-from pipeline.catalog.database import schema
-from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, documents, submissions, versions
 from pipeline.catalog.index.vector_cache import vectors
 from pipeline.catalog.work import document_groups
 from pipeline.ingest.cleanup import sweep
-from pipeline.spool import original_key
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -58,26 +54,6 @@ def test_sixty_documents(rig: FlowRig, tmp_path: Path) -> None:
     assert rig.logged("task.republished") == []
     assert all(row.starts == 1 for row in rig.tasks_of(job))
     assert embedded(rig, job) == len(rig.stored("sixty"))
-
-
-def test_a_commit_that_fails_loses_no_original(rig: FlowRig, tmp_path: Path) -> None:
-    """finalize cannot commit for a while: the copy of the file is still there, so the batch can begin anew."""
-    (path,) = write_documents(tmp_path / "in", 1, seed=77)
-    refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON batches WHEN NEW.state = 'done'"
-    with writing(rig.services.catalog) as connection:
-        connection.execute(sa.text(f"{refuse} BEGIN SELECT RAISE(ABORT, 'refused by a test'); END"))
-    key = original_key(hashlib.sha256(path.read_bytes()).hexdigest(), str(path))
-    try:
-        job = rig.submit(path, collection="refused")
-        started = schema.tasks.c.stage == "finalize", schema.tasks.c.starts >= 2
-        assert eventually(lambda: rig.tasks_of(job, *started), 120)
-        assert rig.services.spool.exists(key)
-    finally:
-        with writing(rig.services.catalog) as connection:
-            connection.execute(sa.text("DROP TRIGGER refuse"))
-    assert rig.wait(job) == {"completed": 1}
-    rig.assert_exact("refused")
-    assert eventually(lambda: not rig.services.spool.exists(key), 60)
 
 
 def test_who_computes_gives_way_to_who_serves(rig: FlowRig) -> None:
