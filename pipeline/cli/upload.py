@@ -6,6 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 from pipeline.cli.follow import display, follow
@@ -15,6 +17,7 @@ from pipeline.cli.remote import manager_on_server, uploaded_source
 from pipeline.client import Client, Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
 from pipeline.errors.problem import problem_of
+from pipeline.ingest.packing import pack
 from pipeline.ingest.request import Request
 from pipeline.ingest.walk import Candidate, walk
 from pipeline.settings import Settings
@@ -80,12 +83,9 @@ class Upload:
         return True
 
     def _group(self, start: int) -> Sequence[Candidate]:
-        size, end = 0, min(start + self._files_per_request, len(self._files))
-        for index in range(start, end):
-            size += self._files[index].size
-            if size > BYTES_PER_REQUEST and index > start:
-                return self._files[start:index]
-        return self._files[start:end]
+        """The next files to send; their number changes after a refusal, so the rest is packed again each time."""
+        rest = (self._files[index] for index in range(start, len(self._files)))
+        return next(pack(rest, attrgetter("size"), repeat(self._files_per_request), BYTES_PER_REQUEST))
 
     def _options(self, group: Sequence[Candidate], *, more: bool) -> Options:
         request = self._request

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import deletion, garbage, lookup
 from pipeline.catalog.index import indexes
 from pipeline.catalog.work import failures
@@ -41,8 +42,8 @@ def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted
     chosen = choose(services, collection, named)
     points = 0
     identities = list(chosen)
-    for start in range(0, len(identities), SLICE):
-        points += _delete_some(services, collection, identities[start : start + SLICE])
+    for document_ids in split_list(identities, SLICE):
+        points += _delete_some(services, collection, document_ids)
     _discard_files(services, identities)
     return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
 
@@ -94,7 +95,7 @@ def release(services: Services) -> int:
     return len(found)
 
 
-def _delete_some(services: Services, collection: str, identities: list[str]) -> int:
+def _delete_some(services: Services, collection: str, identities: Sequence[str]) -> int:
     where = Filter(document_ids=tuple(identities))
     with services.catalog.connect() as connection:
         held = [index.name for index in indexes.of_collection(connection, collection)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
@@ -18,6 +19,7 @@ from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_content
+from pipeline.ingest.packing import batch_limits, pack
 from pipeline.ingest.record import NotCopied, probably_new, put_originals, record, route
 from pipeline.ingest.sidecar import sidecar_metadata, without_sidecars
 from pipeline.ingest.walk import Candidate
@@ -48,6 +50,7 @@ def ingest_files(
         tell: called with the number of files taken so far.
     """
     settings, number = services.settings, 0
+    limits = batch_limits(FIRST_BATCH, settings.batch_documents)
     # As long as this heart beats, the reconciler leaves the job open for more.
     stop = start_heartbeat(
         services.redis,
@@ -57,7 +60,7 @@ def ingest_files(
         holds_messages=False,
     )
     try:
-        for group in _groups(services, candidates):
+        for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
             if not _take_group(services, job_id, group):
                 break
             number += len(group)
@@ -79,20 +82,6 @@ def _close(services: Services, job_id: str) -> None:
         # Together: an order of a closed job would be carried out again, and the job finish twice.
         orders.mark_done(connection, job_id)
         jobs.finish_intake(connection, job_id)
-
-
-def _groups(services: Services, candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
-    settings = services.settings
-    most, limit, weight = settings.batch_documents, settings.batch_mb << 20, 0
-    size, group = min(FIRST_BATCH, most), list[Candidate]()
-    for candidate in candidates:
-        if group and (len(group) >= size or weight + candidate.size > limit):
-            yield group
-            size, group, weight = min(size * 2, most), [], 0
-        group.append(candidate)
-        weight += candidate.size
-    if group:
-        yield group
 
 
 def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool:

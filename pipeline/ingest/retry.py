@@ -12,6 +12,7 @@ import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord, newest
 from pipeline.catalog.index import collections
@@ -148,7 +149,6 @@ def _begin_from_copies(
             continue  # its file came back meanwhile, and another process ingested it
         recorded = records.record(connection, job.id, recipe, found, place)
         fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
-    size = services.settings.batch_documents
-    for start in range(0, len(fresh), size):
-        batches.create(connection, job.id, job.priority, fresh[start : start + size])
+    for attempt_ids in split_list(fresh, services.settings.batch_documents):
+        batches.create(connection, job.id, job.priority, attempt_ids)
     return set(copies)
