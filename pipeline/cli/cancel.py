@@ -15,7 +15,7 @@ __all__ = ["cancel"]
 
 def cancel(
     context: typer.Context,
-    identity: Annotated[str, typer.Argument(metavar="ID", help="A job or a document.", show_default=False)],
+    any_id: Annotated[str, typer.Argument(metavar="ID", help="A job or a document.", show_default=False)],
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -23,15 +23,15 @@ def cancel(
     """Cancel a job, or what is being done to a document."""
     settings = settings_of(context, data_dir, server)
     if settings.server is not None:
-        number = manager_of(settings).cancel(identity)
+        number = manager_of(settings).cancel(any_id)
     else:
         from pipeline.task_manager import TaskManager
 
-        # A running stack learns of it at once; without one the catalog alone is enough.
+        # The workers of a running stack are stopped at once; without a stack the catalog alone is enough.
         with services_of_running_stack(settings) as services:
-            number = TaskManager(services).cancel(identity)
+            number = TaskManager(services).cancel(any_id)
     if json:
-        print_json({"id": identity, "cancelled": number})
+        print_json({"id": any_id, "cancelled": number})
     else:
-        done = f"Cancelled: {quantity(number, 'document')}." if number else "Nothing of it was running any more."
-        out.print(f"{done} What was searchable before still is.")
+        message = f"Cancelled: {quantity(number, 'document')}." if number else "Nothing of it was running any more."
+        out.print(f"{message} What was searchable before still is.")

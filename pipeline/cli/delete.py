@@ -38,15 +38,16 @@ def delete(
     if json:
         print_json(deleted.model_dump())
     else:
-        gone = f"{quantity(deleted.documents, 'document')} and {quantity(deleted.points, 'point')}"
-        out.print(f"Deleted: {gone}. The files are untouched.")
+        deleted_counts = f"{quantity(deleted.documents, 'document')} and {quantity(deleted.points, 'point')}"
+        out.print(f"Deleted: {deleted_counts}. The files are untouched.")
 
 
 def _delete_here(settings: Settings, collection: str, sources: list[str], *, quiet: bool) -> Deleted:
+    """Delete documents of this machine; a name that is not known is refused before a stack is started."""
     from pipeline.ingest.delete import choose
     from pipeline.ingest.delete import delete as delete_documents
     from pipeline.services import Services
 
-    choose(Services(settings), collection, sources)  # a wrong name is an error at once, without a stack
+    choose(Services(settings), collection, sources)
     with connected_services(settings, quiet=quiet) as services:
         return delete_documents(services, collection, sources)

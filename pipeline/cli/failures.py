@@ -28,9 +28,9 @@ Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Failures of these documents, sources or jobs, with this code, of this job; all if nothing is given."""
+    """Which failures to try again: of these documents, sources or jobs, with this code, of this job; all if empty."""
 
-    identities: list[str]
+    ids_or_sources: list[str]
     code: str | None
     job: str | None
 
@@ -51,14 +51,14 @@ def failures_list(
         return
     for record in records:
         _print_failure(record)
-    again = f"{quantity(len(records), 'failure')}. Try again with: {command('failures retry')}"
-    out.print(again if records else "There are none.")
+    footer = f"{quantity(len(records), 'failure')}. Try again with: {command('failures retry')}"
+    out.print(footer if records else "There are none.")
 
 
 @failures_app.command("retry")
 def failures_retry(
     context: typer.Context,
-    identities: Annotated[
+    ids_or_sources: Annotated[
         list[str] | None,
         typer.Argument(metavar="ID", help="Documents, sources or jobs; nothing for all.", show_default=False),
     ] = None,
@@ -71,7 +71,7 @@ def failures_retry(
 ) -> None:
     """Try failed documents again."""
     settings = settings_of(context, data_dir, server)
-    raise typer.Exit(_retry(settings, Selection(identities or [], code, job), not no_wait, json))
+    raise typer.Exit(_retry(settings, Selection(ids_or_sources or [], code, job), not no_wait, json))
 
 
 @failures_app.command("purge")
@@ -106,7 +106,7 @@ def _retry(settings: Settings, selection: Selection, wait: bool, as_json: bool) 
         with ExitStack() as scope:
             if settings.server is None:
                 manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
-            for job_id in manager.retry(selection.identities, code=selection.code, job_id=selection.job):
+            for job_id in manager.retry(selection.ids_or_sources, code=selection.code, job_id=selection.job):
                 try:
                     with display(quiet=as_json) as show:
                         jobs.append(follow(manager, job_id, show) if wait else manager.job(job_id))
@@ -132,7 +132,7 @@ def _any_selected(settings: Settings, selection: Selection) -> bool:
     from pipeline.ingest.retry import choose
     from pipeline.services import Services
 
-    return bool(choose(Services(settings), selection.identities, code=selection.code, job_id=selection.job))
+    return bool(choose(Services(settings), selection.ids_or_sources, code=selection.code, job_id=selection.job))
 
 
 def _print_failure(record: FailureRecord) -> None:

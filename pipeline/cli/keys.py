@@ -56,7 +56,7 @@ def keys_create(
     from pipeline.services import Services
 
     settings = local_settings_of(context, data_dir)
-    scopes = [chosen.value for chosen in scope or (KeyScope.read, KeyScope.submit)]
+    scopes = [item.value for item in scope or (KeyScope.read, KeyScope.submit)]
     hook = _hook(settings, webhook) if webhook is not None else None
     with writing(Services(settings).catalog) as connection:
         key, secret = keys.create(connection, plain(name), scopes, rate)
@@ -88,7 +88,7 @@ def keys_list(context: typer.Context, json: Json = False, data_dir: DataDir = No
 @keys_app.command("revoke")
 def keys_revoke(
     context: typer.Context,
-    identity: Annotated[str, typer.Argument(metavar="ID", help="The key's id in the list.", show_default=False)],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id in the list.", show_default=False)],
     json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -98,11 +98,11 @@ def keys_revoke(
     from pipeline.services import Services
 
     with writing(Services(local_settings_of(context, data_dir)).catalog) as connection:
-        keys.revoke(connection, identity)
+        keys.revoke(connection, key_id)
     if json:
-        print_json({"revoked": identity})
+        print_json({"revoked": key_id})
     else:
-        out.print(f"The key {identity} is not valid any more.")
+        out.print(f"The key {key_id} is not valid any more.")
 
 
 def _hook(settings: Settings, url: str) -> Hook:

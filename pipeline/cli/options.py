@@ -15,6 +15,7 @@ __all__ = [
     "Collection",
     "DataDir",
     "Json",
+    "Name",
     "Priority",
     "Server",
     "Tags",
@@ -49,6 +50,7 @@ Collection = Annotated[
     str | None,
     typer.Option("--collection", "-c", help="Collection; the setting `collection` by default.", show_default=False),
 ]
+Name = Annotated[str | None, typer.Option("--name", help="Its name in logs.")]
 Priority = Annotated[
     int | None,
     typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),

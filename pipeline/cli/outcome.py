@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["exit_code", "explain_interruption", "print_report", "summary"]
 
 SHOWN_FAILURES = 20
-"""Most failures that are listed for a person."""
+"""So many failures are listed for a person at most."""
 
 
 def exit_code(status: JobStatus) -> int:
-    """0 when all that was asked is done, or still under way; 1 when something failed or was cancelled."""
+    """The exit code for a job: 1 if a document failed or was cancelled, or the job was cancelled; else 0."""
     return FAILED if status.failed or status.cancelled or status.state == "cancelled" else 0
 
 
@@ -59,8 +59,8 @@ def explain_interruption(manager: JobManager, job_id: str, files: int = 0) -> in
     of_all = f"{ended} of {quantity(max(files, status.documents), 'document')}"
     note(f"This command has stopped. Done: {of_all}; nothing is lost.")
     if status.documents < files:
-        unread = quantity(files - status.documents, "file")
-        note(f"Not read yet: {unread}; run the same command again to take the rest in.")
+        unread_files = quantity(files - status.documents, "file")
+        note(f"Not read yet: {unread_files}; run the same command again to take the rest in.")
     note("A stack that docrelay up holds goes on with it; otherwise it waits for the next command.")
     note(f"Go on with: {command(f'status {job_id} --follow')}   Give it up with: {command(f'cancel {job_id}')}")
     return INTERRUPTED

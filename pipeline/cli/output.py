@@ -70,7 +70,7 @@ def note(line: str) -> None:
 
 
 def command(words: str) -> str:
-    """The command `docrelay <words>` for the user to type, with the --data-dir and --server of this command."""
+    """The command line `docrelay <words>` for the user to type, with the --data-dir and --server of this command."""
     typed = ["docrelay", words]
     for option in ("--data-dir", "--server"):
         values = [value for flag, value in pairwise(sys.argv) if flag == option]
@@ -112,7 +112,7 @@ def reporting() -> Iterator[None]:
         if format_message is not None:
             _print_json_error("bad_request", format_message(), "See: docrelay --help")
         raise
-    except Exception as error:  # the last door: a known error becomes a sentence, any other a traceback
+    except Exception as error:  # every command ends here: a known error becomes a sentence
         code = _report(error)
         if code is None:
             raise
@@ -120,7 +120,11 @@ def reporting() -> Iterator[None]:
 
 
 def _report(error: Exception) -> int | None:
-    """Print a known error; its exit code, None for an error that is not known."""
+    """Print a known error.
+
+    Returns:
+        Its exit code; None for an error that is not known, which is not printed.
+    """
     # Imported only now: these imports take longer than all the rest of `--help`.
     import redis
 

@@ -121,7 +121,7 @@ def _add_action(action: str, help_text: str) -> None:
         from pipeline.cli.reindex_target import running_target
 
         settings = settings_of(context, data_dir, server)
-        name = _collection(settings, collection)
+        name = _collection_of(settings, collection)
         with running_target(settings) as target:
             print_status(target.send(action, name), as_json=json)
 
@@ -185,16 +185,17 @@ def _continue(
     from pipeline.cli.reindex_output import follow
     from pipeline.cli.reindex_target import connected_target, offline_target
 
-    name = _collection(settings, collection)
+    name = _collection_of(settings, collection)
     offline_target(settings).send("status", name)  # refuses a collection without a re-index, without a stack
     with connected_target(settings, quiet=as_json) as target:
         return follow(target, target.send(action, name, **options), wait=wait, as_json=as_json)
 
 
-def _collection(settings: Settings, given: str | None) -> str:
-    if settings.server is not None and given is None:
+def _collection_of(settings: Settings, collection: str | None) -> str:
+    """The named collection, else that of the settings; for a server it must be named: it has other settings."""
+    if settings.server is not None and collection is None:
         raise BadRequest("Which collection is meant?", "The server has a default of its own; say --collection.")
-    return given or settings.collection
+    return collection or settings.collection
 
 
 def _refuse_misplaced_options(context: typer.Context, subcommand: str) -> None:
@@ -204,7 +205,7 @@ def _refuse_misplaced_options(context: typer.Context, subcommand: str) -> None:
         BadRequest: an option stands there.
     """
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    typed = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if typed:
-        option = "--" + typed[0].replace("_", "-")
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        option = "--" + given[0].replace("_", "-")
         raise BadRequest(f"{option} stands before {subcommand}.", f"Say: docrelay reindex {subcommand} {option} …")

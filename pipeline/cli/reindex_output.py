@@ -32,8 +32,8 @@ def follow(target: ReindexTarget, status: ReindexStatus, *, wait: bool, as_json:
                     note(status.message)  # says what is still waited for when all documents are done
                 message = status.message
     except KeyboardInterrupt:
-        going_on = command(f"reindex resume --collection {status.collection}")
-        note(f"It is not ended, only not followed any more. Go on with: {going_on}")
+        resume = command(f"reindex resume --collection {status.collection}")
+        note(f"It is not ended, only not followed any more. Go on with: {resume}")
         return INTERRUPTED
     failed = status.failures or target.job(status.job_id).failed
     print_status(status, as_json=as_json)

@@ -99,6 +99,7 @@ def search(
 def _search_on_server(
     settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter
 ) -> SearchResult:
+    """Search on the server that the settings name; without a collection in that of the server's settings."""
     from pipeline.cli.remote import client_of
 
     names = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
@@ -136,8 +137,8 @@ def excerpt(text: str, query: str, size: int) -> tuple[int, str]:
     """
     if len(text) <= size:
         return 0, text
-    wanted = {word.casefold() for word in WORD.findall(query)}
-    matches = [match.start() for match in WORD.finditer(text) if match[0].casefold() in wanted]
+    query_words = {word.casefold() for word in WORD.findall(query)}
+    matches = [match.start() for match in WORD.finditer(text) if match[0].casefold() in query_words]
     starts = [max(offset - MARGIN, 0) for offset in matches] or [0]
     start = max(starts, key=lambda begin: sum(begin <= offset < begin + size for offset in matches))
     start = min(start, len(text) - size)
@@ -157,13 +158,13 @@ def _print_result(result: SearchResult, *, is_filtered: bool) -> None:
 
 
 def _print_hit(number: int, hit: Hit, query: str) -> None:
-    start, part = excerpt(hit.text, query, SHOWN_CHARS)
+    start, shown_text = excerpt(hit.text, query, SHOWN_CHARS)
     pages = _pages(hit, start)
     out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), pages, f"  ({hit.score:.3f})"))
     if hit.section:
         out.print(Text(f"   {plain(' › '.join(hit.section))}", style="italic"))
-    before, after = "… " if start else "", " …" if start + len(part) < len(hit.text) else ""
-    out.print(Text("   " + plain(before + " ".join(part.split()) + after)))
+    before, after = "… " if start else "", " …" if start + len(shown_text) < len(hit.text) else ""
+    out.print(Text("   " + plain(before + " ".join(shown_text.split()) + after)))
 
 
 def _pages(hit: Hit, start: int) -> str:
@@ -186,6 +187,7 @@ def _lines(hit: Hit) -> str:
 
 
 def _utc(moment: str | None) -> str | None:
+    """An ISO 8601 time in UTC; a time without a zone is local time."""
     if moment is None:
         return None
     try:

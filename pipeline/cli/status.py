@@ -26,7 +26,7 @@ __all__ = ["status"]
 
 def status(
     context: typer.Context,
-    identity: Annotated[
+    any_id: Annotated[
         str | None,
         typer.Argument(metavar="ID", help="A job, a document or a task; nothing for everything.", show_default=False),
     ] = None,
@@ -38,14 +38,14 @@ def status(
     """Show a job, a document, a task, or everything."""
     settings = settings_of(context, data_dir, server)
     if follow:
-        raise typer.Exit(_follow(settings, identity, json))
+        raise typer.Exit(_follow(settings, any_id, json))
     if settings.server is not None:
-        shown = _read(manager_of(settings), identity)
+        shown = _read(manager_of(settings), any_id)
     else:
         from pipeline.task_manager import TaskManager
 
         with services_of_running_stack(settings) as services:
-            shown = _read(TaskManager(services), identity)
+            shown = _read(TaskManager(services), any_id)
     if json:
         print_json(shown.model_dump())
     else:
@@ -53,12 +53,13 @@ def status(
 
 
 def _read(
-    manager: TaskManager | RemoteManager, identity: str | None
+    manager: TaskManager | RemoteManager, any_id: str | None
 ) -> JobStatus | DocumentStatus | TaskStatus | SystemStatus:
-    return manager.system() if identity is None else manager.status(identity)
+    """The status of the job, document or task with this id; that of the whole system without an id."""
+    return manager.system() if any_id is None else manager.status(any_id)
 
 
-def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
+def _follow(settings: Settings, any_id: str | None, as_json: bool) -> int:
     """Show a job until it ends, on a stack that is started if none runs.
 
     Returns:
@@ -69,7 +70,7 @@ def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
     from pipeline.task_manager import TaskManager
 
     offline = manager_of(settings)
-    job_id = _job_of(offline, identity)
+    job_id = _job_id_of(offline, any_id)
     last = offline.job(job_id)
     if not last.ended:
         with ExitStack() as scope:
@@ -85,20 +86,20 @@ def _follow(settings: Settings, identity: str | None, as_json: bool) -> int:
     return exit_code(last)
 
 
-def _job_of(manager: TaskManager | RemoteManager, identity: str | None) -> str:
-    """The job with this id, or the job that works on the document or task with this id.
+def _job_id_of(manager: TaskManager | RemoteManager, any_id: str | None) -> str:
+    """The id of the job with this id, or of the job that works on the document or task with this id.
 
     Raises:
         BadRequest: no id is given, or no job works on the document.
     """
     from pipeline.results import JobStatus
 
-    if identity is None:
+    if any_id is None:
         raise BadRequest("What is to be followed?", "Name a job: docrelay status ID --follow")
-    known = manager.status(identity)
-    job_id = known.id if isinstance(known, JobStatus) else known.job_id
+    status = manager.status(any_id)
+    job_id = status.id if isinstance(status, JobStatus) else status.job_id
     if job_id is None:
-        raise BadRequest("Nothing is being done to this document.", "See: docrelay status " + identity)
+        raise BadRequest("Nothing is being done to this document.", "See: docrelay status " + any_id)
     return job_id
 
 

@@ -40,7 +40,7 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
 @webhooks_app.command("replay")
 def webhooks_replay(
     context: typer.Context,
-    identities: Annotated[
+    ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="ID", help="Deliveries or jobs; nothing for all that failed.", show_default=False),
     ] = None,
@@ -54,7 +54,7 @@ def webhooks_replay(
 
     # The API that runs sends them, or the next one.
     with writing(Services(local_settings_of(context, data_dir)).catalog) as connection:
-        number = outbox.replay(connection, identities or [])
+        number = outbox.replay(connection, ids or [])
     if json:
         print_json({"replayed": number})
     else:
