@@ -19,7 +19,7 @@ from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Re
 from pipeline.errors.problem import problem_of
 from pipeline.ingest.packing import pack
 from pipeline.ingest.request import Request
-from pipeline.ingest.walk import Candidate, walk
+from pipeline.ingest.walk import Candidate, find_files
 from pipeline.settings import Settings
 from pipeline.types import canonical
 
@@ -137,9 +137,7 @@ def _files(settings: Settings, request: Request) -> tuple[list[Candidate], list[
         BadRequest: there are no files.
         PipelineError: none can be sent; the problem of the first one.
     """
-    candidates = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
-    if not candidates:
-        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    candidates = find_files(settings, request.paths)
     files = [candidate for candidate in candidates if candidate.problem is None]
     problems = [(candidate.source, candidate.problem) for candidate in candidates if candidate.problem is not None]
     if not files:

@@ -31,7 +31,7 @@ from pipeline.ingest.request import Request
 from pipeline.ingest.roots import resolve_below, resolve_roots
 from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.uploads import Extra
-from pipeline.ingest.walk import Candidate, source_of, walk
+from pipeline.ingest.walk import Candidate, source_of, walk_files
 from pipeline.services import Services
 from pipeline.types import canonical
 
@@ -206,7 +206,7 @@ def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None)
     Raises:
         BadRequest: there is none.
     """
-    for number, candidate in enumerate(_every(services, paths)):
+    for number, candidate in enumerate(walk_files(services.settings, paths)):
         if number >= LOOKED_AT or _matches(candidate, paths, pattern):
             return
     raise BadRequest("There are no such files in what was named.", "Name a file, or a folder with files in it.")
@@ -215,12 +215,8 @@ def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None)
 def matching(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
     """The files of an order; each may be read only as long as it lies below `api_roots`."""
     within = resolve_roots(services.settings.api_roots)
-    found = (one for one in _every(services, paths) if _matches(one, paths, pattern))
+    found = (one for one in walk_files(services.settings, paths) if _matches(one, paths, pattern))
     yield from (replace(one, within=within) for one in found)
-
-
-def _every(services: Services, paths: Sequence[Path]) -> Iterator[Candidate]:
-    return walk(paths, services.settings.max_file_mb << 20, services.settings.data_dir)
 
 
 def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str | None) -> bool:

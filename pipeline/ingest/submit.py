@@ -20,7 +20,7 @@ from pipeline.composition.plugins import load_workflow
 from pipeline.engine.unserved import check_served
 from pipeline.errors import BadRequest
 from pipeline.ingest.request import Request
-from pipeline.ingest.walk import Candidate, source_of_path, walk
+from pipeline.ingest.walk import Candidate, find_files, source_of_path
 from pipeline.names import COLLECTION
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -38,13 +38,9 @@ def find(services: Services, request: Request) -> list[Candidate]:
         BadRequest: no such path, workflow, or a wrong priority, tag, option or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
-    settings = services.settings
     check(services, request)
-    found = list(walk(request.paths, settings.max_file_mb << 20, settings.data_dir))
-    if not found:
-        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
     tags = canonical(request.tags)
-    return [replace(one, tags=tags) for one in found]
+    return [replace(candidate, tags=tags) for candidate in find_files(services.settings, request.paths)]
 
 
 def check(services: Services, request: Request) -> None:

@@ -10,9 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadRequest, NotAFile, OutsideRoot, Rejected, TooLargeToTake, Unreadable
+from pipeline.settings import Settings
 from pipeline.types import Tags
 
-__all__ = ["SKIPPED_FOLDERS", "Candidate", "absolute", "look", "path_of", "source_of", "source_of_path", "walk"]
+__all__ = [
+    "SKIPPED_FOLDERS",
+    "Candidate",
+    "absolute",
+    "find_files",
+    "look",
+    "path_of",
+    "source_of",
+    "source_of_path",
+    "walk",
+    "walk_files",
+]
 
 SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules", ".venv"})
 """Folders that hold no documents: version control, caches, packages."""
@@ -61,6 +73,27 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
             if candidate is not None and candidate.source not in seen:
                 seen.add(candidate.source)
                 yield candidate
+
+
+def walk_files(settings: Settings, paths: Sequence[Path]) -> Iterator[Candidate]:
+    """Walk the paths by the settings: with their limit of a file's size, and without Docrelay's own data folder.
+
+    Raises:
+        BadRequest: a path does not exist.
+    """
+    return walk(paths, settings.max_file_mb << 20, settings.data_dir)
+
+
+def find_files(settings: Settings, paths: Sequence[Path]) -> list[Candidate]:
+    """All files at and below the paths, as `walk_files` yields them.
+
+    Raises:
+        BadRequest: a path does not exist, or there is no file.
+    """
+    candidates = list(walk_files(settings, paths))
+    if not candidates:
+        raise BadRequest("There are no files in what was named.", "Name a file, or a folder with files in it.")
+    return candidates
 
 
 def absolute(path: str | Path) -> Path:

@@ -1,4 +1,8 @@
-"""List the files below a folder at a moment, without opening any but ignore files."""
+"""List the files below a folder at a moment, without opening any but ignore files.
+
+This is not the walk of intake (`pipeline.ingest.walk`): it applies ignore files, takes a link inside for what it
+leads to, scans parts of a folder, and keeps the marks by which changes are noticed. What it finds, intake checks.
+"""
 
 from __future__ import annotations
 
