@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import time
@@ -130,6 +131,31 @@ def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "data/b.txt")
     facts = (tmp_path / "data").stat()
     assert set(scan(tmp_path, None, {(facts.st_dev, facts.st_ino)}).files) == {str(tmp_path / "a.txt")}
+
+
+class Removing(set[tuple[int, int]]):
+    """Folders to exclude: none. While a scan compares its first sub-folder with them, another sub-folder is removed."""
+
+    def __init__(self, root: Path, removed: Path) -> None:
+        super().__init__()
+        self._root, self._removed = root, removed
+
+    def __contains__(self, folder: object) -> bool:
+        facts = self._root.stat()
+        if folder != (facts.st_dev, facts.st_ino):
+            shutil.rmtree(self._removed, ignore_errors=True)
+        return False
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_a_folder_that_is_removed_during_the_scan_does_not_hide_those_beside_it(tmp_path: Path, position: int) -> None:
+    write(tmp_path, "a.txt", *(f"{name}/file.txt" for name in "bcdef"))
+    folders = [entry.name for entry in os.scandir(tmp_path) if entry.is_dir()]
+    removed = folders.pop(position)
+    result = scan(tmp_path, None, Removing(tmp_path, tmp_path / removed))
+    names = {str(Path(source).relative_to(tmp_path)) for source in result.files}
+    assert names == {"a.txt", *(f"{name}/file.txt" for name in folders)}
+    assert result.unreadable == {}
 
 
 def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) -> None:
