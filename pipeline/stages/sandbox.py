@@ -19,10 +19,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-import extractors.errors
 from extractors.document import Document, Page
 from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
+from pipeline.errors.problem import unpack
 from pipeline.stages.sandbox_child import HEADER, MARK, send
 
 __all__ = ["NoRoom", "Sandbox"]
@@ -107,9 +107,7 @@ class Sandbox:
         if self._served >= REQUESTS_PER_CHILD:
             self.close()
         if "error" in answer:
-            name, message = answer["error"]
-            kind: type[ExtractError] = getattr(extractors.errors, name, ExtractError)
-            raise kind(message)
+            raise self._error_of(answer["error"])
         if "system" in answer:
             raise NoRoom(*answer["system"])
         return answer["result"]
@@ -158,6 +156,14 @@ class Sandbox:
         if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error", "system"}:
             raise self._nonsense()
         return answer
+
+    def _error_of(self, packed: Any) -> ExtractError:
+        """The error that the extractor raised, with its class, code, message and hint."""
+        try:
+            error = unpack(packed)
+        except (KeyError, TypeError):
+            return self._nonsense()
+        return error if isinstance(error, ExtractError) else self._nonsense()
 
     def _nonsense(self) -> Crashed:
         self._kill()

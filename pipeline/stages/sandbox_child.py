@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import extractors
 from extractors.errors import ExtractError, OutOfMemory
 from extractors.options import Options
+from pipeline.errors.problem import pack
 from pipeline.gates_for_tests import SANDBOX, pass_gate
 
 __all__ = ["HEADER", "MARK", "receive", "send"]
@@ -78,9 +79,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"result": METHODS[request["method"]](Path(request["path"]), options, request["pages"])}
     except ExtractError as error:
-        return {"error": [type(error).__name__, error.message]}
+        return {"error": pack(error)}
     except MemoryError:
-        return {"error": [OutOfMemory.__name__, OutOfMemory().message]}
+        return {"error": pack(OutOfMemory())}
     except OSError as error:  # the disk's fault, or the system's: not the file's
         return {"system": [error.errno or 0, error.strerror or str(error)]}
 

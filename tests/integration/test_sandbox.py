@@ -19,8 +19,9 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 from hostile import HOSTILE, HostileCase
 
-from extractors.errors import Crashed, ExtractError
+from extractors.errors import Corrupt, Crashed, ExtractError
 from extractors.options import Options
+from pipeline.errors.problem import Problem, problem_of
 from pipeline.stages.sandbox import Sandbox
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -45,6 +46,8 @@ ENDS = {
     "garbage": "crashed",
     "half_an_answer": "timeout",
     "no_json": "crashed",
+    "half_a_problem": "crashed",
+    "raise_an_error_of_a_plug_in": "watermarked",
     "leave_children": "timeout",
 }
 
@@ -94,6 +97,13 @@ def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, cod
     assert time.monotonic() - began < 2 * PATIENCE_S
     # The next file is read as if nothing had happened, chatter on stdout or not.
     assert "some text" in sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
+
+
+def test_an_error_of_a_plug_in_keeps_its_code_its_hint_and_its_nearest_class(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(Corrupt) as caught:
+        sandbox.extract(told(tmp_path, "raise_an_error_of_a_plug_in"), Options(), PATIENCE_S)
+    expected = Problem("watermarked", "Page 7 is hidden by a watermark.", "Print page 7 without its watermark.")
+    assert problem_of(caught.value) == expected
 
 
 @pytest.mark.parametrize(("deed", "memory_mb"), [("garbage", 16384), ("garbage", 2048), ("boast", 2048)])

@@ -17,10 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import extractors
+from extractors.errors import Corrupt
 from extractors.options import Options
 from pipeline.stages import sandbox_child
 
 ANSWERS = sys.stdout.buffer
+
+
+class Watermarked(Corrupt):
+    """The text is hidden by a watermark."""
+
+    code = "watermarked"
+    hint = "Print it without its watermark."
 
 
 def segfault() -> None:
@@ -95,6 +103,16 @@ def no_json() -> None:
     ANSWERS.flush()
 
 
+def half_a_problem() -> None:
+    sandbox_child.send(ANSWERS, {"error": {"code": "watermarked"}})
+
+
+def raise_an_error_of_a_plug_in() -> None:
+    error = Watermarked("Page 7 is hidden by a watermark.")
+    error.hint = "Print page 7 without its watermark."
+    raise error
+
+
 def leave_children() -> None:
     subprocess.Popen(["sleep", "600"])
     subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"])
@@ -105,7 +123,8 @@ DEEDS: dict[str, Callable[[], None]] = {
     deed.__name__: deed
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
-        close_and_hang, garbage, boast, half_an_answer, no_json, leave_children,
+        close_and_hang, garbage, boast, half_an_answer, no_json, half_a_problem, raise_an_error_of_a_plug_in,
+        leave_children,
     )
 }  # fmt: skip
 
