@@ -1,0 +1,35 @@
+"""What `TaskManager`, search, deletion and re-index return: frozen models, ready for JSON, times as ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from pipeline.results.base import Count, Result, iso
+from pipeline.results.documents import Activity, Deleted, DocumentStatus, Step
+from pipeline.results.jobs import FailureRecord, IngestReport, JobState, JobStatus, Stages
+from pipeline.results.reindex import ReindexPlan, ReindexStatus
+from pipeline.results.search import Hit, SearchResult
+from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, TaskStatus, WatchedFolder, WorkerStatus
+
+__all__ = [
+    "ActiveTask",
+    "Activity",
+    "Count",
+    "Deleted",
+    "DocumentStatus",
+    "FailureRecord",
+    "Hit",
+    "IngestReport",
+    "JobState",
+    "JobStatus",
+    "QueueStatistics",
+    "ReindexPlan",
+    "ReindexStatus",
+    "Result",
+    "SearchResult",
+    "Stages",
+    "Step",
+    "SystemStatus",
+    "TaskStatus",
+    "WatchedFolder",
+    "WorkerStatus",
+    "iso",
+]

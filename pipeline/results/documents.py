@@ -1,0 +1,60 @@
+"""Results about documents: status with receipt and timeline, and what a deletion removed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.results.base import Result
+
+__all__ = ["Activity", "Deleted", "DocumentStatus", "Step"]
+
+Activity = Literal["waiting", "queued", "working", "retrying", "recovering", "ended"]
+
+
+class Step(Result):
+    """A state that a document reached, and when."""
+
+    state: str
+    at: str | None
+
+
+class DocumentStatus(Result):
+    """A document: its state, what is being done about it, its receipt and its way through the stages.
+
+    Receipt: pages = pages_text + pages_ocr + pages_empty + pages_failed, chunks = points of the live version.
+    `searchable` tells whether readers see a version of it, be it an older one.
+    """
+
+    id: str
+    collection: str
+    source: str
+    tags: list[str]
+    state: str
+    activity: Activity
+    searchable: bool
+    attempt: int
+    job_id: str | None
+    version_id: str | None
+    content_sha256: str | None
+    media_type: str | None
+    title: str | None
+    size: int
+    pages: int
+    pages_text: int
+    pages_ocr: int
+    pages_empty: int
+    pages_failed: int
+    chunks: int
+    warnings: list[str]
+    code: str | None
+    message: str | None
+    hint: str | None
+    timeline: list[Step]
+
+
+class Deleted(Result):
+    """What was deleted; `points` were in the store before and are not any more."""
+
+    documents: int
+    points: int
+    sources: list[str]

@@ -1,0 +1,102 @@
+"""Results about jobs: status, progress by stage, what failed, and the report of an ingest."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pipeline.results.base import Count, Result
+
+__all__ = ["FailureRecord", "IngestReport", "JobState", "JobStatus", "Stages"]
+
+JobState = Literal["taking_in", "running", "completed", "failed", "cancelled"]
+
+
+class Stages(Result):
+    """Work of a job by stage."""
+
+    pages: Count
+    chunks_embedded: Count
+    points: Count
+    batches: Count
+    chunks_cached: int
+
+
+class FailureRecord(Result):
+    """A document that failed and is not cured yet; a transient one may simply be retried."""
+
+    document_id: str
+    job_id: str
+    collection: str
+    source: str
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    failed_at: str | None
+
+
+class JobStatus(Result):
+    """A job. `failed` means that it ended with at least one failed document; the others are completed.
+
+    `pages_failed` counts pages of its completed documents that could not be read.
+    """
+
+    id: str
+    state: JobState
+    collection: str
+    workflow: str
+    priority: int
+    created_at: str | None
+    finished_at: str | None
+    seconds: float
+    documents: int
+    completed: int
+    unchanged: int
+    failed: int
+    cancelled: int
+    deleted: int
+    active: dict[str, int]
+    chunks: int
+    pages_failed: int
+    stages: Stages
+    fraction: float
+    documents_per_s: float | None
+    eta_s: float | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.finished_at is not None
+
+
+class IngestReport(Result):
+    """What became of an ingest, as `docrelay ingest --json` prints it. `failures`: source, code, message, hint."""
+
+    job: str
+    state: JobState
+    collection: str
+    documents: int
+    completed: int
+    unchanged: int
+    failed: int
+    cancelled: int
+    chunks: int
+    pages_failed: int
+    embedded: int
+    cached: int
+    seconds: float
+    failures: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, status: JobStatus, failures: list[dict[str, Any]], seconds: float) -> Self:
+        """The report of a job: its status, its failures, and how long it took."""
+        same = ("state", "collection", "documents", "completed", "unchanged", "failed", "cancelled", "chunks")
+        return cls(
+            job=status.id,
+            **{name: getattr(status, name) for name in (*same, "pages_failed")},
+            embedded=status.stages.chunks_embedded.done - status.stages.chunks_cached,
+            cached=status.stages.chunks_cached,
+            seconds=round(seconds, 3),
+            failures=failures,
+        )

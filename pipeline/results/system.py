@@ -1,0 +1,78 @@
+"""Results about the system: tasks, workers, queues, watched folders, and all of it at a glance."""
+
+from __future__ import annotations
+
+from pipeline.results.base import Result
+from pipeline.results.documents import Activity
+from pipeline.results.jobs import JobStatus
+
+__all__ = ["ActiveTask", "QueueStatistics", "SystemStatus", "TaskStatus", "WatchedFolder", "WorkerStatus"]
+
+
+class TaskStatus(Result):
+    """One Celery task of a stage; `state` is due, running or done."""
+
+    id: str
+    stage: str
+    part: int
+    state: str
+    activity: Activity
+    job_id: str
+    batch_id: str
+    worker: str | None
+    starts: int
+    published_at: str | None
+    started_at: str | None
+    finished_at: str | None
+
+
+class ActiveTask(Result):
+    """A task that a worker is doing at this moment."""
+
+    id: str
+    stage: str
+    part: int
+    job_id: str
+    worker: str
+    running_s: float
+
+
+class WorkerStatus(Result):
+    """A worker process that lives; `node` is unique to this start of it."""
+
+    node: str
+
+
+class QueueStatistics(Result):
+    """Messages waiting in each queue, documents waiting for admission, living workers."""
+
+    depth: dict[str, int]
+    waiting_batches: int
+    workers: list[WorkerStatus]
+
+
+class WatchedFolder(Result):
+    """A watched folder. `held` is the reason for which deletions of `held_files` documents are held back.
+
+    `mode` is native or polling; `trouble` what keeps it from being watched, None while it is.
+    """
+
+    root: str
+    files: int
+    mode: str | None
+    held: str | None
+    held_files: int
+    held_since: str | None
+    trouble: str | None
+    looked_at: str | None
+
+
+class SystemStatus(Result):
+    """Everything at a glance."""
+
+    jobs: list[JobStatus]
+    documents: dict[str, int]
+    collections: dict[str, int]
+    failures: int
+    queues: QueueStatistics | None
+    watched: list[WatchedFolder]
