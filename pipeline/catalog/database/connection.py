@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 import structlog
@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 from pipeline.catalog.database.postgres import MIGRATION_LOCK, make_postgres_engine
 from pipeline.catalog.database.schema import metadata
-from pipeline.catalog.database.write_queue import turn
+from pipeline.catalog.database.write_queue import WriteQueue
 from pipeline.errors import BadRequest, StackUnavailable
 
 __all__ = ["HEAD", "make_durable", "make_engine", "migration_lock", "open_catalog", "sqlite_url", "upgrade", "writing"]
@@ -99,7 +99,7 @@ def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> It
     """
     with ExitStack() as scope:
         if engine.dialect.name == "sqlite" and engine.url.database:
-            scope.enter_context(turn(engine.url.database, urgent=urgent))
+            scope.enter_context(_write_queue(engine).turn(urgent=urgent))
         connection = scope.enter_context(engine.connect())
         _will_write(connection)
         with connection.begin():
@@ -125,6 +125,10 @@ def make_durable(connection: Connection) -> None:
 def _changes(connection: Connection) -> int:
     """Rows that an SQLite connection has written; 0 elsewhere, where a commit waits for the disk by itself."""
     return getattr(connection.connection.dbapi_connection, "total_changes", 0)
+
+
+def _write_queue(engine: Engine) -> WriteQueue:
+    return cast(WriteQueue, engine.get_execution_options()["write_queue"])
 
 
 def _log_of(engine: Engine) -> str:
@@ -160,7 +164,7 @@ def _move_log(engine: Engine) -> None:
             cursor = connection.cursor()
             _, frames, _ = cursor.execute(MOVE).fetchone()
             if frames > LONG_LOG:
-                with turn(str(engine.url.database), urgent=False):
+                with _write_queue(engine).turn(urgent=False):
                     cursor.execute(MOVE)
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
         # What was written lasts in the log: it must not look as if the write had failed.
@@ -181,7 +185,7 @@ def make_engine(url: str) -> Engine:
     connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
     last = {"pool_use_lifo": True} if parsed.database else {}
     engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **last)
-    engine.update_execution_options(commits=itertools.count(1))
+    engine.update_execution_options(commits=itertools.count(1), write_queue=WriteQueue(str(parsed.database)))
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     sa.event.listen(engine, "handle_error", _keep_sqlite)

@@ -31,7 +31,7 @@ from pipeline.catalog.api import keys
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.database.schema import api_keys
-from pipeline.catalog.database.write_queue import turn
+from pipeline.catalog.database.write_queue import WriteQueue
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
 from pipeline.ingest.path_jobs import LOOKED_AT, look_for_one, matching
 from pipeline.ingest.request import Request, options_of
@@ -197,7 +197,7 @@ def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
             results[number] = error
 
     threads = [threading.Thread(target=change, args=(number,)) for number in range(60)]
-    with turn(str(engine.url.database), urgent=True):
+    with WriteQueue(str(engine.url.database)).turn(urgent=True):
         for thread in threads:
             thread.start()
         time.sleep(0.2)
@@ -231,9 +231,10 @@ def test_who_is_urgent_goes_before_those_at_the_gate(tmp_path: Path) -> None:
     """A worker has written and gives back the turn first, then the gate: in between only the urgent one can write."""
     order: list[str] = []
     path, gate_file, turn_file = (tmp_path / f"catalog.db{end}" for end in ("", ".gate", ".turn"))
+    queue = WriteQueue(str(path))
 
     def write(name: str, urgent: bool) -> None:
-        with turn(str(path), urgent=urgent):
+        with queue.turn(urgent=urgent):
             order.append(name)
 
     threads = [threading.Thread(target=write, args=(f"worker {n}", False)) for n in range(4)]
@@ -257,11 +258,12 @@ def test_who_is_urgent_goes_before_those_at_the_gate(tmp_path: Path) -> None:
 
 def test_a_worker_holds_the_gate_as_long_as_its_turn(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
-    with turn(str(path), urgent=False):
+    queue = WriteQueue(str(path))
+    with queue.turn(urgent=False):
         for end in (".gate", ".turn"):
             with path.with_name(path.name + end).open("a") as file, pytest.raises(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with turn(str(path), urgent=True), locked(path.with_name("catalog.db.gate")):
+    with queue.turn(urgent=True), locked(path.with_name("catalog.db.gate")):
         pass
 
 
