@@ -221,7 +221,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _note_use(api: ApiState, key: Key) -> None:
-    api.writer.later(lambda connection: keys.note_use(connection, key.id))
+    api.writer.run_in_background(lambda connection: keys.note_use(connection, key.id))
 
 
 def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:

@@ -115,7 +115,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
             idempotency.store_answer(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
         return job_id
 
-    return writer.do(change)
+    return writer.run(change)
 
 
 class PathJobRunner:

@@ -108,7 +108,7 @@ def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> 
     weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.spec)
-        jobs.create(connection, job, request_id, weight, told=named)
+        jobs.create(connection, job, request_id, weight, named=named)
         taken = _begin_from_copies(services, connection, job, copies)
         # The user who retries may know what is better now.
         failures.forget_readings(connection, [failure.document_id for failure in group])

@@ -149,7 +149,7 @@ def record_job(
     if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
         collections.register(connection, job.collection, services.fingerprint, services.spec)
     paths = tuple(source_of_path(path) for path in request.paths)
-    jobs.create(connection, job, request_id, weight, told=NamedPaths(paths, request.confined), closed=closed)
+    jobs.create(connection, job, request_id, weight, named=NamedPaths(paths, request.confined), closed=closed)
     log.info("job.opened", request=request_id, job=job.id, collection=job.collection, documents=len(sizes))
     return job
 

@@ -165,7 +165,7 @@ def take_uploads(
         # The rows must not outlast a power cut that takes the bytes. No other writer waits meanwhile.
         for upload in uploads:
             upload.kept()
-        answer, outcomes = writer.do(change)
+        answer, outcomes = writer.run(change)
         _keep_copies(services, uploads, {outcome.source for outcome in outcomes if outcome.running})
         return answer
     finally:

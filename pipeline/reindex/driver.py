@@ -95,7 +95,7 @@ def _advance_one(services: Services, reindex: Reindex) -> None:
 def _abandon_if_cancelled(services: Services, reindex: Reindex) -> bool:
     """Whether the user cancelled its job; by a job's id alone the CLI cannot know that it is a re-index."""
     with writing(services.catalog) as connection:
-        cancelled = reindexes.is_cancelled(connection, reindex.job_id)
+        cancelled = jobs.is_cancelled(connection, reindex.job_id)
         if cancelled:
             abandon(connection, reindex)
     return cancelled

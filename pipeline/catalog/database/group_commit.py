@@ -1,4 +1,4 @@
-"""Many small writes as one transaction: those of an entry point wait for the write lock once, together."""
+"""Group commit: the small writes of one process that wait at the same time are committed in one transaction."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["GroupWriter"]
 T = TypeVar("T")
 Change = Callable[[Connection], Any]
 
-MOST = 32
-"""Changes of one transaction at most: others wait for the lock too."""
+MAX_CHANGES = 32
+"""Changes of one transaction at most: other processes wait for the lock too."""
 
-PATIENCE_S = 65.0
+TIMEOUT_S = 65.0
 """Longest wait for a change: what SQLite waits for its lock, and a little."""
 
 
 class GroupWriter:
     """Commits changes of many threads in the order they come, as many together as wait.
 
-    The thread that has the turn commits the changes of all. Of several changes each has a savepoint of its own: what
-    fails leaves nothing behind and harms no other. A change is durable when `do` returns.
+    The thread that holds the commit lock commits the changes of all. Of several changes each has a savepoint of its
+    own: what fails leaves nothing behind and harms no other. A change is durable when `run` returns.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: SimpleQueue[tuple[Change, Future[Any]]] = SimpleQueue()
-        self._turn = threading.Lock()
+        self._commit_lock = threading.Lock()
 
-    def do(self, change: Callable[[Connection], T]) -> T:
-        """Carry out a change; whatever it raises is raised here.
+    def run(self, change: Callable[[Connection], T]) -> T:
+        """Run a change and wait until it is committed; whatever it raises is raised here.
 
         Raises:
             StackUnavailable: the catalog did not take it in time.
@@ -46,36 +46,36 @@ class GroupWriter:
         done: Future[Any] = Future()
         self._waiting.put((change, done))
         while not done.done():
-            if not self._turn.acquire(timeout=PATIENCE_S):
+            if not self._commit_lock.acquire(timeout=TIMEOUT_S):
                 if done.cancel():
                     raise StackUnavailable("The catalog is busy and did not take the request in time.")
-                continue  # it is being carried out
+                continue  # it is running
             try:
                 if not done.done():
-                    self._commit(self._next())
+                    self._commit(self._next_group())
             finally:
-                self._turn.release()
+                self._commit_lock.release()
         return cast(T, done.result())
 
-    def later(self, change: Change) -> None:
-        """Carry out a change that no thread waits for; with the next one, if others write at this moment."""
+    def run_in_background(self, change: Change) -> None:
+        """Run a change that no thread waits for; with the next one, if another thread writes at this moment."""
         self._waiting.put((change, Future()))
-        if self._turn.acquire(blocking=False):
+        if self._commit_lock.acquire(blocking=False):
             try:
                 threading.Thread(target=self._work, name="writer", daemon=True).start()
-            except RuntimeError:  # there can be no more threads: the next one takes it along
-                self._turn.release()
+            except RuntimeError:  # no more threads can be started: the next change takes it along
+                self._commit_lock.release()
 
     def _work(self) -> None:
         try:
-            self._commit(self._next())
+            self._commit(self._next_group())
         finally:
-            self._turn.release()
+            self._commit_lock.release()
 
-    def _next(self) -> list[tuple[Change, Future[Any]]]:
-        # Only the thread that has the turn takes changes, and a thread that waits for it has put one there.
-        found = [self._waiting.get() for _ in range(min(MOST, self._waiting.qsize()))]
-        return [(change, done) for change, done in found if done.set_running_or_notify_cancel()]
+    def _next_group(self) -> list[tuple[Change, Future[Any]]]:
+        # Only the thread that holds the commit lock takes changes, and a thread that waits for it has put one there.
+        waiting = [self._waiting.get() for _ in range(min(MAX_CHANGES, self._waiting.qsize()))]
+        return [(change, done) for change, done in waiting if done.set_running_or_notify_cancel()]
 
     def _commit(self, group: list[tuple[Change, Future[Any]]]) -> None:
         ended: list[tuple[Future[Any], Any, BaseException | None]] = []
@@ -85,7 +85,7 @@ class GroupWriter:
                     ((change, done),) = group
                     ended = [(done, change(connection), None)]
                 else:
-                    ended = [_one(connection, change, done) for change, done in group]
+                    ended = [_run_in_savepoint(connection, change, done) for change, done in group]
         except BaseException as error:  # the transaction as a whole failed: every caller gets the error
             ended = [(done, None, error) for _, done in group]
         for done, result, problem in ended:
@@ -95,7 +95,9 @@ class GroupWriter:
                 done.set_exception(problem)
 
 
-def _one(connection: Connection, change: Change, done: Future[Any]) -> tuple[Future[Any], Any, BaseException | None]:
+def _run_in_savepoint(
+    connection: Connection, change: Change, done: Future[Any]
+) -> tuple[Future[Any], Any, BaseException | None]:
     try:
         with connection.begin_nested():
             return done, change(connection), None

@@ -16,7 +16,6 @@ from pipeline.catalog.database.schema import (
     batches,
     documents,
     indexes,
-    jobs,
     reindexes,
     shadows,
     versions,
@@ -34,7 +33,6 @@ __all__ = [
     "enter_state",
     "get",
     "indexes_to_drop",
-    "is_cancelled",
     "list_open",
     "newest",
     "retry_failed",
@@ -211,11 +209,6 @@ def count_running(connection: Connection, job_id: str) -> int:
     """Runs of a re-index that have not ended."""
     query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state.in_(ACTIVE))
     return connection.scalar(query) or 0
-
-
-def is_cancelled(connection: Connection, job_id: str) -> bool:
-    """Whether the job of a re-index was cancelled."""
-    return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
 
 
 def indexes_to_drop(connection: Connection) -> list[tuple[str, float]]:

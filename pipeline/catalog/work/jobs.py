@@ -36,16 +36,17 @@ __all__ = [
     "set_expected_bytes",
     "unfinished",
     "with_active_batches",
+    "with_open_intake",
     "workflows",
 ]
 
 OVERHEAD_BYTES = 2048
-"""What a document weighs in a job's progress on top of its bytes: even an empty file is work."""
+"""Bytes that a document counts in a job's progress on top of its own: even an empty file is work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a job holds to, whatever becomes of its workflow meanwhile; the priority is 1 to 10."""
+    """What is fixed when a job is created, however its workflow changes later; the priority is 1 to 10."""
 
     collection: str
     workflow: str
@@ -60,7 +61,7 @@ def create(
     request_id: str,
     bytes_expected: int,
     *,
-    told: NamedPaths | None = None,
+    named: NamedPaths | None = None,
     closed: bool = False,
 ) -> Job:
     """Record a job.
@@ -70,10 +71,10 @@ def create(
         job: the job.
         request_id: what log lines about it carry.
         bytes_expected: what its documents weigh.
-        told: what was named for it; it holds however late a file is looked at again.
+        named: the paths that the user named; they hold however late a file is read again.
         closed: all of its documents come in the same transaction.
     """
-    told = told or NamedPaths()
+    named = named or NamedPaths()
     row = {
         "id": job.id,
         "collection": job.collection,
@@ -86,8 +87,8 @@ def create(
         "bytes_expected": bytes_expected,
         "fraction": 0.0,
         "samples": [],
-        "paths": None if told.paths is None else list(told.paths),
-        "confined": told.confined,
+        "paths": None if named.paths is None else list(named.paths),
+        "confined": named.confined,
     }
     connection.execute(jobs.insert(), row)
     events.add(connection, "job.created", [(job.id, None)])
@@ -95,28 +96,28 @@ def create(
 
 
 def get(connection: Connection, job_id: str) -> Job:
-    """A job that is there."""
-    kept = sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan).where(jobs.c.id == job_id)
-    row = connection.execute(kept).one()
+    """A job by its id; it must exist."""
+    query = sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan).where(jobs.c.id == job_id)
+    row = connection.execute(query).one()
     return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
 
 
-def named_paths(connection: Connection, ids: Collection[str]) -> dict[str, NamedPaths]:
-    """What was named for these jobs, by job."""
-    found: dict[str, NamedPaths] = {}
-    for piece in split_list(ids):
-        rows = connection.execute(sa.select(jobs.c.id, jobs.c.paths, jobs.c.confined).where(jobs.c.id.in_(piece)))
-        found |= {row.id: NamedPaths(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
-    return found
+def named_paths(connection: Connection, job_ids: Collection[str]) -> dict[str, NamedPaths]:
+    """The paths that users named for these jobs, by job."""
+    by_job: dict[str, NamedPaths] = {}
+    for group in split_list(job_ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.paths, jobs.c.confined).where(jobs.c.id.in_(group)))
+        by_job |= {row.id: NamedPaths(None if row.paths is None else tuple(row.paths), row.confined) for row in rows}
+    return by_job
 
 
-def workflows(connection: Connection, ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+def workflows(connection: Connection, job_ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """The workflows of these jobs by job, each with the parameters that the job was given."""
-    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for piece in split_list(ids):
-        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(piece)))
-        found |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
-    return found
+    by_job: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for group in split_list(job_ids):
+        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(group)))
+        by_job |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
+    return by_job
 
 
 def row(connection: Connection, job_id: str) -> sa.Row[Any] | None:
@@ -130,26 +131,26 @@ def newest(connection: Connection, limit: int) -> list[str]:
 
 
 def is_unfinished(connection: Connection, job_id: str) -> bool:
-    """Whether there is such a job, and it has not ended."""
+    """Whether the job exists and has not ended."""
     query = sa.select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.finished_at.is_(None))
     return connection.scalar(query) is not None
 
 
 def is_cancelled(connection: Connection, job_id: str) -> bool:
     """Whether the job was cancelled."""
-    return connection.execute(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)).scalar_one() is not None
+    return connection.scalar(sa.select(jobs.c.cancelled_at).where(jobs.c.id == job_id)) is not None
 
 
 def with_open_intake(connection: Connection, before: float) -> list[str]:
     """Jobs created before this time whose intake is still open.
 
-    Those that the API will take in are left out, those that wait for further uploads, and those of re-indexes,
-    which look after their own.
+    Left out are those that the API will ingest, those that wait for further uploads, and those of re-indexes, which
+    end their intake themselves.
     """
-    promised = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
+    ordered = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
     fed = sa.exists().where(reindexes.c.job_id == jobs.c.id)
     waits = sa.func.coalesce(jobs.c.open_until, 0.0) > time.time()
-    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~promised, ~fed, ~waits)
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~ordered, ~fed, ~waits)
     return list(connection.scalars(query))
 
 
@@ -159,25 +160,25 @@ def set_expected_bytes(connection: Connection, job_id: str, bytes_expected: int)
 
 
 def reopen(connection: Connection, job_id: str) -> None:
-    """Let more documents come, though the job was closed to them: its intake had paused and goes on."""
+    """Let a job take documents again though its intake was closed: it had paused and goes on."""
     connection.execute(
         jobs.update().where(jobs.c.id == job_id, jobs.c.intake_done).values(intake_done=False, finished_at=None)
     )
 
 
 def keep_open(connection: Connection, job_id: str, seconds: float) -> None:
-    """Further uploads may come to this job for so long; then it is closed."""
+    """Keep a job open for further uploads for so many seconds; then it is closed."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(open_until=time.time() + seconds))
 
 
 def open_for_uploads(connection: Connection, job_id: str) -> sa.Row[Any] | None:
-    """A job that waits for further uploads; None if it does not, or is not there."""
+    """The row of a job that waits for further uploads; None if it does not, or does not exist."""
     waiting = (jobs.c.open_until.is_not(None), ~jobs.c.intake_done, jobs.c.cancelled_at.is_(None))
     return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, *waiting)).one_or_none()
 
 
 def finish_intake(connection: Connection, job_id: str) -> None:
-    """No more documents come to this job."""
+    """Close a job to further documents."""
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(intake_done=True, open_until=None))
     finish_if_complete(connection, job_id)
 
@@ -185,8 +186,8 @@ def finish_intake(connection: Connection, job_id: str) -> None:
 def finish_jobs_of_attempts(connection: Connection, attempt_ids: Sequence[str]) -> None:
     """Finish the jobs that waited for these attempts and for nothing else."""
     waiting: set[str] = set()
-    for piece in split_list(attempt_ids):
-        query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(piece)).distinct()
+    for group in split_list(attempt_ids):
+        query = sa.select(submissions.c.job_id).where(submissions.c.attempt_id.in_(group)).distinct()
         waiting |= set(connection.scalars(query))
     for job_id in sorted(waiting):
         finish_if_complete(connection, job_id)
@@ -194,10 +195,10 @@ def finish_jobs_of_attempts(connection: Connection, attempt_ids: Sequence[str]) 
 
 def finish_if_complete(connection: Connection, job_id: str) -> None:
     """Finish a job when all its documents have an outcome."""
-    open_ones = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
+    is_open = sa.select(submissions.c.job_id).where(submissions.c.job_id == job_id, submissions.c.outcome.is_(None))
     finished = connection.execute(
         jobs.update()
-        .where(jobs.c.id == job_id, jobs.c.intake_done, jobs.c.finished_at.is_(None), ~sa.exists(open_ones))
+        .where(jobs.c.id == job_id, jobs.c.intake_done, jobs.c.finished_at.is_(None), ~sa.exists(is_open))
         .values(finished_at=time.time(), fraction=1.0)
     )
     if finished.rowcount:
@@ -212,8 +213,8 @@ def exists(connection: Connection, job_id: str) -> bool:
 
 def unfinished(connection: Connection) -> list[str]:
     """Jobs that are not finished, oldest first."""
-    found = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
-    return list(connection.scalars(found))
+    query = sa.select(jobs.c.id).where(jobs.c.finished_at.is_(None)).order_by(jobs.c.created_at)
+    return list(connection.scalars(query))
 
 
 def with_active_batches(connection: Connection) -> list[str]:

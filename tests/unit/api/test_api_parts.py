@@ -192,7 +192,7 @@ def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
             return number
 
         try:
-            results[number] = writer.do(write)
+            results[number] = writer.run(write)
         except ValueError as error:
             results[number] = error
 
