@@ -1,4 +1,4 @@
-"""`TaskManager`: the one door to the state of documents, jobs and tasks, for people and for programs."""
+"""`TaskManager`: read and change the state of documents, jobs and tasks. The CLI, the API and programs all use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pipeline.catalog.documents import watched_files
 from pipeline.catalog.work import batches, events, failures, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
-from pipeline.catalog.work.progress import JobProgress, measure, store
+from pipeline.catalog.work.job_status import job_status
+from pipeline.catalog.work.progress import measure, store
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.names import PREFIX
@@ -28,7 +29,6 @@ from pipeline.results import (
     FailureRecord,
     JobStatus,
     QueueStatistics,
-    Stages,
     SystemStatus,
     TaskStatus,
     WatchedFolder,
@@ -41,15 +41,16 @@ from pipeline.vectorstore.base import Filter
 __all__ = ["TaskManager"]
 
 PATIENCE_S = 1.0
-"""News are pushed; a follower looks by itself after this time, as a pushed hint may be lost."""
+"""Changes are announced over Redis; a follower reads the status after this time anyway: a message may be lost."""
 
 REST = 20.0
-"""A follower rests this many times as long as it took to look."""
+"""A follower pauses this many times as long as reading the status took."""
 
 SPACING_S = 0.05
-"""Shortest time between two looks."""
+"""Shortest time between two readings of a status, in seconds."""
 
 SHOWN_JOBS = 20
+"""How many of the newest jobs the status of the system shows."""
 
 
 class TaskManager:
@@ -61,16 +62,16 @@ class TaskManager:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def status(self, identity: str) -> JobStatus | DocumentStatus | TaskStatus:
-        """The job, document or Celery task with this id, or with the one id that begins so.
+    def status(self, id_or_prefix: str) -> JobStatus | DocumentStatus | TaskStatus:
+        """Return the status of a job, a document or a Celery task, by its id or by a unique beginning of the id.
 
         Raises:
             UnknownId: it was never submitted.
         """
-        kind, found = self._resolve(identity)
+        kind, whole_id = self._resolve(id_or_prefix)
         if kind == "job":
-            return self.job(found)
-        return self.document(found) if kind == "document" else self.task(found)
+            return self.job(whole_id)
+        return self.document(whole_id) if kind == "document" else self.task(whole_id)
 
     def job(self, job_id: str) -> JobStatus:
         """A job's state and progress. Raises UnknownId."""
@@ -87,7 +88,7 @@ class TaskManager:
         if self._services.settings.redis_url is None:
             # No stack is known to run, so nothing says when the job will end.
             progress = replace(progress, eta_s=None)
-        return _job_status(row, progress, Count(done=done, total=every))
+        return job_status(row, progress, Count(done=done, total=every))
 
     def document(self, document_id: str) -> DocumentStatus:
         """A document's state, receipt and timeline. Raises UnknownId."""
@@ -100,7 +101,7 @@ class TaskManager:
             return listing.list_documents(connection, job_id, page)
 
     def points(self, status: DocumentStatus) -> int | None:
-        """Points of a document's version in the store, counted now; None when the store cannot be asked."""
+        """Count the points of a document's version in the store. Returns None when the store cannot be reached."""
         if status.version_id is None:
             return 0
         try:
@@ -109,26 +110,26 @@ class TaskManager:
             return None
 
     def chunks(self, status: DocumentStatus, after: int, limit: int) -> list[dict[str, Any]]:
-        """Chunks of the version that readers see, in their order, from the one with this number on."""
+        """Payloads of the chunks of the searchable version, in their order, from chunk number `after` on."""
         if status.version_id is None or not status.searchable:
             return []
         where = Filter(version_ids=(status.version_id,), orders=(after, after + limit - 1))
-        found = self._services.store.read(status.collection, where, limit)
-        return sorted(found, key=lambda payload: int(payload["order"]))
+        payloads = self._services.store.read(status.collection, where, limit)
+        return sorted(payloads, key=lambda payload: int(payload["order"]))
 
     def task(self, task_id: str) -> TaskStatus:
-        """A Celery task of ours. Raises UnknownId: an id that was never submitted is an error, not PENDING."""
+        """A Celery task of Docrelay. Raises UnknownId: an id that was never submitted is an error, not PENDING."""
         with self._services.catalog.connect() as connection:
             return read.task_status(connection, task_id, self._alive())
 
     def system(self) -> SystemStatus:
-        """Everything at a glance: the newest jobs, documents by state, points by collection, queues."""
+        """The status of the system: the newest jobs, documents by state, points by collection, queues."""
         with self._services.catalog.connect() as connection:
             newest = jobs.newest(connection, SHOWN_JOBS)
         return self.totals().model_copy(update={"jobs": [self.job(job_id) for job_id in newest]})
 
     def totals(self) -> SystemStatus:
-        """The same without any job: what is there in all."""
+        """The status of the system without its jobs: counts of documents, points, failures and messages."""
         with self._services.catalog.connect() as connection:
             states, chunks, failed = read.totals(connection)
             mirrored = watched_files.folders(connection)
@@ -143,7 +144,7 @@ class TaskManager:
         )
 
     def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
-        """Follow a job: its status now, at every news, and at its end, where the iteration stops.
+        """Follow a job: yield its status now, at every change, and at its end, where the iteration stops.
 
         Args:
             job_id: the job.
@@ -163,7 +164,7 @@ class TaskManager:
                 left_s = deadline - time.monotonic()
                 if status.ended or left_s <= 0:
                     return
-                # A job of very many documents takes a while to look at: looking must not become the work.
+                # The status of a job of very many documents takes a while to read: reading must not load the catalog.
                 time.sleep(min(max(SPACING_S, cost_s * REST), left_s))
                 _wait_for_news(news, min(PATIENCE_S, left_s))
                 # The catalog, which a follower reads, would not notice that the stack has ended.
@@ -187,12 +188,12 @@ class TaskManager:
                 stack.check(self._services.settings)
 
     def events(self, job_id: str, after: int = 0) -> list[events.Event]:
-        """What happened in a job after the event with this id, oldest first."""
+        """Events of a job after the event with this id, oldest first."""
         with self._services.catalog.connect() as connection:
             return events.list_after(connection, job_id, after)
 
-    def cancel(self, identity: str) -> int:
-        """Cancel a job, or what is being done to a document. An older version stays searchable.
+    def cancel(self, id_or_prefix: str) -> int:
+        """Cancel a job, or the work on a document. An older version of the document stays searchable.
 
         Returns:
             How many documents were cancelled.
@@ -200,18 +201,18 @@ class TaskManager:
         Raises:
             UnknownId: there is no such job or document.
         """
-        kind, found = self._resolve(identity)
+        kind, whole_id = self._resolve(id_or_prefix)
         with writing(self._services.catalog) as connection:
             if kind == "task":
-                kind, found = "job", read.job_of_task(connection, found)
+                kind, whole_id = "job", read.job_of_task(connection, whole_id)
             if kind == "job":
-                number, job_ids = cancel_job(connection, found), [found]
+                cancelled, job_ids = cancel_job(connection, whole_id), [whole_id]
             else:
-                number, job_ids = cancel_document(connection, found)
+                cancelled, job_ids = cancel_document(connection, whole_id)
         if self._services.settings.redis_url is not None:
             for job_id in job_ids:
                 self._services.announce(job_id)
-        return number
+        return cancelled
 
     def failures(
         self, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
@@ -227,12 +228,14 @@ class TaskManager:
             return failures.list_open(connection, code=code, job_id=job_id, transient=transient)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
-        """What failed in a job, as it was then: source, code, message, hint."""
+        """Failures of a job, retried since or not: source, code, message and hint of each document."""
         with self._services.catalog.connect() as connection:
             return failures.list_of_job(connection, job_id)
 
-    def retry(self, identities: Sequence[str] = (), *, code: str | None = None, job_id: str | None = None) -> list[str]:
-        """Try failed documents again: these, or all that match. Each collection's come as a new job.
+    def retry(
+        self, document_ids: Sequence[str] = (), *, code: str | None = None, job_id: str | None = None
+    ) -> list[str]:
+        """Retry failed documents: these, or all that match. The documents of each collection become one new job.
 
         Returns:
             The new jobs' ids.
@@ -240,16 +243,16 @@ class TaskManager:
         Raises:
             UnknownId: one of the documents has not failed.
         """
-        # What only looks needs no flow, and no Celery with it.
+        # A process that only reads the status needs no engine, and no Celery with it.
         from pipeline.ingest import retry
 
-        return retry.retry(self._services, identities, code=code, job_id=job_id)
+        return retry.retry(self._services, document_ids, code=code, job_id=job_id)
 
     def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
-        """Forget failures; the documents stay as they are.
+        """Remove failures from the list; the documents stay as they are.
 
         Returns:
-            How many were forgotten.
+            How many were removed.
         """
         with writing(self._services.catalog) as connection:
             return failures.purge(connection, code=code, job_id=job_id)
@@ -260,8 +263,8 @@ class TaskManager:
             return read.active_tasks(connection, self._alive())
 
     def queues(self) -> QueueStatistics:
-        """Depth of every queue, batches that wait for admission, workers that live."""
-        # Names of all queues come from the workflows, and with them Celery: only where there is a broker to be asked.
+        """Depth of every queue, batches that wait for admission, living workers."""
+        # The queues of workflows are known by their stages, which import Celery: only where there is a broker.
         from pipeline.engine.broker import queue_depths
 
         with self._services.catalog.connect() as connection:
@@ -275,54 +278,15 @@ class TaskManager:
     def _alive(self) -> set[str]:
         return living_nodes(self._services.redis) if self._services.settings.redis_url is not None else set()
 
-    def _resolve(self, identity: str) -> tuple[str, str]:
+    def _resolve(self, id_or_prefix: str) -> tuple[str, str]:
         with self._services.catalog.connect() as connection:
-            return read.resolve_id(connection, identity)
-
-
-def _job_status(row: Any, progress: JobProgress, batch: Count) -> JobStatus:
-    counts, outcomes = progress.counts, progress.counts["outcomes"]
-    ended = sum(outcomes.values())
-    seconds = (row.finished_at or time.time()) - row.created_at
-    return JobStatus(
-        id=row.id,
-        state=_job_state(row, outcomes),
-        collection=row.collection,
-        workflow=row.workflow,
-        priority=row.priority,
-        created_at=iso(row.created_at),
-        finished_at=iso(row.finished_at),
-        seconds=round(seconds, 3),
-        documents=counts["documents"],
-        **{name: outcomes.get(name, 0) for name in ("completed", "unchanged", "failed", "cancelled", "deleted")},
-        active=counts["states"],
-        chunks=counts["chunks"],
-        pages_failed=counts["pages_failed"],
-        stages=Stages(
-            pages=Count(done=counts["pages_done"], total=counts["pages_total"]),
-            chunks_embedded=Count(done=counts["chunks_embedded"], total=counts["chunks_total"]),
-            points=Count(done=counts["chunks_upserted"], total=counts["chunks_total"]),
-            batches=batch,
-            chunks_cached=counts["chunks_cached"],
-        ),
-        fraction=progress.fraction,
-        documents_per_s=round(ended / seconds, 3) if seconds > 0 and ended else None,
-        eta_s=progress.eta_s,
-    )
+            return read.resolve_id(connection, id_or_prefix)
 
 
 def _watched_folder(row: Any) -> WatchedFolder:
     names = ("root", "files", "mode", "held", "held_files", "trouble")
     fields = {name: getattr(row, name) for name in names}
     return WatchedFolder(**fields, held_since=iso(row.held_since), looked_at=iso(row.looked_at))
-
-
-def _job_state(row: Any, outcomes: dict[str, int]) -> Any:
-    if row.finished_at is None:
-        return "running" if row.intake_done else "taking_in"
-    if row.cancelled_at is not None:
-        return "cancelled"
-    return "failed" if outcomes.get("failed") else "completed"
 
 
 def _wait_for_news(news: Any, seconds: float) -> None:
@@ -332,5 +296,5 @@ def _wait_for_news(news: Any, seconds: float) -> None:
         while news.get_message(timeout=0) is not None:
             continue
     except redis.ConnectionError:
-        # Redis may be starting again; whether it is gone for good is asked elsewhere.
+        # Redis may be restarting; `stack.check` finds out whether it has ended.
         time.sleep(seconds)
