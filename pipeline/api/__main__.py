@@ -12,16 +12,16 @@ from pipeline.settings import load_settings
 
 
 def main() -> int:
-    """Entry of the process."""
+    """Entry point of the process; its exit status."""
     os.umask(0o077)
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--name", default="api")
-    options.add_argument("--embedded", action="store_true", help="serve loopback without keys")
-    asked = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", default="api")
+    parser.add_argument("--embedded", action="store_true", help="serve loopback without keys")
+    options = parser.parse_args()
     try:
-        run_api(load_settings(), asked.name, embedded=asked.embedded)
+        run_api(load_settings(), options.name, embedded=options.embedded)
     except PipelineError as error:
-        print(f"{asked.name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)
+        print(f"{options.name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)
         return 70
     return 0
 

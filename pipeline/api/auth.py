@@ -23,7 +23,7 @@ from pipeline.catalog.api.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
 from pipeline.names import PREFIX
 
-__all__ = ["Admin", "Caller", "Entry", "Guarded", "Reader", "Sender", "Submitter", "check_start"]
+__all__ = ["Admin", "Authentication", "BodySender", "Caller", "Guarded", "Reader", "Submitter", "check_start"]
 
 NO_KEY = "-"
 
@@ -72,7 +72,7 @@ def check_start(has_keys: bool, host: str, *, embedded: bool) -> None:
     raise BadRequest(f"The API is not served on {host} without keys.", "Make one first with: docrelay keys create NAME")
 
 
-class Entry:
+class Authentication:
     """The authentication of one request for a route that needs a scope; done once, in a thread."""
 
     def __init__(self, request: Request, secret: str | None, scope: str) -> None:
@@ -92,11 +92,11 @@ class Entry:
         return self._caller
 
 
-class _Needs:
-    """A dependency that provides the request's `Entry` and names the scope that the route needs.
+class _RequiredScope:
+    """A dependency that provides the request's `Authentication` and names the scope that the route needs.
 
     `Guarded` has authenticated the request before the route begins. With `left_to_route`, the route itself has to call
-    `Entry.caller` before it does anything.
+    `Authentication.caller` before it does anything.
     """
 
     def __init__(self, scope: str, *, left_to_route: bool = False) -> None:
@@ -108,9 +108,9 @@ class _Needs:
         request: Request,
         _key: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
         _key_header: Annotated[str | None, Depends(_header)],
-    ) -> Entry:
-        entry: Entry = request.state.entry
-        return entry
+    ) -> Authentication:
+        authentication: Authentication = request.state.authentication
+        return authentication
 
 
 class Guarded(APIRoute):
@@ -119,15 +119,17 @@ class Guarded(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function that serves a request."""
         serve = super().get_route_handler()
-        needed = next((item.call for item in self.dependant.dependencies if isinstance(item.call, _Needs)), None)
+        required = next(
+            (item.call for item in self.dependant.dependencies if isinstance(item.call, _RequiredScope)), None
+        )
 
         async def handle(request: Request) -> Response:
-            if needed is not None:
+            if required is not None:
                 bearer = await _bearer(request)
                 secret = bearer.credentials if bearer is not None else await _header(request)
-                entry = request.state.entry = Entry(request, secret, needed.scope)
-                if not (needed.left_to_route and await _has_arrived(request)):
-                    await _admit(request, entry)
+                authentication = request.state.authentication = Authentication(request, secret, required.scope)
+                if not (required.left_to_route and await _small_body_has_arrived(request)):
+                    await _authenticate_sender(request, authentication)
             if self.body_field is not None:
                 # Read here, a body keeps the error that it raises; FastAPI would call each a parsing error.
                 _check_media_type(request, await request.body())
@@ -135,27 +137,27 @@ class Guarded(APIRoute):
                 return await serve(request)
             except RequestValidationError:
                 # Only an authenticated sender learns what is wrong with a request.
-                if needed is not None:
-                    await run_in_threadpool(entry.caller)
+                if required is not None:
+                    await run_in_threadpool(authentication.caller)
                 raise
 
         return handle
 
 
-async def _has_arrived(request: Request) -> bool:
+async def _small_body_has_arrived(request: Request) -> bool:
     """Whether a small body has arrived whole: then one thread can authenticate its sender and go on with it."""
     length = request.headers.get("content-length", "")
     is_small = "transfer-encoding" not in request.headers and length.isdecimal() and int(length) <= SMALL_BODY
     return is_small and bool(await request.scope["body"].arrives_within(SMALL_BODY_WAIT_S))
 
 
-async def _admit(request: Request, entry: Entry) -> None:
-    """Authenticate; from then on the body that arrives counts among those of the key.
+async def _authenticate_sender(request: Request, authentication: Authentication) -> None:
+    """Authenticate the sender in a thread; from then on the body that arrives counts among those of the key.
 
     Raises:
         NoKey, NotAllowed, TooMany, Busy: the request is not served.
     """
-    caller = await run_in_threadpool(entry.caller)
+    caller = await run_in_threadpool(authentication.caller)
     request.scope["slot"].belongs_to(caller.key)
 
 
@@ -235,7 +237,7 @@ def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:
         raise error
 
 
-Reader = Annotated[Entry, Depends(_Needs("read"))]
-Submitter = Annotated[Entry, Depends(_Needs("submit"))]
-Sender = Annotated[Entry, Depends(_Needs("submit", left_to_route=True))]
-Admin = Annotated[Entry, Depends(_Needs("admin"))]
+Reader = Annotated[Authentication, Depends(_RequiredScope("read"))]
+Submitter = Annotated[Authentication, Depends(_RequiredScope("submit"))]
+BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_route=True))]
+Admin = Annotated[Authentication, Depends(_RequiredScope("admin"))]

@@ -45,26 +45,26 @@ TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 
 # Tags are checked by `canonical`, with the same error code at every entry point; this is for the description.
 Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": f"^{TAG}$"})]
-AT_MOST: dict[str, Any] = {"maxItems": MOST}
+TAG_LIST: dict[str, Any] = {"maxItems": MOST}
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 """ISO 8601; a date alone is midnight."""
 
 
-class Sent(BaseModel):
-    """Base of the bodies of requests: unknown fields are refused."""
+class RequestBody(BaseModel):
+    """Base class of request bodies: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WebhookRequest(Sent):
+class WebhookRequest(RequestBody):
     """Where the end of the job is to be told, and the secret that signs it."""
 
     url: str = Field(max_length=2000, examples=["https://example.org/hooks/docrelay"])
     secret: str = Field(min_length=16, max_length=256, examples=["a-long-random-secret"])
 
 
-class JobRequest(Sent):
+class JobRequest(RequestBody):
     """Files and folders on the server to be taken in."""
 
     paths: list[Annotated[str, StringConstraints(min_length=1, max_length=4096)]] = Field(
@@ -81,25 +81,25 @@ class JobRequest(Sent):
     priority: int | None = Field(None, ge=1, le=10, examples=[5])
     tags: list[Tag] | None = Field(
         None,
-        json_schema_extra=AT_MOST,
+        json_schema_extra=TAG_LIST,
         description="of the documents; without it they keep theirs",
         examples=[["invoice"]],
     )
     webhook: WebhookRequest | None = None
 
 
-class SearchFilter(Sent):
+class SearchFilter(RequestBody):
     """Conditions that all hold together; empty means any."""
 
     sources: list[Line] = Field([], max_length=100, examples=[["*.pdf"]])
     media_types: list[MediaType] = Field([], max_length=100)
-    tags: list[Tag] = Field([], json_schema_extra=AT_MOST, description="a document has one of them at least")
+    tags: list[Tag] = Field([], json_schema_extra=TAG_LIST, description="a document has one of them at least")
     page: int | None = Field(None, ge=1, le=1_000_000)
     modified_after: Moment | None = Field(None, examples=["2026-01-01T00:00:00Z"])
     modified_before: Moment | None = None
 
 
-class SearchRequest(Sent):
+class SearchRequest(RequestBody):
     """A question."""
 
     # Programs differ in whether \s has the last three of these.
@@ -112,7 +112,7 @@ class SearchRequest(Sent):
     filter: SearchFilter = SearchFilter()
 
 
-class RetryRequest(Sent):
+class RetryRequest(RequestBody):
     """Which failures are tried again: these, or all that match."""
 
     ids: list[Line] = Field([], max_length=1000, description="documents, sources or jobs")

@@ -22,7 +22,7 @@ FILE_FIELDS = ("file", "files")
 FIELDS = ("collection", "workflow", "options", "priority", "tags", "webhook", "job", "more")
 """Fields that hold for the whole request."""
 
-OF_A_FILE = ("source", "metadata")
+FILE_DETAILS = ("source", "metadata")
 """Fields that hold for the file that follows them."""
 
 MAX_FIELD_BYTES = 16 << 10
@@ -41,6 +41,8 @@ class RefusedFile:
 
 @dataclass
 class _Part:
+    """The part of the form that arrives now: a file with its draft, or a field with its value."""
+
     headers: dict[str, str] = field(default_factory=dict)
     name: str = ""
     file_name: str | None = None
@@ -50,22 +52,22 @@ class _Part:
 
 
 class Form:
-    """Parses a form in pieces of any size.
+    """Parses a form that arrives as byte strings of any length.
 
     Args:
         boundary: from the header Content-Type.
-        begin: opens the draft of a file.
+        open_draft: opens the draft of a file.
         max_files: more files are refused as `body_too_large`.
     """
 
-    def __init__(self, boundary: bytes, begin: Callable[[], Draft], max_files: int) -> None:
-        self._begin = begin
+    def __init__(self, boundary: bytes, open_draft: Callable[[], Draft], max_files: int) -> None:
+        self._open_draft = open_draft
         self._max_files = max_files
         self._part = _Part()
         self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
-        self._of_file: dict[str, Any] = {}
+        self._file_details: dict[str, Any] = {}
         self._sources: set[str] = set()
-        self._count = 0
+        self._part_count = 0
         self._ended = False
         self.fields: dict[str, str] = {}
         self.uploads: list[Upload] = []
@@ -106,7 +108,7 @@ class Form:
         """
         if not self._ended:
             raise BrokenBody("The multipart body ends in the middle.")
-        for name in self._of_file:
+        for name in self._file_details:
             raise Invalid(f"No file follows the field {name}.", "It belongs to the file behind it: send it before.")
         if not self.uploads and not self.refused and "job" not in self.fields:
             raise Invalid("There is no file in the request.", "Send one or more parts with the name `file`.")
@@ -123,14 +125,14 @@ class Form:
         self._name, self._value, self._headers_size = bytearray(), bytearray(), 0
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._grow(end - start)
+        self._count_header_bytes(end - start)
         self._name += data[start:end]
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._grow(end - start)
+        self._count_header_bytes(end - start)
         self._value += data[start:end]
 
-    def _grow(self, size: int) -> None:
+    def _count_header_bytes(self, size: int) -> None:
         self._headers_size += size
         if self._headers_size > MAX_HEADER_BYTES:
             raise BodyTooLarge("The headers of a part are too long.")
@@ -142,15 +144,15 @@ class Form:
     def _on_headers_finished(self) -> None:
         part = self._part
         part.name, part.file_name = _disposition(part.headers.get("content-disposition", ""))
-        self._count += 1
+        self._part_count += 1
         if part.name in FILE_FIELDS:
             if len(self.uploads) + len(self.refused) >= self._max_files:
                 raise BodyTooLarge(f"A request may bring {self._max_files} files at most.")
-            part.draft = self._begin()
-        elif part.name not in (*FIELDS, *OF_A_FILE):
-            known = ", ".join(("file", *OF_A_FILE, *FIELDS))
+            part.draft = self._open_draft()
+        elif part.name not in (*FIELDS, *FILE_DETAILS):
+            known = ", ".join(("file", *FILE_DETAILS, *FIELDS))
             raise Invalid("The form has a field that is not known.", f"Fields are: {known}.")
-        elif self._count > self._max_files * 2 + MAX_FIELDS:
+        elif self._part_count > self._max_files * 2 + MAX_FIELDS:
             raise BodyTooLarge("The form has too many fields.")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -170,28 +172,29 @@ class Form:
     def _on_part_end(self) -> None:
         part = self._part
         if part.draft is not None:
-            self._keep(part, part.draft)
-            part.draft, self._of_file = None, {}
+            self._finish_file(part, part.draft)
+            part.draft, self._file_details = None, {}
             return
         try:
             value = part.value.decode("utf-8")
         except UnicodeDecodeError:
             raise Invalid(f"The field {part.name} is not UTF-8.") from None
-        fields: dict[str, Any] = self._of_file if part.name in OF_A_FILE else self.fields
+        fields: dict[str, Any] = self._file_details if part.name in FILE_DETAILS else self.fields
         if part.name in fields:
             raise Invalid(f"The field {part.name} stands there twice.")
         fields[part.name] = read_object("metadata", value) if part.name == "metadata" else value
 
-    def _keep(self, part: _Part, draft: Draft) -> None:
+    def _finish_file(self, part: _Part, draft: Draft) -> None:
+        """A file has arrived: add it to the uploads, or to the refused files."""
         name = part.file_name or ""
         try:
             if part.error is not None:
                 raise part.error
-            source = source_of(name, self._of_file.get("source"))
+            source = source_of(name, self._file_details.get("source"))
             if source in self._sources:
                 raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
             self._sources.add(source)
-            self.uploads.append(replace(draft.finish(source), metadata=self._of_file.get("metadata", {})))
+            self.uploads.append(replace(draft.finish(source), metadata=self._file_details.get("metadata", {})))
         except PipelineError as error:
             draft.drop()
             self.refused.append(RefusedFile(name, error))

@@ -37,14 +37,14 @@ BACKLOG = 512
 MAX_HEADER_BYTES = 32 << 10
 
 
-def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[str], None] = lambda _: None) -> None:
+def run_api(settings: Settings, name: str, *, embedded: bool, say: Callable[[str], None] = lambda _: None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: with `redis_url`.
         name: its name in logs.
         embedded: whether programs of this machine need no key as long as none was made.
-        tell: called with the line that says where it listens.
+        say: called with the line that says where it listens.
 
     Raises:
         BadRequest: the address needs keys and there are none.
@@ -67,7 +67,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, tell: Callable[[st
         services.redis.set(URL_KEY, url, ex=READY_TTL_S)
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {url}", ex=READY_TTL_S)
         log.info("api.ready", url=url, pid=os.getpid())
-        tell(f"The API is ready at {url} (try {url}/docs)")
+        say(f"The API is ready at {url} (try {url}/docs)")
 
     app = make_app(services, embedded=embedded, ready=ready)
     uvicorn.Server(server_config(app, settings)).run(sockets=[listener])

@@ -26,4 +26,4 @@ def api(
 
     settings = local_settings_of(context, data_dir, api_host=host, api_port=port)
     with stack.connect(settings, say=note) as connected:
-        run_api(connected, "api", embedded=settings.embedded, tell=note)
+        run_api(connected, "api", embedded=settings.embedded, say=note)

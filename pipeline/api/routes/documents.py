@@ -47,13 +47,13 @@ def chunks(
     status = api.manager.document(document_id)
     version_id, begin = _position(unpack(cursor), status)
     rows = api.manager.chunks(status, begin, limit) if version_id == status.version_id else []
-    following = begin + limit
-    more = version_id == status.version_id and status.searchable and following < status.chunks
+    next_begin = begin + limit
+    more = version_id == status.version_id and status.searchable and next_begin < status.chunks
     return Chunks(
         document_id=document_id,
         version_id=status.version_id,
         chunks=[Chunk(**{"section": [], **row, "chunk_id": row["id"]}) for row in rows],
-        next=pack(f"{version_id}.{following}") if more else None,
+        next=pack(f"{version_id}.{next_begin}") if more else None,
     )
 
 
@@ -124,6 +124,7 @@ def retry_document(document_id: DocumentId, api: Api, _caller: Submitter) -> Job
 
 
 def _receipt(status: DocumentStatus, points: int | None) -> Receipt:
+    """What became of the pages and chunks of a document; `points` is None if the store cannot be asked."""
     return Receipt(
         pages_in=status.pages,
         extracted=status.pages_text,
@@ -140,5 +141,5 @@ def _position(position: str | None, status: DocumentStatus) -> tuple[str | None,
     if position is None:
         return status.version_id, 0
     version_id, _, number = position.rpartition(".")
-    known = number.isdecimal() and len(number) <= 9
-    return (version_id, int(number)) if known else (None, 0)
+    is_valid = number.isdecimal() and len(number) <= 9
+    return (version_id, int(number)) if is_valid else (None, 0)

@@ -1,4 +1,4 @@
-"""The route that pushes: everything that happens in a job, as server-sent events."""
+"""The route that streams the events of a job as server-sent events."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ POLL_S = 1.0
 """A wake-up may be lost; a stream reads the catalog by itself after this time."""
 
 PING_S = 15
-SLOW_S = 30.0
+SEND_TIMEOUT_S = 30.0
 """A client that reads nothing for so long is disconnected."""
 
 SPACING_S = 0.5
-REST = 20.0
-"""Progress is measured at most every `SPACING_S`, and pauses `REST` times as long as measuring took."""
+PAUSE_FACTOR = 20.0
+"""Progress is measured at most every `SPACING_S`, and pauses `PAUSE_FACTOR` times as long as measuring took."""
 
-LARGEST_ID = 2**62
+MAX_EVENT_ID = 2**62
 
 
 def _data(schema: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ async def events(
 ) -> Response:
     """Server-sent events until the job's end. Who reconnects with Last-Event-ID misses nothing."""
     last = int(last_event_id or 0)
-    if last > LARGEST_ID:
+    if last > MAX_EVENT_ID:
         raise Invalid("The header Last-Event-ID holds no id of an event.")
     status = await asyncio.to_thread(api.manager.job, job_id)
     if status.ended and last and not await asyncio.to_thread(api.manager.events, job_id, last):
@@ -101,7 +101,7 @@ class _Stream(EventSourceResponse):
     """An event stream that ends its subscription when it ends or fails."""
 
     def __init__(self, content: AsyncIterator[ServerSentEvent], release: Any) -> None:
-        super().__init__(content, ping=PING_S, send_timeout=SLOW_S)
+        super().__init__(content, ping=PING_S, send_timeout=SEND_TIMEOUT_S)
         self._release = release
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -112,6 +112,7 @@ class _Stream(EventSourceResponse):
 
 
 async def _follow(api: ApiState, job_id: str, last: int, wakeup: asyncio.Event) -> AsyncIterator[ServerSentEvent]:
+    """The events of a job after the id `last`, with its progress in between, until the job has ended."""
     measure_at = 0.0
     while True:
         wakeup.clear()
@@ -121,11 +122,11 @@ async def _follow(api: ApiState, job_id: str, last: int, wakeup: asyncio.Event) 
         new_events = await asyncio.to_thread(api.manager.events, job_id, last)
         for event in new_events:
             last = event.id
-            yield _sent(event)
+            yield _server_sent(event)
         if status is not None:
             yield ServerSentEvent(status.model_dump_json(), event="progress")
             cost_s = time.monotonic() - began
-            measure_at = time.monotonic() + max(SPACING_S, cost_s * REST)
+            measure_at = time.monotonic() + max(SPACING_S, cost_s * PAUSE_FACTOR)
             if status.ended and not new_events:
                 return
         elif any(event.kind == "job.finished" for event in new_events):
@@ -142,6 +143,7 @@ async def _wait(wakeup: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _sent(event: Event) -> ServerSentEvent:
-    told = {"job_id": event.job_id, "document_id": event.document_id, "at": iso(event.at), **(event.data or {})}
-    return ServerSentEvent(json.dumps(told, ensure_ascii=False), event=event.kind, id=str(event.id))
+def _server_sent(event: Event) -> ServerSentEvent:
+    """An event of the catalog as a server-sent event."""
+    data = {"job_id": event.job_id, "document_id": event.document_id, "at": iso(event.at), **(event.data or {})}
+    return ServerSentEvent(json.dumps(data, ensure_ascii=False), event=event.kind, id=str(event.id))

@@ -92,9 +92,9 @@ def failures(api: Api, _caller: Reader, code: Code = None, job_id: OfJob = None)
 
 
 @router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")
-def retry_failures(wanted: RetryRequest, api: Api, _caller: Submitter) -> Jobs:
+def retry_failures(request: RetryRequest, api: Api, _caller: Submitter) -> Jobs:
     """Try failed documents again: these, or all that match; each collection's come as a new job."""
-    return Jobs(jobs=api.manager.retry(wanted.ids, code=wanted.code, job_id=wanted.job_id))
+    return Jobs(jobs=api.manager.retry(request.ids, code=request.code, job_id=request.job_id))
 
 
 @router.delete("/v1/failures", responses=UNKNOWN, summary="Forget failures")

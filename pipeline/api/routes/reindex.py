@@ -1,4 +1,4 @@
-"""Routes of the re-index: what it would do, beginning it, how it stands, and what can be said to it."""
+"""Routes of re-indexing: plan, start, status, pause, resume, cancel and roll back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ router = APIRouter(
 Collection = Annotated[str, Path(pattern=COLLECTION, examples=["documents"])]
 BODY = responses(400, 408, 413, 415)
 
-NAME = re.compile(r"[^./~\\][^/\\]{0,95}(/[^./~\\][^/\\]{0,95})?")
+MODEL_NAME = re.compile(r"[^./~\\][^/\\]{0,95}(/[^./~\\][^/\\]{0,95})?")
 """A model of the registry, of an installed package, of an endpoint or of the hub; no path."""
 
 
@@ -104,7 +104,7 @@ def _check_model(api: ApiState, model: str | None) -> None:
     """
     if model is None or model == api.settings.embedding_model or find(model) is not None:
         return
-    if not NAME.fullmatch(model) or (Folder(model) / "config.json").is_file():
+    if not MODEL_NAME.fullmatch(model) or (Folder(model) / "config.json").is_file():
         raise BadRequest(
             "By HTTP a model is named, and no folder.",
             "Name one of the registry, of an installed package or of the hub; or set `embedding_model` to the folder.",

@@ -23,23 +23,23 @@ router = APIRouter(route_class=Guarded, responses=responses(401, 403, 422, 429, 
 
 
 @router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413, 415), summary="Search")
-def find(wanted: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
+def find(request: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
     """The passages that answer a question best, each with its citation."""
-    given = wanted.filter
+    conditions = request.filter
     where = Filter(
-        sources=tuple(given.sources),
-        media_types=tuple(given.media_types),
-        tags=canonical(given.tags),
-        page=given.page,
-        modified_after=given.modified_after,
-        modified_before=given.modified_before,
+        sources=tuple(conditions.sources),
+        media_types=tuple(conditions.media_types),
+        tags=canonical(conditions.tags),
+        page=conditions.page,
+        modified_after=conditions.modified_after,
+        modified_before=conditions.modified_before,
     )
-    collection = wanted.collection or api.settings.collection
-    if not is_known(api.services, wanted.query, collection, wanted.limit):
-        if wanted.collection is not None:
+    collection = request.collection or api.settings.collection
+    if not is_known(api.services, request.query, collection, request.limit):
+        if request.collection is not None:
             raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
-        return SearchResult(query=wanted.query, mode=wanted.mode, collection=collection, hits=[])
-    return search(api.services, wanted.query, collection, wanted.limit, wanted.mode, where)
+        return SearchResult(query=request.query, mode=request.mode, collection=collection, hits=[])
+    return search(api.services, request.query, collection, request.limit, request.mode, where)
 
 
 @router.get("/v1/workflows", tags=["facts"], summary="Workflows")

@@ -25,7 +25,7 @@ from starlette.testclient import TestClient
 from pipeline.api.app import make_app
 from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, pack, unpack
-from pipeline.api.multipart import FIELDS, OF_A_FILE, Form, boundary_of
+from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS
 from pipeline.catalog.api import keys
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
@@ -363,7 +363,7 @@ def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
     content = published["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
     form = content["multipart/form-data"]["schema"]
     fields = form["properties"]
-    assert (fields.keys(), "required" in form) == ({"file", *OF_A_FILE, *FIELDS}, False)
+    assert (fields.keys(), "required" in form) == ({"file", *FILE_DETAILS, *FIELDS}, False)
     assert [name for name, one in fields.items() if "enum" in one] == ["more"]
     assert fields["file"].keys() == {"type", "items", "description"}
 
