@@ -18,7 +18,7 @@ from cli_rig import Cli, cli_on, until
 from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, submissions, tasks
-from pipeline.catalog.documents.lookup import document_id
+from pipeline.catalog.documents.lookup import derive_document_id
 from pipeline.engine.heartbeat import intake_node, is_alive
 from pipeline.gates_for_tests import INTAKE
 from pipeline.names import STAGES
@@ -84,7 +84,7 @@ def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) 
     again = cli.json("ingest", folder, "-c", "tags", "--tag", "land")
     assert (again["unchanged"], again["embedded"]) == (2, 0)
     assert (found("sea"), found("land")) == (set(), {"auk.txt", "owl.txt"})
-    identity = document_id("tags", str(folder / "owl.txt"))
+    identity = derive_document_id("tags", str(folder / "owl.txt"))
     assert cli.json("status", identity)["tags"] == ["land"]
     assert re.search(r"tags +land", cli.run("status", identity).out)
     cli.json("ingest", folder / "owl.txt", "-c", "tags", "--tag", "")
@@ -102,7 +102,7 @@ def test_search_json(cli: Cli, tmp_path: Path) -> None:
     assert hit.keys() >= HIT_KEYS
     assert (hit["text"], hit["char_start"], hit["char_end"]) == ("Barnacles grow below.", 0, 21)
     assert (hit["line_start"], hit["line_end"]) == (1, 1)
-    assert hit["document_id"] == document_id("hits", hit["source"])
+    assert hit["document_id"] == derive_document_id("hits", hit["source"])
 
 
 def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_names_are_never_printed_raw(cli: Cli, tmp_path: Path) -> None:
     bad.write_bytes(b"")
     reported = cli.json("ingest", folder, "-c", "nasty", code=1)
     assert [failure["source"] for failure in reported["failures"]] == [str(bad)]
-    identity = document_id("nasty", str(folder / NASTY))
+    identity = derive_document_id("nasty", str(folder / NASTY))
     commands: list[list[str]] = [["ingest", str(folder)], ["search", "kittiwake"], ["delete", f"{folder}/no{NASTY}"]]
     commands = [*([*words, "-c", "nasty"] for words in commands), ["failures", "list"], ["status", identity]]
     said = [cli.quick(*words) for words in commands]
@@ -288,7 +288,7 @@ def test_status_of_everything(cli: Cli, tmp_path: Path) -> None:
     told = cli.json("status", job)
     assert (told["state"], told["fraction"], told["documents"], told["completed"]) == ("completed", 1.0, 2, 2)
     assert cli.json("status", job[:8]) == told
-    identity = document_id("states", str(tmp_path / "in" / "a.txt"))
+    identity = derive_document_id("states", str(tmp_path / "in" / "a.txt"))
     document = cli.json("status", identity)
     assert (document["state"], document["activity"], document["searchable"]) == ("completed", "ended", True)
     assert document["chunks"] == 1
@@ -328,7 +328,7 @@ def test_delete(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert by_path == {"documents": 1, "points": 1, "sources": [str(folder / "one.txt")]}
     by_folder = cli.json("delete", ".", "-c", "gone")
     assert by_folder["sources"] == [str(folder / "deep" / "four.txt")]
-    by_id = cli.json("delete", document_id("gone", str(folder / "two.txt")), "-c", "gone")
+    by_id = cli.json("delete", derive_document_id("gone", str(folder / "two.txt")), "-c", "gone")
     assert by_id["sources"] == [str(folder / "two.txt")]
     assert cli.count(collection="gone") == 3
     assert cli.found("mistletoe", "gone") == {"three.txt", "five.txt", "six.txt"}
@@ -338,7 +338,7 @@ def test_delete(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     # One name of several is wrong: nothing is deleted.
     assert cli.quick("delete", folder / "three.txt", folder / "one.txt", "-c", "gone").code == 2
     assert cli.count(collection="gone") == 3
-    assert cli.status(document_id("gone", str(folder / "two.txt"))).state == "deleted"
+    assert cli.status(derive_document_id("gone", str(folder / "two.txt"))).state == "deleted"
     again = cli.json("ingest", folder, "-c", "gone")
     assert (again["completed"], again["unchanged"], again["embedded"]) == (3, 3, 0)
     assert cli.count(collection="gone") == 6
@@ -385,7 +385,7 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert cli.json("failures", "purge", "--code", "corrupt", "--job", kept["job"]) == {"purged": 1}
     left = [one["source"] for one in cli.json("failures", "list")["failures"] if one["collection"] == "failing"]
     assert left == [str(folder / "hollow.txt")]
-    assert cli.status(document_id("failing", str(folder / "broken.pdf"))).state == "failed"
+    assert cli.status(derive_document_id("failing", str(folder / "broken.pdf"))).state == "failed"
     assert cli.quick("failures", "retry", folder / "broken.pdf").code == 2
     assert "There is nothing to try again" in cli.quick("failures", "retry", "--code", "nothing").out
 
@@ -396,7 +396,7 @@ def test_a_restored_file_cures_its_failure(cli: Cli, tmp_path: Path) -> None:
     path.write_bytes(b"")
     job = cli.json("ingest", path, "-c", "cured", code=1)["job"]
     assert cli.found("sanderlings", "cured") == {"a.txt"}
-    identity = document_id("cured", str(path))
+    identity = derive_document_id("cured", str(path))
     receipt = cli.status(identity)
     assert (receipt.state, receipt.code, receipt.searchable, receipt.chunks) == ("failed", "empty", True, 1)
     path.write_text("Sanderlings run.")

@@ -15,7 +15,7 @@ from flow_tools import eventually, write_documents
 
 from pipeline.catalog.database.schema import batches, tasks
 from pipeline.catalog.database.schema import jobs as jobs_table
-from pipeline.catalog.documents.lookup import document_id
+from pipeline.catalog.documents.lookup import derive_document_id
 from pipeline.engine.celery_app import all_queues
 from pipeline.errors import UnknownId
 from pipeline.ingest.intake import ingest_files
@@ -53,7 +53,7 @@ def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path
     assert (told.state, told.priority, told.documents, told.completed, told.fraction) == ("completed", 8, 1, 1, 1.0)
     assert (told.stages.points.done, told.stages.points.total, told.eta_s) == (told.chunks, told.chunks, 0.0)
     assert (told.stages.batches.done, told.stages.batches.total) == (1, 1)
-    document = manager.document(document_id("kinds", str(path)))
+    document = manager.document(derive_document_id("kinds", str(path)))
     assert (document.state, document.job_id, document.chunks) == ("completed", job, told.chunks)
     steps = [step.state for step in document.timeline]
     assert (steps[0], steps[-1]) == ("extracting", "completed")
@@ -159,7 +159,7 @@ def test_what_is_being_done_is_told_apart(rig: FlowRig, manager: TaskManager, tm
     """Waiting for admission, queued, worked at, ended: four things that look different."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window
-    first, third, last = (document_id("told", str(paths[place])) for place in (0, 2 * batch, -1))
+    first, third, last = (derive_document_id("told", str(paths[place])) for place in (0, 2 * batch, -1))
 
     def activity(document: str) -> str:
         return manager.document(document).activity
@@ -175,7 +175,7 @@ def test_what_is_being_done_is_told_apart(rig: FlowRig, manager: TaskManager, tm
         rig.gates.let("finalize", len(paths) // batch - window)
         assert eventually(lambda: activity(last) in ("queued", "working"))
     assert follow(manager, job)[-1].ended
-    assert {activity(document_id("told", str(path))) for path in paths} == {"ended"}
+    assert {activity(derive_document_id("told", str(path))) for path in paths} == {"ended"}
     assert manager.active() == [] or job not in {task.job_id for task in manager.active()}
 
 
@@ -184,7 +184,7 @@ def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) ->
     with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="cancelled")
         rig.gates.arrived("embed")
-        one = document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
+        one = derive_document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
         assert manager.cancel(one) == 1
         assert manager.document(one).state == "cancelled"
         assert manager.cancel(job) == 29

@@ -20,18 +20,18 @@ __all__ = ["count_chunks", "count_documents", "count_switch", "live_version_ids"
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
     """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
     now = time.time()
-    beside = second_index.index_of_versions(connection, documents_versions.values())
-    for piece in split_list(documents_versions.values()):
+    index_of = second_index.index_of_versions(connection, documents_versions.values())
+    for group in split_list(documents_versions.values()):
         new = versions.alias()
         replaced = sa.exists().where(
-            new.c.id.in_(piece),
+            new.c.id.in_(group),
             new.c.document_id == versions.c.document_id,
             new.c.index_name == versions.c.index_name,
         )
         connection.execute(
             versions.update()
             .where(
-                versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(piece))),
+                versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(group))),
                 versions.c.live_at.is_not(None),
                 versions.c.retired_at.is_(None),
                 replaced,
@@ -39,24 +39,24 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
             .values(retired_at=now)
         )
         connection.execute(
-            versions.update().where(versions.c.id.in_(piece)).values(live_at=now, retired_at=None, removed_at=None)
+            versions.update().where(versions.c.id.in_(group)).values(live_at=now, retired_at=None, removed_at=None)
         )
-    shown = {}
-    for identity, version_id in documents_versions.items():
-        if version_id in beside:
-            second_index.set_live_version(connection, identity, beside[version_id], version_id)
+    main_rows = {}
+    for document_id, version_id in documents_versions.items():
+        if version_id in index_of:
+            second_index.set_live_version(connection, document_id, index_of[version_id], version_id)
         else:
-            shown[identity] = {"live_version_id": version_id, "updated_at": now}
-    update_each(connection, documents, shown)
+            main_rows[document_id] = {"live_version_id": version_id, "updated_at": now}
+    update_each(connection, documents, main_rows)
     count_switch(connection)
 
 
-def live_version_ids(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-    """Live version of each of these documents that has one."""
-    found = sa.select(documents.c.id, documents.c.live_version_id).where(
-        documents.c.id.in_(identities), documents.c.live_version_id.is_not(None)
+def live_version_ids(connection: Connection, document_ids: Sequence[str]) -> dict[str, str]:
+    """Ids of the live versions of these documents, by document; those without a live version are left out."""
+    query = sa.select(documents.c.id, documents.c.live_version_id).where(
+        documents.c.id.in_(document_ids), documents.c.live_version_id.is_not(None)
     )
-    return {row.id: row.live_version_id for row in connection.execute(found)}
+    return {row.id: row.live_version_id for row in connection.execute(query)}
 
 
 def count_documents(connection: Connection, collection: str) -> int:
@@ -71,7 +71,7 @@ def count_chunks(connection: Connection, collection: str) -> int:
 
 
 def size_of(connection: Connection, collection: str, overhead: int) -> int:
-    """Bytes of the live versions of a collection, and `overhead` bytes more for each."""
+    """Bytes of the live versions of a collection, plus `overhead` bytes for each."""
     return int(connection.scalar(_sum_of_live(versions.c.size + overhead, collection)) or 0)
 
 
@@ -90,6 +90,6 @@ def switch_count(connection: Connection) -> int:
 
 def count_switch(connection: Connection) -> None:
     """Count a change of what readers may see."""
-    moved = connection.execute(counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1))
-    if not moved.rowcount:
+    count = counters.update().where(counters.c.name == "switch").values(value=counters.c.value + 1)
+    if not connection.execute(count).rowcount:
         connection.execute(counters.insert().values(name="switch", value=1))

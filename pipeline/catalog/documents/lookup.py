@@ -20,7 +20,7 @@ from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, matches
 __all__ = [
     "KNOWN",
     "collection_of",
-    "document_id",
+    "derive_document_id",
     "find",
     "possibly_known",
     "sources",
@@ -29,42 +29,42 @@ __all__ = [
 
 _NAMES: sa.BindParameter[Any] = sa.bindparam("names", expanding=True)
 
-_THERE = (documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES)
+_HAS_SOURCE = (documents.c.collection == sa.bindparam("collection")) & documents.c.source.in_(_NAMES)
 
 KNOWN = sa.select(documents.c.id, documents.c.source).where(
-    documents.c.id.in_(_NAMES) | (_THERE & documents.c.deleted_at.is_(None))
+    documents.c.id.in_(_NAMES) | (_HAS_SOURCE & documents.c.deleted_at.is_(None))
 )
-"""Asked for every submission while others wait, and so composed once."""
+"""Executed for every submission while other processes wait, and so composed once."""
 
 
-def document_id(collection: str, source: str) -> str:
-    """The id that a document of this source gets, unless one that was renamed has it already."""
+def derive_document_id(collection: str, source: str) -> str:
+    """The id that a new document of this source gets, unless a document that was renamed has it already."""
     return str(uuid.uuid5(NAMESPACE, f"{collection}\n{source}"))
 
 
 def possibly_known(connection: Connection, collection: str, sources: Collection[str]) -> set[str]:
-    """Of these sources those that the collection may know; the others are new to it."""
+    """Those of these sources that the collection may know; the others are new to it."""
     wanted: dict[str, str] = {}
     for source in sources:
-        wanted |= {document_id(collection, source): source, storable(source): source}
-    found: set[str] = set()
-    for piece in split_list(wanted):
-        rows = connection.execute(KNOWN, {"collection": collection, "names": piece})
+        wanted |= {derive_document_id(collection, source): source, storable(source): source}
+    known: set[str] = set()
+    for group in split_list(wanted):
+        rows = connection.execute(KNOWN, {"collection": collection, "names": group})
         # A document that was renamed keeps the id that its old source would get.
-        found |= {wanted[key] for row in rows for key in row if key in wanted}
-    return found
+        known |= {wanted[key] for row in rows for key in row if key in wanted}
+    return known
 
 
 def unchanged_sources(connection: Connection, collection: str, recipe: str, files: Sequence[FileRecord]) -> set[str]:
-    """Sources of those of these files that readers see already as they are, made by this recipe."""
+    """Sources of those of these files whose live version has the same content and was made by this recipe."""
     by_source = {storable(file.source): file for file in files}
     unchanged: set[str] = set()
-    for piece in split_list(by_source):
+    for group in split_list(by_source):
         query = (
             sa.select(documents.c.source, versions)
             .join(versions, versions.c.id == documents.c.live_version_id)
             .where(
-                documents.c.collection == collection, documents.c.source.in_(piece), documents.c.deleted_at.is_(None)
+                documents.c.collection == collection, documents.c.source.in_(group), documents.c.deleted_at.is_(None)
             )
         )
         for row in connection.execute(query).mappings():
@@ -74,10 +74,10 @@ def unchanged_sources(connection: Connection, collection: str, recipe: str, file
     return unchanged
 
 
-def sources(connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-    """Where each of these documents comes from, now."""
-    found = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(identities))
-    return {row.id: row.source for row in connection.execute(found)}
+def sources(connection: Connection, document_ids: Sequence[str]) -> dict[str, str]:
+    """The present source of each of these documents: {document id: source}."""
+    query = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(document_ids))
+    return {row.id: row.source for row in connection.execute(query)}
 
 
 def collection_of(connection: Connection, document_id: str) -> str | None:

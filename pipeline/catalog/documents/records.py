@@ -18,7 +18,7 @@ from pipeline.catalog.database.schema import (
 )
 from pipeline.catalog.database.schema import failures as failures_table
 from pipeline.catalog.documents import tagging
-from pipeline.catalog.documents.lookup import document_id
+from pipeline.catalog.documents.lookup import derive_document_id
 from pipeline.catalog.documents.versions import (
     FileRecord,
     Placement,
@@ -50,7 +50,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What came of recording a file: a new attempt, an attempt already running, or nothing to do."""
+    """What recording a file has led to: a new attempt, an attempt already running, or nothing to do."""
 
     document_id: str
     attempt_id: str | None
@@ -61,8 +61,8 @@ def record(
     connection: Connection,
     job_id: str,
     recipe: str,
-    found: FileRecord,
-    place: Placement | None = None,
+    file: FileRecord,
+    placement: Placement | None = None,
     *,
     is_new: bool = False,
 ) -> Recorded:
@@ -76,53 +76,68 @@ def record(
         connection: a writing transaction.
         job_id: the job.
         recipe: what besides the content decides the points.
-        found: the file.
-        place: where its points go; by default the collection's first index.
-        is_new: it is not among the `known` ones, so that nothing has to be asked.
+        file: the file.
+        placement: where its points go; by default the collection's first index.
+        is_new: `possibly_known` has ruled the file out, so that the document is not looked up.
     """
-    if place is None or not place.collection:
-        job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
-        place = replace(place or Placement(first_name(job.collection), job.workflow), collection=job.collection)
-    identity, is_there = document_id(place.collection, found.source), False
+    if placement is None or not placement.collection:
+        placement = _placement_of_job(connection, job_id, placement)
+    document_id, exists = derive_document_id(placement.collection, file.source), False
     if not is_new:
-        identity, is_there = _identify(connection, place.collection, found.source)
-    if not is_there:
+        document_id, exists = _identify(connection, placement.collection, file.source)
+    if not exists:
         # Most files of a first ingest come this way.
-        version_id = add_version(connection, identity, recipe, found, place, None)
-        attempt_id = add_attempt(
-            connection, job_id, identity, version_id, number=1, size=found.size, batch_id=place.batch_id
-        )
-        _add(connection, identity, place.collection, found, attempt_id)
-        result = Recorded(identity, attempt_id, "new")
-        add_submission(connection, job_id, found, result, again=False)
-        return result
-    tagging.set_tags(connection, identity, found.tags)
-    live, running = live_and_running(connection, identity)
-    if live is not None and matches(live, found, recipe) and not live["pages_unread"]:
-        cancel_current(connection, identity)
-        # Whatever went wrong with another content, this one is there and searchable.
-        failures.delete_of_documents(connection, [identity])
-        point_at_completed(connection, identity, live["id"])
-        result = Recorded(identity, None, "unchanged")
-    elif running is not None and matches(running, found, recipe):
-        result = Recorded(identity, running["attempt_id"], "joined")
-    else:
-        cancel_current(connection, identity)
-        attempt_id = new_attempt(connection, job_id, identity, recipe, found, place)
-        set_current_attempt(connection, identity, attempt_id)
-        result = Recorded(identity, attempt_id, "new")
-    add_submission(connection, job_id, found, result)
+        return _record_new(connection, job_id, document_id, recipe, file, placement)
+    tagging.set_tags(connection, document_id, file.tags)
+    result = _record_known(connection, job_id, document_id, recipe, file, placement)
+    add_submission(connection, job_id, file, result)
     return result
 
 
+def _placement_of_job(connection: Connection, job_id: str, placement: Placement | None) -> Placement:
+    job = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+    return replace(placement or Placement(first_name(job.collection), job.workflow), collection=job.collection)
+
+
+def _record_new(
+    connection: Connection, job_id: str, document_id: str, recipe: str, file: FileRecord, placement: Placement
+) -> Recorded:
+    version_id = add_version(connection, document_id, recipe, file, placement, None)
+    attempt_id = add_attempt(
+        connection, job_id, document_id, version_id, number=1, size=file.size, batch_id=placement.batch_id
+    )
+    _add(connection, document_id, placement.collection, file, attempt_id)
+    result = Recorded(document_id, attempt_id, "new")
+    add_submission(connection, job_id, file, result, again=False)
+    return result
+
+
+def _record_known(
+    connection: Connection, job_id: str, document_id: str, recipe: str, file: FileRecord, placement: Placement
+) -> Recorded:
+    live, running = live_and_running(connection, document_id)
+    if live is not None and matches(live, file, recipe) and not live["pages_unread"]:
+        cancel_current(connection, document_id)
+        # Whatever went wrong with another content, this one is there and searchable.
+        failures.delete_of_documents(connection, [document_id])
+        point_at_completed(connection, document_id, live["id"])
+        return Recorded(document_id, None, "unchanged")
+    if running is not None and matches(running, file, recipe):
+        return Recorded(document_id, running["attempt_id"], "joined")
+    cancel_current(connection, document_id)
+    attempt_id = new_attempt(connection, job_id, document_id, recipe, file, placement)
+    set_current_attempt(connection, document_id, attempt_id)
+    return Recorded(document_id, attempt_id, "new")
+
+
 def unchanged_failure(
-    connection: Connection, collection: str, recipe: str, reading: str, found: FileRecord
+    connection: Connection, collection: str, recipe: str, reading: str, file: FileRecord
 ) -> Failure | None:
-    """Why this content must fail: it did, read in the same way, and nothing about it has changed since."""
+    """The failure of this content, read in the same way, if nothing has changed since; None if it may succeed now."""
     failure = connection.execute(
         sa.select(failures_table).where(
             failures_table.c.collection == collection,
-            failures_table.c.source == found.source,
+            failures_table.c.source == file.source,
             failures_table.c.reading == reading,
         )
     ).one_or_none()
@@ -130,72 +145,74 @@ def unchanged_failure(
         return None
     version = newest(connection, failure.document_id)
     _, running = live_and_running(connection, failure.document_id)
-    if running is not None or version is None or not matches(version._mapping, found, recipe):
+    if running is not None or version is None or not matches(version._mapping, file, recipe):
         return None
     problem = Problem(failure.code, failure.message, failure.hint, failure.transient)
     return Failure(failure.stage, problem, failure.reading)
 
 
 def reject(connection: Connection, job_id: str, source: str, size: int, cause: Failure, collection: str = "") -> str:
-    """Record a file that intake did not take, or that is known to fail; by default in the job's collection.
+    """Record a file that intake refused, or that is known to fail; by default in the job's collection.
 
     Returns:
         Its document's id.
     """
     if not collection:
         collection = connection.execute(sa.select(jobs.c.collection).where(jobs.c.id == job_id)).scalar_one()
-    identity, is_there = _identify(connection, collection, source)
-    if not is_there:
-        _add(connection, identity, collection, FileRecord(source, "", size, 0.0), None)
-    told = {"code": cause.problem.code, "message": cause.problem.message}
-    row = {"job_id": job_id, "document_id": identity, "source": source, "size": size, "outcome": "failed", **told}
+    document_id, exists = _identify(connection, collection, source)
+    if not exists:
+        _add(connection, document_id, collection, FileRecord(source, "", size, 0.0), None)
+    error = {"code": cause.problem.code, "message": cause.problem.message}
+    row = {"job_id": job_id, "document_id": document_id, "source": source, "size": size, "outcome": "failed", **error}
     connection.execute(
-        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == identity)
+        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == document_id)
     )
     connection.execute(submissions.insert(), row)
-    # It is there, be it as a failure, even if it was deleted before.
-    connection.execute(documents.update().where(documents.c.id == identity).values(deleted_at=None, undo_until=None))
-    failures.record(connection, job_id, identity, cause)
-    events.add(connection, "document.failed", [(job_id, identity)], told)
-    return identity
+    # The document exists, be it as a failure, even if it was deleted before.
+    connection.execute(documents.update().where(documents.c.id == document_id).values(deleted_at=None, undo_until=None))
+    failures.record(connection, job_id, document_id, cause)
+    events.add(connection, "document.failed", [(job_id, document_id)], error)
+    return document_id
 
 
-def cancel_current(connection: Connection, identity: str) -> None:
-    """End the run over a document in the live index, if there is one, for another that takes its place."""
-    cancel(connection, second_index.main_attempts([identity]), code="superseded")
+def cancel_current(connection: Connection, document_id: str) -> None:
+    """Cancel the running attempt of a document in the live index, if there is one: another attempt replaces it."""
+    cancel(connection, second_index.main_attempts([document_id]), code="superseded")
 
 
-def set_current_attempt(connection: Connection, identity: str, attempt_id: str) -> None:
-    """Make a run the current one of its document."""
+def set_current_attempt(connection: Connection, document_id: str, attempt_id: str) -> None:
+    """Make an attempt the current one of its document."""
     connection.execute(
         documents.update()
-        .where(documents.c.id == identity)
+        .where(documents.c.id == document_id)
         .values(attempt_id=attempt_id, deleted_at=None, undo_until=None, updated_at=time.time())
     )
 
 
 def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
-    """The id of the document of this source, and whether it is there."""
-    identity = document_id(collection, source)
+    """The id of the document of this source, and whether the document exists."""
+    document_id = derive_document_id(collection, source)
     here = sa.and_(documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None))
     rows = connection.execute(
-        sa.select(documents.c.id, documents.c.source).where(sa.or_(here, documents.c.id == identity)).with_for_update()
+        sa.select(documents.c.id, documents.c.source)
+        .where(sa.or_(here, documents.c.id == document_id))
+        .with_for_update()
     ).all()
     same = [row.id for row in rows if row.source == storable(source)]
     if same:
-        # The one that is there, if a deleted one has the same source.
-        return next((name for name in same if name != identity), identity), True
+        # The document that is not deleted, if a deleted one has the same source.
+        return next((row_id for row_id in same if row_id != document_id), document_id), True
     # If any, the document that got this id was renamed.
-    return str(uuid.uuid4()) if rows else identity, False
+    return str(uuid.uuid4()) if rows else document_id, False
 
 
-def _add(connection: Connection, identity: str, collection: str, found: FileRecord, attempt_id: str | None) -> None:
+def _add(connection: Connection, document_id: str, collection: str, file: FileRecord, attempt_id: str | None) -> None:
     now = time.time()
     row = {
-        "id": identity,
+        "id": document_id,
         "collection": collection,
-        "source": found.source,
-        "tags": list(found.tags or ()),
+        "source": file.source,
+        "tags": list(file.tags or ()),
         "attempt_id": attempt_id,
         "created_at": now,
         "updated_at": now,
@@ -204,7 +221,7 @@ def _add(connection: Connection, identity: str, collection: str, found: FileReco
 
 
 def add_submission(
-    connection: Connection, job_id: str, found: FileRecord, result: Recorded, *, again: bool = True
+    connection: Connection, job_id: str, file: FileRecord, result: Recorded, *, again: bool = True
 ) -> None:
     """Record which document a job submitted, and its outcome there."""
     if again:
@@ -214,8 +231,8 @@ def add_submission(
     row = {
         "job_id": job_id,
         "document_id": result.document_id,
-        "source": found.source,
-        "size": found.size,
+        "source": file.source,
+        "size": file.size,
         "attempt_id": result.attempt_id,
         "outcome": "unchanged" if result.outcome == "unchanged" else None,
     }

@@ -1,4 +1,4 @@
-"""Which tags documents have."""
+"""Tags of documents: set and read them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pipeline.types import Tags
 __all__ = ["set_tags", "tags_of"]
 
 
-def set_tags(connection: Connection, identity: str, tags: Tags | None) -> bool:
-    """Give a document these tags in place of those that it has; None leaves them.
+def set_tags(connection: Connection, document_id: str, tags: Tags | None) -> bool:
+    """Replace the tags of a document; None leaves them.
 
     Returns:
-        Whether they are others than before. The points that it may have are to be labelled anew then.
+        Whether the tags have changed. The points of the document are then to be labelled anew.
     """
     if tags is None:
         return False
-    row = connection.execute(sa.select(documents).where(documents.c.id == identity)).one()
+    row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one()
     if row.tags == list(tags):
         return False
     now = time.time()
     values = {"tags": list(tags), "updated_at": now}
     if row.live_version_id is not None or row.attempt_id is not None:
         values["moved_at"] = now
-    connection.execute(documents.update().where(documents.c.id == identity).values(values))
+    connection.execute(documents.update().where(documents.c.id == document_id).values(values))
     return True
 
 
-def tags_of(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
-    """The tags of each of these documents, now."""
-    found = sa.select(documents.c.id, documents.c.tags).where(documents.c.id.in_(identities))
-    return {row.id: row.tags for row in connection.execute(found)}
+def tags_of(connection: Connection, document_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The present tags of each of these documents, by document."""
+    query = sa.select(documents.c.id, documents.c.tags).where(documents.c.id.in_(document_ids))
+    return {row.id: row.tags for row in connection.execute(query)}

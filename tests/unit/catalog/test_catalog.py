@@ -180,7 +180,7 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
 def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
     job = begin(connection)
     records.reject(connection, job, "/pipe", 0, SPOILT)
-    identity = lookup.document_id("documents", "/pipe")
+    identity = lookup.derive_document_id("documents", "/pipe")
     assert status.document_status(connection, identity, ()).state == "failed"
     assert failures.purge(connection, job_id=job) == 1
     told = status.document_status(connection, identity, ())
@@ -304,7 +304,7 @@ class Versions(RuleBasedStateMachine):
         return f"/{self.name}/{which}"
 
     def identity(self, which: int) -> str:
-        return lookup.document_id("documents", self.source(which))
+        return lookup.derive_document_id("documents", self.source(which))
 
     def known(self, connection: Connection) -> dict[str, str | None]:
         mine = documents_table.c.source.startswith(f"/{self.name}/")
