@@ -20,7 +20,7 @@ from celery import Signature
 from extractors.document import Document
 from pipeline.composition import builtins
 from pipeline.composition.decorator import template
-from pipeline.composition.validation import Found, steps_in
+from pipeline.composition.validation import WorkflowStep, steps_in
 from pipeline.errors import BadRequest, StageFailed
 from pipeline.errors.problem import KNOWN, problem_of
 from pipeline.plan import Plan, Step
@@ -82,9 +82,9 @@ class Trial:
         """Run the stages of this signature on the trial."""
         if not isinstance(template, Signature):
             return NotImplemented
-        return self.through(template)
+        return self.run_stages(template)
 
-    def through(self, template: Signature) -> Trial:
+    def run_stages(self, template: Signature) -> Trial:
         """Run the stages of this signature on the trial.
 
         Raises:
@@ -93,12 +93,12 @@ class Trial:
         trial = self
         for step in steps_in(template):
             began = time.monotonic()
-            after = RUNNERS[step.place](trial, step)
+            after = RUNNERS[step.position](trial, step)
             trial = replace(after, took=(*trial.took, (step.name, time.monotonic() - began)))
         return trial
 
 
-class _Extract(builtins.Word):
+class _Extract(builtins.BuiltinStage):
     """The stage extract; with a path as data it begins a dry run."""
 
     def __call__(self, *data: Any, **options: Any) -> Any:
@@ -133,7 +133,7 @@ def read_file(services: Services, path: Path) -> Document:
     return finish(document, pages, warnings) if pages else document
 
 
-def _run_document_stage(trial: Trial, step: Found) -> Trial:
+def _run_document_stage(trial: Trial, step: WorkflowStep) -> Trial:
     from pipeline.stages.custom import changed
     from pipeline.stages.extract import title_of
 
@@ -143,14 +143,14 @@ def _run_document_stage(trial: Trial, step: Found) -> Trial:
     return replace(trial, document=document, about=replace(trial.about, title=title_of(document, trial.about.source)))
 
 
-def _run_chunk(trial: Trial, step: Found) -> Trial:
+def _run_chunk(trial: Trial, step: WorkflowStep) -> Trial:
     from pipeline.stages.chunk import cut_as_planned
 
     chunks = cut_as_planned(trial.services, (trial.services.spec, Plan(cutting=step.options)), trial.document)
     return replace(trial, chunks=chunks, vectors=None, points=None)
 
 
-def _run_chunk_stage(trial: Trial, step: Found) -> Trial:
+def _run_chunk_stage(trial: Trial, step: WorkflowStep) -> Trial:
     from pipeline.stages.custom import annotated
 
     if step.stage is None or trial.chunks is None or trial.vectors is not None:
@@ -158,14 +158,14 @@ def _run_chunk_stage(trial: Trial, step: Found) -> Trial:
     return replace(trial, chunks=annotated(step.stage, _planned(step), trial.chunks, trial.about))
 
 
-def _run_embed(trial: Trial, _step: Found) -> Trial:
+def _run_embed(trial: Trial, _step: WorkflowStep) -> Trial:
     if trial.chunks is None:
         raise BadRequest("There are no chunks yet.", "Write chunk() before embed().")
     embedder = trial.services.models.embedder(trial.services.spec, trial.services.fingerprint)
     return replace(trial, vectors=embedder.embed([chunk.text for chunk in trial.chunks]))
 
 
-def _run_upsert(trial: Trial, _step: Found) -> Trial:
+def _run_upsert(trial: Trial, _step: WorkflowStep) -> Trial:
     from pipeline.stages.artifacts import Part
     from pipeline.stages.upsert import points
 
@@ -175,15 +175,15 @@ def _run_upsert(trial: Trial, _step: Found) -> Trial:
     return replace(trial, points=points(part, trial.vectors, {"trial"}, trial.services.fingerprint.id))
 
 
-def _run_nothing(trial: Trial, _step: Found) -> Trial:
+def _run_nothing(trial: Trial, _step: WorkflowStep) -> Trial:
     return trial
 
 
-def _planned(step: Found) -> Step:
+def _planned(step: WorkflowStep) -> Step:
     return Step(step.name, step.name, "", step.options, "")
 
 
-RUNNERS: dict[str, Callable[[Trial, Found], Trial]] = {
+RUNNERS: dict[str, Callable[[Trial, WorkflowStep], Trial]] = {
     "document": _run_document_stage,
     "chunk": _run_chunk,
     "chunks": _run_chunk_stage,
@@ -191,7 +191,7 @@ RUNNERS: dict[str, Callable[[Trial, Found], Trial]] = {
     "upsert": _run_upsert,
     **dict.fromkeys(("extract", "route", "sidecar", "finalize"), _run_nothing),
 }
-"""What runs a step, by its place in the order of a workflow."""
+"""The function that runs a step, by the step's position in the order of a workflow."""
 
 
 SHOWN_NUMBERS = 5
@@ -238,7 +238,7 @@ def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, A
     trial = Trial.of(path, services, metadata)
     yield _output(trial)
     for signature in _signatures(plan):
-        trial = trial.through(signature)
+        trial = trial.run_stages(signature)
         yield _output(trial)
 
 

@@ -1,4 +1,4 @@
-"""`@stage`: turns a pure function into a stage with a queue, retries, progress and a place in workflows.
+"""`@stage`: turn a pure function into a stage with a queue, retries, progress and a position in workflows.
 
     @stage(queue="redact")
     def redact(document: Document, *, mask: str = "…") -> Document: ...
@@ -25,17 +25,17 @@ from pipeline.errors import BadRequest
 from pipeline.names import MAINTENANCE_TASKS, QUEUES, STATES, task_name
 from pipeline.types import About, Chunk
 
-__all__ = ["RESERVED", "Kind", "RunsStages", "Stage", "declared", "find_stage", "stage", "template"]
+__all__ = ["RESERVED", "Kind", "RunsStages", "Stage", "declared_stages", "find_stage", "stage", "template"]
 
 Kind = Literal["document", "chunks"]
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 RESERVED = frozenset({*QUEUES, *MAINTENANCE_TASKS, *STATES, "intake", "route", "sidecar"})
-"""What no stage is named: tasks and queues of the engine, words of workflows, states of documents."""
+"""Names that no declared stage may have: tasks and queues of the engine, built-in stages, states of documents."""
 
-TAKEN = re.compile(r"(celery|docrelay|unacked)([_-].*)?")
-"""Queues that would lie on keys of the broker's own."""
+BROKER_QUEUE = re.compile(r"(celery|docrelay|unacked)([_-].*)?")
+"""Queues whose Redis keys would be those of the broker itself."""
 
 
 class StageRegistry:
@@ -70,9 +70,9 @@ REGISTRY = StageRegistry()
 
 @runtime_checkable
 class RunsStages(Protocol):
-    """What runs stages in this process when it is passed to one in place of data, as `pipeline.dry_run.Trial` does."""
+    """Data that runs the stage which it is passed to in this process, as `pipeline.dry_run.Trial` does."""
 
-    def through(self, template: Signature) -> Any:
+    def run_stages(self, template: Signature) -> Any:
         """Run the stages of the signature."""
 
 
@@ -96,19 +96,19 @@ class Stage:
         return self.function.__doc__
 
     def __call__(self, /, *data: Any, **options: Any) -> Any:
-        """A signature of the stage, or what the function makes of the data."""
+        """Without data return a signature of the stage; with data call the function."""
         if not data:
             return template(self.name, self.check(options))
         if isinstance(data[0], RunsStages):
-            return data[0].through(template(self.name, self.check(options)))
+            return data[0].run_stages(template(self.name, self.check(options)))
         return self.function(*data, **options)
 
     def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options as JSON-ready data, defaults filled in. Raises BadRequest."""
+        """Return the options as JSON-ready data with the defaults filled in. Raises BadRequest."""
         return check_options(self.name, self.parameters, options)
 
     def run(self, data: Any, about: About, options: Mapping[str, Any]) -> Any:
-        """Call the function with options that were carried as JSON."""
+        """Call the function with options that were read from JSON."""
         values = values_of(self.parameters, options)
         return self.function(data, *([about] if self.wants_about else []), **values)
 
@@ -119,7 +119,7 @@ def stage(*, queue: str, name: str = "", version: str = "1") -> Callable[[Callab
     Args:
         queue: the queue of its tasks; the workers of the group `extract` serve it.
         name: its name in ledger and log; the function's by default.
-        version: raise it when the same input gives something else: documents are then taken in anew.
+        version: raise it when the same input gives another result: documents are then ingested again.
 
     Raises:
         BadRequest: the name or queue cannot be used, or the annotations fit no kind of stage.
@@ -128,26 +128,26 @@ def stage(*, queue: str, name: str = "", version: str = "1") -> Callable[[Callab
     def declare(function: Callable[..., Any]) -> Stage:
         chosen = name or getattr(function, "__name__", "")
         _check_names(chosen, queue)
-        kind, wants_about, parameters = _read(chosen, function)
-        made = Stage(chosen, queue, version, kind, function, parameters, wants_about)
-        REGISTRY.add(made)
-        return made
+        kind, wants_about, parameters = _parse_annotations(chosen, function)
+        declared = Stage(chosen, queue, version, kind, function, parameters, wants_about)
+        REGISTRY.add(declared)
+        return declared
 
     return declare
 
 
 def find_stage(name: str) -> Stage | None:
-    """The declared stage of this name."""
+    """Return the declared stage of this name, or None."""
     return REGISTRY.get(name)
 
 
-def declared() -> list[Stage]:
-    """Every stage that was declared so far."""
+def declared_stages() -> list[Stage]:
+    """Return every stage that was declared so far in this process."""
     return REGISTRY.all()
 
 
 def template(name: str, options: Mapping[str, Any]) -> Signature:
-    """The signature that stands for a stage in a workflow; it carries options, and no batch yet."""
+    """Make the signature that stands for a stage in a workflow; it carries options, and no batch yet."""
     return signature(task_name(name), kwargs=dict(options), immutable=True)
 
 
@@ -157,7 +157,7 @@ def _check_names(name: str, queue: str) -> None:
             f"A stage cannot be named {name!r}.",
             "Use small letters, digits and _, and none of: " + ", ".join(sorted(RESERVED)) + ".",
         )
-    if not QUEUE.fullmatch(queue) or queue in QUEUES or TAKEN.fullmatch(queue):
+    if not QUEUE.fullmatch(queue) or queue in QUEUES or BROKER_QUEUE.fullmatch(queue):
         raise BadRequest(
             f"The stage {name} cannot have the queue {queue!r}.",
             f"Use small letters, digits, - and _; the queues {', '.join(QUEUES)} are taken, and what begins with "
@@ -165,9 +165,9 @@ def _check_names(name: str, queue: str) -> None:
         )
 
 
-def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[BaseModel]]:
-    """What the annotations say: kind, whether the document's facts are wanted, parameters."""
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or _gives_later(function):
+def _parse_annotations(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[BaseModel]]:
+    """Read from the annotations the kind of the stage, whether it wants `About`, and the model of its parameters."""
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function) or _is_async(function):
         raise BadRequest(
             f"The stage {name} is async, or a generator: what it gives is not there when it returns.",
             "Write a plain def that returns; what must be awaited goes through asyncio.run() inside of it.",
@@ -179,19 +179,20 @@ def _read(name: str, function: Callable[..., Any]) -> tuple[Kind, bool, type[Bas
             f"An annotation of the stage {name} cannot be read: {error}.",
             "Import what it names outside of `if TYPE_CHECKING`.",
         ) from error
-    data = [one for one in signed.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    data = [parameter for parameter in signed.parameters.values() if parameter.kind in positional]
     kind = _kind(data[0].annotation) if data else None
     if (
         kind is None
         or _kind(signed.return_annotation) != kind
-        or [one.annotation for one in data[1:]] not in ([], [About])
+        or [parameter.annotation for parameter in data[1:]] not in ([], [About])
     ):
         raise BadRequest(
             f"The stage {name} fits no place in a workflow.",
             "Write (document: Document) -> Document or (chunks: list[Chunk]) -> list[Chunk], "
             "then About if it needs the document's facts, then * and its parameters.",
         )
-    options = [one for one in signed.parameters.values() if one not in data]
+    options = [parameter for parameter in signed.parameters.values() if parameter not in data]
     return kind, len(data) > 1, parameters_of(name, options)
 
 
@@ -205,6 +206,6 @@ def _origin(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__module__, getattr(function, "__qualname__", repr(function))
 
 
-def _gives_later(function: Callable[..., Any]) -> bool:
+def _is_async(function: Callable[..., Any]) -> bool:
     called = getattr(function, "__call__", None)  # noqa: B004 - of an object that can be called
     return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(called)

@@ -1,4 +1,4 @@
-"""A workflow as a Mermaid diagram: what Celery is given for a batch, queue by queue."""
+"""Draw a workflow as a Mermaid diagram: the tasks of a batch, with the queue of each."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["mermaid"]
 
 
 def mermaid(plan: Plan) -> str:
-    """The flow of one document batch; what is drawn in the box is done for each chunk batch."""
-    intake = [word for word, said in (("route", plan.route), ("sidecar", plan.sidecar)) if said]
+    """Draw the flow of one document batch; the tasks in the box run for each chunk batch."""
+    intake = [key for key, options in (("route", plan.route), ("sidecar", plan.sidecar)) if options]
     before = [*intake, "extract", *plan.texts]
     lines = ["flowchart LR", *(_node(plan, key) for key in before)]
     lines += _arrows(before)
@@ -24,15 +24,15 @@ def mermaid(plan: Plan) -> str:
 
 
 def _arrows(keys: Iterable[str]) -> list[str]:
-    return [f"    {one} --> {other}" for one, other in pairwise(keys)]
+    return [f"    {key} --> {following}" for key, following in pairwise(keys)]
 
 
 def _node(plan: Plan, key: str) -> str:
     """A step: its name, its options, and its queue where that is not its name."""
     step = plan.step(key) or Step(key, key, key, _options(plan, key), "")
-    said = [f"{name} = {_plain(value)}" for name, value in step.options.items() if value is not None]
+    options = [f"{name} = {_plain(value)}" for name, value in step.options.items() if value is not None]
     place = "intake" if key in ("route", "sidecar") else f"queue {step.queue}"
-    lines = [step.stage, *said, *([place] if place != f"queue {step.stage}" else [])]
+    lines = [step.stage, *options, *([place] if place != f"queue {step.stage}" else [])]
     return f'    {key}["{"<br/>".join(lines)}"]'
 
 
@@ -41,7 +41,7 @@ def _options(plan: Plan, key: str) -> dict[str, object]:
 
 
 def _plain(value: object) -> str:
-    """A value within the quotes of a label: Mermaid reads entities."""
+    """Escape a value for the quotes of a label, in which Mermaid reads entities."""
     text = str(value)
     text = text if len(text) <= 60 else f"{text[:59]}…"
     return "".join(f"#{ord(char)};" if char in '"#<>&`[]{}|' or not char.isprintable() else char for char in text)

@@ -14,20 +14,22 @@ from pipeline.errors import BadRequest
 
 __all__ = ["check_options", "names_of", "parameters_of", "values_of"]
 
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""Kinds of parameters that can be given by name."""
+
 
 def parameters_of(name: str, parameters: Sequence[inspect.Parameter]) -> type[BaseModel]:
-    """The model that values for these parameters of a function are checked by.
+    """Make the model that checks values for these parameters of a function.
 
     Raises:
         BadRequest: one has no type, or one that cannot be checked, or a default of another type.
     """
-    for one in parameters:
-        if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) or one.annotation is one.empty:
+    for parameter in parameters:
+        if parameter.kind not in NAMED or parameter.annotation is parameter.empty:
             raise BadRequest(f"Every parameter of {name} needs a name and a type.", "Write name: type = default.")
-    # By an alias each: a parameter may have any name, those that pydantic keeps for itself too.
+    # Each by an alias: a parameter may have any name, those that pydantic reserves too.
     fields: dict[str, Any] = {
-        f"value_{number}": (one.annotation, Field(... if one.default is one.empty else one.default, alias=one.name))
-        for number, one in enumerate(parameters)
+        f"value_{number}": (parameter.annotation, _field(parameter)) for number, parameter in enumerate(parameters)
     }
     try:
         model = create_model(f"{name}_parameters", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
@@ -36,12 +38,13 @@ def parameters_of(name: str, parameters: Sequence[inspect.Parameter]) -> type[Ba
             f"A parameter of {name} has a type that cannot be checked: {error.message.splitlines()[0]}",
             "Parameters are what a settings file can say: str, int, float, bool, lists and tables of them.",
         ) from error
-    _check_defaults(name, model, {one.name: one.default for one in parameters if one.default is not one.empty})
+    optional = [parameter for parameter in parameters if parameter.default is not parameter.empty]
+    _check_defaults(name, model, {parameter.name: parameter.default for parameter in optional})
     return model
 
 
 def check_options(name: str, parameters: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON-ready data, defaults filled in.
+    """Check options and return them as JSON-ready data with the defaults filled in.
 
     Raises:
         BadRequest: one is unknown, missing or of the wrong type.
@@ -55,14 +58,18 @@ def check_options(name: str, parameters: type[BaseModel], options: Mapping[str, 
 
 
 def values_of(parameters: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that options, which were checked, stand for, by the names of the parameters."""
-    given = parameters.model_validate(dict(options))
-    return dict(zip(names_of(parameters), (getattr(given, name) for name in parameters.model_fields), strict=True))
+    """Return checked options as values of their types, by the names of the parameters."""
+    values = parameters.model_validate(dict(options))
+    return dict(zip(names_of(parameters), (getattr(values, name) for name in parameters.model_fields), strict=True))
 
 
 def names_of(parameters: type[BaseModel]) -> list[str]:
-    """What the parameters are called."""
-    return [one.alias or name for name, one in parameters.model_fields.items()]
+    """Return the names of the parameters."""
+    return [field.alias or name for name, field in parameters.model_fields.items()]
+
+
+def _field(parameter: inspect.Parameter) -> Any:
+    return Field(... if parameter.default is parameter.empty else parameter.default, alias=parameter.name)
 
 
 def _check_defaults(name: str, model: type[BaseModel], defaults: Mapping[str, Any]) -> None:
@@ -77,7 +84,7 @@ def _check_defaults(name: str, model: type[BaseModel], defaults: Mapping[str, An
 
 
 def _not_missing(problems: Iterable[Any]) -> list[Any]:
-    return [one for one in problems if one["type"] != "missing"]
+    return [problem for problem in problems if problem["type"] != "missing"]
 
 
 def _refused(name: str, parameters: type[BaseModel], problem: Any) -> BadRequest:

@@ -1,8 +1,8 @@
-"""Checks what a workflow says, and makes a plan of it or refuses it with what to write instead.
+"""Check the signature that a workflow returns, and make a plan of it. An error says what to write instead.
 
-A workflow is a template: one chain, in which what stands between chunk and finalize is done for each chunk batch.
+A workflow is a template: one chain, in which the stages between chunk and finalize run for each chunk batch.
 `extract() | chunk() | chord([embed() | upsert()], finalize())`, the same with `group`, and the plain chain of all
-are one and the same.
+mean the same.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 from celery import Signature
 
-from pipeline.composition.builtins import WORDS
+from pipeline.composition.builtins import BUILTIN_STAGES
 from pipeline.composition.decorator import Stage, find_stage
 from pipeline.errors import BadRequest
 from pipeline.names import task_name
 from pipeline.plan import Plan, Step
 
-__all__ = ["Found", "plan_of", "steps_in"]
+__all__ = ["WorkflowStep", "plan_of", "steps_in"]
 
 SHAPE = "The shape is: extract() | chunk() | chord([embed() | upsert()], finalize())."
 CHORD, CHAIN, GROUP = "celery.chord", "celery.chain", "celery.group"
@@ -39,111 +39,111 @@ NEIGHBOURS = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """A stage as the walk met it: its place in the order, its checked options, and its declaration if it has one."""
+class WorkflowStep:
+    """A stage of a workflow: its position in the order, its checked options, its declaration unless it is built in."""
 
     name: str
-    place: str
+    position: str
     options: dict[str, Any]
     stage: Stage | None
 
 
 @dataclass
-class Walk:
-    """The flattened template: stages in order, and between which of them the chord was opened and closed."""
+class FlatWorkflow:
+    """The flattened template: stages in order, and the indexes at which the chord begins and ends."""
 
-    steps: list[Found] = field(default_factory=list)
+    steps: list[WorkflowStep] = field(default_factory=list)
     opened: int | None = None
     closed: int | None = None
 
 
 def plan_of(template: Any) -> Plan:
-    """The plan of what a workflow returned.
+    """Make the plan of a workflow from the signature that it returned.
 
     Raises:
-        BadRequest: it is no workflow of ours; the message says why and the hint what to write instead.
+        BadRequest: it is no valid workflow; the message says why and the hint what to write instead.
     """
     if not isinstance(template, Signature):
         raise BadRequest(f"A workflow returns a signature, not {_kind(template)}.", SHAPE)
-    walk = Walk()
-    _chain(list(_links(template)), walk)
-    _check_order(walk.steps)
-    _check_chord(walk)
-    steps = walk.steps
-    options = {one.name: one.options for one in steps if one.stage is None}
+    flat = FlatWorkflow()
+    _chain(list(_links(template)), flat)
+    _check_order(flat.steps)
+    _check_chord(flat)
+    steps = flat.steps
+    options = {step.name: step.options for step in steps if step.stage is None}
     return Plan(
-        documents=_own(steps, "document"),
-        chunks=_own(steps, "chunks"),
+        documents=_declared_steps(steps, "document"),
+        chunks=_declared_steps(steps, "chunks"),
         cutting=options["chunk"],
         route=options.get("route", {}),
         sidecar=options.get("sidecar", {}),
     )
 
 
-def steps_in(template: Signature) -> list[Found]:
-    """The stages that a signature holds, in order; their order is not checked.
+def steps_in(template: Signature) -> list[WorkflowStep]:
+    """List the stages that a signature holds, in order; the order is not checked.
 
     Raises:
-        BadRequest: one of them is no stage of ours, or has a wrong parameter.
+        BadRequest: one of them is unknown, or has a wrong parameter.
     """
-    found: list[Found] = []
-    for link in _links(template):
-        members = [*link.tasks, link.body] if link.task == CHORD else link.tasks if link.task == GROUP else [link]
-        found += [_found(one) for member in members for one in _links(member)]
-    return found
+    steps: list[WorkflowStep] = []
+    for outer in _links(template):
+        members = [*outer.tasks, outer.body] if outer.task == CHORD else outer.tasks if outer.task == GROUP else [outer]
+        steps += [_step_of(link) for member in members for link in _links(member)]
+    return steps
 
 
 def _links(template: Signature) -> Iterator[Signature]:
-    """The links of a chain, chains in it unrolled; anything else is its only link.
+    """Yield the links of a chain, nested chains unrolled; any other signature is its only link.
 
     Raises:
-        BadRequest: options of Celery's are set on one.
+        BadRequest: an option of Celery is set on one.
     """
     _check_signature(template)
     if template.task == CHAIN:
-        for one in template.tasks:
-            yield from _links(one)
+        for member in template.tasks:
+            yield from _links(member)
     else:
         yield template
 
 
-def _chain(links: Sequence[Signature], walk: Walk) -> None:
+def _chain(links: Sequence[Signature], flat: FlatWorkflow) -> None:
     for number, link in enumerate(links):
         if link.task == CHORD:
-            _chord(link, walk)
+            _chord(link, flat)
         elif link.task == GROUP:
-            _group(link, links[number + 1 :], walk)
+            _group(link, links[number + 1 :], flat)
         else:
-            walk.steps.append(_found(link))
+            flat.steps.append(_step_of(link))
 
 
-def _chord(chord: Signature, walk: Walk) -> None:
-    if walk.opened is not None:
+def _chord(chord: Signature, flat: FlatWorkflow) -> None:
+    if flat.opened is not None:
         raise BadRequest(
             "The workflow opens a second chord.", f"Write all that is done for a chunk batch in one. {SHAPE}"
         )
-    if not walk.steps or walk.steps[-1].name != "chunk":
+    if not flat.steps or flat.steps[-1].name != "chunk":
         raise BadRequest("The chord is not opened by chunk.", f"Write chunk() right before the chord. {SHAPE}")
     if chord.body is None:
         raise BadRequest("The chord has no body.", f"Write finalize() as its body. {SHAPE}")
-    walk.opened = len(walk.steps)
-    _header(chord.tasks, walk)
-    walk.closed = len(walk.steps)
-    _chain(list(_links(chord.body)), walk)
+    flat.opened = len(flat.steps)
+    _header(chord.tasks, flat)
+    flat.closed = len(flat.steps)
+    _chain(list(_links(chord.body)), flat)
 
 
-def _group(group: Signature, after: Sequence[Signature], walk: Walk) -> None:
+def _group(group: Signature, after: Sequence[Signature], flat: FlatWorkflow) -> None:
     if len(group.tasks) > 1:
-        _header(group.tasks, walk)
+        _header(group.tasks, flat)
     if not after:
         raise BadRequest("The workflow ends with a group.", f"{NEIGHBOURS['finalize']} {SHAPE}")
-    _chain([one for member in group.tasks for one in _links(member)], walk)
+    _chain([link for member in group.tasks for link in _links(member)], flat)
 
 
-def _header(members: Sequence[Signature], walk: Walk) -> None:
-    """The one member of a chord's header, or of a group, which stands for each chunk batch."""
-    every = [_flat(member) for member in members]
-    for link in (link for links in every for link in links):
+def _header(members: Sequence[Signature], flat: FlatWorkflow) -> None:
+    """Add the steps of the one member of a chord's header, or of a group, which stands for each chunk batch."""
+    chains = [_flat(member) for member in members]
+    for link in (link for links in chains for link in links):
         if link.task in (CHORD, GROUP):
             raise BadRequest(
                 "There is a chord inside the chord: when one member fails, the outer one would hang for ever.",
@@ -154,13 +154,13 @@ def _header(members: Sequence[Signature], walk: Walk) -> None:
                 f"The chord fans out {link.task.partition('.')[2]}: documents need no chord.",
                 "Every document batch has a canvas of its own already: write extract() | chunk() before the chord.",
             )
-    if len(every) != 1:
+    if len(chains) != 1:
         raise BadRequest(
-            f"The chord's header has {len(every)} members.",
+            f"The chord's header has {len(chains)} members.",
             "Write one, which stands for each chunk batch, in brackets: chord([embed() | upsert()], finalize()).",
         )
-    for link in every[0]:
-        walk.steps.append(_found(link))
+    for link in chains[0]:
+        flat.steps.append(_step_of(link))
 
 
 def _flat(member: Any) -> list[Signature]:
@@ -169,26 +169,27 @@ def _flat(member: Any) -> list[Signature]:
     return list(_links(member))
 
 
-def _found(link: Signature) -> Found:
-    """What a single signature stands for, its options checked."""
+def _step_of(link: Signature) -> WorkflowStep:
+    """Make a step of a single signature, and check its options."""
     name = link.task.removeprefix(task_name(""))
     unknown = BadRequest(
-        f"There is no stage {link.task}.", f"Declare it with @stage(queue=…), or use one of: {', '.join(WORDS)}."
+        f"There is no stage {link.task}.",
+        f"Declare it with @stage(queue=…), or use one of: {', '.join(BUILTIN_STAGES)}.",
     )
     if name == link.task:
         raise unknown
     if link.args:
         raise BadRequest(f"{name} is given data in a workflow.", f"Write {name}() with nothing but its parameters.")
-    if name in WORDS:
-        return Found(name, name, WORDS[name].check(link.kwargs), None)
-    own = find_stage(name)
-    if own is None:
+    if name in BUILTIN_STAGES:
+        return WorkflowStep(name, name, BUILTIN_STAGES[name].check(link.kwargs), None)
+    declared = find_stage(name)
+    if declared is None:
         raise unknown
-    return Found(name, own.kind, own.check(link.kwargs), own)
+    return WorkflowStep(name, declared.kind, declared.check(link.kwargs), declared)
 
 
 def _check_signature(link: Signature) -> None:
-    """No queue, callback or other option of Celery's; a chain, chord or group has none either."""
+    """Refuse a queue, a callback or another option of Celery on a signature, a chain, a chord or a group."""
     name = link.task.rpartition(".")[2]
     set_here = {option for option, value in link.options.items() if value is not None and value != []}
     if set_here & {"queue", "routing_key", "exchange"}:
@@ -200,27 +201,27 @@ def _check_signature(link: Signature) -> None:
         )
 
 
-def _check_order(steps: Sequence[Found]) -> None:
-    names = [one.name for one in steps]
+def _check_order(steps: Sequence[WorkflowStep]) -> None:
+    names = [step.name for step in steps]
     for name in ONCE:
         if name not in names:
             raise BadRequest(f"The workflow has no {name}().", f"{NEIGHBOURS[name]} {SHAPE}")
-    for name in WORDS:
+    for name in BUILTIN_STAGES:
         if names.count(name) > 1:
             raise BadRequest(f"The workflow names {name}() {names.count(name)} times.", NEIGHBOURS[name])
     reached = -1
-    for one in steps:
-        place = ORDER.index(one.place)
-        if place < reached:
-            raise BadRequest(f"{one.name}() stands at the wrong place.", NEIGHBOURS[one.place])
-        reached = place
+    for step in steps:
+        position = ORDER.index(step.position)
+        if position < reached:
+            raise BadRequest(f"{step.name}() stands at the wrong place.", NEIGHBOURS[step.position])
+        reached = position
 
 
-def _check_chord(walk: Walk) -> None:
-    """The chord reaches from chunk to finalize: what is outside is written as if it were done once."""
-    if walk.opened is None or walk.closed is None:
+def _check_chord(flat: FlatWorkflow) -> None:
+    """Check that the chord reaches from chunk to finalize: a stage outside it would look as if it ran once."""
+    if flat.opened is None or flat.closed is None:
         return
-    outside = [one.name for one in walk.steps[walk.closed :] if one.name != "finalize"]
+    outside = [step.name for step in flat.steps[flat.closed :] if step.name != "finalize"]
     if outside:
         raise BadRequest(
             f"{outside[0]}() stands behind the chord.",
@@ -228,14 +229,15 @@ def _check_chord(walk: Walk) -> None:
         )
 
 
-def _own(steps: Sequence[Found], kind: str) -> tuple[Step, ...]:
-    made: list[Step] = []
-    for one in steps:
-        if one.stage is not None and one.place == kind:
-            used = sum(earlier.stage == one.name for earlier in made)
-            key = f"{one.name}-{used + 1}" if used else one.name
-            made.append(Step(key, one.name, one.stage.queue, one.options, one.stage.version))
-    return tuple(made)
+def _declared_steps(steps: Sequence[WorkflowStep], kind: str) -> tuple[Step, ...]:
+    """Plan the stages of this kind that are not built in; a stage that is used again gets a numbered key."""
+    planned: list[Step] = []
+    for step in steps:
+        if step.stage is not None and step.position == kind:
+            used = sum(earlier.stage == step.name for earlier in planned)
+            key = f"{step.name}-{used + 1}" if used else step.name
+            planned.append(Step(key, step.name, step.stage.queue, step.options, step.stage.version))
+    return tuple(planned)
 
 
 def _kind(value: Any) -> str:

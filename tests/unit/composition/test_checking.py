@@ -12,7 +12,7 @@ from celery import Signature, chain, chord, group, signature
 
 from pipeline import Chunk, Document, chunk, embed, extract, finalize, route, sidecar, stage, upsert
 from pipeline.composition import decorator
-from pipeline.composition.builtins import WORDS
+from pipeline.composition.builtins import BUILTIN_STAGES
 from pipeline.composition.plugins import discover
 from pipeline.composition.validation import plan_of
 from pipeline.engine.canvas import Batch, begin, fan, follow_up, scanned
@@ -247,10 +247,10 @@ def test_names_and_queues_of_the_engine_are_kept() -> None:
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
     register(app, Worker("node", Settings()))
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
-    mine -= {one.name for one in decorator.declared()}
+    mine -= {one.name for one in decorator.declared_stages()}
 
     assert mine >= {"extract", "reconcile", "recover", "reindex", "sweep"}
-    for name in {*mine, *WORDS}:
+    for name in {*mine, *BUILTIN_STAGES}:
         with pytest.raises(BadRequest, match="cannot be named") as caught:
             stage(queue="words", name=name)(_shout)
         assert name in caught.value.hint
