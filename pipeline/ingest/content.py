@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.errors import Changing, NotAFile, TooLargeToTake, Unreadable
-from pipeline.ingest.roots import open_within
+from pipeline.errors import Changing, TooLargeToTake, Unreadable
+from pipeline.ingest.roots import open_regular
+from pipeline.ingest.sidecar import sidecar_metadata
+from pipeline.ingest.walk import Candidate
+from pipeline.plan import Plan
+from pipeline.services import Services
 from pipeline.spool import original_key
 
-__all__ = ["FileContent", "drop", "read_content"]
+__all__ = ["FileContent", "drop", "read_candidate", "read_content"]
 
 READS = 3
 """How often a file that changes while it is read is read again."""
@@ -44,6 +47,20 @@ class FileContent:
         return original_key(self.found.content_sha256, self.found.source)
 
 
+def read_candidate(services: Services, plan: Plan, candidate: Candidate) -> FileContent:
+    """Read a candidate's file, with the metadata beside it and the candidate's tags.
+
+    Raises:
+        Rejected: the candidate has a problem, or its file or its metadata is refused.
+    """
+    if candidate.problem is not None:
+        raise candidate.problem
+    metadata = sidecar_metadata(plan, candidate.path, candidate.within)
+    max_bytes = services.settings.max_file_mb << 20
+    content = read_content(candidate.path, candidate.source, max_bytes, services.drafts, candidate.within)
+    return replace(content, found=replace(content.found, metadata=metadata, tags=candidate.tags))
+
+
 def read_content(
     path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None
 ) -> FileContent:
@@ -63,17 +80,15 @@ def read_content(
 
 def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> FileContent | None:
     try:
-        descriptor = open_within(path, within)
+        opened = open_regular(path, within)
     except OSError as error:
         raise Unreadable(f"The file cannot be opened: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise NotAFile
+    with opened as file:
+        before = os.fstat(file.fileno())
         if before.st_size > max_bytes:
             raise TooLargeToTake
         digest, data, draft, size = _copy(file, before.st_size, drafts)
-        after = os.fstat(descriptor)
+        after = os.fstat(file.fileno())
     if (size, after.st_size, after.st_mtime_ns) != (before.st_size, before.st_size, before.st_mtime_ns):
         drop(draft)
         return None

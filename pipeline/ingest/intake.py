@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from operator import attrgetter
 
 from pipeline.catalog import Connection
@@ -18,10 +17,10 @@ from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_he
 from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
-from pipeline.ingest.content import FileContent, drop, read_content
+from pipeline.ingest.content import FileContent, drop, read_candidate
 from pipeline.ingest.packing import batch_limits, pack
 from pipeline.ingest.record import NotCopied, probably_new, put_originals, record, route
-from pipeline.ingest.sidecar import sidecar_metadata, without_sidecars
+from pipeline.ingest.sidecar import without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
 from pipeline.services import Services
@@ -88,16 +87,11 @@ def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool
     """Take one group in; False when the job was cancelled meanwhile."""
     taken: list[FileContent] = []
     refused: list[tuple[Candidate, Rejected]] = []
-    max_bytes, drafts = services.settings.max_file_mb << 20, services.drafts
     with services.catalog.connect() as connection:
         job = jobs.get(connection, job_id)
     for candidate in without_sidecars(job.plan, group):
         try:
-            if candidate.problem is not None:
-                raise candidate.problem
-            metadata = sidecar_metadata(job.plan, candidate.path, candidate.within)
-            held = read_content(candidate.path, candidate.source, max_bytes, drafts, candidate.within)
-            taken.append(replace(held, found=replace(held.found, metadata=metadata, tags=candidate.tags)))
+            taken.append(read_candidate(services, job.plan, candidate))
         except Rejected as error:
             refused.append((candidate, error))
     try:

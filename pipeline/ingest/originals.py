@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from io import BufferedReader
 from pathlib import Path, PurePath
 
 from pipeline.catalog.work import jobs
-from pipeline.errors import Gone, OutsideRoot
-from pipeline.ingest.roots import bounds, open_within, root_of
-from pipeline.ingest.walk import path_of
+from pipeline.errors import Gone, Rejected
+from pipeline.ingest.roots import find_again, open_regular
 from pipeline.results import DocumentStatus
 from pipeline.services import Services
 from pipeline.spool import original_key
+from pipeline.types import NamedPaths
 
 __all__ = ["Original", "original_of"]
 
@@ -32,44 +31,45 @@ class Original:
     release: Callable[[], None]
 
 
-def original_of(services: Services, found: DocumentStatus) -> Original:
+def original_of(services: Services, document: DocumentStatus) -> Original:
     """The bytes that a document's version was made of.
 
     Raises:
         Gone: they are not there any more.
     """
-    content = found.content_sha256
-    if content is None or found.state == "deleted":
+    content = document.content_sha256
+    if content is None or document.state == "deleted":
         raise Gone
-    name = PurePath(found.source).name or "document"
+    name = PurePath(document.source).name or "document"
     scope = ExitStack()
     try:
-        path = scope.enter_context(services.spool.local(original_key(content, found.source)))
+        path = scope.enter_context(services.spool.local(original_key(content, document.source)))
         return Original(path, name, content, scope.close)
     except FileNotFoundError:
         scope.close()
-    file = scope.enter_context(_source(services, found))
-    if os.fstat(file.fileno()).st_size != found.size or hashlib.file_digest(file, "sha256").hexdigest() != content:
+    file = scope.enter_context(_open_source(services, document))
+    if os.fstat(file.fileno()).st_size != document.size or hashlib.file_digest(file, "sha256").hexdigest() != content:
         scope.close()
         raise Gone
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    # What was looked at is what is read, whatever the name stands for by then.
+    # The file that was hashed is what is read, whatever its name stands for by then.
     return Original(Path(f"/dev/fd/{file.fileno()}"), name, content, scope.close)
 
 
-def _source(services: Services, found: DocumentStatus) -> BufferedReader:
-    """The file that was taken in, opened by the rule that intake had."""
-    path = path_of(found.source)
+def _open_source(services: Services, document: DocumentStatus) -> BufferedReader:
+    """Open the file that was ingested, by the rules of the job that it came in by.
+
+    Raises:
+        Gone: it is not there any more, has grown, or may not be read.
+    """
+    job_id = document.job_id or ""
     with services.catalog.connect() as connection:
-        named = jobs.named_paths(connection, [found.job_id or ""]).get(found.job_id or "")
-    root = root_of(named, found.source) if named is not None else None
-    if named is None or root is None or not path.is_absolute():
-        raise Gone
+        named = jobs.named_paths(connection, [job_id]).get(job_id, NamedPaths(()))
+    # A larger file is another content. The settings' limit is for what is ingested: it may be lower by now.
+    candidate = find_again(services.settings, named, document.source, document.size)
     try:
-        descriptor = open_within(path, bounds(named, root, services.settings.api_roots))
-    except (OSError, OutsideRoot):
+        if candidate.problem is not None:
+            raise candidate.problem
+        return open_regular(candidate.path, candidate.within)
+    except (OSError, Rejected):
         raise Gone from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Gone
-    return os.fdopen(descriptor, "rb")

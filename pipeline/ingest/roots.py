@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
 
-from pipeline.errors import OutsideRoot, Unreadable
+from pipeline.errors import NotAFile, OutsideRoot, Unreadable
 from pipeline.ingest.walk import Candidate, look, path_of
 from pipeline.settings import Settings
 from pipeline.types import NamedPaths
 
-__all__ = ["bounds", "find_again", "open_within", "resolve_below", "resolve_roots", "root_of"]
+__all__ = ["bounds", "find_again", "open_regular", "open_within", "resolve_below", "resolve_roots", "root_of"]
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -33,8 +35,14 @@ def bounds(named: NamedPaths, root: Path, api_roots: Sequence[str]) -> tuple[Pat
     return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
 
 
-def find_again(settings: Settings, named: NamedPaths, source: str) -> Candidate:
+def find_again(settings: Settings, named: NamedPaths, source: str, max_bytes: int | None = None) -> Candidate:
     """The file of a known document as it is now, by the rules of the job that it came in by.
+
+    Args:
+        settings: name the `api_roots`, and the largest file that may be read.
+        named: the paths of the job that it came in by.
+        source: its source.
+        max_bytes: a larger file has the problem `too_large`; None for the settings' limit.
 
     Returns:
         A candidate with a problem if the file is gone, or may not be read.
@@ -42,7 +50,7 @@ def find_again(settings: Settings, named: NamedPaths, source: str) -> Candidate:
     path, root = path_of(source), root_of(named, source)
     found = None
     if path.is_absolute() and root is not None:
-        found = look(path, root, settings.max_file_mb << 20)
+        found = look(path, root, settings.max_file_mb << 20 if max_bytes is None else max_bytes)
     if found is None or root is None:
         return Candidate(path, source, 0, Unreadable("The file is not there any more."))
     return replace(found, within=bounds(named, root, settings.api_roots))
@@ -86,6 +94,21 @@ def open_within(path: Path, roots: Sequence[Path] | None) -> int:
         raise OutsideRoot("The file lies outside the folders that it was found in.")
     root = next(root for root in roots if real.is_relative_to(root))
     return _step_by_step(root, real.relative_to(root).parts)
+
+
+def open_regular(path: Path, roots: Sequence[Path] | None) -> BufferedReader:
+    """Open a regular file for reading, as `open_within` does.
+
+    Raises:
+        NotAFile: it is a pipe, a device or a folder.
+        OutsideRoot: it leads out of the roots.
+        OSError: it cannot be opened.
+    """
+    descriptor = open_within(path, roots)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAFile
+    return os.fdopen(descriptor, "rb")
 
 
 def _step_by_step(root: Path, parts: Sequence[str]) -> int:

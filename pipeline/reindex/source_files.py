@@ -15,9 +15,9 @@ from pipeline.catalog.reindex.reindexes import Reindex
 from pipeline.catalog.work import failures, jobs
 from pipeline.catalog.work.batches import plan_of_version
 from pipeline.errors import Rejected
-from pipeline.ingest.content import FileContent, read_content
+from pipeline.ingest.content import FileContent, drop, read_candidate, read_content
+from pipeline.ingest.record import put_originals
 from pipeline.ingest.roots import find_again
-from pipeline.ingest.sidecar import sidecar_metadata
 from pipeline.ingest.walk import path_of
 from pipeline.plan import Plan
 from pipeline.services import Services
@@ -41,7 +41,8 @@ def copy_originals(services: Services, reindex: Reindex, documents: Sequence[Mis
     ready = list[MissingDocument]()
     for document, content in pairs:
         if content is not None:
-            _put(services, document, content)
+            put_originals(services.spool, [content])
+            drop(content.draft)
         ready.append(document)
     return ready
 
@@ -49,15 +50,6 @@ def copy_originals(services: Services, reindex: Reindex, documents: Sequence[Mis
 def key_of_original(document: MissingDocument) -> str:
     """Key of the document's original in the spool."""
     return original_key(document.found.content_sha256, document.found.source)
-
-
-def _put(services: Services, document: MissingDocument, content: FileContent) -> None:
-    key = key_of_original(document)
-    if content.data is not None:
-        services.spool.write(key, content.data)
-    elif content.draft is not None:
-        services.spool.put_file(key, content.draft)
-        content.draft.unlink(missing_ok=True)
 
 
 def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocument) -> FileContent | None:
@@ -68,14 +60,14 @@ def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocum
         return None
     if spool.renew(key_of_original(document)):  # and so no clean-up removes it
         return None
+    # It is not read by the rules of its job (`find_again`): only the bytes that were ingested by them are used.
     try:
         content = read_content(path_of(found.source), found.source, max_bytes, services.drafts)
     except Rejected:
         return None  # `extract` reports it with the document
     if content.found.content_sha256 == found.content_sha256:
         return content
-    if content.draft is not None:
-        content.draft.unlink(missing_ok=True)
+    drop(content.draft)
     return None
 
 
@@ -105,13 +97,9 @@ def _read_now(
     services: Services, plan: Plan, document: MissingDocument, named: NamedPaths
 ) -> tuple[MissingDocument, FileContent | None]:
     candidate = find_again(services.settings, named, document.found.source)
-    if candidate.problem is not None:
-        return document, None
-    path, max_bytes = candidate.path, services.settings.max_file_mb << 20
     try:
-        sidecar = sidecar_metadata(plan, path, candidate.within)
-        content = read_content(path, candidate.source, max_bytes, services.drafts, candidate.within)
+        content = read_candidate(services, plan, candidate)
     except Rejected:
         return document, None  # `extract` reports it with the document
-    metadata = sidecar if plan.sidecar else document.found.metadata
+    metadata = content.found.metadata if plan.sidecar else document.found.metadata
     return replace(document, found=replace(content.found, metadata=metadata)), content

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import OutsideRoot, PathNotAllowed
+from pipeline.errors import NotAFile, OutsideRoot, PathNotAllowed, TooLargeToTake, Unreadable
 from pipeline.ingest.path_jobs import confined
-from pipeline.ingest.roots import _step_by_step, bounds, open_within, root_of
+from pipeline.ingest.roots import _step_by_step, bounds, find_again, open_regular, open_within, root_of
+from pipeline.settings import Settings
 from pipeline.types import NamedPaths
 
 
@@ -62,3 +63,45 @@ def test_the_rule_of_intake_is_kept(root: Path) -> None:
     assert bounds(named, root / "sub", ()) == (root / "sub",)
     assert bounds(named, root / "x.txt", ()) is None
     assert bounds(NamedPaths(named.paths, confined=True), root / "x.txt", [str(root)]) == (root,)
+
+
+def test_a_source_is_found_again_by_the_rules_of_its_job(root: Path) -> None:
+    named, file = NamedPaths((str(root / "sub"),)), root / "sub" / "a.txt"
+    candidate = find_again(Settings(), named, str(file))
+    assert (candidate.path, candidate.size, candidate.problem, candidate.within) == (file, 6, None, (root / "sub",))
+    confined_to = Settings(api_roots=(str(root),))
+    assert find_again(confined_to, NamedPaths(named.paths, confined=True), str(file)).within == (root,)
+    assert find_again(Settings(), NamedPaths(), str(root.parent / "a.txt")).within is None
+
+
+def test_a_source_that_is_gone_or_not_the_jobs_is_not_found_again(root: Path) -> None:
+    named = NamedPaths((str(root / "sub"),))
+    (root / "sub" / "link").symlink_to(root.parent / "a.txt")
+    problems = {
+        name: find_again(Settings(), named, source, max_bytes=5).problem
+        for name, source in {
+            "gone": str(root / "sub" / "gone.txt"),
+            "of another job": str(root.parent / "a.txt"),
+            "no path": "upload://a.txt",
+            "out of the folder": str(root / "sub" / "link"),
+            "grown": str(root / "sub" / "a.txt"),
+        }.items()
+    }
+    assert {name: type(problem) for name, problem in problems.items()} == {
+        "gone": Unreadable,
+        "of another job": Unreadable,
+        "no path": Unreadable,
+        "out of the folder": OutsideRoot,
+        "grown": TooLargeToTake,
+    }
+
+
+def test_only_a_regular_file_is_opened(root: Path) -> None:
+    with open_regular(root / "sub" / "a.txt", [root]) as file:
+        assert file.read() == b"inside"
+    os.mkfifo(root / "pipe")
+    for name in ("pipe", "sub"):
+        with pytest.raises(NotAFile):
+            open_regular(root / name, None)
+    with pytest.raises(OutsideRoot):
+        open_regular(root / "out" / "a.txt", [root])
