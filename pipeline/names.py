@@ -15,6 +15,7 @@ __all__ = [
     "STAGES",
     "STATES",
     "TERMINAL",
+    "UPLOAD",
     "task_name",
 ]
 
@@ -44,6 +45,9 @@ STATES = ACTIVE + TERMINAL
 
 COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
 """Pattern of a collection's name."""
+
+UPLOAD = "upload://"
+"""Beginning of the source of a file that was uploaded without a source of its own."""
 
 
 def task_name(stage: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import reindex, stack
 from pipeline.cli.connect import connected_services, services_of_running_stack
+from pipeline.ingest.walk import absolute
 from pipeline.reindex import ReindexRequest
 from pipeline.results import JobStatus, ReindexPlan, ReindexStatus
 from pipeline.services import Services
@@ -103,7 +103,7 @@ def connected_target(settings: Settings, *, quiet: bool) -> Iterator[ReindexTarg
 def source_pattern(settings: Settings, path: str) -> str:
     """The source of a file or folder on the target, by its path on this machine; a URI stays as it is."""
     if settings.server is None:
-        return path if "://" in path else str(Path(path).absolute())
+        return path if "://" in path else str(absolute(path))
     from pipeline.cli.remote import name_on_server
 
     return name_on_server(path)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 from pipeline.client import Client
-from pipeline.ingest.walk import source_of
+from pipeline.ingest.walk import absolute, source_of
+from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
 from pipeline.results import Deleted, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
@@ -22,8 +22,6 @@ __all__ = [
     "name_on_server",
     "uploaded_source",
 ]
-
-SCHEME = "upload://"
 
 
 class RemoteManager:
@@ -99,12 +97,12 @@ def delete_on_server(settings: Settings, collection: str | None, sources: list[s
 
 def uploaded_source(source: str) -> str:
     """The source that a file of this machine has on the server: the same whenever it is sent again."""
-    return f"{SCHEME}{socket.gethostname()}{source}"
+    return f"{UPLOAD}{socket.gethostname()}{source}"
 
 
 def name_on_server(name: str) -> str:
     """The source on the server of a path of this machine; a source or an id stays as it is."""
-    path = Path(os.path.abspath(name))  # noqa: PTH100 - as it was named when it was sent
+    path = absolute(name)
     is_path = name.startswith((".", "/")) or os.path.lexists(path)
     return uploaded_source(source_of(path)) if is_path else name
 

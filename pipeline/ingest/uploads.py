@@ -25,6 +25,7 @@ from pipeline.ingest.content import FileContent
 from pipeline.ingest.record import Outcome, record, route
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import new_job, record_job
+from pipeline.names import UPLOAD
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
@@ -32,7 +33,6 @@ from pipeline.types import canonical
 
 __all__ = ["Draft", "Extra", "Once", "Upload", "answered", "fingerprint", "source_of", "take_uploads"]
 
-SCHEME = "upload://"
 LONGEST_NAME = 255
 LONGEST_SOURCE = 2000
 URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
@@ -125,7 +125,7 @@ def source_of(name: str, given: str | None = None) -> str:
             raise Invalid("A source must be a URI like https://… or crm://…, and none of a file on this machine.")
         return _checked(given, LONGEST_SOURCE, "source")
     plain = re.split(r"[/\\]", name)[-1].strip() or "unnamed"
-    return SCHEME + _checked(plain, LONGEST_NAME, "name of a file")
+    return UPLOAD + _checked(plain, LONGEST_NAME, "name of a file")
 
 
 def take_uploads(

@@ -8,6 +8,7 @@ from math import isfinite
 
 from embeddings.base import Fingerprint
 from pipeline.errors import BadRequest, SpaceMismatch
+from pipeline.names import COLLECTION
 from pipeline.vectorstore.base import Filter, Point, Query
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "same_space",
 ]
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(~[0-9]{1,9})?")
+NAME = re.compile(COLLECTION.strip("^$") + r"(~[0-9]{1,9})?")
 """What users name, and with a number behind a tilde the indexes of it."""
 
 
