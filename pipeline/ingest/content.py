@@ -35,7 +35,7 @@ IN_MEMORY = 4 << 20
 class FileContent:
     """A file's content while intake holds it: in memory, or in a temporary file."""
 
-    found: FileRecord
+    file: FileRecord
     data: bytes | None
     draft: Path | None
     routed: str | None = None
@@ -44,7 +44,7 @@ class FileContent:
     @property
     def key(self) -> str:
         """Where its copy lies in the spool."""
-        return original_key(self.found.content_sha256, self.found.source)
+        return original_key(self.file.content_sha256, self.file.source)
 
 
 def read_candidate(services: Services, plan: Plan, candidate: Candidate) -> FileContent:
@@ -58,7 +58,7 @@ def read_candidate(services: Services, plan: Plan, candidate: Candidate) -> File
     metadata = sidecar_metadata(plan, candidate.path, candidate.within)
     max_bytes = services.settings.max_file_mb << 20
     content = read_content(candidate.path, candidate.source, max_bytes, services.drafts, candidate.within)
-    return replace(content, found=replace(content.found, metadata=metadata, tags=candidate.tags))
+    return replace(content, file=replace(content.file, metadata=metadata, tags=candidate.tags))
 
 
 def read_content(

@@ -123,7 +123,7 @@ def _record(
         except NotCopied as error:  # another process deleted or changed a document meanwhile
             copied |= put_originals(services.spool, error.contents)
     queued = {outcome.source for outcome in outcomes if outcome.running}
-    put_originals(services.spool, [content for content in contents if content.found.source in queued])
+    put_originals(services.spool, [content for content in contents if content.file.source in queued])
     return True
 
 

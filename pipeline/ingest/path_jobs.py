@@ -15,7 +15,6 @@ import structlog
 
 from pipeline.backoff import backoff_s
 from pipeline.catalog import CATALOG_ERRORS, Connection
-from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import records
@@ -30,17 +29,17 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.roots import resolve_below, resolve_roots
 from pipeline.ingest.submit import new_job, record_job
-from pipeline.ingest.uploads import Extra
+from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
 from pipeline.ingest.walk import Candidate, source_of, walk_files
 from pipeline.services import Services
 from pipeline.types import canonical
 
-__all__ = ["LOOKED_AT", "PathJobRunner", "confined", "look_for_one", "matching", "place"]
+__all__ = ["FILES_CHECKED", "PathJobRunner", "allowed_paths", "matching_files", "require_match", "submit_paths_job"]
 
 log = structlog.get_logger()
 
 LOOK_S = 5.0
-LOOKED_AT = 10_000
+FILES_CHECKED = 10_000
 """Files that are looked at for one that matches, before the order is accepted."""
 
 AWAY: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
@@ -52,7 +51,7 @@ MAX_PAUSE_S = 600.0
 """An order that fails by itself is tried again after this time, then after twice as long, and so on."""
 
 
-def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
+def allowed_paths(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
     """The paths, every one below one of the roots, whatever links lead to it.
 
     What is read is checked again when it is opened (`Candidate.within`): a link may be made at any time.
@@ -81,7 +80,9 @@ def confined(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
     return found
 
 
-def place(services: Services, writer: GroupWriter, request: Request, pattern: str | None, extra: Extra) -> str:
+def submit_paths_job(
+    services: Services, writer: GroupWriter, request: Request, pattern: str | None, options: SubmitOptions
+) -> str:
     """Promise to take in what the paths name; a `Taker` does it.
 
     Args:
@@ -89,7 +90,7 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         writer: commits the promise.
         request: checked before; its paths are those of `confined`.
         pattern: a glob over a file's name or its path below what was named; None takes every file.
-        extra: the Idempotency-Key, the webhook, the API key.
+        options: the Idempotency-Key, the webhook, the API key.
 
     Returns:
         The job's id.
@@ -98,21 +99,20 @@ def place(services: Services, writer: GroupWriter, request: Request, pattern: st
         BadRequest: there is no such file.
         OtherRequest: the Idempotency-Key stands for another request.
     """
-    look_for_one(services, request.paths, pattern)
+    require_match(services, request.paths, pattern)
     order = {"paths": [str(path) for path in request.paths], "glob": pattern, "tags": canonical(request.tags)}
 
     request = replace(request, confined=True)
     job = new_job(services, request)
 
     def change(connection: Connection) -> str:
-        before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
-        if before:
-            return str(before["job_id"])
+        earlier = find_answer(connection, options.idempotent)
+        if earlier is not None:
+            return str(earlier["job_id"])
         job_id = record_job(connection, services, request, (), job=job).id
         orders.add(connection, job_id, order)
-        attach(connection, job_id, extra.hook, extra.key_id)
-        if extra.once is not None:
-            idempotency.store_answer(connection, extra.once.scope, extra.once.request, {"job_id": job_id})
+        attach(connection, job_id, options.hook, options.key_id)
+        store_answer(connection, options.idempotent, {"job_id": job_id})
         return job_id
 
     return writer.run(change)
@@ -189,8 +189,8 @@ def _cause(error: Exception) -> Failure:
 def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None:
     paths = [Path(path) for path in request["paths"]]
     try:
-        confined(request["paths"], services.settings.api_roots)
-        found = list(matching(services, paths, request["glob"]))
+        allowed_paths(request["paths"], services.settings.api_roots)
+        found = list(matching_files(services, paths, request["glob"]))
     except (BadRequest, PathNotAllowed) as gone:
         found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
     # A job in which there turns out to be no file ends with zero documents.
@@ -200,19 +200,19 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     ingest_files(services, job_id, [replace(one, tags=tags) for one in found])
 
 
-def look_for_one(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
+def require_match(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
     """Look whether an order has a file; where there are very many and none matches yet, it is accepted unseen.
 
     Raises:
         BadRequest: there is none.
     """
     for number, candidate in enumerate(walk_files(services.settings, paths)):
-        if number >= LOOKED_AT or _matches(candidate, paths, pattern):
+        if number >= FILES_CHECKED or _matches(candidate, paths, pattern):
             return
     raise BadRequest("There are no such files in what was named.", "Name a file, or a folder with files in it.")
 
 
-def matching(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
+def matching_files(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
     """The files of an order; each may be read only as long as it lies below `api_roots`."""
     within = resolve_roots(services.settings.api_roots)
     found = (one for one in walk_files(services.settings, paths) if _matches(one, paths, pattern))

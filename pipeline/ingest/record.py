@@ -19,11 +19,11 @@ from pipeline.ingest.routing import media_type_of, routed_collection
 from pipeline.services import Services
 from pipeline.spool import Spool
 
-__all__ = ["NotCopied", "Outcome", "probably_new", "put_originals", "record", "route"]
+__all__ = ["IntakeResult", "NotCopied", "probably_new", "put_originals", "record", "route"]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class IntakeResult:
     """What came of a file at intake: its document is queued, unchanged, or failed for this cause."""
 
     document_id: str
@@ -73,7 +73,7 @@ def _collection(services: Services, job: Job, content: FileContent) -> str | Non
     data = content.draft if content.data is None else content.data
     if not job.plan.route or data is None:
         return None
-    return routed_collection(job.plan, media_type_of(content.found.source, data, services.settings.options))
+    return routed_collection(job.plan, media_type_of(content.file.source, data, services.settings.options))
 
 
 def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:
@@ -84,15 +84,15 @@ def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) 
             recipe = current_recipe(services, connection, job, routed)
             unchanged: set[str] = set()
             if recipe is not None:
-                files = [content.found for content in group]
+                files = [content.file for content in group]
                 unchanged = lookup.unchanged_sources(connection, routed or job.collection, recipe, files)
-            new += [content for content in group if content.found.source not in unchanged]
+            new += [content for content in group if content.file.source not in unchanged]
     return new
 
 
 def record(
     connection: Connection, services: Services, job: Job, contents: Sequence[FileContent], copied: Collection[str]
-) -> list[Outcome]:
+) -> list[IntakeResult]:
     """Record files in the caller's transaction: versions, attempts, and a batch for each collection.
 
     Args:
@@ -107,11 +107,11 @@ def record(
             must not leave a document without its file.
         SpaceMismatch: a collection was made with another model than the configured one.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[IntakeResult] = []
     for routed, group in _by_collection(contents).items():
         outcomes += _record_group(connection, services, job, routed, group)
     queued = {outcome.source for outcome in outcomes if outcome.running}
-    missing = [content for content in contents if content.found.source in queued and content.key not in copied]
+    missing = [content for content in contents if content.file.source in queued and content.key not in copied]
     if missing:
         raise NotCopied(missing)
     return outcomes
@@ -126,29 +126,29 @@ def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[Fil
 
 def _record_group(
     connection: Connection, services: Services, job: Job, routed: str | None, taken: list[FileContent]
-) -> list[Outcome]:
+) -> list[IntakeResult]:
     """Record files that go to one collection; a batch never holds documents of two."""
     batch_id = str(uuid.uuid4())
     place, recipe = placement_of(services, connection, job, routed)
     place = replace(place, batch_id=batch_id)
-    known = lookup.possibly_known(connection, place.collection, [item.found.source for item in taken])
+    known = lookup.possibly_known(connection, place.collection, [item.file.source for item in taken])
     suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
-    outcomes: list[Outcome] = []
+    outcomes: list[IntakeResult] = []
     is_any_new = False
     for item in taken:
-        found = item.found
+        found = item.file
         cause = None
         if found.source in suspects:
             cause = records.unchanged_failure(connection, place.collection, recipe, services.reading, found)
         if cause is not None:
             identity = records.reject(connection, job.id, found.source, found.size, cause, place.collection)
             tagging.set_tags(connection, identity, found.tags)
-            outcomes.append(Outcome(identity, found.source, found.size, "failed", cause))
+            outcomes.append(IntakeResult(identity, found.source, found.size, "failed", cause))
             continue
         made = records.record(connection, job.id, recipe, found, place, is_new=found.source not in known)
         known.add(found.source)
         state: Literal["queued", "unchanged"] = "unchanged" if made.outcome == "unchanged" else "queued"
-        outcomes.append(Outcome(made.document_id, found.source, found.size, state))
+        outcomes.append(IntakeResult(made.document_id, found.source, found.size, state))
         is_any_new |= made.outcome == "new"
     if is_any_new:
         batches.add(connection, batch_id, job.id, job.priority)

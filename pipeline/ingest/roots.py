@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from pipeline.errors import NotAFile, OutsideRoot, Unreadable
-from pipeline.ingest.walk import Candidate, look, path_of
+from pipeline.ingest.walk import Candidate, candidate_at, path_of
 from pipeline.settings import Settings
 from pipeline.types import NamedPaths
 
@@ -50,7 +50,7 @@ def find_again(settings: Settings, named: NamedPaths, source: str, max_bytes: in
     path, root = path_of(source), root_of(named, source)
     found = None
     if path.is_absolute() and root is not None:
-        found = look(path, root, settings.max_file_mb << 20 if max_bytes is None else max_bytes)
+        found = candidate_at(path, root, settings.max_file_mb << 20 if max_bytes is None else max_bytes)
     if found is None or root is None:
         return Candidate(path, source, 0, Unreadable("The file is not there any more."))
     return replace(found, within=bounds(named, root, settings.api_roots))

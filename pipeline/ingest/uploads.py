@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import Connection
-from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
-from pipeline.catalog.work.outbox import Hook, attach
+from pipeline.catalog.work.outbox import attach
 from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.record import Outcome, record, route
+from pipeline.ingest.record import IntakeResult, record, route
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import new_job, record_job
+from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
 from pipeline.names import UPLOAD
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
 from pipeline.types import canonical
 
-__all__ = ["Draft", "Extra", "Once", "Upload", "answered", "fingerprint", "source_of", "take_uploads"]
+__all__ = ["Draft", "Upload", "fingerprint", "source_of", "submit_uploads"]
 
 LONGEST_NAME = 255
 LONGEST_SOURCE = 2000
@@ -49,28 +49,6 @@ class Upload:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     kept: Kept = lambda _seconds=None: None
     """Waits until its bytes are safe on the disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """What makes a request one that is carried out once: whose key it is, and the whole of what it asks for."""
-
-    scope: str
-    request: str
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """What a door knows of a request beside its documents.
-
-    `job` is one that was left open, to which the files are added; `more` leaves the job open for further ones.
-    """
-
-    once: Once | None = None
-    hook: Hook | None = None
-    key_id: str | None = None
-    job: str | None = None
-    more: bool = False
 
 
 class Draft:
@@ -128,8 +106,8 @@ def source_of(name: str, given: str | None = None) -> str:
     return UPLOAD + _checked(plain, LONGEST_NAME, "name of a file")
 
 
-def take_uploads(
-    services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], extra: Extra
+def submit_uploads(
+    services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], options: SubmitOptions
 ) -> dict[str, Any]:
     """Make a job of files that have arrived; when it returns, the catalog has it for good.
 
@@ -142,23 +120,22 @@ def take_uploads(
         Conflict: the job that the files are for waits for none, or is of another kind.
         SpaceMismatch: the collection holds vectors of another model.
     """
-    new = None if extra.job else new_job(services, request)
-    contents = _contents(services, request, uploads, new or _job_to_add_to(services, extra))
+    new = None if options.job else new_job(services, request)
+    contents = _contents(services, request, uploads, new or _job_to_add_to(services, options))
 
-    def change(connection: Connection) -> tuple[dict[str, Any], list[Outcome]]:
-        before = extra.once and idempotency.find_answer(connection, extra.once.scope, extra.once.request)
-        if before:
-            return before, []
-        job = _job(connection, services, request, uploads, extra, new)
+    def change(connection: Connection) -> tuple[dict[str, Any], list[IntakeResult]]:
+        earlier = find_answer(connection, options.idempotent)
+        if earlier is not None:
+            return earlier, []
+        job = _job(connection, services, request, uploads, options, new)
         outcomes = record(connection, services, job, contents, {content.key for content in contents})
         by_source = {outcome.source: outcome for outcome in outcomes}
-        if extra.more:
+        if options.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
-        elif extra.job is not None or not any(outcome.running for outcome in outcomes):
+        elif options.job is not None or not any(outcome.running for outcome in outcomes):
             jobs.finish_intake(connection, job.id)
         answer = {"job_id": job.id, "documents": [_told(by_source[upload.source]) for upload in uploads]}
-        if extra.once is not None:
-            idempotency.store_answer(connection, extra.once.scope, extra.once.request, answer)
+        store_answer(connection, options.idempotent, answer)
         return answer, outcomes
 
     try:
@@ -180,11 +157,11 @@ def _contents(services: Services, request: Request, uploads: Sequence[Upload], j
     return route(services, job, [FileContent(file, None, upload.draft) for file, upload in pairs])
 
 
-def _job_to_add_to(services: Services, extra: Extra) -> Job:
+def _job_to_add_to(services: Services, options: SubmitOptions) -> Job:
     with services.catalog.connect() as connection:
-        if not jobs.exists(connection, extra.job or ""):
-            raise UnknownId(f"There is no job {extra.job}.")
-        return jobs.get(connection, extra.job or "")
+        if not jobs.exists(connection, options.job or ""):
+            raise UnknownId(f"There is no job {options.job}.")
+        return jobs.get(connection, options.job or "")
 
 
 def _keep_copies(services: Services, uploads: Sequence[Upload], sources: Collection[str]) -> None:
@@ -193,18 +170,6 @@ def _keep_copies(services: Services, uploads: Sequence[Upload], sources: Collect
         key = original_key(upload.content_sha256, upload.source)
         if upload.source in sources and not services.spool.renew(key):
             services.spool.secure(key, upload.draft)()
-
-
-def answered(services: Services, once: Once | None) -> dict[str, Any] | None:
-    """What a request was answered that was carried out before, whatever has become of its files since.
-
-    Raises:
-        OtherRequest: the Idempotency-Key stands for another request.
-    """
-    if once is None:
-        return None
-    with services.catalog.connect() as connection:
-        return idempotency.find_answer(connection, once.scope, once.request)
 
 
 def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
@@ -218,28 +183,28 @@ def _job(
     services: Services,
     request: Request,
     uploads: Sequence[Upload],
-    extra: Extra,
+    options: SubmitOptions,
     new: Job | None,
 ) -> Job:
-    if extra.job is None:
+    if options.job is None:
         sizes = [one.size for one in uploads]
-        begun = record_job(connection, services, request, sizes, closed=not extra.more, job=new)
-        attach(connection, begun.id, extra.hook, extra.key_id)
+        begun = record_job(connection, services, request, sizes, closed=not options.more, job=new)
+        attach(connection, begun.id, options.hook, options.key_id)
         return begun
-    job = jobs.open_for_uploads(connection, extra.job)
+    job = jobs.open_for_uploads(connection, options.job)
     if job is None:
-        raise Conflict(f"The job {extra.job} waits for no further files.", "Begin a new one.")
+        raise Conflict(f"The job {options.job} waits for no further files.", "Begin a new one.")
     asked = {"collection": request.collection, "workflow": request.workflow, "priority": request.priority}
     other = [name for name, value in asked.items() if value is not None and value != getattr(job, name)]
     if request.options is not None and request.options != Plan.from_json(job.plan).told:
         other.append("options")
-    if other or extra.hook is not None:
+    if other or options.hook is not None:
         name = other[0] if other else "webhook"
         raise Conflict(f"The job was begun with another {name}.", "Leave it out, or begin a new job.")
-    return jobs.get(connection, extra.job)
+    return jobs.get(connection, options.job)
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(outcome: IntakeResult) -> dict[str, Any]:
     return {
         "document_id": outcome.document_id,
         "source": outcome.source,

@@ -17,8 +17,8 @@ __all__ = [
     "SKIPPED_FOLDERS",
     "Candidate",
     "absolute",
+    "candidate_at",
     "find_files",
-    "look",
     "path_of",
     "source_of",
     "source_of_path",
@@ -69,7 +69,7 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
         # Path.is_dir raises for a link that names something too long, or something in a folder that is closed.
         found = _below(named, ours) if os.path.isdir(named) else iter([named])  # noqa: PTH112
         for file in found:
-            candidate = look(file, named, max_bytes)
+            candidate = candidate_at(file, named, max_bytes)
             if candidate is not None and candidate.source not in seen:
                 seen.add(candidate.source)
                 yield candidate
@@ -153,7 +153,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return facts.st_dev, facts.st_ino
 
 
-def look(path: Path, root: Path, max_bytes: int) -> Candidate | None:
+def candidate_at(path: Path, root: Path, max_bytes: int) -> Candidate | None:
     """A file found below a root, with the reason why it cannot be taken if there is one; None for a folder's link."""
     source = source_of(path)
     try:

@@ -65,7 +65,7 @@ def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocum
         content = read_content(path_of(found.source), found.source, max_bytes, services.drafts)
     except Rejected:
         return None  # `extract` reports it with the document
-    if content.found.content_sha256 == found.content_sha256:
+    if content.file.content_sha256 == found.content_sha256:
         return content
     drop(content.draft)
     return None
@@ -101,5 +101,5 @@ def _read_now(
         content = read_candidate(services, plan, candidate)
     except Rejected:
         return document, None  # `extract` reports it with the document
-    metadata = content.found.metadata if plan.sidecar else document.found.metadata
-    return replace(document, found=replace(content.found, metadata=metadata)), content
+    metadata = content.file.metadata if plan.sidecar else document.found.metadata
+    return replace(document, found=replace(content.file, metadata=metadata)), content

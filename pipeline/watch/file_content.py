@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.catalog.documents.watched_files import FileKey, FileMark
-from pipeline.ingest.walk import Candidate, look
+from pipeline.ingest.walk import Candidate, candidate_at
 from pipeline.settings import Settings
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch.compare import SeenFile
@@ -39,7 +39,7 @@ class FileReader:
 
     def candidate_of(self, file: ScannedFile) -> Candidate | None:
         """The file as a candidate for intake; None if it is not there any more."""
-        return look(file.path, self._folder.path, self._max_bytes)
+        return candidate_at(file.path, self._folder.path, self._max_bytes)
 
     def read(self, key: FileKey, snapshot: Snapshot) -> SeenFile | None:
         """A file with the hash of its content, or without it if intake refuses the file; None if it changes now."""

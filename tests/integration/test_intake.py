@@ -223,7 +223,7 @@ from pathlib import Path
 from pipeline.ingest.content import read_content
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 taken = read_content(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
-assert taken.data is None and taken.draft.stat().st_size == taken.found.size == 300 << 20
+assert taken.data is None and taken.draft.stat().st_size == taken.file.size == 300 << 20
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run(

@@ -19,10 +19,11 @@ from pipeline.catalog.api.idempotency import scope_of
 from pipeline.catalog.work.outbox import Hook
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
-from pipeline.ingest.path_jobs import confined, place
+from pipeline.ingest.path_jobs import allowed_paths, submit_paths_job
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit import check, check_terms
-from pipeline.ingest.uploads import Draft, Extra, Once, answered, fingerprint, take_uploads
+from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, stored_answer
+from pipeline.ingest.uploads import Draft, fingerprint, submit_uploads
 from pipeline.notify.registry import check_address
 
 __all__ = ["router"]
@@ -90,20 +91,20 @@ def submit_paths(
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
     fingerprint_of_body = sha256(body.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
     caller = authentication.caller()
-    once = _once(caller, "jobs", idempotency_key, fingerprint_of_body)
-    earlier = answered(api.services, once)
-    job_id = str(earlier["job_id"]) if earlier else _open_path_job(api, body, caller, once)
+    idempotent = _idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
+    earlier = stored_answer(api.services, idempotent)
+    job_id = str(earlier["job_id"]) if earlier else _open_path_job(api, body, caller, idempotent)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return Accepted(job_id=job_id)
 
 
-def _open_path_job(api: ApiState, body: JobRequest, caller: Caller, once: Once | None) -> str:
+def _open_path_job(api: ApiState, body: JobRequest, caller: Caller, idempotent: IdempotentRequest | None) -> str:
     """Check the request and make a job of its paths, which a thread reads afterwards; the job's id."""
-    paths = confined(body.paths, api.settings.api_roots)
+    paths = allowed_paths(body.paths, api.settings.api_roots)
     submission = Submission(paths, body.collection, body.workflow, body.priority, tags=body.tags, options=body.options)
     check(api.services, submission)
-    extra = Extra(once, _hook(api, body.webhook), caller.key)
-    job_id = place(api.services, api.writer, submission, body.glob, extra)
+    options = SubmitOptions(idempotent, _hook(api, body.webhook), caller.key)
+    job_id = submit_paths_job(api.services, api.writer, submission, body.glob, options)
     api.path_jobs.wake()
     return job_id
 
@@ -145,8 +146,8 @@ def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accep
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
-    once = _once(caller, "documents", key, fingerprint(fields, form.uploads))
-    earlier = answered(api.services, once)
+    idempotent = _idempotent_request(caller, "documents", key, fingerprint(fields, form.uploads))
+    earlier = stored_answer(api.services, idempotent)
     if earlier is not None:
         form.drop()
         return Accepted(**earlier, refused=refused)
@@ -156,8 +157,8 @@ def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accep
     if check_terms(api.services, terms).collections:
         check(api.services, terms)
     hook = _hook(api, webhook_of(fields))
-    extra = Extra(once, hook, caller.key, job_id_of(fields), keeps_job_open(fields))
-    accepted = take_uploads(api.services, api.writer, submission, form.uploads, extra)
+    options = SubmitOptions(idempotent, hook, caller.key, job_id_of(fields), keeps_job_open(fields))
+    accepted = submit_uploads(api.services, api.writer, submission, form.uploads, options)
     pass_gate(INTAKE, accepted["job_id"])
     return Accepted(**accepted, refused=refused)
 
@@ -166,9 +167,9 @@ def _refused(file: RefusedFile) -> RefusedUpload:
     return RefusedUpload(name=printable(file.name)[:255], **problem_of(file.error).to_json())
 
 
-def _once(caller: Caller, route: str, key: str | None, body: str) -> Once | None:
+def _idempotent_request(caller: Caller, route: str, key: str | None, body: str) -> IdempotentRequest | None:
     """What makes a request with this Idempotency-Key run only once; None without a key."""
-    return Once(scope_of(caller.key_id, route, key), body) if key else None
+    return IdempotentRequest(scope_of(caller.key_id, route, key), body) if key else None
 
 
 def _hook(api: ApiState, webhook: WebhookRequest | None) -> Hook | None:

@@ -33,7 +33,7 @@ from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.database.schema import api_keys
 from pipeline.catalog.database.write_queue import WriteQueue
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
-from pipeline.ingest.path_jobs import LOOKED_AT, look_for_one, matching
+from pipeline.ingest.path_jobs import FILES_CHECKED, matching_files, require_match
 from pipeline.ingest.request import Request, options_of
 from pipeline.ingest.submit import check_terms, plan_for
 from pipeline.ingest.uploads import Draft, Upload, source_of
@@ -270,12 +270,12 @@ def test_a_worker_holds_the_gate_as_long_as_its_turn(tmp_path: Path) -> None:
 def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(LOOKED_AT):
+    for number in range(FILES_CHECKED):
         (folder / f"{number}.txt").touch()
     with pytest.raises(BadRequest):
-        look_for_one(services, [folder], "*.pdf")
+        require_match(services, [folder], "*.pdf")
     (folder / "z.md").touch()
-    look_for_one(services, [folder], "*.pdf")
+    require_match(services, [folder], "*.pdf")
 
 
 @pytest.mark.parametrize(
@@ -297,14 +297,14 @@ def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, f
     for name in ("top.txt", "a/mid.txt", "a/b/low.txt", "a/note.md", "ab/c.pdf"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    matched = {str(one.path.relative_to(root)) for one in matching(services, [root], pattern)}
+    matched = {str(one.path.relative_to(root)) for one in matching_files(services, [root], pattern)}
     assert matched == found
 
 
 def test_a_glob_matches_a_file_that_was_named_by_its_name(services: Services, tmp_path: Path) -> None:
     (tmp_path / "top.txt").touch()
     for pattern in ("*.txt", "**/*.txt"):
-        look_for_one(services, [tmp_path / "top.txt"], pattern)
+        require_match(services, [tmp_path / "top.txt"], pattern)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from pipeline.catalog.database.connection import make_durable, open_catalog, sql
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.database.schema import counters, jobs
 from pipeline.ingest.request import Request
-from pipeline.ingest.uploads import Draft, Extra, take_uploads
+from pipeline.ingest.submit_options import SubmitOptions
+from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import Kept, LocalSpool
@@ -167,7 +168,7 @@ def submit(services: Services, kept: Kept | None = None, drafts: list[Path] | No
     if drafts is not None:
         drafts.append(upload.draft)
     upload = upload if kept is None else replace(upload, kept=kept)
-    return take_uploads(services, GroupWriter(services.catalog), Request(()), [upload], Extra())
+    return submit_uploads(services, GroupWriter(services.catalog), Request(()), [upload], SubmitOptions())
 
 
 def jobs_of(services: Services) -> int:

@@ -15,7 +15,8 @@ from pipeline.catalog.documents import garbage, live_versions
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.work import admission, attempt_counters, attempts, batch_documents, batches, ledger
 from pipeline.ingest.request import Request
-from pipeline.ingest.uploads import Draft, Extra, take_uploads
+from pipeline.ingest.submit_options import SubmitOptions
+from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -42,7 +43,9 @@ def services(tmp_path: Path) -> Iterator[Services]:
 def submit(services: Services, text: bytes) -> None:
     draft = Draft(services)
     draft.write(text)
-    take_uploads(services, GroupWriter(services.catalog), Request(()), [draft.finish("upload://a.txt")], Extra())
+    submit_uploads(
+        services, GroupWriter(services.catalog), Request(()), [draft.finish("upload://a.txt")], SubmitOptions()
+    )
 
 
 def reads_all(step: str) -> bool:

@@ -21,7 +21,8 @@ from pipeline.ingest.delete import delete
 from pipeline.ingest.record import NotCopied, probably_new, put_originals, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
-from pipeline.ingest.uploads import Draft, Extra, take_uploads
+from pipeline.ingest.submit_options import SubmitOptions
+from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import Kept, LocalSpool, original_key
@@ -86,7 +87,7 @@ def submit(services: Services, source: str = SOURCE) -> dict[str, Any]:
     draft = Draft(services)
     draft.write(TEXT)
     upload = draft.finish(source)
-    return take_uploads(services, GroupWriter(services.catalog), Request(()), [upload], Extra())
+    return submit_uploads(services, GroupWriter(services.catalog), Request(()), [upload], SubmitOptions())
 
 
 def age(spool: LocalSpool, key: str, seconds: float) -> None:
@@ -158,7 +159,7 @@ def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path:
     """A process that is killed after its commit has left the file in the spool before."""
     content = content_of(services, tmp_path)
     with writing(services.catalog) as connection:
-        job = record_job(connection, services, Request([]), [content.found.size])
+        job = record_job(connection, services, Request([]), [content.file.size])
     with pytest.raises(NotCopied) as raised, writing(services.catalog) as connection:
         record(connection, services, job, [content], ())
     assert list(raised.value.contents) == [content]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import NotAFile, OutsideRoot, PathNotAllowed, TooLargeToTake, Unreadable
-from pipeline.ingest.path_jobs import confined
+from pipeline.ingest.path_jobs import allowed_paths
 from pipeline.ingest.roots import _step_by_step, bounds, find_again, open_regular, open_within, root_of
 from pipeline.settings import Settings
 from pipeline.types import NamedPaths
@@ -53,7 +53,7 @@ def test_a_link_that_is_made_after_the_check_is_not_followed(root: Path, parts: 
 @pytest.mark.parametrize("below", ["latest/../../a.txt", "sub/../sub/a.txt", "..", "out/a.txt"])
 def test_a_path_that_goes_up_or_out_is_refused(root: Path, below: str) -> None:
     with pytest.raises(PathNotAllowed):
-        confined([f"{root}/{below}"], [str(root)])
+        allowed_paths([f"{root}/{below}"], [str(root)])
 
 
 def test_the_rule_of_intake_is_kept(root: Path) -> None:
