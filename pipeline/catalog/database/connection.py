@@ -160,8 +160,8 @@ def _move_log(engine: Engine) -> None:
     where it has grown long, the little that is left is moved while no other process can write.
     """
     try:
-        with closing(engine.raw_connection()) as connection:
-            cursor = connection.cursor()
+        # The cursor is closed first: a statement in progress would make SQLite refuse the connection's next commit.
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
             _, frames, _ = cursor.execute(MOVE).fetchone()
             if frames > LONG_LOG:
                 with _write_queue(engine).turn(urgent=False):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,34 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
     catalog.dispose()
     # In all some 4,000 were written; who moves it while another one does leaves it to that one.
     assert pages < 2000
+
+
+def test_a_moved_log_leaves_no_statement_in_progress_on_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next user of the connection may be another thread, whose commit SQLite would refuse."""
+    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 1)
+    monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 0)
+    catalog = open_catalog(sqlite_url(tmp_path))
+    refused: list[sqlite3.Error] = []
+    returned: list[int] = []
+
+    def commit(raw: sqlite3.Connection, _record: object) -> None:
+        returned.append(id(raw))
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("INSERT INTO counters (name, value) VALUES (?, 1)", (f"returned{len(returned)}",))
+        try:
+            raw.execute("COMMIT")
+        except sqlite3.Error as error:
+            refused.append(error)
+
+    sa.event.listen(catalog, "checkin", commit)
+    with writing(catalog) as connection:
+        connection.execute(counters.insert().values(name="a", value=1))
+    sa.event.remove(catalog, "checkin", commit)
+    catalog.dispose()
+    assert len(returned) == 2  # by the transaction, and by what moved the log
+    assert refused == []
 
 
 def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
