@@ -1,4 +1,4 @@
-"""Pauses between tries that grow: the one place that says how."""
+"""Growing pauses between tries: every retry of Docrelay computes them here."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 `extract("letter.pdf") | chunk(tokens=128) | embed()` is a `Trial` with the document, its chunks and their vectors.
 
-The public name `extract` lives here, and declarations of workflows import it: so what runs the stages is imported
-when a file is read, and not with this module.
+Workflows import the public name `extract` from here. The modules that run stages are therefore imported when a file
+is read, and not with this module.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ __all__ = ["Trial", "extract", "read_file", "try_file"]
 class Trial:
     """A file after some stages. Each further stage gives a new trial and leaves this one as it is.
 
-    `vectors` are (n, dim) float32 in the order of `chunks`. What no stage has made yet is None. `took` holds the
-    stages in order, each with its seconds.
+    `vectors` are (n, dim) float32 in the order of `chunks`. Results of stages that have not run are None. `took` holds
+    the stages in order, each with its seconds.
     """
 
     services: Services
@@ -62,8 +62,8 @@ class Trial:
         from pipeline.settings import load_settings
         from pipeline.stages.extract import title_of
 
-        opened, began = services or Services(load_settings()), time.monotonic()
-        document = read_file(opened, path)
+        services, began = services or Services(load_settings()), time.monotonic()
+        document = read_file(services, path)
         source = source_of_path(path)
         facts = About(
             document_id="trial",
@@ -76,7 +76,7 @@ class Trial:
             modified_at=path.stat().st_mtime,
             metadata=metadata or {},
         )
-        return cls(opened, facts, document, took=(("extract", time.monotonic() - began),))
+        return cls(services, facts, document, took=(("extract", time.monotonic() - began),))
 
     def __or__(self, template: Signature) -> Trial:
         """Run the stages of this signature on the trial."""
@@ -88,7 +88,7 @@ class Trial:
         """Run the stages of this signature on the trial.
 
         Raises:
-            BadRequest: a stage comes before what it works on is there.
+            BadRequest: a stage comes before the stage that makes its input.
         """
         trial = self
         for step in steps_in(template):
@@ -195,13 +195,13 @@ RUNNERS: dict[str, Callable[[Trial, WorkflowStep], Trial]] = {
 
 
 SHOWN_NUMBERS = 5
-"""Numbers of a vector that are shown."""
+"""How many numbers of a vector are shown."""
 
 
 def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
-    """Run a workflow on one file and return what every stage made of it, JSON-ready.
+    """Run a workflow on one file and return the output of every stage, JSON-ready.
 
-    Where a stage fails, `error` says how, and the stages after it are left out.
+    Where a stage fails, `error` holds the problem, and the stages after it are left out.
 
     Raises:
         BadRequest: no such file or workflow.
@@ -214,7 +214,7 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
     stages: list[dict[str, Any]] = []
     report: dict[str, Any] = {"file": str(path), "workflow": workflow, "stages": stages, "error": None}
     try:
-        # One by one: what was made before a stage fails is shown.
+        # One by one: the outputs before a failing stage are shown.
         stages.extend(_outputs(services, path, plan))
     except KNOWN as error:
         report["error"] = problem_of(error).to_json()
@@ -251,7 +251,7 @@ def _signatures(plan: Plan) -> Iterator[Signature]:
 
 
 def _output(trial: Trial) -> dict[str, Any]:
-    """What the last stage of the trial made."""
+    """The output of the last stage of the trial."""
     name, seconds = trial.took[-1]
     output: dict[str, Any] = {"stage": name, "seconds": round(seconds, 3)}
     if trial.points is not None:

@@ -39,7 +39,7 @@ def pass_gate(name: str, visitor: str, node: str = "") -> None:
 
     Args:
         name: the gate.
-        visitor: who waits, by an id that no other visitor of this gate has: a task's, a job's, a process's.
+        visitor: the task, job or process that waits, by an id that no other visitor of this gate has.
         node: the worker that the visitor runs on, if any.
     """
     folder = os.environ.get(FOLDER)
@@ -61,9 +61,9 @@ def _wait(closed: Path, name: str, visitor: str, node: str) -> None:
 
 
 def _use_pass(folder: Path, name: str) -> bool:
-    for found in folder.glob(f"{name}.*.pass"):
+    for path in folder.glob(f"{name}.*.pass"):
         try:
-            found.unlink()
+            path.unlink()
         except FileNotFoundError:  # another visitor was quicker
             continue
         return True

@@ -1,6 +1,6 @@
 """Names that are stored or sent, and so never change: stages, queues, Celery tasks, document states, Redis keys.
 
-Everything that needs only a name takes it from here, and so imports neither Celery nor the catalog.
+A module that needs only a name imports it from here, and neither Celery nor the catalog.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PREFIX = "docrelay:"
 """Beginning of every Redis key of Docrelay."""
 
 STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
-"""The built-in stages, in the order in which a document passes them."""
+"""The built-in stages that workers run, in the order in which a document passes them."""
 
 MAINTENANCE = "maintenance"
 """The queue of the maintenance tasks."""
@@ -35,7 +35,7 @@ QUEUES = (*STAGES, MAINTENANCE)
 """The built-in queues: one for each stage, and maintenance. Stages of plug-ins add theirs."""
 
 ACTIVE = ("queued", "extracting", "chunking", "embedding", "upserting")
-"""States of an attempt that goes on, in order."""
+"""States of an attempt that is under way, in order."""
 
 TERMINAL = ("completed", "unchanged", "failed", "cancelled", "deleted")
 """States in which an attempt or document ends."""

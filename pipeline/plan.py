@@ -1,8 +1,8 @@
-"""What a workflow comes to once it is checked: plain data, kept with every job that follows it.
+"""`Plan`: a checked workflow as plain data, stored with every job that follows it.
 
     intake (route, sidecar) → extract → documents … → chunk → per chunk batch: chunks … → embed → upsert → finalize
 
-Pages that need OCR are read between extract and what follows it, wherever a workflow is written.
+Pages that need OCR are read between extract and the next step, in every workflow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["CHUNKER_VERSION", "PLAIN", "IndexSpec", "Plan", "Step", "extraction"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stage of a workflow's own at its place.
+    """A step of a workflow that runs a declared stage, not a built-in one.
 
     `key` names the step in the ledger: the stage's name, numbered where a workflow uses the stage again.
     """
@@ -34,8 +34,8 @@ class Step:
     version: str
 
     @property
-    def place(self) -> str:
-        """What a worker must have to do it: the stage, on the queue."""
+    def capability(self) -> str:
+        """What a worker must serve to run the step: the stage, on the queue."""
         return f"{self.stage}@{self.queue}"
 
 
@@ -43,8 +43,8 @@ class Step:
 class Plan:
     """The steps of a workflow beyond the plain flow; all empty is plain ingest.
 
-    `cutting` holds the options of chunk, `route` and `sidecar` those of the words that intake obeys. `told` are the
-    parameters that the job itself was given: when it is tried again, they hold as they did.
+    `cutting` holds the options of chunk, `route` and `sidecar` those of the stages that intake runs. `told` holds the
+    parameters that the job was submitted with: a retry uses them again.
     """
 
     documents: tuple[Step, ...] = ()
@@ -56,22 +56,22 @@ class Plan:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What is done to a document batch after it is read, in order; `chunk` is the last."""
+        """Keys of the steps of a document batch after extract, in order; `chunk` is the last."""
         return (*(step.key for step in self.documents), "chunk")
 
     @property
     def fan(self) -> tuple[str, ...]:
-        """What is done to each chunk batch, in order."""
+        """Keys of the steps of each chunk batch, in order."""
         return (*(step.key for step in self.chunks), "embed", "upsert")
 
     @property
     def collections(self) -> tuple[str, ...]:
-        """The collections that the plan's route names."""
+        """The collections that the plan can route documents to."""
         otherwise = self.route.get("otherwise")
         return (*self.route.get("collections", {}).values(), *([otherwise] if otherwise else []))
 
     def rest(self, key: str) -> tuple[str, ...]:
-        """What follows a task of this step up to the next fan or the end, chunk batches by themselves."""
+        """Keys of the steps after this one, up to the next fan-out or the end. In a chunk batch finalize is last."""
         if key in ("extract", "ocr"):
             return self.texts
         if key in self.texts:
@@ -82,18 +82,19 @@ class Plan:
 
     @property
     def own(self) -> tuple[Step, ...]:
-        """The steps of the workflow's own, in order."""
+        """The steps that run declared stages, in order."""
         return (*self.documents, *self.chunks)
 
     def step(self, key: str) -> Step | None:
-        """The step of the workflow's own with this key; None for a stage of the engine."""
+        """The step with this key; None for a built-in stage."""
         return next((step for step in self.own if step.key == key), None)
 
     @property
     def mark(self) -> str:
-        """What of the plan decides the points of a document; "" for plain ingest."""
-        made = [[[step.stage, step.version, step.options] for step in steps] for steps in (self.documents, self.chunks)]
-        return json.dumps([*made, self.cutting], sort_keys=True) if any((*made, self.cutting)) else ""
+        """The part of the plan that decides the points of a document, as JSON; "" for plain ingest."""
+        kinds = (self.documents, self.chunks)
+        stages = [[[step.stage, step.version, step.options] for step in steps] for steps in kinds]
+        return json.dumps([*stages, self.cutting], sort_keys=True) if any((*stages, self.cutting)) else ""
 
     def to_json(self) -> dict[str, Any] | None:
         """JSON-ready data; None for the plain plan."""
@@ -101,7 +102,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Plan:
-        """Read back what `to_json` gave."""
+        """Make the plan from the output of `to_json`."""
         if data is None:
             return PLAIN
         steps = {name: _steps(data[name]) for name in ("documents", "chunks")}
@@ -120,7 +121,7 @@ CHUNKER_VERSION = "2"
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """What an index is made with: its model, and how texts are cut. Kept with the index; keys never are.
+    """What an index is made with: its model, and how texts are cut. Stored with the index; API keys never are.
 
     `url` and `dim` are those of an endpoint, None for a model that runs here; `chunk_tokens` as asked for, which
     may be more than the model reads.
@@ -135,7 +136,7 @@ class IndexSpec:
 
 
 def spec_of(settings: Settings) -> IndexSpec:
-    """What the settings say new collections are made with."""
+    """Return the spec of new collections from the settings."""
     return IndexSpec(
         model=settings.embedding_model,
         precision=settings.embedding_precision,
@@ -147,17 +148,17 @@ def spec_of(settings: Settings) -> IndexSpec:
 
 
 def extraction(settings: Settings) -> str:
-    """What decides the text of a file: the extractors' version, before the first hyphen, and how they are set."""
+    """Name what decides the text of a file: the extractors' version, a hyphen, and a hash of their settings."""
     parts = (settings.pdf_engine, settings.ocr_languages, settings.ocr_dpi)
     return f"{EXTRACTOR_VERSION}-{sha256(repr(parts).encode()).hexdigest()[:12]}"
 
 
 def recipe(reading: str, cutting: tuple[int, int], fingerprint: str, plan: str = "") -> str:
-    """A short name of how documents become points, 32 hexadecimal digits.
+    """Name the way documents become points, in 32 hexadecimal digits.
 
     Args:
         reading: how files are read, as `extraction` names it.
-        cutting: tokens of a chunk at most, and how many of them it repeats.
+        cutting: maximum tokens of a chunk, and tokens of overlap.
         fingerprint: `Fingerprint.id` of the vectors' space.
         plan: what a workflow does beyond the plain flow (`Plan.mark`); "" for plain ingest.
     """

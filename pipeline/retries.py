@@ -1,6 +1,6 @@
-"""The retry policy: which errors pass by themselves, and how long to wait before the next try.
+"""The retry policy: which errors are those of a service, and how long to wait before the next try.
 
-Apart from the errors themselves, since it names those of every service, and with them come their libraries.
+Not beside the error classes: it names the errors of every service, and imports their libraries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.errors import StackUnavailable, VerificationFailed
 from pipeline.errors.problem import KNOWN, Problem, problem_of
 from pipeline.settings import Settings
 
-__all__ = ["TRANSIENT", "delay_s", "passes", "passes_by_itself", "service_problem"]
+__all__ = ["TRANSIENT", "delay_s", "is_service_error", "is_worth_retrying", "service_problem"]
 
 TRANSIENT: tuple[type[Exception], ...] = (
     StackUnavailable,
@@ -30,34 +30,33 @@ TRANSIENT: tuple[type[Exception], ...] = (
     httpx.HTTPStatusError,
     OSError,
 )
-"""What a retry can cure: Redis, Qdrant, the catalog, the disk, a model endpoint."""
-
+"""Errors that a retry can cure: of Redis, Qdrant, the catalog, the disk, a model endpoint."""
 
 UNAVAILABLE_HINT = "Mend the cause, then run: docrelay failures retry"
 
 
-def passes(error: BaseException) -> bool:
-    """Whether the error is about a service, and not about the document in hand.
+def is_service_error(error: BaseException) -> bool:
+    """Whether the error is about a service, and not about the document that is processed.
 
-    An artifact that is gone is about the document: waiting does not bring it back, beginning anew does.
+    A missing artifact is about the document: waiting does not bring it back, processing the document anew does.
     """
     return isinstance(error, (EmbedError, *TRANSIENT)) and not isinstance(error, FileNotFoundError)
 
 
-def passes_by_itself(error: BaseException) -> bool:
-    """Of an error that `passes`, whether it is worth a retry: an embedding endpoint says so itself."""
+def is_worth_retrying(error: BaseException) -> bool:
+    """Whether a service error is worth a retry: errors of embedding have a flag for it, all others are."""
     return bool(getattr(error, "transient", True))
 
 
 def service_problem(error: BaseException) -> Problem:
-    """The problem of an error that `passes`; `unavailable` if it is an error of a service's library."""
+    """Return the problem of a service error; its code is `unavailable` if the error is one of a service's library."""
     if isinstance(error, KNOWN):
         return problem_of(error)
     return Problem("unavailable", f"{type(error).__name__}: {error}", UNAVAILABLE_HINT, transient=True)
 
 
 def delay_s(settings: Settings, retries: int, cause: BaseException | None) -> float:
-    """Seconds until the next try of a task: doubling, with full jitter, and never before the time the service named.
+    """Return the seconds until the next try of a task: doubling, with full jitter, never before the service allows it.
 
     Args:
         settings: `retry_backoff_s` bounds the first pause, `retry_backoff_max_s` every one.

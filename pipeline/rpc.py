@@ -1,4 +1,4 @@
-"""Remote calls of a running worker over Redis, answered beside its tasks: a search does not queue behind a batch.
+"""Remote calls of a running worker over Redis, answered in a thread: a search does not queue behind a batch.
 
 A call is pushed on the list of its subject. Any process that serves the subject pops it, and pushes the answer on a
 list that only this call uses. Both lists expire, and a call without an answer in time is an error, never a hang.
@@ -50,7 +50,7 @@ def call(connection: redis.Redis, subject: str, method: str, arguments: dict[str
 
 
 def serve(connection: redis.Redis, subject: str, methods: Methods) -> threading.Thread:
-    """Answer calls of the subject in a thread, as long as this process lives."""
+    """Answer the calls of a subject in a thread, as long as this process lives."""
     thread = threading.Thread(target=_serve, args=(connection, subject, methods), name=f"ask-{subject}", daemon=True)
     thread.start()
     return thread

@@ -1,4 +1,4 @@
-"""What the engine works with: catalog, spool, Redis, vector store, the model's facts. Opened once per process."""
+"""`Services`: catalog, spool, Redis, vector store and models of a process, each opened when it is first used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Models", "Services"]
 
-Held = TypeVar("Held")
+Singleton = TypeVar("Singleton")
 
 if not structlog.is_configured():
     # A program that uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
@@ -46,7 +46,7 @@ if not structlog.is_configured():
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a stage or a door needs, each part opened when it is first used."""
+    """All services that stages and entry points use, each opened when it is first used."""
 
     settings: Settings
     owner: bool = False
@@ -54,7 +54,7 @@ class Services:
 
     @cached_property
     def catalog(self) -> Engine:
-        """The durable record."""
+        """The catalog: the durable record of jobs, documents and tasks."""
         return open_catalog(self.settings.database_url or sqlite_url(self.settings.data_dir))
 
     @cached_property
@@ -64,12 +64,12 @@ class Services:
 
     @cached_property
     def spool(self) -> Spool:
-        """Intermediate artifacts."""
+        """The spool: originals, kept texts and intermediate files."""
         return open_spool(self.settings.spool_url, self.settings.data_dir)
 
     @cached_property
     def drafts(self) -> Path:
-        """A local folder for files that are being copied in."""
+        """A local folder for files that intake is copying."""
         folder = self.settings.data_dir / "spool" / "drafts"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
@@ -89,15 +89,15 @@ class Services:
             return self.redis
         return _connect(url.replace("redis+socket:", "unix:", 1)) if url.startswith("redis") else None
 
-    def held(self, make: Callable[[Settings], Held]) -> Held:
-        """What `make` gives for these settings, made once: for a room above that keeps something open with them."""
-        if make not in self._held:
-            self._held[make] = make(self.settings)
-        held: Held = self._held[make]
-        return held
+    def singleton(self, make: Callable[[Settings], Singleton]) -> Singleton:
+        """Return the one object that `make` returns for these settings: for a room above that keeps state with them."""
+        if make not in self._singletons:
+            self._singletons[make] = make(self.settings)
+        value: Singleton = self._singletons[make]
+        return value
 
     @cached_property
-    def _held(self) -> dict[Any, Any]:
+    def _singletons(self) -> dict[Any, Any]:
         return {}
 
     @cached_property
@@ -114,12 +114,12 @@ class Services:
 
     @cached_property
     def models(self) -> Models:
-        """The models of all indexes."""
+        """The embedding models of all indexes."""
         return Models(self.settings)
 
     @cached_property
     def named(self) -> set[str]:
-        """Collections of which this process knows that the vector store knows their names."""
+        """Collections whose alias this process has already set or seen in the vector store."""
         return set()
 
     @cached_property
@@ -134,7 +134,7 @@ class Services:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """The space of new collections; no model is loaded for it."""
+        """The vector space of new collections. No model is loaded."""
         return self.models.fingerprint(self.spec)
 
     @cached_property
@@ -144,57 +144,58 @@ class Services:
 
     @cached_property
     def chunk_tokens(self) -> int:
-        """Tokens of a chunk at most in new collections."""
+        """Maximum tokens of a chunk in new collections."""
         return self.models.chunk_tokens(self.spec)
 
     @cached_property
     def extraction(self) -> str:
-        """What decides the text of a file: extractors and how they are set."""
+        """Name of what decides the text of a file: version and settings of the extractors."""
         return extraction(self.settings)
 
     def cutting(self, spec: IndexSpec, plan: Plan = PLAIN) -> tuple[int, int]:
-        """Tokens of a chunk at most, and how many it repeats: as the plan says, else as the index is made."""
+        """Maximum tokens of a chunk and tokens of overlap: of the plan, else of the index."""
         tokens = plan.cutting.get("tokens", spec.chunk_tokens)
         return self.models.chunk_tokens(replace(spec, chunk_tokens=tokens)), plan.cutting.get(
             "overlap", spec.overlap_tokens
         )
 
     def recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
-        """What besides the content decides the points of an index: extraction, the plan, chunking, vector space."""
+        """Name of what decides the points of an index besides the content: extraction, plan, chunking, vector space."""
         return recipe(reading or self.extraction, self.cutting(index.spec, plan), index.fingerprint.id, plan.mark)
 
     @cached_property
     def reading(self) -> str:
-        """The way in which files are read; the same file read in the same way fails in the same way."""
+        """Name of the way files are read: the same file, read in the same way, fails in the same way."""
         return sha256(repr((EXTRACTOR_VERSION, self.settings.options)).encode()).hexdigest()[:32]
 
     def announce(self, job_id: str) -> None:
-        """Hint to everyone who follows the job that there is news in the catalog."""
+        """Notify the followers of a job that the catalog has changed."""
         try:
             self.redis.publish(f"{PREFIX}news:{job_id}", b"")
         except redis.RedisError:
-            # A hint only: followers also look by themselves.
+            # Followers also read the status on their own.
             return
 
 
-HELD = 2
-"""Models in memory at once: that of the index which answers, and that of the one which is being built."""
+MAX_LOADED = 2
+"""Models in memory at once: of the index that answers, and of the index that is being built."""
 
-KNOWN = 16
+CACHED_FACTS = 16
+"""Models whose facts and tokenizers are kept."""
 
 
 class Models:
-    """Finds models by what an index is made with; may be asked from any thread."""
+    """The embedding models, by the spec of an index. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._held: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
+        self._loaded: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
         self._lock = threading.Lock()
-        self._describe = lru_cache(KNOWN)(embeddings.describe)
-        self._tokenizer = lru_cache(KNOWN)(embeddings.load_tokenizer)
+        self._describe = lru_cache(CACHED_FACTS)(embeddings.describe)
+        self._tokenizer = lru_cache(CACHED_FACTS)(embeddings.load_tokenizer)
 
     def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
-        """How the model is loaded here: device and key are the settings'; the key goes to their endpoint only."""
+        """How the model is loaded here, with device and key of the settings. The key goes to their endpoint only."""
         settings = self._settings
         return embeddings.EmbedderConfig(
             model=spec.model,
@@ -207,37 +208,37 @@ class Models:
         )
 
     def fingerprint(self, spec: IndexSpec) -> Fingerprint:
-        """The space of the vectors that the model makes; it is not loaded for it."""
+        """The vector space of the model. The model is not loaded."""
         return self._describe(self.config(spec)).fingerprint
 
     def chunk_tokens(self, spec: IndexSpec) -> int:
-        """Tokens of a chunk at most: as asked for, but never more than the model reads."""
+        """Maximum tokens of a chunk: as the spec says, but never more than the model reads."""
         return min(spec.chunk_tokens, self._describe(self.config(spec)).max_tokens)
 
     def tokenizer(self, spec: IndexSpec) -> Tokenizer:
-        """The model's own tokenizer, without the model."""
+        """The tokenizer of the model. The model is not loaded."""
         return self._tokenizer(self.config(spec))
 
     def embedder(self, spec: IndexSpec, space: Fingerprint) -> Embedder:
-        """The model itself; the one that was not used for longest is let go.
+        """Load the model, or return it if it is loaded; the least recently used model is dropped.
 
         Raises:
-            SpaceMismatch: the model that is found here makes vectors of another space.
+            SpaceMismatch: the installed model makes vectors of another space.
         """
         config = self.config(spec)
         with self._lock:
-            if config not in self._held:
-                while len(self._held) >= HELD:
-                    self._held.popitem(last=False)
-                self._held[config] = embeddings.load(config)
-            self._held.move_to_end(config)
-            found = self._held[config]
-        if found.fingerprint != space:
+            if config not in self._loaded:
+                while len(self._loaded) >= MAX_LOADED:
+                    self._loaded.popitem(last=False)
+                self._loaded[config] = embeddings.load(config)
+            self._loaded.move_to_end(config)
+            embedder = self._loaded[config]
+        if embedder.fingerprint != space:
             raise SpaceMismatch(
                 f"The model {space.model} that this worker finds is not the one (revision {space.revision}) "
                 "that the collection was made with."
             )
-        return found
+        return embedder
 
 
 def _connect(url: str) -> Redis:

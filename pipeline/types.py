@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias, overload
 from pipeline.errors import BadRequest
 
 __all__ = [
-    "LONGEST",
-    "MOST",
+    "MAX_TAGS",
+    "MAX_TAG_LENGTH",
     "About",
     "Chunk",
     "Mode",
@@ -27,7 +27,7 @@ Mode = Literal["dense", "sparse", "hybrid"]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document's text: `text == document.text[char_start:char_end]`.
+    """A chunk of a document's text: `text == document.text[char_start:char_end]`.
 
     `page_start` and `page_end` are the pages of its first and last character, None in formats without
     pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
@@ -55,8 +55,8 @@ class About:
     """The facts of one version of a document.
 
     `source` says where it came from; `modified_at` is in seconds since 1970; `confidence` is OCR's mean word
-    confidence, None where nothing was recognised. `metadata` is what was handed in with the file; `tags` are those
-    that the document had when it was cut.
+    confidence, None where nothing was recognised. `metadata` came with the file; `tags` are those that the
+    document had when it was cut.
     """
 
     document_id: str
@@ -84,10 +84,10 @@ class NamedPaths:
 
 
 Tags: TypeAlias = tuple[str, ...]
-"""Tags as they are kept: sorted, none twice."""
+"""Tags as they are stored: sorted, without duplicates."""
 
-MOST = 16
-LONGEST = 64
+MAX_TAGS = 16
+MAX_TAG_LENGTH = 64
 MARKS = frozenset("_-.:/")
 
 
@@ -96,27 +96,27 @@ def canonical(tags: Iterable[str]) -> Tags: ...
 @overload
 def canonical(tags: None) -> None: ...
 def canonical(tags: Iterable[str] | None) -> Tags | None:
-    """The tags of a document as they are kept, in NFC; None stays None: nothing was said of tags.
+    """Return tags as they are stored, in NFC. None stays None: no tags were given.
 
     Raises:
         BadRequest: one is empty, too long or holds other characters, or there are too many.
     """
     if tags is None:
         return None
-    found = sorted({unicodedata.normalize("NFC", tag) for tag in tags})
-    wrong = next((tag for tag in found if not 1 <= len(tag) <= LONGEST or not all(map(_fits, tag))), None)
+    ordered = sorted({unicodedata.normalize("NFC", tag) for tag in tags})
+    wrong = next((tag for tag in ordered if not 1 <= len(tag) <= MAX_TAG_LENGTH or not all(map(_fits, tag))), None)
     if wrong is not None:
         raise BadRequest(
             f"{wrong[:80]!r} is no tag.",
-            f"A tag is made of 1 to {LONGEST} letters, digits, _ - . : and /.",
+            f"A tag is made of 1 to {MAX_TAG_LENGTH} letters, digits, _ - . : and /.",
         )
-    if len(found) > MOST:
-        raise BadRequest(f"These are {len(found)} tags.", f"A document has {MOST} at most.")
-    return tuple(found)
+    if len(ordered) > MAX_TAGS:
+        raise BadRequest(f"These are {len(ordered)} tags.", f"A document has {MAX_TAGS} at most.")
+    return tuple(ordered)
 
 
 def in_place_of(given: Tags | None, before: Tags | None) -> Tags | None:
-    """What a rule's tags make of a document's: those that it gave before go when it gives none any more."""
+    """Return the tags that a rule sets now. If it set tags before and sets none any more, the tags are removed."""
     return () if given is None and before else given
 
 

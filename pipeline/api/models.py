@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pipeline.ingest.request import Line, MediaType
 from pipeline.names import COLLECTION
 from pipeline.results import DocumentStatus
-from pipeline.types import LONGEST, MOST, Mode
+from pipeline.types import MAX_TAG_LENGTH, MAX_TAGS, Mode
 
 __all__ = [
     "TAG",
@@ -44,8 +44,8 @@ TAG = r"[^\x00-,;-@\[-^`{-\x7f]{1,64}"
 """A tag as every client can check it: which letters of other scripts it may have is in no pattern that all know."""
 
 # Tags are checked by `canonical`, with the same error code at every entry point; this is for the description.
-Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": LONGEST, "pattern": f"^{TAG}$"})]
-TAG_LIST: dict[str, Any] = {"maxItems": MOST}
+Tag = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_TAG_LENGTH, "pattern": f"^{TAG}$"})]
+TAG_LIST: dict[str, Any] = {"maxItems": MAX_TAGS}
 
 Moment = Annotated[str, Field(max_length=40, json_schema_extra={"format": "date-time"})]
 """ISO 8601; a date alone is midnight."""

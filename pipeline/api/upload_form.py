@@ -14,7 +14,7 @@ from pipeline.api.multipart import read_object
 from pipeline.errors import BadRequest, Invalid
 from pipeline.ingest.request import Request as Submission
 from pipeline.names import COLLECTION
-from pipeline.types import MOST
+from pipeline.types import MAX_TAGS
 
 __all__ = ["OPENAPI_FORM", "job_id_of", "keeps_job_open", "submission_of", "webhook_of"]
 
@@ -61,7 +61,7 @@ OPENAPI_FORM: dict[str, Any] = {
                         "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
                         "tags": {
                             "type": "string",
-                            "pattern": f"^({TAG}(,{TAG}){{0,{MOST - 1}}})?$",
+                            "pattern": f"^({TAG}(,{TAG}){{0,{MAX_TAGS - 1}}})?$",
                             "description": "tags of the documents with commas between; empty takes theirs away",
                             "example": "invoice,2026",
                         },

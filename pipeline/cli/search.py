@@ -73,13 +73,13 @@ def search(
     data_dir: DataDir = None,
 ) -> None:
     """Search, with page and passage of every hit."""
-    from pipeline.search import named_types
+    from pipeline.search import resolve_media_types
     from pipeline.types import canonical
     from pipeline.vectorstore.base import Filter
 
     condition = Filter(
         sources=tuple(source or ()),
-        media_types=named_types(media_type or []),
+        media_types=resolve_media_types(media_type or []),
         tags=canonical(tag or []),
         page=page,
         modified_after=_utc(after),
@@ -116,12 +116,12 @@ def _search_here(
         UnknownId: the user named a collection that does not exist.
     """
     from pipeline.results import SearchResult
-    from pipeline.search import is_known
+    from pipeline.search import find_index
     from pipeline.search import search as search_index
     from pipeline.services import Services
 
     name = collection or settings.collection
-    if is_known(Services(settings), query, name, limit):
+    if find_index(Services(settings), query, name, limit):
         with connected_services(settings, quiet=quiet) as services:
             return search_index(services, query, name, limit, mode, condition)
     if collection is not None:

@@ -10,7 +10,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import admission, batches
 from pipeline.engine.canvas import Batch, begin
 from pipeline.engine.celery_app import broker_priority
-from pipeline.engine.heartbeat import workers_at
+from pipeline.engine.heartbeat import count_workers
 from pipeline.engine.publisher import UNREACHED, publish
 from pipeline.services import Services
 
@@ -58,6 +58,6 @@ def admit_safely(services: Services) -> None:
 def _embedders(services: Services) -> int:
     """How many living workers embed; at least 1."""
     try:
-        return max(workers_at(services.redis, "embed@embed"), 1)
+        return max(count_workers(services.redis, "embed@embed"), 1)
     except redis.RedisError:
         return 1

@@ -55,7 +55,7 @@ def make_app(settings: Settings, node: str | None = None) -> Celery:
 
 def app_of(services: Services) -> Celery:
     """The application with which a process publishes; the tasks are registered by workers alone."""
-    return services.held(make_app)
+    return services.singleton(make_app)
 
 
 def _is_amqp(settings: Settings) -> bool:

@@ -127,7 +127,7 @@ def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
     try:
         return work(services, claim)
     except Exception as error:  # an entry point: an error that no code foresaw fails its documents, with its name
-        if retries.passes(error):
+        if retries.is_service_error(error):
             return _retry(services, claim, node, error)
         unforeseen = not isinstance(error, PipelineError)
         if unforeseen:
@@ -137,7 +137,7 @@ def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
 
 def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Done:
     """Give the claim back and raise `Transient`; after the last try fail the documents."""
-    if claim.last_try or not retries.passes_by_itself(error):
+    if claim.last_try or not retries.is_worth_retrying(error):
         problem = retries.service_problem(error)
         log.warning("stage.gave_up", error=problem.message)
         return _failed(claim, Failure(claim.stage, problem))

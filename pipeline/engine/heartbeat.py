@@ -14,15 +14,15 @@ from pipeline.settings import LEAST_SILENCE_S
 __all__ = [
     "NODES",
     "RECONCILED",
+    "count_workers",
     "heartbeat_timeout_s",
     "intake_node",
     "is_alive",
     "living_nodes",
-    "places_served",
+    "served_capabilities",
     "start_heartbeat",
     "text",
     "unacked_key",
-    "workers_at",
 ]
 
 log = structlog.get_logger()
@@ -85,12 +85,12 @@ def living_nodes(connection: redis.Redis) -> set[str]:
     return set(_beats(connection))
 
 
-def places_served(connection: redis.Redis) -> set[str]:
+def served_capabilities(connection: redis.Redis) -> set[str]:
     """The places of workflows at which a living worker works, as `Step.place` names them."""
     return {place for beat in _beats(connection).values() for place in beat.split(",") if place}
 
 
-def workers_at(connection: redis.Redis, place: str) -> int:
+def count_workers(connection: redis.Redis, place: str) -> int:
     """How many living workers work at a place."""
     return sum(place in beat.split(",") for beat in _beats(connection).values())
 

@@ -173,7 +173,7 @@ def _close_abandoned(services: Services) -> None:
 
 def _note_progress(services: Services) -> int:
     """Measure the jobs that are not finished. Returns how many there are."""
-    schedule = services.held(Schedule)
+    schedule = services.singleton(Schedule)
     with services.catalog.connect() as connection:
         active = jobs.unfinished(connection)
         in_work = jobs.with_active_batches(connection)

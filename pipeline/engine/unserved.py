@@ -16,7 +16,7 @@ from pipeline import stack
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.engine import executor
-from pipeline.engine.heartbeat import living_nodes, places_served, text
+from pipeline.engine.heartbeat import living_nodes, served_capabilities, text
 from pipeline.errors import NoWorker
 from pipeline.errors.problem import problem_of
 from pipeline.names import PREFIX
@@ -46,8 +46,8 @@ def check_served(services: Services, plan: Plan) -> None:
     settings = services.settings
     if not plan.own or settings.redis_url is None or not stack.is_private(settings):
         return
-    served = places_served(services.redis)
-    lacking = [step for step in plan.own if step.place not in served]
+    served = served_capabilities(services.redis)
+    lacking = [step for step in plan.own if step.capability not in served]
     if ENGINE in served and lacking:
         raise NoWorker(
             f"The stack that runs has no worker for the stage {lacking[0].stage} on the queue {lacking[0].queue}.",
@@ -65,12 +65,12 @@ def give_up(services: Services) -> set[str]:
         under_way = ledger.open_tasks(connection, planned=True)
     if not under_way:
         return set()
-    alive, served = living_nodes(services.redis), places_served(services.redis)
-    queues = {step.place: step.queue for one in under_way for step in one.plan.own}
+    alive, served = living_nodes(services.redis), served_capabilities(services.redis)
+    queues = {step.capability: step.queue for one in under_way for step in one.plan.own}
     lost = _lost(services, queues.keys() - served)
     for one in under_way:
         step = one.plan.step(one.stage)
-        if step is not None and step.place in lost and one.runner not in alive:
+        if step is not None and step.capability in lost and one.runner not in alive:
             log.warning("stage.no_worker", stage=step.stage, queue=step.queue, batch=one.batch_id)
             executor.give_up(services, one.task_id, _cause(one.stage, step))
     return set(queues.values())

@@ -113,7 +113,7 @@ def queues_of(group: str) -> tuple[str, ...]:
     return (*GROUPS[group], *(own if group == "extract" else ()))
 
 
-def places_of(queues: Sequence[str]) -> list[str]:
+def capabilities_of(queues: Sequence[str]) -> list[str]:
     """What a worker on these queues can do: the stages that are installed here, the engine's by their queues."""
     own = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
     return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *own]
@@ -152,7 +152,8 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
 
     def begin(**_: Any) -> None:
         # In the parent alone, after the pool has forked: threads do not survive a fork.
-        sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=places_of(queues))
+        served = capabilities_of(queues)
+        sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
         signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
         try:
             _prepare(worker, group)

@@ -22,7 +22,7 @@ from pipeline.ingest.request import Line, MediaType
 from pipeline.ingest.walk import source_of_path
 from pipeline.names import COLLECTION
 from pipeline.plan import IndexSpec
-from pipeline.search import named_types
+from pipeline.search import resolve_media_types
 from pipeline.services import Services
 
 __all__ = ["ReindexRequest", "ResolvedRequest", "options_of", "reindex_request_of", "resolve"]
@@ -147,7 +147,7 @@ def options_of(services: Services, request: ReindexRequest) -> Options:
         priority=request.priority,
         per_minute=request.per_minute,
         path=None if request.path is None else _source(request.path),
-        media_types=None if request.media_type is None else named_types([request.media_type]),
+        media_types=None if request.media_type is None else resolve_media_types([request.media_type]),
         before=None if before is None else (before - EPOCH).total_seconds(),
         extractor=request.extractor,
         code=request.code,

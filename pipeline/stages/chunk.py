@@ -68,7 +68,7 @@ def work(services: Services, claim: Claim) -> Done:
         except ExtractError as error:
             cuts.failed[attempt.attempt_id] = failure_of(services, "chunk", error)
         except Exception as error:  # its text is damaged, or the chunker fails on it: the other documents go on
-            if len(current) == 1 or retries.passes(error):
+            if len(current) == 1 or retries.is_service_error(error):
                 raise
             log.exception("document.set_apart", document=attempt.document_id)
             cuts.apart.append(attempt.attempt_id)

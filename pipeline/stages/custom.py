@@ -163,7 +163,7 @@ def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict
         Exception,
         SystemExit,
     ) as error:  # an entry point: a plug-in may raise anything
-        passes = isinstance(error, Exception) and retries.passes(error)
+        passes = isinstance(error, Exception) and retries.is_service_error(error)
         if passes and not claim.last_try:
             raise
         failed[attempt_id] = _failure(claim, error, passes)

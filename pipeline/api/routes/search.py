@@ -13,7 +13,7 @@ from pipeline.catalog.api.listing import list_collections
 from pipeline.composition.plugins import discover
 from pipeline.errors import UnknownId
 from pipeline.results import SearchResult
-from pipeline.search import is_known, search
+from pipeline.search import find_index, search
 from pipeline.types import canonical
 from pipeline.vectorstore.base import Filter
 
@@ -35,7 +35,7 @@ def find(request: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
         modified_before=conditions.modified_before,
     )
     collection = request.collection or api.settings.collection
-    if not is_known(api.services, request.query, collection, request.limit):
+    if not find_index(api.services, request.query, collection, request.limit):
         if request.collection is not None:
             raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
         return SearchResult(query=request.query, mode=request.mode, collection=collection, hits=[])

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BadRequest
-from pipeline.search import named_types
+from pipeline.search import resolve_media_types
 from pipeline.vectorstore.source_globs import matches
 
 
 def test_types_are_named_once() -> None:
-    assert named_types(["pdf", ".pdf", "jpg"]) == ("application/pdf", "image/jpeg")
+    assert resolve_media_types(["pdf", ".pdf", "jpg"]) == ("application/pdf", "image/jpeg")
 
 
 def test_an_unknown_type_says_which_there_are() -> None:
     with pytest.raises(BadRequest, match="There is no type exe") as caught:
-        named_types(["pdf", "exe"])
+        resolve_media_types(["pdf", "exe"])
     assert "docx" in caught.value.hint
 
 
