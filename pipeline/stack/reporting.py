@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import psutil
 
+from pipeline.errors import StackUnavailable
 from pipeline.stack.folder import Folder
 from pipeline.stack.redis_server import RedisServer
 from pipeline.stack.state import Level, ProcessState, StackState, write
@@ -32,7 +33,7 @@ class StateReporter:
         level: Level,
         redis: RedisServer | None = None,
         processes: tuple[ProcessState, ...] = (),
-        failure: tuple[str, str] = ("", ""),
+        failure: StackUnavailable | None = None,
     ) -> None:
         """Write the state; a data folder that is removed or full does not end the stack.
 
@@ -40,7 +41,7 @@ class StateReporter:
             level: how far the stack is.
             redis: its Redis; None before there is one.
             processes: state of each process.
-            failure: message and hint at level `failed`.
+            failure: why the stack has failed, at level `failed`.
         """
         port, url = (redis.port, redis.url) if redis else (0, "")
         new = StackState(
@@ -52,8 +53,8 @@ class StateReporter:
             port=port,
             redis_url=url,
             processes=processes,
-            error=failure[0],
-            hint=failure[1],
+            error=failure.message if failure else "",
+            hint=failure.hint if failure else "",
             settings=self._settings,
         )
         if new == self._last:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import psutil
 
+from pipeline.errors import StackUnavailable
 from pipeline.stack.folder import Folder
 from pipeline.stack.lease import is_locked
 
@@ -39,7 +40,7 @@ class StackState:
     pid, created    of the supervisor; `created` in seconds since 1970
     level           `redis`: work may be submitted; `ready`: every worker is up as well
     redis_url       with the password
-    error, hint     set at level `failed`
+    error, hint     of `failure`, at level `failed`
     settings        environment variables of the workers, with digests of their values
     """
 
@@ -59,6 +60,11 @@ class StackState:
     def usable(self) -> bool:
         """Whether Redis is up: a command may connect, submit and watch."""
         return self.level in ("redis", "ready")
+
+    @property
+    def failure(self) -> StackUnavailable | None:
+        """Why the stack has failed, as an error to raise; None at all other levels."""
+        return StackUnavailable(self.error, self.hint) if self.level == "failed" else None
 
 
 def write(path: Path, state: StackState) -> None:

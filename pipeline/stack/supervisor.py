@@ -14,20 +14,21 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from pipeline.errors import StackUnavailable
 from pipeline.gates_for_tests import SUPERVISOR, pass_gate
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, rotate
 from pipeline.stack.idle import IdleCheck
 from pipeline.stack.lease import FileLock
-from pipeline.stack.redis_server import NoRedisServer, RedisServer, find_server
+from pipeline.stack.redis_server import RedisServer, find_server
 from pipeline.stack.reporting import StateReporter, log
 from pipeline.stack.session import Session
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import Level
 from pipeline.stack.warden import Warden
 
-__all__ = ["StackFailed", "Supervisor", "main"]
+__all__ = ["Supervisor", "main"]
 
 TICK_S = 0.1
 LOCK_TIMEOUT_S = 2.0
@@ -36,13 +37,6 @@ REDIS_GRACE_S = 3.0
 REDIS_START_S = 1.0
 ROTATE_INTERVAL_S = 60.0
 REDIS_VARIABLE = "DOCRELAY_REDIS_URL"
-
-
-class StackFailed(Exception):
-    """The stack cannot work; the arguments are a message and a hint."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message, hint)
 
 
 class Supervisor:
@@ -76,7 +70,7 @@ class Supervisor:
         """Run until a signal, until no command uses the stack, or until the data folder is removed.
 
         Raises:
-            StackFailed: a process ended again and again before it was ready.
+            StackUnavailable: a process ended again and again before it was ready.
         """
         while not self.stop_signals and stack_lock.intact() and not self._idle_check.is_idle():
             self.tick()
@@ -94,10 +88,10 @@ class Supervisor:
         self.publish(self.level)
         self._rotate_logs()
 
-    def publish(self, level: Level, error: str = "", hint: str = "") -> None:
+    def publish(self, level: Level, failure: StackUnavailable | None = None) -> None:
         """Write the state of the stack if it has changed."""
         processes = tuple(child.state() for child in self.children)
-        self._reporter.report(level, self.redis, processes, (error, hint))
+        self._reporter.report(level, self.redis, processes, failure)
 
     def stop(self) -> None:
         """End every process: workers may finish within `grace_s`, Redis ends last."""
@@ -123,7 +117,7 @@ class Supervisor:
         try:
             self._start(child)
         except OSError as error:
-            raise StackFailed(
+            raise StackUnavailable(
                 f"The process {child.spec.name} cannot be run: {error}", f"Look at {child.log}"
             ) from error
 
@@ -151,7 +145,7 @@ class Supervisor:
         child.handle_exit()
         if child.failed_starts >= self.launch.max_failed_starts:
             lines = child.last_output().splitlines()
-            raise StackFailed(
+            raise StackUnavailable(
                 f"The process {child.spec.name} ends again and again before it is ready"
                 + (f"; the last it said: {lines[-1]}" if lines else "."),
                 f"Look at {child.log}",
@@ -204,9 +198,8 @@ def main() -> int:
         if not _acquire(stack_lock, folder):
             return 0
         if not warden_lock.acquire(timeout_s=WARDEN_TIMEOUT_S):
-            StateReporter(folder).report(
-                "failed", failure=("The processes of an earlier stack do not end.", "Kill them.")
-            )
+            failure = StackUnavailable("The processes of an earlier stack do not end.", "Kill them.")
+            StateReporter(folder).report("failed", failure=failure)
             return 1
         kill_leftovers(folder)
         warden_lock.release()
@@ -232,23 +225,23 @@ def run(launch: Launch, folder: Folder, stack_lock: FileLock) -> int:
     """
     try:
         supervisor = Supervisor(launch, folder)
-    except NoRedisServer as error:
-        StateReporter(folder).report("failed", failure=(error.args[0], error.args[1]))
+    except StackUnavailable as error:
+        StateReporter(folder).report("failed", failure=error)
         return 1
     _handle_signals(supervisor)
-    failure = ("", "")
+    failure: StackUnavailable | None = None
     try:
         supervisor.publish("starting")
         supervisor.serve(stack_lock)
-    except StackFailed as error:
-        failure = (error.args[0], error.args[1])
-    except Exception as error:  # the last door: commands that wait for the stack must learn of any failure
-        failure = (f"The supervisor failed: {error!r}", f"Look at {folder.log('supervisor')}")
-    supervisor.publish("failed" if any(failure) else "stopping", *failure)
+    except StackUnavailable as error:
+        failure = error
+    except Exception as error:  # entry point of the process: commands that wait for the stack learn of any failure
+        failure = StackUnavailable(f"The supervisor failed: {error!r}", f"Look at {folder.log('supervisor')}")
+    supervisor.publish("failed" if failure else "stopping", failure)
     supervisor.stop()
-    supervisor.publish("failed" if any(failure) else "stopped", *failure)
-    log("stopped", failure=failure[0])
-    return 1 if any(failure) else 0
+    supervisor.publish("failed" if failure else "stopped", failure)
+    log("stopped", failure=failure.message if failure else "")
+    return 1 if failure else 0
 
 
 def _handle_signals(supervisor: Supervisor) -> None:
