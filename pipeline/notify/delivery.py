@@ -25,7 +25,7 @@ log = structlog.get_logger()
 CONCURRENCY = 8
 POLL_S = 1.0
 TRY_TIMEOUT_S = 10.0
-"""Longest time of one try, whatever the sender does; far below the time after which another process may claim it."""
+"""A try is cancelled after this time, which is far below the time after which another process may claim it."""
 
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 3600.0
@@ -45,7 +45,7 @@ async def deliver_until_cancelled(services: Services) -> None:
             try:
                 claimed = await asyncio.to_thread(_claim, services, CONCURRENCY - len(running))
             except Exception:  # the loop must outlive a catalog that is away
-                log.exception("webhook.look_failed")
+                log.exception("webhook.claim_failed")
                 claimed = []
             running |= {asyncio.create_task(_deliver(services, senders, delivery)) for delivery in claimed}
             running = await _wait(running)

@@ -23,7 +23,7 @@ READY_TTL_S = 7 * 86400
 
 
 def main() -> int:
-    """Entry of the process."""
+    """Entry point of the process; its exit status."""
     os.umask(0o077)
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--name", default="watch")

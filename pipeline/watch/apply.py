@@ -25,7 +25,7 @@ from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.types import in_place_of
 from pipeline.watch.compare import Changes, SeenFile
-from pipeline.watch.former_documents import displace, former_documents
+from pipeline.watch.former_documents import delete_permanently, former_documents
 from pipeline.watch.known_files import KnownFiles
 from pipeline.watch.snapshot import Snapshot
 
@@ -65,7 +65,7 @@ def move(
         return moved
     origins = changes.origins
     with writing(services.catalog) as connection:
-        displace(connection, [name for key in changes.replaced if (name := known[key].document_id)])
+        delete_permanently(connection, [name for key in changes.replaced if (name := known[key].document_id)])
         done = _rename_and_revive(connection, known, changes, seen, moved)
         moved.rows = _rows_after_move(known, seen, {key: origins[key] for key in done | changes.touched})
         moved.rows |= {key: replace(known[key], tags=tags) for key, tags in changes.retagged.items()}
@@ -94,7 +94,7 @@ def _rename_and_revive(
     deleted = {str(known[old].document_id): key for key, old in origins.items() if known[old].gone}
     sources = {document_id: key[1] for document_id, key in living.items()}
     # A document that a user ingested under the new name, whose file was replaced before the watcher saw it.
-    displace(connection, moves.documents_to_displace(connection, sources))
+    delete_permanently(connection, moves.documents_to_displace(connection, sources))
     renamed, there = moves.rename(connection, sources), moves.existing(connection, sources)
     contents = {document_id: (key[1], str(seen[key].sha256)) for document_id, key in deleted.items()}
     revived = deletion.revive(connection, contents)
@@ -162,7 +162,7 @@ def delete_missing(
         failures.delete_of_documents(connection, deleted)
         current = {key: str(row.document_id) for key, row in rows.items() if key in rerouted_keys and row.document_id}
         while former := former_documents(connection, root, current):
-            displace(connection, list(former.values()))
+            delete_permanently(connection, list(former.values()))
     return rows
 
 

@@ -12,7 +12,7 @@ from pipeline.catalog.documents.watched_files import FileKey, KnownFile
 from pipeline.catalog.work import failures
 from pipeline.services import Services
 
-__all__ = ["delete_former", "displace", "former_documents", "rerouted"]
+__all__ = ["delete_former", "delete_permanently", "former_documents", "rerouted"]
 
 
 def rerouted(before: Mapping[FileKey, KnownFile], now: Mapping[FileKey, KnownFile]) -> set[FileKey]:
@@ -53,7 +53,7 @@ def delete_former(
             former = former_documents(connection, root, current)
             contents = watched_files.live_content(connection, [current[key] for key in former])
             ready = {key for key in former if not wait_for_current or contents.get(current[key]) == known[key].sha256}
-            displace(connection, [former[key] for key in ready])
+            delete_permanently(connection, [former[key] for key in ready])
     return {key for key in keys if key not in former and (key in current or key not in known)}
 
 
@@ -63,7 +63,7 @@ def former_documents(connection: Connection, root: str, current: Mapping[FileKey
     return {key: document_id for key, document_id in documents.items() if document_id not in current.values()}
 
 
-def displace(connection: Connection, document_ids: Collection[str]) -> None:
+def delete_permanently(connection: Connection, document_ids: Collection[str]) -> None:
     """Delete documents for good: they cannot be revived, and their points go with the next clean-up."""
     if document_ids:
         deletion.tombstone(connection, list(document_ids), time.time())

@@ -64,7 +64,7 @@ class Watcher:
                     continue
                 self._watch()
                 failures = 0
-            except Exception as error:  # this thread's door
+            except Exception as error:  # entry point of the thread: it watches again after a pause
                 self._report(error)
                 failures += 1
                 ended.wait(backoff_s(failures, LEASE_CHECK_S, MAX_PAUSE_S))
@@ -81,10 +81,10 @@ class Watcher:
             if wait is None:
                 if first:
                     self._say_once(f"Watching {self.mirror.root} ({self._mode})")
-                    self._note(trouble=None, mode=self._mode)
+                    self._store_status(trouble=None, mode=self._mode)
                 first = False
             self._wait(wait)
-        self._note(mode=None)
+        self._store_status(mode=None)
 
     def _sync(self) -> float | None:
         """Scan what the schedule says; seconds after which the same has to be scanned again, None if it is done."""
@@ -143,7 +143,7 @@ class Watcher:
         self._trusts_events = False
         self._close_events()
         self._schedule.scan_all_now()
-        self._note(mode=self._mode)
+        self._store_status(mode=self._mode)
 
     def _report(self, error: Exception) -> None:
         """Log and store an error, and tell the user."""
@@ -156,11 +156,12 @@ class Watcher:
             log.error("watch.failed", folder=self.mirror.root, exc_info=error)
         self._say_once(f"{self.mirror.root} cannot be watched just now: {error}")
         try:
-            self._note(trouble=f"{code}: {error}")
+            self._store_status(trouble=f"{code}: {error}")
         except Exception as second:  # the catalog itself may be what is in trouble
             log.warning("watch.trouble", folder=self.mirror.root, error=str(second))
 
-    def _note(self, **values: object) -> None:
+    def _store_status(self, **values: object) -> None:
+        """Store in the catalog that the folder was scanned now, with these values, for other processes to show."""
         with writing(self._services.catalog) as connection:
             watched_files.update_folder(connection, self.mirror.root, looked_at=time.time(), **values)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -17,9 +16,9 @@ from pipeline.ingest.walk import source_of
 from pipeline.services import Services
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch import apply
-from pipeline.watch.compare import Changes, SeenFile, compare
-from pipeline.watch.events import is_trusted
-from pipeline.watch.file_content import FileReader, is_written
+from pipeline.watch.compare import Changes, SeenFile
+from pipeline.watch.detect import ChangeDetector, Detected
+from pipeline.watch.file_content import FileReader
 from pipeline.watch.former_documents import delete_former, rerouted
 from pipeline.watch.held_deletions import HeldDeletions, Hold, judge
 from pipeline.watch.known_files import KnownFiles
@@ -38,17 +37,10 @@ OVERDUE_S = 5.0
 """A change that was this old when a scan began, and that no event named, was missed by the events."""
 
 
-@dataclass(slots=True)
-class _Detected:
-    """Changes of a snapshot; the files that were read to find them; and the files that still change."""
-
-    changes: Changes
-    seen: dict[FileKey, SeenFile] = field(default_factory=dict)
-    unsettled: set[FileKey] = field(default_factory=set)
-
-
 class Mirror:
-    """One folder. No other process writes its rows to the catalog while this process holds the folder's lease.
+    """Keeps the documents of one folder equal to its files.
+
+    No other process writes the folder's rows to the catalog while this process holds the folder's lease.
 
     known           the files as the catalog has them
     unstable        files that keep changing, which are not waited for
@@ -66,10 +58,10 @@ class Mirror:
         self.scanning_s = 0.0
         resolved = [Path(os.path.realpath(path)) for path in others]
         self._inner = [path for path in resolved if folder.path in path.parents]
-        self._can_see_writers = is_trusted(folder.path)
         self._reader = FileReader(folder, self.root, services.settings)
         self._settling = Settling(services.settings.watch_settle_ms / 1000)
-        self._held = HeldDeletions(services, self.root)
+        self._detector = ChangeDetector(folder.path, self._reader, self._settling)
+        self._held_deletions = HeldDeletions(services, self.root)
         self._sidecar_suffix: str | None = None
         # Files that may have former documents in other collections.
         self._rerouted: set[FileKey] = set()
@@ -78,7 +70,7 @@ class Mirror:
     @property
     def hold(self) -> Hold | None:
         """The deletions that are held back."""
-        return self._held.hold
+        return self._held_deletions.hold
 
     def load(self) -> None:
         """Read the known files from the catalog."""
@@ -120,7 +112,7 @@ class Mirror:
         wait = self._settling.wait_s(self._pending)
         if wait is not None:
             return wait
-        detected = self._detect(snapshot)
+        detected = self._detector.detect(snapshot, self.known)
         waiting = self._apply(snapshot, detected, whole=scope is None)
         return self._next_wait(snapshot, scope, detected.unsettled, waiting)
 
@@ -178,50 +170,15 @@ class Mirror:
 
     def _is_held(self, key: FileKey, snapshot: Snapshot) -> bool:
         """Whether the only change is a deletion that is held back, or not wanted: it is not waited for."""
-        return snapshot.changed[key] is None and (self._held.all_held or not self.folder.delete_missing)
+        return snapshot.changed[key] is None and (self._held_deletions.all_held or not self.folder.delete_missing)
 
     def _is_handled(self, key: FileKey, snapshot: Snapshot) -> bool:
         """Whether a missing file was handled, or is held back."""
         return key not in self._settling or self._settling.is_settled(key) or self._is_held(key, snapshot)
 
-    # Comparing
-
-    def _detect(self, snapshot: Snapshot) -> _Detected:
-        """Read the changed files that are complete, and compare the folder with the known files."""
-        detected = _Detected(Changes())
-        complete = self._complete(snapshot)
-        for key, mark in snapshot.changed.items():
-            if mark is None:
-                continue
-            file = self._reader.read(key, snapshot) if key in complete else None
-            if file is None:
-                detected.unsettled.add(key)
-            else:
-                detected.seen[key] = file
-        self._reader.remember(detected.seen)
-        unchanged = {key: self._reader.unread(key, snapshot) for key in snapshot.present if key not in snapshot.changed}
-        # A deleted document can only be revived by a file that has changed.
-        gone = self.known.gone if detected.seen else set()
-        rows = {key: self.known[key] for key in gone} | snapshot.known
-        rows = {key: row for key, row in rows.items() if key not in detected.unsettled}
-        changes = detected.changes = compare({**unchanged, **detected.seen}, rows)
-        changes.gone = {key for key in changes.gone if key in self._settling and self._settling.is_settled(key)}
-        return detected
-
-    def _complete(self, snapshot: Snapshot) -> set[FileKey]:
-        """Changed files that have settled, and that no program is writing to."""
-        present = {key for key, mark in snapshot.changed.items() if mark is not None}
-        settled = {key for key in present if self._settling.is_settled(key)}
-        if not self._can_see_writers:
-            return settled
-        known_contents = {known.mark.content for known in snapshot.known.values()}
-        doubtful = {key for key in settled if snapshot.present[key].mark.content not in known_contents}
-        waiting = {key for key in doubtful if self._settling.waits_for_writer(key)}
-        return settled - {key for key in waiting if is_written(snapshot.present[key].path)}
-
     # Applying
 
-    def _apply(self, snapshot: Snapshot, detected: _Detected, *, whole: bool) -> set[FileKey]:
+    def _apply(self, snapshot: Snapshot, detected: Detected, *, whole: bool) -> set[FileKey]:
         """Apply the changes.
 
         Returns:
@@ -229,13 +186,13 @@ class Mirror:
         """
         changes, seen = detected.changes, detected.seen
         self._hold_back(snapshot, changes, whole=whole)
-        # Nothing else would find the former documents under the names that are renamed now.
+        # After the renames the former documents could not be found: their sources are the old names.
         renamed = self._rerouted & set(changes.moved.values())
         self._rerouted -= delete_former(self.services, self.root, self.known, renamed, wait_for_current=False)
         moved = apply.move(self.services, self.known, changes, seen)
         updated = moved.rows | (apply.update_disks(self.services, snapshot) if whole else {})
         deleted = apply.delete_missing(self.services, self.root, self.known, changes.gone, self._rerouted)
-        self._held.note_deleted(len(deleted))
+        self._held_deletions.note_deleted(len(deleted))
         self._store(updated | deleted, moved.left)
         ingested = self._ingest(snapshot, (changes.new | changes.changed | moved.failed) - moved.waiting, seen)
         self._settling.forget(moved.rows.keys() | ingested | deleted.keys() | set(changes.moved.values()))
@@ -246,7 +203,7 @@ class Mirror:
         if whole:
             self._rerouted -= delete_former(self.services, self.root, self.known, self._rerouted)
             self.known.drop(apply.forget_gone(self.services, self.known))
-        self._held.store(self.hold, self.known.present)
+        self._held_deletions.store(self.hold, self.known.present)
         return moved.waiting
 
     def _ingest(self, snapshot: Snapshot, keys: Collection[FileKey], seen: Mapping[FileKey, SeenFile]) -> set[FileKey]:
@@ -269,27 +226,27 @@ class Mirror:
         """Take the deletions that must not be done out of the changes."""
         if not self.folder.delete_missing:
             changes.gone.clear()
-        if not whole and self._held.all_held:
+        if not whole and self._held_deletions.all_held:
             changes.gone.clear()  # until the whole folder has been scanned
             return
-        confirmed = self._held.confirmed() if whole else None
+        confirmed = self._held_deletions.confirmed() if whole else None
         max_share = self.services.settings.watch_max_gone
-        missing = self._held.count_missing(snapshot, self.known, changes.gone)
+        missing = self._held_deletions.count_missing(snapshot, self.known, changes.gone)
         allowed, hold = judge(missing, max_share, confirmed)
         if not allowed:
             changes.gone.clear()
         if whole or hold is not None:
-            self._held.store(hold, self.known.present)
+            self._held_deletions.store(hold, self.known.present)
 
     def _sync_without_root(self) -> float | None:
         """The folder itself is not there: no document is deleted unless a user has confirmed it."""
         missing = self.known.keys() - self.known.gone
-        confirmed = self._held.confirmed()
+        confirmed = self._held_deletions.confirmed()
         may_delete = self.folder.delete_missing and confirmed is not None and len(missing) <= confirmed
         if missing and may_delete:
             rows = apply.delete_missing(self.services, self.root, self.known, missing, self._rerouted)
             self._store(rows, ())
-            self._held.store(None, self.known.present)
+            self._held_deletions.store(None, self.known.present)
         else:
-            self._held.store(Hold("root_missing", len(missing)), self.known.present)
+            self._held_deletions.store(Hold("root_missing", len(missing)), self.known.present)
         return None

@@ -48,11 +48,11 @@ class Settling:
     def is_settled(self, key: FileKey) -> bool:
         """Whether a change has stayed as it is for long enough."""
         mark, since = self._since[key]
-        return self._rest_s(mark, since) >= self._settle_s
+        return self._unchanged_s(mark, since) >= self._settle_s
 
     def waits_for_writer(self, key: FileKey) -> bool:
         """Whether a settled file is still waited for if a program holds it open for writing."""
-        return self._rest_s(*self._since[key]) < WRITER_PATIENCE_S
+        return self._unchanged_s(*self._since[key]) < WRITER_PATIENCE_S
 
     def keeps_changing(self, key: FileKey) -> bool:
         """Whether a change has been pending for so long that its neighbours do not wait for it any more."""
@@ -66,12 +66,12 @@ class Settling:
         """Seconds to wait before these changes are handled together; None: now. Unstable ones do not count."""
         now = time.monotonic()
         keys = [key for key in keys if self.is_settled(key) or not self.keeps_changing(key)]
-        rests = [self._rest_s(*self._since[key]) for key in keys]
-        unsettled = [rest for rest in rests if rest < self._settle_s]
+        unchanged_s = [self._unchanged_s(*self._since[key]) for key in keys]
+        unsettled = [seconds for seconds in unchanged_s if seconds < self._settle_s]
         if not unsettled:
             return None
         oldest = min(self._since[key][1] for key in keys)
-        if len(unsettled) < len(rests) and now - oldest >= self._settle_s + BURST_S:
+        if len(unsettled) < len(unchanged_s) and now - oldest >= self._settle_s + BURST_S:
             return None
         return self._settle_s - max(min(unsettled), 0.0) + SLACK_S
 
@@ -84,7 +84,8 @@ class Settling:
         self._since.pop(key, None)
         self._first_seen.pop(key, None)
 
-    def _rest_s(self, mark: FileMark | None, since: float) -> float:
+    def _unchanged_s(self, mark: FileMark | None, since: float) -> float:
+        """Seconds without a change: by the times of the file, but at least as long as none was observed."""
         observed_s = time.monotonic() - since
         if mark is None:
             return observed_s
