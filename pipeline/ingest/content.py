@@ -1,4 +1,4 @@
-"""Reading a file once: its content and its hash, which are of one moment."""
+"""Read a file once, so that its content and its hash are of the same moment."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ IN_MEMORY = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file's content while intake holds it: in memory, or in a temporary file."""
+    """A file that intake has read, with its content in memory (`data`) or in a temporary file (`draft`)."""
 
     file: FileRecord
     data: bytes | None
     draft: Path | None
     routed: str | None = None
-    """The collection that the workflow's route names for it; None stands for the job's own."""
+    """The collection that the workflow's route names for it; None for the job's own."""
 
     @property
     def key(self) -> str:
-        """Where its copy lies in the spool."""
+        """Key of its copy in the spool."""
         return original_key(self.file.content_sha256, self.file.source)
 
 
@@ -64,21 +64,29 @@ def read_candidate(services: Services, plan: Plan, candidate: Candidate) -> File
 def read_content(
     path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None = None
 ) -> FileContent:
-    """Read a file once: its hash and its content, which are of one moment.
+    """Read a file and compute its hash. It is read again, up to `READS` times, if it changes meanwhile.
+
+    Args:
+        path: the file.
+        source: its source, for the record.
+        max_bytes: a larger file is refused.
+        drafts: folder for the temporary file of a large content.
+        within: folders below one of which the file must lie when it is opened; None for anywhere.
 
     Raises:
-        Rejected: it lies outside `within`, is no regular file, cannot be read, is too large, or changes meanwhile.
+        Rejected: it lies outside `within`, is no regular file, cannot be read, is too large, or keeps changing.
     """
     for trial in range(READS):
         if trial:
             time.sleep(PAUSE_S)
-        taken = _read(path, source, max_bytes, drafts, within)
-        if taken is not None:
-            return taken
+        content = _read(path, source, max_bytes, drafts, within)
+        if content is not None:
+            return content
     raise Changing
 
 
 def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[Path, ...] | None) -> FileContent | None:
+    """Read a file; None if it changed meanwhile."""
     try:
         opened = open_regular(path, within)
     except OSError as error:
@@ -96,6 +104,7 @@ def _read(path: Path, source: str, max_bytes: int, drafts: Path, within: tuple[P
 
 
 def _copy(file: BinaryIO, size: int, drafts: Path) -> tuple[str, bytes | None, Path | None, int]:
+    """Read a file of this size: its SHA-256, its content in memory or in a temporary file, and the bytes read."""
     if size <= IN_MEMORY:
         data = _read_some(file, size + 1)
         return hashlib.sha256(data).hexdigest(), data, None, len(data)

@@ -1,4 +1,4 @@
-"""Intake: hash, dedupe, copy in, record in the catalog, hand over in batches. Every door comes through here."""
+"""Intake: hash, deduplicate, copy in, record in the catalog, pass on in batches. All files on a disk come in here."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ from pipeline.services import Services
 __all__ = ["ingest_files"]
 
 COURTESY_S = 0.05
-"""After each group the others get a turn: SQLite's writers wait by polling, and would not find a gap in between."""
+"""Pause after each group: other writers of SQLite wait by polling, and would find no gap between the groups."""
 
 FIRST_BATCH = 4
 """Documents of a job's first batch; it doubles up to `batch_documents`, so that all stages are busy soon."""
 
 
 def ingest_files(
-    services: Services, job_id: str, candidates: Iterable[Candidate], tell: Callable[[int], None] | None = None
+    services: Services, job_id: str, candidates: Iterable[Candidate], on_progress: Callable[[int], None] | None = None
 ) -> None:
-    """Take files into a job, batch by batch; returns when all are durable in the catalog.
+    """Ingest files for a job, batch by batch; returns when all are durable in the catalog.
 
-    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more files; those taken go on. After an error
-    it stays open: an order is carried out again, and of other jobs the reconciler closes those whose door is gone.
+    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more files; those ingested already go on.
+    After an error it stays open: a path job is carried out again, and the reconciler closes other jobs once the
+    heartbeat of their intake has ended.
 
     Args:
         services: the engine's services.
         job_id: a job whose intake is open; it is closed when this returns.
-        candidates: what the walk found.
-        tell: called with the number of files taken so far.
+        candidates: the files, as the walk yields them.
+        on_progress: called with the number of files ingested so far.
     """
     settings, number = services.settings, 0
     limits = batch_limits(FIRST_BATCH, settings.batch_documents)
-    # As long as this heart beats, the reconciler leaves the job open for more.
+    # As long as there is this heartbeat, the reconciler leaves the job open for more files.
     stop = start_heartbeat(
         services.redis,
         intake_node(job_id),
@@ -60,13 +61,13 @@ def ingest_files(
     )
     try:
         for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
-            if not _take_group(services, job_id, group):
+            if not _ingest_group(services, job_id, group):
                 break
             number += len(group)
             pass_gate(INTAKE, job_id)
             time.sleep(COURTESY_S)
-            if tell is not None:
-                tell(number)
+            if on_progress is not None:
+                on_progress(number)
         _close(services, job_id)
     except KeyboardInterrupt:
         _close(services, job_id)
@@ -78,28 +79,28 @@ def ingest_files(
 
 def _close(services: Services, job_id: str) -> None:
     with writing(services.catalog) as connection:
-        # Together: an order of a closed job would be carried out again, and the job finish twice.
+        # In one transaction: the order of a closed job would be carried out again, and the job would end twice.
         orders.mark_done(connection, job_id)
         jobs.finish_intake(connection, job_id)
 
 
-def _take_group(services: Services, job_id: str, group: list[Candidate]) -> bool:
-    """Take one group in; False when the job was cancelled meanwhile."""
-    taken: list[FileContent] = []
+def _ingest_group(services: Services, job_id: str, group: list[Candidate]) -> bool:
+    """Ingest one group; False if the job was cancelled meanwhile."""
+    contents: list[FileContent] = []
     refused: list[tuple[Candidate, Rejected]] = []
     with services.catalog.connect() as connection:
         job = jobs.get(connection, job_id)
     for candidate in without_sidecars(job.plan, group):
         try:
-            taken.append(read_candidate(services, job.plan, candidate))
+            contents.append(read_candidate(services, job.plan, candidate))
         except Rejected as error:
             refused.append((candidate, error))
     try:
-        if not _record(services, job, route(services, job, taken), refused):
+        if not _record(services, job, route(services, job, contents), refused):
             return False
     finally:
-        for item in taken:
-            drop(item.draft)
+        for content in contents:
+            drop(content.draft)
     admit(services)
     relabel(services)
     services.announce(job_id)
@@ -117,12 +118,12 @@ def _record(
                 if jobs.is_cancelled(connection, job.id):
                     return False
                 jobs.reopen(connection, job.id)
-                outcomes = record(connection, services, job, contents, copied)
+                results = record(connection, services, job, contents, copied)
                 _reject(connection, job, refused)
             break
         except NotCopied as error:  # another process deleted or changed a document meanwhile
             copied |= put_originals(services.spool, error.contents)
-    queued = {outcome.source for outcome in outcomes if outcome.running}
+    queued = {result.source for result in results if result.is_queued}
     put_originals(services.spool, [content for content in contents if content.file.source in queued])
     return True
 
@@ -130,5 +131,5 @@ def _record(
 def _reject(connection: Connection, job: Job, refused: Sequence[tuple[Candidate, Rejected]]) -> None:
     for candidate, reason in refused:
         cause = Failure("intake", problem_of(reason))
-        identity = records.reject(connection, job.id, candidate.source, candidate.size, cause, job.collection)
-        tagging.set_tags(connection, identity, candidate.tags)
+        document_id = records.reject(connection, job.id, candidate.source, candidate.size, cause, job.collection)
+        tagging.set_tags(connection, document_id, candidate.tags)

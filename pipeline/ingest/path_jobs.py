@@ -1,4 +1,4 @@
-"""Jobs over paths whose caller does not wait: recorded in the catalog as an order, ingested afterwards."""
+"""Path jobs: a request names paths, and does not wait. An order in the catalog keeps them; they are ingested later."""
 
 from __future__ import annotations
 
@@ -38,46 +38,51 @@ __all__ = ["FILES_CHECKED", "PathJobRunner", "allowed_paths", "matching_files", 
 
 log = structlog.get_logger()
 
-LOOK_S = 5.0
+POLL_S = 5.0
+"""Seconds between two reads of the orders, if none is announced."""
+
 FILES_CHECKED = 10_000
-"""Files that are looked at for one that matches, before the order is accepted."""
+"""Files that are compared with the pattern before the order is accepted."""
 
-AWAY: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
-"""What no order can help: the others wait, too."""
+UNAVAILABLE: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
+"""Redis or the catalog cannot be reached: this is no fault of an order, and all orders wait."""
 
-MOST_TRIES = 5
+MAX_TRIES = 5
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 600.0
-"""An order that fails by itself is tried again after this time, then after twice as long, and so on."""
+"""An order that fails is tried again after this time, then after twice as long, and so on."""
 
 
 def allowed_paths(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
-    """The paths, every one below one of the roots, whatever links lead to it.
+    """Check that each path lies below one of the roots, with all links followed.
 
-    What is read is checked again when it is opened (`Candidate.within`): a link may be made at any time.
+    A file is checked again when it is opened (`Candidate.within`): a link may be made at any time.
+
+    Returns:
+        The paths, as they are named.
 
     Raises:
-        PathNotAllowed: one is not, or it is not absolute, or goes up by `..`, or there are no roots.
-        BadRequest: one does not exist.
+        PathNotAllowed: a path is outside, not absolute, or has `..` in it; or there are no roots.
+        BadRequest: a path does not exist.
     """
     allowed = resolve_roots(roots)
-    found = []
+    checked = []
     for text in paths:
         path = Path(text)
-        # With a link before it, `..` leads to one place by the names and to another by the links.
+        # After a link, `..` leads to different folders by name and by link.
         if not text.startswith("/") or "\x00" in text or ".." in path.parts:
             raise PathNotAllowed(f"{text!r} is not an absolute path without `..`.")
         try:
             real = resolve_below(path, allowed)
         except OSError:
             raise PathNotAllowed from None
-        # Who may not go there does not learn what is there.
+        # The sender must not learn which paths exist outside the roots.
         if real is None:
             raise PathNotAllowed
         if not os.path.exists(real):  # noqa: PTH110 - Path.exists raises for a name that is too long
             raise BadRequest(f"There is no file or folder {source_of(path)}.", "Check the path.")
-        found.append(path)
-    return found
+        checked.append(path)
+    return checked
 
 
 def submit_paths_job(
@@ -119,7 +124,7 @@ def submit_paths_job(
 
 
 class PathJobRunner:
-    """Carries out orders in a thread, one after another; what a killed process has left undone, too."""
+    """Carries out orders in a thread, one after another; also those that a killed process has left."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -129,11 +134,11 @@ class PathJobRunner:
         self._thread.start()
 
     def wake(self) -> None:
-        """There is a new order."""
+        """Read the orders now: there is a new one."""
         self._news.set()
 
     def close(self) -> None:
-        """Begin no further order. The one under way is left to the next start, if it takes long."""
+        """Begin no further order. One that does not end soon is carried out again after the next start."""
         self._ended = True
         self._news.set()
         self._thread.join(2.0)
@@ -142,22 +147,22 @@ class PathJobRunner:
         while not self._ended:
             try:
                 self._round()
-            except AWAY as error:
+            except UNAVAILABLE as error:
                 log.warning("orders.waiting", error=str(error))
-            except Exception:  # the thread's door: whatever it was, the next look begins
+            except Exception:  # the thread's door: whatever it was, the next round begins
                 log.exception("orders.failed")
-            self._news.wait(LOOK_S)
+            self._news.wait(POLL_S)
             self._news.clear()
 
     def _round(self) -> None:
         with self._services.catalog.connect() as connection:
-            found = orders.list_due(connection)
-        for order in found:
+            due = orders.list_due(connection)
+        for order in due:
             if self._ended or is_alive(self._services.redis, intake_node(order.job_id)):
                 continue
             try:
                 _carry_out(self._services, order.job_id, order.request)
-            except AWAY:
+            except UNAVAILABLE:
                 raise
             except Exception as error:  # an order's door: those behind it are carried out, whatever is wrong with it
                 log.warning("order.failed", job=order.job_id, tries=order.tries + 1, exc_info=error)
@@ -165,8 +170,8 @@ class PathJobRunner:
 
 
 def _put_off(services: Services, order: Order, error: Exception) -> None:
-    """Try an order again later; after so many times, tell the job why its paths were not taken in."""
-    last = order.tries + 1 >= MOST_TRIES
+    """Try an order again later; after `MAX_TRIES` record its paths as failed, with the error, and end its job."""
+    last = order.tries + 1 >= MAX_TRIES
     with writing(services.catalog) as connection:
         if not last:
             orders.postpone(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, MAX_PAUSE_S))
@@ -190,21 +195,23 @@ def _carry_out(services: Services, job_id: str, request: dict[str, Any]) -> None
     paths = [Path(path) for path in request["paths"]]
     try:
         allowed_paths(request["paths"], services.settings.api_roots)
-        found = list(matching_files(services, paths, request["glob"]))
-    except (BadRequest, PathNotAllowed) as gone:
-        found = [Candidate(path, source_of(path), 0, Unreadable(gone.message)) for path in paths]
+        candidates = list(matching_files(services, paths, request["glob"]))
+    except (BadRequest, PathNotAllowed) as error:
+        candidates = [Candidate(path, source_of(path), 0, Unreadable(error.message)) for path in paths]
     # A job in which there turns out to be no file ends with zero documents.
     with writing(services.catalog) as connection:
-        jobs.set_expected_bytes(connection, job_id, sum(one.size + jobs.OVERHEAD_BYTES for one in found))
+        jobs.set_expected_bytes(
+            connection, job_id, sum(candidate.size + jobs.OVERHEAD_BYTES for candidate in candidates)
+        )
     tags = canonical(request["tags"])
-    ingest_files(services, job_id, [replace(one, tags=tags) for one in found])
+    ingest_files(services, job_id, [replace(candidate, tags=tags) for candidate in candidates])
 
 
 def require_match(services: Services, paths: Sequence[Path], pattern: str | None) -> None:
-    """Look whether an order has a file; where there are very many and none matches yet, it is accepted unseen.
+    """Check that a file matches the pattern. After `FILES_CHECKED` files without a match the check passes, too.
 
     Raises:
-        BadRequest: there is none.
+        BadRequest: there is no such file.
     """
     for number, candidate in enumerate(walk_files(services.settings, paths)):
         if number >= FILES_CHECKED or _matches(candidate, paths, pattern):
@@ -213,26 +220,29 @@ def require_match(services: Services, paths: Sequence[Path], pattern: str | None
 
 
 def matching_files(services: Services, paths: Sequence[Path], pattern: str | None) -> Iterator[Candidate]:
-    """The files of an order; each may be read only as long as it lies below `api_roots`."""
+    """Files at and below the paths that match the pattern. Each may be read only while it lies below `api_roots`."""
     within = resolve_roots(services.settings.api_roots)
-    found = (one for one in walk_files(services.settings, paths) if _matches(one, paths, pattern))
-    yield from (replace(one, within=within) for one in found)
+    for candidate in walk_files(services.settings, paths):
+        if _matches(candidate, paths, pattern):
+            yield replace(candidate, within=within)
 
 
 def _matches(candidate: Candidate, paths: Sequence[Path], pattern: str | None) -> bool:
     if pattern is None or fnmatchcase(candidate.path.name, pattern):
         return True
     below = (path for path in paths if candidate.path.is_relative_to(path))
-    # A file that was named itself lies in no folder: its path is its name.
-    places = (str(candidate.path.relative_to(path if path != candidate.path else path.parent)) for path in below)
-    return any(fnmatchcase(place, pattern) or _matches_whole(place, pattern) for place in places)
+    # A file that the request names itself is compared by its name.
+    relative_paths = (
+        str(candidate.path.relative_to(path if path != candidate.path else path.parent)) for path in below
+    )
+    return any(fnmatchcase(path, pattern) or _matches_whole(path, pattern) for path in relative_paths)
 
 
-def _matches_whole(place: str, pattern: str) -> bool:
-    """Whether a path is like a pattern in which `**/` stands for any number of folders, none too.
+def _matches_whole(path: str, pattern: str) -> bool:
+    """Whether a path matches a pattern in which `**/` stands for any number of folders, or none.
 
     With a slash before and after each name, what `**` stands for may be nothing.
     """
     names = pattern.split("/")
     like = ["*" if name == "**" else f"/{name}/" for name in names[:-1]]
-    return fnmatchcase("/" + place.replace("/", "//"), f"{''.join(like)}/{names[-1]}")
+    return fnmatchcase("/" + path.replace("/", "//"), f"{''.join(like)}/{names[-1]}")

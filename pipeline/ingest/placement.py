@@ -1,4 +1,4 @@
-"""Where the documents of a job go: the index that readers of its collection see, and the recipe of that index."""
+"""Placement of the documents of a job: the live index of its collection, and the recipe of that index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["current_recipe", "placement_of", "recipe_of"]
 def placement_of(
     services: Services, connection: Connection, job: Job, routed: str | None = None
 ) -> tuple[Placement, str]:
-    """The place of a job's documents and the recipe that is used there; the collection is recorded on first use.
+    """Placement of a job's documents, and the recipe of their index; the collection is recorded on first use.
 
     Args:
         services: the engine's services.
@@ -31,8 +31,8 @@ def placement_of(
     """
     collection = routed or job.collection
     index = collections.register(connection, collection, services.fingerprint, services.spec)
-    place = Placement(index.name, job.workflow, services.extraction, collection)
-    return place, services.recipe(index, plan=job.plan)
+    placement = Placement(index.name, job.workflow, services.extraction, collection)
+    return placement, services.recipe(index, plan=job.plan)
 
 
 def current_recipe(services: Services, connection: Connection, job: Job, routed: str | None) -> str | None:

@@ -24,7 +24,7 @@ __all__ = ["IntakeResult", "NotCopied", "probably_new", "put_originals", "record
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult:
-    """What came of a file at intake: its document is queued, unchanged, or failed for this cause."""
+    """Result of intake for one file: its document is queued, unchanged, or failed for this cause."""
 
     document_id: str
     source: str
@@ -33,13 +33,13 @@ class IntakeResult:
     cause: Failure | None = None
 
     @property
-    def running(self) -> bool:
+    def is_queued(self) -> bool:
         """Whether its job waits for it."""
         return self.state == "queued"
 
 
 class NotCopied(Exception):
-    """Files are new to the catalog whose copies were not put into the spool: that is to be done first."""
+    """Raised for files that are new to the catalog and have no copy in the spool yet. `contents` are these files."""
 
     def __init__(self, contents: Sequence[FileContent]) -> None:
         super().__init__()
@@ -107,14 +107,14 @@ def record(
             must not leave a document without its file.
         SpaceMismatch: a collection was made with another model than the configured one.
     """
-    outcomes: list[IntakeResult] = []
+    results: list[IntakeResult] = []
     for routed, group in _by_collection(contents).items():
-        outcomes += _record_group(connection, services, job, routed, group)
-    queued = {outcome.source for outcome in outcomes if outcome.running}
+        results += _record_group(connection, services, job, routed, group)
+    queued = {result.source for result in results if result.is_queued}
     missing = [content for content in contents if content.file.source in queued and content.key not in copied]
     if missing:
         raise NotCopied(missing)
-    return outcomes
+    return results
 
 
 def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[FileContent]]:
@@ -125,31 +125,31 @@ def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[Fil
 
 
 def _record_group(
-    connection: Connection, services: Services, job: Job, routed: str | None, taken: list[FileContent]
+    connection: Connection, services: Services, job: Job, routed: str | None, contents: list[FileContent]
 ) -> list[IntakeResult]:
     """Record files that go to one collection; a batch never holds documents of two."""
     batch_id = str(uuid.uuid4())
-    place, recipe = placement_of(services, connection, job, routed)
-    place = replace(place, batch_id=batch_id)
-    known = lookup.possibly_known(connection, place.collection, [item.file.source for item in taken])
-    suspects = failures.sources_with_reading(connection, place.collection, services.reading, known)
-    outcomes: list[IntakeResult] = []
+    placement, recipe = placement_of(services, connection, job, routed)
+    placement = replace(placement, batch_id=batch_id)
+    collection, files = placement.collection, [content.file for content in contents]
+    known = lookup.possibly_known(connection, collection, [file.source for file in files])
+    suspects = failures.sources_with_reading(connection, collection, services.reading, known)
+    results: list[IntakeResult] = []
     is_any_new = False
-    for item in taken:
-        found = item.file
+    for file in files:
         cause = None
-        if found.source in suspects:
-            cause = records.unchanged_failure(connection, place.collection, recipe, services.reading, found)
+        if file.source in suspects:
+            cause = records.unchanged_failure(connection, collection, recipe, services.reading, file)
         if cause is not None:
-            identity = records.reject(connection, job.id, found.source, found.size, cause, place.collection)
-            tagging.set_tags(connection, identity, found.tags)
-            outcomes.append(IntakeResult(identity, found.source, found.size, "failed", cause))
+            document_id = records.reject(connection, job.id, file.source, file.size, cause, collection)
+            tagging.set_tags(connection, document_id, file.tags)
+            results.append(IntakeResult(document_id, file.source, file.size, "failed", cause))
             continue
-        made = records.record(connection, job.id, recipe, found, place, is_new=found.source not in known)
-        known.add(found.source)
-        state: Literal["queued", "unchanged"] = "unchanged" if made.outcome == "unchanged" else "queued"
-        outcomes.append(IntakeResult(made.document_id, found.source, found.size, state))
-        is_any_new |= made.outcome == "new"
+        recorded = records.record(connection, job.id, recipe, file, placement, is_new=file.source not in known)
+        known.add(file.source)
+        state: Literal["queued", "unchanged"] = "unchanged" if recorded.outcome == "unchanged" else "queued"
+        results.append(IntakeResult(recorded.document_id, file.source, file.size, state))
+        is_any_new |= recorded.outcome == "new"
     if is_any_new:
         batches.add(connection, batch_id, job.id, job.priority)
-    return outcomes
+    return results

@@ -1,4 +1,4 @@
-"""Files that may be read only as long as they lie below certain folders, whatever links were made meanwhile."""
+"""Read files only while they lie below allowed folders, whatever links other processes make meanwhile."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ __all__ = ["bounds", "find_again", "open_regular", "open_within", "resolve_below
 
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""A folder on the way needs to be passed through, not listed."""
+"""Flags for a folder on the way to a file: it is passed through, not listed."""
 
 
 def root_of(named: NamedPaths, source: str) -> Path | None:
-    """The path that the job named and that holds this source; None if there is none."""
+    """The path, of those named for the job, at or below which this source lies; None if there is none."""
     if named.paths is None:
         return path_of(source)
     return next((path_of(path) for path in named.paths if Path(source).is_relative_to(path)), None)
 
 
 def bounds(named: NamedPaths, root: Path, api_roots: Sequence[str]) -> tuple[Path, ...] | None:
-    """Folders in which a file found below this root must lie; None if any will do: the file itself was named."""
+    """Folders below one of which a file of this root must lie; None for anywhere: the user named the file itself."""
     if named.confined:
         return resolve_roots(api_roots)
     return (root.resolve(),) if os.path.isdir(root) else None  # noqa: PTH112 - Path.is_dir may raise
 
 
 def find_again(settings: Settings, named: NamedPaths, source: str, max_bytes: int | None = None) -> Candidate:
-    """The file of a known document as it is now, by the rules of the job that it came in by.
+    """Find the file of a known document as it is now, by the rules of the job that it came in by.
 
     Args:
         settings: name the `api_roots`, and the largest file that may be read.
@@ -48,12 +48,12 @@ def find_again(settings: Settings, named: NamedPaths, source: str, max_bytes: in
         A candidate with a problem if the file is gone, or may not be read.
     """
     path, root = path_of(source), root_of(named, source)
-    found = None
+    candidate = None
     if path.is_absolute() and root is not None:
-        found = candidate_at(path, root, settings.max_file_mb << 20 if max_bytes is None else max_bytes)
-    if found is None or root is None:
+        candidate = candidate_at(path, root, settings.max_file_mb << 20 if max_bytes is None else max_bytes)
+    if candidate is None or root is None:
         return Candidate(path, source, 0, Unreadable("The file is not there any more."))
-    return replace(found, within=bounds(named, root, settings.api_roots))
+    return replace(candidate, within=bounds(named, root, settings.api_roots))
 
 
 def resolve_roots(names: Sequence[str]) -> tuple[Path, ...]:
@@ -62,14 +62,14 @@ def resolve_roots(names: Sequence[str]) -> tuple[Path, ...]:
 
 
 def resolve_below(path: Path, roots: Sequence[Path]) -> Path | None:
-    """Where a path leads, if that is below one of the roots, which have no links in them.
+    """The path with all links followed; None if it is not below one of the roots, which have no links in them.
 
     Raises:
         OSError: it cannot be followed.
     """
     try:
         real = path.resolve()
-    except RuntimeError as error:  # what Python says of links in a circle
+    except RuntimeError as error:  # raised for links in a circle
         raise OSError(str(error)) from error
     return real if any(real.is_relative_to(root) for root in roots) else None
 
@@ -114,12 +114,12 @@ def open_regular(path: Path, roots: Sequence[Path] | None) -> BufferedReader:
 def _step_by_step(root: Path, parts: Sequence[str]) -> int:
     if not parts:
         return os.open(root, READ | os.O_NOFOLLOW)
-    here = os.open(root, STEP)
+    folder = os.open(root, STEP)
     try:
         for part in parts[:-1]:
-            below = os.open(part, STEP, dir_fd=here)
-            os.close(here)
-            here = below
-        return os.open(parts[-1], READ | os.O_NOFOLLOW, dir_fd=here)
+            below = os.open(part, STEP, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        return os.open(parts[-1], READ | os.O_NOFOLLOW, dir_fd=folder)
     finally:
-        os.close(here)
+        os.close(folder)

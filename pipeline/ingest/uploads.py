@@ -1,4 +1,4 @@
-"""Uploads: files that come in a request, written as they arrive, durable before the request is answered."""
+"""Uploads: files that come in a request. They are written as they arrive, and durable before the answer is sent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file that has arrived whole."""
+    """A file that has arrived completely. `draft` is its temporary file."""
 
     source: str
     content_sha256: str
@@ -52,7 +52,7 @@ class Upload:
 
 
 class Draft:
-    """A file on its way in, hashed as it is written; the clean-up removes it if its request never ends."""
+    """A file that is arriving, hashed as it is written. The clean-up removes it if its request never ends."""
 
     def __init__(self, services: Services) -> None:
         descriptor, name = tempfile.mkstemp(dir=services.drafts)
@@ -63,37 +63,37 @@ class Draft:
         self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Write the next bytes.
 
         Raises:
-            TooLargeToTake: they are too many.
+            TooLargeToTake: the file is larger than the setting `max_file_mb` allows.
         """
         self._size += len(data)
-        most = self._services.settings.max_file_mb
-        if self._size > most << 20:
-            raise TooLargeToTake(f"The file has more than {most} MB, which is the limit.")
+        limit_mb = self._services.settings.max_file_mb
+        if self._size > limit_mb << 20:
+            raise TooLargeToTake(f"The file has more than {limit_mb} MB, which is the limit.")
         self._digest.update(data)
         self._file.write(data)
 
     def finish(self, source: str) -> Upload:
-        """The whole file, on its way to the disk under its content's name."""
+        """Close the file, and begin to copy it into the spool."""
         self._file.close()
         content = self._digest.hexdigest()
         kept = self._services.spool.secure(original_key(content, source), self._path)
         return Upload(source, content, self._size, self._path, kept=kept)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete it."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
 
 def source_of(name: str, given: str | None = None) -> str:
-    """The source of an uploaded file: what its sender calls it, never a path of this machine.
+    """The source of an uploaded file: the URI or the file name that its sender gives, never a path of this machine.
 
     Args:
         name: the file's name as it was sent; folders in it are left out.
-        given: the source that the sender wants, a URI.
+        given: the source that the sender gives it, a URI; None to make one of the name.
 
     Raises:
         Invalid: control characters, or too long, or a source that is no URI or one of a local file.
@@ -109,15 +109,15 @@ def source_of(name: str, given: str | None = None) -> str:
 def submit_uploads(
     services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], options: SubmitOptions
 ) -> dict[str, Any]:
-    """Make a job of files that have arrived; when it returns, the catalog has it for good.
+    """Ingest files that have arrived, as a new job or into an open one; they are durable when it returns.
 
     Returns:
-        `job_id`, and of every document its id, source, size and outcome so far. The same again for a request
-        that was carried out before.
+        `job_id`, and `documents`: of each its id, source, size and state, and why it failed if it has. For a request
+        that was carried out before, the answer that it had.
 
     Raises:
         OtherRequest: the Idempotency-Key stands for another request.
-        Conflict: the job that the files are for waits for none, or is of another kind.
+        Conflict: the job that the files are for takes no more files, or has other options.
         SpaceMismatch: the collection holds vectors of another model.
     """
     new = None if options.job else new_job(services, request)
@@ -128,22 +128,22 @@ def submit_uploads(
         if earlier is not None:
             return earlier, []
         job = _job(connection, services, request, uploads, options, new)
-        outcomes = record(connection, services, job, contents, {content.key for content in contents})
-        by_source = {outcome.source: outcome for outcome in outcomes}
+        results = record(connection, services, job, contents, {content.key for content in contents})
+        by_source = {result.source: result for result in results}
         if options.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
-        elif options.job is not None or not any(outcome.running for outcome in outcomes):
+        elif options.job is not None or not any(result.is_queued for result in results):
             jobs.finish_intake(connection, job.id)
-        answer = {"job_id": job.id, "documents": [_told(by_source[upload.source]) for upload in uploads]}
+        answer = {"job_id": job.id, "documents": [_document_json(by_source[upload.source]) for upload in uploads]}
         store_answer(connection, options.idempotent, answer)
-        return answer, outcomes
+        return answer, results
 
     try:
-        # The rows must not outlast a power cut that takes the bytes. No other writer waits meanwhile.
+        # The bytes are on the disk before the rows: a power cut must not leave rows without them. No lock is held here.
         for upload in uploads:
             upload.kept()
-        answer, outcomes = writer.run(change)
-        _keep_copies(services, uploads, {outcome.source for outcome in outcomes if outcome.running})
+        answer, results = writer.run(change)
+        _keep_copies(services, uploads, {result.source for result in results if result.is_queued})
         return answer
     finally:
         for upload in uploads:
@@ -152,7 +152,9 @@ def submit_uploads(
 
 def _contents(services: Services, request: Request, uploads: Sequence[Upload], job: Job) -> list[FileContent]:
     now, tags = time.time(), canonical(request.tags)
-    files = [FileRecord(one.source, one.content_sha256, one.size, now, one.metadata, tags) for one in uploads]
+    files = [
+        FileRecord(upload.source, upload.content_sha256, upload.size, now, upload.metadata, tags) for upload in uploads
+    ]
     pairs = zip(files, uploads, strict=True)
     return route(services, job, [FileContent(file, None, upload.draft) for file, upload in pairs])
 
@@ -173,8 +175,10 @@ def _keep_copies(services: Services, uploads: Sequence[Upload], sources: Collect
 
 
 def fingerprint(facts: Mapping[str, Any], uploads: Sequence[Upload]) -> str:
-    """What a request asks for, however it was put on the wire."""
-    files = [(one.source, one.content_sha256, json.dumps(dict(one.metadata), sort_keys=True)) for one in uploads]
+    """Hash of all that a request asks for: its fields and its files, in whatever form they were sent."""
+    files = [
+        (upload.source, upload.content_sha256, json.dumps(dict(upload.metadata), sort_keys=True)) for upload in uploads
+    ]
     return sha256(repr((sorted(facts.items()), files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -187,10 +191,10 @@ def _job(
     new: Job | None,
 ) -> Job:
     if options.job is None:
-        sizes = [one.size for one in uploads]
-        begun = record_job(connection, services, request, sizes, closed=not options.more, job=new)
-        attach(connection, begun.id, options.hook, options.key_id)
-        return begun
+        sizes = [upload.size for upload in uploads]
+        recorded = record_job(connection, services, request, sizes, closed=not options.more, job=new)
+        attach(connection, recorded.id, options.hook, options.key_id)
+        return recorded
     job = jobs.open_for_uploads(connection, options.job)
     if job is None:
         raise Conflict(f"The job {options.job} waits for no further files.", "Begin a new one.")
@@ -204,14 +208,14 @@ def _job(
     return jobs.get(connection, options.job)
 
 
-def _told(outcome: IntakeResult) -> dict[str, Any]:
+def _document_json(result: IntakeResult) -> dict[str, Any]:
     return {
-        "document_id": outcome.document_id,
-        "source": outcome.source,
-        "size": outcome.size,
-        "state": outcome.state,
-        "code": outcome.cause and outcome.cause.problem.code,
-        "message": outcome.cause and outcome.cause.problem.message,
+        "document_id": result.document_id,
+        "source": result.source,
+        "size": result.size,
+        "state": result.state,
+        "code": result.cause and result.cause.problem.code,
+        "message": result.cause and result.cause.problem.message,
     }
 
 

@@ -1,4 +1,4 @@
-"""Finding files below the given paths without opening anything: links, pipes and devices are looked at, not into."""
+"""Find the files below given paths. No file is opened; links, pipes and devices are checked by their attributes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", "__pycache__", "node_modules
 """Folders that hold no documents: version control, caches, packages."""
 
 ESCAPE = re.compile(rb"\\x([89a-f][0-9a-f]|5c)")
-"""What stands in a source for a byte that is no UTF-8, and for a backslash that would begin the like of it."""
+"""Escapes in a source: of bytes that are no UTF-8, and of a backslash that would read as the beginning of an escape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that was found: a regular one to be read, or one with the reason why it is not.
+    """A file to ingest; or one that cannot be ingested, with the reason (`problem`).
 
-    `tags` are for its document; None leaves those that it has.
+    `tags` replace those of its document; None leaves them.
     """
 
     path: Path
@@ -46,11 +46,11 @@ class Candidate:
     problem: Rejected | None = None
     tags: Tags | None = None
     within: tuple[Path, ...] | None = None
-    """Folders without links in their paths, below one of which it must lie when it is opened; None: anywhere."""
+    """Folders, all links followed, below one of which it must lie when it is opened; None for anywhere."""
 
 
 def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Iterator[Candidate]:
-    """Every file at and below the paths, in a stable order, each once.
+    """Yield every file at and below the paths, in a stable order, each once.
 
     Args:
         paths: files and folders; folders are walked, symbolic links inside them must stay inside.
@@ -61,14 +61,14 @@ def walk(paths: Sequence[Path], max_bytes: int, skip: Path | None = None) -> Ite
         BadRequest: a path does not exist.
     """
     seen: set[str] = set()
-    ours = _identity(skip) if skip is not None else None
+    skipped = _inode(skip) if skip is not None else None
     for path in paths:
         named = absolute(path)
         if not os.path.lexists(named):
             raise BadRequest(f"There is no file or folder {source_of(named)}.", "Check the path.")
         # Path.is_dir raises for a link that names something too long, or something in a folder that is closed.
-        found = _below(named, ours) if os.path.isdir(named) else iter([named])  # noqa: PTH112
-        for file in found:
+        files = _below(named, skipped) if os.path.isdir(named) else iter([named])  # noqa: PTH112
+        for file in files:
             candidate = candidate_at(file, named, max_bytes)
             if candidate is not None and candidate.source not in seen:
                 seen.add(candidate.source)
@@ -97,12 +97,12 @@ def find_files(settings: Settings, paths: Sequence[Path]) -> list[Candidate]:
 
 
 def absolute(path: str | Path) -> Path:
-    """The absolute path of what a user names, without `..`; a link that is named is not followed."""
+    """The absolute path of what a user names, without `..`. Links are not followed."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow the link
 
 
 def source_of_path(path: str | Path) -> str:
-    """The source that intake gives a path as a user names it, relative or absolute."""
+    """The source of a path as a user names it, relative or absolute."""
     return source_of(absolute(path))
 
 
@@ -116,25 +116,25 @@ def source_of(path: Path) -> str:
 
 def path_of(source: str) -> Path:
     """The file of a source that `source_of` has made."""
-    return Path(os.fsdecode(ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), os.fsencode(source))))
+    return Path(os.fsdecode(ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), os.fsencode(source))))
 
 
 def _below(folder: Path, skip: tuple[int, int] | None) -> Iterator[Path]:
-    """Everything below a folder that is no folder, and the folders that cannot be listed."""
+    """Yield what is below a folder and is no folder itself, and the folders that cannot be listed."""
     pending = [folder]
     while pending:
-        here = pending.pop()
-        if skip is not None and _identity(here) == skip:
+        folder_path = pending.pop()
+        if skip is not None and _inode(folder_path) == skip:
             continue
         try:
-            with os.scandir(here) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            with os.scandir(folder_path) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
         except OSError:
-            yield here
+            yield folder_path
             continue
-        folders = [entry for entry in found if _is_folder(entry)]
-        pending += [here / entry.name for entry in reversed(folders) if entry.name not in SKIPPED_FOLDERS]
-        yield from (here / entry.name for entry in found if not _is_folder(entry))
+        folders = [entry for entry in listed if _is_folder(entry)]
+        pending += [folder_path / entry.name for entry in reversed(folders) if entry.name not in SKIPPED_FOLDERS]
+        yield from (folder_path / entry.name for entry in listed if not _is_folder(entry))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -144,8 +144,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What a folder is, however it is named: over a link, or with dots in its path."""
+def _inode(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder: the same by whatever path or link it is named. None if it cannot be read."""
     try:
         facts = path.stat()
     except OSError:
@@ -154,7 +154,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def candidate_at(path: Path, root: Path, max_bytes: int) -> Candidate | None:
-    """A file found below a root, with the reason why it cannot be taken if there is one; None for a folder's link."""
+    """Read the attributes of a file below a root: a candidate, or None for a link to a folder.
+
+    Returns:
+        A candidate with a problem if the file cannot be ingested.
+    """
     source = source_of(path)
     try:
         facts = path.stat()
