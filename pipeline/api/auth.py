@@ -178,15 +178,17 @@ def _check_media_type(request: Request, body: bytes) -> None:
 
 
 def _authenticate(request: Request, secret: str | None, scope: str) -> Caller:
+    """Look up the key, count the request against its rate, and check its scope."""
     api: ApiState = request.app.state.api
     caller, rate = _caller(request, api, secret)
-    _spend(api.services.redis, caller, rate)
+    _spend_token(api.services.redis, caller, rate)
     if scope not in caller.scopes and "admin" not in caller.scopes:
         raise NotAllowed(f"This request needs a key with the scope {scope}.")
     return caller
 
 
 def _caller(request: Request, api: ApiState, secret: str | None) -> tuple[Caller, int]:
+    """The sender of a request by its key, and the requests a minute that the key allows (0 for no limit)."""
     with api.services.catalog.connect() as connection:
         key = keys.find(connection, secret) if secret else None
         is_open = key is None and not secret and not keys.is_any_created(connection)
@@ -226,7 +228,12 @@ def _note_use(api: ApiState, key: Key) -> None:
     api.writer.run_in_background(lambda connection: keys.note_use(connection, key.id))
 
 
-def _spend(connection: redis.Redis, caller: Caller, rate: int) -> None:
+def _spend_token(connection: redis.Redis, caller: Caller, rate: int) -> None:
+    """Take a token from the bucket of a key.
+
+    Raises:
+        TooMany: the bucket is empty.
+    """
     if not rate:
         return
     reply: Any = connection.eval(BUCKET, 1, f"{PREFIX}rate:{caller.key_id}", rate)

@@ -116,6 +116,7 @@ class Limits:
             body.leave()
 
     async def _serve(self, scope: Scope, body: _Body, response: _Response) -> None:
+        """Take a slot and run the application; a refusal becomes a problem detail."""
         try:
             body.check(Headers(scope=scope))
             # Event streams have a limit of their own, and do not count here.
@@ -195,6 +196,11 @@ class _Body:
         return self._buffered.popleft() if self._buffered else await self._next()
 
     async def _next(self) -> Message:
+        """The next message of the client; once the body is whole, the request counts as served.
+
+        Raises:
+            TooSlow, BodyTooLarge: the body is refused.
+        """
         if self.whole:
             return await self._receive()
         allowed_s = self._patience_s + (self._size / MIN_BYTES_PER_S if self._is_upload else 0.0)

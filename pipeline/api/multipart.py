@@ -142,6 +142,7 @@ class Form:
         self._name, self._value = bytearray(), bytearray()
 
     def _on_headers_finished(self) -> None:
+        """The headers of a part have arrived: open the draft of a file, or check the name of a field."""
         part = self._part
         part.name, part.file_name = _disposition(part.headers.get("content-disposition", ""))
         self._part_count += 1
@@ -156,6 +157,7 @@ class Form:
             raise BodyTooLarge("The form has too many fields.")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Content of a part has arrived: write it to the draft of a file, or keep it as the value of a field."""
         part = self._part
         if part.error is not None:
             return
@@ -170,6 +172,7 @@ class Form:
             part.error = error
 
     def _on_part_end(self) -> None:
+        """A part has arrived: finish its file, or store its field."""
         part = self._part
         if part.draft is not None:
             self._finish_file(part, part.draft)

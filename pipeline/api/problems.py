@@ -182,6 +182,7 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
 
 
 def _headers(details: ProblemDetails, retry_after: float | None = None) -> dict[str, str]:
+    """Headers of a problem: how to authenticate, or when to try again."""
     if retry_after is not None:
         return {"Retry-After": str(int(retry_after) + 1)}
     if details.status == 401:
@@ -190,6 +191,7 @@ def _headers(details: ProblemDetails, retry_after: float | None = None) -> dict[
 
 
 async def _wrong_fields(request: Request, error: Exception) -> JSONResponse:
+    """Fields that FastAPI found wrong, as one problem that lists up to 20 of them."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this alone
     wrong = error.errors()
     if any(row["type"] == "json_invalid" for row in wrong):

@@ -63,6 +63,7 @@ class JobSubscriptions:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
+        """Subscribe to the channels of all jobs, and wake the subscribers of a job at each message."""
         channel = f"{PREFIX}news:"
         async with (
             redis.asyncio.Redis.from_url(self._url, socket_connect_timeout=5, health_check_interval=10) as client,

@@ -145,6 +145,7 @@ def _tags(text: str | None) -> list[str] | None:
 
 
 def _number(text: str | None) -> int | None:
+    """The priority in a field. Raises BadRequest: it is no number of one or two digits."""
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 2:

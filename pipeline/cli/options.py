@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"docrelay {version('docrelay')}")

@@ -67,6 +67,7 @@ def explain_interruption(manager: JobManager, job_id: str, files: int = 0) -> in
 
 
 def _print_result(report: dict[str, Any], status: JobStatus) -> None:
+    """Print the counts of a job that has ended, and its failures."""
     parts = [f"{report[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if report[name]]
     out.print(
         f"{quantity(report['documents'], 'document')}: {', '.join(parts) or 'nothing to do'}; "

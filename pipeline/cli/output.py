@@ -141,6 +141,7 @@ def _report(error: Exception) -> int | None:
 
 
 def _exit_code(error: KnownError) -> int:
+    """The exit code for a known error: unreachable, wrong use, or failed."""
     from embeddings.errors import EmbedError
     from pipeline.errors import BadRequest, Busy, Refused, SpaceMismatch, StackUnavailable, UnknownId
 

@@ -79,6 +79,7 @@ def print_plan(plan: ReindexPlan, *, as_json: bool) -> None:
 
 
 def _print_next_steps(status: ReindexStatus) -> None:
+    """Print the commands with which the user can go on with a re-index in this state."""
     option = f" --collection {status.collection}"
     if status.state == "soaking":
         rollback = command("reindex rollback" + option)

@@ -104,6 +104,7 @@ def _job_id_of(manager: TaskManager | RemoteManager, any_id: str | None) -> str:
 
 
 def _print(shown: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> None:
+    """Print a status in the form that suits its kind."""
     from pipeline.results import DocumentStatus, JobStatus, SystemStatus
 
     if isinstance(shown, SystemStatus):
@@ -120,6 +121,7 @@ def _print(shown: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> Non
 
 
 def _print_fields(shown: DocumentStatus | TaskStatus) -> None:
+    """Print the fields of a status that have a value."""
     table = Table.grid(padding=(0, 2))
     for name, value in shown.model_dump(exclude={"timeline", "warnings"}).items():
         if value not in (None, "", []):
@@ -136,6 +138,7 @@ def _print_history(document: DocumentStatus) -> None:
 
 
 def _print_system(system: SystemStatus) -> None:
+    """Print documents, collections, failures, watched folders, jobs and queues."""
     from pipeline.cli.follow import progress_line
 
     if not system.jobs and not system.watched:
@@ -167,6 +170,7 @@ def _print_queues(system: SystemStatus) -> None:
 
 
 def _print_watched(folder: WatchedFolder) -> None:
+    """Print a watched folder, with its held deletions and its trouble."""
     from pipeline.watch.held_deletions import hold_message
 
     mode = folder.mode or "not watched now"

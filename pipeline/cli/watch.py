@@ -103,6 +103,7 @@ def _folder(settings: Settings, options: WatchOptions) -> WatchFolder:
 
 
 def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
+    """Allow the deletions that are held back in the folder; the process that watches it carries them out."""
     from pipeline.catalog.database.connection import writing
     from pipeline.catalog.documents import watched_files
     from pipeline.ingest.walk import source_of
@@ -118,6 +119,7 @@ def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
 
 
 def _update_until_signal(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:
+    """Watch the folder until Ctrl-C or SIGTERM."""
     from pipeline.watch.loop import watch_all
 
     ended = threading.Event()

@@ -84,9 +84,9 @@ class AsyncClient:
     reindex_status = _method(endpoints.reindex_status)
     steer_reindex = _method(endpoints.steer_reindex)
 
-    async def cancel(self, identity: str) -> int:
+    async def cancel(self, any_id: str) -> int:
         """See `Client.cancel`."""
-        return await self.send(endpoints.cancel(await self.status(identity)))
+        return await self.send(endpoints.cancel(await self.status(any_id)))
 
     async def events(self, job_id: str, after: int = 0) -> AsyncIterator[Event]:
         """See `Client.events`."""
@@ -134,6 +134,7 @@ class AsyncClient:
             await asyncio.sleep(pause_s)
 
     async def _stream(self, job_id: str, last: int) -> AsyncIterator[Event]:
+        """See `Client._stream`."""
         timeout, parser = httpx.Timeout(SILENCE_S, connect=10.0), EventParser()
         path, headers = f"/v1/jobs/{job_id}/events", stream_headers(last)
         async with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:

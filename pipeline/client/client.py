@@ -93,9 +93,9 @@ class Client:
     reindex_status = _method(endpoints.reindex_status)
     steer_reindex = _method(endpoints.steer_reindex)
 
-    def cancel(self, identity: str) -> int:
-        """Cancel a job, or the running attempt of a document; how many documents that were."""
-        return self.send(endpoints.cancel(self.status(identity)))
+    def cancel(self, any_id: str) -> int:
+        """Cancel a job, the running attempt of a document, or the job of a task; the number of documents."""
+        return self.send(endpoints.cancel(self.status(any_id)))
 
     def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
         """The events of a job until it ends; a broken connection is resumed where it broke.
@@ -147,6 +147,7 @@ class Client:
             time.sleep(pause_s)
 
     def _stream(self, job_id: str, last: int) -> Iterator[Event]:
+        """The events of one connection; it ends when the server closes it."""
         timeout, parser = httpx.Timeout(SILENCE_S, connect=10.0), EventParser()
         path, headers = f"/v1/jobs/{job_id}/events", stream_headers(last)
         with self._http.stream("GET", path, headers=headers, timeout=timeout) as response:

@@ -1,4 +1,4 @@
-"""Every request that the API knows. `Client` and `AsyncClient` have a method of the same name for most of them."""
+"""One function for each endpoint of the API, which makes its request; both clients have a method of the same name."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def search(
     return Request("POST", "/v1/search", _model(SearchResult), json=body)
 
 
-def status(identity: str) -> Request[AnyStatus]:
+def status(any_id: str) -> Request[AnyStatus]:
     """The status of the job, document or task with this id, or with the only id that begins so."""
-    return Request("GET", f"/v1/status/{quote(identity, safe='')}", _any_status)
+    return Request("GET", f"/v1/status/{quote(any_id, safe='')}", _any_status)
 
 
 def system() -> Request[SystemStatus]:
@@ -131,8 +131,8 @@ def system() -> Request[SystemStatus]:
 def cancel(status: AnyStatus) -> Request[int]:
     """Cancel a job, the running attempt of a document, or the job of a task; how many documents that were."""
     kind = "documents" if isinstance(status, DocumentStatus) else "jobs"
-    identity = status.job_id if isinstance(status, TaskStatus) else status.id
-    return Request("POST", f"/v1/{kind}/{quote(identity)}/cancel", _field("cancelled", int))
+    target_id = status.job_id if isinstance(status, TaskStatus) else status.id
+    return Request("POST", f"/v1/{kind}/{quote(target_id)}/cancel", _field("cancelled", int))
 
 
 def failures(code: str | None = None, job_id: str | None = None) -> Request[list[FailureRecord]]:
@@ -141,15 +141,15 @@ def failures(code: str | None = None, job_id: str | None = None) -> Request[list
     return Request("GET", "/v1/failures", read, {"code": code, "job_id": job_id})
 
 
-def retry(identities: Sequence[str] = (), code: str | None = None, job_id: str | None = None) -> Request[list[str]]:
+def retry(ids: Sequence[str] = (), code: str | None = None, job_id: str | None = None) -> Request[list[str]]:
     """Try failed documents again, these or all that match; the ids of the new jobs."""
-    body = {"ids": list(identities), "code": code, "job_id": job_id}
+    body = {"ids": list(ids), "code": code, "job_id": job_id}
     read: Callable[[httpx.Response], list[str]] = _field("jobs", list)
     return Request("POST", "/v1/failures/retry", read, json=body, repeatable=False)
 
 
 def purge(code: str | None = None, job_id: str | None = None) -> Request[int]:
-    """Forget failures; how many."""
+    """Forget failures; how many that were."""
     return Request("DELETE", "/v1/failures", _field("purged", int), {"code": code, "job_id": job_id})
 
 
@@ -181,12 +181,12 @@ def reindex_status(collection: str) -> Request[ReindexStatus]:
     return Request("GET", f"/v1/reindex/{quote(collection, safe='')}", _model(ReindexStatus))
 
 
-def steer_reindex(word: str, collection: str, **how: Any) -> Request[ReindexStatus]:
-    """Say `pause`, `resume` (with `allow_failed`, `per_minute`), `cancel` or `rollback` (with `allow_failed`)."""
-    if word not in ("pause", "resume", "cancel", "rollback"):
-        raise BadRequest(f"Nothing of a re-index is called {word!r}.", "Say pause, resume, cancel or rollback.")
-    body = how if word in ("resume", "rollback") else None
-    path = f"/v1/reindex/{quote(collection, safe='')}/{word}"
+def steer_reindex(action: str, collection: str, **options: Any) -> Request[ReindexStatus]:
+    """Pause a re-index, resume it (`allow_failed`, `per_minute`), cancel it, or roll it back (`allow_failed`)."""
+    if action not in ("pause", "resume", "cancel", "rollback"):
+        raise BadRequest(f"Nothing of a re-index is called {action!r}.", "Say pause, resume, cancel or rollback.")
+    body = options if action in ("resume", "rollback") else None
+    path = f"/v1/reindex/{quote(collection, safe='')}/{action}"
     return Request("POST", path, _model(ReindexStatus), json=body, repeatable=False)
 
 
@@ -219,6 +219,7 @@ def _any_status(response: httpx.Response) -> AnyStatus:
 
 
 def _optional(**values: Any) -> dict[str, Any]:
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -89,6 +89,7 @@ def job_fields(options: Options) -> dict[str, Any]:
 
 
 def _field_parts(options: Options) -> Iterator[Part]:
+    """The fields of the form that hold for the whole submission."""
     fields = job_fields(options) | {"job": options.get("job"), "more": "true" if options.get("more") else None}
     write: dict[str, Callable[[Any], str]] = {"webhook": _to_json, "options": _to_json, "tags": ",".join}
     for name, value in fields.items():

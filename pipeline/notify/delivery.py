@@ -89,6 +89,7 @@ async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> 
 
 
 def _claim(services: Services, limit: int) -> list[Delivery]:
+    """Claim due deliveries; the write lock is taken only if there are any."""
     with services.catalog.connect() as connection:
         waiting = outbox.is_any_due(connection)
     if not waiting:
@@ -109,6 +110,7 @@ def _body(services: Services, delivery: Delivery) -> bytes:
 
 
 def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
+    """Store the outcome of a try: delivered, to be tried after a pause, or given up if `final`."""
     pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
         if error is None and status is not None:

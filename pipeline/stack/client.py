@@ -60,8 +60,8 @@ def connect(
         return
     folder, deadline, say = Folder(settings.data_dir), time.monotonic() + timeout_s, say or _say_nothing
     with _shared_lease(folder, deadline, say):
-        wanted = launch or Launch(str(settings.data_dir), tuple(processes(settings)))
-        state = Launcher(folder, wanted, say).wait(until, deadline)
+        to_start = launch or Launch(str(settings.data_dir), tuple(processes(settings)))
+        state = Launcher(folder, to_start, say).wait(until, deadline)
         attached = settings.model_copy(update={"redis_url": state.redis_url})
         try:
             yield attached
@@ -140,6 +140,7 @@ def _shared_lease(folder: Folder, deadline: float, say: Say) -> Iterator[None]:
 
 
 def _acquire_share(lease: FileLock, deadline: float, say: Say) -> bool:
+    """Take a share of the lease; False if a stack that stops keeps it until the deadline."""
     # A supervisor that only checks the lease releases it at once; one that stops keeps it until it has ended.
     if lease.acquire(shared=True, timeout_s=LEASE_CHECK_S):
         return True
@@ -148,6 +149,7 @@ def _acquire_share(lease: FileLock, deadline: float, say: Say) -> bool:
 
 
 def _usable_state(folder: Folder) -> StackState | None:
+    """The state of a running stack, for which a start is waited a moment; None if none can be used."""
     deadline = time.monotonic() + PEEK_TIMEOUT_S
     while is_locked(folder.stack_lock) and time.monotonic() < deadline:
         state = current(folder)
@@ -174,6 +176,11 @@ def _answers(url: str) -> bool:
 
 
 def _ping(url: str) -> None:
+    """Ask Redis once.
+
+    Raises:
+        StackUnavailable: it does not answer.
+    """
     try:
         with redis.Redis.from_url(
             url, retry=Retry(NoBackoff(), 0), socket_timeout=PING_TIMEOUT_S, socket_connect_timeout=PING_TIMEOUT_S

@@ -83,6 +83,7 @@ def _counted_signals() -> Iterator[_Signals]:
 def _until_signal(
     settings: Settings, attached: Settings, signals: _Signals, services: ServiceRunner, say: Say
 ) -> StackState | None:
+    """Run the services and show the state of the stack until a signal; the last state."""
     last_line = ""
     state = running(settings)
     while not signals.count:
@@ -103,6 +104,7 @@ def _line(state: StackState) -> str:
 
 
 def _until_ended(settings: Settings, last: StackState, signals: _Signals, say: Say) -> None:
+    """Wait until the stack has ended; another signal ends it at once."""
     handled, since = 1, time.monotonic()
     explained = False
     while (state := running(settings)) and state.id == last.id:

@@ -88,6 +88,11 @@ class Launcher:
         return self._supervisor is not None and self._supervisor.returncode is None
 
     def _start(self) -> None:
+        """Start a supervisor.
+
+        Raises:
+            StackUnavailable: the last one failed, or so many were started in vain.
+        """
         self._raise_failure()
         status = self._supervisor.returncode if self._supervisor else 0
         # A status below zero: it was killed by a signal, which is no reason not to start another one.
@@ -99,6 +104,7 @@ class Launcher:
         self._supervisor = _start_supervisor(self._folder, self._launch)
 
     def _say_progress(self, state: StackState | None) -> None:
+        """Tell the user what is waited for, once for each change."""
         if state is None:
             line = f"Starting the stack in {self._folder.data_dir}"
         elif state.level == "stopping":
@@ -130,6 +136,7 @@ def inherited_environment() -> dict[str, str]:
 
 
 def _start_supervisor(folder: Folder, launch: Launch) -> subprocess.Popen[bytes]:
+    """Start a supervisor in a session of its own, with the launch on its standard input."""
     with open_log(folder.log("supervisor")) as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.stack.supervisor"],

@@ -70,6 +70,7 @@ class FileLock:
             return False
 
     def _try(self, shared: bool) -> bool:
+        """Take the lock if it is free now."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

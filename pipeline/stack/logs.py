@@ -48,6 +48,7 @@ def log_to_file(settings: Settings, name: str) -> Path:
 
 
 def _use(handler: logging.Handler, settings: Settings, name: str) -> None:
+    """Make this handler the only one of the process, for structlog and for libraries."""
     level = getattr(logging, settings.log_level.upper())
     handler.setFormatter(_formatter())
     root = logging.getLogger()

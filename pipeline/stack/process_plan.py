@@ -72,6 +72,7 @@ def _worker(group: str, name: str, environment: dict[str, str]) -> ProcessSpec:
 
 
 def _text(value: object) -> str:
+    """A value of a setting in the notation of its environment variable."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

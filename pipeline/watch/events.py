@@ -61,11 +61,12 @@ class Events:
         self._ended.set()
 
     def _run(self) -> None:
+        """Collect until closed. After a name that is not UTF-8 the folder is watched again; other errors end it."""
         lost = False
         while not self._ended.is_set():
             try:
                 self._collect(lost=lost)
-            except Exception as error:  # whatever the system cannot do: the folder is polled then
+            except Exception as error:  # entry point of the thread: without events the folder is polled
                 lost = str(error).startswith(UNDECODABLE)
                 if not lost:
                     log.warning("watch.no_events", folder=source_of(self._root), error=str(error))
@@ -75,6 +76,7 @@ class Events:
         self.alive = self._ended.is_set()
 
     def _collect(self, *, lost: bool) -> None:
+        """Put the changed paths into the queue; `lost` says that changes before this call have no path."""
         for changes in watchfiles.watch(
             self._root,
             watch_filter=None,

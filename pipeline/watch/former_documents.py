@@ -58,7 +58,7 @@ def delete_former(
 
 
 def former_documents(connection: Connection, root: str, current: Mapping[FileKey, str]) -> dict[FileKey, str]:
-    """One other document of each file that only this watcher asked for, beside its current one, if there is one."""
+    """{file: id of its former document} of files that have one; only documents that this watcher submitted count."""
     documents = watched_files.in_other_collections(connection, root, current, own=True) if current else {}
     return {key: document_id for key, document_id in documents.items() if document_id not in current.values()}
 

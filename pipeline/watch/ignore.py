@@ -59,6 +59,11 @@ def is_temporary(name: str) -> bool:
 
 
 def _read(path: Path) -> GitIgnoreSpec | None:
+    """The rules of an ignore file; None if there is none.
+
+    Raises:
+        OSError: there is one that cannot be read.
+    """
     try:
         # Non-blocking: a pipe of that name must not stop the mirror.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

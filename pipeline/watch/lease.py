@@ -65,6 +65,7 @@ class Lease:
         return None if value is None else text(value)
 
     def _renew(self) -> None:
+        """Extend all leases every `RENEW_EVERY_S`; those that another process has taken are not."""
         while not self._ended.wait(RENEW_EVERY_S):
             for root in list(self._valid_until):
                 try:

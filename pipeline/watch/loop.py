@@ -72,6 +72,7 @@ class Watcher:
                 self._close_events()
 
     def _watch(self) -> None:
+        """Scan when the schedule says so, for as long as this process has the lease."""
         self.mirror.load()
         self._schedule.restart()
         first = True
@@ -123,7 +124,10 @@ class Watcher:
         return "polling" if self._events is None else "native"
 
     def _open_or_close_events(self) -> None:
-        """Have events where they are wanted and trusted. A missing folder has none: another may come in its place."""
+        """Listen to file events where the settings ask for them and they can be trusted.
+
+        A missing folder has no events: another folder may come in its place.
+        """
         if not self._path.is_dir():
             self._close_events()
         elif self._events is None and self._trusts_events:
@@ -139,6 +143,7 @@ class Watcher:
             self._events = None
 
     def _poll_from_now(self, why: str) -> None:
+        """Stop to trust file events, and scan by the clock from now on."""
         log.warning("watch.polling", folder=self.mirror.root, why=why)
         self._trusts_events = False
         self._close_events()

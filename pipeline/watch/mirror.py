@@ -119,6 +119,7 @@ class Mirror:
     def _next_wait(
         self, snapshot: Snapshot, scope: Scope | None, unsettled: set[FileKey], waiting: set[FileKey]
     ) -> float | None:
+        """Note which files still change or have to wait; seconds until the next scan, None if no file waits."""
         missing = {key for key, mark in snapshot.changed.items() if mark is None}
         unsettled = unsettled | {key for key in missing if not self._is_handled(key, snapshot)}
         unstable = {key for key in unsettled if self._settling.keeps_changing(key)}
@@ -169,7 +170,7 @@ class Mirror:
         return not named and not elsewhere and not untouched
 
     def _is_held(self, key: FileKey, snapshot: Snapshot) -> bool:
-        """Whether the only change is a deletion that is held back, or not wanted: it is not waited for."""
+        """Whether the only change is a deletion that is held back, or that the folder's settings do not allow."""
         return snapshot.changed[key] is None and (self._held_deletions.all_held or not self.folder.delete_missing)
 
     def _is_handled(self, key: FileKey, snapshot: Snapshot) -> bool:

@@ -145,6 +145,7 @@ class _Scanner:
         return False
 
     def _without_excluded(self, folders: Collection[os.DirEntry[str]]) -> Iterator[Path]:
+        """The paths of the folders that are not excluded and still there."""
         for entry in folders:
             try:
                 facts = entry.stat(follow_symlinks=False)
@@ -157,6 +158,7 @@ class _Scanner:
                 yield Path(entry.path)
 
     def _rules_of(self, folder: Path, above: Ignore) -> Ignore:
+        """The rules of a folder below; one whose ignore file cannot be read is noted as unreadable."""
         try:
             return above.below(folder)
         except OSError as error:

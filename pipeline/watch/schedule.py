@@ -50,7 +50,7 @@ class Schedule:
         self._whole_at = 0.0
 
     def done(self, scanning_s: float, rescan_s: float, settle_s: float, unstable_folders: Collection[Path]) -> None:
-        """The scan is done, and nothing is left to do in its scope but what keeps changing.
+        """Set the next scans: this one is done, and nothing is left to do in its scope but what keeps changing.
 
         Args:
             scanning_s: how long it took.
@@ -109,6 +109,7 @@ class Schedule:
             self._add_path(self.scope, path)
 
     def _add_path(self, scope: dict[Path, bool], path: Path) -> None:
+        """Add the folder of a changed path, and the path itself if it is a folder or is gone."""
         scope.setdefault(path.parent, False)
         is_folder = path.is_dir()
         if is_folder or not path.exists():

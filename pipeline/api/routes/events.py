@@ -136,6 +136,7 @@ async def _follow(api: ApiState, job_id: str, last: int, wakeup: asyncio.Event) 
 
 
 async def _wait(wakeup: asyncio.Event, seconds: float) -> None:
+    """Wait until woken, or for so many seconds."""
     try:
         async with asyncio.timeout(seconds):
             await wakeup.wait()

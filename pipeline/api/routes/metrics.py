@@ -36,6 +36,8 @@ def metrics(api: Api, _caller: Reader) -> Response:
 
 
 class _CurrentValues(Collector):
+    """Collects the metrics from the catalog and Redis at each request."""
+
     def __init__(self, api: ApiState) -> None:
         self._api = api
 
@@ -54,6 +56,7 @@ class _CurrentValues(Collector):
 
 
 def _stages(api: ApiState) -> Iterator[Metric]:
+    """How many tasks each stage has ended with which outcome, and how long they took."""
     tasks, seconds = counted(api.services.redis)
     ended = CounterMetricFamily("docrelay_stage_tasks", "Tasks by how they ended.", labels=("stage", "outcome"))
     for labels, number in sorted(tasks.items()):
