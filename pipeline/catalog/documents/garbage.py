@@ -1,4 +1,4 @@
-"""What is no longer needed: versions that readers do not see, originals and texts that no document uses."""
+"""Find what can be deleted: versions that readers do not see, originals and texts that no document uses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def unused_versions(connection: Connection, identities: Sequence[str], batch_id: str = "") -> list[str]:
+def unused_versions(connection: Connection, document_ids: Sequence[str], batch_id: str = "") -> list[str]:
     """Versions of these documents that readers do not see and that are not being built.
 
     Those whose points were removed before are left out, but for the ones that this batch carried: it may have
@@ -42,11 +42,11 @@ def unused_versions(connection: Connection, identities: Sequence[str], batch_id:
         attempts.c.state.in_(ACTIVE),
         sa.or_(attempts.c.id == documents.c.attempt_id, sa.exists().where(shadows.c.attempt_id == attempts.c.id)),
     )
-    found = (
+    query = (
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
         .where(
-            versions.c.document_id.in_(identities),
+            versions.c.document_id.in_(document_ids),
             _undo_is_over(),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
             ~is_version(),
@@ -54,37 +54,37 @@ def unused_versions(connection: Connection, identities: Sequence[str], batch_id:
             sa.or_(versions.c.removed_at.is_(None), versions.c.id.in_(carried)),
         )
     )
-    return list(connection.scalars(found))
+    return list(connection.scalars(query))
 
 
 def group_by_index(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The versions by the index that holds their points."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for piece in split_list(version_ids):
-        for row in connection.execute(sa.select(versions.c.index_name, versions.c.id).where(versions.c.id.in_(piece))):
-            found[row.index_name].append(row.id)
-    return found
+    """Group versions by the index that holds their points: {index: version ids}."""
+    by_index: dict[str, list[str]] = defaultdict(list)
+    for group in split_list(version_ids):
+        for row in connection.execute(sa.select(versions.c.index_name, versions.c.id).where(versions.c.id.in_(group))):
+            by_index[row.index_name].append(row.id)
+    return by_index
 
 
-def live_by_index(connection: Connection, identities: Sequence[str]) -> dict[str, list[str]]:
-    """The versions of these documents that stand in an index, the live one or one beside it, by index."""
+def live_by_index(connection: Connection, document_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Versions of these documents in the live index and in those beside it, by index."""
     query = (
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(documents.c.id.in_(identities), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
+        .where(documents.c.id.in_(document_ids), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
     )
     return group_by_index(connection, connection.scalars(query).all())
 
 
 def documents_with_leftovers(connection: Connection, before: float, limit: int) -> list[tuple[str, str]]:
-    """Documents with versions that readers do not see, whose points were never removed.
+    """Documents with versions that readers do not see and whose points were never removed.
 
-    Those made before this time, and those of documents that can be revived no more.
+    Only versions made before this time, and those of documents that can no longer be revived.
 
     Returns:
         (collection, document id), by collection.
     """
-    found = (
+    query = (
         sa.select(documents.c.collection, documents.c.id)
         .join(versions, versions.c.document_id == documents.c.id)
         .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
@@ -100,7 +100,7 @@ def documents_with_leftovers(connection: Connection, before: float, limit: int) 
         .order_by(documents.c.collection)
         .limit(limit)
     )
-    return [(row.collection, row.id) for row in connection.execute(found)]
+    return [(row.collection, row.id) for row in connection.execute(query)]
 
 
 def _undo_is_over() -> sa.ColumnElement[bool]:
@@ -113,12 +113,12 @@ def mark_removed(connection: Connection, version_ids: Sequence[str]) -> None:
 
 
 def unmark_removed(connection: Connection, document_ids: Sequence[str]) -> None:
-    """Points of these documents are in the store again, or still: they are to be removed once more."""
+    """Record that points of these documents are in the store again, or still: they are to be removed once more."""
     connection.execute(versions.update().where(versions.c.document_id.in_(document_ids)).values(removed_at=None))
 
 
 def unneeded_originals(connection: Connection, batch_id: str) -> list[tuple[str, str]]:
-    """Originals that this batch was the last to need: (SHA-256, source). A failed one stays, for a retry."""
+    """Originals that only this batch still needed: (SHA-256, source). Those of failed documents stay, for a retry."""
     return [(row.content_sha256, row.source) for row in connection.execute(_unneeded(), {"batch": batch_id})]
 
 
@@ -134,11 +134,11 @@ def _unneeded() -> sa.Select[Any]:
 
 def contents_of(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """SHA-256 of every content that these documents ever had."""
-    found: set[str] = set()
-    for piece in split_list(document_ids):
-        query = sa.select(versions.c.content_sha256).where(versions.c.document_id.in_(piece))
-        found |= set(connection.scalars(query))
-    return found
+    contents: set[str] = set()
+    for group in split_list(document_ids):
+        query = sa.select(versions.c.content_sha256).where(versions.c.document_id.in_(group))
+        contents |= set(connection.scalars(query))
+    return contents
 
 
 def needed_originals(connection: Connection, contents: Collection[str] | None = None) -> list[tuple[str, str]]:
@@ -171,7 +171,7 @@ def needed_texts(connection: Connection, contents: Collection[str] | None = None
     Returns:
         (SHA-256, source, extraction) of each.
     """
-    tried = sa.exists(
+    is_needed = sa.exists(
         sa.select(attempts.c.id)
         .outerjoin(failures, failures.c.document_id == attempts.c.document_id)
         .where(attempts.c.version_id == versions.c.id, _needs(attempts, failures))
@@ -180,7 +180,7 @@ def needed_texts(connection: Connection, contents: Collection[str] | None = None
     query = (
         sa.select(versions.c.content_sha256, documents.c.source, versions.c.extraction)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), tried))
+        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), is_needed))
     )
     rows = _of_contents(connection, query, contents)
     return [(row.content_sha256, row.source, row.extraction) for row in rows]
@@ -192,21 +192,21 @@ def _of_contents(
     if contents is None:
         yield from connection.execute(query)
         return
-    for piece in split_list(contents):
-        yield from connection.execute(query.where(versions.c.content_sha256.in_(piece)))
+    for group in split_list(contents):
+        yield from connection.execute(query.where(versions.c.content_sha256.in_(group)))
 
 
 def _needed_elsewhere() -> sa.ColumnElement[bool]:
     version, attempt, failure = versions.alias(), attempts.alias(), failures.alias()
-    found = sa.select(version.c.id).join(attempt, attempt.c.version_id == version.c.id)
-    found = found.outerjoin(failure, failure.c.document_id == attempt.c.document_id)
+    query = sa.select(version.c.id).join(attempt, attempt.c.version_id == version.c.id)
+    query = query.outerjoin(failure, failure.c.document_id == attempt.c.document_id)
     return sa.exists(
-        found.where(version.c.content_sha256 == versions.c.content_sha256, _needs(attempt, failure)).correlate(versions)
+        query.where(version.c.content_sha256 == versions.c.content_sha256, _needs(attempt, failure)).correlate(versions)
     )
 
 
 def _kept_for_good() -> sa.ColumnElement[bool]:
-    """Whether readers see the version, and its original is nowhere else: it was uploaded, its source is no path."""
+    """Whether the version is live and only the spool has its file: it was uploaded, its source is no path."""
     version, document = versions.alias(), documents.alias()
     return sa.exists(
         sa.select(version.c.id)

@@ -25,42 +25,50 @@ __all__ = [
 
 
 def rename(connection: Connection, moves: Mapping[str, str]) -> set[str]:
-    """Give documents new sources: {document id: source}; names may be swapped, or go round in a circle.
+    """Give documents new sources: {document id: source}; sources may be swapped, or exchanged in a circle.
 
-    Left out is what cannot be renamed now: a document that is being worked on, or whose new name another one has.
+    Left out is what cannot be renamed now: a document with a running attempt, or whose new source another document
+    has.
 
     Returns:
         The documents that were renamed; their points are to be labelled anew.
     """
     rows = _rows(connection, moves)
-    wanted = {name: moves[name] for name, row in rows.items() if row.state not in ACTIVE}
+    wanted = {document_id: moves[document_id] for document_id, row in rows.items() if row.state not in ACTIVE}
     while blocked := _blocked(connection, rows, wanted):
-        wanted = {name: source for name, source in wanted.items() if name not in blocked}
-    now = time.time()
-    # By way of a name that no document has: the index allows no two at any moment.
-    for step in (lambda name: f"moving:{name}", wanted.__getitem__):
-        for name in wanted:
-            connection.execute(
-                documents.update().where(documents.c.id == name).values(source=step(name), updated_at=now, moved_at=now)
-            )
-    for name, source in wanted.items():
-        connection.execute(failures.update().where(failures.c.document_id == name).values(source=source))
-        retitle(connection, name, rows[name].source, source)
+        wanted = {document_id: source for document_id, source in wanted.items() if document_id not in blocked}
+    # By way of a source that no document has: the index allows no two documents the same at any moment.
+    _set_sources(connection, {document_id: f"moving:{document_id}" for document_id in wanted})
+    _set_sources(connection, wanted)
+    for document_id, source in wanted.items():
+        connection.execute(failures.update().where(failures.c.document_id == document_id).values(source=source))
+        retitle(connection, document_id, rows[document_id].source, source)
     return set(wanted)
 
 
+def _set_sources(connection: Connection, sources: Mapping[str, str]) -> None:
+    now = time.time()
+    for document_id, source in sources.items():
+        values = {"source": source, "updated_at": now, "moved_at": now}
+        connection.execute(documents.update().where(documents.c.id == document_id).values(values))
+
+
 def documents_to_displace(connection: Connection, moves: Mapping[str, str]) -> set[str]:
-    """Documents that have a name which one of the moved ones is to get, and that are not moved themselves."""
+    """Documents whose source a moved document is to get, and that are not moved themselves."""
     return set(_holders(connection, _rows(connection, moves), moves).values()) - moves.keys()
 
 
-def existing(connection: Connection, identities: Collection[str]) -> set[str]:
+def existing(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """Those of these documents that are not deleted."""
-    return set(_rows(connection, identities))
+    return set(_rows(connection, document_ids))
 
 
-def waiting_for_labels(connection: Connection, most: int | None = None) -> list[Any]:
-    """Documents with a new name or new tags that their points do not know yet: id, collection, …, title, moved_at."""
+def waiting_for_labels(connection: Connection, limit: int | None = None) -> list[Any]:
+    """Documents with a new source or new tags that their points do not have yet.
+
+    Returns:
+        Rows of id, collection, source, tags, moved_at and title, `limit` of them at most.
+    """
     names = ("id", "collection", "source", "tags", "moved_at")
     query = (
         sa.select(*(documents.c[name] for name in names), versions.c.title)
@@ -68,18 +76,18 @@ def waiting_for_labels(connection: Connection, most: int | None = None) -> list[
         .where(sa.or_(documents.c.moved_at > 0, sa.and_(documents.c.moved_at < 0, ~_is_worked_on())))
         .order_by(documents.c.collection)
     )
-    return list(connection.execute(query.limit(most)))
+    return list(connection.execute(query.limit(limit)))
 
 
-def mark_labelled(connection: Connection, moments: Mapping[str, float]) -> None:
-    """The points of these documents know the name and the tags that they got at that moment: {document id: moved_at}.
+def mark_labelled(connection: Connection, moved_at: Mapping[str, float]) -> None:
+    """Record that the points of these documents have the source and tags of that time: {document id: moved_at}.
 
-    A run that is under way may still write the old ones: then they are to be labelled once more at its end, which a
-    moment below zero says.
+    A running attempt may still write the old ones: then they are to be labelled once more at its end, which a
+    `moved_at` below zero says.
     """
     after = sa.case((_is_worked_on(), -sa.func.abs(documents.c.moved_at)), else_=None)
-    for name, moment in moments.items():
-        same = sa.and_(documents.c.id == name, documents.c.moved_at == moment)
+    for document_id, moment in moved_at.items():
+        same = sa.and_(documents.c.id == document_id, documents.c.moved_at == moment)
         connection.execute(documents.update().where(same).values(moved_at=after))
 
 
@@ -87,36 +95,36 @@ def _is_worked_on() -> sa.ColumnElement[bool]:
     return sa.exists().where(attempts.c.document_id == documents.c.id, attempts.c.state.in_(ACTIVE))
 
 
-def _rows(connection: Connection, identities: Collection[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for piece in split_list(list(identities)):
+def _rows(connection: Connection, document_ids: Collection[str]) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for group in split_list(list(document_ids)):
         query = (
             sa.select(documents.c.id, documents.c.collection, documents.c.source, attempts.c.state)
             .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
-            .where(documents.c.id.in_(piece), documents.c.deleted_at.is_(None))
+            .where(documents.c.id.in_(group), documents.c.deleted_at.is_(None))
         )
-        found |= {row.id: row for row in connection.execute(query)}
-    return found
+        rows |= {row.id: row for row in connection.execute(query)}
+    return rows
 
 
 def _blocked(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> set[str]:
-    """Documents whose new name is held by one that keeps it."""
-    return {name for name, holder in _holders(connection, rows, wanted).items() if holder not in wanted}
+    """Documents whose new source belongs to a document that keeps it."""
+    return {document_id for document_id, holder in _holders(connection, rows, wanted).items() if holder not in wanted}
 
 
 def _holders(connection: Connection, rows: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The documents that have the new names now: {document that is to get the name: document that has it}."""
-    held: dict[tuple[str, str], str] = {}
-    for piece in split_list(sorted(set(wanted.values()))):
+    """The documents that have the new sources now: {document that is to get the source: document that has it}."""
+    holders: dict[tuple[str, str], str] = {}
+    for sources in split_list(sorted(set(wanted.values()))):
         query = sa.select(documents.c.id, documents.c.collection, documents.c.source).where(
-            documents.c.source.in_(piece), documents.c.deleted_at.is_(None)
+            documents.c.source.in_(sources), documents.c.deleted_at.is_(None)
         )
-        held |= {(row.collection, row.source): row.id for row in connection.execute(query)}
-    places = {name: (row.collection, wanted[name]) for name, row in rows.items() if name in wanted}
-    return {name: held[place] for name, place in places.items() if place in held}
+        holders |= {(row.collection, row.source): row.id for row in connection.execute(query)}
+    targets = {row_id: (row.collection, wanted[row_id]) for row_id, row in rows.items() if row_id in wanted}
+    return {document_id: holders[target] for document_id, target in targets.items() if target in holders}
 
 
-def retitle(connection: Connection, name: str, before: str, after: str) -> None:
-    """A document without a title of its own is called by its file's name."""
-    named = sa.and_(versions.c.document_id == name, versions.c.title == PurePath(before).name)
+def retitle(connection: Connection, document_id: str, before: str, after: str) -> None:
+    """Change the title of a document whose title is the name of its file: it has no title of its own."""
+    named = sa.and_(versions.c.document_id == document_id, versions.c.title == PurePath(before).name)
     connection.execute(versions.update().where(named).values(title=PurePath(after).name))

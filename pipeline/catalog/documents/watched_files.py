@@ -1,4 +1,4 @@
-"""Watched folders in the catalog: their files as they were ingested, and deletions that are held back."""
+"""Watched folders in the catalog: their files as they were last ingested, and deletions that are held back."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ __all__ = [
     "with_present_file",
 ]
 
-DOOR = "watch-"
-"""How the request ids of watchers' jobs begin, and of no others."""
+REQUEST_PREFIX = "watch-"
+"""Prefix of the request ids of watchers' jobs, and of no others."""
 
-MARK = ("device", "inode", "size", "mtime_ns", "ctime_ns")
+MARK_COLUMNS = ("device", "inode", "size", "mtime_ns", "ctime_ns")
 
 
 FileKey: TypeAlias = tuple[str, str]
@@ -115,7 +115,7 @@ def update_folder(connection: Connection, root: str, **values: Any) -> None:
 
 
 def confirm_deletions(connection: Connection, root: str) -> int:
-    """The deletions that are held back in a folder, and no more than those, may be done.
+    """Confirm the deletions that are held back in a folder, and no more than those.
 
     Returns:
         How many files that are.
@@ -128,13 +128,13 @@ def confirm_deletions(connection: Connection, root: str) -> int:
 
 
 def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
-    """The files below a folder as they were taken in, those of deleted documents among them."""
+    """The files below a folder as they were last ingested, those of deleted documents among them."""
     prefix = root.rstrip("/") + "/"
     # Not LIKE, which takes capital letters for small ones on SQLite.
     rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
     return {
         (row.collection, row.source): KnownFile(
-            FileMark(*(getattr(row, name) for name in MARK)),
+            FileMark(*(getattr(row, name) for name in MARK_COLUMNS)),
             row.sha256,
             row.document_id,
             row.gone_at is not None,
@@ -146,14 +146,14 @@ def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
 
 
 def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
-    """Store files as they are now."""
+    """Store files as they are now, in place of their older rows."""
     forget(connection, rows)
     now = time.time()
     values = [
         {
             "collection": key[0],
             "source": key[1],
-            **{name: getattr(row.mark, name) for name in MARK},
+            **{name: getattr(row.mark, name) for name in MARK_COLUMNS},
             "sha256": row.sha256,
             "document_id": row.document_id,
             "tags": None if row.tags is None else list(row.tags),
@@ -162,18 +162,18 @@ def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
         }
         for key, row in rows.items()
     ]
-    for piece in split_list(values, 1000):
-        connection.execute(seen.insert(), list(piece))
+    for group in split_list(values, 1000):
+        connection.execute(seen.insert(), list(group))
 
 
 def forget(connection: Connection, keys: Collection[FileKey]) -> None:
     """Delete these files from the table."""
-    for piece in split_list(sorted(keys), 400):
-        connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(piece)))
+    for group in split_list(sorted(keys), 400):
+        connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(group)))
 
 
 def content_of_job(connection: Connection, job_id: str) -> dict[str, str]:
-    """What a job has found in the files of its documents: {document id: SHA-256}; refused ones are left out."""
+    """The content that a job read of its documents: {document id: SHA-256}; refused files are left out."""
     version = sa.func.coalesce(attempts.c.version_id, documents.c.live_version_id)
     query = (
         sa.select(submissions.c.document_id, versions.c.content_sha256)
@@ -187,91 +187,110 @@ def content_of_job(connection: Connection, job_id: str) -> dict[str, str]:
 
 def revivable(connection: Connection, document_ids: Collection[str]) -> set[str]:
     """Those of these documents that are deleted and can be revived."""
-    found: set[str] = set()
-    for piece in split_list(list(document_ids)):
-        query = sa.select(documents.c.id).where(documents.c.id.in_(piece), documents.c.undo_until.is_not(None))
-        found |= set(connection.scalars(query))
-    return found
+    revivable_ids: set[str] = set()
+    for group in split_list(list(document_ids)):
+        query = sa.select(documents.c.id).where(documents.c.id.in_(group), documents.c.undo_until.is_not(None))
+        revivable_ids |= set(connection.scalars(query))
+    return revivable_ids
 
 
 def documents_of_files(connection: Connection, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files, deleted ones left out."""
-    found: dict[FileKey, str] = {}
-    for piece in split_list(sorted(keys), 400):
+    ids: dict[FileKey, str] = {}
+    for group in split_list(sorted(keys), 400):
         query = sa.select(documents.c.collection, documents.c.source, documents.c.id).where(
-            documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(piece)
+            documents.c.deleted_at.is_(None), sa.tuple_(documents.c.collection, documents.c.source).in_(group)
         )
-        found |= {(row.collection, row.source): row.id for row in connection.execute(query)}
-    return found
+        ids |= {(row.collection, row.source): row.id for row in connection.execute(query)}
+    return ids
 
 
 def with_present_file(connection: Connection, document_ids: Collection[str]) -> set[str]:
-    """Those of the documents that a file which is there has."""
-    found: set[str] = set()
-    for piece in split_list(list(document_ids)):
-        query = sa.select(seen.c.document_id).where(seen.c.document_id.in_(piece), seen.c.gone_at.is_(None))
-        found |= set(connection.scalars(query))
-    return found
+    """Those of these documents whose file is present in a watched folder."""
+    present: set[str] = set()
+    for group in split_list(list(document_ids)):
+        query = sa.select(seen.c.document_id).where(seen.c.document_id.in_(group), seen.c.gone_at.is_(None))
+        present |= set(connection.scalars(query))
+    return present
 
 
 def live_content(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
-    """The content that readers see of each of these documents, by its SHA-256."""
-    found: dict[str, str] = {}
-    for piece in split_list(list(document_ids)):
+    """SHA-256 of the live content of each of these documents, by document."""
+    hashes: dict[str, str] = {}
+    for group in split_list(list(document_ids)):
         query = (
             sa.select(documents.c.id, versions.c.content_sha256)
             .join(versions, versions.c.id == documents.c.live_version_id)
-            .where(documents.c.id.in_(piece))
+            .where(documents.c.id.in_(group))
         )
-        found |= {row.id: row.content_sha256 for row in connection.execute(query)}
-    return found
+        hashes |= {row.id: row.content_sha256 for row in connection.execute(query)}
+    return hashes
 
 
 def new_request_id() -> str:
-    """A request id for a job of a watcher."""
-    return DOOR + uuid.uuid4().hex[:12]
+    """Make a request id for a job of a watcher."""
+    return REQUEST_PREFIX + uuid.uuid4().hex[:12]
 
 
 def in_other_collections(
     connection: Connection, root: str, keys: Collection[FileKey], *, own: bool = False
 ) -> dict[FileKey, str]:
-    """The documents of these files that are in another collection than theirs, as a workflow's route may say.
+    """The documents of these files that a workflow's route has put into another collection than the files' own.
 
-    Only those that no process but this folder's watcher has ever submitted, and that no file of it has: what others
-    ingested under the same source is not the watcher's. `own`: those in the files' own collection too.
+    Only documents that no process but this folder's watcher has ever submitted, and that no file of the watched
+    folders has: what another process ingested under the same source does not belong to the watcher.
+
+    Args:
+        connection: the catalog.
+        root: the watched folder.
+        keys: the files.
+        own: include the documents in the files' own collection.
     """
-    found: dict[FileKey, str] = {}
-    remade = sa.exists().where(reindexes.c.job_id == jobs.c.id)
-    for piece in split_list(sorted({source for _, source in keys}), 400):
-        query = (
-            sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
-            .add_columns(jobs.c.request_id, jobs.c.paths)
-            .join(submissions, submissions.c.document_id == documents.c.id)
-            .join(jobs, jobs.c.id == submissions.c.job_id)
-            .where(documents.c.deleted_at.is_(None), documents.c.source.in_(piece), ~remade)
-        )
-        origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
-        for row in connection.execute(query):
-            is_ours = row.request_id.startswith(DOOR) and row.paths == [root]
-            origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
-        others = with_present_file(connection, [document_id for document_id, _, _ in origins])
-        for (document_id, collection, source), asked in origins.items():
-            by = asked.pop()
-            is_there = own or by != collection
-            if by is not None and not asked and is_there and document_id not in others:
-                found[by, source] = document_id
-    return {key: document_id for key, document_id in found.items() if key in keys}
+    document_ids: dict[FileKey, str] = {}
+    for sources in split_list(sorted({source for _, source in keys}), 400):
+        origins = _collections_asked_for(connection, root, sources)
+        with_file = with_present_file(connection, [document_id for document_id, _, _ in origins])
+        for (document_id, collection, source), collections in origins.items():
+            asked = collections.pop()
+            if asked is None or collections or document_id in with_file:
+                continue
+            if own or asked != collection:
+                document_ids[asked, source] = document_id
+    return {key: document_id for key, document_id in document_ids.items() if key in keys}
+
+
+def _collections_asked_for(
+    connection: Connection, root: str, sources: Collection[str]
+) -> dict[tuple[str, str, str], set[str | None]]:
+    """The collections that jobs named for the documents of these sources; None for a job of another process.
+
+    Returns:
+        {(document id, collection, source): collections of the jobs}; none of the sets is empty.
+    """
+    is_reindex = sa.exists().where(reindexes.c.job_id == jobs.c.id)
+    query = (
+        sa.select(documents.c.id, documents.c.collection, documents.c.source, jobs.c.collection.label("asked"))
+        .add_columns(jobs.c.request_id, jobs.c.paths)
+        .join(submissions, submissions.c.document_id == documents.c.id)
+        .join(jobs, jobs.c.id == submissions.c.job_id)
+        .where(documents.c.deleted_at.is_(None), documents.c.source.in_(sources), ~is_reindex)
+    )
+    origins: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
+    for row in connection.execute(query):
+        is_ours = row.request_id.startswith(REQUEST_PREFIX) and row.paths == [root]
+        origins[row.id, row.collection, row.source].add(row.asked if is_ours else None)
+    return origins
 
 
 def submitted_documents(connection: Connection, job_id: str, keys: Collection[FileKey]) -> dict[FileKey, str]:
     """The documents of these files as a job has recorded them, whichever collection they went to."""
-    found: dict[FileKey, str] = {}
+    document_ids: dict[FileKey, str] = {}
     by_source = {source: (collection, source) for collection, source in keys}
-    for piece in split_list(list(by_source), 400):
+    for sources in split_list(list(by_source), 400):
         query = (
             sa.select(submissions.c.source, submissions.c.document_id)
             .join(documents, documents.c.id == submissions.c.document_id)
-            .where(submissions.c.job_id == job_id, submissions.c.source.in_(piece), documents.c.deleted_at.is_(None))
+            .where(submissions.c.job_id == job_id, submissions.c.source.in_(sources), documents.c.deleted_at.is_(None))
         )
-        found |= {by_source[row.source]: row.document_id for row in connection.execute(query)}
-    return found
+        document_ids |= {by_source[row.source]: row.document_id for row in connection.execute(query)}
+    return document_ids
