@@ -1,4 +1,4 @@
-"""Runs of the flow over one version: moving them through their states, counting, failing."""
+"""Attempts, each a run of the stages over one version: move them through their states, count, end them."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ __all__ = [
 
 
 def begin_batch(connection: Connection, batch_id: str, state: str) -> None:
-    """Move what a batch carries to an active state; what is there already, or beyond, stays."""
-    moved = connection.execute(_begin(state), {"batch": batch_id, "now": time.time()}).all()
-    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in moved))
+    """Move the attempts of a batch to an active state; those that are there already, or beyond, stay."""
+    rows = connection.execute(_begin(state), {"batch": batch_id, "now": time.time()}).all()
+    events.add(connection, f"document.{state}", ((row.job_id, row.document_id) for row in rows))
 
 
 @cache
 def _begin(state: str) -> Any:
-    here = (documents.c.id == attempts.c.document_id) & (documents.c.attempt_id == attempts.c.id)
+    is_current = (documents.c.id == attempts.c.document_id) & (documents.c.attempt_id == attempts.c.id)
     return (
         attempts.update()
         .where(
             attempts.c.batch_id == sa.bindparam("batch"),
             attempts.c.state.in_(ACTIVE[: rank(state)]),
-            sa.or_(sa.exists().where(here), second_index.is_attempt()),
+            sa.or_(sa.exists().where(is_current), second_index.is_attempt()),
         )
         .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
         .returning(attempts.c.job_id, attempts.c.document_id)
@@ -77,38 +77,38 @@ def advance(connection: Connection, ids: Sequence[str], state: str) -> None:
 
 
 def advance_embedded(connection: Connection, ids: Sequence[str]) -> None:
-    """Move on those of these attempts whose chunks are all embedded."""
-    done = connection.scalars(
+    """Move those of these attempts to `upserting` whose chunks are all embedded."""
+    embedded = connection.scalars(
         sa.select(attempts.c.id).where(
             attempts.c.id.in_(ids), attempts.c.chunks_embedded >= attempts.c.chunks_total, attempts.c.chunks_total > 0
         )
     ).all()
-    advance(connection, done, "upserting")
+    advance(connection, embedded, "upserting")
 
 
 def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
     """End attempts as failed, each with its cause, and keep the causes as open failures.
 
-    One whose version readers see already has not failed: what went wrong came after.
+    An attempt whose version is live already has not failed, but is completed: the error came after.
     """
     if not causes:
         return
-    seen = connection.scalars(
+    live = connection.scalars(
         sa.select(attempts.c.id).where(attempts.c.id.in_(list(causes)), second_index.is_version_live())
     ).all()
-    if seen:
-        complete(connection, seen)
-    ended = _end(connection, causes.keys() - set(seen), "failed")
+    if live:
+        complete(connection, live)
+    ended = _end(connection, causes.keys() - set(live), "failed")
     # What fails in an index beside the live one is reported by its re-index; the document itself has not failed.
-    beside = _beside(connection, [row["id"] for row in ended])
+    second = _in_second_index(connection, [row["id"] for row in ended])
     for row in ended:
         cause = causes[row["id"]]
-        told = {"code": cause.problem.code, "message": cause.problem.message}
-        connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(told))
-        connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(told))
-        if row["id"] not in beside:
+        error = {"code": cause.problem.code, "message": cause.problem.message}
+        connection.execute(attempts.update().where(attempts.c.id == row["id"]).values(error))
+        connection.execute(submissions.update().where(submissions.c.attempt_id == row["id"]).values(error))
+        if row["id"] not in second:
             failures.record(connection, row["job_id"], row["document_id"], cause)
-        events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], told)
+        events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], error)
     finish_jobs_of_attempts(connection, [row["id"] for row in ended])
 
 
@@ -118,14 +118,14 @@ def cancel(connection: Connection, where: sa.ColumnElement[bool], code: str | No
     Returns:
         How many were ended.
     """
-    # One whose version readers see already is past cancelling: it only waits to be called completed.
+    # An attempt whose version is live already is past cancelling: it only waits to be marked as completed.
     ids = connection.scalars(
         sa.select(attempts.c.id).where(attempts.c.state.in_(ACTIVE), where, ~second_index.is_version_live())
     ).all()
     ended = _end(connection, ids, "cancelled")
-    for piece in split_list(ids if code else ()):
-        connection.execute(attempts.update().where(attempts.c.id.in_(piece)).values(code=code))
-        connection.execute(submissions.update().where(submissions.c.attempt_id.in_(piece)).values(code=code))
+    for group in split_list(ids if code else ()):
+        connection.execute(attempts.update().where(attempts.c.id.in_(group)).values(code=code))
+        connection.execute(submissions.update().where(submissions.c.attempt_id.in_(group)).values(code=code))
     events.add(connection, "document.cancelled", ((row["job_id"], row["document_id"]) for row in ended))
     finish_jobs_of_attempts(connection, ids)
     return len(ended)
@@ -138,18 +138,18 @@ def complete(connection: Connection, ids: Sequence[str]) -> list[Mapping[str, An
         id, job_id, document_id and version_id of those that were still running.
     """
     ended = _end(connection, ids, "completed")
-    beside = _beside(connection, [row["id"] for row in ended])
-    failures.delete_of_documents(connection, [row["document_id"] for row in ended if row["id"] not in beside])
+    second = _in_second_index(connection, [row["id"] for row in ended])
+    failures.delete_of_documents(connection, [row["document_id"] for row in ended if row["id"] not in second])
     events.add(connection, "document.completed", ((row["job_id"], row["document_id"]) for row in ended))
     finish_jobs_of_attempts(connection, ids)
     return ended
 
 
 def end_batch(connection: Connection, batch_id: str) -> None:
-    """End what is still running of a batch that is done.
+    """End the attempts that are still running though their batch is done.
 
-    Another process took a document on, or deleted it, between the switch to its version and this moment: then it was
-    completed; one that never was seen is cancelled.
+    Another process deleted the document, or began a newer attempt, between the switch to the version and this moment:
+    then the attempt is completed. An attempt whose version was never live is cancelled.
     """
     rows = connection.execute(
         sa.select(attempts.c.id, versions.c.live_at)
@@ -165,32 +165,32 @@ def end_batch(connection: Connection, batch_id: str) -> None:
         finish_jobs_of_attempts(connection, ids)
 
 
-def _beside(connection: Connection, ids: Iterable[str]) -> set[str]:
+def _in_second_index(connection: Connection, ids: Iterable[str]) -> set[str]:
     """Those of these attempts that are of an index beside the live one."""
-    found: set[str] = set()
-    for piece in split_list(ids):
-        found |= set(
-            connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(piece), second_index.is_attempt()))
+    attempt_ids: set[str] = set()
+    for group in split_list(ids):
+        attempt_ids |= set(
+            connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(group), second_index.is_attempt()))
         )
-    return found
+    return attempt_ids
 
 
 def _end(connection: Connection, ids: Iterable[str], state: str) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    for piece in split_list(ids):
+    for group in split_list(ids):
         ended = connection.execute(
             attempts.update()
-            .where(attempts.c.id.in_(piece), attempts.c.state.in_(ACTIVE))
+            .where(attempts.c.id.in_(group), attempts.c.state.in_(ACTIVE))
             .values(state=state, finished_at=time.time())
             .returning(attempts.c.id, attempts.c.job_id, attempts.c.document_id, attempts.c.version_id)
         )
         rows += [dict(row) for row in ended.mappings()]
     if rows:
         make_durable(connection)
-    for few in split_list(row["id"] for row in rows):
+    for ended_ids in split_list(row["id"] for row in rows):
         connection.execute(
             submissions.update()
-            .where(submissions.c.attempt_id.in_(few), submissions.c.outcome.is_(None))
+            .where(submissions.c.attempt_id.in_(ended_ids), submissions.c.outcome.is_(None))
             .values(outcome=state)
         )
     return rows

@@ -1,4 +1,4 @@
-"""How many documents of a job are of which kind and how far: groups to estimate its work from, and counts to show."""
+"""Documents of a job grouped by kind and state: groups to estimate its work from, and counts to show."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = [
 
 
 def of_job(connection: Connection, job_id: str) -> list[DocumentGroup]:
-    """The documents of a job, put together by the ending of their sources and by how far they are."""
-    alike, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
+    """Group the documents of a job by the ending of their sources and by their state."""
+    keys, sums = (_tail(connection).label("tail"), submissions.c.outcome, attempts.c.state), _sums()
     query = (
-        sa.select(*alike, *(each.label(name) for name, each in sums.items()))
+        sa.select(*keys, *(column.label(name) for name, column in sums.items()))
         .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
         .where(submissions.c.job_id == job_id)
-        .group_by(*alike)
+        .group_by(*keys)
     )
     return [
         DocumentGroup(row["tail"], row["outcome"], row["state"], **{name: int(row[name] or 0) for name in sums})
@@ -33,26 +33,26 @@ def of_job(connection: Connection, job_id: str) -> list[DocumentGroup]:
     ]
 
 
-def count(connection: Connection, job_id: str, found: Iterable[DocumentGroup]) -> dict[str, Any]:
-    """Counts of a job: documents by outcome and by running state, as they are in its piles; pages, chunks."""
-    found = list(found)
+def count(connection: Connection, job_id: str, groups: Iterable[DocumentGroup]) -> dict[str, Any]:
+    """Count a job: its documents by outcome and by running state, from its groups; pages and chunks."""
+    groups = list(groups)
     outcomes, states = Counter[str](), Counter[str]()
-    for pile in found:
-        if pile.outcome:
-            outcomes[pile.outcome] += pile.documents
-        elif pile.state:
-            states[pile.state] += pile.documents
+    for group in groups:
+        if group.outcome:
+            outcomes[group.outcome] += group.documents
+        elif group.state:
+            states[group.state] += group.documents
     work = connection.execute(_work(job_id)).mappings().one()
     return {
         "outcomes": dict(outcomes),
         "states": dict(states),
-        "documents": sum(pile.documents for pile in found),
+        "documents": sum(group.documents for group in groups),
         **{name: int(value or 0) for name, value in work.items()},
     }
 
 
 def _tail(connection: Connection) -> sa.ColumnElement[str]:
-    """What a source ends with, from the first dot of its last letters on; without one only what is a long suffix.
+    """The end of a source from the first dot of its last letters on; without a dot only a known long suffix.
 
     A number is no suffix: papers are called 2101.00001.
     """
@@ -69,17 +69,17 @@ def _tail(connection: Connection) -> sa.ColumnElement[str]:
 def _sums() -> dict[str, sa.ColumnElement[Any]]:
     not_yet = (attempts.c.state == "extracting") & (attempts.c.pages_total == 0)
     is_unread = sa.or_(attempts.c.state.is_(None), attempts.c.state == "queued", not_yet)
-    left, most = attempts.c.pages_total - attempts.c.pages_done, int(UNKNOWN_KB * 1000)
+    pages_left, limit = attempts.c.pages_total - attempts.c.pages_done, int(UNKNOWN_KB * 1000)
     return {
         "documents": sa.func.count(),
         "unread": sa.func.sum(sa.case((is_unread, 1), else_=0)),
         "bytes": sa.func.sum(submissions.c.size),
-        "first_bytes": sa.func.sum(sa.case((submissions.c.size > most, most), else_=submissions.c.size)),
+        "first_bytes": sa.func.sum(sa.case((submissions.c.size > limit, limit), else_=submissions.c.size)),
         "chunks": sa.func.sum(attempts.c.chunks_total),
         "embedded": sa.func.sum(attempts.c.chunks_embedded),
         "upserted": sa.func.sum(attempts.c.chunks_upserted),
         "ocr_pages": sa.func.sum(attempts.c.pages_scanned),
-        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", left), else_=0)),
+        "ocr_left": sa.func.sum(sa.case((attempts.c.state == "extracting", pages_left), else_=0)),
     }
 
 

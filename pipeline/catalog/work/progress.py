@@ -1,4 +1,4 @@
-"""How far a job is: fraction, rate, ETA. Computed from the catalog; the fraction never goes back."""
+"""Progress of a job: fraction, rate, ETA. Computed from the catalog; the fraction never goes back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLES = 20
 SPACING_S = 1.0
 """Two kept samples are at least this far apart."""
 
-TOLD_FROM = 0.05
+ETA_FROM = 0.05
 """Before this part of the work is done an ETA would be a guess."""
 
 PAUSE_S = 300.0
@@ -33,7 +33,7 @@ WINDOW_S = 60.0
 
 
 class StoredProgress(NamedTuple):
-    """How far a job is, and the points of (time, work done) that its rate is taken from."""
+    """The fraction of a job that is done, and the points of (time, work done) that its rate is computed from."""
 
     fraction: float
     samples: list[list[float]]
@@ -41,9 +41,9 @@ class StoredProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """A job at one moment; `eta_s` is None while nothing is known.
+    """The progress of a job as measured; `eta_s` is None while it is unknown.
 
-    `to_store` is what is to be stored of it, None when nothing has changed.
+    `to_store` is the part that is to be stored, None when nothing has changed.
     """
 
     counts: dict[str, Any]
@@ -54,14 +54,14 @@ class JobProgress:
 
 def measure_and_store(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job and store the result. The connection must be writing."""
-    told = measure(connection, job_id)
-    if told.to_store is not None:
-        store(connection, {job_id: told.to_store})
-    return told
+    progress = measure(connection, job_id)
+    if progress.to_store is not None:
+        store(connection, {job_id: progress.to_store})
+    return progress
 
 
 def store(connection: Connection, changed: Mapping[str, StoredProgress]) -> None:
-    """Store how far jobs are, by job; a fraction never goes back."""
+    """Store the progress of jobs: {job id: progress}; a fraction never goes back."""
     rows = [
         {"job": job_id, "reached": progress.fraction, "seen": progress.samples[-SAMPLES:]}
         for job_id, progress in changed.items()
@@ -74,11 +74,11 @@ def store(connection: Connection, changed: Mapping[str, StoredProgress]) -> None
 def measure(connection: Connection, job_id: str) -> JobProgress:
     """Measure a job; nothing is written."""
     job = connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job_id)).one()
-    found = document_groups.of_job(connection, job_id)
-    counts = document_groups.count(connection, job_id, found)
+    groups = document_groups.of_job(connection, job_id)
+    counts = document_groups.count(connection, job_id, groups)
     if job.finished_at is not None:
         return JobProgress(counts, 1.0, 0.0)
-    work = workload(found, 0.0 if job.intake_done else _more(job.bytes_expected, found))
+    work = workload(groups, 0.0 if job.intake_done else _more(job.bytes_expected, groups))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
     samples = _sampled(job.samples, job.created_at, time.time(), work.done)
@@ -87,10 +87,10 @@ def measure(connection: Connection, job_id: str) -> JobProgress:
     return JobProgress(counts, fraction, eta(work, speed), StoredProgress(fraction, samples) if is_new else None)
 
 
-def _more(bytes_expected: int, found: Iterable[DocumentGroup]) -> float:
-    """How many times as much as is taken in is named for the job and still to come."""
-    taken = sum(pile.bytes + pile.documents * jobs.OVERHEAD_BYTES for pile in found)
-    return max(bytes_expected / taken - 1, 0.0) if taken else 0.0
+def _more(bytes_expected: int, groups: Iterable[DocumentGroup]) -> float:
+    """What of the job is still to be ingested, as a multiple of what is; 0.0 if nothing is yet."""
+    ingested = sum(group.bytes + group.documents * jobs.OVERHEAD_BYTES for group in groups)
+    return max(bytes_expected / ingested - 1, 0.0) if ingested else 0.0
 
 
 def rate(samples: list[list[float]]) -> float | None:
@@ -110,12 +110,12 @@ def _slope(samples: list[list[float]]) -> float | None:
 
 
 def eta(work: Workload, work_per_s: float | None) -> float | None:
-    """Seconds that the rest will take at this rate; None as long as too little is done to tell."""
-    return work.left / work_per_s if work_per_s and work.done >= TOLD_FROM * (work.done + work.left) else None
+    """Seconds that the rest will take at this rate; None as long as too little is done for an estimate."""
+    return work.left / work_per_s if work_per_s and work.done >= ETA_FROM * (work.done + work.left) else None
 
 
-def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:
-    samples = kept or [[began, 0.0]]
+def _sampled(stored: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:
+    samples = stored or [[began, 0.0]]
     if now - samples[-1][0] < SPACING_S:
         return samples
     if now - samples[-1][0] > PAUSE_S:
@@ -128,10 +128,10 @@ def _sampled(kept: list[list[float]], began: float, now: float, done: float) -> 
 
 
 def _thinned(samples: list[list[float]]) -> list[list[float]]:
-    """The first, and of the window so many that it is spanned: where they crowd most, one goes."""
+    """The first sample and those of the window; if these are too many, the one closest to its neighbours is dropped."""
     samples = [samples[0], *(sample for sample in samples[1:] if sample[0] >= samples[-1][0] - WINDOW_S)]
     if len(samples) <= SAMPLES:
         return samples
     inner = range(1, len(samples) - 1)
-    drop = min(inner, key=lambda place: samples[place + 1][0] - samples[place - 1][0])
+    drop = min(inner, key=lambda index: samples[index + 1][0] - samples[index - 1][0])
     return samples[:drop] + samples[drop + 1 :]

@@ -1,6 +1,6 @@
-"""How much work a job is, done and left, in units of one chunk that is embedded.
+"""The work of a job, done and left, in units of one chunk that is embedded.
 
-Files of equal size differ a hundredfold in it. What has been read is counted. What has not been read yet is taken to
+Files of equal size differ a hundredfold in it. What has been read is counted. What has not been read yet is assumed to
 be like what has been read of its kind, which is its suffix, and as long as there is little of that, like what is usual
 for such files.
 """
@@ -36,7 +36,7 @@ PER_KB = {".pdf": 0.1, ".docx": 0.05, **dict.fromkeys(IMAGES, 0.01)}
 """Chunks of a kilobyte where a file holds more than its text."""
 
 SUFFIX_LENGTH = 6
-"""Letters at the end of a source in which its suffix is looked for; with more, too much of names would be in them."""
+"""Letters at the end of a source in which its suffix is searched; more would hold too much of the file's name."""
 
 LONG_SUFFIXES = {
     suffix[-SUFFIX_LENGTH:]: suffix for row in BUILTIN for suffix in row.suffixes if len(suffix) > SUFFIX_LENGTH
@@ -45,7 +45,7 @@ LONG_SUFFIXES = {
 
 KNOWN = {suffix for row in BUILTIN for suffix in row.suffixes}
 UNKNOWN = 0.2
-"""Suffixes of formats that are read here; how many of all other files turn out to be text."""
+"""Suffixes of supported formats; the part of all other files that turns out to be text."""
 
 UNKNOWN_KB = 500.0
 """So much of a file of any other kind counts at most: hardly any large one is text."""
@@ -59,12 +59,12 @@ TRUST_FILES = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DocumentGroup:
-    """Documents of a job that have the same ending and are as far: sums over them.
+    """Documents of a job with the same ending of their sources and the same state: sums over them.
 
     Args:
         tail: the last letters of their sources, the suffix within.
-        outcome: what came of them in the job; None while they are under way.
-        state: that of their attempts; None without one.
+        outcome: their outcome in the job; None while they are not done.
+        state: the state of their attempts; None without an attempt.
         documents: how many; `unread` of these, whose pages are not known.
         bytes: size of their files; `first_bytes` with at most `UNKNOWN_KB` of each.
         chunks: how many were cut; `embedded` and `upserted` of these.
@@ -92,17 +92,17 @@ class DocumentGroup:
 
     @property
     def kilobytes(self) -> float:
-        """What there is to read, as far as it may be text."""
+        """Kilobytes to read, as far as they may be text."""
         return (self.bytes if self.kind in KNOWN else self.first_bytes) / 1000
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing was done, or will be: what failed, was given up or had not changed."""
+        """Whether no work was done or will be: the documents failed, were cancelled or had not changed."""
         return self.outcome not in (None, "completed")
 
     @property
     def is_cut(self) -> bool:
-        """Whether it is known how many chunks there are."""
+        """Whether the number of chunks is known."""
         return self.outcome == "completed" or (self.outcome is None and self.state in ACTIVE[3:])
 
 
@@ -114,64 +114,64 @@ class Workload:
     left: float
 
 
-def workload(piles: Iterable[DocumentGroup], more: float = 0.0) -> Workload:
-    """What is done of a job, and what is left of it.
+def workload(groups: Iterable[DocumentGroup], more: float = 0.0) -> Workload:
+    """Compute the work of a job that is done, and what is left.
 
     Args:
-        piles: its documents.
-        more: so many times as much is not taken in yet; taken to be like what is.
+        groups: its documents.
+        more: so many times as much is not ingested yet; it is assumed to be like these documents.
     """
     kinds: dict[str, list[DocumentGroup]] = defaultdict(list)
-    for pile in piles:
-        kinds[pile.kind].append(pile)
-    found = [_of_kind(kind, of_kind) for kind, of_kind in kinds.items()]
-    done, left = sum(one.done for one in found), sum(one.left for one in found)
+    for group in groups:
+        kinds[group.kind].append(group)
+    workloads = [_of_kind(kind, alike) for kind, alike in kinds.items()]
+    done, left = sum(work.done for work in workloads), sum(work.left for work in workloads)
     return Workload(done, left + (done + left) * more)
 
 
-def _of_kind(kind: str, piles: Sequence[DocumentGroup]) -> Workload:
-    cut = [pile for pile in piles if pile.is_cut]
-    coming = [pile for pile in piles if not pile.is_cut and not pile.is_over]
-    failed = sum(pile.documents for pile in piles if pile.outcome == "failed")
+def _of_kind(kind: str, groups: Sequence[DocumentGroup]) -> Workload:
+    cut = [group for group in groups if group.is_cut]
+    coming = [group for group in groups if not group.is_cut and not group.is_over]
+    failed = sum(group.documents for group in groups if group.outcome == "failed")
     ocr_pages, chunks_per_kb = _ocr_pages(kind, [*cut, *coming]), _chunks_per_kb(kind, cut, failed)
-    left = sum(map(_left, cut)) + sum(_guess(pile, ocr_pages, chunks_per_kb) for pile in coming)
-    return Workload(sum(map(_done, piles)), left)
+    left = sum(map(_left, cut)) + sum(_guess(group, ocr_pages, chunks_per_kb) for group in coming)
+    return Workload(sum(map(_done, groups)), left)
 
 
-def _done(pile: DocumentGroup) -> float:
-    if pile.is_over:
+def _done(group: DocumentGroup) -> float:
+    if group.is_over:
         return 0.0
-    read = OCR_PAGE * max(pile.ocr_pages - pile.ocr_left, 0)
-    return read + (FILE * pile.documents + pile.chunks - _left(pile) if pile.is_cut else _reading(pile))
+    read = OCR_PAGE * max(group.ocr_pages - group.ocr_left, 0)
+    return read + (FILE * group.documents + group.chunks - _left(group) if group.is_cut else _reading(group))
 
 
-def _reading(pile: DocumentGroup) -> float:
-    """What reading has done of documents that are not cut yet: half of what is done for any."""
-    return FILE / 2 * pile.documents if pile.state == "chunking" else 0.0
+def _reading(group: DocumentGroup) -> float:
+    """Work that reading has done for documents that are not cut yet: half of the fixed work of a document."""
+    return FILE / 2 * group.documents if group.state == "chunking" else 0.0
 
 
-def _left(pile: DocumentGroup) -> float:
-    if pile.outcome == "completed":
+def _left(group: DocumentGroup) -> float:
+    if group.outcome == "completed":
         return 0.0
-    return pile.chunks - (1 - UPSERT) * pile.embedded - UPSERT * pile.upserted
+    return group.chunks - (1 - UPSERT) * group.embedded - UPSERT * group.upserted
 
 
-def _guess(pile: DocumentGroup, ocr_pages: float, chunks_per_kb: float) -> float:
-    """What is left of documents that are not cut yet; once a file is read, its pages for OCR are known."""
-    pages = pile.ocr_left + ocr_pages * pile.unread
-    return FILE * pile.documents - _reading(pile) + OCR_PAGE * pages + chunks_per_kb * pile.kilobytes
+def _guess(group: DocumentGroup, ocr_pages: float, chunks_per_kb: float) -> float:
+    """Work left for documents that are not cut yet; once a file is read, its pages for OCR are known."""
+    pages = group.ocr_left + ocr_pages * group.unread
+    return FILE * group.documents - _reading(group) + OCR_PAGE * pages + chunks_per_kb * group.kilobytes
 
 
 def _chunks_per_kb(kind: str, cut: Sequence[DocumentGroup], failed: int) -> float:
     usual = PER_KB.get(kind, TEXT_PER_KB)
-    read_kb, chunks = sum(pile.kilobytes for pile in cut), sum(pile.chunks for pile in cut)
-    files = sum(pile.documents for pile in cut)
+    read_kb, chunks = sum(group.kilobytes for group in cut), sum(group.chunks for group in cut)
+    files = sum(group.documents for group in cut)
     may_be_read = 1.0 if kind in KNOWN else UNKNOWN
     readable = (TRUST_FILES * may_be_read + files) / (TRUST_FILES + files + failed)
     return readable * (TRUST_KB * usual + chunks) / (TRUST_KB + read_kb)
 
 
-def _ocr_pages(kind: str, piles: Sequence[DocumentGroup]) -> float:
+def _ocr_pages(kind: str, groups: Sequence[DocumentGroup]) -> float:
     usual = 1.0 if kind in IMAGES else 0.0
-    files, pages = sum(pile.documents - pile.unread for pile in piles), sum(pile.ocr_pages for pile in piles)
+    files, pages = sum(group.documents - group.unread for group in groups), sum(group.ocr_pages for group in groups)
     return (TRUST_FILES * usual + pages) / (TRUST_FILES + files)
