@@ -1,4 +1,4 @@
-"""Which waiting batches workers get next: the most urgent first, and of no job so many that others stand behind it.
+"""Admission: which waiting batches workers get next, by priority, with a share of the workers for each job.
 
 What waits here costs nothing and can still be overtaken, so no more goes to the workers than keeps them busy: files
 that are read long before their chunks can be embedded only take the processor from the workers that embed.
@@ -26,7 +26,7 @@ MIN_DUE_PER_WORKER = 8
 batch to be read in."""
 
 RECENT = 1000
-"""So many tasks that ended last tell how long they take."""
+"""The duration of tasks is measured on so many that ended last."""
 
 MAX_ACTIVE = 192
 """Batches in the hands of workers at once, as urgent or more so, of all jobs: more would only fill the broker."""
@@ -43,13 +43,13 @@ SWITCHING = ("switching", "switching_back")
 """States of a re-index in which nothing new begins in its collection."""
 
 
-def admit(connection: Connection, window: int, most_due: int, first_stage: str) -> list[str]:
-    """Admit what `choose` finds; the first stage of each batch is due.
+def admit(connection: Connection, window: int, max_due: int, first_stage: str) -> list[str]:
+    """Admit the batches that `choose` returns; the first stage of each becomes due.
 
     Returns:
         The admitted batches, most urgent first.
     """
-    chosen = choose(connection, window, most_due)
+    chosen = choose(connection, window, max_due)
     if chosen:
         connection.execute(
             batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
@@ -59,31 +59,31 @@ def admit(connection: Connection, window: int, most_due: int, first_stage: str) 
 
 
 def due_per_worker(connection: Connection) -> int:
-    """Tasks that may be due for each worker that embeds before no more is admitted.
+    """Tasks that may be due for each worker that embeds; with more, no batch is admitted.
 
-    What is due lasts until the next batch is read, by how long that and embedding have lately taken; on one machine
-    that is seldom more than the least.
+    They last until the next batch is read, by how long reading and embedding have lately taken; on one machine that is
+    seldom more than `MIN_DUE_PER_WORKER`.
     """
-    took: dict[str, float] = {row.stage: row.took for row in connection.execute(_took())}
-    reading, embedding = took.get("extract", 0.0) + took.get("chunk", 0.0), took.get("embed")
+    seconds: dict[str, float] = {row.stage: row.took for row in connection.execute(_durations())}
+    reading, embedding = seconds.get("extract", 0.0) + seconds.get("chunk", 0.0), seconds.get("embed")
     return max(MIN_DUE_PER_WORKER, math.ceil(reading / embedding)) if embedding else MIN_DUE_PER_WORKER
 
 
 def is_any_waiting(connection: Connection) -> bool:
-    """Whether anything waits to be admitted."""
+    """Whether a batch waits to be admitted."""
     return _next_urgency(connection, MORE_THAN_ANY) is not None
 
 
-def choose(connection: Connection, window: int, most_due: int) -> list[str]:
+def choose(connection: Connection, window: int, max_due: int) -> list[str]:
     """Batches that workers may have now, most urgent first; nothing is written.
 
     Of equal urgency a job with nothing in work goes before those that have something, then age decides. A document
-    that only OCR or a stage of its own workflow has in hands is not in work in this sense: it may be there for hours.
+    in OCR or in a stage of its own workflow is not in work in this sense: it may be there for hours.
 
     Args:
         connection: the catalog.
         window: active batches of one job at most.
-        most_due: so many tasks may wait for a worker, of batches that are as urgent or more so.
+        max_due: so many tasks may wait for a worker, of batches that are as urgent or more so.
     """
     chosen: list[str] = []
     urgency = _next_urgency(connection, MORE_THAN_ANY)
@@ -96,40 +96,40 @@ def choose(connection: Connection, window: int, most_due: int) -> list[str]:
         busy[job.id] += job.batches
     in_work = Counter(batch.job_id for batch in shared)
     while urgency is not None:
-        places = MAX_ACTIVE - sum(job.batches for job in active if job.priority >= urgency)
-        room = most_due - sum(batch.due for batch in shared if batch.priority >= urgency)
-        most = min(places, room)
-        _choose(connection, urgency, (_Share(in_work, 1), _Share(busy, window)), chosen, most)
-        if len(chosen) >= most:
+        free_batches = MAX_ACTIVE - sum(job.batches for job in active if job.priority >= urgency)
+        free_tasks = max_due - sum(batch.due for batch in shared if batch.priority >= urgency)
+        limit = min(free_batches, free_tasks)
+        _choose(connection, urgency, (_Share(in_work, 1), _Share(busy, window)), chosen, limit)
+        if len(chosen) >= limit:
             break
         urgency = _next_urgency(connection, urgency)
     return chosen
 
 
-def _choose(connection: Connection, urgency: int, shares: tuple[_Share, _Share], chosen: list[str], most: int) -> None:
-    """Choose the oldest of this urgency, up to `most` in all: first within both shares, then within the second."""
-    tried: set[str] | None = None
+def _choose(connection: Connection, urgency: int, shares: tuple[_Share, _Share], chosen: list[str], limit: int) -> None:
+    """Choose the oldest of this urgency, up to `limit` in all: first within both shares, then within the second."""
+    exhausted: set[str] | None = None
     for within in (shares, shares[1:]):
-        while (free := min(most - len(chosen), PAGE)) > 0 and (full := _full(within)) != tried:
-            here = {"urgency": urgency, "full": sorted(full), "chosen": chosen, "most": free}
-            found = connection.execute(_oldest(), here).all()
-            for batch_id, job_id in found:
-                if all(share.busy[job_id] < share.most for share in within):
+        while (free := min(limit - len(chosen), PAGE)) > 0 and (full := _full(within)) != exhausted:
+            bounds = {"urgency": urgency, "full": sorted(full), "chosen": chosen, "limit": free}
+            rows = connection.execute(_oldest(), bounds).all()
+            for batch_id, job_id in rows:
+                if all(share.busy[job_id] < share.limit for share in within):
                     chosen.append(batch_id)
                     for share in shares:
                         share.busy[job_id] += 1
-            if len(found) < free:
-                tried = _full(within)
+            if len(rows) < free:
+                exhausted = _full(within)
                 break
 
 
 def _full(shares: Sequence[_Share]) -> set[str]:
-    """Jobs that have no place left."""
-    return {job_id for share in shares for job_id, number in share.busy.items() if number >= share.most}
+    """Jobs that have used up a share."""
+    return {job_id for share in shares for job_id, number in share.busy.items() if number >= share.limit}
 
 
 class _Active(NamedTuple):
-    """A job that workers have batches of a priority of, and how many."""
+    """How many active batches of one priority a job has."""
 
     id: str
     priority: int
@@ -145,16 +145,16 @@ class _Shared(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """Batches by job, and how many a job may have of them."""
+    """Batches in use by job, and how many a job may use."""
 
     busy: Counter[str]
-    most: int
+    limit: int
 
 
 @cache
 def _active() -> sa.Select[Any]:
-    here = (batches.c.job_id, batches.c.priority)
-    return sa.select(*here, sa.func.count()).where(batches.c.state == "active").group_by(*here)
+    keys = (batches.c.job_id, batches.c.priority)
+    return sa.select(*keys, sa.func.count()).where(batches.c.state == "active").group_by(*keys)
 
 
 @cache
@@ -171,8 +171,8 @@ def _shared() -> sa.Select[Any]:
 
 
 @cache
-def _took() -> sa.Select[Any]:
-    """Seconds that a task of each stage has taken, of those that ended last."""
+def _durations() -> sa.Select[Any]:
+    """Mean seconds of the tasks of each stage that ended last."""
     last = (
         sa.select(tasks.c.stage, (tasks.c.finished_at - tasks.c.started_at).label("took"))
         .where(tasks.c.finished_at.is_not(None))
@@ -190,9 +190,9 @@ def _urgencies() -> sa.Select[Any]:
 
 
 def _next_urgency(connection: Connection, below: int) -> int | None:
-    """The highest priority below this one of which something waits."""
-    found: int | None = connection.scalar(_urgencies(), {"below": below})
-    return found
+    """The highest priority below this one that a waiting batch has; None if there is none."""
+    priority: int | None = connection.scalar(_urgencies(), {"below": below})
+    return priority
 
 
 def _held() -> sa.ColumnElement[bool]:
@@ -215,5 +215,5 @@ def _oldest() -> sa.Select[Any]:
         .where(batches.c.state == "waiting", batches.c.priority == sa.bindparam("urgency", type_=sa.Integer))
         .where(batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
         .order_by(batches.c.created_at)
-        .limit(sa.bindparam("most", type_=sa.Integer))
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )

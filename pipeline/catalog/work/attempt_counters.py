@@ -24,7 +24,7 @@ CHUNKED = (
     ("chunks_cached", 0),
     ("chunks_upserted", 0),
 )
-"""What cutting a document makes of its counters, however often it is done."""
+"""Values of the counters after a document is cut into chunks, however often that is done."""
 
 
 def add(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
@@ -44,13 +44,13 @@ def set_chunks(connection: Connection, totals: Mapping[str, int]) -> None:
 
 
 def subtract_chunks(connection: Connection, amounts: Mapping[str, int], batch_id: str) -> None:
-    """So many chunks of these attempts go no further: a stage has left them out."""
+    """Subtract chunks that a stage has left out from these attempts: {attempt id: number}."""
     for attempt_id, number in amounts.items():
-        here = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
+        is_in_batch = (attempts.c.id == attempt_id) & (attempts.c.batch_id == batch_id)
         if number:
-            fewer = attempts.update().where(here).values(chunks_total=attempts.c.chunks_total - number)
+            fewer = attempts.update().where(is_in_batch).values(chunks_total=attempts.c.chunks_total - number)
             connection.execute(fewer)
-            version = sa.select(attempts.c.version_id).where(here).scalar_subquery()
+            version = sa.select(attempts.c.version_id).where(is_in_batch).scalar_subquery()
             connection.execute(
                 versions.update().where(versions.c.id == version).values(chunks=versions.c.chunks - number)
             )

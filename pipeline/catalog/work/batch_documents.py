@@ -1,4 +1,4 @@
-"""Documents of a batch: what a task reads of the batch that it carries."""
+"""Documents of a batch, as a task reads them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BatchedAttempt:
-    """A document as a batch carries it; `anew`: its file is read even if its text was kept."""
+    """A document of a batch, with its attempt; `anew`: its file is read even if its extracted text was kept."""
 
     attempt_id: str
     document_id: str
@@ -46,11 +46,11 @@ class BatchedAttempt:
 
 def running(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
     """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
-    return [BatchedAttempt(**row) for row in connection.execute(_carried(), {"batch": batch_id}).mappings()]
+    return [BatchedAttempt(**row) for row in connection.execute(_running(), {"batch": batch_id}).mappings()]
 
 
 @cache
-def _carried() -> sa.Select[Any]:
+def _running() -> sa.Select[Any]:
     return (
         sa.select(
             attempts.c.id.label("attempt_id"),
@@ -79,10 +79,10 @@ def _carried() -> sa.Select[Any]:
 
 
 def _anew() -> sa.ColumnElement[bool]:
-    asked = reindexes.c.options["re_extract"].as_boolean()
-    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, asked)
+    is_asked = reindexes.c.options["re_extract"].as_boolean()
+    return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, is_asked)
 
 
 def list_ids(connection: Connection, batch_id: str) -> list[str]:
-    """Documents of the attempts that a batch carries, ended ones too."""
+    """Ids of all documents of a batch, those with ended attempts too."""
     return list(connection.scalars(sa.select(attempts.c.document_id).where(attempts.c.batch_id == batch_id)))

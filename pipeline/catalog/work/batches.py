@@ -1,4 +1,4 @@
-"""Batches: the documents that one canvas carries.
+"""Batches: the documents that one canvas processes together.
 
 A batch is `waiting` (not admitted), `active`, `done` or `cancelled`.
 """
@@ -71,7 +71,7 @@ def add(
 
 
 def raise_priority(connection: Connection, job_id: str, priority: int) -> None:
-    """Let what still waits of a job be admitted with at least this priority."""
+    """Raise the priority of the batches of a job that still wait to at least this one."""
     here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
     connection.execute(batches.update().where(*here).values(priority=priority))
 
@@ -87,7 +87,7 @@ def priority_and_plan(connection: Connection, batch_id: str) -> tuple[int, Plan]
 
 
 def plan_of_version(connection: Connection, version_id: str) -> Plan:
-    """The plan by which a version was made last, whatever became of its workflow meanwhile."""
+    """The plan by which a version was made last, however its workflow has changed since."""
     query = (
         sa.select(plan_column())
         .select_from(attempts)
@@ -110,14 +110,14 @@ def count_waiting(connection: Connection) -> int:
 def states(connection: Connection, batch_ids: Collection[str]) -> dict[str, str]:
     """States of these batches by id; those that the catalog does not know are left out."""
     by_id: dict[str, str] = {}
-    for piece in split_list(batch_ids):
-        rows = connection.execute(sa.select(batches.c.id, batches.c.state).where(batches.c.id.in_(piece)))
+    for group in split_list(batch_ids):
+        rows = connection.execute(sa.select(batches.c.id, batches.c.state).where(batches.c.id.in_(group)))
         by_id |= {row.id: row.state for row in rows}
     return by_id
 
 
 def finish(connection: Connection, batch_id: str) -> None:
-    """The batch is done; its ledger rows stay until the maintenance sweeps them."""
+    """Mark a batch as done; the rows of its tasks stay until the maintenance deletes them."""
     connection.execute(batches.update().where(batches.c.id == batch_id).values(state="done", finished_at=time.time()))
 
 

@@ -1,4 +1,4 @@
-"""Cancelling: a job, or what is being done to a document. What another job waits for too goes on."""
+"""Cancel a job, or the running attempts of a document. What another job waits for too goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["cancel_document", "cancel_job"]
 
 
 def cancel_job(connection: Connection, job_id: str) -> int:
-    """End a job: its documents are cancelled, and no more are taken in.
+    """Cancel a job and its documents; no further documents are ingested.
 
     Returns:
         How many of its documents were not done yet.
@@ -35,10 +35,10 @@ def cancel_job(connection: Connection, job_id: str) -> int:
 
 
 def cancel_document(connection: Connection, document_id: str) -> tuple[int, list[str]]:
-    """End what is being done to a document, for every job that waits for it.
+    """Cancel the running attempts of a document, for every job that waits for it.
 
     Returns:
-        How many runs were ended (one or none), and the jobs that waited.
+        How many attempts were ended, and the jobs that waited.
     """
     waiting = connection.scalars(
         sa.select(submissions.c.job_id).where(submissions.c.document_id == document_id, submissions.c.outcome.is_(None))
@@ -58,7 +58,7 @@ def _wanted_elsewhere(job_id: str) -> sa.ColumnElement[bool]:
 
 
 def _leave(connection: Connection, job_id: str) -> int:
-    """Give up what goes on for others; what readers see already only waits to be called completed."""
+    """Mark what goes on for other jobs as cancelled in this job; a live version only waits to be marked completed."""
     going_on = sa.select(attempts_table.c.id).where(
         attempts_table.c.id == submissions.c.attempt_id,
         attempts_table.c.state.in_(ACTIVE),

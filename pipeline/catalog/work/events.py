@@ -1,4 +1,4 @@
-"""What happened, in order: the trail that `subscribe` and the timeline of a document read."""
+"""Events in the order in which they happened: `subscribe` and the timeline of a document read them."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ def add(
 
 
 def skip_lost_ids(engine: Engine) -> None:
-    """Give the next events ids that were never given before, be it by what a power cut has taken back.
+    """Skip event ids, so that none is given again that was lost in a power cut after a follower had read it.
 
     A follower of a job goes on after the last id that it saw. PostgreSQL gives no id twice.
     """
     if engine.dialect.name != "sqlite":
         return
     with writing(engine) as connection:
-        moved = connection.execute(SEQUENCE.update().where(_OURS).values(seq=SEQUENCE.c.seq + SKIPPED))
-        if not moved.rowcount:
+        updated = connection.execute(SEQUENCE.update().where(_OURS).values(seq=SEQUENCE.c.seq + SKIPPED))
+        if not updated.rowcount:
             connection.execute(SEQUENCE.insert().values(name=events.name, seq=SKIPPED))
 
 
 def list_after(connection: Connection, job_id: str, last: int, limit: int = 500) -> list[Event]:
     """Events of a job after the one with the id `last`, oldest first."""
-    found = connection.execute(
+    rows = connection.execute(
         sa.select(events).where(events.c.job_id == job_id, events.c.id > last).order_by(events.c.id).limit(limit)
     )
-    return [Event(**row) for row in found.mappings()]
+    return [Event(**row) for row in rows.mappings()]
 
 
 def newest_id(connection: Connection, job_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Open failures, the dead letters: why documents failed that nothing has cured yet. At most one per document."""
+"""Open failures, the dead letters: why documents failed that did not succeed since. At most one per document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches and the tasks that are due in them: what the messages in the broker only hint at.
+"""The ledger of tasks: which tasks of a batch are due, running or done. It decides; messages in the broker only notify.
 
 A task is `due` (to be started), `running` (on `runner`) or `done`. A batch is `waiting` (not admitted),
 `active`, `done` or `cancelled`. Task ids are derived from (batch, stage, part) and are the Celery ids.
@@ -40,7 +40,7 @@ __all__ = [
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
 
-# Every task asks and says these while others wait for the write lock, and so they are composed once.
+# Every task executes these while other processes wait for the write lock, and so they are composed once.
 _TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
 _NOW: sa.BindParameter[float] = sa.bindparam("now")
 _ON: sa.BindParameter[str] = sa.bindparam("on")
@@ -62,7 +62,7 @@ OUTSTANDING = sa.select(sa.func.count()).where(
 class Claim:
     """The right to do one task, held by one runner; `starts` counts this start too.
 
-    `last_try`: if it fails in a way that passes, it will not be tried again.
+    `last_try`: it is not tried again, even after a transient error.
     """
 
     task_id: str
@@ -101,13 +101,13 @@ def task_id(batch_id: str, stage: str, part: int = 0) -> str:
 
 
 def set_apart(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
-    """Move attempts out of the task's batch: each begins anew in a batch of its own, which waits for admission."""
+    """Move attempts out of the task's batch: each starts again in a new batch of its own, which waits for admission."""
     for attempt_id in attempt_ids:
         create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)
 
 
-def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
-    """Make tasks due: (batch, stage, part, detail). One that is known already stays as it is."""
+def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
+    """Add tasks that are due: (batch, stage, part, detail). A task that is known already stays as it is."""
     now = time.time()
     rows = [
         {
@@ -120,24 +120,24 @@ def add_due(connection: Connection, wanted: Iterable[tuple[str, str, int, dict[s
             "published_at": now,
             "detail": detail or {},
         }
-        for batch_id, stage, part, detail in wanted
+        for batch_id, stage, part, detail in due
     ]
     known: set[str] = set()
-    for piece in split_list(row["id"] for row in rows):
-        known |= set(connection.scalars(KNOWN, {"names": piece}))
+    for group in split_list(row["id"] for row in rows):
+        known |= set(connection.scalars(KNOWN, {"names": group}))
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
         connection.execute(tasks.insert(), fresh)
 
 
-def claim(connection: Connection, wanted: str, runner: str, alive: Collection[str]) -> Claim | None:
-    """Start a task, unless it is done, belongs to another living runner, or its batch has ended."""
-    row = connection.execute(_open_task(), {"task": wanted}).one_or_none()
+def claim(connection: Connection, task_id: str, runner: str, alive: Collection[str]) -> Claim | None:
+    """Start a task; None if it is done, another living runner holds it, or its batch has ended."""
+    row = connection.execute(_open_task(), {"task": task_id}).one_or_none()
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
-    connection.execute(STARTED, {"task": wanted, "on": runner, "now": time.time()})
+    connection.execute(STARTED, {"task": task_id, "on": runner, "now": time.time()})
     return Claim(
-        task_id=wanted,
+        task_id=task_id,
         batch_id=row.batch_id,
         stage=row.stage,
         part=row.part,
@@ -161,23 +161,23 @@ def _open_task() -> sa.Select[Any]:
     )
 
 
-def finish(connection: Connection, done: str, runner: str) -> bool:
+def finish(connection: Connection, task_id: str, runner: str) -> bool:
     """Commit a task by compare-and-set; False when this runner no longer holds it."""
-    ended = connection.execute(DONE, {"task": done, "on": runner, "now": time.time()})
+    ended = connection.execute(DONE, {"task": task_id, "on": runner, "now": time.time()})
     return bool(ended.rowcount)
 
 
-def release(connection: Connection, held: str, runner: str) -> None:
-    """Give a task back in good order, to be started again: this start does not count."""
+def release(connection: Connection, task_id: str, runner: str) -> None:
+    """Give a running task back, to be started again; this start does not count."""
     connection.execute(
         tasks.update()
-        .where(tasks.c.id == held, tasks.c.state == "running", tasks.c.runner == runner)
+        .where(tasks.c.id == task_id, tasks.c.state == "running", tasks.c.runner == runner)
         .values(state="due", runner=None, starts=tasks.c.starts - 1, published_at=time.time())
     )
 
 
 def count_unfinished(connection: Connection, batch_id: str, stages: Sequence[str]) -> int:
-    """How many tasks of these stages are not done yet in a batch."""
+    """Count the tasks of these stages that are not done yet in a batch."""
     return connection.scalar(OUTSTANDING, {"batch": batch_id, "stages": list(stages)}) or 0
 
 
@@ -194,9 +194,12 @@ def prune(connection: Connection, before: float) -> None:
 
 
 def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTask]:
-    """Every task of an active batch that is due or running, oldest first; `planned`: of workflows with own steps."""
+    """Every task of an active batch that is due or running, oldest first.
+
+    `planned`: only those of workflows with steps of their own.
+    """
     since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
-    found = connection.execute(
+    rows = connection.execute(
         sa.select(
             tasks.c.id.label("task_id"),
             tasks.c.batch_id,
@@ -217,14 +220,14 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
         )
         .order_by(tasks.c.published_at)
     )
-    return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in found.mappings()]
+    return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in rows.mappings()]
 
 
 def mark_republished(connection: Connection, ids: Sequence[str]) -> None:
-    """These tasks were published again: they are due, on no runner."""
-    for piece in split_list(ids):
+    """Record that these tasks were published again: they are due, on no runner."""
+    for group in split_list(ids):
         connection.execute(
             tasks.update()
-            .where(tasks.c.id.in_(piece), tasks.c.state != "done")
+            .where(tasks.c.id.in_(group), tasks.c.state != "done")
             .values(state="due", runner=None, published_at=time.time())
         )

@@ -57,13 +57,13 @@ class Delivery(NamedTuple):
 
 
 def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str | None) -> None:
-    """Notify these hooks of the end of a job: the one that came with it, and those of the API key that submitted it."""
-    found = [hook] if hook is not None else []
+    """Notify hooks of the end of a job: the hook given with the job, and those of the API key that submitted it."""
+    attached = [hook] if hook is not None else []
     if key_id is not None:
         rows = connection.execute(sa.select(hooks.c.url, hooks.c.secret).where(hooks.c.key_id == key_id))
-        found += [Hook(row.url, row.secret) for row in rows]
-    if found:
-        connection.execute(hooks.insert(), [_row(one, job_id=job_id) for one in found])
+        attached += [Hook(row.url, row.secret) for row in rows]
+    if attached:
+        connection.execute(hooks.insert(), [_row(item, job_id=job_id) for item in attached])
 
 
 def attach_to_key(connection: Connection, key_id: str, hook: Hook) -> None:
@@ -73,7 +73,7 @@ def attach_to_key(connection: Connection, key_id: str, hook: Hook) -> None:
 
 def enqueue(connection: Connection, job_id: str) -> None:
     """Put the notifications of the end of a job into the outbox."""
-    wanted = connection.scalars(sa.select(hooks.c.id).where(hooks.c.job_id == job_id)).all()
+    hook_ids = connection.scalars(sa.select(hooks.c.id).where(hooks.c.job_id == job_id)).all()
     now = time.time()
     rows = [
         {
@@ -85,14 +85,14 @@ def enqueue(connection: Connection, job_id: str) -> None:
             "due_at": now,
             "created_at": now,
         }
-        for hook_id in wanted
+        for hook_id in hook_ids
     ]
     if rows:
         connection.execute(deliveries.insert(), rows)
 
 
 def is_any_due(connection: Connection) -> bool:
-    """Whether a delivery is due; asked without the write lock."""
+    """Whether a delivery is due; it needs no write lock."""
     query = sa.select(deliveries.c.id).where(deliveries.c.state.in_(OPEN), deliveries.c.due_at <= time.time()).limit(1)
     return connection.scalar(query) is not None
 
@@ -150,14 +150,18 @@ def mark_failed(
     )
 
 
-def replay(connection: Connection, identities: Sequence[str]) -> int:
-    """Send again: these deliveries, all of these jobs, or with nothing named all that failed.
+def replay(connection: Connection, ids: Sequence[str]) -> int:
+    """Send deliveries again.
+
+    Args:
+        connection: a writing transaction.
+        ids: ids of deliveries, and of jobs of which all are sent again; empty for all that failed.
 
     Returns:
-        How many.
+        How many are sent again.
     """
-    named = sa.or_(deliveries.c.id.in_(identities), deliveries.c.job_id.in_(identities))
-    where = named if identities else deliveries.c.state == "failed"
+    named = sa.or_(deliveries.c.id.in_(ids), deliveries.c.job_id.in_(ids))
+    where = named if ids else deliveries.c.state == "failed"
     again = deliveries.update().where(where, deliveries.c.state.not_in(OPEN))
     return connection.execute(again.values(state="waiting", tries=0, due_at=time.time(), ended_at=None)).rowcount
 
@@ -175,7 +179,7 @@ def list_deliveries(connection: Connection, limit: int = 1000) -> list[dict[str,
 
 
 def prune(connection: Connection, before: float) -> None:
-    """Forget what was delivered, or given up, before this time, and with it the addresses and secrets of ended jobs."""
+    """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it."""
     connection.execute(deliveries.delete().where(deliveries.c.ended_at < before))
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)

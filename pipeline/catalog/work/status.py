@@ -1,4 +1,4 @@
-"""Reading the catalog for people: documents, tasks, failures, totals."""
+"""Status as users read it: of documents and tasks, with totals."""
 
 from __future__ import annotations
 
@@ -36,47 +36,50 @@ __all__ = [
 SHORTEST_PREFIX = 6
 
 
-def resolve_id(connection: Connection, identity: str) -> tuple[str, str]:
-    """What an id names: (job, document or task; the whole id). A beginning is enough if it is unique.
+def resolve_id(connection: Connection, prefix: str) -> tuple[str, str]:
+    """Find the job, document or task with this id; a prefix of the id is enough if it is unique.
+
+    Returns:
+        "job", "document" or "task", and the whole id.
 
     Raises:
-        UnknownId: nothing is named so, or more than one thing.
+        UnknownId: no id begins so, or more than one.
     """
-    found: list[tuple[str, str]] = []
+    matches: list[tuple[str, str]] = []
     for kind, column in (("job", jobs.c.id), ("document", documents.c.id), ("task", tasks.c.id)):
-        exact = connection.scalar(sa.select(column).where(column == identity))
+        exact = connection.scalar(sa.select(column).where(column == prefix))
         if exact is not None:
             return kind, exact
-        if len(identity) >= SHORTEST_PREFIX:
-            query = sa.select(column).where(column.startswith(identity, autoescape=True)).limit(2)
-            found += [(kind, name) for name in connection.scalars(query)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownId(f"The id {identity} is not unique.", "Write more of it.")
-    if len(identity) < SHORTEST_PREFIX:
-        raise UnknownId(f"Nothing has the id {identity!r}.", f"Write at least {SHORTEST_PREFIX} characters of an id.")
-    raise UnknownId(f"Nothing has the id {identity}.")
+        if len(prefix) >= SHORTEST_PREFIX:
+            query = sa.select(column).where(column.startswith(prefix, autoescape=True)).limit(2)
+            matches += [(kind, match) for match in connection.scalars(query)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UnknownId(f"The id {prefix} is not unique.", "Write more of it.")
+    if len(prefix) < SHORTEST_PREFIX:
+        raise UnknownId(f"Nothing has the id {prefix!r}.", f"Write at least {SHORTEST_PREFIX} characters of an id.")
+    raise UnknownId(f"Nothing has the id {prefix}.")
 
 
 def document_status(connection: Connection, document_id: str, alive: Collection[str]) -> DocumentStatus:
-    """A document. Raises UnknownId."""
-    about = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one_or_none()
-    if about is None:
+    """The status of a document; `alive`: the workers that live. Raises UnknownId."""
+    document = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one_or_none()
+    if document is None:
         raise UnknownId(f"There is no document {document_id}.")
-    attempt = _newest_attempt(connection, about)
-    version_id = _version_of(about, attempt)
+    attempt = _newest_attempt(connection, document)
+    version_id = _version_of(document, attempt)
     version = connection.execute(sa.select(versions).where(versions.c.id == version_id)).one_or_none()
     failure = connection.execute(sa.select(failures).where(failures.c.document_id == document_id))
     cause = failure.one_or_none()
     return DocumentStatus(
-        id=about.id,
-        collection=about.collection,
-        source=about.source,
-        tags=about.tags,
-        state=_state(about, attempt, cause),
+        id=document.id,
+        collection=document.collection,
+        source=document.source,
+        tags=document.tags,
+        state=_state(document, attempt, cause),
         activity=_activity_of_attempt(connection, attempt, alive),
-        searchable=about.live_version_id is not None,
+        searchable=document.live_version_id is not None,
         attempt=attempt.number if attempt is not None else 0,
         job_id=attempt.job_id if attempt is not None else (cause.job_id if cause is not None else None),
         version_id=version_id,
@@ -89,7 +92,7 @@ def document_status(connection: Connection, document_id: str, alive: Collection[
 
 
 def task_status(connection: Connection, task_id: str, alive: Collection[str]) -> TaskStatus:
-    """A task. Raises UnknownId."""
+    """The status of a task; `alive`: the workers that live. Raises UnknownId."""
     row = connection.execute(
         sa.select(tasks, batches.c.job_id).join(batches, batches.c.id == tasks.c.batch_id).where(tasks.c.id == task_id)
     ).one_or_none()
@@ -170,22 +173,22 @@ def totals(connection: Connection) -> tuple[dict[str, int], dict[str, int], int]
     return {row[0]: row[1] for row in states}, by_collection, failed
 
 
-def _newest_attempt(connection: Connection, about: Any) -> Any:
-    query = sa.select(attempts).where(attempts.c.document_id == about.id)
-    if about.attempt_id is not None:
-        query = query.where(attempts.c.id == about.attempt_id)
+def _newest_attempt(connection: Connection, document: Any) -> Any:
+    query = sa.select(attempts).where(attempts.c.document_id == document.id)
+    if document.attempt_id is not None:
+        query = query.where(attempts.c.id == document.attempt_id)
     return connection.execute(query.order_by(attempts.c.number.desc()).limit(1)).one_or_none()
 
 
-def _version_of(about: Any, attempt: Any) -> str | None:
-    """The version that a status reports: the one being built, else what readers see, else the last try."""
-    if attempt is None or (attempt.state not in ACTIVE and about.live_version_id is not None):
-        return cast(str | None, about.live_version_id)
+def _version_of(document: Any, attempt: Any) -> str | None:
+    """The version that a status reports: the one being built, else the live one, else that of the last attempt."""
+    if attempt is None or (attempt.state not in ACTIVE and document.live_version_id is not None):
+        return cast(str | None, document.live_version_id)
     return str(attempt.version_id)
 
 
-def _state(about: Any, attempt: Any, cause: Any) -> str:
-    if about.deleted_at is not None:
+def _state(document: Any, attempt: Any, cause: Any) -> str:
+    if document.deleted_at is not None:
         return "deleted"
     if attempt is not None and attempt.state in ACTIVE:
         return str(attempt.state)

@@ -1,4 +1,4 @@
-"""What the last batches took: the figures from which the duration of a re-index is estimated."""
+"""Throughput of the last batches, from which the duration of a re-index is estimated."""
 
 from __future__ import annotations
 
