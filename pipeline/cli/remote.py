@@ -1,4 +1,4 @@
-"""A server as the target of commands: what `--server` names does the work, and the output is the same."""
+"""Commands on a server: the server that `--server` names does the work, and the output is the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class RemoteManager:
-    """What the commands use of a `TaskManager`, on a server."""
+    """The methods of `TaskManager` that commands use, carried out on a server."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -42,7 +42,7 @@ class RemoteManager:
         return self.client.failures(code, job_id)
 
     def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
-        """Forget failures; how many."""
+        """Delete failures; how many they were."""
         return self.client.purge(code, job_id)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
@@ -53,14 +53,14 @@ class RemoteManager:
 
 
 class RemoteReindex:
-    """What `docrelay reindex` does, on a server."""
+    """The work of `docrelay reindex`, carried out on a server."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.job = client.job
 
     def plan(self, request: ReindexRequest) -> ReindexPlan:
-        """What the request would do."""
+        """Estimate what the request would do; nothing is changed."""
         return self.client.plan_reindex(**_given(request))
 
     def start(self, request: ReindexRequest) -> ReindexStatus:
@@ -108,5 +108,5 @@ def name_on_server(name: str) -> str:
 
 
 def _given(request: ReindexRequest) -> dict[str, Any]:
-    """The fields that the user gave: for the others the server has defaults of its own."""
+    """The fields that the user set. For the others the server uses its own defaults."""
     return request.model_dump(mode="json", exclude_unset=True, exclude_none=True)

@@ -27,13 +27,14 @@ __all__ = ["ingest_on_server"]
 
 FILES_PER_REQUEST = 50
 BYTES_PER_REQUEST = 64 << 20
-"""Most bytes of a request that brings several files; a larger file goes alone."""
+"""Bytes of a request with several files at most; a larger file is sent alone."""
 
 
 class Upload:
-    """The files of one `docrelay ingest` on their way to a server.
+    """Sends the files of one `docrelay ingest` to a server.
 
-    `job_id` is empty until the server has taken a group; `refused` are the files that it did not take.
+    job_id      the job on the server; empty until the server has accepted a group
+    refused     the files that the server refused
     """
 
     def __init__(self, client: Client, request: Request, files: Sequence[Candidate]) -> None:
@@ -49,7 +50,7 @@ class Upload:
         """Send all files; however it ends, the job on the server then waits for no more files.
 
         Args:
-            on_group: called with the job's id after each group that the server took.
+            on_group: called with the job's id after each group that the server has accepted.
             stopped: whether to send no more groups.
         """
         start = 0
@@ -70,7 +71,7 @@ class Upload:
         try:
             accepted = self._client.submit(*(file.path for file in group), **options)
         except (BodyTooLarge, Rejected, Invalid) as error:
-            # The server takes none of these files, or not so many at once: the limit is a setting of the server.
+            # The server refuses these files, or so many at once: the limit is a setting of the server.
             if len(group) > 1:
                 self._files_per_request = len(group) // 2
                 return False
@@ -174,7 +175,7 @@ def _refusal(source: str, problem: PipelineError) -> dict[str, Any]:
 
 
 def _with_refused(report: dict[str, Any], refused: list[dict[str, Any]]) -> dict[str, Any]:
-    """The report of the job with the files that never came into it as failures."""
+    """The report of the job, with the files that were not sent or not accepted as failures."""
     if refused:
         note(f"Not sent or not taken: {quantity(len(refused), 'file')}")
     failures = [{"source": refusal.pop("name"), **refusal} for refusal in refused]

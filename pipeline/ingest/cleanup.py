@@ -30,17 +30,17 @@ KEEP_EVENTS_S = 30 * DAY_S
 KEEP_DRAFTS_S = DAY_S
 KEEP_OUTBOX_S = 7 * DAY_S
 GUARD_S = 3600.0
-"""Copies of files and texts that are younger are left alone: intake may be about to name them in the catalog."""
+"""Copies of files and texts that are younger are kept: intake may be about to record them in the catalog."""
 
 SLICE = 500
-"""Documents whose forgotten points one sweep removes."""
+"""Documents whose left-over points one sweep removes."""
 
 CACHED_VECTORS = 1_000_000
 """Vectors that the cache keeps: 1.5 GB at 384 dimensions."""
 
 
 def sweep(services: Services) -> None:
-    """Forget old rows of what has ended, and cached vectors; empty the spool of what no document needs."""
+    """Delete old rows and cached vectors, and remove from the spool what no document needs."""
     now = time.time()
     with writing(services.catalog) as connection:
         ledger.prune(connection, now - KEEP_LEDGER_S)
@@ -57,10 +57,10 @@ def sweep(services: Services) -> None:
 
 
 def _sweep_points(services: Services, before: float) -> None:
-    """Remove points that a finalize which never came to its end left behind."""
+    """Remove points that a `finalize` which did not end has left behind."""
     with services.catalog.connect() as connection:
-        found = garbage.documents_with_leftovers(connection, before, SLICE)
-    for _, rows in groupby(found, key=lambda row: row[0]):
+        leftovers = garbage.documents_with_leftovers(connection, before, SLICE)
+    for _, rows in groupby(leftovers, key=lambda row: row[0]):
         remove_unseen(services, [document_id for _, document_id in rows])
 
 
@@ -70,7 +70,7 @@ def _sweep_batches(services: Services, before: float) -> None:
     with services.catalog.connect() as connection:
         states = batches.states(connection, names)
     for name in names:
-        # A document that leaves its batch has its text in the new one's folder before that batch is committed.
+        # A document that moves to a new batch has its text in that batch's folder before the batch is committed.
         if name in states:
             is_over = states[name] not in ("waiting", "active")
         else:

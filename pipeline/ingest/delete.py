@@ -1,4 +1,4 @@
-"""Deleting documents: out of what readers see at once, their points gone and verified."""
+"""Delete documents: readers no longer see them at once, then their points are removed, and that is verified."""
 
 from __future__ import annotations
 
@@ -29,51 +29,51 @@ SLICE = 200
 """Documents whose points are removed by one request to the store."""
 
 TRIES = 4
-"""A run that was cancelled a moment ago may store what it has in its hands: that is waited for, and removed too."""
+"""Tries to remove points: a task that was cancelled a moment ago may still store the points that it has made."""
 
 
 def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted:
     """Delete documents by source (a file, or a folder for all below it) or by id.
 
     Raises:
-        UnknownId: one of the names is no document's; nothing is deleted then.
+        UnknownId: no document has one of the names; nothing is deleted then.
         VerificationFailed: points are left; deleting again removes them.
     """
     chosen = choose(services, collection, named)
     points = 0
-    identities = list(chosen)
-    for document_ids in split_list(identities, SLICE):
-        points += _delete_some(services, collection, document_ids)
-    _discard_files(services, identities)
+    document_ids = list(chosen)
+    for some_ids in split_list(document_ids, SLICE):
+        points += _delete_some(services, collection, some_ids)
+    _discard_files(services, document_ids)
     return Deleted(documents=len(chosen), points=points, sources=sorted(chosen.values()))
 
 
 def choose(services: Services, collection: str, named: Sequence[str]) -> dict[str, str]:
-    """The documents that these names mean: {id: source}; only the catalog is asked.
+    """Find the documents with these names: {id: source}. Only the catalog is read.
 
     Raises:
-        UnknownId: one of the names is no document's.
+        UnknownId: no document has one of the names.
     """
     chosen: dict[str, str] = {}
     with services.catalog.connect() as connection:
         for name in named:
-            found = find(connection, collection, name)
-            if not found:
+            matches = find(connection, collection, name)
+            if not matches:
                 raise UnknownId(
                     f"No document of the collection {collection} is named {name}.", _elsewhere(connection, name)
                 )
-            chosen |= found
+            chosen |= matches
     return chosen
 
 
 def _elsewhere(connection: Connection, name: str) -> str:
-    """What helps where the name is the id of another collection's document."""
+    """A hint if the name is the id of a document in another collection; else empty."""
     other = lookup.collection_of(connection, name)
     return f"It is in the collection {other}: say so with --collection {other}." if other else ""
 
 
 def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
-    """Documents that a name means: {id: source}. Deleted ones are not found, unless points of theirs may be left."""
+    """Find documents by source, folder or id: {id: source}. Deleted ones only if points of theirs may be left."""
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
     path = source_of_path(name)
     folder = (given if "://" in given else path).rstrip("/") + "/"
@@ -81,45 +81,45 @@ def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
 
 
 def release(services: Services) -> int:
-    """Remove the points of deleted documents that can be revived no more.
+    """Remove the points of deleted documents that can no longer be revived.
 
     Returns:
         How many documents they were.
     """
     with services.catalog.connect() as connection:
-        found = deletion.list_expired(connection, SLICE)
-    if found:
-        remove_unseen(services, found)
+        expired = deletion.list_expired(connection, SLICE)
+    if expired:
+        remove_unseen(services, expired)
         with writing(services.catalog) as connection:
-            deletion.end_undo(connection, found)
-    return len(found)
+            deletion.end_undo(connection, expired)
+    return len(expired)
 
 
-def _delete_some(services: Services, collection: str, identities: Sequence[str]) -> int:
-    where = Filter(document_ids=tuple(identities))
+def _delete_some(services: Services, collection: str, document_ids: Sequence[str]) -> int:
+    where = Filter(document_ids=tuple(document_ids))
     with services.catalog.connect() as connection:
-        held = [index.name for index in indexes.of_collection(connection, collection)]
-        shown = indexes.live(connection, collection)
-    before = services.store.count(shown.name, where) if shown else 0
+        index_names = [index.name for index in indexes.of_collection(connection, collection)]
+        live = indexes.live(connection, collection)
+    before = services.store.count(live.name, where) if live else 0
     with writing(services.catalog) as connection:
-        deletion.tombstone(connection, identities)
-        failures.delete_of_documents(connection, identities)
+        deletion.tombstone(connection, document_ids)
+        failures.delete_of_documents(connection, document_ids)
     for tries in range(1, TRIES + 1):
-        remove_unseen(services, identities)
-        left = sum(services.store.count(name, where) for name in held)
+        remove_unseen(services, document_ids)
+        left = sum(services.store.count(name, where) for name in index_names)
         if not left:
             return before
         with writing(services.catalog) as connection:
-            garbage.unmark_removed(connection, identities)
+            garbage.unmark_removed(connection, document_ids)
         time.sleep(backoff_s(tries, 0.1, 2.0, factor=3.0))
     raise VerificationFailed(f"{left} points of deleted documents are still in the store.")
 
 
-def _discard_files(services: Services, identities: Sequence[str]) -> None:
-    """Remove the originals and texts of all that these documents ever held, unless another document needs them."""
+def _discard_files(services: Services, document_ids: Sequence[str]) -> None:
+    """Remove the originals and texts of all versions of these documents, unless another document needs them."""
     spool, settings = services.spool, services.settings
     with services.catalog.connect() as connection:
-        contents = garbage.contents_of(connection, identities)
+        contents = garbage.contents_of(connection, document_ids)
     keys = keys_in(spool, TEXTS, contents)
     if not settings.keep_originals:
         keys |= keys_in(spool, ORIGINALS, contents)

@@ -23,7 +23,7 @@ __all__ = ["Original", "original_of"]
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A file to be read now; `release` gives back what it holds."""
+    """A file to read now; call `release` afterwards."""
 
     path: Path
     name: str
@@ -32,10 +32,10 @@ class Original:
 
 
 def original_of(services: Services, document: DocumentStatus) -> Original:
-    """The bytes that a document's version was made of.
+    """Open the file that the document's version was made of.
 
     Raises:
-        Gone: they are not there any more.
+        Gone: neither a copy nor the unchanged file is there any more.
     """
     content = document.content_sha256
     if content is None or document.state == "deleted":

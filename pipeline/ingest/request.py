@@ -15,15 +15,15 @@ from pipeline.errors import BadRequest
 __all__ = ["Line", "MediaType", "Request", "options_of", "read_json"]
 
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""What people write on one line."""
+"""Text on one line, without control characters."""
 
 MediaType = Annotated[Line, Field(examples=["application/pdf"], min_length=1)]
-"""A media type; a suffix is taken too."""
+"""A media type, or a suffix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for; None takes the setting.
+    """A request to ingest; None stands for the setting.
 
     `tags` are for all documents; None leaves those that they have. `confined`: files are read below `api_roots` only.
     `options` are parameters of the workflow; those that are not named are as `workflow_options` says.
@@ -40,20 +40,20 @@ class Request:
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:
-    """What NAME=VALUE says of each parameter; a value that is no JSON is a text.
+    """Parse NAME=VALUE for each parameter; a value that is no JSON is a text.
 
     Raises:
-        BadRequest: a word is not like this, or a name stands there twice.
+        BadRequest: a word is not of this form, or a name stands there twice.
     """
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not name or not sign:
             raise BadRequest(f"{word!r} is no option of a workflow.", 'Write NAME=VALUE, e.g. mask="[removed]".')
-        if name in found:
+        if name in options:
             raise BadRequest(f"The option {name} stands there twice.", "Several values are a list: NAME=[1, 2].")
-        found[name] = _value(value)
-    return found
+        options[name] = _value(value)
+    return options
 
 
 def _value(text: str) -> Any:
@@ -64,7 +64,7 @@ def _value(text: str) -> Any:
 
 
 def read_json(text: str | bytes) -> Any:
-    """JSON as the standard has it, without NaN. Raises ValueError, RecursionError."""
+    """Parse JSON by the standard, without NaN. Raises ValueError, RecursionError."""
     return json.loads(text, parse_constant=_no_number)
 
 

@@ -1,4 +1,4 @@
-"""Trying failed documents again, as new jobs: from the source as it is now, or from the copy that intake kept of it."""
+"""Retry failed documents as new jobs: from the file as it is now, or from the copy that intake kept of it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,14 @@ __all__ = ["choose", "retry"]
 log = structlog.get_logger()
 
 
-def retry(services: Services, identities: Sequence[str], *, code: str | None, job_id: str | None) -> list[str]:
-    """Try again these failed documents, or all that match.
+def retry(services: Services, names: Sequence[str], *, code: str | None, job_id: str | None) -> list[str]:
+    """Retry failed documents.
+
+    Args:
+        services: the engine's services.
+        names: documents, sources or jobs, as for `choose`; empty for all failures.
+        code: only failures with this error code.
+        job_id: only failures of this job.
 
     Returns:
         Ids of the new jobs, one for each collection, workflow and its options, and for what had been named at first.
@@ -48,10 +54,10 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
         NoWorker: the private stack that runs cannot do a workflow.
     """
     groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
-    chosen = choose(services, identities, code=code, job_id=job_id)
+    chosen = choose(services, names, code=code, job_id=job_id)
     with services.catalog.connect() as connection:
-        submitted = failures.submitting_jobs(connection, [one.document_id for one in chosen])
-        origins = {one.document_id: submitted.get(one.document_id, one.job_id) for one in chosen}
+        submitted = failures.submitting_jobs(connection, [failure.document_id for failure in chosen])
+        origins = {failure.document_id: submitted.get(failure.document_id, failure.job_id) for failure in chosen}
         workflows = jobs.workflows(connection, set(origins.values()))
         named = jobs.named_paths(connection, set(origins.values()))
     for failure in chosen:
@@ -59,11 +65,11 @@ def retry(services: Services, identities: Sequence[str], *, code: str | None, jo
         workflow, parameters = workflows.get(origin, (services.settings.workflow, {}))
         options = json.dumps(parameters, sort_keys=True)
         groups[_Group(failure.collection, workflow, options, named.get(origin, NamedPaths(())))].append(failure)
-    return [_retry(services, kind, group) for kind, group in groups.items()]
+    return [_retry(services, common, group) for common, group in groups.items()]
 
 
 class _Group(NamedTuple):
-    """What failures have in common that are tried again in one job."""
+    """What the failures that one job retries have in common."""
 
     collection: str
     workflow: str
@@ -72,56 +78,55 @@ class _Group(NamedTuple):
     named: NamedPaths
 
 
-def choose(
-    services: Services, identities: Sequence[str], *, code: str | None, job_id: str | None
-) -> list[FailureRecord]:
-    """The failures that are meant: of these documents, sources or jobs, or all; only the catalog is asked.
+def choose(services: Services, names: Sequence[str], *, code: str | None, job_id: str | None) -> list[FailureRecord]:
+    """Choose failures: of documents, sources or jobs with these names, or all. Only the catalog is read.
 
     Raises:
         UnknownId: one of the documents has not failed.
     """
     with services.catalog.connect() as connection:
         failed = failures.list_open(connection, code=code, job_id=job_id)
-    if not identities:
+    if not names:
         return failed
     chosen: dict[str, FailureRecord] = {}
-    for identity in identities:
-        path = source_of_path(identity)
-        found = [one for one in failed if {identity, path} & {one.document_id, one.job_id, one.source}]
-        if not found:
-            raise UnknownId(
-                f"No failed document, and no job with one, is named {identity}.", "See: docrelay failures list"
-            )
-        chosen |= {one.document_id: one for one in found}
+    for name in names:
+        path = source_of_path(name)
+        matches = [
+            failure for failure in failed if {name, path} & {failure.document_id, failure.job_id, failure.source}
+        ]
+        if not matches:
+            raise UnknownId(f"No failed document, and no job with one, is named {name}.", "See: docrelay failures list")
+        chosen |= {failure.document_id: failure for failure in matches}
     return list(chosen.values())
 
 
-def _retry(services: Services, kind: _Group, group: Sequence[FailureRecord]) -> str:
+def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -> str:
     request_id = uuid.uuid4().hex[:12]
-    collection, workflow, options, named = kind
+    collection, workflow, options, named = common
     plan = plan_for(services, workflow, json.loads(options))
     check_served(services, plan)
     job = Job(collection, workflow, services.settings.priority, plan)
     candidates = {failure.document_id: find_again(services.settings, named, failure.source) for failure in group}
     gone = [failure for failure in group if candidates[failure.document_id].problem is not None]
     copies = _kept_copies(services, gone)
-    weight = sum(one.size + jobs.OVERHEAD_BYTES for one in candidates.values())
+    weight = sum(candidate.size + jobs.OVERHEAD_BYTES for candidate in candidates.values())
     with writing(services.catalog) as connection:
         collections.register(connection, collection, services.fingerprint, services.spec)
         jobs.create(connection, job, request_id, weight, named=named)
-        taken = _begin_from_copies(services, connection, job, copies)
-        # The user who retries may know what is better now.
+        begun = _begin_from_copies(services, connection, job, copies)
+        # The user who retries may have changed what the files failed for.
         failures.forget_readings(connection, [failure.document_id for failure in group])
-    for found in copies.values():  # once more after the commit: see `pipeline.stages.discard`
-        services.spool.renew(original_key(found.content_sha256, found.source))
+    for file in copies.values():  # once more after the commit: see `pipeline.stages.discard`
+        services.spool.renew(original_key(file.content_sha256, file.source))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
     admit_safely(services)
-    ingest_files(services, job.id, [one for identity, one in candidates.items() if identity not in taken])
+    rest = [candidate for document_id, candidate in candidates.items() if document_id not in begun]
+    ingest_files(services, job.id, rest)
     return job.id
 
 
 def _kept_copies(services: Services, group: Sequence[FailureRecord]) -> dict[str, FileRecord]:
-    """Copies that intake kept of files that cannot be read now, by document; they get a new time, and so stay."""
+    """Copies that intake kept of files that cannot be read now, by document id. They are renewed, so they stay."""
     copies: dict[str, FileRecord] = {}
     with services.catalog.connect() as connection:
         versions = {failure.document_id: newest(connection, failure.document_id) for failure in group}
@@ -139,15 +144,15 @@ def _begin_from_copies(
     """Begin documents again with the copies of their files.
 
     Returns:
-        The documents that need nothing more.
+        Ids of the documents whose files need not be read.
     """
-    place, recipe = placement_of(services, connection, job)
+    placement, recipe = placement_of(services, connection, job)
     fresh: list[str] = []
-    for document_id, found in copies.items():
+    for document_id, file in copies.items():
         row = newest(connection, document_id)
-        if row is None or row.content_sha256 != found.content_sha256:
+        if row is None or row.content_sha256 != file.content_sha256:
             continue  # its file came back meanwhile, and another process ingested it
-        recorded = records.record(connection, job.id, recipe, found, place)
+        recorded = records.record(connection, job.id, recipe, file, placement)
         fresh += [recorded.attempt_id] if recorded.outcome == "new" and recorded.attempt_id else []
     for attempt_ids in split_list(fresh, services.settings.batch_documents):
         batches.create(connection, job.id, job.priority, attempt_ids)

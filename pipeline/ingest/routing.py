@@ -24,7 +24,7 @@ def routed_collection(plan: Plan, media_type: str | None) -> str | None:
 
 
 def media_type_of(source: str, content: bytes | Path, options: Options) -> str | None:
-    """What a file is by its content; its name decides between kinds of text. None for what cannot be read anyway."""
+    """Media type of a file by its content; its name decides between kinds of text. None if it cannot be read."""
     with tempfile.TemporaryDirectory(prefix="docrelay-") as folder:
         named = Path(folder) / f"file{PurePath(source).suffix[:16]}"
         if isinstance(content, Path):

@@ -1,4 +1,4 @@
-"""Sidecars: files beside documents with metadata of theirs."""
+"""Sidecars: files with metadata, beside the files of documents."""
 
 from __future__ import annotations
 
@@ -20,32 +20,31 @@ LARGEST_SIDECAR = 1 << 20
 
 
 def without_sidecars(plan: Plan, candidates: Iterable[Candidate]) -> Iterator[Candidate]:
-    """The candidates, sidecars left out: one that is named stands for the file that it lies beside."""
+    """Yield the candidates without sidecars. A sidecar whose file exists is replaced by that file."""
     suffix = plan.sidecar.get("suffix")
     if not suffix:
         yield from candidates
         return
     seen: set[str] = set()
-    for one in candidates:
-        base = Path(str(one.path).removesuffix(suffix))
-        found = one
-        if base != one.path and base.is_file():
-            found = replace(one, path=base, source=source_of(base), size=base.stat().st_size, problem=None)
-        if found.source not in seen:
-            seen.add(found.source)
-            yield found
+    for candidate in candidates:
+        base, document = Path(str(candidate.path).removesuffix(suffix)), candidate
+        if base != candidate.path and base.is_file():
+            document = replace(candidate, path=base, source=source_of(base), size=base.stat().st_size, problem=None)
+        if document.source not in seen:
+            seen.add(document.source)
+            yield document
 
 
 def sidecar_metadata(plan: Plan, path: Path, within: Sequence[Path] | None = None) -> Mapping[str, Any]:
-    """The metadata that lies beside a file, as the plan's sidecar names it; empty where there is none.
+    """Read the metadata beside a file, as the plan's sidecar names it; empty if there is none.
 
     Args:
         plan: the job's plan.
         path: the file.
-        within: folders that its sidecar must not lead out of, as its candidate says.
+        within: folders below one of which the sidecar must lie, as its candidate says; None for anywhere.
 
     Raises:
-        OutsideRoot: it does.
+        OutsideRoot: it lies outside.
         BadSidecar: it is no JSON object, or too large.
     """
     suffix = plan.sidecar.get("suffix")

@@ -1,4 +1,4 @@
-"""Submitting files: what every door does to begin a job."""
+"""Submit files: check a request, find its files, and record its job. The CLI, the API and watched folders do this."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 def find(services: Services, request: Request) -> list[Candidate]:
-    """Check the request and find its files; nothing is recorded, and no stack is needed.
+    """Check the request and find its files. Nothing is recorded, and no running stack is needed.
 
     Raises:
         BadRequest: no such path, workflow, or a wrong priority, tag, option or collection name.
@@ -58,7 +58,7 @@ def check(services: Services, request: Request) -> None:
 
 
 def check_terms(services: Services, request: Request) -> Plan:
-    """Check everything of a request but its paths and what its collections hold; the catalog is not asked.
+    """Check everything of a request but its paths and what its collections hold. The catalog is not read.
 
     Returns:
         The plan of its workflow.
@@ -79,7 +79,7 @@ def check_terms(services: Services, request: Request) -> Plan:
 
 
 def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | None) -> Plan:
-    """The plan of a workflow with these parameters; of the others, the setting `workflow_options` tells.
+    """The plan of a workflow with these parameters; the others are as the setting `workflow_options` says.
 
     Raises:
         BadRequest: there is no such workflow, or a parameter is unknown or wrong.
@@ -88,14 +88,14 @@ def plan_for(services: Services, workflow: str, options: Mapping[str, Any] | Non
     if not options:
         return load_workflow(workflow, defaults)
     try:
-        own = json.loads(json.dumps(dict(options), allow_nan=False))
+        parameters = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError, RecursionError):
         raise BadRequest("The options of the workflow are no JSON.", "Give what JSON can carry.") from None
-    plan = load_workflow(workflow, {**defaults, workflow: {**defaults.get(workflow, {}), **own}})
-    return replace(plan, told=own)
+    plan = load_workflow(workflow, {**defaults, workflow: {**defaults.get(workflow, {}), **parameters}})
+    return replace(plan, told=parameters)
 
 
-def open_job(services: Services, request: Request, found: Sequence[Candidate]) -> str:
+def open_job(services: Services, request: Request, candidates: Sequence[Candidate]) -> str:
     """Record a job for the files that `find` found; `pipeline.ingest.intake.ingest_files` does the rest.
 
     Returns:
@@ -108,11 +108,11 @@ def open_job(services: Services, request: Request, found: Sequence[Candidate]) -
     job = new_job(services, request)
     check_served(services, job.plan)
     with writing(services.catalog) as connection:
-        return record_job(connection, services, request, [one.size for one in found], job=job).id
+        return record_job(connection, services, request, [candidate.size for candidate in candidates], job=job).id
 
 
 def new_job(services: Services, request: Request) -> Job:
-    """A job as the request asks for, not recorded yet. It calls the workflow's function, so call it without a lock.
+    """A job for the request, not recorded yet. It calls the workflow's function, so call it without a lock.
 
     Raises:
         BadRequest: there is no such workflow, or a parameter is unknown or wrong.
@@ -135,7 +135,7 @@ def record_job(
     Args:
         connection: a writing transaction.
         services: the engine's services.
-        request: what is asked for.
+        request: the request.
         sizes: bytes of each document.
         closed: whether the job waits for no further documents.
         job: what `new_job` made of the request.
@@ -146,7 +146,7 @@ def record_job(
     job = job or new_job(services, request)
     weight = sum(size + jobs.OVERHEAD_BYTES for size in sizes)
     request_id = request.request_id or uuid.uuid4().hex[:12]
-    if job.plan.route or not closed:  # else its documents do it, which come in the same transaction
+    if job.plan.route or not closed:  # else its documents register it, in the same transaction
         collections.register(connection, job.collection, services.fingerprint, services.spec)
     paths = tuple(source_of_path(path) for path in request.paths)
     jobs.create(connection, job, request_id, weight, named=NamedPaths(paths, request.confined), closed=closed)

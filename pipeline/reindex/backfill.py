@@ -36,7 +36,13 @@ MAX_ARREARS_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A document, the plan that made it, how its file is read, the recipe of its points, and if its file is copied."""
+    """A document that is ready to begin.
+
+    plan            the plan of its version
+    extraction      how its file is read
+    recipe          recipe of its points in the new index
+    has_original    whether its file is in the spool
+    """
 
     document: MissingDocument
     plan: Plan
@@ -106,7 +112,7 @@ def _begin(services: Services, reindex: Reindex, index: str, documents: Sequence
 
 
 def _prepare(services: Services, reindex: Reindex, index: str, documents: Sequence[MissingDocument]) -> list[_Prepared]:
-    """All that needs files or a model's facts: originals in the spool, and the recipe of each document."""
+    """Do all that needs files or a model's facts: copy originals into the spool, and compute each document's recipe."""
     documents = copy_originals(services, reindex, documents)
     with services.catalog.connect() as connection:
         target = indexes.get(connection, index)
@@ -188,7 +194,7 @@ def _new_attempt(connection: Connection, reindex: Reindex, index: str, item: _Pr
 
 
 def _priority(services: Services, reindex: Reindex) -> int:
-    """The priority of its batches. A user waits for a rollback: behind all other work it might never have its turn."""
+    """Priority of its batches. A user waits for a rollback: at the lowest priority it might never be done."""
     if reindex.state in ("rolling_back", "switching_back"):
         return max(reindex.options.priority, services.settings.priority)
     return reindex.options.priority

@@ -104,7 +104,7 @@ def resume(
 
 
 def cancel(services: Services, collection: str) -> ReindexStatus:
-    """Give up before the cutover: readers keep the index that they have, and the new one is dropped.
+    """End a re-index before the cutover: readers keep their index, and the new one is dropped.
 
     Raises:
         Conflict: none is open, or readers are switched already.
@@ -149,14 +149,14 @@ def status(services: Services, collection: str) -> ReindexStatus:
         reindex = reindexes.newest(connection, collection)
         if reindex is None:
             raise UnknownId(f"The collection {collection} was never re-indexed.", "Begin with: docrelay reindex")
-        lacking, failures = _missing_and_failed(connection, reindex)
+        missing, failures = _missing_and_failed(connection, reindex)
         return ReindexStatus(
             **{name: getattr(reindex, name) for name in ("id", "job_id", "collection", "state", "paused")},
             **{name: getattr(reindex, name) for name in ("from_index", "to_index", "report", "message")},
             from_model=_model(connection, reindex.from_index),
             to_model=_model(connection, reindex.to_index),
             documents=live_versions.count_documents(connection, collection),
-            lacks=lacking,
+            lacks=missing,
             failures=failures,
             created_at=iso(reindex.created_at),
             soak_until=iso(reindex.soak_until),
@@ -186,15 +186,15 @@ def _missing_and_failed(connection: Connection, reindex: Reindex) -> tuple[dict[
     switched = reindex.state in SWITCHED
     has_second = reindex.state in OPEN and not reindex.in_place
     second = reindex.from_index if switched else reindex.to_index
-    lacking = missing_documents.count_missing(connection, reindex.collection, second) if has_second else {}
+    missing = missing_documents.count_missing(connection, reindex.collection, second) if has_second else {}
     failures = missing_documents.failures_in_index(connection, reindex, second) if has_second else []
     if reindex.in_place or switched or reindex.state == "done":
         failures += missing_documents.open_failures(connection, reindex)
-    return lacking, failures
+    return missing, failures
 
 
 def _close_or_refuse_open(connection: Connection, collection: str) -> None:
-    """See to it that no re-index of the collection is open. One that soaks is finished: the user accepts its index."""
+    """Make sure that no re-index of the collection is open. One that soaks is finished: the user accepts its index."""
     last = reindexes.newest(connection, collection)
     if last is None or last.state not in OPEN:
         return

@@ -1,4 +1,4 @@
-"""The cutover: freeze new work, switch readers to the other index (or back), and drop the index that is left.
+"""The cutover: freeze new work, switch readers to the other index (or back), and drop the other index.
 
 Readers are switched while no document of the collection is being processed. What is running ends soon once new work
 is frozen; but a long document may take an hour, and other work must not wait for that. So a freeze does not begin
@@ -143,8 +143,8 @@ def can_switch(connection: Connection, reindex: Reindex, live: str, second: str)
         return False
     if reindexes.count_in_flight(connection, live) or reindexes.count_running(connection, reindex.job_id):
         return False
-    lacking = missing_documents.count_missing(connection, reindex.collection, second)
-    return not (lacking["missing"] or lacking["active"])
+    missing = missing_documents.count_missing(connection, reindex.collection, second)
+    return not (missing["missing"] or missing["active"])
 
 
 def switch(services: Services, reindex: Reindex, result: ValidationResult) -> None:

@@ -124,11 +124,11 @@ def _is_nearly_complete(services: Services, reindex: Reindex, index: str, since:
     """
     capacity = services.settings.window * services.settings.batch_documents
     with services.catalog.connect() as connection:
-        lacking = missing_documents.count_missing(connection, reindex.collection, index)
-        if lacking["missing"] + lacking["active"] > capacity:
+        missing = missing_documents.count_missing(connection, reindex.collection, index)
+        if missing["missing"] + missing["active"] > capacity:
             return False
-        lacking = missing_documents.count_missing(connection, reindex.collection, index, since)
-    return not lacking["missing"] + lacking["active"]
+        missing = missing_documents.count_missing(connection, reindex.collection, index, since)
+    return not missing["missing"] + missing["active"]
 
 
 def _build_in_place(services: Services, reindex: Reindex) -> None:

@@ -42,7 +42,7 @@ SourcePath = Annotated[
 
 
 class ReindexRequest(BaseModel):
-    """What the user asks for. None keeps what the collection has, or means any document."""
+    """A request of the user for a re-index. None keeps what the collection has, or selects every document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

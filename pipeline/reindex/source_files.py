@@ -54,18 +54,18 @@ def key_of_original(document: MissingDocument) -> str:
 
 def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocument) -> FileContent | None:
     """The unchanged file of a document without a usable kept text; None if it is not needed or not there."""
-    spool, found, max_bytes = services.spool, document.found, services.settings.max_file_mb << 20
-    has_text = spool.exists(text_key_of(found.content_sha256, found.source, document.extraction))
-    if (has_text and not reindex.options.re_extract) or not found.source.startswith("/"):
+    spool, version, max_bytes = services.spool, document.found, services.settings.max_file_mb << 20
+    has_text = spool.exists(text_key_of(version.content_sha256, version.source, document.extraction))
+    if (has_text and not reindex.options.re_extract) or not version.source.startswith("/"):
         return None
-    if spool.renew(key_of_original(document)):  # and so no clean-up removes it
+    if spool.renew(key_of_original(document)):  # the clean-up does not remove it then
         return None
     # It is not read by the rules of its job (`find_again`): only the bytes that were ingested by them are used.
     try:
-        content = read_content(path_of(found.source), found.source, max_bytes, services.drafts)
+        content = read_content(path_of(version.source), version.source, max_bytes, services.drafts)
     except Rejected:
         return None  # `extract` reports it with the document
-    if content.file.content_sha256 == found.content_sha256:
+    if content.file.content_sha256 == version.content_sha256:
         return content
     drop(content.draft)
     return None
@@ -74,7 +74,7 @@ def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocum
 def _read_mended(
     services: Services, documents: Sequence[MissingDocument]
 ) -> Iterator[tuple[MissingDocument, FileContent | None]]:
-    """Documents that failed, with what their files hold now, read by the rules of the job they came in by.
+    """Documents that failed, with the content that their files have now, read by the rules of their jobs.
 
     A document whose file is gone, or is refused, stays as it was, without content.
     """
@@ -87,7 +87,7 @@ def _read_mended(
 
 
 def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping[str, NamedPaths]:
-    """What the user named for the job by which each document came in."""
+    """Paths that the user named for the job by which each document came in, by document id."""
     job_ids = failures.jobs_of_documents(connection, document_ids) | failures.submitting_jobs(connection, document_ids)
     named = jobs.named_paths(connection, set(job_ids.values()))
     return {document_id: named[job_id] for document_id, job_id in job_ids.items() if job_id in named}
