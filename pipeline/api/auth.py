@@ -23,7 +23,16 @@ from pipeline.catalog.api.keys import Key
 from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
 from pipeline.names import PREFIX
 
-__all__ = ["Admin", "Authentication", "BodySender", "Caller", "Guarded", "Reader", "Submitter", "check_start"]
+__all__ = [
+    "Admin",
+    "AuthenticatedRoute",
+    "Authentication",
+    "BodySender",
+    "Caller",
+    "Reader",
+    "Submitter",
+    "check_start",
+]
 
 NO_KEY = "-"
 
@@ -95,8 +104,8 @@ class Authentication:
 class _RequiredScope:
     """A dependency that provides the request's `Authentication` and names the scope that the route needs.
 
-    `Guarded` has authenticated the request before the route begins. With `left_to_route`, the route itself has to call
-    `Authentication.caller` before it does anything.
+    `AuthenticatedRoute` has authenticated the request before the route begins. With `left_to_route`, the route itself
+    has to call `Authentication.caller` before it does anything.
     """
 
     def __init__(self, scope: str, *, left_to_route: bool = False) -> None:
@@ -113,7 +122,7 @@ class _RequiredScope:
         return authentication
 
 
-class Guarded(APIRoute):
+class AuthenticatedRoute(APIRoute):
     """A route that authenticates before a byte of the body is read; FastAPI reads the body before all dependencies."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -245,6 +254,10 @@ def _spend_token(connection: redis.Redis, caller: Caller, rate: int) -> None:
 
 
 Reader = Annotated[Authentication, Depends(_RequiredScope("read"))]
+"""Parameter of a route that needs the scope `read`, as the following are for other scopes."""
+
 Submitter = Annotated[Authentication, Depends(_RequiredScope("submit"))]
 BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_route=True))]
+"""The same scope, for a route that authenticates in the thread in which it reads the body."""
+
 Admin = Annotated[Authentication, Depends(_RequiredScope("admin"))]

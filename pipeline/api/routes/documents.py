@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import StringConstraints
 
-from pipeline.api.auth import Admin, Guarded, Reader, Submitter
+from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
@@ -21,7 +21,9 @@ from pipeline.results import Deleted, DocumentStatus
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=Guarded, tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503))
+router = APIRouter(
+    route_class=AuthenticatedRoute, tags=["documents"], responses=responses(401, 403, 422, 429, 500, 503)
+)
 
 DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 UNKNOWN = responses(404)

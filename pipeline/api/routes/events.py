@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from pipeline.api.auth import Guarded, Reader
+from pipeline.api.auth import AuthenticatedRoute, Reader
 from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import JobId
 from pipeline.api.state import Api, ApiState
@@ -21,7 +21,9 @@ from pipeline.results import iso
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503))
+router = APIRouter(
+    route_class=AuthenticatedRoute, tags=["jobs"], responses=responses(401, 403, 404, 422, 429, 500, 503)
+)
 
 POLL_S = 1.0
 """A wake-up may be lost; a stream reads the catalog by itself after this time."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from pipeline.api.auth import Admin, Guarded, Reader, Submitter
+from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.models import (
     EXAMPLE_JOB,
@@ -28,7 +28,7 @@ __all__ = ["ID", "JobId", "router"]
 ID = r"^[!-~]{1,64}$"
 """Any printable id is looked up; characters that a database refuses are refused here."""
 
-router = APIRouter(route_class=Guarded, tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
+router = APIRouter(route_class=AuthenticatedRoute, tags=["jobs"], responses=responses(401, 403, 422, 429, 500, 503))
 
 JobId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_JOB])]
 AnyId = Annotated[str, Path(pattern=ID, description="a job, document or task, or how it begins")]

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.api.auth import Guarded, Reader
+from pipeline.api.auth import AuthenticatedRoute, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
 from pipeline.engine.metrics import counted
@@ -17,7 +17,7 @@ from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=Guarded, tags=["facts"], responses=responses(401, 403, 429, 500, 503))
+router = APIRouter(route_class=AuthenticatedRoute, tags=["facts"], responses=responses(401, 403, 429, 500, 503))
 
 
 @router.get(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from embeddings.known_models import find
 from pipeline import reindex
-from pipeline.api.auth import Admin, Guarded, Reader
+from pipeline.api.auth import Admin, AuthenticatedRoute, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
 from pipeline.errors import BadRequest
@@ -22,7 +22,7 @@ from pipeline.results import ReindexPlan, ReindexStatus
 __all__ = ["router"]
 
 router = APIRouter(
-    route_class=Guarded,
+    route_class=AuthenticatedRoute,
     prefix="/v1/reindex",
     tags=["reindex"],
     responses=responses(401, 403, 404, 409, 422, 429, 500, 503),

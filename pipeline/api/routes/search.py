@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 import extractors
-from pipeline.api.auth import Guarded, Reader
+from pipeline.api.auth import AuthenticatedRoute, Reader
 from pipeline.api.models import CollectionFacts, FormatFacts, SearchRequest, WorkflowFacts
 from pipeline.api.problems import responses
 from pipeline.api.state import Api
@@ -19,7 +19,7 @@ from pipeline.vectorstore.base import Filter
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=Guarded, responses=responses(401, 403, 422, 429, 500, 503))
+router = APIRouter(route_class=AuthenticatedRoute, responses=responses(401, 403, 422, 429, 500, 503))
 
 
 @router.post("/v1/search", tags=["search"], responses=responses(400, 404, 408, 409, 413, 415), summary="Search")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
-from pipeline.api.auth import Authentication, BodySender, Caller, Guarded, Submitter
+from pipeline.api.auth import AuthenticatedRoute, Authentication, BodySender, Caller, Submitter
 from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.multipart import Form, RefusedFile, boundary_of
 from pipeline.api.problems import printable, responses
@@ -28,7 +28,7 @@ from pipeline.notify.registry import check_address
 
 __all__ = ["router"]
 
-router = APIRouter(route_class=Guarded, tags=["submit"])
+router = APIRouter(route_class=AuthenticatedRoute, tags=["submit"])
 
 BYTES_PER_CALL = 1 << 20
 """Bytes that are parsed and written in one call of a thread."""
