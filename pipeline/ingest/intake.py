@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 
 from pipeline.catalog import Connection
@@ -51,15 +52,7 @@ def ingest_files(
     """
     settings, number = services.settings, 0
     limits = batch_limits(FIRST_BATCH, settings.batch_documents)
-    # As long as there is this heartbeat, the reconciler leaves the job open for more files.
-    stop = start_heartbeat(
-        services.redis,
-        intake_node(job_id),
-        settings.heartbeat_s,
-        heartbeat_timeout_s(settings.dead_after_s),
-        holds_messages=False,
-    )
-    try:
+    with _intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
         for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
             if not _ingest_group(services, job_id, group):
                 break
@@ -69,12 +62,29 @@ def ingest_files(
             if on_progress is not None:
                 on_progress(number)
         _close(services, job_id)
-    except KeyboardInterrupt:
-        _close(services, job_id)
-        raise
+
+
+@contextmanager
+def _intake_heartbeat(services: Services, job_id: str) -> Iterator[None]:
+    """Send a heartbeat: as long as there is one, the reconciler leaves the job open for more files."""
+    settings = services.settings
+    node, timeout_s = intake_node(job_id), heartbeat_timeout_s(settings.dead_after_s)
+    stop = start_heartbeat(services.redis, node, settings.heartbeat_s, timeout_s, holds_messages=False)
+    try:
+        yield
     finally:
         stop()
         services.announce(job_id)
+
+
+@contextmanager
+def _closing_on_interrupt(services: Services, job_id: str) -> Iterator[None]:
+    """Close the job to more files when its user presses Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _close(services, job_id)
+        raise
 
 
 def _close(services: Services, job_id: str) -> None:

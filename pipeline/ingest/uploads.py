@@ -129,12 +129,11 @@ def submit_uploads(
             return earlier, []
         job = _job(connection, services, request, uploads, options, new)
         results = record(connection, services, job, contents, {content.key for content in contents})
-        by_source = {result.source: result for result in results}
         if options.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
         elif options.job is not None or not any(result.is_queued for result in results):
             jobs.finish_intake(connection, job.id)
-        answer = {"job_id": job.id, "documents": [_document_json(by_source[upload.source]) for upload in uploads]}
+        answer = _answer(job, uploads, results)
         store_answer(connection, options.idempotent, answer)
         return answer, results
 
@@ -206,6 +205,12 @@ def _job(
         name = other[0] if other else "webhook"
         raise Conflict(f"The job was begun with another {name}.", "Leave it out, or begin a new job.")
     return jobs.get(connection, options.job)
+
+
+def _answer(job: Job, uploads: Sequence[Upload], results: Sequence[IntakeResult]) -> dict[str, Any]:
+    """The answer to the request; if several of its files have one source, each has the result of the last one."""
+    by_source = {result.source: result for result in results}
+    return {"job_id": job.id, "documents": [_document_json(by_source[upload.source]) for upload in uploads]}
 
 
 def _document_json(result: IntakeResult) -> dict[str, Any]:

@@ -47,13 +47,7 @@ def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
     tokens = services.models.chunk_tokens(resolved.live.spec), services.models.chunk_tokens(resolved.spec)
     chunks = chunk_number(len(chosen), totals, tokens)
     kept, unreadable = _sources(services, chosen, re_extract=resolved.options.re_extract)
-    amounts = {
-        **({"extract": len(chosen) - kept} if kept < len(chosen) else {}),
-        "chunk": len(chosen),
-        "embed": chunks,
-        "upsert": chunks,
-        "finalize": len(chosen),
-    }
+    amounts = _amounts(len(chosen), len(chosen) - kept, chunks)
     return ReindexPlan(
         collection=collection,
         in_place=resolved.in_place,
@@ -69,6 +63,12 @@ def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
         seconds=seconds_needed(amounts, stage_rates(recent, _processes(services))),
         disk_bytes=chunks * (4 * resolved.space.dim + PAYLOAD_BYTES) + chunks * tokens[1] * BYTES_PER_TOKEN,
     )
+
+
+def _amounts(documents: int, extracted: int, chunks: int) -> dict[str, int]:
+    """What each stage has to do: documents, for `embed` and `upsert` chunks; without `extract` if no file is read."""
+    amounts = {"chunk": documents, "embed": chunks, "upsert": chunks, "finalize": documents}
+    return {"extract": extracted, **amounts} if extracted > 0 else amounts
 
 
 def chunk_number(chosen: int, totals: tuple[int, int], tokens: tuple[int, int]) -> int:
