@@ -1,4 +1,4 @@
-"""Admission: let waiting batches into the flow, as many as keep the workers busy, and publish their first canvas."""
+"""Admission: start waiting batches, as many as keep the workers busy, and publish their first canvas."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ __all__ = ["admit", "admit_safely"]
 
 log = structlog.get_logger()
 
-UNADMITTED: tuple[type[Exception], ...] = (
-    *UNREACHED,
-    redis.RedisError,
-    *CATALOG_ERRORS,
-)
+UNADMITTED: tuple[type[Exception], ...] = (*UNREACHED, redis.RedisError, *CATALOG_ERRORS)
+"""Errors after which admission is left to the reconciler."""
 
 
 def admit(services: Services) -> int:
@@ -36,12 +33,12 @@ def admit(services: Services) -> int:
             return 0
         limits = services.settings.window, admission.due_per_worker(connection) * _embedders(services)
         if not admission.choose(connection, *limits):
-            return 0  # the write lock is not taken in vain
+            return 0  # nothing to admit: the write lock is not taken
     with writing(services.catalog, durable=False) as connection:
         admitted = admission.admit(connection, *limits, "extract")
     with services.catalog.connect() as connection:
-        facts = {batch_id: batches.priority_and_plan(connection, batch_id) for batch_id in admitted}
-    for batch_id, (priority, plan) in facts.items():
+        publications = {batch_id: batches.priority_and_plan(connection, batch_id) for batch_id in admitted}
+    for batch_id, (priority, plan) in publications.items():
         batch = Batch(batch_id, broker_priority(priority, services.settings), plan)
         publish(services, begin(batch), batch)
     return len(admitted)
@@ -56,7 +53,7 @@ def admit_safely(services: Services) -> None:
 
 
 def _embedders(services: Services) -> int:
-    """How many living workers embed; at least 1."""
+    """Count the living workers that embed; at least 1."""
     try:
         return max(count_workers(services.redis, "embed@embed"), 1)
     except redis.RedisError:

@@ -1,4 +1,4 @@
-"""What the broker holds: messages that wait in queues, and those that a worker has taken and not acknowledged."""
+"""Read the broker: messages that wait in queues, and those that a worker has received and not acknowledged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ PRIORITY_SEPARATOR = "\x06\x16"
 
 
 def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
-    """Ids of all tasks whose message the broker holds, queued or unacknowledged.
+    """Return the ids of all tasks whose message the broker holds, queued or unacknowledged.
 
-    `more` are queues that this installation does not know.
+    Args:
+        services: those of this process.
+        more: queues that this installation does not know.
 
     Returns:
-        None where the broker cannot be asked: RabbitMQ tells how many messages there are, not which.
+        None where the broker cannot list them: RabbitMQ reports how many messages there are, not which.
     """
     connection = services.broker
     if connection is None:
@@ -36,11 +38,11 @@ def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
     messages = [message for batch in queued for message in batch]
     for key in connection.scan_iter(f"{unacked_key('')}*", count=500):
         messages += [json.loads(entry)[0] for entry in connection.hvals(key)]
-    return {identity for message in messages if (identity := _task_id(message))}
+    return {task_id for message in messages if (task_id := _task_id(message))}
 
 
 def queue_depths(services: Services) -> dict[str, int]:
-    """Messages waiting in each queue, those left out that a worker has taken."""
+    """Count the messages that wait in each queue, without those that a worker has received."""
     if services.broker is None:
         with app_of(services).connection_for_read() as connection:
             return {queue: _depth(connection, queue) for queue in all_queues()}
@@ -60,7 +62,7 @@ def _redis_depths(connection: redis.Redis) -> dict[str, int]:
 
 
 def _depth(connection: Connection, queue: str) -> int:
-    # A channel of its own for each: asking for a queue that no worker has declared yet closes the channel.
+    # One channel for each queue: a passive declare of a queue that no worker has declared yet closes the channel.
     channel = connection.channel()
     try:
         return int(channel.queue_declare(queue=queue, passive=True).message_count)
@@ -77,5 +79,5 @@ def _queue_keys(more: Iterable[str] = ()) -> list[str]:
 
 def _task_id(message: bytes | str | dict[str, Any]) -> str | None:
     data = message if isinstance(message, dict) else json.loads(message)
-    identity = data.get("headers", {}).get("id")
-    return str(identity) if identity else None
+    task_id = data.get("headers", {}).get("id")
+    return str(task_id) if task_id else None

@@ -1,7 +1,7 @@
-"""The shapes of work: what Celery is given for a batch, made from the plan that the batch follows.
+"""Build the Celery canvases of a batch from the plan that the batch follows.
 
 One level of chord only: measured on Celery 5.6 and 5.7, a chord inside a chord's header hangs for ever when one
-member fails. Every signature is immutable, carries ids alone, and has the id that the ledger knows it by.
+member fails. Every signature is immutable, carries only ids, and has the task id of the ledger.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Batch", "begin", "fan", "follow_up", "guarded", "line", "scanned", "
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A document batch: its id, its priority on the broker's own scale, and the plan that it follows."""
+    """A document batch: its id, its priority on the broker's scale, and the plan that it follows."""
 
     id: str
     priority: int
@@ -28,52 +28,52 @@ class Batch:
 
 
 def task(batch: Batch, key: str, part: int = 0) -> Signature:
-    """The signature of one task: of the step with this key, for this part of the batch."""
+    """Build the signature of one task: the step with this key, for this part of the batch."""
     step = batch.plan.step(key)
-    # Routed here too: the process that publishes it need not have the stage installed.
-    way = {"queue": step.queue, "routing_key": step.queue} if step is not None else {}
+    # With its route: the process that publishes it may not have the stage installed.
+    route = {"queue": step.queue, "routing_key": step.queue} if step is not None else {}
     return signature(
         task_name(step.stage if step is not None else key),
         args=(batch.id, part),
         immutable=True,
-        options={"task_id": task_id(batch.id, key, part), "priority": batch.priority, **way},
+        options={"task_id": task_id(batch.id, key, part), "priority": batch.priority, **route},
     )
 
 
 def line(batch: Batch, keys: Sequence[str], part: int = 0) -> Signature:
-    """These steps one after the other; finalize is of the whole batch, the others of the part."""
+    """Chain these steps; finalize is for the whole batch, the others for the part."""
     links = [task(batch, key, 0 if key == "finalize" else part) for key in keys]
     return chain(*links) if len(links) > 1 else links[0]
 
 
 def begin(batch: Batch) -> Signature:
-    """Read the files, work on their texts, cut them; `chunk` is the last link and opens the fan."""
+    """Build the chain that reads the files, changes their texts and cuts them; `chunk`, the last, opens the fan."""
     return line(batch, ("extract", *batch.plan.texts))
 
 
 def fan(batch: Batch, parts: Sequence[int]) -> Signature:
-    """All that is done to each chunk batch, then the end of the batch. Without chunk batches the end alone."""
+    """Build the chord over all chunk batches with finalize as its body; only finalize if there are none."""
     finalize = task(batch, "finalize")
     return chord([line(batch, batch.plan.fan, part) for part in parts], finalize) if parts else finalize
 
 
 def scanned(batch: Batch, groups: Sequence[int]) -> Signature:
-    """Read the scanned pages by OCR; the body is the next step alone, and publishes what follows it."""
+    """Build the chord that reads scanned pages by OCR; its body is the next step, which publishes those after it."""
     return chord([task(batch, "ocr", group) for group in groups], task(batch, batch.plan.texts[0]))
 
 
 def follow_up(batch: Batch, key: str, part: int) -> Signature:
-    """A task and all that follows it: a chord that lost a member never calls its body.
+    """Build the chain of a task and all steps after it: a chord that lost a member never calls its body.
 
-    A step that is not due yet, because others are still at work, drops out; the last one finds it due.
+    A step that is not due yet, because other parts are unfinished, is dropped; the last part finds it due.
     """
     if key == "ocr":
-        return chain(task(batch, key, part), *(task(batch, one) for one in batch.plan.texts))
+        return chain(task(batch, key, part), *(task(batch, following) for following in batch.plan.texts))
     return line(batch, (key, *batch.plan.rest(key)), part)
 
 
 def guarded(canvas: Signature, batch: Batch) -> Signature:
-    """The canvas with our errback: the fast path to what the reconciler would do."""
+    """Add the errback `recover` to a canvas: it does at once what the reconciler would do later."""
     errback = signature(task_name("recover"), args=(batch.id,), immutable=True, options={"priority": batch.priority})
     if isinstance(canvas, chord):
         canvas.link_error(errback)

@@ -1,4 +1,4 @@
-"""The Celery application: queues, routes, and the settings that make Redis bearable as a broker.
+"""The Celery application: queues, routes, and the settings that make Redis a reliable broker.
 
 Why each setting has its value: `docs/decisions.md`, section "Celery on Redis".
 """
@@ -11,7 +11,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from pipeline.composition.plugins import stages
-from pipeline.names import MAINTENANCE, QUEUES, STAGES, task_name
+from pipeline.names import MAINTENANCE, PREFIX, QUEUES, STAGES, task_name
 from pipeline.services import Services
 from pipeline.settings import Settings
 
@@ -24,13 +24,13 @@ __all__ = [
 
 
 VISIBILITY_TIMEOUT_S = 12 * 3600
-"""Redelivery goes by the liveness of processes (`pipeline.engine.heartbeat`), not by the age of messages."""
+"""Messages are redelivered by the liveness of processes (`pipeline.engine.heartbeat`), not by their age."""
 
 DAY_S = 86400
 
 
 def all_queues() -> tuple[str, ...]:
-    """Every queue of this installation, those of stages from other packages too."""
+    """Return every queue of this installation, those of declared stages included."""
     return (*QUEUES, *sorted({stage.queue for stage in stages()}))
 
 
@@ -40,12 +40,12 @@ def broker_priority(priority: int, settings: Settings) -> int:
 
 
 def make_app(settings: Settings, node: str | None = None) -> Celery:
-    """The application over the broker of these settings.
+    """Make the application for the broker of these settings.
 
     Args:
         settings: redis_url must be set.
-        node: a worker's own name; its unacknowledged messages are kept under it, so that they can be given
-            back when the worker dies.
+        node: the name of a worker; its unacknowledged messages are kept under it, so that they can be
+            redelivered when the worker dies.
     """
     app = Celery("docrelay")
     app.conf.update(_configuration(settings))
@@ -54,7 +54,7 @@ def make_app(settings: Settings, node: str | None = None) -> Celery:
 
 
 def app_of(services: Services) -> Celery:
-    """The application with which a process publishes; the tasks are registered by workers alone."""
+    """Return the application with which a process publishes; only workers register tasks."""
     return services.singleton(make_app)
 
 
@@ -116,7 +116,7 @@ def _workers(settings: Settings) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_max_tasks_per_child": settings.max_tasks_per_child,
         "worker_max_memory_per_child": settings.max_memory_per_child_mb * 1024,
-        # A pool process that died is missed after this time; until then its last result may still arrive.
+        # A dead pool process is noticed after this time; until then its last result may still arrive.
         "worker_lost_wait": 2.0,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -138,7 +138,7 @@ def _connections() -> dict[str, Any]:
 
 
 def _schedule(settings: Settings) -> dict[str, Any]:
-    # One that was not started in time is worthless: the next one does its work.
+    # A run that was not started in time expires: the next one does its work.
     expires = max(settings.reconcile_s * 3, 10)
     urgent = {"expires": expires, "priority": broker_priority(10, settings)}
     return {
@@ -161,5 +161,5 @@ def _transport(settings: Settings, node: str | None) -> dict[str, Any]:
         "health_check_interval": 10,
     }
     if node is not None:
-        options |= {f"{name}_key": f"docrelay:{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}
+        options |= {f"{name}_key": f"{PREFIX}{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}
     return options

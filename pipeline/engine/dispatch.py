@@ -12,7 +12,7 @@ __all__ = ["work_of"]
 
 
 def work_of(process: Runtime, stage: str) -> Work:
-    """Return the function that does a stage's work in this process; of a plug-in's stage it looks the stage up."""
+    """Return the function that runs a stage in this process; declared stages share one, which finds them by name."""
     built_in: dict[str, Work] = {
         "extract": partial(extract.work, sandbox=process.sandbox),
         "ocr": partial(ocr.work, sandbox=process.sandbox),

@@ -1,6 +1,6 @@
 """Run one task: guard → work → commit → publish what follows.
 
-Celery's messages move the work; the catalog knows what is due. Everything here may run twice.
+Celery's messages only move the work; the catalog decides what is due. Everything here may run twice.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ __all__ = ["Transient", "follow", "give_up", "run"]
 log = structlog.get_logger()
 
 OPENING = {"extract": "extracting", "chunk": "chunking"}
-"""State of the documents while a stage works, where the stage before does not set it at its end."""
+"""State of the documents while a stage works, where the stage before it does not set the state at its end."""
 
 RECONCILER = "reconciler"
-"""Runner of a task that the reconciler claims in order to fail it."""
+"""The runner in the claim of a task that the reconciler claims in order to fail it."""
 
 
 class Transient(Exception):
-    """The task is to be tried again; its cause is `__cause__`."""
+    """The task must be retried; `__cause__` is the error."""
 
 
 def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> None:
@@ -54,7 +54,7 @@ def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> 
         tries: how often Celery has retried the task so far.
 
     Raises:
-        Transient: it failed in a way that passes; the caller retries it after a while.
+        Transient: it failed with an error that a retry can cure; the caller retries it later.
     """
     claim = _claim(services, node, task_id)
     if claim is None:
@@ -82,7 +82,7 @@ def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> 
 
 
 def give_up(services: Services, task_id: str, cause: Failure) -> None:
-    """Fail the documents of a task whose stage no worker has; the rest of its batch goes on without them."""
+    """Fail the documents of a task whose stage no worker has; the other documents of its batch continue."""
     alive = living_nodes(services.redis)
     with writing(services.catalog) as connection:
         claim = ledger.claim(connection, task_id, RECONCILER, alive)
@@ -93,7 +93,7 @@ def give_up(services: Services, task_id: str, cause: Failure) -> None:
 
 
 def follow(connection: Connection, claim: Claim) -> None:
-    """Make due what comes after this task, now that it is done."""
+    """Make the tasks after this one due, now that it is done."""
     batch_id, key, fan_keys = claim.batch_id, claim.stage, claim.plan.fan
     following = claim.plan.rest(key)
     if key in ("extract", "ocr"):
@@ -112,7 +112,7 @@ def follow(connection: Connection, claim: Claim) -> None:
 
 def _claim(services: Services, node: str, task_id: str) -> Claim | None:
     alive = living_nodes(services.redis)
-    # A claim that a power cut takes back is no loss: the process that held it is gone as well.
+    # A claim that a power cut undoes is no loss: the process that held it is gone as well.
     with writing(services.catalog, durable=False) as connection:
         claim = ledger.claim(connection, task_id, node, alive)
         if claim is not None and claim.stage in OPENING:
@@ -126,13 +126,13 @@ def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
         return _failed(claim, Failure(claim.stage, problem_of(crash)), apart=True)
     try:
         return work(services, claim)
-    except Exception as error:  # an entry point: an error that no code foresaw fails its documents, with its name
+    except Exception as error:  # an entry point: an unexpected error fails its documents
         if retries.is_service_error(error):
             return _retry(services, claim, node, error)
-        unforeseen = not isinstance(error, PipelineError)
-        if unforeseen:
+        unexpected = not isinstance(error, PipelineError)
+        if unexpected:
             log.exception("stage.failed")
-        return _failed(claim, Failure(claim.stage, problem_of(error)), apart=unforeseen)
+        return _failed(claim, Failure(claim.stage, problem_of(error)), apart=unexpected)
 
 
 def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Done:
@@ -149,7 +149,7 @@ def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Don
 
 
 def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
-    """Fail the documents of the task; with `apart`, several begin anew alone, so that only the guilty one fails."""
+    """Fail the documents of the task. With `apart`, several documents start again alone: only the faulty one fails."""
 
     def record(connection: Connection) -> None:
         current = [attempt.attempt_id for attempt in batch_documents.running(connection, claim.batch_id)]
@@ -164,14 +164,14 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
 
 
 def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
-    """Record the result and what is due next, if this worker still holds the claim. Returns whether it did."""
-    # A stage that a power cut takes back is done again, as long as its artifacts are there; how a document ends lasts.
+    """Record the result and the tasks due next, if this worker still holds the claim. Returns whether it did."""
+    # A power cut may undo a stage: it runs again from its artifacts. The end of a document must be durable.
     with writing(services.catalog, durable=claim.stage == "finalize") as connection:
-        held = ledger.finish(connection, claim.task_id, node)
-        if held:
+        is_held = ledger.finish(connection, claim.task_id, node)
+        if is_held:
             done.record(connection)
             follow(connection, claim)
-    if held:
+    if is_held:
         return True
     log.warning("task.lost", task=claim.task_id)
     if done.lost is not None:
@@ -180,7 +180,7 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
 
 
 def _publish_next(services: Services, claim: Claim, done: Done) -> None:
-    """Publish what follows beside the next link of the task's chain, tidy up, admit batches where there is room."""
+    """Publish what the task's chain does not hold, tidy up, and admit batches where there is room."""
     batch = batch_of(services, claim)
     if isinstance(done.then, FanOut):
         publish(services, fan(batch, range(done.then.parts)), batch)
@@ -198,7 +198,7 @@ def _publish_next(services: Services, claim: Claim, done: Done) -> None:
 
 
 def _is_chord_body(services: Services, claim: Claim) -> bool:
-    """Whether the task is the body of the chord that read scanned pages: then nothing follows it in a chain."""
+    """Whether the task is the body of the chord that read scanned pages: then no chain holds the next step."""
     if claim.stage == "chunk" or claim.stage != claim.plan.texts[0]:
         return False
     with services.catalog.connect() as connection:

@@ -1,7 +1,7 @@
-"""Health of a part, for container engines: `python -m pipeline.engine.health worker` or `... beat`; 0 is healthy.
+"""Health check for container engines: `python -m pipeline.engine.health worker` or `... beat`; exit code 0 is healthy.
 
-A worker of this host is healthy while its heart beats in Redis; the clock is while the reconciler, which it drives,
-comes to its end.
+A worker of this host is healthy while its heartbeat is in Redis; beat is while the reconciler, which it triggers,
+finishes.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PATIENCE_S = 60.0
 
 
 def is_working(services: Services, name: str) -> bool:
-    """Whether a worker lives that has this name, or a default name on the host of this name."""
+    """Whether a living worker has this name, or a default name on the host of this name."""
     names = {node.rpartition("@")[0] for node in living_nodes(services.redis)}
-    return any(one == name or one.endswith(f"-{name}") for one in names)
+    return any(worker == name or worker.endswith(f"-{name}") for worker in names)
 
 
 def is_reconciled(services: Services) -> bool:
-    """Whether the reconciler came to its end lately."""
+    """Whether the reconciler has finished lately."""
     last = services.redis.get(RECONCILED)
     return last is not None and time.time() - float(text(last)) < PATIENCE_S + 3 * services.settings.reconcile_s
 
@@ -39,11 +39,11 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("part", choices=["worker", "beat"])
     options.add_argument("--name", default=socket.gethostname(), help="of the worker; by default any of this host")
-    asked = options.parse_args()
+    arguments = options.parse_args()
     settings: Settings = load_settings()
     services = Services(settings)
     try:
-        healthy = is_working(services, asked.name) if asked.part == "worker" else is_reconciled(services)
+        healthy = is_working(services, arguments.name) if arguments.part == "worker" else is_reconciled(services)
     except redis.RedisError as error:
         print(f"Redis: {error}", file=sys.stderr)
         return 1

@@ -28,9 +28,10 @@ __all__ = [
 log = structlog.get_logger()
 
 NODES = f"{PREFIX}nodes"
-"""The set of all nodes that hold messages, living or dead."""
+"""Redis key of the set of all nodes that hold messages, living or dead."""
+
 RECONCILED = f"{PREFIX}reconciled"
-"""When the reconciler last came to its end, in seconds since 1970."""
+"""Redis key of the time at which the reconciler last finished, in seconds since 1970."""
 
 
 def start_heartbeat(
@@ -42,26 +43,32 @@ def start_heartbeat(
     holds_messages: bool = True,
     serves: Iterable[str] = (),
 ) -> Callable[[], None]:
-    """Say, in a thread, that this node lives; one that holds messages is also found when it has died.
+    """Renew the heartbeat of a node in a thread.
 
-    `serves` are the places of a workflow that the node can do work at, as `Step.place` names them.
+    Args:
+        connection: the Redis of the heartbeats.
+        node: the name of the node.
+        every_s: seconds between two heartbeats.
+        ttl_s: seconds after which a silent node counts as dead.
+        holds_messages: whether its messages are redelivered when it dies.
+        serves: the capabilities of the node, as `Step.capability` names them.
 
     Returns:
         A function that ends the heartbeat and signs the node off.
     """
-    ended, places = threading.Event(), ",".join(sorted(serves))
+    ended, capabilities = threading.Event(), ",".join(sorted(serves))
 
     def beat() -> None:
         while not ended.wait(every_s):
-            _sign_on(connection, node, ttl_s, holds_messages, places)
+            _sign_on(connection, node, ttl_s, holds_messages, capabilities)
 
-    _sign_on(connection, node, ttl_s, holds_messages, places)
+    _sign_on(connection, node, ttl_s, holds_messages, capabilities)
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
 
     def sign_off() -> None:
         ended.set()
-        thread.join(every_s)  # a last beat would outlive the farewell
+        thread.join(every_s)  # a heartbeat after the deletion would outlive it
         try:
             connection.delete(_alive_key(node))
         except redis.RedisError as error:
@@ -71,48 +78,49 @@ def start_heartbeat(
 
 
 def intake_node(job_id: str) -> str:
-    """The name under which the heart of a job's intake beats."""
+    """The node name of the process that runs a job's intake."""
     return f"door:{job_id}"
 
 
 def is_alive(connection: redis.Redis, node: str) -> bool:
-    """Whether this node's heart beats."""
+    """Whether this node has a heartbeat."""
     return bool(connection.exists(_alive_key(node)))
 
 
 def living_nodes(connection: redis.Redis) -> set[str]:
-    """Nodes whose heart beats."""
-    return set(_beats(connection))
+    """Return the nodes that have a heartbeat."""
+    return set(_heartbeats(connection))
 
 
 def served_capabilities(connection: redis.Redis) -> set[str]:
-    """The places of workflows at which a living worker works, as `Step.place` names them."""
-    return {place for beat in _beats(connection).values() for place in beat.split(",") if place}
+    """Return the capabilities of all living workers, as `Step.capability` names them."""
+    lists = (value.split(",") for value in _heartbeats(connection).values())
+    return {capability for capabilities in lists for capability in capabilities if capability}
 
 
-def count_workers(connection: redis.Redis, place: str) -> int:
-    """How many living workers work at a place."""
-    return sum(place in beat.split(",") for beat in _beats(connection).values())
+def count_workers(connection: redis.Redis, capability: str) -> int:
+    """Count the living workers that have a capability."""
+    return sum(capability in value.split(",") for value in _heartbeats(connection).values())
 
 
 def heartbeat_timeout_s(dead_after_s: float) -> float:
-    """How long a heartbeat may be silent: never less than Celery's lease on a chord's body."""
+    """Seconds without a heartbeat after which a worker is dead: never less than Celery's lease on a chord's body."""
     return max(dead_after_s, LEAST_SILENCE_S)
 
 
-def _beats(connection: redis.Redis) -> dict[str, str]:
-    """Living nodes, and what each says with its heartbeat."""
+def _heartbeats(connection: redis.Redis) -> dict[str, str]:
+    """Return the living nodes, each with its capabilities, joined by commas."""
     nodes = sorted(text(name) for name in connection.smembers(NODES))
-    beats = connection.mget([_alive_key(node) for node in nodes]) if nodes else []
-    return {node: text(beat) for node, beat in zip(nodes, beats, strict=True) if beat is not None}
+    values = connection.mget([_alive_key(node) for node in nodes]) if nodes else []
+    return {node: text(value) for node, value in zip(nodes, values, strict=True) if value is not None}
 
 
-def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool, places: str) -> None:
+def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool, capabilities: str) -> None:
     try:
         with connection.pipeline() as pipe:
             if registered:
                 pipe.sadd(NODES, node)
-            pipe.set(_alive_key(node), places, px=int(ttl_s * 1000))
+            pipe.set(_alive_key(node), capabilities, px=int(ttl_s * 1000))
             pipe.execute()
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))
@@ -123,10 +131,10 @@ def _alive_key(node: str) -> str:
 
 
 def unacked_key(node: str) -> str:
-    """Where a node's messages lie that it has not acknowledged."""
+    """Redis key of the messages that this worker has received and not yet acknowledged."""
     return f"{PREFIX}unacked:{node}"
 
 
 def text(value: bytes | str) -> str:
-    """What Redis answered, as text."""
+    """Decode an answer of Redis."""
     return value.decode() if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""Counters of what the stages do, in Redis, where every worker reaches them; they begin anew when Redis does."""
+"""Counters of tasks and seconds by stage, in Redis, where every worker reaches them; lost when Redis loses its data."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SECONDS = f"{PREFIX}metrics:seconds"
 
 
 def count(connection: redis.Redis, stage: str, outcome: str, seconds: float) -> None:
-    """Count one task that ended so, and the time it took. What Redis does not take is not counted."""
+    """Count one task with its outcome and its time. Nothing is counted while Redis cannot be reached."""
     try:
-        with connection.pipeline(transaction=False) as both:
-            both.hincrby(TASKS, f"{stage}/{outcome}", 1)
-            both.hincrbyfloat(SECONDS, stage, seconds)
-            both.execute()
+        with connection.pipeline(transaction=False) as pipe:
+            pipe.hincrby(TASKS, f"{stage}/{outcome}", 1)
+            pipe.hincrbyfloat(SECONDS, stage, seconds)
+            pipe.execute()
     except redis.RedisError:
         return
 
 
 def counted(connection: redis.Redis) -> tuple[dict[tuple[str, str], int], dict[str, float]]:
-    """Tasks by stage and outcome, and seconds by stage. Raises redis.RedisError."""
+    """Return tasks by (stage, outcome), and seconds by stage. Raises redis.RedisError."""
     tasks: Any = connection.hgetall(TASKS)
     seconds: Any = connection.hgetall(SECONDS)
     by_outcome = {tuple(key.decode().split("/", 1)): int(value) for key, value in tasks.items()}

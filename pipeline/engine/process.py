@@ -1,4 +1,4 @@
-"""What a worker process holds open: its services and its sandbox."""
+"""The runtime of a worker process: its services and its sandboxes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Runtime:
 
     @property
     def sandbox(self) -> Sandbox:
-        """The sandbox that reads files: one for each thread, since it does one file at a time."""
+        """The sandbox that reads files: one for each thread, as it reads one file at a time."""
         if not hasattr(self._local, "sandbox"):
             self._local.sandbox = Sandbox(self.services.settings.extract_memory_mb)
         sandbox: Sandbox = self._local.sandbox
@@ -37,7 +37,7 @@ class Worker:
     Args:
         node: the worker's name, unique to this start.
         settings: its settings.
-        owner: whether it is the one that opens the vectors of the data folder (embedded mode).
+        owner: whether it opens the vectors of the data folder itself (embedded mode).
     """
 
     def __init__(self, node: str, settings: Settings, *, owner: bool = False) -> None:

@@ -22,7 +22,7 @@ UNREACHED: tuple[type[Exception], ...] = (BrokerError, *TRANSIENT)
 
 
 def batch_of(services: Services, claim: Claim) -> Batch:
-    """Return the claim's batch as canvases are made of it."""
+    """Return the batch of a claim, as the canvas functions take it."""
     return Batch(claim.batch_id, broker_priority(claim.priority, services.settings), claim.plan)
 
 

@@ -1,9 +1,9 @@
-"""The reconciler: nothing that is due stays undone because a message or a process was lost.
+"""The reconciler: it publishes again what is due and whose message or process was lost.
 
-It compares the ledger with the broker. A task that is due or running, whose message neither a queue nor a
-worker's unacknowledged set holds, in two looks, is published again. It never goes by age alone: what merely
-waits in a queue is not touched. RabbitMQ does not say which messages it holds: there, what a dead worker was at is
-published again, and what is due while its queue is empty.
+It compares the ledger with the broker. A task that is due or running is published again if in two runs neither a
+queue nor the unacknowledged set of a worker held its message. Age alone is no reason: a task that waits in a queue is
+not touched. RabbitMQ does not list its messages: there the tasks of a dead worker are published again, and tasks that
+are due while their queue is empty.
 """
 
 from __future__ import annotations
@@ -36,41 +36,41 @@ __all__ = ["reconcile", "recover"]
 log = structlog.get_logger()
 
 GRACE_S = 3.0
-"""Between a commit in the catalog and the message in the broker lies a moment; only older tasks are looked for."""
+"""A message is published a moment after the commit; younger tasks are not counted as missing."""
 
 SUSPECTS = f"{PREFIX}suspects"
-"""What was missing at the last look."""
+"""Redis key of the tasks that were missing in the last run."""
 
 EMPTY_S = 30.0
-"""Where the broker cannot be asked, a task that is due is published again when its queue is empty for this time: then
-its message is in the hands of a worker that waits with a retry, which does no harm twice, or nowhere."""
+"""Where the broker does not list messages, a due task is published again when its queue is empty for this time: its
+message is lost, or a worker holds it for a retry, in which case the second message does no harm."""
 
 BLIND_AGE_S = 1800.0
-"""Where the broker cannot be asked, any task is published again after this time without a sign."""
+"""Where the broker does not list messages, any task is published again after this time without progress."""
 
 LOCK_S = 60
 MEASURE_PAUSE = 20.0
-"""Measuring a job takes at most this part of the reconciler's time."""
+"""After a measurement a job is not measured for this many times as long as it took."""
 
 LABELS = 500
-"""Documents whose points get new names or tags in one look: it must not take long."""
+"""Documents whose points get new names or tags in one run, at most: a run must be short."""
 
 ABANDONED_S = 15.0
-"""A door that opened a job this long ago and whose heart does not beat is gone."""
+"""An intake that opened a job this many seconds ago and has no heartbeat is dead."""
 
 
 class Schedule:
-    """When each unfinished job is measured again, by this process's clock. A large job takes long: less often."""
+    """When each unfinished job is measured again. A large job takes longer, and is measured less often."""
 
     def __init__(self, _settings: Settings) -> None:
         self._due_at: dict[str, float] = {}
 
     def is_due(self, job_id: str) -> bool:
-        """Whether the job is to be measured now."""
+        """Whether the job should be measured now."""
         return time.monotonic() >= self._due_at.get(job_id, 0.0)
 
     def measured(self, job_id: str, seconds: float) -> None:
-        """Note that the job was measured just now, and that it took so long."""
+        """Record that the job was measured just now, and how long it took."""
         self._due_at[job_id] = time.monotonic() + seconds * MEASURE_PAUSE
 
     def keep(self, job_ids: Collection[str]) -> None:
@@ -79,7 +79,7 @@ class Schedule:
 
 
 def reconcile(services: Services) -> list[str]:
-    """Restore what dead workers held, publish again what is lost, admit what may run, label points, note the progress.
+    """Redeliver messages of dead workers, publish lost tasks again, admit batches, label points, record progress.
 
     Returns:
         Ids of the tasks that were published again.
@@ -94,8 +94,8 @@ def reconcile(services: Services) -> list[str]:
         _close_abandoned(services)
         admit(services)
         relabel(services, LABELS)
-        if not _note_progress(services):
-            # No job is under way: the store may write to the disk what it holds in memory.
+        if not _record_progress(services):
+            # No job is under way: a good moment for the store to write its memory to the disk.
             services.store.maintain()
         services.redis.set(RECONCILED, time.time())
     finally:
@@ -104,7 +104,7 @@ def reconcile(services: Services) -> list[str]:
 
 
 def recover(services: Services, batch_id: str) -> None:
-    """Celery says that a task of this batch failed outside our hands (time limit, lost worker): look at once."""
+    """Publish the missing tasks of a batch again, after Celery reported a time limit or a lost worker."""
     _publish(services, [due for due in _missing(services, 0.0) if due.batch_id == batch_id])
 
 
@@ -121,17 +121,17 @@ def _lost(services: Services, queues: Collection[str]) -> list[OpenTask]:
 
 
 def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[OpenTask]:
-    # The broker first: what finishes in between is then gone from the ledger, not falsely missing.
+    # The broker first: a task that ends in between is gone from the ledger, and not taken for missing.
     held = held_tasks(services, queues)
     with services.catalog.connect() as connection:
         open_tasks = ledger.open_tasks(connection)
     now = time.time()
     if held is None:
-        return _missing_unasked(services, open_tasks, grace_s)
+        return _missing_by_age(services, open_tasks, grace_s)
     return [due for due in open_tasks if due.task_id not in held and now - due.since > grace_s]
 
 
-def _missing_unasked(services: Services, open_tasks: Sequence[OpenTask], grace_s: float) -> list[OpenTask]:
+def _missing_by_age(services: Services, open_tasks: Sequence[OpenTask], grace_s: float) -> list[OpenTask]:
     alive, depths, now = living_nodes(services.redis), queue_depths(services), time.time()
 
     def patience_s(due: OpenTask) -> float:
@@ -159,9 +159,9 @@ def _queue(due: OpenTask) -> str:
 
 
 def _close_abandoned(services: Services) -> None:
-    """A job whose door died in the middle of intake goes on with what was taken in."""
+    """Close the intake of jobs whose intake process died: they finish with the files that were read."""
     if services.redis.info("server")["uptime_in_seconds"] < ABANDONED_S:
-        return  # it has just been started again, and the hearts that beat may not have been heard yet
+        return  # Redis has just restarted, and living processes may not have renewed their heartbeat yet
     with services.catalog.connect() as connection:
         open_jobs = jobs.with_open_intake(connection, time.time() - ABANDONED_S)
     for job_id in open_jobs:
@@ -171,8 +171,8 @@ def _close_abandoned(services: Services) -> None:
                 jobs.finish_intake(connection, job_id)
 
 
-def _note_progress(services: Services) -> int:
-    """Measure the jobs that are not finished. Returns how many there are."""
+def _record_progress(services: Services) -> int:
+    """Measure and store the progress of unfinished jobs. Returns how many there are."""
     schedule = services.singleton(Schedule)
     with services.catalog.connect() as connection:
         active = jobs.unfinished(connection)
@@ -202,5 +202,5 @@ def _release(lock: redis.lock.Lock) -> None:
     try:
         lock.release()
     except redis.exceptions.LockError:
-        # It took longer than the lease; another reconciler may hold it, and all it does may run twice.
+        # The run took longer than the lease: another reconciler may have started, which is safe.
         log.info("reconciler.lease_ran_out")

@@ -1,7 +1,7 @@
-"""Giving back what a dead worker held.
+"""Redeliver the messages of dead workers.
 
 When a worker's heartbeat has stopped for `dead_after_s`, the messages that it had not acknowledged go back to their
-queues. Kombu's own rule goes by the age of a message and took 89 s where this takes a few; see
+queues. Kombu's own rule waits for the age of a message and took 89 s where this takes a few; see
 `docs/decisions.md`.
 """
 
@@ -21,10 +21,10 @@ log = structlog.get_logger()
 
 
 def restore_dead(services: Services) -> int:
-    """Give back to their queues the messages that dead workers held.
+    """Return the messages that dead workers held to their queues.
 
     Returns:
-        How many messages went back; none where the broker is no Redis: it does that itself.
+        How many messages; 0 where the broker is not Redis: other brokers redeliver on their own.
     """
     connection, broker = services.redis, services.broker
     alive = living_nodes(connection)

@@ -1,4 +1,4 @@
-"""The Celery tasks. Each only loads, calls and stores; workers register them, publishers know them by name."""
+"""The Celery tasks. Workers register them; publishers send them by name."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ PERIODIC = {
     "reindex": "pipeline.reindex.driver:advance",
     "sweep": "pipeline.ingest.cleanup:sweep",
 }
-"""What beat asks for: a function of `Services` each. Some are in rooms above the engine, so names stand here."""
+"""The periodic tasks, each a function of `Services`. By name, as some are in packages above the engine."""
 
 ACKNOWLEDGED_S = 0.2
-"""Celery acknowledges the message of a failed task right after it has sent the errback; that is waited for."""
+"""Celery acknowledges the message of a failed task right after it has sent the errback: the errback waits for it."""
 
 
 def register(app: Celery, worker: Worker) -> None:
-    """Put all tasks on a worker's application: the stages, those of plug-ins too, and the maintenance tasks."""
-    # Not shared: a process may hold two applications, a worker's own and the one that publishes.
+    """Register all tasks with a worker's application: built-in stages, declared stages, maintenance tasks."""
+    # Not shared: a process may have two applications, one of the worker and one that publishes.
     for stage in (*STAGES, *(stage.name for stage in stages())):
         app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(worker, stage))
     for name in MAINTENANCE_TASKS:
@@ -48,12 +48,12 @@ def _stage_task(worker: Worker, stage: str) -> Any:
             raise task.retry(exc=error, countdown=delay_s, priority=_priority(task)) from error
 
     perform.__name__ = stage
-    perform.__doc__ = f"Do the stage {stage} of one batch, or of one part of it."
+    perform.__doc__ = f"Run the stage {stage} on one batch, or on one part of it."
     return perform
 
 
 def _priority(task: Task) -> int | None:
-    """The priority of the message that brought the task, on the broker's scale."""
+    """The priority of the task's message, on the broker's scale."""
     properties = task.request.get("properties") or {}
     delivery = task.request.delivery_info or {}
     priority = delivery.get("priority", properties.get("priority"))

@@ -1,7 +1,7 @@
 """Stages that no living worker has: refused at submission where that is known, else failed after `no_worker_s`.
 
-A stage comes with a package, and a worker has what was installed when it was started. Stages of the engine are not
-looked at: every worker has them, and documents wait for the workers.
+A declared stage comes with a package, and a worker has the packages that were installed when it started. Built-in
+stages are not checked: every worker has them, and documents wait for the workers.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ __all__ = ["check_served", "give_up"]
 
 log = structlog.get_logger()
 
-LACKING = f"{PREFIX}lacking"
-"""Places without a worker, and since when the reconciler has seen none there."""
+UNSERVED = f"{PREFIX}lacking"
+"""Redis key of the capabilities without a worker, each with the time since when."""
 
 FORGOTTEN_S = 60.0
-"""After so long without a look nothing is known, and the time begins anew: the stack was down."""
+"""After so long without a check the times start again: the stack was down."""
 
-ENGINE = "extract@extract"
-"""Where a worker of the group that also serves the stages of workflows is, one is sure to have said so."""
+EXTRACT = "extract@extract"
+"""The capability of every worker of the group that serves declared stages: if it is served, that group runs."""
 
 
 def check_served(services: Services, plan: Plan) -> None:
-    """Look whether the private stack that runs can do the workflow; elsewhere a worker for it may still come.
+    """Check that the running private stack can run the workflow; in other stacks a worker may still join.
 
     Raises:
-        NoWorker: it was started before the package was there.
+        NoWorker: the stack was started before the package of a stage was installed.
     """
     settings = services.settings
     if not plan.own or settings.redis_url is None or not stack.is_private(settings):
         return
     served = served_capabilities(services.redis)
-    lacking = [step for step in plan.own if step.capability not in served]
-    if ENGINE in served and lacking:
+    missing = [step for step in plan.own if step.capability not in served]
+    if EXTRACT in served and missing:
         raise NoWorker(
-            f"The stack that runs has no worker for the stage {lacking[0].stage} on the queue {lacking[0].queue}.",
+            f"The stack that runs has no worker for the stage {missing[0].stage} on the queue {missing[0].queue}.",
             "It was started before the stage was installed: end it, and start it again with: docrelay up",
         )
 
@@ -66,28 +66,28 @@ def give_up(services: Services) -> set[str]:
     if not under_way:
         return set()
     alive, served = living_nodes(services.redis), served_capabilities(services.redis)
-    queues = {step.capability: step.queue for one in under_way for step in one.plan.own}
+    queues = {step.capability: step.queue for task in under_way for step in task.plan.own}
     lost = _lost(services, queues.keys() - served)
-    for one in under_way:
-        step = one.plan.step(one.stage)
-        if step is not None and step.capability in lost and one.runner not in alive:
-            log.warning("stage.no_worker", stage=step.stage, queue=step.queue, batch=one.batch_id)
-            executor.give_up(services, one.task_id, _cause(one.stage, step))
+    for task in under_way:
+        step = task.plan.step(task.stage)
+        if step is not None and step.capability in lost and task.runner not in alive:
+            log.warning("stage.no_worker", stage=step.stage, queue=step.queue, batch=task.batch_id)
+            executor.give_up(services, task.task_id, _cause(task.stage, step))
     return set(queues.values())
 
 
-def _lost(services: Services, lacking: Iterable[str]) -> set[str]:
-    """Of these places without a worker, those that have had none for too long."""
+def _lost(services: Services, missing: Iterable[str]) -> set[str]:
+    """Of these capabilities without a worker, return those that have had none for `no_worker_s`."""
     now, settings = time.time(), services.settings
-    before = {text(place): float(at) for place, at in services.redis.hgetall(LACKING).items()}
-    since: dict[Any, Any] = {place: before.get(place, now) for place in lacking}
+    before = {text(capability): float(at) for capability, at in services.redis.hgetall(UNSERVED).items()}
+    since: dict[Any, Any] = {capability: before.get(capability, now) for capability in missing}
     with services.redis.pipeline() as pipe:
-        pipe.delete(LACKING)
+        pipe.delete(UNSERVED)
         if since:
-            pipe.hset(LACKING, mapping=since)
-            pipe.expire(LACKING, int(FORGOTTEN_S + 3 * settings.reconcile_s))
+            pipe.hset(UNSERVED, mapping=since)
+            pipe.expire(UNSERVED, int(FORGOTTEN_S + 3 * settings.reconcile_s))
         pipe.execute()
-    return {place for place, at in since.items() if now - at >= settings.no_worker_s}
+    return {capability for capability, at in since.items() if now - at >= settings.no_worker_s}
 
 
 def _cause(key: str, step: Step) -> Failure:

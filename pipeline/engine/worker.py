@@ -1,9 +1,9 @@
 """A worker process: `python -m pipeline.engine.worker GROUP --name NAME`, with its settings in the environment.
 
-extract    extract, ocr, chunk    prefork, with memory and task limits; also the stages that workflows bring
+extract    extract, ocr, chunk    prefork, with memory and task limits; also declared stages
 embed      embed                  one process, one thread, the model loaded once
 store      upsert, finalize, maintenance; the one owner of the vectors in embedded mode
-beat       the clock
+beat       Celery beat, which triggers the periodic tasks
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "embed": ("embed",),
     "store": ("upsert", "finalize", MAINTENANCE),
 }
-"""Worker groups and the queues that each serves; `extract` also those of stages that workflows bring."""
+"""Worker groups and the queues that each serves; `extract` also serves those of declared stages."""
 
 READY_TTL_S = 7 * 86400
 
@@ -67,7 +67,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     """
     configure_logging(settings, name)
     if group in ("extract", "embed"):
-        # Who asks, and who serves them, goes first; whatever is left of the machine computes.
+        # Commands and the processes that answer them go first; computing takes the rest of the machine.
         lower_priority(settings.niceness)
     _skip_lost_events(settings)
     node = f"{name}@{uuid.uuid4().hex[:12]}"
@@ -87,19 +87,19 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
 
 def _skip_lost_events(settings: Settings) -> None:
     if settings.database_url is not None and not settings.database_url.startswith("sqlite"):
-        return  # a server loses none, and need not be up yet
+        return  # a database server loses none, and may not be up yet
     catalog = Services(settings).catalog
     events.skip_lost_ids(catalog)
     catalog.dispose()  # no connection survives the fork of the pool
 
 
 def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: Sequence[str]) -> Any:
-    """Celery's own worker as the settings want it; it connects to nothing until it is started."""
+    """Make Celery's worker from the settings; it connects to nothing until it is started."""
     return app.Worker(
         hostname=node,
         queues=list(queues),
         pool=_pool(settings, group),
-        # Workers here need no gossip: who lives is known by `pipeline.engine.heartbeat`.
+        # Workers need no gossip: `pipeline.engine.heartbeat` knows which of them live.
         without_gossip=True,
         without_mingle=True,
         quiet=True,
@@ -109,14 +109,14 @@ def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: 
 
 def queues_of(group: str) -> tuple[str, ...]:
     """Return the queues that a worker of the group serves by default."""
-    own = tuple(queue for queue in all_queues() if queue not in QUEUES)
-    return (*GROUPS[group], *(own if group == "extract" else ()))
+    declared = tuple(queue for queue in all_queues() if queue not in QUEUES)
+    return (*GROUPS[group], *(declared if group == "extract" else ()))
 
 
 def capabilities_of(queues: Sequence[str]) -> list[str]:
-    """What a worker on these queues can do: the stages that are installed here, the engine's by their queues."""
-    own = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
-    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *own]
+    """The capabilities of a worker on these queues: built-in stages by their queues, and installed declared stages."""
+    declared = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
+    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *declared]
 
 
 def run_beat(settings: Settings, name: str) -> None:
@@ -124,7 +124,7 @@ def run_beat(settings: Settings, name: str) -> None:
     configure_logging(settings, name)
     app = make_app(settings)
     signals.setup_logging.connect(_keep_logging, weak=False)
-    signals.beat_init.connect(lambda **_: _say_ready(Services(settings), name), weak=False)
+    signals.beat_init.connect(lambda **_: _report_ready(Services(settings), name), weak=False)
     folder = settings.data_dir / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -145,30 +145,30 @@ def _limits(settings: Settings, group: str) -> dict[str, Any]:
 
 
 def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> None:
-    """Once the worker has started: begin the heartbeat, open what the group needs, and say that it is ready."""
+    """When the worker has started: begin the heartbeat, open what the group needs, and report that it is ready."""
     settings = worker.settings
     ttl_s = heartbeat_timeout_s(settings.dead_after_s)
     services = Services(settings)
 
     def begin(**_: Any) -> None:
-        # In the parent alone, after the pool has forked: threads do not survive a fork.
+        # Only in the parent, after the pool has forked: threads do not survive a fork.
         served = capabilities_of(queues)
         sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
         signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
         try:
             _prepare(worker, group)
-        except Exception as error:  # Celery would swallow it, and the worker would live on without its model
+        except Exception as error:  # Celery would swallow it, and the worker would run on without its model
             log.exception("worker.unusable")
             print(f"{name} cannot work: {error}", file=sys.stderr, flush=True)
             os._exit(UNUSABLE)
         freeze()
-        _say_ready(services, name)
+        _report_ready(services, name)
 
     signals.worker_ready.connect(begin, weak=False)
 
 
 def _prepare(worker: Worker, group: str) -> None:
-    """Open what the group needs before its first task, and serve the calls that other processes make to it."""
+    """Open what the group needs before its first task, and answer remote calls of other processes."""
     services = worker.runtime().services
     if group == "embed":
         _keep_memory()
@@ -182,7 +182,7 @@ def _prepare(worker: Worker, group: str) -> None:
 
 
 def _keep_memory() -> None:
-    """Have glibc keep what a model frees for its next call; given back each time, it is a twentieth of the time."""
+    """Let glibc keep memory that a model frees for its next call; returning it each time costs 5% of the time."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         c_library = ctypes.CDLL(None)
         c_library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
@@ -190,14 +190,14 @@ def _keep_memory() -> None:
 
 
 def _embed_query(services: Services, text: str, index: str) -> list[float]:
-    """The vector of a question by the model of an index."""
+    """Embed a question with the model of an index."""
     with services.catalog.connect() as connection:
-        found = indexes.get(connection, index)
-    embedder = services.models.embedder(found.spec, found.fingerprint)
+        row = indexes.get(connection, index)
+    embedder = services.models.embedder(row.spec, row.fingerprint)
     return [float(value) for value in embedder.embed_query(text)]
 
 
-def _say_ready(services: Services, name: str) -> None:
+def _report_ready(services: Services, name: str) -> None:
     services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
     log.info("worker.ready", name=name, pid=os.getpid())
 
@@ -205,7 +205,7 @@ def _say_ready(services: Services, name: str) -> None:
 def _start_pool_process(worker: Worker, **_: Any) -> None:
     # A hard time limit kills the whole group of a pool process: the sandbox does not outlive it.
     os.setpgrp()
-    # What the first task would wait for begins to load now.
+    # The sandbox and the tokenizer start now: the first task would wait for them.
     worker.runtime().sandbox.warm_up()
     threading.Thread(target=_load_tokenizer, args=(worker,), name="warm-up", daemon=True).start()
 
@@ -219,7 +219,7 @@ def _load_tokenizer(worker: Worker) -> None:
 
 
 def _keep_logging(**_: Any) -> None:
-    """Celery leaves logging alone when this signal has a receiver."""
+    """Do nothing: Celery does not set up logging when this signal has a receiver."""
 
 
 def main() -> int:
@@ -229,12 +229,14 @@ def main() -> int:
     options.add_argument("group", choices=[*GROUPS, "beat"])
     options.add_argument("--name", required=True)
     options.add_argument("--queues", default="", help="only these of the group's queues, separated by commas")
-    asked = options.parse_args()
+    arguments = options.parse_args()
     settings = load_settings()
-    if asked.group == "beat":
-        run_beat(settings, asked.name)
+    if arguments.group == "beat":
+        run_beat(settings, arguments.name)
         return 0
-    return run_worker(settings, asked.group, asked.name, [queue for queue in asked.queues.split(",") if queue])
+    return run_worker(
+        settings, arguments.group, arguments.name, [queue for queue in arguments.queues.split(",") if queue]
+    )
 
 
 if __name__ == "__main__":

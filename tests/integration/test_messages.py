@@ -295,8 +295,8 @@ def test_time_without_a_worker_counts_only_while_somebody_looks(still: FlowRig, 
     """A stack that was down over night begins anew to wait."""
     job = at_the_ghost(still, tmp_path)
     reconciler.reconcile(waiting(still, 3600))
-    assert 0 < still.services.redis.ttl(unserved.LACKING) <= unserved.FORGOTTEN_S + 30
-    still.services.redis.delete(unserved.LACKING)
+    assert 0 < still.services.redis.ttl(unserved.UNSERVED) <= unserved.FORGOTTEN_S + 30
+    still.services.redis.delete(unserved.UNSERVED)
     reconciler.reconcile(waiting(still, 0.5))
     assert still.counts(job) == {"None": 2}
 
