@@ -56,7 +56,13 @@ def half_built(rig: FlowRig, wish: ReindexRequest, number: int) -> set[str]:
         assert one is not None
         # As if it had begun a minute ago: so many may be begun at once, and then it takes long until the next one.
         reindexes.update(connection, one.id, options=asdict(replace(one.options, fed_at=time.time() - 60)))
-    assert eventually(lambda: len(rig.tasks_of(begun.job_id)) > 0, pause=0.01)
+
+    def all_begun() -> bool:
+        # The first step may still have had the time of `start`, and begin fewer.
+        missing = reindex.status(rig.services, begun.collection).lacks
+        return len(held(rig, begun.to_index)) + missing["active"] + missing["failed"] >= number
+
+    assert eventually(all_begun, pause=0.01)
     told = reindex.pause(rig.services, begun.collection)
     assert eventually(lambda: not reindex.status(rig.services, begun.collection).lacks["active"])
     assert told.state == "building", told
