@@ -182,14 +182,14 @@ def _new_attempt(connection: Connection, reindex: Reindex, index: str, item: _Pr
     placement = Placement(index, document.workflow, item.extraction)
     if reindex.in_place:
         records.cancel_current(connection, document.document_id)
-    attempt_id = new_attempt(connection, reindex.job_id, document.document_id, item.recipe, document.found, placement)
+    attempt_id = new_attempt(connection, reindex.job_id, document.document_id, item.recipe, document.file, placement)
     if reindex.in_place:
         records.set_current_attempt(connection, document.document_id, attempt_id)
     else:
         second_index.set_attempt(connection, document.document_id, index, attempt_id, document.version_id)
     if reindex.state == "building":
         recorded = Recorded(document.document_id, attempt_id, "new")
-        records.add_submission(connection, reindex.job_id, document.found, recorded)
+        records.add_submission(connection, reindex.job_id, document.file, recorded)
     return attempt_id
 
 

@@ -124,11 +124,11 @@ def _sources(services: Services, chosen: Sequence[MissingDocument], *, re_extrac
 
 
 def _has_text(services: Services, document: MissingDocument) -> bool:
-    key = text_key_of(document.found.content_sha256, document.found.source, document.extraction)
+    key = text_key_of(document.file.content_sha256, document.file.source, document.extraction)
     return services.spool.exists(key)
 
 
 def _has_file(services: Services, document: MissingDocument) -> bool:
-    source = document.found.source
-    in_spool = services.spool.exists(original_key(document.found.content_sha256, source))
+    source = document.file.source
+    in_spool = services.spool.exists(original_key(document.file.content_sha256, source))
     return in_spool or (source.startswith("/") and path_of(source).is_file())

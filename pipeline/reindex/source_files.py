@@ -49,12 +49,12 @@ def copy_originals(services: Services, reindex: Reindex, documents: Sequence[Mis
 
 def key_of_original(document: MissingDocument) -> str:
     """Key of the document's original in the spool."""
-    return original_key(document.found.content_sha256, document.found.source)
+    return original_key(document.file.content_sha256, document.file.source)
 
 
 def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocument) -> FileContent | None:
     """The unchanged file of a document without a usable kept text; None if it is not needed or not there."""
-    spool, version, max_bytes = services.spool, document.found, services.settings.max_file_mb << 20
+    spool, version, max_bytes = services.spool, document.file, services.settings.max_file_mb << 20
     has_text = spool.exists(text_key_of(version.content_sha256, version.source, document.extraction))
     if (has_text and not reindex.options.re_extract) or not version.source.startswith("/"):
         return None
@@ -96,10 +96,10 @@ def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping
 def _read_now(
     services: Services, plan: Plan, document: MissingDocument, named: NamedPaths
 ) -> tuple[MissingDocument, FileContent | None]:
-    candidate = find_again(services.settings, named, document.found.source)
+    candidate = find_again(services.settings, named, document.file.source)
     try:
         content = read_candidate(services, plan, candidate)
     except Rejected:
         return document, None  # `extract` reports it with the document
-    metadata = content.file.metadata if plan.sidecar else document.found.metadata
-    return replace(document, found=replace(content.file, metadata=metadata)), content
+    metadata = content.file.metadata if plan.sidecar else document.file.metadata
+    return replace(document, file=replace(content.file, metadata=metadata)), content

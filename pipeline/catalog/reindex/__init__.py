@@ -1,1 +1,1 @@
-"""Re-indexes in the catalog: requests and their state, documents that the new index lacks, the switch of indexes."""
+"""Re-indexes in the catalog: requests and their state, documents missing in the new index, the switch of indexes."""

@@ -1,4 +1,4 @@
-"""Exchanging the live index for one beside it, in one transaction; back in another."""
+"""Exchange the live index for an index beside it, in one transaction, and back in another."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from pipeline.plan import Plan
 __all__ = ["STAGE", "discard", "exchange"]
 
 Recipe = Callable[[Index, str, Plan], str]
-"""The recipe for an index, of how a text was read and by which plan it is worked on."""
+"""Function of an index, an extraction and a plan; returns the recipe."""
 
 STAGE = "reindex"
-"""The stage of failures that a switch has brought to light."""
+"""Stage of failures that are recorded at a switch."""
 
 
 def exchange(connection: Connection, old: Index, new: Index, recipe: Recipe) -> None:
-    """Make `new`, which is beside it, the live index instead of `old`, which is beside it from now on.
+    """Make the index `new` the live one instead of `old`, which is kept beside it.
 
-    Documents that wait for admission go to the new index. No run over a document in the live index may be under way,
-    and none over one in the new index: see `reindexes.in_flight` and `reindexes.busy`.
+    Documents that wait for admission go to the new index. No attempt over a document in either index may be running:
+    see `reindexes.count_in_flight` and `reindexes.count_running`.
     """
-    behind = _behind(connection, old.collection, new.name)
+    failed = _failed_in(connection, old.collection, new.name)
     _retarget(connection, old, new, recipe)
     _swap(connection, old, new)
-    for row in behind:
-        _tell(connection, row)
-    _forget_told(connection, new.collection, [row.document_id for row in behind])
+    for row in failed:
+        _record_failure(connection, row)
+    _forget_other_failures(connection, new.collection, [row.document_id for row in failed])
     indexes.set_role(connection, old.name, "soaking")
     indexes.set_role(connection, new.name, "live")
     collections.set_space(connection, new.collection, new.fingerprint)
@@ -51,9 +51,9 @@ def exchange(connection: Connection, old: Index, new: Index, recipe: Recipe) -> 
 
 
 def discard(connection: Connection, index: str) -> None:
-    """Take an index out of the catalog: nothing is built in it any more, and its points may go."""
-    here = sa.select(shadows.c.attempt_id).where(shadows.c.index_name == index, shadows.c.attempt_id.is_not(None))
-    cancel(connection, attempts.c.id.in_(here), code="superseded")
+    """Remove an index from the catalog: its attempts are cancelled, and its points may be deleted."""
+    running = sa.select(shadows.c.attempt_id).where(shadows.c.index_name == index, shadows.c.attempt_id.is_not(None))
+    cancel(connection, attempts.c.id.in_(running), code="superseded")
     connection.execute(shadows.delete().where(shadows.c.index_name == index))
     now = time.time()
     connection.execute(
@@ -65,7 +65,7 @@ def discard(connection: Connection, index: str) -> None:
 
 
 def _retarget(connection: Connection, old: Index, new: Index, recipe: Recipe) -> None:
-    """Send documents whose run has not begun to the new index."""
+    """Send documents whose attempt has not begun to the new index."""
     rows = connection.execute(
         sa.select(versions.c.id, versions.c.extraction, sa.func.coalesce(batches.c.plan, jobs.c.plan).label("plan"))
         .join(attempts, attempts.c.version_id == versions.c.id)
@@ -78,15 +78,14 @@ def _retarget(connection: Connection, old: Index, new: Index, recipe: Recipe) ->
     for row in rows:
         alike[row.extraction, repr(row.plan)].append(row)
     for group in alike.values():
-        made = recipe(new, group[0].extraction, Plan.from_json(group[0].plan))
-        for piece in split_list(row.id for row in group):
-            there = {"index_name": new.name, "recipe": made}
-            connection.execute(versions.update().where(versions.c.id.in_(piece)).values(there))
+        values = {"index_name": new.name, "recipe": recipe(new, group[0].extraction, Plan.from_json(group[0].plan))}
+        for version_ids in split_list(row.id for row in group):
+            connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(values))
 
 
 def _swap(connection: Connection, old: Index, new: Index) -> None:
-    """Exchange the pointers of all documents that stand in one of the two, each table in one statement."""
-    there = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == new.name)
+    """Exchange the pointers of all documents of both indexes, each table in one statement."""
+    is_in_new = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == new.name)
     # What waits for admission has just been sent to the new index.
     waits = sa.exists().where(attempts.c.id == documents.c.attempt_id, attempts.c.state.in_(ACTIVE))
     kept = sa.select(
@@ -95,26 +94,28 @@ def _swap(connection: Connection, old: Index, new: Index) -> None:
         documents.c.live_version_id,
         sa.case((shadows.c.mirrors == documents.c.live_version_id, shadows.c.live_version_id), else_=None),
         sa.case((waits, None), else_=documents.c.attempt_id),
-    ).select_from(documents.outerjoin(shadows, there))
+    ).select_from(documents.outerjoin(shadows, is_in_new))
     kept = kept.where(documents.c.collection == old.collection, documents.c.live_version_id.is_not(None))
     names = ["document_id", "index_name", "live_version_id", "mirrors", "attempt_id"]
     connection.execute(shadows.insert().from_select(names, kept))
-    shown = sa.select(shadows.c.live_version_id).where(there).scalar_subquery()
-    begun = sa.select(shadows.c.attempt_id).where(there).scalar_subquery()
-    stands = sa.exists().where(there, shadows.c.live_version_id.is_not(None))
+    live_version = sa.select(shadows.c.live_version_id).where(is_in_new).scalar_subquery()
+    attempt = sa.select(shadows.c.attempt_id).where(is_in_new).scalar_subquery()
+    has_version = sa.exists().where(is_in_new, shadows.c.live_version_id.is_not(None))
     connection.execute(
         documents.update()
-        .where(documents.c.collection == old.collection, sa.or_(documents.c.live_version_id.is_not(None), stands))
+        .where(documents.c.collection == old.collection, sa.or_(documents.c.live_version_id.is_not(None), has_version))
         .values(
-            live_version_id=shown,
-            attempt_id=sa.case((waits, documents.c.attempt_id), else_=sa.func.coalesce(begun, documents.c.attempt_id)),
+            live_version_id=live_version,
+            attempt_id=sa.case(
+                (waits, documents.c.attempt_id), else_=sa.func.coalesce(attempt, documents.c.attempt_id)
+            ),
         )
     )
     connection.execute(shadows.delete().where(shadows.c.index_name == new.name))
 
 
-def _behind(connection: Connection, collection: str, index: str) -> Sequence[Any]:
-    """Documents of which the index holds nothing, or something older, because they failed there."""
+def _failed_in(connection: Connection, collection: str, index: str) -> Sequence[Any]:
+    """Documents that failed in the index, so that it holds nothing or an older version of them."""
     return connection.execute(
         sa.select(shadows.c.document_id, attempts.c.job_id, attempts.c.code, attempts.c.message)
         .join(documents, documents.c.id == shadows.c.document_id)
@@ -128,20 +129,20 @@ def _behind(connection: Connection, collection: str, index: str) -> Sequence[Any
     ).all()
 
 
-def _tell(connection: Connection, row: Any) -> None:
-    """What has failed in an index that was not read is a failure of the document, now that readers see it."""
+def _record_failure(connection: Connection, row: Any) -> None:
+    """Record a failure in the index as an open failure of the document, now that readers see the index."""
     problem = Problem(row.code or "", row.message or "", "Try it again with: docrelay failures retry")
     failures.record(connection, row.job_id, row.document_id, Failure(STAGE, problem))
 
 
-def _forget_told(connection: Connection, collection: str, behind: Sequence[str]) -> None:
-    """Documents that failed only in the index which readers have left are there again."""
-    seen = sa.select(documents.c.id).where(
+def _forget_other_failures(connection: Connection, collection: str, failed: Sequence[str]) -> None:
+    """Delete the failures of documents that failed only in the index which readers have left."""
+    live = sa.select(documents.c.id).where(
         documents.c.collection == collection, documents.c.live_version_id.is_not(None)
     )
     query = sa.select(failures_table.c.document_id).where(
         failures_table.c.collection == collection,
         failures_table.c.stage == STAGE,
-        failures_table.c.document_id.in_(seen),
+        failures_table.c.document_id.in_(live),
     )
-    failures.delete_of_documents(connection, set(connection.scalars(query)) - set(behind))
+    failures.delete_of_documents(connection, set(connection.scalars(query)) - set(failed))

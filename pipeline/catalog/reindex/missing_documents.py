@@ -1,4 +1,4 @@
-"""Documents that an index beside the live one lacks, and documents that a re-index selects."""
+"""Documents that are missing in an index beside the live one, and documents that a re-index selects."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ LIVE = versions.alias("live")
 
 @dataclass(frozen=True, slots=True)
 class MissingDocument:
-    """A document that an index lacks, or holds otherwise than readers see it: `version_id` is what they see."""
+    """A document that is missing or outdated in an index: `version_id` is its live version."""
 
     document_id: str
     version_id: str
-    found: FileRecord
+    file: FileRecord
     workflow: str
     extraction: str
 
@@ -47,14 +47,14 @@ class MissingDocument:
 def list_missing(
     connection: Connection, collection: str, index: str, kind: Kind, after: str = "", limit: int | None = None
 ) -> list[MissingDocument]:
-    """Documents that a second index lacks, by id: with no attempt, with a running one, or failed there."""
-    query = _lacking(collection, index).where(_kind() == kind, documents.c.id > after)
-    return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
+    """Documents missing in a second index, by id; `kind`: without an attempt, with a running one, or failed."""
+    query = _missing(collection, index).where(_kind() == kind, documents.c.id > after)
+    return [_missing_document(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedVersion:
-    """A version that stands in an index beside the live one, its document, and its chunks."""
+    """A live version of an index beside the live index: its document, and the number of its chunks."""
 
     version_id: str
     document_id: str
@@ -62,18 +62,18 @@ class IndexedVersion:
 
 
 def still_missing(
-    connection: Connection, collection: str, index: str, found: Sequence[MissingDocument]
+    connection: Connection, collection: str, index: str, candidates: Sequence[MissingDocument]
 ) -> list[MissingDocument]:
-    """Those that the index lacks as before: they were neither deleted nor changed, and no other attempt runs."""
-    now: set[tuple[str, str]] = set()
-    for piece in split_list(lack.document_id for lack in found):
-        query = _lacking(collection, index).where(_kind() == "missing", documents.c.id.in_(piece))
-        now |= {(row.id, row.version_id) for row in connection.execute(query)}
-    return [lack for lack in found if (lack.document_id, lack.version_id) in now]
+    """Those that are still missing: they were neither deleted nor changed, and no other attempt runs."""
+    missing: set[tuple[str, str]] = set()
+    for document_ids in split_list(candidate.document_id for candidate in candidates):
+        query = _missing(collection, index).where(_kind() == "missing", documents.c.id.in_(document_ids))
+        missing |= {(row.id, row.version_id) for row in connection.execute(query)}
+    return [candidate for candidate in candidates if (candidate.document_id, candidate.version_id) in missing]
 
 
 def count_missing(connection: Connection, collection: str, index: str, before: float | None = None) -> dict[str, int]:
-    """How many documents an index lacks, of those that are live since before this time: missing, active, failed."""
+    """Count documents missing in an index by kind, only of those that are live since before this time."""
     query = _from(sa.select(_kind().label("kind"), sa.func.count().label("number")), collection, index)
     query = query if before is None else query.where(LIVE.c.live_at <= before)
     rows = connection.execute(query.group_by(sa.text("kind")))
@@ -83,8 +83,8 @@ def count_missing(connection: Connection, collection: str, index: str, before: f
 def list_selected(
     connection: Connection, collection: str, options: Options, after: str = "", limit: int | None = None
 ) -> list[MissingDocument]:
-    """Documents that the options mean, by id; those that fail are taken by their newest content."""
-    newest_one = (
+    """Documents that the options select, by id; with `options.code` their newest version, else their live one."""
+    newest_version = (
         sa.select(versions.c.id)
         .where(versions.c.document_id == documents.c.id)
         .order_by(versions.c.sequence.desc())
@@ -92,7 +92,7 @@ def list_selected(
         .correlate(documents)
         .scalar_subquery()
     )
-    chosen = newest_one if options.code else documents.c.live_version_id
+    chosen = newest_version if options.code else documents.c.live_version_id
     query = (
         sa.select(*_columns(versions))
         .select_from(documents.join(versions, versions.c.id == chosen))
@@ -111,43 +111,43 @@ def list_selected(
         query = query.where(versions.c.modified_at < options.before)
     if options.extractor:
         query = query.where(versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True))
-    return [_lack(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
+    return [_missing_document(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
 
 
-def is_unchanged(connection: Connection, lack: MissingDocument, options: Options) -> bool:
-    """Whether a document that is to be done anew is as it was found, and no other attempt runs."""
+def is_unchanged(connection: Connection, document: MissingDocument, options: Options) -> bool:
+    """Whether a document that was selected has not changed since, and no other attempt runs."""
     query = (
         sa.select(documents.c.live_version_id, attempts.c.state)
         .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
-        .where(documents.c.id == lack.document_id, documents.c.deleted_at.is_(None))
+        .where(documents.c.id == document.document_id, documents.c.deleted_at.is_(None))
     )
     row = connection.execute(query).one_or_none()
-    return row is not None and row.state not in ACTIVE and (bool(options.code) or row[0] == lack.version_id)
+    return row is not None and row.state not in ACTIVE and (bool(options.code) or row[0] == document.version_id)
 
 
-def failures_in_index(connection: Connection, one: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
-    """Documents that the index lacks because they failed there: source, code and message of the first ones.
+def failures_in_index(connection: Connection, reindex: Reindex, index: str, limit: int = 100) -> list[dict[str, str]]:
+    """Documents missing in the index because they failed there: source, code and message, `limit` at most.
 
-    `holds` is `older` where the index has something of the document, though not what readers see, else `nothing`.
+    `holds` is `older` where the index has an older version of the document, else `nothing`.
     """
-    query = _lacking(one.collection, index).where(_kind() == "failed")
+    query = _missing(reindex.collection, index).where(_kind() == "failed")
     query = query.add_columns(attempts.c.code, attempts.c.message, shadows.c.live_version_id.label("older"))
     return [_failure(row) for row in connection.execute(query.order_by(documents.c.source).limit(limit))]
 
 
-def open_failures(connection: Connection, one: Reindex, limit: int = 100) -> list[dict[str, str]]:
-    """Documents that failed in the re-index, in the index that readers see, and are not cured yet; told as before."""
+def open_failures(connection: Connection, reindex: Reindex, limit: int = 100) -> list[dict[str, str]]:
+    """Open failures of a re-index in the live index, in the form of `failures_in_index`."""
     query = (
         sa.select(failures.c.source, failures.c.code, failures.c.message, documents.c.live_version_id.label("older"))
         .join(documents, documents.c.id == failures.c.document_id)
-        .where(failures.c.job_id == one.job_id)
+        .where(failures.c.job_id == reindex.job_id)
     )
     rows = connection.execute(query.order_by(failures.c.source).limit(limit))
     return [_failure(row) for row in rows]
 
 
 def indexed_versions(connection: Connection, index: str) -> list[IndexedVersion]:
-    """Versions that stand in an index beside the live one, by the ids of their documents."""
+    """The live versions of an index beside the live index, by the ids of their documents."""
     query = (
         sa.select(shadows.c.live_version_id, shadows.c.document_id, versions.c.chunks)
         .join(versions, versions.c.id == shadows.c.live_version_id)
@@ -158,8 +158,8 @@ def indexed_versions(connection: Connection, index: str) -> list[IndexedVersion]
 
 
 def _failure(row: Any) -> dict[str, str]:
-    told = {"source": row.source, "code": row.code or "", "message": row.message or ""}
-    return {**told, "holds": "older" if row.older else "nothing"}
+    failure = {"source": row.source, "code": row.code or "", "message": row.message or ""}
+    return {**failure, "holds": "older" if row.older else "nothing"}
 
 
 def _columns(version: Any) -> tuple[Any, ...]:
@@ -181,16 +181,16 @@ def _kind() -> sa.ColumnElement[str]:
     return sa.case((attempts.c.state.in_(ACTIVE), "active"), (failed, "failed"), else_="missing")
 
 
-def _lacking(collection: str, index: str) -> sa.Select[Any]:
+def _missing(collection: str, index: str) -> sa.Select[Any]:
     return _from(sa.select(*_columns(LIVE), _kind().label("kind")), collection, index)
 
 
 def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa.Select[Any]:
-    here = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == index)
+    is_in_index = sa.and_(shadows.c.document_id == documents.c.id, shadows.c.index_name == index)
     return (
         query.select_from(documents)
-        .outerjoin(shadows, here)
-        # Outer, so that versions are looked up for what is lacking only.
+        .outerjoin(shadows, is_in_index)
+        # Outer, so that versions are looked up only for missing documents.
         .outerjoin(LIVE, LIVE.c.id == documents.c.live_version_id)
         .outerjoin(attempts, attempts.c.id == shadows.c.attempt_id)
         .where(
@@ -201,6 +201,6 @@ def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa
     )
 
 
-def _lack(row: sa.Row[Any]) -> MissingDocument:
-    found = FileRecord(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
-    return MissingDocument(row.id, row.version_id, found, row.workflow, row.extraction)
+def _missing_document(row: sa.Row[Any]) -> MissingDocument:
+    file = FileRecord(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
+    return MissingDocument(row.id, row.version_id, file, row.workflow, row.extraction)

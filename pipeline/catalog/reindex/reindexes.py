@@ -41,19 +41,19 @@ __all__ = [
 ]
 
 OPEN = ("building", "gating", "switching", "refused", "soaking", "rolling_back", "switching_back")
-"""States in which something may still happen, in the order of their course; the others are ends."""
+"""States from which a re-index goes on, in their order; the others are final."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for.
+    """Options of a re-index, and its progress that outlives a restart.
 
     Which documents: below `path`, of one of `media_types`, last written before `before` (seconds since 1970), read by
     this version of the `extractor`, failed with this `code`; None means any.
-    `per_minute` documents at most are begun while it builds, None for as many as there is room for. `fed_at` is when
-    the last were. `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: back,
-    although they failed in the old one. A switch is waited for since `near_since`; `gave_way` times it let others go
-    first.
+    `per_minute` documents at most are begun while it builds, None for no limit; `fed_at` is when the last were begun.
+    `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: they are switched
+    back although documents failed in the old one. The switch has been waiting since `near_since`, and has let other
+    jobs go first `gave_way` times.
     """
 
     re_extract: bool = False
@@ -73,16 +73,16 @@ class Options:
 
     @property
     def scoped(self) -> bool:
-        """Whether only some documents are meant."""
-        narrowed = (self.path, self.media_types, self.before, self.extractor, self.code)
-        return any(one is not None for one in narrowed)
+        """Whether only some of the documents are selected."""
+        filters = (self.path, self.media_types, self.before, self.extractor, self.code)
+        return any(filter_ is not None for filter_ in filters)
 
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
     """A re-index; `from_index` and `to_index` are the same where documents are done anew in their own index.
 
-    `stumbles` counts the steps in a row that went wrong; the next one is not before `again_at`.
+    `stumbles` counts the failed steps in a row; the next step is not before `again_at`.
     """
 
     id: str
@@ -111,14 +111,14 @@ class Reindex:
 
 
 def create(connection: Connection, job_id: str, collection: str, pair: tuple[str, str], options: Options) -> str:
-    """Record a re-index that begins to build. `pair`: the index that is read now, and the one to build.
+    """Record a re-index that begins to build. `pair`: the index that readers see now, and the index to build.
 
     Returns:
         Its id.
     """
-    identity, now = str(uuid.uuid4()), time.time()
+    reindex_id, now = str(uuid.uuid4()), time.time()
     row = {
-        "id": identity,
+        "id": reindex_id,
         "job_id": job_id,
         "collection": collection,
         "from_index": pair[0],
@@ -131,53 +131,53 @@ def create(connection: Connection, job_id: str, collection: str, pair: tuple[str
         "entered_at": now,
     }
     connection.execute(reindexes.insert().values(row))
-    return identity
+    return reindex_id
 
 
-def get(connection: Connection, identity: str) -> Reindex:
+def get(connection: Connection, reindex_id: str) -> Reindex:
     """A re-index by its id. Raises UnknownId."""
-    row = connection.execute(sa.select(reindexes).where(reindexes.c.id == identity)).one_or_none()
+    row = connection.execute(sa.select(reindexes).where(reindexes.c.id == reindex_id)).one_or_none()
     if row is None:
-        raise UnknownId(f"There is no re-index {identity}.")
+        raise UnknownId(f"There is no re-index {reindex_id}.")
     return _reindex(row)
 
 
 def newest(connection: Connection, collection: str) -> Reindex | None:
-    """The last re-index of a collection, None if there never was one."""
+    """The last re-index of a collection; None if there never was a re-index."""
     query = sa.select(reindexes).where(reindexes.c.collection == collection).order_by(reindexes.c.created_at.desc())
     row = connection.execute(query.limit(1)).one_or_none()
     return None if row is None else _reindex(row)
 
 
 def list_open(connection: Connection) -> list[Reindex]:
-    """Every re-index in which something may still happen, oldest first."""
+    """Every re-index that has not ended, oldest first."""
     query = sa.select(reindexes).where(reindexes.c.state.in_(OPEN)).order_by(reindexes.c.created_at)
     return [_reindex(row) for row in connection.execute(query)]
 
 
-def enter_state(connection: Connection, identity: str, state: str, message: str | None = None, **values: Any) -> None:
-    """Go on to a state."""
+def enter_state(connection: Connection, reindex_id: str, state: str, message: str | None = None, **values: Any) -> None:
+    """Move a re-index to a state, and set these columns too."""
     now = time.time()
     ended = {} if state in OPEN else {"finished_at": now}
-    fresh = {"stumbles": 0, "again_at": None}
-    told = {"state": state, "entered_at": now, "message": message, **fresh, **ended, **values}
-    connection.execute(reindexes.update().where(reindexes.c.id == identity).values(told))
+    no_errors = {"stumbles": 0, "again_at": None}
+    columns = {"state": state, "entered_at": now, "message": message, **no_errors, **ended, **values}
+    connection.execute(reindexes.update().where(reindexes.c.id == reindex_id).values(columns))
 
 
-def update(connection: Connection, identity: str, **values: Any) -> None:
-    """Write these columns; the state stays."""
-    connection.execute(reindexes.update().where(reindexes.c.id == identity).values(values))
+def update(connection: Connection, reindex_id: str, **values: Any) -> None:
+    """Set columns of a re-index; its state stays."""
+    connection.execute(reindexes.update().where(reindexes.c.id == reindex_id).values(values))
 
 
-def retry_failed(connection: Connection, one: Reindex, index: str) -> None:
-    """What failed in the index beside the live one may be tried again."""
-    failed = sa.select(attempts.c.id).where(attempts.c.job_id == one.job_id, attempts.c.state == "failed")
-    here = (shadows.c.index_name == index, shadows.c.attempt_id.in_(failed))
-    connection.execute(shadows.update().where(*here).values(attempt_id=None))
+def retry_failed(connection: Connection, reindex: Reindex, index: str) -> None:
+    """Let documents be tried again that failed in the index beside the live one."""
+    failed = sa.select(attempts.c.id).where(attempts.c.job_id == reindex.job_id, attempts.c.state == "failed")
+    has_failed = (shadows.c.index_name == index, shadows.c.attempt_id.in_(failed))
+    connection.execute(shadows.update().where(*has_failed).values(attempt_id=None))
 
 
 def count_in_flight(connection: Connection, index: str) -> int:
-    """Runs over documents in the live index whose batch is admitted and not done."""
+    """Count attempts over documents in the live index whose batch is admitted and not done."""
     query = (
         sa.select(sa.func.count())
         .select_from(attempts)
@@ -190,8 +190,8 @@ def count_in_flight(connection: Connection, index: str) -> int:
 
 
 def sources_running_since(connection: Connection, index: str, job_id: str, before: float) -> list[str]:
-    """Sources of what is at work since before this time in the live index, or of a re-index, the oldest first."""
-    here = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
+    """Sources of attempts running since before this time, in the live index or of a re-index, the oldest first."""
+    is_in_index = sa.and_(documents.c.attempt_id == attempts.c.id, versions.c.index_name == index)
     query = (
         sa.select(documents.c.source)
         .select_from(attempts)
@@ -199,20 +199,20 @@ def sources_running_since(connection: Connection, index: str, job_id: str, befor
         .join(versions, versions.c.id == attempts.c.version_id)
         .join(batches, batches.c.id == attempts.c.batch_id)
         .where(attempts.c.state.in_(ACTIVE), attempts.c.started_at < before, batches.c.state == "active")
-        .where(sa.or_(here, attempts.c.job_id == job_id))
+        .where(sa.or_(is_in_index, attempts.c.job_id == job_id))
         .order_by(attempts.c.started_at)
     )
     return list(connection.scalars(query))
 
 
 def count_running(connection: Connection, job_id: str) -> int:
-    """Runs of a re-index that have not ended."""
+    """Count the attempts of a re-index that have not ended."""
     query = sa.select(sa.func.count()).where(attempts.c.job_id == job_id, attempts.c.state.in_(ACTIVE))
     return connection.scalar(query) or 0
 
 
 def indexes_to_drop(connection: Connection) -> list[tuple[str, float]]:
-    """Indexes on their way out, and since when."""
+    """Indexes that are being dropped, and since when (seconds since 1970)."""
     rows = connection.execute(sa.select(indexes.c.name, indexes.c.dropped_at).where(indexes.c.role == "dropping"))
     return [(row.name, row.dropped_at) for row in rows]
 

@@ -86,7 +86,7 @@ class Books:
         begun = {}
         for lack in missing_documents.list_missing(self.connection, "books", index, "missing"):
             place = Placement(index, lack.workflow, lack.extraction)
-            attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.found, place)
+            attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.file, place)
             second_index.set_attempt(self.connection, lack.document_id, index, attempt, lack.version_id)
             begun[lack.document_id] = attempt
         return begun
