@@ -20,7 +20,7 @@ def update_each(
     connection: Connection,
     table: sa.Table,
     changes: Mapping[str, Mapping[str, Any]],
-    held: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
     *,
     same: Same = (),
     add: bool = False,
@@ -31,24 +31,24 @@ def update_each(
         connection: a writing transaction.
         table: the table.
         changes: {id: {column: value}}.
-        held: {column: value}, the condition that a row must meet besides.
+        where: {column: value}, the condition that a row must meet besides.
         same: columns that get the same value in every row.
         add: the values are added to the columns instead of replacing them.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    known = {f"held_{name}": value for name, value in (held or {}).items()}
-    for identity, values in changes.items():
+    conditions = {f"where_{name}": value for name, value in (where or {}).items()}
+    for row_id, values in changes.items():
         if values:
-            given = {f"new_{name}": value for name, value in values.items()}
-            groups[tuple(sorted(values))].append({"row": identity, **given, **known})
+            new = {f"new_{name}": value for name, value in values.items()}
+            groups[tuple(sorted(values))].append({"row": row_id, **new, **conditions})
     for names, rows in groups.items():
-        connection.execute(_update(table, names, tuple(held or ()), same, add), rows)
+        connection.execute(_update(table, names, tuple(where or ()), same, add), rows)
 
 
 @cache
-def _update(table: sa.Table, names: tuple[str, ...], held: tuple[str, ...], same: Same, add: bool) -> sa.Update:
+def _update(table: sa.Table, names: tuple[str, ...], conditions: tuple[str, ...], same: Same, add: bool) -> sa.Update:
     new: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
     if add:
         new = {name: table.c[name] + value for name, value in new.items()}
-    here = [table.c[name] == sa.bindparam(f"held_{name}") for name in held]
-    return table.update().where(table.c.id == sa.bindparam("row"), *here).values({**new, **dict(same)})
+    matches = [table.c[name] == sa.bindparam(f"where_{name}") for name in conditions]
+    return table.update().where(table.c.id == sa.bindparam("row"), *matches).values({**new, **dict(same)})

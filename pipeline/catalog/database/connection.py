@@ -45,8 +45,8 @@ VERSION = sa.Table(
 DATASYNC = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 BUSY_TIMEOUT_MS = 60_000
-MOVE = "PRAGMA wal_checkpoint(PASSIVE)"
-MOVE_EVERY = 64
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+CHECKPOINT_EVERY = 64
 """Writing transactions of a process after which it moves SQLite's log into the database."""
 
 LONG_LOG = 4_000
@@ -75,11 +75,11 @@ def open_catalog(url: str) -> Engine:
             with engine.connect() as connection:
                 version = _version(connection)
             if version != HEAD:
-                _bring_up(engine)
+                _create_or_upgrade(engine)
         except sa.exc.OperationalError as error:
-            place = engine.url.render_as_string()
+            url_text = engine.url.render_as_string()
             hint = "Check that the database is up and that DOCRELAY_DATABASE_URL is right."
-            raise StackUnavailable(f"The catalog {place} cannot be opened: {error.orig}", hint) from error
+            raise StackUnavailable(f"The catalog {url_text} cannot be opened: {error.orig}", hint) from error
         undo.pop_all()
     return engine
 
@@ -90,9 +90,9 @@ def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> It
 
     Args:
         engine: the catalog.
-        urgent: a user waits for it: it goes before what workers write.
-        durable: False for what may be forgotten in a power cut, together with all that was written after it: on
-            SQLite it then does not wait for the disk. The next durable one makes it last.
+        urgent: a user waits for the transaction: it goes before those of workers.
+        durable: False for what may be lost in a power cut, together with all that was written after it: on SQLite the
+            commit then does not wait for the disk. The next durable transaction makes it durable too.
 
     Raises:
         OSError: SQLite's log cannot be written out to the disk.
@@ -105,14 +105,14 @@ def writing(engine: Engine, *, urgent: bool = False, durable: bool = True) -> It
         with connection.begin():
             before = _changes(connection)
             yield connection
-            wanted = durable or connection.get_execution_options().get("durable", False)
-            has_log = wanted and _changes(connection) != before and bool(engine.url.database)
+            wait_for_disk = durable or connection.get_execution_options().get("durable", False)
+            has_log = wait_for_disk and _changes(connection) != before and bool(engine.url.database)
     if has_log:
         _write_out(_log_of(engine))
     if (
         not urgent
         and engine.dialect.name == "sqlite"
-        and next(engine.get_execution_options()["commits"]) % MOVE_EVERY == 0
+        and next(engine.get_execution_options()["commits"]) % CHECKPOINT_EVERY == 0
     ):
         _move_log(engine)
 
@@ -162,17 +162,17 @@ def _move_log(engine: Engine) -> None:
     try:
         # The cursor is closed first: a statement in progress would make SQLite refuse the connection's next commit.
         with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-            _, frames, _ = cursor.execute(MOVE).fetchone()
+            _, frames, _ = cursor.execute(CHECKPOINT).fetchone()
             if frames > LONG_LOG:
                 with _write_queue(engine).turn(urgent=False):
-                    cursor.execute(MOVE)
+                    cursor.execute(CHECKPOINT)
     except (sqlite3.Error, sa.exc.SQLAlchemyError, OSError) as error:
         # What was written lasts in the log: it must not look as if the write had failed.
         log.warning("catalog.log_not_moved", error=str(error))
 
 
 def make_engine(url: str) -> Engine:
-    """Connections to a database, whatever it holds. Raises BadRequest and StackUnavailable as `open_catalog` does."""
+    """Make an engine for a database, whatever it holds. Raises as `open_catalog` does."""
     parsed = sa.make_url(url)
     kind = parsed.get_backend_name()
     if kind in ("postgresql", "postgres"):
@@ -183,8 +183,8 @@ def make_engine(url: str) -> Engine:
         Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A connection knows its statements and pages: the one that was used last, and more of them than the usual 128.
     connect = {"timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512}
-    last = {"pool_use_lifo": True} if parsed.database else {}
-    engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **last)
+    pool = {"pool_use_lifo": True} if parsed.database else {}
+    engine = sa.create_engine(parsed, connect_args=connect, hide_parameters=True, **pool)
     engine.update_execution_options(commits=itertools.count(1), write_queue=WriteQueue(str(parsed.database)))
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -227,11 +227,11 @@ def _version(connection: Connection) -> str | None:
     """The newest migration that the catalog has seen; None for an empty database."""
     if not sa.inspect(connection).has_table(VERSION.name):
         return None
-    found: str | None = connection.scalar(sa.select(VERSION.c.version_num))
-    return found
+    version: str | None = connection.scalar(sa.select(VERSION.c.version_num))
+    return version
 
 
-def _bring_up(engine: Engine) -> None:
+def _create_or_upgrade(engine: Engine) -> None:
     with migration_lock(engine), writing(engine) as connection:
         version = _version(connection)  # another process may have been first
         if version is None:

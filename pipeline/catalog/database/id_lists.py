@@ -1,4 +1,4 @@
-"""Long lists of ids in pieces: databases bound the parameters of one statement (PostgreSQL at 65,535)."""
+"""Split long lists of ids: databases bound the parameters of one statement (PostgreSQL at 65,535)."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ SIZE = 5000
 def split_list(items: Iterable[Item], size: int = SIZE) -> Iterator[Sequence[Item]]:
     """The items in order, at most `size` at a time."""
     rest = iter(items)
-    while piece := list(islice(rest, size)):
-        yield piece
+    while group := list(islice(rest, size)):
+        yield group

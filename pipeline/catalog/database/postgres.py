@@ -35,7 +35,7 @@ LIBPQ = {
 
 
 def make_postgres_engine(url: sa.URL) -> Engine:
-    """Connections to a PostgreSQL database. Raises StackUnavailable if its driver is missing."""
+    """Make an engine for a PostgreSQL database. Raises StackUnavailable if its driver is missing."""
     try:
         engine = sa.create_engine(
             url,

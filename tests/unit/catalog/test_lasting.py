@@ -69,7 +69,7 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
 
 def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Written to by one and by two, who move it while the other one writes."""
-    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 7)
+    monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 7)
     monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 50)
     catalog = open_catalog(sqlite_url(tmp_path))
 
@@ -94,7 +94,7 @@ def test_a_moved_log_leaves_no_statement_in_progress_on_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next user of the connection may be another thread, whose commit SQLite would refuse."""
-    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 1)
+    monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 1)
     monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 0)
     catalog = open_catalog(sqlite_url(tmp_path))
     refused: list[sqlite3.Error] = []
@@ -121,8 +121,8 @@ def test_a_moved_log_leaves_no_statement_in_progress_on_the_connection(
 def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE_EVERY", 1)
-    monkeypatch.setattr("pipeline.catalog.database.connection.MOVE", "PRAGMA wal_checkpoint(")
+    monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 1)
+    monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT", "PRAGMA wal_checkpoint(")
     catalog = open_catalog(sqlite_url(tmp_path))
     with structlog.testing.capture_logs() as logged, writing(catalog) as connection:
         connection.execute(counters.insert().values(name="a", value=1))
