@@ -1,4 +1,4 @@
-"""Answers by Idempotency-Key: the same request gets the same answer, and is carried out once."""
+"""Stored answers by Idempotency-Key: the same request gets the same answer, and is carried out once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KEEP_S = 24 * 3600.0
 
 
 def scope_of(*parts: str) -> str:
-    """The name under which an answer lies: who asked, on which route, with which key."""
+    """The name under which an answer is stored, made of the caller, the route and the Idempotency-Key."""
     return sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def find_answer(connection: Connection, scope: str, request: str) -> dict[str, Any] | None:
-    """The answer that this request has had; None when it is new.
+    """The answer that this request has got before; None for a new request.
 
     Raises:
         OtherRequest: the same key came with another request.
@@ -34,12 +34,12 @@ def find_answer(connection: Connection, scope: str, request: str) -> dict[str, A
         return None
     if row.request != request:
         raise OtherRequest
-    found: dict[str, Any] = row.answer
-    return found
+    answer: dict[str, Any] = row.answer
+    return answer
 
 
 def store_answer(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
-    """Store an answer, in the transaction that makes it true."""
+    """Store an answer, in the transaction that carries out the request."""
     connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
 
 

@@ -19,15 +19,15 @@ __all__ = ["SCOPES", "Key", "create", "find", "is_any_created", "is_use_to_be_no
 
 Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
-"""What a key may be for; `admin` includes the others."""
+"""What a key permits; `admin` includes the others."""
 
 MARK = "dlr_"
 SPACING_S = 60.0
-"""When a key was used is written down at most this often."""
+"""The time at which a key was used is stored at most this often."""
 
 
 class Key(NamedTuple):
-    """A key as it is known: `rate` is in requests a minute, 0 for no limit; times are seconds since 1970."""
+    """An API key without its secret: `rate` is in requests a minute, 0 for no limit; times are seconds since 1970."""
 
     id: str
     name: str
@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
 
 def create(connection: Connection, name: str, scopes: Sequence[str], rate: int) -> tuple[Key, str]:
-    """Make a key.
+    """Create an API key.
 
     Returns:
         Its row, and the secret, which cannot be shown again.
@@ -50,10 +50,10 @@ def create(connection: Connection, name: str, scopes: Sequence[str], rate: int) 
     wrong = [scope for scope in scopes if scope not in SCOPES]
     if wrong or not scopes:
         raise BadRequest(f"There is no scope {', '.join(wrong) or 'given'}.", f"The scopes are: {', '.join(SCOPES)}.")
-    identity = uuid.uuid4().hex[:12]
-    secret = f"{MARK}{identity}_{secrets.token_urlsafe(32)}"
+    key_id = uuid.uuid4().hex[:12]
+    secret = f"{MARK}{key_id}_{secrets.token_urlsafe(32)}"
     row = {
-        "id": identity,
+        "id": key_id,
         "name": name,
         "sha256": _digest(secret),
         "scopes": sorted(set(scopes), key=SCOPES.index),
@@ -72,7 +72,7 @@ def find(connection: Connection, secret: str) -> Key | None:
 
 
 def is_any_created(connection: Connection) -> bool:
-    """Whether a key was ever made: from then on every request needs one."""
+    """Whether an API key was ever created: from then on every request needs a key."""
     return connection.scalar(sa.select(api_keys.c.id).limit(1)) is not None
 
 
@@ -81,24 +81,22 @@ def list_keys(connection: Connection) -> list[Key]:
     return [_key(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.created_at)).mappings()]
 
 
-def revoke(connection: Connection, identity: str) -> None:
-    """End a key at once. Raises UnknownId."""
+def revoke(connection: Connection, key_id: str) -> None:
+    """Revoke a key at once. Raises UnknownId."""
     ended = connection.execute(
-        api_keys.update()
-        .where(api_keys.c.id == identity, api_keys.c.revoked_at.is_(None))
-        .values(revoked_at=time.time())
+        api_keys.update().where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=time.time())
     )
     if not ended.rowcount:
-        raise UnknownId(f"There is no valid key {identity}.", "See: docrelay keys list")
+        raise UnknownId(f"There is no valid key {key_id}.", "See: docrelay keys list")
 
 
-def note_use(connection: Connection, identity: str) -> None:
-    """Set the time at which a key was used."""
-    connection.execute(api_keys.update().where(api_keys.c.id == identity).values(used_at=time.time()))
+def note_use(connection: Connection, key_id: str) -> None:
+    """Store that a key is used now."""
+    connection.execute(api_keys.update().where(api_keys.c.id == key_id).values(used_at=time.time()))
 
 
 def is_use_to_be_noted(key: Key) -> bool:
-    """Whether its last use was noted so long ago that it is noted again."""
+    """Whether the last stored use of a key is so old that a new one is to be stored."""
     return key.used_at is None or time.time() - key.used_at > SPACING_S
 
 

@@ -17,7 +17,7 @@ __all__ = ["Page", "list_collections", "list_documents"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a list is wanted: what follows `after`, at most `limit` rows, only of a state or code."""
+    """A page of a list: the rows after the id `after`, at most `limit`, only of a state or code."""
 
     after: str | None = None
     limit: int = 100
@@ -26,10 +26,10 @@ class Page:
 
 
 def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
-    """Documents of a job in the order of their ids.
+    """List documents of a job in the order of their ids.
 
     Returns:
-        The rows, and where the next page begins; None when this was the last one.
+        The rows, and the id after which the next page begins; None when this is the last page.
 
     Raises:
         UnknownId: there is no such job.
@@ -64,7 +64,7 @@ def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[lis
 
 
 def list_collections(connection: Connection) -> list[dict[str, Any]]:
-    """Every collection: its name, its space, how many documents and chunks readers see."""
+    """List every collection: its name, its model and dimensions, and the numbers of its live documents and chunks."""
     counts = {
         row.collection: (row.documents, int(row.chunks or 0))
         for row in connection.execute(
@@ -77,7 +77,7 @@ def list_collections(connection: Connection) -> list[dict[str, Any]]:
             .group_by(documents.c.collection)
         )
     }
-    found = connection.execute(sa.select(collections).order_by(collections.c.name))
+    rows = connection.execute(sa.select(collections).order_by(collections.c.name))
     return [
         {
             "name": row.name,
@@ -86,5 +86,5 @@ def list_collections(connection: Connection) -> list[dict[str, Any]]:
             "documents": counts.get(row.name, (0, 0))[0],
             "chunks": counts.get(row.name, (0, 0))[1],
         }
-        for row in found
+        for row in rows
     ]

@@ -19,22 +19,22 @@ __all__ = ["check_space", "register", "set_space"]
 
 
 def register(connection: Connection, name: str, space: Fingerprint, spec: IndexSpec) -> Index:
-    """The live index of a collection, which is recorded on first use.
+    """Get the live index of a collection; an unknown collection is recorded first.
 
-    What an index is made with follows the settings within its space; one that was made by a re-index stays as it is.
+    The specification of an index follows the settings within its space; a pinned index stays as it is.
 
     Raises:
         SpaceMismatch: the collection holds another space, and was never re-indexed.
     """
-    held = check_space(connection, name, space)
-    if held is None:
+    live = check_space(connection, name, space)
+    if live is None:
         row = {"name": name, "fingerprint": asdict(space), "created_at": time.time()}
         connection.execute(collections.insert().values(row))
         return indexes.add(connection, Index(indexes.first_name(name), name, "live", space, spec))
-    if held.pinned or held.spec == spec:
-        return held
-    indexes.set_spec(connection, held.name, spec)
-    return indexes.get(connection, held.name)
+    if live.pinned or live.spec == spec:
+        return live
+    indexes.set_spec(connection, live.name, spec)
+    return indexes.get(connection, live.name)
 
 
 def check_space(connection: Connection, name: str, space: Fingerprint) -> Index | None:
@@ -45,11 +45,11 @@ def check_space(connection: Connection, name: str, space: Fingerprint) -> Index 
     Raises:
         SpaceMismatch: the collection holds another space, and was never re-indexed.
     """
-    held = indexes.live(connection, name)
-    if held is None or held.pinned or held.fingerprint == space:
-        return held
+    live = indexes.live(connection, name)
+    if live is None or live.pinned or live.fingerprint == space:
+        return live
     raise SpaceMismatch(
-        f"The collection {name} holds vectors of {held.fingerprint.model} ({held.fingerprint.dim} dimensions), "
+        f"The collection {name} holds vectors of {live.fingerprint.model} ({live.fingerprint.dim} dimensions), "
         f"and this configuration makes vectors of {space.model} ({space.dim} dimensions)."
     )
 

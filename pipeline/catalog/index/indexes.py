@@ -1,8 +1,8 @@
-"""Indexes: where the points of a collection are, what each was made with, and which one readers see.
+"""Indexes: where the points of a collection are, the specification of each, and which one readers see.
 
 A collection has one `live` index. Beside it there may be one that is `building`, or one that is `soaking`: kept for a
-while after a switch, so that one can go back. One that is `dropping` is on its way out; of one that is `dropped` only
-the name is left, which is never given again.
+while after a switch, so that the user can go back. A `dropping` index is being deleted; of a `dropped` one only the
+name is left, which is never used again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One index of a collection. A `pinned` one was made by a re-index, and no setting changes what it is made with."""
+    """An index of a collection. A `pinned` index was made by a re-index, and no setting changes its specification."""
 
     name: str
     collection: str
@@ -45,10 +45,10 @@ def first_name(collection: str) -> str:
 
 
 def next_name(connection: Connection, collection: str) -> str:
-    """A name that no index of the collection ever had."""
+    """A name for a new index that no index of the collection ever had."""
     query = sa.select(indexes.c.name).where(indexes.c.collection == collection)
-    taken = {int(name.rpartition("~")[2]) for name in connection.scalars(query)}
-    return f"{collection}~{max(taken, default=0) + 1}"
+    numbers = {int(name.rpartition("~")[2]) for name in connection.scalars(query)}
+    return f"{collection}~{max(numbers, default=0) + 1}"
 
 
 def add(connection: Connection, index: Index) -> Index:
@@ -63,7 +63,7 @@ def get(connection: Connection, name: str) -> Index:
     """An index by its name.
 
     Raises:
-        UnknownId: there is none, or none any more.
+        UnknownId: there is no such index, or it was dropped.
     """
     row = connection.execute(sa.select(indexes).where(indexes.c.name == name)).one_or_none()
     if row is None or row.role == "dropped":
@@ -90,7 +90,7 @@ def set_role(connection: Connection, name: str, role: str) -> None:
 
 
 def pin(connection: Connection, name: str) -> None:
-    """From now on no setting changes what the index is made with."""
+    """Pin an index: from now on no setting changes its specification."""
     connection.execute(indexes.update().where(indexes.c.name == name).values(pinned=True))
 
 
@@ -100,13 +100,12 @@ def set_spec(connection: Connection, name: str, spec: IndexSpec) -> None:
 
 
 def _index(row: sa.Row[Any]) -> Index:
-    found = row._mapping
     return Index(
-        name=found["name"],
-        collection=found["collection"],
-        role=found["role"],
-        fingerprint=Fingerprint(**found["fingerprint"]),
-        spec=IndexSpec(**found["making"]),
-        pinned=found["pinned"],
-        created_at=found["created_at"],
+        name=row.name,
+        collection=row.collection,
+        role=row.role,
+        fingerprint=Fingerprint(**row.fingerprint),
+        spec=IndexSpec(**row.making),
+        pinned=row.pinned,
+        created_at=row.created_at,
     )

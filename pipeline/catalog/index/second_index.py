@@ -4,8 +4,8 @@
 in an index beside the live one has such a row; a switch of indexes exchanges the two.
 
 A row also says of which live version the two are images: `mirrors` of the version, `tries` of the attempt. As long as
-`mirrors` is the document's live version, the index lacks nothing of it, whatever its content: another workflow or other
-metadata make other points of the same bytes.
+`mirrors` is the document's live version, the document is not missing in the index, whatever its content: another
+workflow or other metadata make other points of the same bytes.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def is_attempt() -> sa.ColumnElement[bool]:
 
 
 def is_version() -> sa.ColumnElement[bool]:
-    """Whether the version is the one that stands in an index beside the live one."""
+    """Whether the version is the live one of its document in an index beside the live index."""
     return sa.exists().where(shadows.c.live_version_id == versions.c.id)
 
 
 def is_version_live() -> sa.ColumnElement[bool]:
-    """Whether the attempt's version is the one that stands in its index."""
+    """Whether the attempt's version is the live one of its document in its index, the live index or another."""
     return sa.or_(
         sa.exists().where(
             documents.c.id == attempts.c.document_id, documents.c.live_version_id == attempts.c.version_id
@@ -59,50 +59,50 @@ def is_version_live() -> sa.ColumnElement[bool]:
     )
 
 
-def main_attempts(identities: Sequence[str]) -> sa.ColumnElement[bool]:
+def main_attempts(document_ids: Sequence[str]) -> sa.ColumnElement[bool]:
     """The condition for attempts of these documents in the live index."""
-    return sa.and_(attempts.c.document_id.in_(identities), ~is_attempt())
+    return sa.and_(attempts.c.document_id.in_(document_ids), ~is_attempt())
 
 
 def index_of_versions(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:
     """Those of the versions that belong to an index beside the live one: {version id: index}."""
-    found: dict[str, str] = {}
-    for piece in split_list(version_ids):
+    index_of: dict[str, str] = {}
+    for group in split_list(version_ids):
         rows = connection.execute(
             sa.select(versions.c.id, versions.c.index_name)
             .join(
                 shadows,
                 sa.and_(shadows.c.document_id == versions.c.document_id, shadows.c.index_name == versions.c.index_name),
             )
-            .where(versions.c.id.in_(piece))
+            .where(versions.c.id.in_(group))
         )
-        found |= {row.id: row.index_name for row in rows}
-    return found
+        index_of |= {row.id: row.index_name for row in rows}
+    return index_of
 
 
-def set_attempt(connection: Connection, identity: str, index: str, attempt_id: str, version_id: str) -> None:
-    """Make a run, which makes an image of this live version, the current one of its document in an index beside."""
-    here = (shadows.c.document_id == identity, shadows.c.index_name == index)
+def set_attempt(connection: Connection, document_id: str, index: str, attempt_id: str, version_id: str) -> None:
+    """Make an attempt, which copies this live version, the current one of its document in an index beside."""
+    match = (shadows.c.document_id == document_id, shadows.c.index_name == index)
     pointers = {"attempt_id": attempt_id, "tries": version_id}
-    if not connection.execute(shadows.update().where(*here).values(pointers)).rowcount:
-        connection.execute(shadows.insert().values(document_id=identity, index_name=index, **pointers))
+    if not connection.execute(shadows.update().where(*match).values(pointers)).rowcount:
+        connection.execute(shadows.insert().values(document_id=document_id, index_name=index, **pointers))
 
 
-def set_live_version(connection: Connection, identity: str, index: str, version_id: str) -> None:
-    """The document stands in an index beside the live one, with the version that its current run has made."""
-    here = (shadows.c.document_id == identity, shadows.c.index_name == index)
+def set_live_version(connection: Connection, document_id: str, index: str, version_id: str) -> None:
+    """Set the live version of a document in an index beside the live one: the version that its current attempt made."""
+    match = (shadows.c.document_id == document_id, shadows.c.index_name == index)
     values = {"live_version_id": version_id, "mirrors": shadows.c.tries}
-    connection.execute(shadows.update().where(*here).values(values))
+    connection.execute(shadows.update().where(*match).values(values))
 
 
 def mark_missing(connection: Connection, index: str, version_ids: Iterable[str]) -> None:
-    """These versions are images of nothing: the index lacks their documents, until they are made anew."""
-    for piece in split_list(version_ids):
-        here = (shadows.c.index_name == index, shadows.c.live_version_id.in_(piece))
-        connection.execute(shadows.update().where(*here).values(mirrors=None))
+    """Mark the documents of these versions as missing in the index, until they are indexed again."""
+    for group in split_list(version_ids):
+        match = (shadows.c.index_name == index, shadows.c.live_version_id.in_(group))
+        connection.execute(shadows.update().where(*match).values(mirrors=None))
 
 
-def delete_of_documents(connection: Connection, identities: Sequence[str]) -> None:
-    """These documents are in no index beside the live one any more."""
-    for piece in split_list(identities):
-        connection.execute(shadows.delete().where(shadows.c.document_id.in_(piece)))
+def delete_of_documents(connection: Connection, document_ids: Sequence[str]) -> None:
+    """Remove these documents from the indexes beside the live one."""
+    for group in split_list(document_ids):
+        connection.execute(shadows.delete().where(shadows.c.document_id.in_(group)))

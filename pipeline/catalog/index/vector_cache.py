@@ -48,8 +48,8 @@ def open_cache(catalog: Engine, data_dir: Path) -> Engine:
     """Open the cache that belongs to a catalog.
 
     Args:
-        catalog: it; a server holds the cache too.
-        data_dir: where else the cache is.
+        catalog: the catalog; a database server holds the cache too.
+        data_dir: the folder of the cache where the catalog is SQLite.
 
     Raises:
         sqlalchemy.exc.DBAPIError: it cannot be used.
@@ -65,7 +65,7 @@ def open_cache(catalog: Engine, data_dir: Path) -> Engine:
 
 @contextmanager
 def ignore_if_unusable() -> Iterator[None]:
-    """Go on without the cache where its file cannot be used; what a server does not take is its caller's to retry."""
+    """Go on without the cache if its file cannot be used; an error of a database server is raised."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -76,14 +76,14 @@ def ignore_if_unusable() -> Iterator[None]:
 
 
 def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Known vectors of these text hashes: {hash: (dim,) float32}."""
+    """Cached vectors of these text hashes: {hash: (dim,) float32}; unknown hashes are left out."""
     # Only here: a process that merely prunes the cache has no other use for it.
     import numpy as np
 
-    found = sa.select(vectors.c.text_hash, vectors.c.vector).where(
+    query = sa.select(vectors.c.text_hash, vectors.c.vector).where(
         vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(set(hashes))
     )
-    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(found)}
+    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(query)}
 
 
 def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def store(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def prune(connection: Connection, keep: int) -> None:
-    """Forget the oldest vectors beyond `keep`."""
+    """Delete the oldest vectors, so that `keep` are left."""
     edge = connection.scalar(
         sa.select(vectors.c.created_at).order_by(vectors.c.created_at.desc()).offset(keep).limit(1)
     )
