@@ -6,6 +6,7 @@ Celery's messages only move the work; the catalog decides what is due. Everythin
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -75,6 +76,7 @@ def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> 
         committed = _commit(services, claim, node, done)
         if committed:
             _publish_next(services, claim, done)
+        _clean_up(done.tidy if committed else done.lost, claim)
         seconds = time.monotonic() - began
         count(services.redis, claim.stage, done.outcome if committed else "lost", seconds)
         if committed:
@@ -88,6 +90,7 @@ def give_up(services: Services, task_id: str, cause: Failure) -> None:
         claim = ledger.claim(connection, task_id, RECONCILER, alive)
     if claim is not None and _commit(services, claim, RECONCILER, _failed(claim, cause)):
         count(services.redis, claim.stage, "failed", 0.0)
+        services.announce(claim.job_id)
         batch = batch_of(services, claim)
         publish(services, line(batch, claim.plan.rest(claim.stage), claim.part), batch)
 
@@ -171,16 +174,13 @@ def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
         if is_held:
             done.record(connection)
             follow(connection, claim)
-    if is_held:
-        return True
-    log.warning("task.lost", task=claim.task_id)
-    if done.lost is not None:
-        done.lost()
-    return False
+    if not is_held:
+        log.warning("task.lost", task=claim.task_id)
+    return is_held
 
 
 def _publish_next(services: Services, claim: Claim, done: Done) -> None:
-    """Publish what the task's chain does not hold, tidy up, and admit batches where there is room."""
+    """Publish what the task's chain does not hold, notify followers, and admit batches where there is room."""
     batch = batch_of(services, claim)
     if isinstance(done.then, FanOut):
         publish(services, fan(batch, range(done.then.parts)), batch)
@@ -190,11 +190,19 @@ def _publish_next(services: Services, claim: Claim, done: Done) -> None:
             publish(services, scanned(alone, range(groups)), alone)
     elif _is_chord_body(services, claim):
         publish(services, line(batch, claim.plan.rest(claim.stage)), batch)
-    if done.tidy is not None:
-        done.tidy()
     services.announce(claim.job_id)
     if done.admit or claim.stage in ("embed", "finalize"):
         admit_safely(services)
+
+
+def _clean_up(action: Callable[[], None] | None, claim: Claim) -> None:
+    """Run what a stage asks for after its commit; an error is logged, because the task is done in the catalog."""
+    if action is None:
+        return
+    try:
+        action()
+    except Exception as error:  # an entry point: whatever it is, a task that is committed does not fail
+        log.warning("clean_up.failed", task=claim.task_id, error=f"{type(error).__name__}: {error}", exc_info=True)
 
 
 def _is_chord_body(services: Services, claim: Claim) -> bool:

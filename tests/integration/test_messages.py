@@ -16,6 +16,7 @@ from canvas_rig import Around, some
 from error_checks import told_by_doors
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
+from structlog.testing import capture_logs
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, events, failures, tasks
@@ -23,14 +24,17 @@ from pipeline.catalog.database.schema import batches as batches_table
 from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.work import admission, batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.ledger import Claim
 from pipeline.engine import executor, reconciler, unserved
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import intake_node, start_heartbeat
+from pipeline.engine.metrics import counted
 from pipeline.errors import NoWorker
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.ingest.walk import walk
+from pipeline.names import PREFIX
 from pipeline.plan import Plan, Step
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -243,6 +247,57 @@ def test_who_embeds_says_that_there_is_room(
         assert after("embed", enough) == "active"
 
 
+def raise_always() -> None:
+    raise RuntimeError("the disk is away")
+
+
+def test_an_error_while_tidying_up_does_not_fail_a_task_that_is_done(still: FlowRig) -> None:
+    """The commit counts: followers are notified, the next batch is admitted, and the task is counted as done."""
+    with writing(still.services.catalog) as connection:
+        job = jobs.create(connection, Job("documents", "ingest", 9), "request", 1).id
+        batch = batches.create(connection, job, 9, [], active=True)
+        ledger.add_due(connection, [(batch, "finalize", 0, None)])
+        behind = batches.create(connection, job, 9, [])
+    before = counted(still.services.redis)[0].get(("finalize", "done"), 0)
+    task_id = ledger.task_id(batch, "finalize", 0)
+    with still.services.redis.pubsub(ignore_subscribe_messages=True) as news, capture_logs() as lines:
+        news.subscribe(f"{PREFIX}news:{job}")
+        executor.run(still.services, "me", lambda *_: Done(lambda _: None, tidy=raise_always), task_id, 0)
+        assert eventually(lambda: news.get_message(timeout=0.1))
+
+    assert still.scalar(sa.select(batches_table.c.state).where(batches_table.c.id == behind)) == "active"
+    assert [line["event"] for line in lines if line["event"] in ("clean_up.failed", "stage.done")] == [
+        "clean_up.failed",
+        "stage.done",
+    ]
+    assert counted(still.services.redis)[0]["finalize", "done"] == before + 1
+    with writing(still.services.catalog) as connection:
+        connection.execute(batches_table.update().where(batches_table.c.job_id == job).values(state="cancelled"))
+
+
+def test_an_error_while_mending_after_a_lost_task_is_logged(still: FlowRig) -> None:
+    """Another worker has done the task meanwhile: here it ends as lost, not as failed."""
+    with writing(still.services.catalog) as connection:
+        job = jobs.create(connection, Job("documents", "ingest", 9), "request", 1).id
+        batch = batches.create(connection, job, 9, [], active=True)
+        ledger.add_due(connection, [(batch, "upsert", 0, None)])
+    task_id = ledger.task_id(batch, "upsert", 0)
+    before = counted(still.services.redis)[0].get(("upsert", "lost"), 0)
+
+    def work(services: Services, _claim: Claim) -> Done:
+        with writing(services.catalog) as connection:
+            assert ledger.finish(connection, task_id, "me")
+        return Done(lambda _: None, lost=raise_always)
+
+    with capture_logs() as lines:
+        executor.run(still.services, "me", work, task_id, 0)
+
+    assert [line["event"] for line in lines] == ["task.lost", "clean_up.failed"]
+    assert counted(still.services.redis)[0]["upsert", "lost"] == before + 1
+    with writing(still.services.catalog) as connection:
+        connection.execute(batches_table.update().where(batches_table.c.job_id == job).values(state="cancelled"))
+
+
 GHOST = Plan(documents=(Step("ghost", "ghost", "ghosts", {}, "1"),))
 
 
@@ -279,7 +334,10 @@ def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch:
     stop()
     assert still.counts(job) == {"None": 2}
     stop = start_heartbeat(still.services.redis, "other@1", 0.1, 5.0, serves=["another@ghosts", "ghost@elsewhere"])
-    reconciler.reconcile(waiting(still, 0))
+    with still.services.redis.pubsub(ignore_subscribe_messages=True) as news:
+        news.subscribe(f"{PREFIX}news:{job}")
+        reconciler.reconcile(waiting(still, 0))
+        assert eventually(lambda: news.get_message(timeout=0.1))  # the followers of the job are notified
     stop()
 
     assert set(still.codes(job).values()) == {"no_worker"}
