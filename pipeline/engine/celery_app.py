@@ -139,12 +139,12 @@ def _connections() -> dict[str, Any]:
 
 def _schedule(settings: Settings) -> dict[str, Any]:
     # A run that was not started in time expires: the next one does its work.
-    expires = max(settings.reconcile_s * 3, 10)
-    urgent = {"expires": expires, "priority": broker_priority(10, settings)}
+    usual = {"expires": max(settings.reconcile_s * 3, 10), "ignore_result": True}  # beat registers no tasks
+    urgent = {**usual, "priority": broker_priority(10, settings)}
     return {
         "reconcile": {"task": task_name("reconcile"), "schedule": settings.reconcile_s, "options": urgent},
-        "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": {"expires": expires}},
-        "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {"expires": 600}},
+        "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": usual},
+        "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {**usual, "expires": 600}},
     }
 
 
