@@ -88,13 +88,13 @@ def allowed_paths(paths: Sequence[str], roots: Sequence[str]) -> list[Path]:
 def submit_paths_job(
     services: Services, writer: GroupWriter, request: Request, pattern: str | None, options: SubmitOptions
 ) -> str:
-    """Promise to take in what the paths name; a `Taker` does it.
+    """Record a job over paths, and the order to ingest them; a `PathJobRunner` carries it out.
 
     Args:
         services: the engine's services.
-        writer: commits the promise.
-        request: checked before; its paths are those of `confined`.
-        pattern: a glob over a file's name or its path below what was named; None takes every file.
+        writer: commits the job and its order.
+        request: a checked request; its paths are those of `allowed_paths`.
+        pattern: a glob over a file's name or its path below what was named; None for every file.
         options: the Idempotency-Key, the webhook, the API key.
 
     Returns:
@@ -149,7 +149,7 @@ class PathJobRunner:
                 self._round()
             except UNAVAILABLE as error:
                 log.warning("orders.waiting", error=str(error))
-            except Exception:  # the thread's door: whatever it was, the next round begins
+            except Exception:  # the thread goes on after any error, with the next round
                 log.exception("orders.failed")
             self._news.wait(POLL_S)
             self._news.clear()
@@ -164,7 +164,7 @@ class PathJobRunner:
                 _carry_out(self._services, order.job_id, order.request)
             except UNAVAILABLE:
                 raise
-            except Exception as error:  # an order's door: those behind it are carried out, whatever is wrong with it
+            except Exception as error:  # any error of an order: the orders after it are carried out
                 log.warning("order.failed", job=order.job_id, tries=order.tries + 1, exc_info=error)
                 _put_off(self._services, order, error)
 

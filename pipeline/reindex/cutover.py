@@ -208,7 +208,7 @@ def drop_index(services: Services, name: str, since: float) -> None:
         return
     try:
         _drop(services, name, since)
-    except Exception as error:  # a door: whatever it is, the other indexes are dropped
+    except Exception as error:  # any error of the store: the other indexes are dropped
         log.warning("index.not_dropped", index=name, error=f"{type(error).__name__}: {error}")
         # The pause is as long as the attempts have lasted so far, so it doubles.
         pause_s = min(max(time.time() - since, 1.0), MAX_DROP_PAUSE_S)

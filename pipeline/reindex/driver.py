@@ -85,7 +85,7 @@ def _advance_one(services: Services, reindex: Reindex) -> None:
             if reindex.state in BEFORE_CUTOVER and _abandon_if_cancelled(services, reindex):
                 return
             STEPS[reindex.state](services, reindex)
-        except Exception as error:  # a door: whatever it is, the other re-indexes go on
+        except Exception as error:  # any error of a step: the other re-indexes go on
             record_error(services, reindex, error, may_refuse=reindex.state in BEFORE_CUTOVER)
         else:
             if reindex.stumbles and reindex.state != "gating":
@@ -170,7 +170,7 @@ def validate(services: Services, reindex: Reindex) -> None:
             # An answer may take long: a long document may have begun meanwhile.
             ready = result.reasons or can_freeze(services, reindex, reindex.from_index)
             _conclude(services, reindex, result, "switching" if ready else "building")
-        except Exception as error:  # the thread's door
+        except Exception as error:  # any error ends the thread: it is recorded first
             record_error(services, reindex, error, may_refuse=True)
 
 
