@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from pipeline.spool.base import Kept
+from pipeline.spool.flusher import Flusher, close_all
 
 __all__ = ["LocalSpool"]
 
 TRIES = 5
 """How often a copy is made again that a clean-up removes at the same moment."""
 
-SYNCS_AT_ONCE = 8
-SYNCS = threading.BoundedSemaphore(SYNCS_AT_ONCE * 8)
-"""Files that wait for the disk: each is held open, and a process may hold only so many."""
-
 
 class LocalSpool:
     """A spool in a folder of this machine (or a shared mount)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, flusher: Flusher | None = None) -> None:
         self.root = root
+        self._flusher = flusher or Flusher()
         self.drafts = root / "drafts"
         self.drafts.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -53,26 +48,19 @@ class LocalSpool:
         """Store a copy of a local file, a second name of it where the file system has such; the file stays."""
         held: list[int] = []
         try:
-            _put(self._prepare(key), path, held)
+            self._put(self._prepare(key), path, held)
         finally:
-            _close(held)
+            close_all(held)
 
     def secure(self, key: str, path: Path) -> Kept:
         """Do what `put_file` does; the function that is returned waits until the copy survives a power cut."""
         target = self._prepare(key)
-        SYNCS.acquire()
-        # Opened here: whoever needs the copy no more may remove it any moment, and then the file is what is left.
-        held: list[int] = []
-        try:
+        with self._flusher.slot() as held:
+            # Opened here: the copy may be removed as soon as no document needs it, and then the file is what is left.
             held.append(os.open(path, os.O_RDONLY))
-            _put(target, path, held)
+            self._put(target, path, held)
             held.append(os.open(target.parent, os.O_RDONLY))
-            # Others wait for the disk while who has sent the file goes on.
-            return _syncing().submit(_sync, held).result
-        except BaseException:
-            _close(held)
-            SYNCS.release()
-            raise
+            return self._flusher.flush(held)
 
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
@@ -131,39 +119,33 @@ class LocalSpool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
+    def _put(self, target: Path, path: Path, held: list[int]) -> None:
+        """Make the copy, with a new time; it is opened and added to `held` where it is another file than `path`."""
+        for _ in range(TRIES):
+            is_there = False
+            try:
+                target.hardlink_to(path)
+            except FileExistsError:
+                is_there = True
+            except OSError:  # another file system, or one without hard links
+                held.append(self._copy(target, path))
+                return
+            # A clean-up may remove it before it has its new time; then it is made again.
+            with suppress(FileNotFoundError):
+                _renew(target)
+                if is_there:
+                    # The process that made it may not have flushed it yet.
+                    held.append(os.open(target, os.O_RDONLY))
+                return
 
-@cache
-def _syncing() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(SYNCS_AT_ONCE, "sync")
-
-
-def _put(target: Path, path: Path, held: list[int]) -> None:
-    """Make the copy, with a new time; it is opened and added to `held` where it is another file than `path`."""
-    for _ in range(TRIES):
-        is_there = False
-        try:
-            target.hardlink_to(path)
-        except FileExistsError:
-            is_there = True
-        except OSError:  # another file system, or one without hard links
-            held.append(_copy(target, path))
-            return
-        # A clean-up may remove it before it has its new time; then it is made again.
-        with suppress(FileNotFoundError):
-            _renew(target)
-            if is_there:
-                # The process that made it may not have come to writing it out.
-                held.append(os.open(target, os.O_RDONLY))
-            return
-
-
-def _copy(target: Path, path: Path) -> int:
-    draft = target.with_name(f".{uuid.uuid4().hex}")
-    shutil.copyfile(path, draft)
-    _renew(draft)
-    descriptor = os.open(draft, os.O_RDONLY)
-    draft.replace(target)
-    return descriptor
+    def _copy(self, target: Path, path: Path) -> int:
+        # Not beside the target: of the drafts, the clean-up removes what a killed process left behind.
+        draft = self.drafts / uuid.uuid4().hex
+        shutil.copyfile(path, draft)
+        _renew(draft)
+        descriptor = os.open(draft, os.O_RDONLY)
+        draft.replace(target)
+        return descriptor
 
 
 def _renew(path: Path) -> None:
@@ -181,17 +163,3 @@ def _give_back(draft: Path, path: Path) -> None:
         draft.rename(path)
         return
     draft.unlink()
-
-
-def _sync(held: list[int]) -> None:
-    try:
-        for descriptor in held:
-            os.fsync(descriptor)
-    finally:
-        _close(held)
-        SYNCS.release()
-
-
-def _close(held: list[int]) -> None:
-    for descriptor in held:
-        os.close(descriptor)

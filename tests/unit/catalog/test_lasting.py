@@ -25,6 +25,7 @@ from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import Kept, LocalSpool
+from pipeline.spool.flusher import Flusher
 
 
 @pytest.fixture
@@ -174,12 +175,12 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
 
 
 def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_path: Path, flushed: list[str]) -> None:
-    spool, draft = LocalSpool(tmp_path / "spool"), tmp_path / "one"
+    draft = tmp_path / "one"
     draft.write_bytes(b"the same")
     beginning = threading.Event()
-    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+    with ThreadPoolExecutor(1) as pool:
+        spool = LocalSpool(tmp_path / "spool", Flusher(pool))
         pool.submit(beginning.wait)
-        patch.setattr("pipeline.spool.local._syncing", lambda: pool)
         wait = spool.secure("originals/ab/abc.txt", draft)
         spool.delete("originals/ab/abc.txt")
         beginning.set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -82,3 +84,35 @@ def test_what_a_killed_writer_left_is_swept(services: Services) -> None:
     os.utime(old, (two_days_ago, two_days_ago))
     cleanup.sweep(services)
     assert [path.name for path in spool.drafts.iterdir()] == ["young"]
+
+
+def test_what_a_killed_copy_left_is_swept(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spool is on another file system than the file, and the process is killed in the middle of the copy."""
+    spool, path = services.spool, tmp_path / "letter.txt"
+    assert isinstance(spool, LocalSpool)
+    path.write_bytes(b"a whole file")
+
+    def refuse(target: Path, source: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(source))
+
+    def die(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half a file")
+        raise SystemExit
+
+    def files() -> list[Path]:
+        return [entry for entry in spool.root.rglob("*") if entry.is_file()]
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", die)
+        with pytest.raises(SystemExit):
+            spool.put_file("originals/ab/old.txt", path)
+        (old,) = files()
+        os.utime(old, (time.time() - 2 * cleanup.DAY_S,) * 2)
+        with pytest.raises(SystemExit):
+            spool.put_file("originals/ab/young.txt", path)
+    (young,) = set(files()) - {old}
+    cleanup.sweep(services)
+    assert files() == [young]
+    spool.put_file("originals/ab/old.txt", path)
+    assert spool.read("originals/ab/old.txt") == b"a whole file"
