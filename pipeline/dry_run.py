@@ -134,12 +134,12 @@ def read_file(services: Services, path: Path) -> Document:
 
 
 def _run_document_stage(trial: Trial, step: WorkflowStep) -> Trial:
-    from pipeline.stages.custom import changed
+    from pipeline.stages.custom import run_document_stage
     from pipeline.stages.extract import title_of
 
     if step.stage is None or trial.chunks is not None:
         raise BadRequest(f"{step.name}() works on documents.", "Write it before chunk().")
-    document = changed(step.stage, _planned(step), trial.document, trial.about)
+    document = run_document_stage(step.stage, _planned(step), trial.document, trial.about)
     return replace(trial, document=document, about=replace(trial.about, title=title_of(document, trial.about.source)))
 
 
@@ -151,11 +151,11 @@ def _run_chunk(trial: Trial, step: WorkflowStep) -> Trial:
 
 
 def _run_chunk_stage(trial: Trial, step: WorkflowStep) -> Trial:
-    from pipeline.stages.custom import annotated
+    from pipeline.stages.custom import run_chunk_stage
 
     if step.stage is None or trial.chunks is None or trial.vectors is not None:
         raise BadRequest(f"{step.name}() works on chunks.", "Write it after chunk() and before embed().")
-    return replace(trial, chunks=annotated(step.stage, _planned(step), trial.chunks, trial.about))
+    return replace(trial, chunks=run_chunk_stage(step.stage, _planned(step), trial.chunks, trial.about))
 
 
 def _run_embed(trial: Trial, _step: WorkflowStep) -> Trial:

@@ -1,1 +1,1 @@
-"""Changes to points that are in the vector store already: removing unseen versions, new names and tags."""
+"""Change points in the vector store: remove versions that are not searchable, write new names and tags."""

@@ -1,4 +1,4 @@
-"""Telling points the new name and tags of their documents. The catalog knew them first, and search goes by it."""
+"""Write new names and tags of documents to their points. The catalog has them first, and search reads the catalog."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ SLICE = 200
 
 LEASE_S = 60.0
 PATIENCE_S = 5.0
-"""Longest wait for another process that labels; what it does not do is done at the next look."""
+"""Longest wait for another process that labels; the reconciler labels what is left."""
 
 
-def relabel(services: Services, most: int | None = None) -> int:
-    """Write source, tags, and the title that follows from the source, to the points whose documents have new ones.
+def relabel(services: Services, limit: int | None = None) -> int:
+    """Write the source, the tags and the title to the points of documents that were renamed or have new tags.
 
-    One process does so at a time: of two, the slower one would write what was true before. Whatever ends it early, a
-    service that is away among it, the catalog still knows what is left to do, and the reconciler asks again.
+    One process does it at a time: of two, the slower one would write old values. If it ends early, for example because
+    a service is unavailable, the catalog still knows what is left to do, and the reconciler continues.
 
     Args:
         services: the engine's services.
-        most: documents at most; None for all.
+        limit: maximum number of documents; None for all.
 
     Returns:
-        How many documents it were.
+        How many documents were labelled.
     """
     if not _due(services, 1):
         return 0
     lock = services.redis.lock(f"{PREFIX}relabel", timeout=LEASE_S, blocking_timeout=PATIENCE_S)
     try:
         with lock:
-            return _label_all(services, lock, _due(services, most))
+            return _label_all(services, lock, _due(services, limit))
     except redis.exceptions.LockError:
         log.info("relabel.left_to_another")
     except TRANSIENT as error:
@@ -56,27 +56,27 @@ def relabel(services: Services, most: int | None = None) -> int:
     return 0
 
 
-def _due(services: Services, most: int | None) -> Sequence[Any]:
+def _due(services: Services, limit: int | None) -> Sequence[Any]:
     with services.catalog.connect() as connection:
-        return moves.waiting_for_labels(connection, most)
+        return moves.waiting_for_labels(connection, limit)
 
 
 def _label_all(services: Services, lock: redis.lock.Lock, due: Sequence[Any]) -> int:
-    for collection, rows in groupby(due, key=lambda one: str(one.collection)):
+    for collection, rows in groupby(due, key=lambda row: str(row.collection)):
         with services.catalog.connect() as connection:
-            places = [index.name for index in indexes.of_collection(connection, collection)]
-        for piece in split_list(rows, SLICE):
+            index_names = [index.name for index in indexes.of_collection(connection, collection)]
+        for group in split_list(rows, SLICE):
             lock.reacquire()
-            for one in piece:
-                _label(services, places, one)
+            for row in group:
+                _label(services, index_names, row)
             with writing(services.catalog) as connection:
-                moves.mark_labelled(connection, {one.id: one.moved_at for one in piece})
+                moves.mark_labelled(connection, {row.id: row.moved_at for row in group})
     return len(due)
 
 
-def _label(services: Services, places: list[str], one: Any) -> None:
-    label = {"source": one.source, "tags": one.tags} | ({"title": one.title} if one.title is not None else {})
-    where = Filter(document_ids=(one.id,))
-    for index in places:
+def _label(services: Services, index_names: list[str], row: Any) -> None:
+    label = {"source": row.source, "tags": row.tags} | ({"title": row.title} if row.title is not None else {})
+    where = Filter(document_ids=(row.id,))
+    for index in index_names:
         services.store.set_payload(index, label, where)
         services.store.set_payload(index, label, where, "metadata")

@@ -1,4 +1,4 @@
-"""Remove points of versions that readers do not see, and mark those of live versions."""
+"""Remove the points of versions that are not searchable, and mark those of live versions."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pipeline.vectorstore.base import Filter
 __all__ = ["mark_live", "remove_unseen"]
 
 
-def remove_unseen(services: Services, identities: Sequence[str], batch_id: str = "") -> None:
+def remove_unseen(services: Services, document_ids: Sequence[str], batch_id: str = "") -> None:
     """Remove the points of versions that no reader sees: replaced, failed, cancelled and deleted ones."""
-    if not identities:
+    if not document_ids:
         return
     with services.catalog.connect() as connection:
-        unseen = garbage.unused_versions(connection, identities, batch_id)
-        places = garbage.group_by_index(connection, unseen)
-    for index, version_ids in places.items():
+        unseen = garbage.unused_versions(connection, document_ids, batch_id)
+        by_index = garbage.group_by_index(connection, unseen)
+    for index, version_ids in by_index.items():
         services.store.delete(index, Filter(version_ids=tuple(version_ids)))
     if unseen:
         with writing(services.catalog) as connection:
             garbage.mark_removed(connection, unseen)
 
 
-def mark_live(services: Services, identities: Sequence[str]) -> None:
-    """Mark the points of the versions that stand in any index as live, in case an old run has written them again."""
+def mark_live(services: Services, document_ids: Sequence[str]) -> None:
+    """Mark the points of live versions as live, in every index: an earlier run may have written them again."""
     with services.catalog.connect() as connection:
-        places = garbage.live_by_index(connection, identities)
-    for index, version_ids in places.items():
+        by_index = garbage.live_by_index(connection, document_ids)
+    for index, version_ids in by_index.items():
         services.store.set_payload(index, {"live": True}, Filter(version_ids=tuple(version_ids)))

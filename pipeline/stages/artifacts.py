@@ -1,4 +1,4 @@
-"""What stages leave for each other in the spool, and under which key."""
+"""Artifacts: the files that stages pass to each other in the spool, and their keys."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A chunk batch: chunks of any of the batch's documents, each with its attempt's id, and their documents."""
+    """A chunk batch: (attempt id, chunk) of any documents of a batch, and the facts of the documents by attempt id."""
 
     chunks: tuple[tuple[str, Chunk], ...]
     documents: dict[str, About]
 
     def save(self, spool: Spool, key: str) -> None:
-        """Store the part under the key."""
+        """Write the part to the spool."""
         data = {
             "chunks": [[attempt_id, asdict(chunk)] for attempt_id, chunk in self.chunks],
             "documents": {attempt_id: asdict(about) for attempt_id, about in self.documents.items()},
@@ -47,44 +47,44 @@ class Part:
 
 
 def batch_prefix(batch_id: str) -> str:
-    """Everything of a batch lies below this."""
+    """Folder of all artifacts of a batch."""
     return f"batches/{batch_id}"
 
 
 def text_key(batch_id: str, attempt_id: str, step: str = "") -> str:
-    """The document of an attempt, as extract or a later step left it."""
+    """Key of an attempt's document, as extract ("") or a later step wrote it."""
     return f"{batch_prefix(batch_id)}/text{step and f'.{step}'}-{attempt_id}"
 
 
 def ocr_key(batch_id: str, group: int) -> str:
-    """The pages that one OCR task has read."""
+    """Key of the pages that one OCR task has read."""
     return f"{batch_prefix(batch_id)}/ocr-{group}"
 
 
 def part_key(batch_id: str, part: int, step: str = "") -> str:
-    """A chunk batch, as chunk or a later step left it."""
+    """Key of a chunk batch, as chunk ("") or a later step wrote it."""
     return f"{batch_prefix(batch_id)}/part{step and f'.{step}'}-{part}"
 
 
 def part_before(plan: Plan, batch_id: str, part: int, key: str) -> str:
-    """A chunk batch as the step with this key finds it."""
-    own = [step.key for step in plan.chunks]
-    before = own[: own.index(key)] if key in own else own
+    """Key of a chunk batch as the step with this key reads it: written by the step before."""
+    keys = [step.key for step in plan.chunks]
+    before = keys[: keys.index(key)] if key in keys else keys
     return part_key(batch_id, part, before[-1] if before else "")
 
 
 def vectors_key(batch_id: str, part: int) -> str:
-    """The vectors of a chunk batch, in the order of its chunks."""
+    """Key of the vectors of a chunk batch, which are in the order of its chunks."""
     return f"{batch_prefix(batch_id)}/vectors-{part}"
 
 
 def load_document(spool: Spool, key: str) -> Document:
-    """An extracted document. Raises FileNotFoundError."""
+    """Read a document from the spool. Raises FileNotFoundError."""
     return Document.from_json(read_json(spool, key))
 
 
 def kept_document(spool: Spool, key: str) -> Document | None:
-    """What an earlier start of a task has left; None where there is nothing, or nothing that makes sense."""
+    """Read the document that an earlier start of a task wrote. Returns None if there is none, or a damaged one."""
     try:
         return load_document(spool, key)
     except FileNotFoundError:
@@ -95,7 +95,7 @@ def kept_document(spool: Spool, key: str) -> Document | None:
 
 
 def load_part(spool: Spool, key: str) -> Part:
-    """A chunk batch. Raises FileNotFoundError."""
+    """Read a chunk batch from the spool. Raises FileNotFoundError."""
     data = read_json(spool, key)
     return Part(
         tuple((attempt_id, _chunk(chunk)) for attempt_id, chunk in data["chunks"]),

@@ -1,4 +1,4 @@
-"""Texts of a batch between extract and chunk, with the pages that OCR read and the changes that plug-ins made."""
+"""Texts of a batch between extract and chunk, with the pages that OCR read and the changes of declared stages."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["Texts", "about"]
 
 
 class Texts:
-    """The documents of a batch as the step before the claimed one left them."""
+    """The documents of a batch as the step before the claimed one wrote them."""
 
     def __init__(self, services: Services, claim: Claim) -> None:
         self._services = services
         self._batch_id = claim.batch_id
         keys = claim.plan.texts
-        place = keys.index(claim.stage)
-        self._before = keys[place - 1] if place else ""
+        position = keys.index(claim.stage)
+        self._before = keys[position - 1] if position else ""
         self._read: dict[str, Document] = {}
 
     def load(self, attempt: BatchedAttempt) -> Document:
-        """Load a document as the step before left it.
+        """Load a document as the step before wrote it.
 
         Raises:
             Empty: neither its text layer nor OCR gave any text.
-            FileNotFoundError: the artifact is gone.
+            FileNotFoundError: the artifact is missing.
         """
         document = load_document(self._services.spool, text_key(self._batch_id, attempt.attempt_id, self._before))
         if self._before:
@@ -44,13 +44,13 @@ class Texts:
         return self._read[attempt.attempt_id]
 
     def keep(self, attempt: BatchedAttempt) -> None:
-        """Keep the text that was loaded last for later re-indexes, if no plug-in has changed it."""
+        """Keep the text that was loaded last for later re-indexes, if no declared stage has changed it."""
         if attempt.attempt_id in self._read:
             keep_text(self._services, attempt, self._read[attempt.attempt_id])
 
     @cached_property
     def _recognised(self) -> tuple[list[Page], list[str]]:
-        """Pages and warnings of OCR. A batch with any holds one document."""
+        """Pages and warnings of OCR. A batch that has any holds one document."""
         spool, prefix = self._services.spool, batch_prefix(self._batch_id)
         names = [name for name in spool.names(prefix) if name.startswith("ocr-")]
         groups = [read_json(spool, f"{prefix}/{name}") for name in names]
@@ -59,7 +59,7 @@ class Texts:
 
 
 def about(attempt: BatchedAttempt, document: Document) -> About:
-    """Return the facts of a document that its chunks repeat."""
+    """Return the facts of a document that the payload of each of its chunks repeats."""
     return About(
         document_id=attempt.document_id,
         version_id=attempt.version_id,

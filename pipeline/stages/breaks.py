@@ -9,9 +9,9 @@ from collections.abc import Iterator
 __all__ = ["best_break", "character_start", "resume_at"]
 
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n|[\u2029\f]")
-# A false end of a sentence only costs a slightly less even cut, so a pattern does; the libraries that
-# know better bring language models. Left out: a stop after one letter or a number below 100 (initials,
-# "z. B.", ordinals), and one that a small letter follows.
+# A false end of a sentence only makes a cut a little worse, so a pattern is enough; the libraries that
+# do better need language models. Left out: a stop after one letter or a number below 100 (initials,
+# "z. B.", ordinals), and a stop that a lower-case letter follows.
 _SENTENCE = re.compile(
     r"""(?: (?<!\b\w)(?<!\b\d\d)[.] | [!?…؟۔።।॥] ) ["'”’»)\]]{0,3} (?=\s)
       | [。！？｡︒] [」』”’）】]{0,3} """,
@@ -27,23 +27,23 @@ _LONGEST_CHARACTER = 64
 
 
 def best_break(text: str, begin: int, after: int, limit: int, whole: bool) -> int:
-    """The best end, after `after` and at most `limit`, of a piece that begins at `begin`.
+    """Find the best end, after `after` and at most `limit`, of a chunk that begins at `begin`.
 
-    The piece ends with a character that is not whitespace. With `whole` it goes up to `limit`.
+    The chunk ends with a character that is not whitespace. With `whole` it goes up to `limit`.
     """
     if whole:
         return limit
     for pattern, filled in _BREAKS:
         lowest = max(after, begin + int((limit - begin) * filled))
-        found = _last(pattern, text, lowest, limit)
-        if found is not None:
-            return found
-    found = character_start(text, limit, after)
-    return begin + len(text[begin:found].rstrip())
+        end = _last(pattern, text, lowest, limit)
+        if end is not None:
+            return end
+    end = character_start(text, limit, after)
+    return begin + len(text[begin:end].rstrip())
 
 
 def resume_at(text: str, earliest: int, end: int) -> int:
-    """Where to begin again at or about `earliest`: a sentence or paragraph, else a word, else there.
+    """Find where a repeated text begins, at or after `earliest`: at a sentence or paragraph, else a word, else there.
 
     A sentence is taken if it leaves at least half of the span to `end`. Returns `end` or more if there
     is nothing to repeat.
@@ -60,10 +60,10 @@ def resume_at(text: str, earliest: int, end: int) -> int:
 
 
 def character_start(text: str, position: int, after: int) -> int:
-    """The last position in (after, position] that does not tear a character from its marks.
+    """Find the last position in (after, position] that does not tear a character from its marks.
 
-    What is drawn as one character may be many code points (accents, emoji with joiners). One that is
-    longer than 64 of them is torn.
+    One visible character may be many code points (accents, emoji with joiners). A character of more than 64 of
+    them is torn.
     """
     lowest = max(after + 1, position - _LONGEST_CHARACTER)
     for candidate in range(position, lowest - 1, -1):
@@ -80,7 +80,7 @@ def _joined(before: str, here: str) -> bool:
 
 
 def _ends(pattern: re.Pattern[str], text: str, lowest: int, limit: int) -> Iterator[tuple[int, int]]:
-    """End of the piece before, and the earliest start of the one after, of each break there."""
+    """Yield for each break the end of the text before it, and the earliest start of the text after it."""
     for match in pattern.finditer(text, lowest, limit):
         if pattern is not _SENTENCE:
             yield match.span()
@@ -89,14 +89,14 @@ def _ends(pattern: re.Pattern[str], text: str, lowest: int, limit: int) -> Itera
 
 
 def _last(pattern: re.Pattern[str], text: str, lowest: int, limit: int) -> int | None:
-    """The last end of a piece, beyond `lowest`, that the pattern allows."""
+    """Find the last end of a chunk, beyond `lowest`, that the pattern allows."""
     ends = [end for end, _ in _ends(pattern, text, lowest, limit)]
     stop = lowest + len(text[lowest : ends[-1]].rstrip()) if ends else lowest
     return stop if stop > lowest else None
 
 
 def _goes_on(text: str, end: int) -> bool:
-    """Whether a small letter follows: then it was an abbreviation."""
+    """Whether a lower-case letter follows: then the stop ended an abbreviation."""
     following = text[end : end + 8].lstrip()
     return following[:1].islower()
 

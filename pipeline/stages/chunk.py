@@ -1,4 +1,4 @@
-"""Chunk: cut the texts of a batch, and fill chunk batches across its documents."""
+"""Chunk: cut the texts of a batch into chunks, and fill chunk batches across its documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.services import Services
 from pipeline.spool import Spool
 from pipeline.stages.artifacts import Part, part_key
 from pipeline.stages.batch_texts import Texts, about
-from pipeline.stages.chunking import cut, lined
+from pipeline.stages.chunking import cut, with_lines
 from pipeline.stages.done import Done, FanOut
 from pipeline.stages.extract import describe, failure_of
 from pipeline.types import About, Chunk
@@ -33,7 +33,7 @@ __all__ = ["cut_as_planned", "fill", "work"]
 log = structlog.get_logger()
 
 CHARS_AT_ONCE = 20_000_000
-"""Characters whose chunks one task holds; documents of the batch beyond that begin anew, each in its own."""
+"""Characters that one task cuts; the other documents of the batch start again, each in a batch of its own."""
 
 
 @dataclass
@@ -49,14 +49,14 @@ class Cuts:
 
 
 def work(services: Services, claim: Claim) -> Done:
-    """Cut every document of the batch and leave chunk batches for `embed`."""
+    """Cut every document of the batch, and write the chunk batches for `embed`."""
     with services.catalog.connect() as connection:
         current = batch_documents.running(connection, claim.batch_id)
         spec = indexes.get(connection, current[0].index).spec if current else None
     cuts = Cuts()
     if spec is None:
         return _done(claim, cuts, [])
-    services.models.tokenizer(spec)  # if it cannot be loaded, no document is to blame
+    services.models.tokenizer(spec)  # if it cannot be loaded, that is no fault of a document
     texts = Texts(services, claim)
     for attempt in current:
         if cuts.chars > CHARS_AT_ONCE:
@@ -64,10 +64,10 @@ def work(services: Services, claim: Claim) -> Done:
             continue
         try:
             _cut(services, (spec, claim.plan), attempt, texts.load(attempt), cuts)
-            texts.keep(attempt)  # only now: a damaged text would have raised
+            texts.keep(attempt)  # only now: a damaged text would have raised an error
         except ExtractError as error:
             cuts.failed[attempt.attempt_id] = failure_of(services, "chunk", error)
-        except Exception as error:  # its text is damaged, or the chunker fails on it: the other documents go on
+        except Exception as error:  # its text is damaged, or the chunker fails on it: the other documents continue
             if len(current) == 1 or retries.is_service_error(error):
                 raise
             log.exception("document.set_apart", document=attempt.document_id)
@@ -79,14 +79,14 @@ def work(services: Services, claim: Claim) -> Done:
 
 
 def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chunk]]]:
-    """Fill chunk batches of at most `size` across documents, chunks of like length together.
+    """Fill chunk batches of at most `size` across documents, chunks of similar length together.
 
-    Sorted over the whole batch, little of what the model reads is padding (useful tokens .99, against .80
-    when each call sorts its own).
+    Sorting the whole batch avoids padding: .99 of the tokens that the model reads are useful, against .80 when
+    each call sorts its own texts.
     """
-    every = [(attempt_id, chunk) for attempt_id, cuts in chunks.items() for chunk in cuts]
-    every.sort(key=lambda pair: pair[1].tokens, reverse=True)
-    return [every[start : start + size] for start in range(0, len(every), size)]
+    pairs = [(attempt_id, chunk) for attempt_id, cuts in chunks.items() for chunk in cuts]
+    pairs.sort(key=lambda pair: pair[1].tokens, reverse=True)
+    return [pairs[start : start + size] for start in range(0, len(pairs), size)]
 
 
 def cut_as_planned(services: Services, how: tuple[IndexSpec, Plan], document: Document) -> list[Chunk]:
@@ -96,12 +96,12 @@ def cut_as_planned(services: Services, how: tuple[IndexSpec, Plan], document: Do
         Empty: it has no chunk.
     """
     spec, plan = how
-    named = plan.cutting.get("chunker")
+    chunker = plan.cutting.get("chunker")
     tokenizer, cutting = services.models.tokenizer(spec), services.cutting(spec, plan)
-    chunks = (find_chunker(named) if named else cut)(document, tokenizer, *cutting)
+    chunks = (find_chunker(chunker) if chunker else cut)(document, tokenizer, *cutting)
     if not chunks:
         raise Empty
-    return lined(document, chunks) if named else chunks
+    return with_lines(document, chunks) if chunker else chunks
 
 
 def _cut(

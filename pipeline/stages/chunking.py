@@ -1,9 +1,9 @@
-"""Cuts a document's text into chunks that the model reads whole.
+"""Cut a document's text into chunks that fit into the model.
 
-A chunk begins where the one before ended, less the overlap, and takes as much as fits; then it is
+A chunk begins at the end of the one before, less the overlap, and takes as much text as fits; then it is
 ended at the best break in its later part: a paragraph, a sentence, a line, a word, and only then a token.
-It never leaves its section. Text is tokenised in windows of about a chunk, so that neither 50 MB of text
-nor 10 MB without a space are ever in one call, and the cost grows with the length and no faster.
+It never leaves its section. Text is tokenised in windows of about a chunk: no call gets 50 MB of text, or
+10 MB without a space, and the cost grows linearly with the length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from extractors.document import Document, Section
 from pipeline.stages.breaks import best_break, character_start, resume_at
 from pipeline.types import Chunk
 
-__all__ = ["chunk_id", "cut", "lined", "text_hash"]
+__all__ = ["chunk_id", "cut", "text_hash", "with_lines"]
 
 _NAMESPACE = UUID("6d0f3a52-5a0e-5f0b-9c39-0d6c1f6f7a11")
 _CHARS_PER_TOKEN = 16
@@ -29,7 +29,7 @@ _CHARS_PER_TOKEN = 16
 _WINDOW_SPARE = 1.25
 _TEXT = re.compile(r"\S")
 _LINED = ("text/plain", "text/markdown")
-"""What is read as it stands: lines of the text are lines of the file, as an editor counts them."""
+"""Types whose text is the file itself: its lines are those of the file, as an editor counts them."""
 
 
 def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap_tokens: int = 32) -> list[Chunk]:
@@ -52,36 +52,36 @@ def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap
         Chunk(order, text[start:end], start, end, *pages.span(start, end), section, tokens)
         for order, ((start, end, tokens), section) in enumerate(spans)
     ]
-    return lined(document, chunks)
+    return with_lines(document, chunks)
 
 
-def lined(document: Document, chunks: list[Chunk]) -> list[Chunk]:
-    """The chunks with their lines, by where they stand in the document; as they are where it has no lines."""
+def with_lines(document: Document, chunks: list[Chunk]) -> list[Chunk]:
+    """Return the chunks with their line numbers; unchanged for documents that have no lines."""
     if document.media_type not in _LINED or any(page.number is not None for page in document.pages):
         return chunks
-    text, made = document.text, list[Chunk]()
+    text, numbered = document.text, list[Chunk]()
     at, line = 0, 1
-    for one in chunks:
-        start = one.char_start
+    for chunk in chunks:
+        start = chunk.char_start
         line += text.count("\n", at, start) if start >= at else -text.count("\n", start, at)
-        last = line + text.count("\n", start, max(one.char_end - 1, start))
-        made.append(replace(one, line_start=line, line_end=last))
+        last = line + text.count("\n", start, max(chunk.char_end - 1, start))
+        numbered.append(replace(chunk, line_start=line, line_end=last))
         at = start
-    return made
+    return numbered
 
 
 def chunk_id(version_id: str, order: int, text: str) -> str:
-    """A chunk's UUID: the same version, order and text always have the same one."""
+    """Return a chunk's UUID: the same for the same version, order and text."""
     return str(uuid5(_NAMESPACE, f"{version_id}\n{order}\n{text_hash(text)}"))
 
 
 def text_hash(text: str) -> str:
-    """SHA-256 of the text in UTF-8, 64 hexadecimal digits."""
+    """Return the SHA-256 of the text in UTF-8, 64 hexadecimal digits."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _Pages:
-    """Which pages a span touches."""
+    """The pages of a document, to find those of a span."""
 
     def __init__(self, document: Document) -> None:
         self._starts = document.page_starts
@@ -95,9 +95,9 @@ class _Pages:
 
 
 def _scopes(document: Document, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """The spans that chunks stay within: sections and what lies between them, in order.
+    """Yield the spans that chunks stay within: sections and the text between them, in order.
 
-    A heading without a text of its own goes with the first section under it, whose path names it.
+    A heading without text is joined with the first section under it, whose path names it.
     """
     position = 0
     begun: int | None = None
@@ -126,7 +126,7 @@ def _leads(section: Section, following: Section | None, text: str) -> bool:
 
 
 class _Cutter:
-    """Cuts one text; the tokenizer is asked about a window at a time."""
+    """Cuts one text; the tokenizer reads a window at a time."""
 
     def __init__(self, text: str, tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int) -> None:
         self._text = text
@@ -134,25 +134,25 @@ class _Cutter:
         self._max_tokens = max_tokens
         self._room = max_tokens - tokenizer.special_tokens
         self._overlap = min(overlap_tokens, self._room // 2)
-        self._most_chars = max_tokens * _CHARS_PER_TOKEN
+        self._max_chars = max_tokens * _CHARS_PER_TOKEN
         self._chars_per_token = 4.0
 
     def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Start, end and tokens of each chunk of one scope."""
+        """Yield start, end and tokens of each chunk of one scope."""
         begin = self._skip(start, end)
         end = begin + len(self._text[begin:end].rstrip())
-        if begin < end <= begin + self._most_chars:
+        if begin < end <= begin + self._max_chars:
             tokens = self._count(begin, end)
             if tokens <= self._max_tokens:
                 yield begin, end, tokens
                 return
         done = begin  # everything before it is in a chunk
         while done < end:
-            found = self._chunk(begin, done, end)
-            if found is None:  # with the overlap, nothing new fits
+            chunk = self._chunk(begin, done, end)
+            if chunk is None:  # with the overlap, nothing new fits
                 begin = done
                 continue
-            stop, tokens, starts = found
+            stop, tokens, starts = chunk
             yield begin, stop, tokens
             done = self._skip(stop, end)
             begin = self._resume(begin, stop, starts) or done
@@ -165,20 +165,20 @@ class _Cutter:
         return self._tokenizer.count([self._text[start:end]])[0]
 
     def _chunk(self, begin: int, done: int, end: int) -> tuple[int, int, list[int]] | None:
-        """End, tokens and token starts of the chunk at `begin`, None if it cannot get beyond `done`."""
+        """Find end, tokens and token starts of the chunk at `begin`; None if it cannot get beyond `done`."""
         limit, starts = self._window(begin, end)
         while limit > done:
             stop = best_break(self._text, begin, max(done, begin), limit, limit == end)
             tokens = self._count(begin, stop)
             if tokens <= self._max_tokens:
                 return stop, tokens, starts
-            # Counts do not add up: a piece of a word may have more tokens than the whole word.
+            # Counts do not add up: a part of a word may have more tokens than the whole word.
             limit = self._tighter(begin, stop)
         return None
 
     def _window(self, begin: int, end: int) -> tuple[int, list[int]]:
-        """How far a chunk from `begin` can reach, and where its tokens start."""
-        furthest = min(end, begin + self._most_chars)
+        """Find how far a chunk from `begin` can reach, and where its tokens start."""
+        furthest = min(end, begin + self._max_chars)
         size = int(self._room * self._chars_per_token * _WINDOW_SPARE) + 1
         while True:
             stop = min(furthest, begin + size)
@@ -192,7 +192,7 @@ class _Cutter:
         return max(reach, begin + 1), starts
 
     def _tighter(self, begin: int, stop: int) -> int:
-        """A limit before `stop`, after a chunk up to there was found too long."""
+        """Find a limit before `stop`, after a chunk up to `stop` was too long."""
         if stop <= begin + 1:
             raise ValueError(f"the character at offset {begin} alone is longer than {self._max_tokens} tokens")
         spans = self._tokenizer.offsets(self._text[begin:stop])
@@ -200,10 +200,10 @@ class _Cutter:
         return min(max(limit, begin + 1), stop - 1)
 
     def _resume(self, begin: int, stop: int, starts: list[int]) -> int | None:
-        """Where the next chunk begins to repeat the end of this one, None if it repeats nothing."""
+        """Find where the next chunk begins to repeat the end of this one; None if it repeats nothing."""
         inside = bisect_left(starts, stop)
         if not self._overlap or inside < 2:
             return None
         earliest = starts[max(inside - self._overlap, 1)]
-        found = resume_at(self._text, character_start(self._text, earliest, begin), stop)
-        return found if begin < found < stop else None
+        start = resume_at(self._text, character_start(self._text, earliest, begin), stop)
+        return start if begin < start < stop else None

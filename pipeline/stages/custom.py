@@ -1,4 +1,4 @@
-"""Custom: run a stage of a plug-in on each document alone, check what it returns, and store it."""
+"""Custom: run a declared stage on each document alone, check what it returns, and store it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ log = structlog.get_logger()
 
 
 def work(services: Services, claim: Claim) -> Done:
-    """Do the step of the claim's plan: on the batch's documents, or on one chunk batch."""
+    """Run the claim's step on the batch's documents, or on one chunk batch."""
     step, stage = step_of(claim)
     return _chunks(services, claim, step, stage) if stage.kind == "chunks" else _documents(services, claim, step, stage)
 
 
 def step_of(claim: Claim) -> tuple[Step, Stage]:
-    """Return the step that the claim is for, and its stage in this installation.
+    """Return the step of the claim, and its stage in this installation.
 
     Raises:
         StageFailed: this worker does not have the stage.
@@ -52,12 +52,12 @@ def step_of(claim: Claim) -> tuple[Step, Stage]:
     return step, stage
 
 
-def changed(stage: Stage, step: Step, document: Document, facts: About) -> Document:
+def run_document_stage(stage: Stage, step: Step, document: Document, facts: About) -> Document:
     """Run a document stage on a document.
 
     Raises:
         StageFailed: it returns no document, or one whose sections lie outside its text.
-        Exception: whatever the function raises.
+        Exception: the function raised it.
     """
     result = stage.run(document, facts, step.options)
     if not isinstance(result, Document) or not result.pages:
@@ -71,12 +71,12 @@ def changed(stage: Stage, step: Step, document: Document, facts: About) -> Docum
     return result
 
 
-def annotated(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> list[Chunk]:
+def run_chunk_stage(stage: Stage, step: Step, chunks: list[Chunk], facts: About) -> list[Chunk]:
     """Run a chunk stage on the chunks of one document. It may set their metadata and leave some out.
 
     Raises:
         StageFailed: it returns anything else.
-        Exception: whatever the function raises.
+        Exception: the function raised it.
     """
     result = stage.run(list(chunks), facts, step.options)
     known = {chunk.order: chunk for chunk in chunks}
@@ -99,20 +99,20 @@ def _documents(services: Services, claim: Claim, step: Step, stage: Stage) -> Do
         current = batch_documents.running(connection, claim.batch_id)
     texts, failed = Texts(services, claim), dict[str, Failure]()
 
-    def one_document(attempt: BatchedAttempt) -> None:
+    def run_one(attempt: BatchedAttempt) -> None:
         key = text_key(claim.batch_id, attempt.attempt_id, step.key)
         if kept_document(services.spool, key) is None:
             document = texts.load(attempt)
-            made = changed(stage, step, document, about(attempt, document))
+            made = run_document_stage(stage, step, document, about(attempt, document))
             write_json(services.spool, key, made.to_json())
             texts.keep(attempt)
 
     for attempt in current:
-        _apart(claim, attempt.attempt_id, partial(one_document, attempt), failed)
+        _call_alone(claim, attempt.attempt_id, partial(run_one, attempt), failed)
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, failed)
-        _note(connection, claim, [attempt for attempt in current if attempt.attempt_id not in failed])
+        _record_event(connection, claim, [attempt for attempt in current if attempt.attempt_id not in failed])
 
     facts = {"documents": len(current) - len(failed), "failed": len(failed)}
     return Done(record, facts=facts)
@@ -127,12 +127,12 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, step.key))
     made, failed = dict[str, list[Chunk]](), dict[str, Failure]()
 
-    def one_document(name: str) -> None:
-        mine = [chunk for attempt_id, chunk in part.chunks if attempt_id == name]
-        made[name] = annotated(stage, step, mine, part.documents[name])
+    def run_one(name: str) -> None:
+        chunks = [chunk for attempt_id, chunk in part.chunks if attempt_id == name]
+        made[name] = run_chunk_stage(stage, step, chunks, part.documents[name])
 
     for attempt in wanted:
-        _apart(claim, attempt.attempt_id, partial(one_document, attempt.attempt_id), failed)
+        _call_alone(claim, attempt.attempt_id, partial(run_one, attempt.attempt_id), failed)
     kept = tuple(_in_order(part, made))
     Part(kept, part.documents).save(services.spool, part_key(claim.batch_id, claim.part, step.key))
     before = {name: sum(owner == name for owner, _ in part.chunks) for name in made}
@@ -142,41 +142,38 @@ def _chunks(services: Services, claim: Claim, step: Step, stage: Stage) -> Done:
         attempts.fail(connection, failed)
         attempt_counters.subtract_chunks(connection, dropped, claim.batch_id)
         if claim.part == 0:
-            _note(connection, claim, [attempt for attempt in wanted if attempt.attempt_id not in failed])
+            _record_event(connection, claim, [attempt for attempt in wanted if attempt.attempt_id not in failed])
 
     return Done(record, facts={"chunks": len(kept), "failed": len(failed)})
 
 
 def _in_order(part: Part, made: dict[str, list[Chunk]]) -> Iterator[tuple[str, Chunk]]:
-    """The chunks in the order of the part, which is by length."""
-    by_place = {(name, chunk.order): chunk for name, chunks in made.items() for chunk in chunks}
+    """Yield the chunks in the order of the part, which is by length."""
+    by_order = {(name, chunk.order): chunk for name, chunks in made.items() for chunk in chunks}
     for name, chunk in part.chunks:
-        if (name, chunk.order) in by_place:
-            yield name, by_place[name, chunk.order]
+        if (name, chunk.order) in by_order:
+            yield name, by_order[name, chunk.order]
 
 
-def _apart(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict[str, Failure]) -> None:
-    """Call for one document. An error fails that document, unless it passes by itself and a retry is left."""
+def _call_alone(claim: Claim, attempt_id: str, call: Callable[[], None], failed: dict[str, Failure]) -> None:
+    """Call a function for one document. An error fails that document, unless a retry is left that may cure it."""
     try:
         call()
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # an entry point: a plug-in may raise anything
-        passes = isinstance(error, Exception) and retries.is_service_error(error)
-        if passes and not claim.last_try:
+    except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
+        transient = isinstance(error, Exception) and retries.is_service_error(error)
+        if transient and not claim.last_try:
             raise
-        failed[attempt_id] = _failure(claim, error, passes)
+        failed[attempt_id] = _failure(claim, error, transient)
 
 
-def _failure(claim: Claim, error: BaseException, passes: bool) -> Failure:
+def _failure(claim: Claim, error: BaseException, transient: bool) -> Failure:
     if isinstance(error, (ExtractError, PipelineError)):
         return Failure(claim.stage, problem_of(error))
     log.warning("document.stage_failed", stage=claim.stage, error=type(error).__name__, exc_info=error)
     message = f"The stage {claim.stage} failed: {type(error).__name__}: {error}"
-    return Failure(claim.stage, replace(problem_of(StageFailed(message)), transient=passes))
+    return Failure(claim.stage, replace(problem_of(StageFailed(message)), transient=transient))
 
 
-def _note(connection: Connection, claim: Claim, through: Sequence[BatchedAttempt]) -> None:
-    """Add the step to the timelines of these documents."""
-    events.add(connection, f"document.{claim.stage}", ((attempt.job_id, attempt.document_id) for attempt in through))
+def _record_event(connection: Connection, claim: Claim, done: Sequence[BatchedAttempt]) -> None:
+    """Add an event of the step to the timelines of these documents."""
+    events.add(connection, f"document.{claim.stage}", ((attempt.job_id, attempt.document_id) for attempt in done))

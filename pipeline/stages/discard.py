@@ -1,14 +1,14 @@
 """Removing files from the spool that no document needs, while other processes may begin to need them.
 
-No lock is held over it. Two rules make it safe:
+No lock is held. Two rules make it safe:
 
 1. Intake gives a file that it needs a new time (`Spool.renew`, or by writing it): before the catalog names it, so that
-   it is there if the process is killed, and once more after that commit. Where it is gone by then, it writes it again.
-2. Whatever removes files notes their times, then reads in the catalog which of them no document needs, and removes
-   those that still have the time that was noted (`Spool.delete_unchanged`).
+   it is there if the process is killed, and once more after that commit. If it is missing then, it is written again.
+2. A process that removes files notes their times, then reads in the catalog which of them no document needs, and
+   removes those whose time has not changed since (`Spool.delete_unchanged`).
 
 If a commit comes too late to be seen by rule 2, the second renewal of rule 1 comes later still: before the removal,
-which then spares the file, or after it, and then the file is written again. What is left is a process that is killed
+which then keeps the file, or after it, and then the file is written again. One gap is left: a process that is killed
 between its commit and the second renewal, in the same milliseconds in which another one removes the same content: that
 document fails as "the copy is gone". The clean-up has not even this gap: it leaves files alone for an hour.
 """
@@ -27,7 +27,7 @@ from pipeline.spool import Spool, original_key
 __all__ = ["discard", "discard_originals", "keys_in"]
 
 SHA256 = 64
-"""Letters of a content's name, with which keys of originals and texts begin."""
+"""Length of the SHA-256 with which names of originals and texts begin."""
 
 
 def discard(services: Services, unneeded: Callable[[Connection], Collection[str]], before: float = math.inf) -> None:
@@ -35,7 +35,7 @@ def discard(services: Services, unneeded: Callable[[Connection], Collection[str]
 
     Args:
         services: the engine's services.
-        unneeded: reads in the catalog which keys these are; asked twice, before and after their times are noted.
+        unneeded: reads these keys in the catalog; called twice, before and after their times are noted.
         before: only keys that were written or renewed before this time, in seconds since 1970.
     """
     with services.catalog.connect() as connection:
@@ -55,7 +55,7 @@ def discard(services: Services, unneeded: Callable[[Connection], Collection[str]
 
 
 def discard_originals(services: Services, batch_id: str) -> None:
-    """Remove the originals that this batch was the last to need, unless the settings keep all of them."""
+    """Remove the originals that no document needs after this batch, unless the settings keep all of them."""
     if services.settings.keep_originals:
         return
 
@@ -66,7 +66,7 @@ def discard_originals(services: Services, batch_id: str) -> None:
 
 
 def keys_in(spool: Spool, folder: str, contents: Collection[str] | None = None) -> set[str]:
-    """Keys of the originals or texts in this folder of the spool, of all contents or of these SHA-256."""
+    """List the keys of originals or texts in a folder of the spool: of all contents, or of these SHA-256."""
     parts = spool.names(folder) if contents is None else {content[:2] for content in contents}
     return {
         f"{folder}/{part}/{name}"

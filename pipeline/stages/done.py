@@ -1,4 +1,4 @@
-"""What a stage returns: how to record its result, and what follows, as data. The executor commits, then publishes."""
+"""`Done`, which every stage returns: how to record its result, and what follows. The executor commits and publishes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class OcrFanOut:
 class Done:
     """The result of a stage.
 
-    record   writes the result into the catalog, in the transaction that also ends the task; it does nothing else
-    then     what is published once that is committed, beside the next task of the chain
+    record   writes the result into the catalog, in the transaction that also ends the task, and does nothing else
+    then     tasks to publish after the commit, besides the next task of the chain
     admit    the stage has left batches that wait for admission
-    tidy     removes files that nothing needs any more once it is committed; it may be skipped and may run twice
-    lost     mends what the work changed outside the catalog when another worker has done the task meanwhile
+    tidy     removes files that are no longer needed after the commit; it may be skipped and may run twice
+    lost     repairs what the stage changed outside the catalog, if another worker did the task meanwhile
     facts    numbers for the log
-    outcome  what metrics count it as
+    outcome  the outcome that metrics count
     """
 
     record: Callable[[Connection], None]
@@ -50,4 +50,4 @@ class Done:
 
 
 Work = Callable[[Services, Claim], Done]
-"""A stage: loads what it works on, calls pure functions, writes to the spool. It publishes nothing."""
+"""A stage: loads its input, calls pure functions, writes to the spool. It publishes nothing."""

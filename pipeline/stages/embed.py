@@ -1,4 +1,4 @@
-"""Embed: the vectors of one chunk batch, from the cache where the text was embedded before."""
+"""Embed: make the vectors of one chunk batch, or read them from the cache of texts that were embedded before."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["embed_missing", "work"]
 Embed = Callable[[Sequence[str]], Vectors]
 
 DOWN = 3
-"""After so many documents in a row it is not the documents: the endpoint is down."""
+"""After so many failed documents in a row the endpoint counts as down."""
 
 
 def work(services: Services, claim: Claim) -> Done:
-    """Embed the chunks of documents that are still wanted, and keep the vectors for `upsert`."""
+    """Embed the chunks of documents that are still under way, and write the vectors for `upsert`."""
     with services.catalog.connect() as connection:
-        carried = batch_documents.running(connection, claim.batch_id)
-        wanted = {one.attempt_id for one in carried} & set(claim.detail["attempts"])
-        index = indexes.get(connection, carried[0].index) if wanted else None
+        current = batch_documents.running(connection, claim.batch_id)
+        wanted = {attempt.attempt_id for attempt in current} & set(claim.detail["attempts"])
+        index = indexes.get(connection, current[0].index) if wanted else None
     if index is None:
         return Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
@@ -47,9 +47,9 @@ def work(services: Services, claim: Claim) -> Done:
         known = vector_cache.lookup(connection, space, hashes)
     wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
-    every = {**known, **fresh}
-    empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # of a document that goes no further
-    vectors = np.stack([every.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
+    by_hash = {**known, **fresh}
+    empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # for a document that has failed or was cancelled
+    vectors = np.stack([by_hash.get(name, empty) for name in hashes] or [empty]).astype(np.float32)[: len(hashes)]
     write_vectors(services.spool, vectors_key(claim.batch_id, claim.part), vectors)
     if fresh:
         rows = vector_cache.to_rows(space, fresh)
@@ -65,7 +65,7 @@ def work(services: Services, claim: Claim) -> Done:
 
 
 def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> dict[str, Vectors]:
-    """Embed each distinct text that is not known by its hash; the fresh vectors, (dim,) float32 by hash."""
+    """Embed each distinct text whose hash is not in `known`. Returns the new vectors, (dim,) float32, by hash."""
     missing = {name: text for text in texts if (name := text_hash(text)) not in known}
     return dict(zip(missing, embed(list(missing.values())), strict=True)) if missing else {}
 
@@ -73,7 +73,7 @@ def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Emb
 def _fresh(
     texts: Sequence[tuple[str, str]], known: Mapping[str, Vectors], embed: Embed, last_try: bool
 ) -> tuple[dict[str, Vectors], dict[str, Failure]]:
-    """Embed the texts, given as (attempt, text); what the endpoint refuses fails the document that holds it alone."""
+    """Embed texts, given as (attempt, text). A text that the endpoint refuses fails only the document that holds it."""
     names = list(dict.fromkeys(name for name, _ in texts))
     try:
         return embed_missing([text for _, text in texts], known, embed), {}

@@ -1,4 +1,4 @@
-"""Extract: read the files of a batch. A document with scanned pages leaves the batch and goes on alone."""
+"""Extract: read the files of a batch. A document with scanned pages leaves the batch and continues alone."""
 
 from __future__ import annotations
 
@@ -36,20 +36,19 @@ GONE = "The copy of the file that intake made is gone."
 GONE_HINT = "Ingest the file again."
 NO_ROOM_HINT = "Make room on the disk, or mend it, then run: docrelay failures retry"
 
-LASTING = (Corrupt, Empty, Encrypted, TooLarge, Unsupported)
-"""What a file is, not what happened to it: a crash, a hang or a missing language may be gone the next time."""
+PERMANENT = (Corrupt, Empty, Encrypted, TooLarge, Unsupported)
+"""Errors of the file itself. A crash, a time-out or a missing language may not happen the next time."""
 
 FLUSH_S = 0.5
-"""Progress within a batch is written this often."""
-
+"""Seconds between two writes of the progress within a batch."""
 
 Pages = dict[str, dict[str, int]]
-"""Counts of pages by attempt."""
+"""Counts of pages by attempt id and kind."""
 
 
 @dataclass
-class Read:
-    """Results of the batch so far: failures and scanned pages by attempt, catalog facts by version."""
+class ReadResults:
+    """Results of the batch so far: failures and scanned pages by attempt id, catalog facts by version id."""
 
     failed: dict[str, Failure] = field(default_factory=dict)
     scanned: dict[str, list[list[int]]] = field(default_factory=dict)
@@ -61,7 +60,7 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     """Read every document of the batch that is not read yet."""
     with services.catalog.connect() as connection:
         current = batch_documents.running(connection, claim.batch_id)
-    read, pages, flushed = Read(), Pages(), time.monotonic()
+    read, pages, flushed = ReadResults(), Pages(), time.monotonic()
     for attempt in current:
         pages[attempt.attempt_id] = _read_one(services, claim, sandbox, attempt, read)
         if time.monotonic() - flushed > FLUSH_S:
@@ -71,17 +70,17 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
 
 
 def page_groups(numbers: Sequence[int], size: int) -> list[list[int]]:
-    """Cut page numbers into groups of at most `size`, in order."""
+    """Split page numbers into groups of at most `size`, in order."""
     return [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
 
 
 def title_of(document: Document, source: str) -> str:
-    """The document's own title, or its file's name."""
+    """Return the document's title, or the name of its file."""
     return document.metadata.get("title", "").strip() or PurePath(source).name
 
 
 def _read_one(
-    services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, read: Read
+    services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, read: ReadResults
 ) -> dict[str, int]:
     settings = services.settings
     key, anew = text_key(claim.batch_id, attempt.attempt_id), dict[str, object]()
@@ -93,7 +92,7 @@ def _read_one(
             with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
                 document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
             read.files += 1
-            # Its version may ask for a text that was read by older extractors and is not kept any more.
+            # The version may name older extractors, whose text is not kept any more.
             anew = {"extraction": services.extraction}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
@@ -102,13 +101,13 @@ def _read_one(
     except NoRoom as error:
         if not claim.last_try:
             raise
-        # It may be this file's place on the disk alone.
+        # Only this file may be unreadable on the disk.
         problem = Problem("unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, transient=True)
         read.failed[attempt.attempt_id] = Failure("extract", problem)
         return {}
     facts = describe(document, attempt.source) | anew
     if claim.plan.documents:
-        # A stage may be there to take out what the title says.
+        # A declared stage may remove text that the title holds.
         del facts["title"]
     read.facts[attempt.version_id] = facts
     if document.pending:
@@ -118,15 +117,15 @@ def _read_one(
 
 
 def failure_of(services: Services, stage: str, error: ExtractError | OSError) -> Failure:
-    """The failure of a file that cannot be read, marked where reading it again in the same way is in vain."""
+    """Return the failure of an unreadable file; if reading it again the same way would fail again, it says so."""
     if isinstance(error, OSError):
         return Failure(stage, problem_of(Unreadable(GONE, GONE_HINT)))
-    reading = services.reading if isinstance(error, LASTING) else None
+    reading = services.reading if isinstance(error, PERMANENT) else None
     return Failure(stage, problem_of(error), reading)
 
 
 def describe(document: Document, source: str) -> dict[str, object]:
-    """What the catalog keeps of a document: the receipt of its pages among it."""
+    """Return the facts of a document for the catalog, with its counts of pages."""
     origins = [page.origin for page in document.pages]
     return {
         "media_type": document.media_type,
@@ -140,18 +139,18 @@ def describe(document: Document, source: str) -> dict[str, object]:
     }
 
 
-def _flush(services: Services, job_id: str, pages: Pages, read: Read) -> None:
-    """Record progress: a file that failed is not read again if this task has to start again."""
+def _flush(services: Services, job_id: str, pages: Pages, read: ReadResults) -> None:
+    """Record progress, so that a file that failed is not read again if this task starts again."""
     with writing(services.catalog, durable=False) as connection:
-        # How a file was read is known only now: another start of the task would find its text alone.
+        # The extraction is known only now: another start of the task would find only the text.
         describe_versions(connection, read.facts)
         attempt_counters.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
     services.announce(job_id)
 
 
-def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], pages: Pages, read: Read) -> Done:
-    # Each scanned document gets a batch of its own. Its text is there before that batch is in the catalog.
+def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], pages: Pages, read: ReadResults) -> Done:
+    # Each scanned document gets a batch of its own. Its text is written before the catalog knows that batch.
     alone = {attempt_id: str(uuid.uuid4()) for attempt_id in read.scanned}
     for attempt_id, batch_id in alone.items():
         text = services.spool.read(text_key(claim.batch_id, attempt_id))

@@ -45,15 +45,15 @@ def work(services: Services, claim: Claim) -> Done:
         touched = batch_documents.list_ids(connection, claim.batch_id)
     blank = [attempt for attempt in current if not attempt.chunks_total]
     current = [attempt for attempt in current if attempt.chunks_total]
-    lacking = _verify(services, claim, current) if current else []
-    whole = [attempt for attempt in current if attempt not in lacking]
+    incomplete = _verify(services, claim, current) if current else []
+    whole = [attempt for attempt in current if attempt not in incomplete]
     if whole:
         versions = tuple(attempt.version_id for attempt in whole)
         services.store.set_payload(whole[0].index, {"live": True}, Filter(version_ids=versions))
         _switch(services, claim, versions)
-    if lacking or blank:
+    if incomplete or blank:
         with writing(services.catalog) as connection:
-            attempts.fail(connection, dict.fromkeys((attempt.attempt_id for attempt in lacking), INCOMPLETE))
+            attempts.fail(connection, dict.fromkeys((attempt.attempt_id for attempt in incomplete), INCOMPLETE))
             attempts.fail(connection, dict.fromkeys((attempt.attempt_id for attempt in blank), NOTHING_LEFT))
     remove_unseen(services, touched, claim.batch_id)
 
@@ -61,16 +61,20 @@ def work(services: Services, claim: Claim) -> Done:
         attempts.complete(connection, [attempt.attempt_id for attempt in whole])
 
     def tidy() -> None:
-        # Only now: had the commit failed, the batch would begin anew from its originals.
+        # Only after the commit: if it fails, the batch starts again from its originals.
         services.spool.delete(batch_prefix(claim.batch_id))
         discard_originals(services, claim.batch_id)
 
-    facts = {"documents": len(whole), "failed": len(lacking), "points": sum(attempt.chunks_total for attempt in whole)}
+    facts = {
+        "documents": len(whole),
+        "failed": len(incomplete),
+        "points": sum(attempt.chunks_total for attempt in whole),
+    }
     return Done(record, tidy=tidy, facts=facts)
 
 
 def missing(store: VectorStore, current: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
-    """Return the documents whose number of points in the store is not that of their chunks in the catalog."""
+    """Return the documents whose number of points in the store differs from their chunks in the catalog."""
     index = current[0].index
     versions = tuple(attempt.version_id for attempt in current)
     if store.count(index, Filter(version_ids=versions)) == sum(attempt.chunks_total for attempt in current):
@@ -83,18 +87,19 @@ def missing(store: VectorStore, current: Sequence[BatchedAttempt]) -> list[Batch
 
 
 def _verify(services: Services, claim: Claim, current: Sequence[BatchedAttempt]) -> list[BatchedAttempt]:
-    """Return the documents that lack points even after they were stored once more."""
-    lacking = missing(services.store, current)
-    if not lacking:
+    """Return the documents whose points are still missing after they were stored once more."""
+    incomplete = missing(services.store, current)
+    if not incomplete:
         return []
-    log.warning("points.missing", documents=[attempt.document_id for attempt in lacking])
-    # None of them is visible yet. What is not theirs, of an earlier run that cut otherwise, goes too.
-    services.store.delete(lacking[0].index, Filter(version_ids=tuple(attempt.version_id for attempt in lacking)))
+    log.warning("points.missing", documents=[attempt.document_id for attempt in incomplete])
+    # None of them is visible yet. Points of an earlier run that cut the text differently are removed too.
+    version_ids = tuple(attempt.version_id for attempt in incomplete)
+    services.store.delete(incomplete[0].index, Filter(version_ids=version_ids))
     prefix = batch_prefix(claim.batch_id)
     for name in services.spool.names(prefix):
         if name.startswith("part-"):
-            store_part(services, claim, int(name.removeprefix("part-")), lacking)
-    return missing(services.store, lacking)
+            store_part(services, claim, int(name.removeprefix("part-")), incomplete)
+    return missing(services.store, incomplete)
 
 
 def _switch(services: Services, claim: Claim, versions: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Extracted texts are kept: another model or chunk size needs neither the file nor OCR again.
+"""Kept texts: with them another model or chunk size needs neither the file nor OCR again.
 
     texts/ab/abcd….pdf-<extraction>    the whole document, pages read by OCR in their places
 
@@ -21,11 +21,11 @@ __all__ = ["TEXTS", "keep_text", "known_text", "text_key_of"]
 log = structlog.get_logger()
 
 TEXTS = "texts"
-"""Folder of the spool in which they lie."""
+"""Folder of the spool for kept texts."""
 
 
 def text_key_of(content_sha256: str, source: str, extraction: str) -> str:
-    """Spool key of the text of this content, read by this extraction."""
+    """Return the spool key of the text of this content, read by this extraction."""
     return f"{TEXTS}/{original_key(content_sha256, source).partition('/')[2]}-{extraction}"
 
 
@@ -33,13 +33,13 @@ def known_text(services: Services, attempt: BatchedAttempt) -> Document | None:
     """Return the kept text of a document, read in the way that its version asks for.
 
     Returns:
-        None if none is kept; or if the file is there and must be read again, or some of its pages were not read.
+        None if none is kept, or if the file is there and must be read again, or if it has pages that were not read.
     """
     is_there = services.spool.exists(original_key(attempt.content_sha256, attempt.source))
     if attempt.anew and is_there:
         return None
-    found = _kept(services, text_key_of(attempt.content_sha256, attempt.source, attempt.extraction))
-    return None if found is not None and is_there and not _is_whole(found) else found
+    document = _kept(services, text_key_of(attempt.content_sha256, attempt.source, attempt.extraction))
+    return None if document is not None and is_there and not _is_whole(document) else document
 
 
 def _kept(services: Services, key: str) -> Document | None:
@@ -59,7 +59,7 @@ def keep_text(services: Services, attempt: BatchedAttempt, document: Document) -
         return
     key = text_key_of(attempt.content_sha256, attempt.source, attempt.extraction)
     before = None if attempt.anew else _kept(services, key)
-    # Renewed: until now no other version may have needed it, and a clean-up may be about to remove it.
+    # Renewed: no other version may have needed it until now, and a clean-up may be about to remove it.
     if before is None or not _is_whole(before) or not services.spool.renew(key):
         write_json(services.spool, key, document.to_json())
 

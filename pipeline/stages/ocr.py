@@ -22,7 +22,7 @@ TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 
 
 def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
-    """Read the group's pages; a document that failed or was cancelled meanwhile costs nothing more."""
+    """Read the group's pages; do nothing for a document that failed or was cancelled meanwhile."""
     with services.catalog.connect() as connection:
         current = batch_documents.running(connection, claim.batch_id)
     numbers: list[int] = claim.detail["pages"]
@@ -31,7 +31,7 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     attempt, settings = current[0], services.settings
     try:
         with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
-            # A page has its own limit; this one is for what hangs elsewhere.
+            # Each page has its own limit; this one ends what hangs elsewhere.
             timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
             pages, warnings = sandbox.ocr(path, numbers, settings.options, timeout_s)
     except (ExtractError, FileNotFoundError, PermissionError) as error:

@@ -1,7 +1,7 @@
-"""Extraction behind a wall: a child process with limits reads the file, and may die of it.
+"""The sandbox: a child process with limits on time and memory reads the files, and may crash.
 
-What the caller gets is a document, or an `ExtractError` with a stable code: a hang is `timeout`, a death is
-`crashed` (after a second try in a fresh child), a memory bomb is `out_of_memory`.
+The caller gets a document, or an `ExtractError` with a stable code: `timeout` for a hang, `crashed` for a crash
+(after a second try in a fresh child), `out_of_memory` for a file that needs too much memory.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["NoRoom", "Sandbox"]
 
 TRIES = 2
 REQUESTS_PER_CHILD = 1000
-"""Native libraries leak a little; a fresh child now and then bounds it."""
+"""Native libraries leak a little memory; a fresh child now and then bounds it."""
 
 MEMORY_SHARE = 0.5
-"""A child that died with this share of its limit in use died of memory: allocators abort, they do not report."""
+"""A child that died with this share of its limit in use ran out of memory: allocators abort without an error."""
 
 PEAK_SLACK = 1.05
-"""On Linux a new process begins with the peak of the one that started it, and the kernel counts only roughly."""
+"""On Linux a new process begins with the peak of the one that started it, and the kernel counts roughly."""
 
 POLL_S = 0.5
 DYING_S = 1.0
-"""A child that closed its end of the pipe has this long to be dead; then it is killed."""
+"""A child that closed its end of the pipe has this long to exit; then it is killed."""
 
 BLOCK = 1 << 20
 
@@ -49,11 +49,11 @@ class Killed(Crashed):
 
 
 class NoRoom(OSError):
-    """The system did not give what reading a file takes: space on the disk, descriptors. It is no fault of the file."""
+    """The system lacked a resource for reading the file: disk space, descriptors. It is no fault of the file."""
 
 
 class Sandbox:
-    """One child process that reads files, started when first needed and replaced when it dies."""
+    """One child process that reads files, started on first use and replaced when it dies."""
 
     def __init__(self, memory_mb: int, module: str = "pipeline.stages.sandbox_child") -> None:
         self._memory_mb = memory_mb
@@ -92,7 +92,7 @@ class Sandbox:
         try:
             return self._once(request, timeout_s)
         except Killed as error:
-            # Once may be anybody; again and again it is the kernel, which has run out of memory.
+            # One kill may come from any process; repeated kills come from the kernel, which has run out of memory.
             raise OutOfMemory("The system ended the reading of the file, most likely for its memory.") from error
 
     def _once(self, request: dict[str, Any], timeout_s: float) -> Any:
@@ -136,7 +136,7 @@ class Sandbox:
                     raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
 
     def _receive(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Any:
-        """Read one whole answer; whatever it says, and however slowly, neither time nor memory is without bound."""
+        """Read one answer within the limits of time and memory, whatever the child writes and however slowly."""
         read, wanted = bytearray(), HEADER.size
         while len(read) < wanted:
             self._wait(child, deadline, timeout_s)
@@ -148,13 +148,13 @@ class Sandbox:
                 mark, length = HEADER.unpack_from(read)
                 wanted = HEADER.size + length
                 if mark != MARK or length > self._memory_mb << 20:
-                    raise self._nonsense()
+                    raise self._garbled()
         try:
             answer = json.loads(read[HEADER.size :])
         except ValueError:
-            raise self._nonsense() from None
+            raise self._garbled() from None
         if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error", "system"}:
-            raise self._nonsense()
+            raise self._garbled()
         return answer
 
     def _error_of(self, packed: Any) -> ExtractError:
@@ -162,10 +162,10 @@ class Sandbox:
         try:
             error = unpack(packed)
         except (KeyError, TypeError):
-            return self._nonsense()
-        return error if isinstance(error, ExtractError) else self._nonsense()
+            return self._garbled()
+        return error if isinstance(error, ExtractError) else self._garbled()
 
-    def _nonsense(self) -> Crashed:
+    def _garbled(self) -> Crashed:
         self._kill()
         return Crashed("The extractor lost its way on this file, twice.")
 
@@ -174,26 +174,26 @@ class Sandbox:
         if child is None:
             return Crashed()
         if not _is_dead(child):
-            return self._nonsense()
+            return self._garbled()
         self._child = None
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        _sweep(child)
+        _kill_group(child)
         if _peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, self._floor_mb):
             return OutOfMemory(f"Reading the file needed more than {self._memory_mb} MB of memory.")
         if child.returncode == -signal.SIGKILL:
             return Killed()
-        return Crashed(f"The extractor died on this file ({_manner(child.returncode)}), twice.")
+        return Crashed(f"The extractor died on this file ({_cause_of_death(child.returncode)}), twice.")
 
     def _kill(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            _sweep(child)
+            _kill_group(child)
             child.wait()
 
 
 def _is_dead(child: subprocess.Popen[bytes]) -> bool:
-    """Whether it ends by itself; it is not reaped yet."""
+    """Whether the child has ended, or ends in a moment. It is not reaped."""
     deadline = time.monotonic() + DYING_S
     while time.monotonic() < deadline:
         if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
@@ -206,7 +206,7 @@ def _peak_mb(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _sweep(child: subprocess.Popen[bytes]) -> None:
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
     """Kill the child's whole process group (Tesseract runs in it) and close the pipes."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
@@ -217,7 +217,7 @@ def _sweep(child: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _manner(code: int) -> str:
+def _cause_of_death(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
 
 

@@ -1,4 +1,4 @@
-"""The inside of the sandbox: reads one file after another for the process that started it.
+"""The child process of the sandbox: it reads one file after another for the process that started it.
 
 A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES`), so that a crash, a hang or a memory bomb
 in an extractor's native code ends this process and nothing else. Requests and answers are JSON, each behind a
@@ -29,10 +29,10 @@ __all__ = ["HEADER", "MARK", "receive", "send"]
 
 HEADER = struct.Struct("!4sI")
 MARK = b"\x00dr\x00"
-"""No text begins with it, so that what a library prints into the pipe is not taken for a length and waited for."""
+"""No text begins with it, so that output of a library in the pipe is not taken for a length."""
 
 PR_SET_PDEATHSIG = 1
-MOST_DESCRIPTORS = 1024
+MAX_DESCRIPTORS = 1024
 
 
 def send(stream: BinaryIO, data: Any) -> None:
@@ -57,11 +57,11 @@ def receive(stream: BinaryIO) -> Any:
 def main() -> None:
     """Answer requests until the caller closes the pipe."""
     _die_with_parent()
-    _take_along()
+    _end_children_with_parent()
     limit = int(sys.argv[1]) << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Whatever a library prints must not mix with the answers.
+    # Output of a library must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     while True:
@@ -82,7 +82,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": pack(error)}
     except MemoryError:
         return {"error": pack(OutOfMemory())}
-    except OSError as error:  # the disk's fault, or the system's: not the file's
+    except OSError as error:  # the fault of the disk or the system, not of the file
         return {"system": [error.errno or 0, error.strerror or str(error)]}
 
 
@@ -101,8 +101,8 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _take_along() -> None:
-    """Whatever ends this process, what it started (Tesseract) ends with it.
+def _end_children_with_parent() -> None:
+    """End the processes that this one started (Tesseract) when this one ends, however that happens.
 
     A watcher in the same process group waits for the end of a pipe that only this process holds open.
     """
@@ -113,7 +113,7 @@ def _take_along() -> None:
         os.close(watched)
         return
     os.closerange(0, watched)
-    os.closerange(watched + 1, MOST_DESCRIPTORS)
+    os.closerange(watched + 1, MAX_DESCRIPTORS)
     os.read(watched, 1)
     os.killpg(0, signal.SIGKILL)
 

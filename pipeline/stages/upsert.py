@@ -44,7 +44,7 @@ def work(services: Services, claim: Claim) -> Done:
         attempt_counters.add(connection, amounts, claim.batch_id)
 
     def lost() -> None:
-        # This process stood still while another did the task, and has now written the points once more.
+        # This process was suspended while another did the task, and has written the points again.
         touched = [attempt.document_id for attempt in wanted]
         mark_live(services, touched)
         remove_unseen(services, touched, claim.batch_id)
@@ -58,31 +58,31 @@ def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Bat
     Returns:
         How many points of each attempt.
     """
-    held = load_part(services.spool, part_before(claim.plan, claim.batch_id, part, "upsert"))
+    loaded = load_part(services.spool, part_before(claim.plan, claim.batch_id, part, "upsert"))
     vectors = read_vectors(services.spool, vectors_key(claim.batch_id, part))
     keep = {attempt.attempt_id for attempt in wanted}
     with services.catalog.connect() as connection:
         index = indexes.get(connection, wanted[0].index)
     services.store.ensure(index.name, index.fingerprint)
     if index.role == "live" and index.collection not in services.named:
-        _name(services, index)
-    services.store.upsert(index.name, points(held, vectors, keep, index.fingerprint.id))
-    return Counter(attempt_id for attempt_id, _ in held.chunks if attempt_id in keep)
+        _set_alias(services, index)
+    services.store.upsert(index.name, points(loaded, vectors, keep, index.fingerprint.id))
+    return Counter(attempt_id for attempt_id, _ in loaded.chunks if attempt_id in keep)
 
 
-def _name(services: Services, index: Index) -> None:
+def _set_alias(services: Services, index: Index) -> None:
     """Set the alias that other programs use to read a new collection in the store."""
     try:
         if index.collection not in services.store.aliases():
             services.store.set_alias(index.collection, index.name)
     except BadRequest as error:
-        # Another collection or alias has the name; Docrelay itself goes by the name of the index.
+        # Another collection or alias has the name; Docrelay itself uses the name of the index.
         log.warning("alias.refused", collection=index.collection, error=error.message)
     services.named.add(index.collection)
 
 
 def points(part: Part, vectors: Vectors, keep: Set[str], fingerprint: str) -> list[Point]:
-    """The points of a chunk batch: (n, dim) vectors in the order of its chunks; only of the attempts in `keep`."""
+    """Make the points of a chunk batch, for the attempts in `keep`. `vectors`: (n, dim), in the order of its chunks."""
     chosen = [
         (part.documents[attempt_id], chunk, vector)
         for (attempt_id, chunk), vector in zip(part.chunks, vectors, strict=True)

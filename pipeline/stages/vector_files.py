@@ -1,4 +1,4 @@
-"""Vectors in the spool, between the stage that makes them and the one that stores them."""
+"""Vectors as files in the spool: `embed` writes them, `upsert` reads them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["read_vectors", "write_vectors"]
 
 
 def write_vectors(spool: Spool, key: str, vectors: Vectors) -> None:
-    """Store (n, dim) float32 as a .npy file."""
+    """Write (n, dim) float32 as a .npy file."""
     buffer = BytesIO()
     np.save(buffer, vectors, allow_pickle=False)
     spool.write(key, buffer.getvalue())

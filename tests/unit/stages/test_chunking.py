@@ -16,7 +16,7 @@ from embeddings.tokenizer import CautiousTokenizer
 from extractors import extract
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section
 from extractors.errors import Unsupported
-from pipeline.stages.chunking import chunk_id, cut, lined, text_hash
+from pipeline.stages.chunking import chunk_id, cut, text_hash, with_lines
 from pipeline.types import Chunk
 
 TOKENIZERS: dict[str, Tokenizer] = {
@@ -299,7 +299,12 @@ def test_lines_of_chunks_that_another_has_cut() -> None:
     spans = ((4, 8), (0, 3), (0, 9), (9, 9))
     text = "one\ntwo\n\nfour"
     chunks = [Chunk(order, text[a:b], a, b, None, None, (), (), 1) for order, (a, b) in enumerate(spans)]
-    assert [(one.line_start, one.line_end) for one in lined(plain(text), chunks)] == [(2, 2), (1, 1), (1, 3), (4, 4)]
+    assert [(one.line_start, one.line_end) for one in with_lines(plain(text), chunks)] == [
+        (2, 2),
+        (1, 1),
+        (1, 3),
+        (4, 4),
+    ]
 
 
 @pytest.mark.parametrize(
