@@ -20,6 +20,7 @@ from flow_tools import eventually, write_documents
 from reindex_rig import NUMBER, half_built, held, live, reached
 from starlette.testclient import TestClient
 from stores import stand_in
+from write_lock import guarded
 
 from pipeline import reindex
 from pipeline.api.app import make_app
@@ -520,7 +521,8 @@ def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path
     begun = begun_by_hand(rig, "unlocked")
     services = Services(rig.settings)
     spool = vars(services)["spool"] = LockCheckingSpool(services)
-    assert backfill(services, begun, "unlocked~2") == 4
+    with guarded(services):
+        assert backfill(services, begun, "unlocked~2") == 4
     assert len(spool.free) >= 8
     assert all(spool.free)
     go_on(rig, begun)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from write_lock import guarded
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
@@ -50,21 +49,6 @@ class HeldSpool(LocalSpool):
             act, self.after_secure = self.after_secure, None
             act()
         return kept
-
-
-class LockedOut(LocalSpool):
-    """A spool that is never used by a thread that holds the write lock of the catalog."""
-
-    def __init__(self, root: Path, holders: set[int]) -> None:
-        super().__init__(root)
-        self._holders = holders
-        self.calls = 0
-
-    def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("_") and callable(getattr(LocalSpool, name, None)):
-            assert threading.get_ident() not in self._holders, f"{name} with the write lock in hand"
-            self.calls += 1
-        return super().__getattribute__(name)
 
 
 @pytest.fixture
@@ -171,27 +155,14 @@ def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path:
 
 
 def test_the_spool_is_not_used_with_the_write_lock_in_hand(services: Services, tmp_path: Path) -> None:
-    holders: set[int] = set()
-
-    def begin(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("writing"):
-            holders.add(threading.get_ident())
-
-    def end(_connection: sa.Connection) -> None:
-        holders.discard(threading.get_ident())
-
-    sa.event.listen(services.catalog, "begin", begin)
-    sa.event.listen(services.catalog, "commit", end)
-    sa.event.listen(services.catalog, "rollback", end)
-    spool = LockedOut(tmp_path / "spool", holders)
+    spool = LocalSpool(tmp_path / "spool")
     services.__dict__["spool"] = spool
-    with writing(services.catalog), pytest.raises(AssertionError, match="write lock"):
-        spool.exists(KEY)
-    submit(services)
-    spool.write("originals/ab/old.txt", b"")
-    age(spool, "originals/ab/old.txt", 2 * GUARD_S)
-    sweep(services)
-    assert not spool.exists("originals/ab/old.txt")
-    delete(services, "documents", [SOURCE])
-    assert not spool.exists(KEY)
-    assert spool.calls > 10
+    with guarded(services) as guard:
+        submit(services)
+        spool.write("originals/ab/old.txt", b"")
+        age(spool, "originals/ab/old.txt", 2 * GUARD_S)
+        sweep(services)
+        assert not spool.exists("originals/ab/old.txt")
+        delete(services, "documents", [SOURCE])
+        assert not spool.exists(KEY)
+    assert guard.calls > 10
