@@ -132,7 +132,7 @@ class TaskManager:
         """The status of the system without its jobs: counts of documents, points, failures and messages."""
         with self._services.catalog.connect() as connection:
             states, chunks, failed = read.totals(connection)
-            mirrored = watched_files.folders(connection)
+            mirrored = watched_files.list_folders(connection)
         connected = self._services.settings.redis_url is not None
         return SystemStatus(
             jobs=[],

@@ -72,7 +72,7 @@ def move(
         _tag(connection, known, origins, moved.rows)
         moved.left = {origins[key] for key in done | moved.failed} - moved.rows.keys()
         moved.left |= changes.replaced - moved.rows.keys()
-        watched_files.forget(connection, moved.left)
+        watched_files.delete(connection, moved.left)
         watched_files.store(connection, moved.rows)
     return moved
 
@@ -247,7 +247,7 @@ def forget_gone(services: Services, files: KnownFiles) -> list[FileKey]:
     forgotten = [key for key in gone if files[key].document_id not in revivable]
     if forgotten:
         with writing(services.catalog) as connection:
-            watched_files.forget(connection, forgotten)
+            watched_files.delete(connection, forgotten)
     return forgotten
 
 

@@ -137,7 +137,7 @@ class HeldDeletions:
     def confirmed(self) -> int | None:
         """How many deletions a user has confirmed, maybe by another process; None if no user has."""
         with self._services.catalog.connect() as connection:
-            row = watched_files.folder(connection, self._root)
+            row = watched_files.get_folder(connection, self._root)
         return row.confirmed if row is not None and row.held is not None else None
 
     def note_deleted(self, number: int) -> None:

@@ -79,7 +79,7 @@ class Mirror:
         self._sidecar_suffix = plan.sidecar.get("suffix")
         inner = [source_of(path) for path in self._inner]
         with self.services.catalog.connect() as connection:
-            files = watched_files.files(connection, self.root)
+            files = watched_files.list_files(connection, self.root)
         self.known = KnownFiles({key: row for key, row in files.items() if not is_below(inner, key[1])})
         self._rerouted = set(self.known) if plan.route else set()
 

@@ -125,7 +125,7 @@ def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
 
 def mode_of(mirror: Looking) -> str | None:
     with mirror.services.catalog.connect() as connection:
-        row = watched_files.folder(connection, mirror.mirror.root)
+        row = watched_files.get_folder(connection, mirror.mirror.root)
     return row and str(row.mode)
 
 
@@ -501,7 +501,7 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
         (mirror.root / f"f{number}.txt").unlink()
     mirror.look()
     with writing(mirror.services.catalog) as connection:
-        held = watched_files.folder(connection, mirror.mirror.root)
+        held = watched_files.get_folder(connection, mirror.mirror.root)
         assert (held.held, held.held_files) == ("many_gone", 12)
     (mirror.root / "f12.txt").unlink()
     mirror.glance()
@@ -530,7 +530,7 @@ def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> Non
     assert mirror.mirror.hold is None
     assert len(mirror.found("zebra")) == 5
     with mirror.services.catalog.connect() as connection:
-        assert watched_files.folder(connection, mirror.mirror.root).confirmed is None
+        assert watched_files.get_folder(connection, mirror.mirror.root).confirmed is None
 
 
 def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:

@@ -50,7 +50,7 @@ def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
 
 def noted(mirror: Looking, name: str) -> str | None:
     with mirror.services.catalog.connect() as connection:
-        row = watched_files.folder(connection, mirror.mirror.root)
+        row = watched_files.get_folder(connection, mirror.mirror.root)
     return row and getattr(row, name)
 
 

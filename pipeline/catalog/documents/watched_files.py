@@ -31,12 +31,12 @@ __all__ = [
     "KnownFile",
     "confirm_deletions",
     "content_of_job",
+    "delete",
     "documents_of_files",
-    "files",
-    "folder",
-    "folders",
-    "forget",
+    "get_folder",
     "in_other_collections",
+    "list_files",
+    "list_folders",
     "live_content",
     "new_request_id",
     "revivable",
@@ -98,13 +98,13 @@ class KnownFile:
     sidecar: str | None = None
 
 
-def folder(connection: Connection, root: str) -> Any:
+def get_folder(connection: Connection, root: str) -> Any:
     """The row of a watched folder; None for a new one."""
     return connection.execute(sa.select(watched).where(watched.c.root == root)).one_or_none()
 
 
-def folders(connection: Connection) -> list[Any]:
-    """Every watched folder."""
+def list_folders(connection: Connection) -> list[Any]:
+    """The rows of all watched folders, ordered by path."""
     return list(connection.execute(sa.select(watched).order_by(watched.c.root)))
 
 
@@ -120,15 +120,15 @@ def confirm_deletions(connection: Connection, root: str) -> int:
     Returns:
         How many files that are.
     """
-    row = folder(connection, root)
+    row = get_folder(connection, root)
     if row is None or row.held is None:
         return 0
     update_folder(connection, root, confirmed=row.held_files)
     return int(row.held_files)
 
 
-def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
-    """The files below a folder as they were last ingested, those of deleted documents among them."""
+def list_files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
+    """List the files below a folder as they were last ingested, those of deleted documents among them."""
     prefix = root.rstrip("/") + "/"
     # Not LIKE, which takes capital letters for small ones on SQLite.
     rows = connection.execute(sa.select(seen).where(sa.func.substr(seen.c.source, 1, len(prefix)) == prefix))
@@ -147,7 +147,7 @@ def files(connection: Connection, root: str) -> dict[FileKey, KnownFile]:
 
 def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
     """Store files as they are now, in place of their older rows."""
-    forget(connection, rows)
+    delete(connection, rows)
     now = time.time()
     values = [
         {
@@ -166,8 +166,8 @@ def store(connection: Connection, rows: Mapping[FileKey, KnownFile]) -> None:
         connection.execute(seen.insert(), list(group))
 
 
-def forget(connection: Connection, keys: Collection[FileKey]) -> None:
-    """Delete these files from the table."""
+def delete(connection: Connection, keys: Collection[FileKey]) -> None:
+    """Delete the rows of these files."""
     for group in split_list(sorted(keys), 400):
         connection.execute(seen.delete().where(sa.tuple_(seen.c.collection, seen.c.source).in_(group)))
 
