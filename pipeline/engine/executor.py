@@ -159,7 +159,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
         ids = [attempt_id for attempt_id in current if attempt_id in claim.detail.get("attempts", current)]
         if apart and len(ids) > 1:
             log.warning("batch.split", documents=len(ids), cause=cause.problem.message)
-            ledger.set_apart(connection, claim, ids)
+            ledger.move_to_own_batches(connection, claim, ids)
         else:
             attempts.fail(connection, dict.fromkeys(ids, cause))
 

@@ -122,7 +122,7 @@ def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict
 def _done(claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> Done:
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
-        ledger.set_apart(connection, claim, cuts.apart)
+        ledger.move_to_own_batches(connection, claim, cuts.apart)
         describe_versions(connection, cuts.facts)
         attempt_counters.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")

@@ -36,6 +36,13 @@ def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[lis
     """
     if connection.scalar(sa.select(jobs.c.id).where(jobs.c.id == job_id)) is None:
         raise UnknownId(f"There is no job {job_id}.")
+    query = _documents_of_job(job_id, page)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    more = len(rows) > page.limit
+    return rows[: page.limit], rows[page.limit - 1]["document_id"] if more else None
+
+
+def _documents_of_job(job_id: str, page: Page) -> sa.Select[Any]:
     state = sa.case(
         (submissions.c.outcome.is_not(None), submissions.c.outcome),
         (attempts.c.state.in_(ACTIVE), attempts.c.state),
@@ -58,9 +65,7 @@ def list_documents(connection: Connection, job_id: str, page: Page) -> tuple[lis
             query = query.where(column == value)
     if page.after is not None:
         query = query.where(submissions.c.document_id > page.after)
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    more = len(rows) > page.limit
-    return rows[: page.limit], rows[page.limit - 1]["document_id"] if more else None
+    return query
 
 
 def list_collections(connection: Connection) -> list[dict[str, Any]]:

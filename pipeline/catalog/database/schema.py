@@ -1,18 +1,18 @@
 """The tables of the catalog. Times are seconds since 1970 (UTC); ids are UUID strings.
 
-collections          what users name, and the space of its vectors
+collections          collections by name, and the space of their vectors
 indexes              where the points of a collection are: one live, beside it those being built or kept for a while
-shadows              what `documents` says of the live index, for documents in the indexes beside it
-reindexes            a re-index: its index, how far it is, what the gate found
-jobs                 what users submitted
+shadows              the live version and attempt of documents in the indexes beside the live one
+reindexes            a re-index: its indexes, its state and progress, the report of its validation
+jobs                 jobs that users submitted
 documents            one per (collection, source) but for deleted ones; points at its live version and current attempt
 versions             one content of one document, cut and embedded by one recipe
-attempts             one run of the flow over one version
-submissions          which job asked for which document, and what came of it there
-batches              documents that one canvas carries
-tasks                the ledger: what is due, running and done of each batch
-failures             what went wrong and is not cured yet: the dead letters
-events               what happened, in order, for those who follow a job
+attempts             one run of the stages over one version
+submissions          which job submitted which document, and the outcome there
+batches              documents that one canvas processes together
+tasks                the ledger: the tasks of each batch that are due, running and done
+failures             open failures of documents: the dead letters
+events               events of jobs and documents in order, for followers of a job
 api_keys             keys of the API with their scopes; the keys themselves are not stored
 answers              answers by Idempotency-Key
 orders               paths that the API has accepted to ingest

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
-from pipeline.catalog.index.second_index import is_version
+from pipeline.catalog.index.second_index import is_live_in_second_index
 from pipeline.names import ACTIVE
 
 __all__ = [
@@ -49,7 +49,7 @@ def unused_versions(connection: Connection, document_ids: Sequence[str], batch_i
             versions.c.document_id.in_(document_ids),
             _undo_is_over(),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
-            ~is_version(),
+            ~is_live_in_second_index(),
             ~building,
             sa.or_(versions.c.removed_at.is_(None), versions.c.id.in_(carried)),
         )
@@ -71,7 +71,10 @@ def live_by_index(connection: Connection, document_ids: Sequence[str]) -> dict[s
     query = (
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(documents.c.id.in_(document_ids), sa.or_(documents.c.live_version_id == versions.c.id, is_version()))
+        .where(
+            documents.c.id.in_(document_ids),
+            sa.or_(documents.c.live_version_id == versions.c.id, is_live_in_second_index()),
+        )
     )
     return group_by_index(connection, connection.scalars(query).all())
 
@@ -93,7 +96,7 @@ def documents_with_leftovers(connection: Connection, before: float, limit: int) 
             sa.or_(versions.c.created_at < before, documents.c.undo_until.is_not(None)),
             _undo_is_over(),
             versions.c.id != sa.func.coalesce(documents.c.live_version_id, ""),
-            ~is_version(),
+            ~is_live_in_second_index(),
             sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)),
         )
         .distinct()
@@ -180,7 +183,7 @@ def needed_texts(connection: Connection, contents: Collection[str] | None = None
     query = (
         sa.select(versions.c.content_sha256, documents.c.source, versions.c.extraction)
         .join(documents, documents.c.id == versions.c.document_id)
-        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_version(), is_needed))
+        .where(sa.or_(documents.c.live_version_id == versions.c.id, is_live_in_second_index(), is_needed))
     )
     rows = _of_contents(connection, query, contents)
     return [(row.content_sha256, row.source, row.extraction) for row in rows]

@@ -18,29 +18,13 @@ __all__ = ["count_chunks", "count_documents", "count_switch", "live_version_ids"
 
 
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
-    """Make these versions the live ones of their indexes: {document id: version id}. What was live there is retired."""
+    """Make these versions the live ones of their indexes: {document id: version id}. Those they replace are retired."""
     now = time.time()
     index_of = second_index.index_of_versions(connection, documents_versions.values())
-    for group in split_list(documents_versions.values()):
-        new = versions.alias()
-        replaced = sa.exists().where(
-            new.c.id.in_(group),
-            new.c.document_id == versions.c.document_id,
-            new.c.index_name == versions.c.index_name,
-        )
-        connection.execute(
-            versions.update()
-            .where(
-                versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(group))),
-                versions.c.live_at.is_not(None),
-                versions.c.retired_at.is_(None),
-                replaced,
-            )
-            .values(retired_at=now)
-        )
-        connection.execute(
-            versions.update().where(versions.c.id.in_(group)).values(live_at=now, retired_at=None, removed_at=None)
-        )
+    for version_ids in split_list(documents_versions.values()):
+        _retire_replaced(connection, version_ids, now)
+        values = {"live_at": now, "retired_at": None, "removed_at": None}
+        connection.execute(versions.update().where(versions.c.id.in_(version_ids)).values(values))
     main_rows = {}
     for document_id, version_id in documents_versions.items():
         if version_id in index_of:
@@ -49,6 +33,26 @@ def switch(connection: Connection, documents_versions: Mapping[str, str]) -> Non
             main_rows[document_id] = {"live_version_id": version_id, "updated_at": now}
     update_each(connection, documents, main_rows)
     count_switch(connection)
+
+
+def _retire_replaced(connection: Connection, version_ids: Sequence[str], now: float) -> None:
+    """Retire the live versions that these versions replace: those of the same document in the same index."""
+    new = versions.alias()
+    is_replaced = sa.exists().where(
+        new.c.id.in_(version_ids),
+        new.c.document_id == versions.c.document_id,
+        new.c.index_name == versions.c.index_name,
+    )
+    connection.execute(
+        versions.update()
+        .where(
+            versions.c.document_id.in_(sa.select(new.c.document_id).where(new.c.id.in_(version_ids))),
+            versions.c.live_at.is_not(None),
+            versions.c.retired_at.is_(None),
+            is_replaced,
+        )
+        .values(retired_at=now)
+    )
 
 
 def live_version_ids(connection: Connection, document_ids: Sequence[str]) -> dict[str, str]:
@@ -61,8 +65,8 @@ def live_version_ids(connection: Connection, document_ids: Sequence[str]) -> dic
 
 def count_documents(connection: Connection, collection: str) -> int:
     """Count the documents of a collection that have a live version."""
-    here = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
-    return connection.scalar(sa.select(sa.func.count()).where(*here)) or 0
+    conditions = (documents.c.collection == collection, documents.c.live_version_id.is_not(None))
+    return connection.scalar(sa.select(sa.func.count()).where(*conditions)) or 0
 
 
 def count_chunks(connection: Connection, collection: str) -> int:

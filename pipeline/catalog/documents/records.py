@@ -192,10 +192,12 @@ def set_current_attempt(connection: Connection, document_id: str, attempt_id: st
 def _identify(connection: Connection, collection: str, source: str) -> tuple[str, bool]:
     """The id of the document of this source, and whether the document exists."""
     document_id = derive_document_id(collection, source)
-    here = sa.and_(documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None))
+    has_source = sa.and_(
+        documents.c.collection == collection, documents.c.source == source, documents.c.deleted_at.is_(None)
+    )
     rows = connection.execute(
         sa.select(documents.c.id, documents.c.source)
-        .where(sa.or_(here, documents.c.id == document_id))
+        .where(sa.or_(has_source, documents.c.id == document_id))
         .with_for_update()
     ).all()
     same = [row.id for row in rows if row.source == storable(source)]

@@ -21,9 +21,9 @@ from pipeline.catalog.database.schema import attempts, documents, shadows, versi
 __all__ = [
     "delete_of_documents",
     "index_of_versions",
-    "is_attempt",
     "is_current",
-    "is_version",
+    "is_current_in_second_index",
+    "is_live_in_second_index",
     "is_version_live",
     "main_attempts",
     "mark_missing",
@@ -34,15 +34,15 @@ __all__ = [
 
 def is_current() -> sa.ColumnElement[bool]:
     """Whether the attempt is the current one of its document, in its index; `documents` is joined."""
-    return sa.or_(documents.c.attempt_id == attempts.c.id, is_attempt())
+    return sa.or_(documents.c.attempt_id == attempts.c.id, is_current_in_second_index())
 
 
-def is_attempt() -> sa.ColumnElement[bool]:
+def is_current_in_second_index() -> sa.ColumnElement[bool]:
     """Whether the attempt is the current one of an index beside the live one."""
     return sa.exists().where(shadows.c.attempt_id == attempts.c.id)
 
 
-def is_version() -> sa.ColumnElement[bool]:
+def is_live_in_second_index() -> sa.ColumnElement[bool]:
     """Whether the version is the live one of its document in an index beside the live index."""
     return sa.exists().where(shadows.c.live_version_id == versions.c.id)
 
@@ -61,7 +61,7 @@ def is_version_live() -> sa.ColumnElement[bool]:
 
 def main_attempts(document_ids: Sequence[str]) -> sa.ColumnElement[bool]:
     """The condition for attempts of these documents in the live index."""
-    return sa.and_(attempts.c.document_id.in_(document_ids), ~is_attempt())
+    return sa.and_(attempts.c.document_id.in_(document_ids), ~is_current_in_second_index())
 
 
 def index_of_versions(connection: Connection, version_ids: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,20 +98,24 @@ def list_selected(
         .select_from(documents.join(versions, versions.c.id == chosen))
         .where(documents.c.collection == collection, documents.c.deleted_at.is_(None), documents.c.id > after)
     )
+    query = query.where(*_selection(options)).order_by(documents.c.id)
+    return [_missing_document(row) for row in connection.execute(query.limit(limit))]
+
+
+def _selection(options: Options) -> Iterator[sa.ColumnElement[bool]]:
+    """The conditions that documents must meet to be selected; none if the options select all."""
     if options.code:
-        failed = sa.exists().where(failures.c.document_id == documents.c.id, failures.c.code == options.code)
-        query = query.where(failed)
+        yield sa.exists().where(failures.c.document_id == documents.c.id, failures.c.code == options.code)
     if options.path:
         folder = options.path.rstrip("/") + "/"
         below = sa.func.substr(documents.c.source, 1, len(folder)) == folder
-        query = query.where(sa.or_(documents.c.source == options.path, below))
+        yield sa.or_(documents.c.source == options.path, below)
     if options.media_types is not None:
-        query = query.where(versions.c.media_type.in_(options.media_types))
+        yield versions.c.media_type.in_(options.media_types)
     if options.before is not None:
-        query = query.where(versions.c.modified_at < options.before)
+        yield versions.c.modified_at < options.before
     if options.extractor:
-        query = query.where(versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True))
-    return [_missing_document(row) for row in connection.execute(query.order_by(documents.c.id).limit(limit))]
+        yield versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True)
 
 
 def is_unchanged(connection: Connection, document: MissingDocument, options: Options) -> bool:

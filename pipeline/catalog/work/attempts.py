@@ -45,7 +45,7 @@ def _begin(state: str) -> Any:
         .where(
             attempts.c.batch_id == sa.bindparam("batch"),
             attempts.c.state.in_(ACTIVE[: rank(state)]),
-            sa.or_(sa.exists().where(is_current), second_index.is_attempt()),
+            sa.or_(sa.exists().where(is_current), second_index.is_current_in_second_index()),
         )
         .values(state=state, started_at=sa.func.coalesce(attempts.c.started_at, sa.bindparam("now")))
         .returning(attempts.c.job_id, attempts.c.document_id)
@@ -170,7 +170,9 @@ def _in_second_index(connection: Connection, ids: Iterable[str]) -> set[str]:
     attempt_ids: set[str] = set()
     for group in split_list(ids):
         attempt_ids |= set(
-            connection.scalars(sa.select(attempts.c.id).where(attempts.c.id.in_(group), second_index.is_attempt()))
+            connection.scalars(
+                sa.select(attempts.c.id).where(attempts.c.id.in_(group), second_index.is_current_in_second_index())
+            )
         )
     return attempt_ids
 

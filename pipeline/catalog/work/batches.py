@@ -72,8 +72,8 @@ def add(
 
 def raise_priority(connection: Connection, job_id: str, priority: int) -> None:
     """Raise the priority of the batches of a job that still wait to at least this one."""
-    here = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
-    connection.execute(batches.update().where(*here).values(priority=priority))
+    conditions = (batches.c.job_id == job_id, batches.c.state == "waiting", batches.c.priority < priority)
+    connection.execute(batches.update().where(*conditions).values(priority=priority))
 
 
 def priority_and_plan(connection: Connection, batch_id: str) -> tuple[int, Plan]:

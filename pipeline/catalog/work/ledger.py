@@ -31,10 +31,10 @@ __all__ = [
     "finish",
     "has_stage",
     "mark_republished",
+    "move_to_own_batches",
     "open_tasks",
     "prune",
     "release",
-    "set_apart",
     "task_id",
 ]
 
@@ -100,7 +100,7 @@ def task_id(batch_id: str, stage: str, part: int = 0) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
 
 
-def set_apart(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
+def move_to_own_batches(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
     """Move attempts out of the task's batch: each starts again in a new batch of its own, which waits for admission."""
     for attempt_id in attempt_ids:
         create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)

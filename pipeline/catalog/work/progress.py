@@ -66,9 +66,9 @@ def store(connection: Connection, changed: Mapping[str, StoredProgress]) -> None
         {"job": job_id, "reached": progress.fraction, "seen": progress.samples[-SAMPLES:]}
         for job_id, progress in changed.items()
     ]
-    here = (jobs_table.c.id == sa.bindparam("job"), jobs_table.c.fraction <= sa.bindparam("reached"))
+    conditions = (jobs_table.c.id == sa.bindparam("job"), jobs_table.c.fraction <= sa.bindparam("reached"))
     values = {"fraction": sa.bindparam("reached"), "samples": sa.bindparam("seen", type_=jobs_table.c.samples.type)}
-    connection.execute(jobs_table.update().where(*here).values(values), rows)
+    connection.execute(jobs_table.update().where(*conditions).values(values), rows)
 
 
 def measure(connection: Connection, job_id: str) -> JobProgress:
