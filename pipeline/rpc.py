@@ -104,5 +104,5 @@ def _result(answer: dict[str, Any]) -> Any:
         return answer["result"]
     if "problem" in answer:
         raise unpack(answer["problem"])
-    _, message, hint = answer["error"]
-    raise PipelineError(message, hint)
+    name, message, hint = answer["error"]  # of a process of an older release
+    raise unpack({"classes": [name], "message": message, "hint": hint})

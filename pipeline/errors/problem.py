@@ -58,13 +58,18 @@ def pack(error: BaseException) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> KnownError:
-    """The error that `pack` was given, of the narrowest of its classes that this process knows."""
+    """The error that `pack` was given, of the narrowest of its classes that this process knows.
+
+    Only `classes` and `message` are required: code, hint and transience that are not sent are those of the class.
+    """
     known = {kind.__name__: kind for kind in _classes()}
     kind = next((known[name] for name in packed["classes"] if name in known), PipelineError)
     # Not by its constructor, which may take other arguments in a subclass.
     error = kind.__new__(kind, packed["message"])
-    error.code, error.hint, error.transient = packed["code"], packed["hint"], packed["transient"]
-    if packed["retry_after"] is not None:
+    for field in ("code", "hint", "transient"):
+        if field in packed:
+            setattr(error, field, packed[field])
+    if packed.get("retry_after") is not None:
         vars(error)["retry_after"] = packed["retry_after"]
     return error
 

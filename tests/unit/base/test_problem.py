@@ -13,6 +13,7 @@ from embeddings.errors import EmbedError, EndpointBusy, EndpointError
 from extractors.errors import Corrupt, ExtractError
 from pipeline.errors import PipelineError, StackUnavailable, TooMany, UnknownId
 from pipeline.errors.problem import KNOWN, KnownError, Problem, class_of_code, pack, problem_of, unpack
+from pipeline.rpc import _result
 
 PACKAGES = ("pipeline.", "extractors.", "embeddings.")
 
@@ -104,6 +105,17 @@ def test_an_unknown_class_is_a_pipeline_error_with_the_sent_code() -> None:
 
     assert type(arrived) is PipelineError
     assert problem_of(arrived) == Problem("newer", "No.", Corrupt.hint)
+
+
+def test_an_answer_of_an_older_process_keeps_its_class() -> None:
+    """It has the name of the class, the message and the hint; code and transience are those of the class."""
+    with pytest.raises(UnknownId) as caught:
+        _result({"error": ["UnknownId", "No such index.", "See the list."]})
+    with pytest.raises(PipelineError) as unknown:
+        _result({"error": ["OlderError", "No.", ""]})
+
+    assert problem_of(caught.value) == Problem(UnknownId.code, "No such index.", "See the list.", UnknownId.transient)
+    assert (type(unknown.value), unknown.value.code, unknown.value.message) == (PipelineError, "internal", "No.")
 
 
 def test_an_error_of_no_tree_is_internal() -> None:
