@@ -38,8 +38,8 @@ NOTHING_THERE = ("folder loop", "folder named like a file")
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("intake") / "data") as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("intake") / "data") as rig:
+        yield rig
 
 
 @pytest.fixture
@@ -49,10 +49,13 @@ def drafts(tmp_path: Path) -> Path:
     return folder
 
 
-def found_in(*paths: Path, skip: Path | None = None) -> dict[str, str]:
+def problems_in(*paths: Path, skip: Path | None = None) -> dict[str, str]:
     """Name of each candidate and what is wrong with it."""
-    found = walk(paths, MAX_BYTES, skip)
-    return {os.fsdecode(one.path.name): one.problem.code if one.problem else "" for one in found}
+    candidates = walk(paths, MAX_BYTES, skip)
+    return {
+        os.fsdecode(candidate.path.name): candidate.problem.code if candidate.problem else ""
+        for candidate in candidates
+    }
 
 
 # The walk
@@ -71,13 +74,13 @@ def test_links_stay_inside(tmp_path: Path) -> None:
     (folder / "self").symlink_to(folder)
     (folder / "a").symlink_to(folder / "b")
     (folder / "b").symlink_to(folder / "a")
-    assert found_in(folder) == {
+    assert problems_in(folder) == {
         "real.txt": "", "good.txt": "", "bad.txt": "outside_root", "bad-folder": "outside_root",
         "a": "outside_root", "b": "outside_root",
     }  # fmt: skip
     # A link that the user names is what the user wants.
-    assert found_in(folder / "bad.txt") == {"bad.txt": ""}
-    assert found_in(folder / "bad-folder") == {"secret.txt": ""}
+    assert problems_in(folder / "bad.txt") == {"bad.txt": ""}
+    assert problems_in(folder / "bad-folder") == {"secret.txt": ""}
 
 
 def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,8 +92,8 @@ def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "proc").symlink_to("/proc/self/mem")
     opened: list[str] = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-    found = found_in(tmp_path)
-    assert found == {
+    problems = problems_in(tmp_path)
+    assert problems == {
         "pipe.txt": "not_a_file", "socket.pdf": "not_a_file", "sparse.txt": "too_large",
         "passwords.txt": "outside_root", "null": "outside_root", "proc": "outside_root",
     }  # fmt: skip
@@ -98,17 +101,17 @@ def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_devices_that_are_named(tmp_path: Path) -> None:
-    assert found_in(Path("/dev/zero")) == {"zero": "not_a_file"}
+    assert problems_in(Path("/dev/zero")) == {"zero": "not_a_file"}
     (tmp_path / "zeros.txt").symlink_to("/dev/zero")
-    assert found_in(tmp_path / "zeros.txt") == {"zeros.txt": "not_a_file"}
+    assert problems_in(tmp_path / "zeros.txt") == {"zeros.txt": "not_a_file"}
 
 
 def test_each_file_once(tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in" / "below", 3)
-    found = [one.path for one in walk([paths[1], tmp_path / "in", tmp_path / "in" / "below", paths[1]], MAX_BYTES)]
-    assert sorted(found) == paths
+    candidates = walk([paths[1], tmp_path / "in", tmp_path / "in" / "below", paths[1]], MAX_BYTES)
+    assert sorted(candidate.path for candidate in candidates) == paths
     dotted = tmp_path / "in" / "below" / ".." / "below" / paths[0].name
-    assert [one.path for one in walk([dotted, paths[0]], MAX_BYTES)] == [paths[0]]
+    assert [candidate.path for candidate in walk([dotted, paths[0]], MAX_BYTES)] == [paths[0]]
 
 
 @pytest.mark.parametrize("spelling", ["plain", "linked", "dotted"])
@@ -119,9 +122,9 @@ def test_our_own_folder_is_left_out(tmp_path: Path, spelling: str) -> None:
     (tmp_path / "in" / "letter.txt").write_text("theirs")
     (tmp_path / "link").symlink_to(tmp_path / "in")
     spellings = {"plain": data, "linked": tmp_path / "link" / "data", "dotted": tmp_path / "in" / ".." / "in" / "data"}
-    assert found_in(tmp_path / "in", skip=spellings[spelling]) == {"letter.txt": ""}
-    assert found_in(tmp_path / "link", skip=data) == {"letter.txt": ""}
-    assert found_in(data, skip=spellings[spelling]) == {}
+    assert problems_in(tmp_path / "in", skip=spellings[spelling]) == {"letter.txt": ""}
+    assert problems_in(tmp_path / "link", skip=data) == {"letter.txt": ""}
+    assert problems_in(data, skip=spellings[spelling]) == {}
 
 
 def test_a_very_deep_folder(tmp_path: Path) -> None:
@@ -138,8 +141,9 @@ def test_a_very_deep_folder(tmp_path: Path) -> None:
         os.close(here)
     (tmp_path / "letter.txt").write_text("text")
     try:
-        found = list(walk([tmp_path], MAX_BYTES))
-        assert [one.problem.code if one.problem else one.path.name for one in found] == ["letter.txt", "unreadable"]
+        candidates = list(walk([tmp_path], MAX_BYTES))
+        names = [candidate.problem.code if candidate.problem else candidate.path.name for candidate in candidates]
+        assert names == ["letter.txt", "unreadable"]
     finally:
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
@@ -167,7 +171,7 @@ def test_a_file_that_became_something_else(tmp_path: Path, drafts: Path, make: o
 
 def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
     path = tmp_path / "growing.log"
-    # So large that whoever writes has his turn while it is read, however busy the machine is.
+    # So large that the writing thread has its turn while the file is read, however busy the machine is.
     path.write_bytes(b"x" * (48 << 20))
     ended = threading.Event()
 
@@ -222,8 +226,8 @@ import resource, sys
 from pathlib import Path
 from pipeline.ingest.content import read_content
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-taken = read_content(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
-assert taken.data is None and taken.draft.stat().st_size == taken.file.size == 300 << 20
+content = read_content(Path(sys.argv[1]), "large.bin", 1 << 30, Path(sys.argv[2]))
+assert content.data is None and content.draft.stat().st_size == content.file.size == 300 << 20
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run(
@@ -244,7 +248,7 @@ def test_all_of_it_at_once(rig: FlowRig, tmp_path: Path) -> None:
     rig.wait(job)
     rig.assert_at_rest(job)
     rig.assert_exact()
-    codes = {str(one.path): one.source for one in walk([folder], MAX_BYTES, rig.settings.data_dir)}
+    codes = {str(candidate.path): candidate.source for candidate in walk([folder], MAX_BYTES, rig.settings.data_dir)}
     sources = rig.codes_by_source(job)
     assert len(sources) == len(set(sources))
     for path, case in expected.items():
@@ -257,9 +261,9 @@ def test_all_of_it_at_once(rig: FlowRig, tmp_path: Path) -> None:
 
 
 def built(case: HostileCase, folder: Path) -> Path:
-    place = folder / case.name.replace(":", "").replace(" ", "-")
-    place.mkdir()
-    return case.build(place)
+    parent = folder / case.name.replace(":", "").replace(" ", "-")
+    parent.mkdir()
+    return case.build(parent)
 
 
 def test_a_file_that_goes_while_the_job_runs(rig: FlowRig, tmp_path: Path) -> None:
@@ -273,9 +277,9 @@ def test_a_file_that_goes_while_the_job_runs(rig: FlowRig, tmp_path: Path) -> No
 def test_a_folder_that_is_no_longer_there_at_intake(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in", 3, seed=9)
     named(tmp_path / "in", b"\xff.txt")
-    found = list(walk([tmp_path / "in"], MAX_BYTES))
+    candidates = list(walk([tmp_path / "in"], MAX_BYTES))
     shutil.rmtree(tmp_path / "in")
-    job = rig.take(found, "lost")
+    job = rig.take(candidates, "lost")
     assert rig.wait(job) == {"failed": 4}
     assert set(rig.codes(job).values()) == {"unreadable"}
     assert len(paths) == 3
@@ -311,15 +315,15 @@ def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeyp
 
 def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2, seed=11)
-    found = list(walk([tmp_path / "in"], MAX_BYTES))
+    candidates = list(walk([tmp_path / "in"], MAX_BYTES))
     for error, closed in ((KeyboardInterrupt, True), (redis.exceptions.ConnectionError, False)):
-        job = open_job(rig.services, Request([tmp_path / "in"], "broken-off"), found)
+        job = open_job(rig.services, Request([tmp_path / "in"], "broken-off"), candidates)
 
         def fail(_number: int, error: type[BaseException] = error) -> None:
             raise error
 
         with pytest.raises(error):
-            intake.ingest_files(rig.services, job, found, fail)
+            intake.ingest_files(rig.services, job, candidates, fail)
         assert bool(rig.scalar(sa.select(jobs.c.intake_done).where(jobs.c.id == job))) is closed
 
 

@@ -32,8 +32,8 @@ REDACTED = "jane.doe+tides@harbour-office.example"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
-    with composed(tmp_path_factory.mktemp("gate"), batch_documents=16, reindex_overlap=0.6) as found:
-        yield found
+    with composed(tmp_path_factory.mktemp("gate"), batch_documents=16, reindex_overlap=0.6) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -94,14 +94,14 @@ def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path)
     ):
         built = sorted(half_built(rig, wish, 40))
         index = reindex.status(rig.services, "other").to_index
-        for one, another in zip(built, built[1:] + built[:1], strict=True):
-            claimed = {"document_id": rig.rows(sa.select(versions).where(versions.c.id == another))[0].document_id}
-            rig.services.store.set_payload(index, claimed, Filter(version_ids=(one,)))
+        for version_id, other_id in zip(built, built[1:] + built[:1], strict=True):
+            claimed = {"document_id": rig.rows(sa.select(versions).where(versions.c.id == other_id))[0].document_id}
+            rig.services.store.set_payload(index, claimed, Filter(version_ids=(version_id,)))
         reindex.resume(rig.services, "other", per_minute=100_000)
-        told = refused(rig, "other")
-        assert what in str(told.message)
-        assert "`reindex_overlap` asks for 0.6." in str(told.message)
-        assert (told.report or {})["refused"] == ["overlap"]
+        status = refused(rig, "other")
+        assert what in str(status.message)
+        assert "`reindex_overlap` asks for 0.6." in str(status.message)
+        assert (status.report or {})["refused"] == ["overlap"]
         shown = stack.cli.quick("reindex", "status", "-c", "other").out
         assert "--allow-failed" not in shown
         assert "reindex resume" in shown
@@ -114,14 +114,14 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
     assert rig.ingest(tmp_path, collection="recall") == {"completed": 6}
     half_built(rig, ReindexRequest(collection="recall", model="hashing-128"), 2)
     with writing(rig.services.catalog) as connection:
-        found = reindexes.newest(connection, "recall")
-        assert found is not None
-        reindexes.enter_state(connection, found.id, "gating")  # paused: the stack does not measure, the test does
-        one = reindexes.get(connection, found.id)
-    driver.validate(Services(rig.settings.model_copy(update={"reindex_recall": 1.01})), one)
-    told = refused(rig, "recall")
-    assert str(told.message).startswith("The gate refuses: recall@10 is 1.000, `reindex_recall` asks for 1.01. ")
-    assert (told.report or {})["refused"] == ["recall"]
+        newest = reindexes.newest(connection, "recall")
+        assert newest is not None
+        reindexes.enter_state(connection, newest.id, "gating")  # paused: the stack does not measure, the test does
+        gating = reindexes.get(connection, newest.id)
+    driver.validate(Services(rig.settings.model_copy(update={"reindex_recall": 1.01})), gating)
+    status = refused(rig, "recall")
+    assert str(status.message).startswith("The gate refuses: recall@10 is 1.000, `reindex_recall` asks for 1.01. ")
+    assert (status.report or {})["refused"] == ["recall"]
     assert live(rig, "recall").name == "recall~1"
     reindex.resume(rig.services, "recall", per_minute=100_000)
     assert "refused" not in (switched(rig, "recall").report or {})
@@ -133,11 +133,11 @@ def test_a_point_too_few_is_refused_and_made_anew(rig: FlowRig, tmp_path: Path) 
     lost = min(half_built(rig, ReindexRequest(collection="points", model="hashing-128"), 1))
     rig.services.store.delete("points~2", Filter(version_ids=(lost,)))
     reindex.resume(rig.services, "points", per_minute=100_000)
-    told = refused(rig, "points")
+    status = refused(rig, "points")
     assert "there are 5 chunks and 4 points. Resume: the documents that are not whole, 1, are made anew." in str(
-        told.message
+        status.message
     )
-    assert told.lacks == {"missing": 1, "active": 0, "failed": 0}
+    assert status.lacks == {"missing": 1, "active": 0, "failed": 0}
     assert len(search(rig.services, "Letter of series 35", "points", 20, "dense").hits) == 5
     reindex.resume(rig.services, "points")
     report = switched(rig, "points").report or {}
@@ -162,28 +162,28 @@ def test_what_failed_with_a_code_is_done_as_it_is_now(stack: Composed, tmp_path:
     """Two of three damaged files are mended: those three are done and no other; what fails again is named."""
     paths = corrupt(tmp_path)
     failed = stack.ingest(tmp_path, workflow="ingest", collection="code", code=1)
-    assert sorted(one["code"] for one in failed["failures"]) == ["corrupt"] * 3 + ["empty"]
+    assert sorted(failure["code"] for failure in failed["failures"]) == ["corrupt"] * 3 + ["empty"]
     sample = Path(__file__).parents[2] / "samples" / "documents" / "annual_report.pdf"
     for path in paths[:2]:
         path.write_bytes(sample.read_bytes())
     ended = stack.cli.quick("reindex", "-c", "code", "--code", "corrupt")
     assert ended.code == 1
     assert f"corrupt  {paths[2]}: " in ended.out
-    told = stack.cli.json("reindex", "status", "-c", "code")
-    assert (told["state"], told["message"]) == ("done", f"1 documents failed: {paths[2]}.")
-    assert [(one["source"], one["code"], one["holds"]) for one in told["failures"]] == [
+    status = stack.cli.json("reindex", "status", "-c", "code")
+    assert (status["state"], status["message"]) == ("done", f"1 documents failed: {paths[2]}.")
+    assert [(failure["source"], failure["code"], failure["holds"]) for failure in status["failures"]] == [
         (str(paths[2]), "corrupt", "nothing")
     ]
-    assert stack.rig.codes(told["job_id"]) == {
+    assert stack.rig.codes(status["job_id"]) == {
         paths[0].name: "completed",
         paths[1].name: "completed",
         paths[2].name: "corrupt",
     }
     assert stack.cli.found("harbour", "code") >= {paths[0].name, paths[1].name}
-    open_ones = stack.cli.json("failures", "list", "--code", "corrupt")["failures"]
-    assert [one["source"] for one in open_ones if one["collection"] == "code"] == [str(paths[2])]
+    open_failures = stack.cli.json("failures", "list", "--code", "corrupt")["failures"]
+    assert [failure["source"] for failure in open_failures if failure["collection"] == "code"] == [str(paths[2])]
     again = stack.cli.json("reindex", "-c", "code", "--code", "corrupt", code=1)
-    assert [one["source"] for one in again["failures"]] == [str(paths[2])]
+    assert [failure["source"] for failure in again["failures"]] == [str(paths[2])]
 
 
 # What lasts
@@ -214,21 +214,21 @@ def at_work(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
         hold.unlink()
 
 
-def test_nobody_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> None:
+def test_no_other_work_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> None:
     """The switch waits for its end and says so; what comes in meanwhile is done and is in the new index."""
     rig = stack.rig
     write_documents(tmp_path / "old", 6, seed=38)
     assert rig.ingest(tmp_path / "old", collection="long") == {"completed": 6}
     with at_work(stack, tmp_path, "long") as job:
         following = stack.cli.start("reindex", "-c", "long", "--model", "hashing-128")
-        told = lambda: reindex.status(rig.services, "long")  # noqa: E731
+        current = lambda: reindex.status(rig.services, "long")  # noqa: E731
         assert eventually(lambda: begun(rig, "long"))
-        assert eventually(lambda: "for the end of what is at work" in (told().message or "")), told()
-        assert "letter-000.txt" in str(told().message)
+        assert eventually(lambda: "for the end of what is at work" in (current().message or "")), current()
+        assert "letter-000.txt" in str(current().message)
         late = write_documents(tmp_path / "late", 3, seed=39)
         for path in late:
             assert rig.ingest(path, collection="long") == {"completed": 1}
-            assert told().state == "building"
+            assert current().state == "building"
     assert rig.wait(job) == {"completed": 1}
     report = switched(rig, "long").report or {}
     assert report["documents"] == 10
@@ -256,8 +256,8 @@ def test_what_was_redacted_stays_so_and_what_was_added_too(stack: Composed, tmp_
     points = rig.services.store.read("made~2", Filter(live=True), 100)
     assert REDACTED not in json.dumps(points)
     assert "jane" not in json.dumps(points)
-    assert any("[removed]" in one["text"] for one in points if one["source"] == str(letter))
-    added = {one["source"]: one["added"] for one in points}
+    assert any("[removed]" in point["text"] for point in points if point["source"] == str(letter))
+    added = {point["source"]: point["added"] for point in points}
     assert added == {str(letter): {}, str(noted): {"department": "harbour"}, str(plain): {}}
     made = sa.select(documents.c.source, versions.c.workflow).join(
         versions, versions.c.id == documents.c.live_version_id

@@ -22,7 +22,7 @@ NUMBER = int(os.environ.get("DOCRELAY_TEST_REINDEX_DOCUMENTS", "40"))
 
 
 def reached(rig: FlowRig, collection: str, *states: str, seconds: float = 120.0) -> str:
-    """Wait until the re-index is in one of these states; which one."""
+    """Wait until the re-index is in one of these states, and return which."""
 
     def state() -> str:
         return reindex.status(rig.services, collection).state
@@ -35,9 +35,9 @@ def reached(rig: FlowRig, collection: str, *states: str, seconds: float = 120.0)
 def live(rig: FlowRig, collection: str) -> indexes.Index:
     """The index that readers of a collection see."""
     with rig.services.catalog.connect() as connection:
-        found = indexes.live(connection, collection)
-    assert found is not None
-    return found
+        index = indexes.live(connection, collection)
+    assert index is not None
+    return index
 
 
 def held(rig: FlowRig, index: str) -> set[str]:
@@ -52,10 +52,10 @@ def half_built(rig: FlowRig, wish: ReindexRequest, number: int) -> set[str]:
     """Begin a re-index and pause it when this many documents, but not all, are begun; their versions in it, built."""
     begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": number}))
     with writing(rig.services.catalog) as connection:
-        one = reindexes.newest(connection, begun.collection)
-        assert one is not None
+        newest = reindexes.newest(connection, begun.collection)
+        assert newest is not None
         # As if it had begun a minute ago: so many may be begun at once, and then it takes long until the next one.
-        reindexes.update(connection, one.id, options=asdict(replace(one.options, fed_at=time.time() - 60)))
+        reindexes.update(connection, newest.id, options=asdict(replace(newest.options, fed_at=time.time() - 60)))
 
     def all_begun() -> bool:
         # The first step may still have had the time of `start`, and begin fewer.
@@ -63,7 +63,7 @@ def half_built(rig: FlowRig, wish: ReindexRequest, number: int) -> set[str]:
         return len(held(rig, begun.to_index)) + missing["active"] + missing["failed"] >= number
 
     assert eventually(all_begun, pause=0.01)
-    told = reindex.pause(rig.services, begun.collection)
+    paused = reindex.pause(rig.services, begun.collection)
     assert eventually(lambda: not reindex.status(rig.services, begun.collection).lacks["active"])
-    assert told.state == "building", told
+    assert paused.state == "building", paused
     return held(rig, begun.to_index)

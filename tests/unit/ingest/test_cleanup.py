@@ -53,11 +53,11 @@ class HeldSpool(LocalSpool):
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"), owner=True)
-    yield found
-    if "store" in found.__dict__:
-        found.store.close()
-    found.catalog.dispose()
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing"), owner=True)
+    yield services
+    if "store" in services.__dict__:
+        services.store.close()
+    services.catalog.dispose()
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path:
     assert probably_new(services, job, [content]) == [content]
     copied = put_originals(services.spool, [content])
     with writing(services.catalog) as connection:
-        assert [one.state for one in record(connection, services, job, [content], copied)] == ["queued"]
+        assert [result.state for result in record(connection, services, job, [content], copied)] == ["queued"]
 
 
 def test_the_spool_is_not_used_with_the_write_lock_in_hand(services: Services, tmp_path: Path) -> None:
