@@ -24,9 +24,9 @@ MANY = 1000
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    found = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
-    yield found
-    found.dispose()
+    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -212,18 +212,18 @@ def expected(given: Sequence[Batch], window: int, most_due: int) -> list[int]:
     """One after the other: the most urgent, of a job with nothing in work, the oldest."""
     chosen: list[int] = []
     while True:
-        inside = [one for age, one in enumerate(given) if one.stage or age in chosen]
-        busy = Counter(one.job for one in inside)
-        shared = {one.job for one in inside if one.stage != "ocr"}
+        inside = [batch for age, batch in enumerate(given) if batch.stage or age in chosen]
+        busy = Counter(batch.job for batch in inside)
+        shared = {batch.job for batch in inside if batch.stage != "ocr"}
 
-        def has_room(one: Batch, inside: Sequence[Batch] = inside, busy: Counter[int] = busy) -> bool:
-            before = [other for other in inside if other.stage != "ocr" and other.priority >= one.priority]
-            return busy[one.job] < window and len(before) < most_due
+        def has_room(batch: Batch, inside: Sequence[Batch] = inside, busy: Counter[int] = busy) -> bool:
+            before = [other for other in inside if other.stage != "ocr" and other.priority >= batch.priority]
+            return busy[batch.job] < window and len(before) < most_due
 
         may = [
-            (-one.priority, one.job in shared, age)
-            for age, one in enumerate(given)
-            if not one.stage and age not in chosen and has_room(one)
+            (-batch.priority, batch.job in shared, age)
+            for age, batch in enumerate(given)
+            if not batch.stage and age not in chosen and has_room(batch)
         ]
         if not may:
             return chosen
@@ -239,10 +239,10 @@ BATCHES = st.builds(
 def test_it_is_as_choosing_one_by_one(engine: Engine, given: list[Batch], window: int, most_due: int) -> None:
     with undone(engine) as connection:
         names = [begin(connection) for _ in range(6)]
-        told = [
-            work(connection, names[one.job], one.stage, priority=one.priority)
-            if one.stage
-            else wait(connection, names[one.job], one.priority)[0]
-            for one in given
+        ids = [
+            work(connection, names[batch.job], batch.stage, priority=batch.priority)
+            if batch.stage
+            else wait(connection, names[batch.job], batch.priority)[0]
+            for batch in given
         ]
-        assert admit(connection, window, most_due) == [told[age] for age in expected(given, window, most_due)]
+        assert admit(connection, window, most_due) == [ids[age] for age in expected(given, window, most_due)]

@@ -51,9 +51,9 @@ SPOILT = Failure("intake", Problem("unreadable", "It cannot be opened.", "Look."
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    found = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
-    yield found
-    found.dispose()
+    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -71,17 +71,17 @@ def take(connection: Connection, job: str, source: str, content: str = "a") -> R
 
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
-    taken = [str(one.attempt_id) for one in recorded]
+    taken = [str(item.attempt_id) for item in recorded]
     return batches.create(connection, job, jobs.get(connection, job).priority, taken, active=active)
 
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
     """What finalize does with a batch, the store left out."""
     carried = batch_documents.running(connection, batch)
-    for one in carried:
-        describe_versions(connection, {one.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
-    live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
-    attempts.complete(connection, [one.attempt_id for one in carried])
+    for attempt in carried:
+        describe_versions(connection, {attempt.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
+    live_versions.switch(connection, {attempt.document_id: attempt.version_id for attempt in carried})
+    attempts.complete(connection, [attempt.attempt_id for attempt in carried])
     batches.finish(connection, batch)
 
 
@@ -108,9 +108,9 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str
     with sqlite3.connect(tmp_path / "catalog.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = ?", (written_by,))
     connection.close()
-    with pytest.raises(StackUnavailable, match="Another version") as told:
+    with pytest.raises(StackUnavailable, match="Another version") as raised:
         open_catalog(sqlite_url(tmp_path))
-    assert "another data folder" in told.value.hint
+    assert "another data folder" in raised.value.hint
 
 
 # Reading
@@ -118,13 +118,13 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str
 
 def test_resolve(connection: Connection) -> None:
     job = begin(connection)
-    one = take(connection, job, "/a")
-    batch = batch_of(connection, job, one, active=False)
+    recorded = take(connection, job, "/a")
+    batch = batch_of(connection, job, recorded, active=False)
     admission.admit(connection, 1, 99, "extract")
     task = ledger.task_id(batch, "extract")
-    for kind, identity in (("job", job), ("document", one.document_id), ("task", task)):
-        assert status.resolve_id(connection, identity) == (kind, identity)
-        assert status.resolve_id(connection, identity[:6]) == (kind, identity)
+    for kind, whole_id in (("job", job), ("document", recorded.document_id), ("task", task)):
+        assert status.resolve_id(connection, whole_id) == (kind, whole_id)
+        assert status.resolve_id(connection, whole_id[:6]) == (kind, whole_id)
     for unknown in (job[:5], "", "%%%%%%", "______", str(uuid.uuid4()), job + "0"):
         with pytest.raises(UnknownId):
             status.resolve_id(connection, unknown)
@@ -137,21 +137,23 @@ def test_resolve(connection: Connection) -> None:
 
 def test_what_is_told_of_a_document(connection: Connection) -> None:
     job = begin(connection)
-    one = take(connection, job, "/a")
-    batch = batch_of(connection, job, one, active=False)
-    assert status.document_status(connection, one.document_id, ()).activity == "waiting"
+    recorded = take(connection, job, "/a")
+    batch = batch_of(connection, job, recorded, active=False)
+    assert status.document_status(connection, recorded.document_id, ()).activity == "waiting"
     admission.admit(connection, 1, 99, "extract")
-    assert status.document_status(connection, one.document_id, ()).activity == "queued"
+    assert status.document_status(connection, recorded.document_id, ()).activity == "queued"
     task = ledger.task_id(batch, "extract")
     ledger.claim(connection, task, "w1", {"w1"})
-    told = [status.document_status(connection, one.document_id, alive).activity for alive in ({"w1"}, {"w2"})]
-    assert told == ["working", "recovering"]
-    assert [one.id for one in status.active_tasks(connection, {"w1"})] == [task]
+    activities = [
+        status.document_status(connection, recorded.document_id, alive).activity for alive in ({"w1"}, {"w2"})
+    ]
+    assert activities == ["working", "recovering"]
+    assert [running.id for running in status.active_tasks(connection, {"w1"})] == [task]
     assert status.active_tasks(connection, {"w2"}) == []
     ledger.release(connection, task, "w1")
-    assert status.document_status(connection, one.document_id, {"w1"}).activity == "retrying"
+    assert status.document_status(connection, recorded.document_id, {"w1"}).activity == "retrying"
     finish(connection, batch)
-    done = status.document_status(connection, one.document_id, ())
+    done = status.document_status(connection, recorded.document_id, ())
     assert (done.state, done.activity, done.searchable) == ("completed", "ended", True)
     assert (done.pages, done.pages_ocr, done.chunks) == (3, 2, 2)
     assert [step.state for step in done.timeline] == ["completed"]
@@ -180,11 +182,11 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
 def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
     job = begin(connection)
     records.reject(connection, job, "/pipe", 0, SPOILT)
-    identity = lookup.derive_document_id("documents", "/pipe")
-    assert status.document_status(connection, identity, ()).state == "failed"
+    document_id = lookup.derive_document_id("documents", "/pipe")
+    assert status.document_status(connection, document_id, ()).state == "failed"
     assert failures.purge(connection, job_id=job) == 1
-    told = status.document_status(connection, identity, ())
-    assert (told.state, told.code, told.searchable) == ("failed", None, False)
+    document = status.document_status(connection, document_id, ())
+    assert (document.state, document.code, document.searchable) == ("failed", None, False)
     assert status.totals(connection)[0] == {"failed": 1}
 
 
@@ -192,8 +194,12 @@ def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
     first, second = begin(connection), begin(connection)
     attempts.fail(connection, {str(take(connection, first, "/a").attempt_id): CORRUPT})
     records.reject(connection, second, "/a", 0, SPOILT)
-    assert [(one["code"], one["hint"]) for one in failures.list_of_job(connection, first)] == [("corrupt", "")]
-    assert [(one["code"], one["hint"]) for one in failures.list_of_job(connection, second)] == [("unreadable", "Look.")]
+    assert [(failure["code"], failure["hint"]) for failure in failures.list_of_job(connection, first)] == [
+        ("corrupt", "")
+    ]
+    assert [(failure["code"], failure["hint"]) for failure in failures.list_of_job(connection, second)] == [
+        ("unreadable", "Look.")
+    ]
     (kept,) = failures.list_open(connection)
     assert (kept.code, kept.job_id) == ("unreadable", second)
 
@@ -226,7 +232,7 @@ def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) 
     assert state_of(connection, theirs) == (False, {})
     # What the other waits for is in a batch that still waits to be admitted.
     assert admission.admit(connection, 1, 99, "extract") == [together]
-    assert [one.source for one in batch_documents.running(connection, together)] == ["/shared"]
+    assert [attempt.source for attempt in batch_documents.running(connection, together)] == ["/shared"]
     finish(connection, together)
     assert state_of(connection, theirs) == (True, {"completed": 1})
     assert state_of(connection, mine) == (True, {"cancelled": 2})
@@ -266,8 +272,8 @@ def test_cancelling_a_document_ends_it_for_all_who_wait(connection: Connection) 
     take(connection, theirs, "/shared")
     for job in (mine, theirs):
         jobs.finish_intake(connection, job)
-    number, told = cancel_document(connection, shared.document_id)
-    assert (number, set(told)) == (1, {mine, theirs})
+    number, waiting = cancel_document(connection, shared.document_id)
+    assert (number, set(waiting)) == (1, {mine, theirs})
     assert state_of(connection, mine) == state_of(connection, theirs) == (True, {"cancelled": 1})
     assert cancel_document(connection, shared.document_id) == (0, [])
 
@@ -303,7 +309,7 @@ class Versions(RuleBasedStateMachine):
     def source(self, which: int) -> str:
         return f"/{self.name}/{which}"
 
-    def identity(self, which: int) -> str:
+    def document_id(self, which: int) -> str:
         return lookup.derive_document_id("documents", self.source(which))
 
     def known(self, connection: Connection) -> dict[str, str | None]:
@@ -343,14 +349,14 @@ class Versions(RuleBasedStateMachine):
         with writing(self.engine) as connection:
             carried = batch_documents.running(connection, batch)
             if fails:
-                attempts.fail(connection, {one.attempt_id: CORRUPT for one in carried})
+                attempts.fail(connection, {attempt.attempt_id: CORRUPT for attempt in carried})
                 carried = []
-            self.store |= {one.version_id for one in carried}
-            live_versions.switch(connection, {one.document_id: one.version_id for one in carried})
+            self.store |= {attempt.version_id for attempt in carried}
+            live_versions.switch(connection, {attempt.document_id: attempt.version_id for attempt in carried})
         with writing(self.engine) as connection:
             query = sa.text("SELECT document_id FROM attempts WHERE batch_id = :batch")
             self.remove_unseen(connection, list(connection.scalars(query, {"batch": batch})), batch)
-            attempts.complete(connection, [one.attempt_id for one in carried])
+            attempts.complete(connection, [attempt.attempt_id for attempt in carried])
             batches.finish(connection, batch)
 
     @rule(which=st.integers(0, 1), content=st.sampled_from("ab"), fails=st.booleans())
@@ -363,7 +369,7 @@ class Versions(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def cancel(self, which: int) -> None:
         with writing(self.engine) as connection:
-            cancel_document(connection, self.identity(which))
+            cancel_document(connection, self.document_id(which))
 
     @rule(which=st.integers(0, 9))
     def cancel_a_job(self, which: int) -> None:
@@ -374,16 +380,18 @@ class Versions(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def delete(self, which: int) -> None:
         with writing(self.engine) as connection:
-            if self.identity(which) in self.known(connection):
-                deletion.tombstone(connection, [self.identity(which)])
-                self.remove_unseen(connection, [self.identity(which)])
+            if self.document_id(which) in self.known(connection):
+                deletion.tombstone(connection, [self.document_id(which)])
+                self.remove_unseen(connection, [self.document_id(which)])
 
     @invariant()
     def at_most_one_version_is_live(self) -> None:
         with self.engine.connect() as connection:
-            for identity, live in self.known(connection).items():
+            for document_id, live in self.known(connection).items():
                 query = sa.select(versions.c.id).where(
-                    versions.c.document_id == identity, versions.c.live_at.is_not(None), versions.c.retired_at.is_(None)
+                    versions.c.document_id == document_id,
+                    versions.c.live_at.is_not(None),
+                    versions.c.retired_at.is_(None),
                 )
                 assert list(connection.scalars(query)) == ([live] if live else [])
                 assert live is None or live in self.store

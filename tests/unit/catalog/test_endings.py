@@ -51,13 +51,13 @@ def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
 
 def switch(connection: Connection, batch: str) -> None:
     live_versions.switch(
-        connection, {one.document_id: one.version_id for one in batch_documents.running(connection, batch)}
+        connection, {attempt.document_id: attempt.version_id for attempt in batch_documents.running(connection, batch)}
     )
 
 
 def finish(connection: Connection, batch: str) -> None:
     switch(connection, batch)
-    attempts.complete(connection, [one.attempt_id for one in batch_documents.running(connection, batch)])
+    attempts.complete(connection, [attempt.attempt_id for attempt in batch_documents.running(connection, batch)])
     batches.finish(connection, batch)
 
 

@@ -56,16 +56,16 @@ class Books:
         self.connection = connection
         self.live = collections.register(connection, "books", OLD, MADE)
         self.job = jobs.create(connection, Job("books", "ingest", 5), "r", 0).id
-        self.one, self.two = (self.ingest(source) for source in ("/1", "/2"))
+        self.first, self.second = (self.ingest(source) for source in ("/1", "/2"))
         made = IndexSpec("new", "auto", None, None, 256, 32)
         self.new = indexes.add(connection, Index("books~2", "books", "building", NEW, made, pinned=True))
         self.fed = jobs.create(connection, Job("books", "reindex", 1), "r", 0).id
         self.reindex = reindexes.create(connection, self.fed, "books", (self.live.name, "books~2"), Options())
 
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
-        found = FileRecord(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
+        file = FileRecord(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
         place = Placement(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
-        return records.record(self.connection, self.job, f"recipe {workflow}", found, place)
+        return records.record(self.connection, self.job, f"recipe {workflow}", file, place)
 
     def ingest(self, source: str, content: str = "a", workflow: str = "ingest") -> str:
         recorded = self.take(source, content, workflow)
@@ -75,25 +75,25 @@ class Books:
     def finish(self, *attempt_ids: str, chunks: int = 3) -> None:
         batch = batches.create(self.connection, self.job, 5, attempt_ids, active=True)
         carried = batch_documents.running(self.connection, batch)
-        for one in carried:
-            describe_versions(self.connection, {one.version_id: {"chunks": chunks}})
-        live_versions.switch(self.connection, {one.document_id: one.version_id for one in carried})
-        attempts.complete(self.connection, [one.attempt_id for one in carried])
+        for attempt in carried:
+            describe_versions(self.connection, {attempt.version_id: {"chunks": chunks}})
+        live_versions.switch(self.connection, {attempt.document_id: attempt.version_id for attempt in carried})
+        attempts.complete(self.connection, [attempt.attempt_id for attempt in carried])
         batches.finish(self.connection, batch)
 
     def build(self, index: str = "books~2") -> dict[str, str]:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
-        for lack in missing_documents.list_missing(self.connection, "books", index, "missing"):
-            place = Placement(index, lack.workflow, lack.extraction)
-            attempt = new_attempt(self.connection, self.fed, lack.document_id, "other", lack.file, place)
-            second_index.set_attempt(self.connection, lack.document_id, index, attempt, lack.version_id)
-            begun[lack.document_id] = attempt
+        for document in missing_documents.list_missing(self.connection, "books", index, "missing"):
+            place = Placement(index, document.workflow, document.extraction)
+            attempt = new_attempt(self.connection, self.fed, document.document_id, "other", document.file, place)
+            second_index.set_attempt(self.connection, document.document_id, index, attempt, document.version_id)
+            begun[document.document_id] = attempt
         return begun
 
     def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
-        found = missing_documents.count_missing(self.connection, "books", index)
-        return found["missing"], found["active"], found["failed"]
+        counts = missing_documents.count_missing(self.connection, "books", index)
+        return counts["missing"], counts["active"], counts["failed"]
 
     def switch(self, old: str = "books~1", new: str = "books~2") -> None:
         pair = [indexes.get(self.connection, name) for name in (old, new)]
@@ -105,11 +105,11 @@ class Books:
         query = query.join(versions, versions.c.id == documents_table.c.live_version_id)
         return {row.id: row.index_name for row in self.connection.execute(query)}
 
-    def shown(self, identity: str) -> tuple[str, str] | None:
+    def shown(self, document_id: str) -> tuple[str, str] | None:
         """Content and workflow of the version that readers see of a document."""
         query = sa.select(versions.c.content_sha256, versions.c.workflow)
         query = query.join(documents_table, versions.c.id == documents_table.c.live_version_id)
-        row = self.connection.execute(query.where(documents_table.c.id == identity)).one_or_none()
+        row = self.connection.execute(query.where(documents_table.c.id == document_id)).one_or_none()
         return None if row is None else (row.content_sha256[0], row.workflow)
 
 
@@ -141,12 +141,12 @@ def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> 
     assert books.lacking() == (2, 0, 0)
     begun = books.build()
     assert books.lacking() == (0, 2, 0)
-    books.finish(begun[books.one])
+    books.finish(begun[books.first])
     assert books.lacking() == (0, 1, 0)
-    books.finish(begun[books.two])
+    books.finish(begun[books.second])
     assert books.lacking() == (0, 0, 0)
     assert set(books.seen().values()) == {"books~1"}
-    assert garbage.unused_versions(books.connection, [books.one, books.two]) == []
+    assert garbage.unused_versions(books.connection, [books.first, books.second]) == []
 
 
 def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
@@ -157,7 +157,7 @@ def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
     books.finish(*books.build().values())
     assert books.lacking() == (0, 0, 0)
     # The first version of the changed document is seen nowhere any more, in neither index.
-    gone = garbage.unused_versions(books.connection, [books.one])
+    gone = garbage.unused_versions(books.connection, [books.first])
     assert sorted(garbage.group_by_index(books.connection, gone)) == ["books~1", "books~2"]
 
 
@@ -188,12 +188,12 @@ def test_what_waits_goes_to_the_new_index(books: Books) -> None:
     books.switch()
     place = sa.select(versions.c.index_name, versions.c.recipe).where(versions.c.content_sha256 == "b" * 64)
     assert books.connection.execute(place).one() == ("books~2", "for books~2")
-    assert books.seen()[books.one] == "books~2"
+    assert books.seen()[books.first] == "books~2"
     books.finish(str(waiting.attempt_id))
     live = books.connection.scalar(
         sa.select(versions.c.content_sha256)
         .join(documents_table, documents_table.c.live_version_id == versions.c.id)
-        .where(documents_table.c.id == books.one)
+        .where(documents_table.c.id == books.first)
     )
     assert live == "b" * 64
     assert books.lacking("books~1") == (1, 0, 0)
@@ -201,25 +201,25 @@ def test_what_waits_goes_to_the_new_index(books: Books) -> None:
 
 def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
     begun = books.build()
-    books.finish(begun[books.two])
-    attempts.fail(books.connection, {begun[books.one]: CORRUPT})
+    books.finish(begun[books.second])
+    attempts.fail(books.connection, {begun[books.first]: CORRUPT})
     assert books.lacking() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures_table)
     assert books.connection.scalar(count) == 0
-    told = missing_documents.failures_in_index(
+    listed = missing_documents.failures_in_index(
         books.connection, reindexes.get(books.connection, books.reindex), "books~2"
     )
-    assert [(one["source"], one["code"]) for one in told] == [("/1", "corrupt")]
+    assert [(failure["source"], failure["code"]) for failure in listed] == [("/1", "corrupt")]
     # Whoever switches all the same has a document that readers do not see: now it has failed.
     books.switch()
     assert books.connection.scalar(count) == 1
-    assert list(books.seen()) == [books.two]
+    assert list(books.seen()) == [books.second]
 
 
 def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     books.finish(*books.build().values())
-    deletion.tombstone(books.connection, [books.one])
-    gone = garbage.group_by_index(books.connection, garbage.unused_versions(books.connection, [books.one]))
+    deletion.tombstone(books.connection, [books.first])
+    gone = garbage.group_by_index(books.connection, garbage.unused_versions(books.connection, [books.first]))
     assert sorted(gone) == ["books~1", "books~2"]
     assert books.lacking() == (0, 0, 0)
 
@@ -243,17 +243,17 @@ def test_the_same_bytes_made_otherwise_are_lacking(books: Books) -> None:
     assert books.lacking() == (1, 0, 0)
     books.finish(*books.build().values())
     books.switch()
-    assert books.shown(books.one) == ("a", "redact")
+    assert books.shown(books.first) == ("a", "redact")
     assert books.lacking("books~1") == (0, 0, 0)
     books.ingest("/2", workflow="redact")
     assert books.lacking("books~1") == (1, 0, 0)
     books.finish(*books.build("books~1").values())
     books.switch("books~2", "books~1")
-    assert books.shown(books.two) == ("a", "redact")
+    assert books.shown(books.second) == ("a", "redact")
 
 
 def test_what_failed_is_lacking_again_when_it_is_made_otherwise(books: Books) -> None:
-    attempts.fail(books.connection, {books.build()[books.one]: CORRUPT})
+    attempts.fail(books.connection, {books.build()[books.first]: CORRUPT})
     assert books.lacking() == (0, 1, 1)
     books.ingest("/1", workflow="redact")
     assert books.lacking() == (1, 1, 0)
@@ -261,11 +261,11 @@ def test_what_failed_is_lacking_again_when_it_is_made_otherwise(books: Books) ->
 
 def test_a_document_that_failed_in_the_new_index_is_there_again_after_the_way_back(books: Books) -> None:
     begun = books.build()
-    books.finish(begun[books.two])
-    attempts.fail(books.connection, {begun[books.one]: CORRUPT})
+    books.finish(begun[books.second])
+    attempts.fail(books.connection, {begun[books.first]: CORRUPT})
     books.switch()
     books.switch("books~2", "books~1")
-    assert set(books.seen()) == {books.one, books.two}
+    assert set(books.seen()) == {books.first, books.second}
     assert books.connection.scalar(sa.select(sa.func.count()).select_from(failures_table)) == 0
 
 
@@ -275,25 +275,25 @@ def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> No
     three = books.ingest("/3")
     books.ingest("/1", "b")
     attempts.fail(books.connection, dict.fromkeys(books.build("books~1").values(), CORRUPT))
-    one = reindexes.get(books.connection, books.reindex)
-    told = [
+    reindex = reindexes.get(books.connection, books.reindex)
+    listed = [
         (each["source"], each["holds"])
-        for each in missing_documents.failures_in_index(books.connection, one, "books~1")
+        for each in missing_documents.failures_in_index(books.connection, reindex, "books~1")
     ]
-    assert told == [("/1", "older"), ("/3", "nothing")]
+    assert listed == [("/1", "older"), ("/3", "nothing")]
     books.switch("books~2", "books~1")
-    assert books.shown(books.one) == ("a", "ingest")
+    assert books.shown(books.first) == ("a", "ingest")
     assert books.shown(three) is None
     open_ones = books.connection.scalars(sa.select(failures_table.c.source).order_by(failures_table.c.source)).all()
     assert open_ones == ["/1", "/3"]
 
 
 def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
-    found = missing_documents.list_missing(books.connection, "books", "books~2", "missing")
-    assert missing_documents.still_missing(books.connection, "books", "books~2", found) == found
-    deletion.tombstone(books.connection, [books.one])
+    missing = missing_documents.list_missing(books.connection, "books", "books~2", "missing")
+    assert missing_documents.still_missing(books.connection, "books", "books~2", missing) == missing
+    deletion.tombstone(books.connection, [books.first])
     books.ingest("/2", "b")
-    assert missing_documents.still_missing(books.connection, "books", "books~2", found) == []
+    assert missing_documents.still_missing(books.connection, "books", "books~2", missing) == []
 
 
 def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
@@ -313,29 +313,31 @@ def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until
     begun = books.build()
     books.finish(*begun.values())
     (broken,) = [
-        one.version_id
-        for one in missing_documents.indexed_versions(books.connection, "books~2")
-        if one.document_id == books.one
+        version.version_id
+        for version in missing_documents.indexed_versions(books.connection, "books~2")
+        if version.document_id == books.first
     ]
     second_index.mark_missing(books.connection, "books~2", [broken])
     assert books.lacking() == (1, 0, 0)
     again = books.build()
-    assert list(again) == [books.one]
+    assert list(again) == [books.first]
     books.finish(*again.values())
     assert books.lacking() == (0, 0, 0)
-    assert broken not in [one.version_id for one in missing_documents.indexed_versions(books.connection, "books~2")]
-    assert broken in garbage.unused_versions(books.connection, [books.one])
+    assert broken not in [
+        version.version_id for version in missing_documents.indexed_versions(books.connection, "books~2")
+    ]
+    assert broken in garbage.unused_versions(books.connection, [books.first])
 
 
 def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
-    one = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
+    reindex_id = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
-    told = lambda: missing_documents.open_failures(books.connection, reindexes.get(books.connection, one))  # noqa: E731
-    assert told() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
+    listed = lambda: missing_documents.open_failures(books.connection, reindexes.get(books.connection, reindex_id))  # noqa: E731
+    assert listed() == [{"source": "/3", "code": "corrupt", "message": "It is damaged.", "holds": "nothing"}]
     assert failures.count_of_job(books.connection, books.job) == 1
     books.ingest("/3", "b")
-    assert told() == []
+    assert listed() == []
     assert failures.count_of_job(books.connection, books.job) == 0
 
 
@@ -351,10 +353,10 @@ def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
 )
 def test_a_refusal_names_its_bound(figures: dict[str, float], compared: str | None, kinds: list[str]) -> None:
     reasons = judge_search(figures, Settings(), compared)
-    assert [one.kind for one in reasons] == kinds
-    for one in reasons:
-        assert f"`reindex_{one.kind}` asks for " in one.message
-        assert f"set `reindex_{one.kind}` lower" in one.hint
+    assert [reason.kind for reason in reasons] == kinds
+    for reason in reasons:
+        assert f"`reindex_{reason.kind}` asks for " in reason.message
+        assert f"set `reindex_{reason.kind}` lower" in reason.hint
 
 
 class Waiting:
@@ -365,7 +367,7 @@ class Waiting:
         with writing(self.services.catalog) as connection:
             books = Books(connection)
             books.finish(*books.build().values())
-            self.identity = books.reindex
+            self.reindex_id = books.reindex
             self.attempt = str(books.take("/long").attempt_id)
             batches.create(connection, books.job, 5, [self.attempt], active=True)
         self.since(10.0)
@@ -376,46 +378,46 @@ class Waiting:
             here = attempts_table.update().where(attempts_table.c.id == self.attempt)
             connection.execute(here.values(state="extracting", started_at=time.time() - seconds))
 
-    def one(self, **values: object) -> Reindex:
+    def reindex(self, **values: object) -> Reindex:
         """The re-index, with other values."""
         with writing(self.services.catalog) as connection:
             if values:
-                reindexes.update(connection, self.identity, **values)
-            return reindexes.get(connection, self.identity)
+                reindexes.update(connection, self.reindex_id, **values)
+            return reindexes.get(connection, self.reindex_id)
 
     def options(self, **values: float) -> Reindex:
         """The re-index, asked for otherwise."""
-        return self.one(options={"gave_way": 0, "near_since": 0.0, **values})
+        return self.reindex(options={"gave_way": 0, "near_since": 0.0, **values})
 
     def can_freeze(self) -> bool:
-        return cutover.can_freeze(self.services, self.one(), "books~1")
+        return cutover.can_freeze(self.services, self.reindex(), "books~1")
 
 
 @pytest.fixture
 def waiting(tmp_path: Path) -> Iterator[Waiting]:
-    found = Waiting(tmp_path)
-    yield found
-    found.services.catalog.dispose()
+    waiting = Waiting(tmp_path)
+    yield waiting
+    waiting.services.catalog.dispose()
 
 
 def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
     assert waiting.can_freeze()
-    assert waiting.one().message is None
+    assert waiting.reindex().message is None
     waiting.since(cutover.LONG_RUNNING_S + 1)
     assert not waiting.can_freeze()
-    assert waiting.one().message == "The switch waits for the end of what is at work for more than 60 s: /long."
+    assert waiting.reindex().message == "The switch waits for the end of what is at work for more than 60 s: /long."
     # Where something always lasts, the switch would never come.
     waiting.options(near_since=time.time() - cutover.PATIENCE_S - 1)
     assert waiting.can_freeze()
-    assert waiting.one().message is None
+    assert waiting.reindex().message is None
 
 
 def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
-    job = waiting.one().job_id
+    job = waiting.reindex().job_id
     with writing(waiting.services.catalog) as connection:
         connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
     waiting.since(cutover.LONG_RUNNING_S + 1)
-    assert not cutover.can_freeze(waiting.services, waiting.one(), "another")
+    assert not cutover.can_freeze(waiting.services, waiting.reindex(), "another")
 
 
 def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
@@ -426,10 +428,10 @@ def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
     waits: list[tuple[float, float]] = []
     for _ in range(4):
         held_since = now
-        waiting.one(state="switching", entered_at=now)
-        while waiting.one().state == "switching":
+        waiting.reindex(state="switching", entered_at=now)
+        while waiting.reindex().state == "switching":
             now += 5.0
-            cutover.end_freeze(waiting.services, waiting.one(), "building")
+            cutover.end_freeze(waiting.services, waiting.reindex(), "building")
         gave_way = now
         while not _holds(waiting):
             now += 5.0
@@ -442,13 +444,13 @@ def _holds(waiting: Waiting) -> bool:
     waiting.since(10.0)
     if waiting.can_freeze():
         return True
-    assert str(waiting.one().message).startswith("It gave way to what was under way, ")
+    assert str(waiting.reindex().message).startswith("It gave way to what was under way, ")
     return False
 
 
 def test_a_hold_ends_when_nothing_is_under_way(waiting: Waiting) -> None:
-    one: Callable[[], Reindex] = lambda: waiting.one(state="switching", entered_at=time.time())  # noqa: E731
-    assert not cutover.is_idle(waiting.services, one(), "books~1", "books~2")
+    reindex: Callable[[], Reindex] = lambda: waiting.reindex(state="switching", entered_at=time.time())  # noqa: E731
+    assert not cutover.is_idle(waiting.services, reindex(), "books~1", "books~2")
     with writing(waiting.services.catalog) as connection:
         attempts.cancel(connection, attempts_table.c.id == waiting.attempt)
-    assert cutover.is_idle(waiting.services, one(), "books~1", "books~2")
+    assert cutover.is_idle(waiting.services, reindex(), "books~1", "books~2")

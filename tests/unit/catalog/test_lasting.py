@@ -31,16 +31,16 @@ from pipeline.spool.flusher import Flusher
 @pytest.fixture
 def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were flushed to the disk, in order."""
-    found: list[str] = []
+    paths: list[str] = []
     real = os.fsync
 
     def note(descriptor: int) -> None:
-        found.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        paths.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
     monkeypatch.setattr("pipeline.catalog.database.connection.DATASYNC", note)
-    return found
+    return paths
 
 
 def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed: list[str]) -> None:
@@ -130,17 +130,17 @@ def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
     with catalog.connect() as connection:
         assert connection.scalar(sa.select(counters.c.value)) == 1
     catalog.dispose()
-    assert [one["event"] for one in logged] == ["catalog.log_not_moved"]
+    assert [line["event"] for line in logged] == ["catalog.log_not_moved"]
 
 
 def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None:
     catalog = open_catalog(sqlite_url(tmp_path))
     with catalog.connect() as connection:
         names = ("journal_mode", "synchronous")
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+        values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
     catalog.dispose()
     # 1 is NORMAL: SQLite flushes at each checkpoint, and commits are flushed by us.
-    assert found == ["wal", 1]
+    assert values == ["wal", 1]
 
 
 def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path, flushed: list[str]) -> None:
@@ -208,9 +208,9 @@ def jobs_of(services: Services) -> int:
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
-    yield found
-    found.catalog.dispose()
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
+    yield services
+    services.catalog.dispose()
 
 
 def test_an_upload_that_the_disk_does_not_take_is_no_job(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +242,8 @@ def test_nobody_waits_to_write_while_an_upload_waits_for_a_slow_disk(services: S
         with writing(services.catalog) as connection:
             connection.execute(counters.insert().values(name="other", value=len(waited)))
 
-    told = submit(services, kept, drafts)
+    answer = submit(services, kept, drafts)
     assert waited == [None]
-    assert [one["state"] for one in told["documents"]] == ["queued"]
+    assert [document["state"] for document in answer["documents"]] == ["queued"]
     assert jobs_of(services) == 1
     assert not drafts[0].exists()

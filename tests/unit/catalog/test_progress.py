@@ -36,11 +36,11 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def begin(engine: Engine, sizes: list[int], expected: int) -> tuple[str, list[str]]:
     with writing(engine) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", expected).id
-        found = [FileRecord(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
-        taken = [str(records.record(connection, job, "recipe", one).attempt_id) for one in found]
-        batches.create(connection, job, 5, taken)
+        files = [FileRecord(f"/{job}/{n}", f"{n:064}", size, 0.0) for n, size in enumerate(sizes)]
+        attempt_ids = [str(records.record(connection, job, "recipe", file).attempt_id) for file in files]
+        batches.create(connection, job, 5, attempt_ids)
         jobs.finish_intake(connection, job)
-    return job, taken
+    return job, attempt_ids
 
 
 STEPS = st.lists(
@@ -64,12 +64,12 @@ def test_the_fraction_never_goes_back(
     for which, what, number in steps:
         with writing(catalog) as connection:
             happen(connection, taken[which], what, number)
-            told = measure_and_store(connection, job)
-        assert seen[-1] <= told.fraction <= 1.0
-        seen.append(told.fraction)
+            progress = measure_and_store(connection, job)
+        assert seen[-1] <= progress.fraction <= 1.0
+        seen.append(progress.fraction)
         finished = look_at(catalog, job).finished_at is not None
-        assert (told.fraction == 1.0) == finished
-        assert told.eta_s is None or told.eta_s >= 0
+        assert (progress.fraction == 1.0) == finished
+        assert progress.eta_s is None or progress.eta_s >= 0
 
 
 def look_at(engine: Engine, job: str) -> sa.Row[tuple[object, ...]]:
@@ -102,8 +102,8 @@ def test_all_done_is_one(catalog: Engine) -> None:
     with writing(catalog) as connection:
         before = measure_and_store(connection, job)
         attempts.complete(connection, taken)
-        told = measure_and_store(connection, job)
-    assert (before.fraction, told.fraction, told.eta_s) == (0.0, 1.0, 0.0)
+        progress = measure_and_store(connection, job)
+    assert (before.fraction, progress.fraction, progress.eta_s) == (0.0, 1.0, 0.0)
 
 
 def test_looking_writes_nothing(catalog: Engine) -> None:
@@ -180,13 +180,13 @@ def test_the_clock_starts_with_the_first_work() -> None:
 def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     job, taken = begin(catalog, [1000] * 20, 0)
     began = look_at(catalog, job).created_at
-    told = []
+    etas = []
     for number, attempt in enumerate(taken[:-1], 1):
         monkeypatch.setattr(time, "time", lambda moment=began + 2 * number: moment)
         with writing(catalog) as connection:
             attempt_counters.set_chunks(connection, {attempt: 2})
             attempts.complete(connection, [attempt])
-            told.append(measure_and_store(connection, job).eta_s)
+            etas.append(measure_and_store(connection, job).eta_s)
     # That these files have 2 chunks each must be learned first.
-    assert told[4:] == pytest.approx([2.0 * (20 - number) for number in range(5, 20)], rel=0.25)
-    assert told[4:] == sorted(told[4:], reverse=True)
+    assert etas[4:] == pytest.approx([2.0 * (20 - number) for number in range(5, 20)], rel=0.25)
+    assert etas[4:] == sorted(etas[4:], reverse=True)

@@ -35,9 +35,9 @@ GROWS = (
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    found = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
-    yield found
-    found.catalog.dispose()
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing"))
+    yield services
+    services.catalog.dispose()
 
 
 def submit(services: Services, text: bytes) -> None:
@@ -62,21 +62,21 @@ def carry_through(services: Services) -> None:
         wanted = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, wanted, "me", ())
         attempts.begin_batch(connection, batch, "extracting")
-        (one,) = batch_documents.running(connection, batch)
-        attempt_counters.set_pages(connection, {one.attempt_id: {"pages_total": 1, "pages_done": 1}})
-        describe_versions(connection, {one.version_id: {"title": "A"}})
+        (attempt,) = batch_documents.running(connection, batch)
+        attempt_counters.set_pages(connection, {attempt.attempt_id: {"pages_total": 1, "pages_done": 1}})
+        describe_versions(connection, {attempt.version_id: {"title": "A"}})
         assert ledger.finish(connection, wanted, "me")
         assert not ledger.count_unfinished(connection, batch, ("extract", "ocr"))
-        attempt_counters.set_chunks(connection, {one.attempt_id: 1})
-        attempts.advance(connection, [one.attempt_id], "embedding")
+        attempt_counters.set_chunks(connection, {attempt.attempt_id: 1})
+        attempts.advance(connection, [attempt.attempt_id], "embedding")
         ledger.add_due(connection, [(batch, "embed", 0, None)])
-        attempt_counters.add(connection, {one.attempt_id: {"chunks_embedded": 1}}, batch)
-        attempts.advance_embedded(connection, [one.attempt_id])
-        live_versions.switch(connection, {one.document_id: one.version_id})
-        unseen = garbage.unused_versions(connection, [one.document_id], batch)
+        attempt_counters.add(connection, {attempt.attempt_id: {"chunks_embedded": 1}}, batch)
+        attempts.advance_embedded(connection, [attempt.attempt_id])
+        live_versions.switch(connection, {attempt.document_id: attempt.version_id})
+        unseen = garbage.unused_versions(connection, [attempt.document_id], batch)
         garbage.group_by_index(connection, unseen)
         garbage.mark_removed(connection, unseen)
-        attempts.complete(connection, [one.attempt_id])
+        attempts.complete(connection, [attempt.attempt_id])
         garbage.unneeded_originals(connection, batch)
         attempts.end_batch(connection, batch)
         batches.finish(connection, batch)

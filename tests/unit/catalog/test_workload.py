@@ -24,9 +24,9 @@ def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcom
 def test_what_is_known_is_counted() -> None:
     done = pile("a.txt", 2, 10, 20, outcome="completed")
     half = replace(pile("b.txt", 1, 5, 10), state="embedding", unread=0, embedded=6, upserted=5)
-    found = workload([done, half])
-    assert found.done == pytest.approx(20 + 0.9 * 6 + 0.1 * 5 + 3 * FILE)
-    assert found.left == pytest.approx(10 - 0.9 * 6 - 0.1 * 5)
+    work = workload([done, half])
+    assert work.done == pytest.approx(20 + 0.9 * 6 + 0.1 * 5 + 3 * FILE)
+    assert work.left == pytest.approx(10 - 0.9 * 6 - 0.1 * 5)
 
 
 def test_large_files_first_that_hold_little() -> None:
@@ -35,8 +35,8 @@ def test_large_files_first_that_hold_little() -> None:
     texts = pile("z.md", 60, 1000)
     truth = 20 * (3 + FILE) + 60 * FILE + 1600
     for read in range(2, 20):
-        found = workload([replace(pictures[read], outcome="completed"), pictures[20 - read], texts])
-        assert 0.6 < (found.done + found.left) / truth < 1.5, read
+        work = workload([replace(pictures[read], outcome="completed"), pictures[20 - read], texts])
+        assert 0.6 < (work.done + work.left) / truth < 1.5, read
 
 
 def test_a_kind_is_what_was_seen_of_it() -> None:
@@ -67,7 +67,7 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
         workload([DocumentGroup(".pdf", None, "extracting", 1, 0, 10**6, 0, 0, 0, 0, 200, pages)])
         for pages in (200, 150, 0)
     ]
-    assert [found.done for found in lefts] == [0, 50 * OCR_PAGE, 200 * OCR_PAGE]
+    assert [work.done for work in lefts] == [0, 50 * OCR_PAGE, 200 * OCR_PAGE]
     assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
 
 
@@ -140,8 +140,8 @@ PILES = st.builds(
 
 @given(st.lists(PILES, max_size=12), st.floats(0, 10**6))
 def test_no_work_is_less_than_none(piles: list[DocumentGroup], more: float) -> None:
-    found = workload(piles, more)
-    assert found.done >= 0
-    assert found.left >= -1e-6
-    over = [one for one in piles if one.outcome is not None]
+    work = workload(piles, more)
+    assert work.done >= 0
+    assert work.left >= -1e-6
+    over = [pile for pile in piles if pile.outcome is not None]
     assert workload(over).left == 0
