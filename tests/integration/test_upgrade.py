@@ -23,7 +23,7 @@ import httpx
 import pytest
 from api_rig import Api
 from cli_rig import PATIENCE_S, Cli, cli_on
-from first_folder import FirstFolder, first_folder, redis_of
+from first_folder import FirstFolder, first_folder, redis_of, same
 from flow_tools import eventually
 
 pytestmark = pytest.mark.skipif(Path("/tmp").resolve() != Path("/tmp"), reason="/tmp is a link: other paths of sources")
@@ -31,9 +31,6 @@ pytestmark = pytest.mark.skipif(Path("/tmp").resolve() != Path("/tmp"), reason="
 PASSWORD = "docrelay-sample"
 NUMBERS = {"redacting": 32, "enriching": 32, "reading": 16, "begun": 30, "promised": 5}
 """Documents of the jobs that were interrupted."""
-
-PASSING = {"created_at", "finished_at", "failed_at", "soak_until", "seconds", "documents_per_s", "eta_s", "score"}
-"""Fields of answers whose values depend on the clock, on the machine, or on what else is in the index."""
 
 STAGES = {"extract", "ocr", "chunk", "embed", "upsert", "finalize", "redact", "enrich"}
 TASKS = {f"docrelay.{name}" for name in STAGES | {"reconcile", "recover", "reindex", "sweep"}}
@@ -130,25 +127,6 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
             api.close()
     receiver.server.shutdown()
     receiver.server.server_close()
-
-
-def same(recorded: Any, today: Any, place: str = "") -> list[str]:
-    """Where an answer of today is not as it was; it may tell more than it did."""
-    if isinstance(recorded, dict) and isinstance(today, dict):
-        fields = (name for name in recorded if name not in PASSING)
-        return [
-            problem
-            for name in fields
-            for problem in (
-                same(recorded[name], today[name], f"{place}.{name}")
-                if name in today
-                else [f"{place}.{name} is not told any more"]
-            )
-        ]
-    if isinstance(recorded, list) and isinstance(today, list) and len(recorded) == len(today):
-        pairs = enumerate(zip(recorded, today, strict=True))
-        return [problem for at, (was, now) in pairs for problem in same(was, now, f"{place}[{at}]")]
-    return [] if recorded == today else [f"{place}: {recorded!r} was told, now {today!r}"]
 
 
 # What is stored, and under which names

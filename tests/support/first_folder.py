@@ -1,4 +1,4 @@
-"""A data folder that an older version has made, as `tests/data/make_first_folder.py` left it: killed in the middle."""
+"""A data folder that an older version has made, as the scripts in `tests/data` left it: killed in the middle."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ from postgres_server import free_port
 KEPT = Path(__file__).parents[1] / "data"
 BASE = Path("/tmp/docrelay-first")
 """Where the files lay that the folder was made of: their paths are in the catalog and in the points."""
+
+PASSING = {"created_at", "finished_at", "failed_at", "soak_until", "seconds", "documents_per_s", "eta_s", "score"}
+"""Fields of answers whose values depend on the clock, on the machine, or on what else is in the index."""
 
 OWN = ("DATA_DIR", "API_PORT", "API_ROOTS")
 """Settings that are another thing here."""
@@ -74,24 +77,23 @@ class FirstFolder:
 
 
 @contextmanager
-def first_folder(folder: Path, *, sources: bool = True) -> Iterator[FirstFolder]:
+def first_folder(folder: Path, *, name: str = "first_folder", sources: bool = True) -> Iterator[FirstFolder]:
     """The folder as if it had been left this moment.
 
     Args:
         folder: where it is unpacked.
+        name: its files in `tests/data`: `first_folder`, or `ocr_folder`, which has no sources.
         sources: put the files where they lay; while they lie there, another test run waits. Without them, a job goes
             on with the copies in the spool.
     """
     with ExitStack() as scope:
         if sources:
             scope.enter_context(_alone())
-        with tarfile.open(KEPT / "first_folder.tar.xz") as kept:
+        with tarfile.open(KEPT / f"{name}.tar.xz") as kept:
             kept.extractall(folder, filter="data")
         if sources:
             shutil.move(folder / "sources", BASE / "sources")
-        found = FirstFolder(
-            folder / "data", BASE / "sources", json.loads((KEPT / "first_folder.json").read_text("utf-8"))
-        )
+        found = FirstFolder(folder / "data", BASE / "sources", json.loads((KEPT / f"{name}.json").read_text("utf-8")))
         _bring_forward(found)
         yield found
 
@@ -116,6 +118,23 @@ def _bring_forward(folder: FirstFolder) -> None:
         for column in columns:
             if column == "at" or (column.endswith(("_at", "_until", "_since")) and column != "modified_at"):
                 folder.change(f"UPDATE {table} SET {column} = {column} + ? WHERE {column} > 1e9", passed)
+
+
+def same(recorded: Any, today: Any, path: str = "") -> list[str]:
+    """Where an answer of today differs from the recorded one; fields that were added since are no difference."""
+    if isinstance(recorded, dict) and isinstance(today, dict):
+        fields = (name for name in recorded if name not in PASSING)
+        return [
+            problem
+            for name in fields
+            for problem in (
+                same(recorded[name], today[name], f"{path}.{name}") if name in today else [f"{path}.{name} is missing"]
+            )
+        ]
+    if isinstance(recorded, list) and isinstance(today, list) and len(recorded) == len(today):
+        pairs = enumerate(zip(recorded, today, strict=True))
+        return [problem for at, (was, now) in pairs for problem in same(was, now, f"{path}[{at}]")]
+    return [] if recorded == today else [f"{path}: it was {recorded!r}, and is {today!r}"]
 
 
 @contextmanager
