@@ -61,14 +61,24 @@ class Spool(Protocol):
         """
 
     def renew(self, key: str) -> bool:
-        """Give the key a new time, so that no process removes it that has seen an earlier one.
+        """Give the key a new time, so that no process removes it that has read an earlier one.
+
+        A store whose times cannot be set leaves the key as it is. There, what was written lately counts as renewed, and
+        no process removes it: see `removable_before`.
 
         Returns:
-            False if there is nothing, or if it gets a new time only by being written again.
+            False if there is nothing, or if the key gets a new time only by being written again; `exists` says which.
+        """
+
+    def removable_before(self) -> float:
+        """Only a key whose time is earlier may be removed while another process may renew it, in seconds since 1970.
+
+        Returns:
+            Infinity where `renew` sets a new time, by which `delete_unchanged` knows that the key is needed again.
         """
 
     def delete_unchanged(self, key: str, modified_at: float) -> None:
-        """Remove one key, unless it was written or renewed since it had this time, be it at this very moment."""
+        """Remove one key, unless it got another time than this one; on a store, unless it was written again."""
 
     def names(self, prefix: str) -> list[str]:
         """Names directly below the prefix."""

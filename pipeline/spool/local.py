@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -92,6 +93,10 @@ class LocalSpool:
         except FileNotFoundError:
             return False
         return True
+
+    def removable_before(self) -> float:
+        """Infinity: `renew` sets a new time."""
+        return math.inf
 
     def delete_unchanged(self, key: str, modified_at: float) -> None:
         """Remove one key, unless it was written or renewed since it had this time.

@@ -16,7 +16,13 @@ from pipeline.spool.base import Kept
 __all__ = ["RemoteSpool"]
 
 FRESH_S = 600.0
-"""What was written in this time counts as new; clean-ups by age wait far longer."""
+"""What was written in this time counts as renewed."""
+
+UNREMOVABLE_S = 2 * FRESH_S
+"""What was written in this time is not removed: a process may have renewed it, and commit some minutes later.
+
+The clocks of the store and of the hosts may differ by some minutes, too.
+"""
 
 TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
 """Names of the time of the last change: S3, Azure, SFTP and folders, Dropbox, Google, memory."""
@@ -80,11 +86,15 @@ class RemoteSpool:
         return max(map(_written_at, self.files.find(self._path(key), detail=True).values()), default=math.inf)
 
     def renew(self, key: str) -> bool:
-        """Whether the key was written so lately that it counts as new: the times of a store cannot be set."""
+        """Whether the key was written so lately that it counts as renewed: the times of a store cannot be set."""
         try:
             return self.modified_at(key) > time.time() - FRESH_S
         except FileNotFoundError:
             return False
+
+    def removable_before(self) -> float:
+        """Some time ago: what was written since may count as renewed without a new time."""
+        return time.time() - UNREMOVABLE_S
 
     def delete_unchanged(self, key: str, modified_at: float) -> None:
         """Remove one key, unless it was written since it had this time.

@@ -11,6 +11,12 @@ If a commit comes too late to be seen by rule 2, the second renewal of rule 1 co
 which then keeps the file, or after it, and then the file is written again. One gap is left: a process that is killed
 between its commit and the second renewal, in the same milliseconds in which another one removes the same content: that
 document fails as "the copy is gone". The clean-up has not even this gap: it leaves files alone for an hour.
+
+The times of an object store cannot be set, and a renewal changes nothing there: what was written in the last ten
+minutes counts as renewed, and anything older is written again. So rule 2 leaves alone what was written in the last
+twenty minutes (`Spool.removable_before`), and what it removes is no file that counts as renewed. The clean-up removes
+the rest later. Stores cannot remove on a condition either: a file that is written again in the milliseconds between the
+comparison of its time and its removal is lost.
 """
 
 from __future__ import annotations
@@ -31,13 +37,14 @@ SHA256 = 64
 
 
 def discard(services: Services, unneeded: Callable[[Connection], Collection[str]], before: float = math.inf) -> None:
-    """Remove keys from the spool that no document needs.
+    """Remove keys from the spool that no document needs; what the spool cannot remove safely yet is left in it.
 
     Args:
         services: the engine's services.
         unneeded: reads these keys in the catalog; called twice, before and after their times are noted.
         before: only keys that were written or renewed before this time, in seconds since 1970.
     """
+    before = min(before, services.spool.removable_before())
     with services.catalog.connect() as connection:
         keys = unneeded(connection)
     times: dict[str, float] = {}
@@ -55,7 +62,10 @@ def discard(services: Services, unneeded: Callable[[Connection], Collection[str]
 
 
 def discard_originals(services: Services, batch_id: str) -> None:
-    """Remove the originals that no document needs after this batch, unless the settings keep all of them."""
+    """Remove the originals that no document needs after this batch, unless the settings keep all of them.
+
+    On an object store the new ones stay until the clean-up removes them, an hour after they were written.
+    """
     if services.settings.keep_originals:
         return
 

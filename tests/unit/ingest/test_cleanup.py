@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from write_lock import guarded
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.documents import garbage
 from pipeline.ingest.cleanup import DAY_S, GUARD_S, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
@@ -24,7 +28,9 @@ from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.spool import Kept, LocalSpool, original_key
+from pipeline.spool import Kept, LocalSpool, RemoteSpool, Spool, original_key
+from pipeline.spool.remote import FRESH_S
+from pipeline.stages.discard import discard
 
 TEXT = b"The lighthouse keeper counts the ships."
 SOURCE = "upload://letter.txt"
@@ -74,9 +80,25 @@ def submit(services: Services, source: str = SOURCE) -> dict[str, Any]:
     return submit_uploads(services, GroupWriter(services.catalog), Request(()), [upload], SubmitOptions())
 
 
-def age(spool: LocalSpool, key: str, seconds: float) -> None:
+@pytest.fixture(params=["local", "memory"])
+def either(request: pytest.FixtureRequest, services: Services) -> Services:
+    """Services with a spool in a folder, and with one on a store."""
+    if request.param == "local":
+        return services
+    settings = services.settings.model_copy(update={"spool_url": f"memory://{uuid4().hex}"})
+    services.__dict__["settings"] = settings
+    assert isinstance(services.spool, RemoteSpool)
+    return services
+
+
+def age(spool: Spool, key: str, seconds: float) -> None:
     moment = time.time() - seconds
-    os.utime(spool.root / key, (moment, moment))
+    if isinstance(spool, RemoteSpool):
+        spool.files.store[f"{spool.root}/{key}"].created = datetime.fromtimestamp(moment, UTC)
+    else:
+        assert isinstance(spool, LocalSpool)
+        os.utime(spool.root / key, (moment, moment))
+    assert spool.modified_at(key) == pytest.approx(moment)
 
 
 def test_what_intake_needs_again_is_not_swept(services: Services, held: HeldSpool) -> None:
@@ -87,6 +109,39 @@ def test_what_intake_needs_again_is_not_swept(services: Services, held: HeldSpoo
     sweep(services)
     assert held.before_delete is None
     assert held.read(KEY) == TEXT
+
+
+@pytest.mark.parametrize("age_s", [0, 0.9 * FRESH_S, 1.1 * FRESH_S, 2 * GUARD_S])
+def test_what_intake_needs_again_is_not_discarded(either: Services, age_s: float) -> None:
+    """A batch ends, and no document needs its original; the same content is uploaded before the original is removed."""
+    either.spool.write(KEY, TEXT)
+    age(either.spool, KEY, age_s)
+    reads: list[set[str]] = []
+
+    def unneeded(connection: Connection) -> set[str]:
+        reads.append({KEY} - {original_key(*row) for row in garbage.needed_originals(connection)})
+        if len(reads) == 2:
+            submit(either, "upload://copy.txt")
+        return reads[-1]
+
+    discard(either, unneeded)
+    if len(reads) < 2:  # it was left alone before intake came
+        submit(either, "upload://copy.txt")
+    assert reads == [{KEY}] * len(reads)
+    assert either.spool.read(KEY) == TEXT
+
+
+def test_what_is_not_discarded_at_once_is_swept(either: Services) -> None:
+    submit(either)
+    delete(either, "documents", [SOURCE])
+    # A store cannot set times: it would not show that intake is about to need it again.
+    assert either.spool.exists(KEY) == isinstance(either.spool, RemoteSpool)
+    sweep(either)
+    assert either.spool.exists(KEY) == isinstance(either.spool, RemoteSpool)
+    if either.spool.exists(KEY):
+        age(either.spool, KEY, 1.1 * GUARD_S)
+        sweep(either)
+    assert not either.spool.exists(KEY)
 
 
 def test_what_is_removed_before_the_commit_is_written_again(services: Services, held: HeldSpool) -> None:
