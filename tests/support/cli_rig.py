@@ -33,7 +33,7 @@ from pipeline.vectorstore.base import Filter
 DOCRELAY = str(Path(sys.executable).with_name("docrelay"))
 PATIENCE_S = 120
 FORKS = """
-import importlib, json, os, pkgutil, sys, tempfile
+import atexit, importlib, json, os, pkgutil, sys, tempfile, threading, traceback
 
 os.environ["TTY_COMPATIBLE"] = "0"  # whatever this process has: what its forks print goes to files
 import pipeline.api.models, pipeline.engine.broker, pipeline.cli, pipeline.stack.logs
@@ -43,6 +43,23 @@ import typer._adapters, typer._click._textwrap, typer._click.decorators, typer.r
 for one in pkgutil.iter_modules(pipeline.cli.__path__, "pipeline.cli."):
     importlib.import_module(one.name)
 from pipeline.cli import main
+
+
+def end_with(command):
+    # As an interpreter ends, but for taking itself to pieces: that costs a fork more than most commands do.
+    code = 0
+    try:
+        command()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush(), sys.stderr.flush()
+    os._exit(code)
+
 
 for line in sys.stdin:
     words, folder, environment = json.loads(line)
@@ -57,7 +74,7 @@ for line in sys.stdin:
             sys.path[1:1] = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
             importlib.invalidate_caches()
             sys.argv = ["docrelay", *words]
-            main()
+            end_with(main)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
     print(json.dumps({"code": code, "out": told[0], "err": told[1]}), flush=True)
