@@ -27,6 +27,12 @@ log = structlog.get_logger()
 Methods = Mapping[str, Callable[..., Any]]
 """Functions of keyword arguments by the names of the methods; arguments and results are JSON-ready."""
 
+NO_ANSWER_HINT = (
+    "It may still be loading the model, or the machine is busy: "
+    "try again while `docrelay up` runs in another terminal. "
+    "If other programs use all cores, set `niceness` lower. The logs are in `logs/` of the data folder."
+)
+
 POLL_S = 1
 ANSWER_TTL_S = 60
 
@@ -46,7 +52,7 @@ def call(connection: redis.Redis, subject: str, method: str, arguments: dict[str
         popped = connection.brpop([f"{PREFIX}answer:{call_id}"], timeout=min(max(left_s, 0.1), 5.0))
         if popped is not None:
             return _result(json.loads(popped[1]))
-    raise StackUnavailable(f"The {subject} process did not answer within {timeout_s:.0f} seconds.")
+    raise StackUnavailable(f"The {subject} process did not answer within {timeout_s:.0f} seconds.", NO_ANSWER_HINT)
 
 
 def serve(connection: redis.Redis, subject: str, methods: Methods) -> threading.Thread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -110,7 +111,10 @@ def reporting() -> Iterator[None]:
         # Typer has printed what is wrong with an option or a value for a person; a program needs it as JSON.
         format_message = getattr(ended.__context__, "format_message", None)
         if format_message is not None:
-            _print_json_error("bad_request", format_message(), "See: docrelay --help")
+            hint = _dashed_path_hint(sys.argv[1:])
+            _print_json_error("bad_request", format_message(), hint or "See: docrelay --help")
+            if hint:
+                note(hint)
         raise
     except Exception as error:  # every command ends here: a known error becomes a sentence
         code = _report(error)
@@ -161,6 +165,14 @@ def _unreachable(error: Exception) -> StackUnavailable:
         message = f"{error.filename} cannot be used: {error.strerror}."
         return StackUnavailable(message, "If it is in the data folder, give another one with --data-dir.")
     return StackUnavailable(f"A service or a file cannot be reached: {error}", "Start the stack with: docrelay up")
+
+
+def _dashed_path_hint(words: list[str]) -> str:
+    """What to write for a file or folder whose name was read as an option; "" if no word is one."""
+    for word in words:
+        if word.startswith("-") and os.path.lexists(word):
+            return f"{word} is a path that begins with -: write ./{word}, or put -- before it."
+    return ""
 
 
 def _print_json_error(code: str, message: str, hint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,14 @@ import typer
 from rich.text import Text
 
 from pipeline.cli.options import DataDir, Json, Workflow, local_settings_of
-from pipeline.cli.output import FAILED, note, out, plain, print_json
+from pipeline.cli.output import FAILED, note, out, plain, print_json, quantity
 
 __all__ = ["try_file"]
 
 SHOWN_CHARS = 240
+POINT_FIELDS = ("source", "title", "page_start", "page_end", "line_start", "line_end", "section", "tags", "added")
+"""Fields of a point's payload that are shown besides its text; `--json` has all of them."""
+
 SHOWN_ROWS = 5
 """Chunks, points or vectors that are shown of each stage."""
 
@@ -48,7 +52,8 @@ def _print_stage(output: dict[str, Any]) -> None:
     out.print(Text.assemble((stage, "bold"), f"  {seconds:.3f} s"))
     document = output.pop("document", None)
     if document is not None:
-        out.print(Text(f"    {document['media_type']}, {document['pages']} pages, {len(document['text'])} characters"))
+        pages, characters = quantity(document["pages"], "page"), quantity(len(document["text"]), "character")
+        out.print(Text(f"    {document['media_type']}, {pages}, {characters}"))
         out.print(Text(f"    {_short(document['text'])}"))
     rows = output.pop("chunks", None) or output.pop("points", None) or output.pop("vectors", None) or []
     for row in rows[:SHOWN_ROWS]:
@@ -60,10 +65,25 @@ def _print_stage(output: dict[str, Any]) -> None:
 
 
 def _print_row(row: Any) -> None:
-    """Print a chunk with its metadata, the payload of a point, or a vector."""
-    content = row.get("text") or row.get("payload") if isinstance(row, dict) else row
-    metadata = row.get("metadata") if isinstance(row, dict) else None
-    out.print(Text(f"    {_short(str(content))}{f'  {metadata}' if metadata else ''}"))
+    """Print a chunk, a point or a vector."""
+    if not isinstance(row, dict):
+        out.print(Text(f"    {_short(str(row))}"))
+    elif "payload" in row:
+        payload = row["payload"]
+        out.print(Text(f"    point {row['id']}"))
+        out.print(Text(f"      {_short(payload['text'])}"))
+        _print_fields({name: payload[name] for name in POINT_FIELDS})
+    else:
+        out.print(Text(f"    {_short(row['text'])}"))
+        _print_fields(row["metadata"])
+
+
+def _print_fields(fields: dict[str, Any]) -> None:
+    """Print one line for each field that has a value."""
+    for name, value in fields.items():
+        if value not in (None, "", [], {}):
+            shown = value if isinstance(value, str) else dumps(value, ensure_ascii=False)
+            out.print(Text(f"      {name}: {_short(shown)}"))
 
 
 def _short(text: str) -> str:

@@ -171,6 +171,8 @@ def _print_outcome(services: Services, mirror: Mirror) -> int:
     if mirror.unstable:
         line += f" Left for later: {len(mirror.unstable)} that still change."
     out.print(plain(line))
+    if failed:
+        out.print(f"See them with: {command('failures list')}")
     return FAILED if failed or mirror.unstable else 0
 
 

@@ -99,7 +99,9 @@ def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
     with cli_on(tmp_path / "data", **{**SETTINGS, "watch_settle_ms": 600}) as cli:
         assert cli.run("watch", root / "nothing").code == 2
         once = cli.run("watch", root, "--once", "--collection", "sea")
-        assert (once.code, once.out.strip()) == (1, f"{root} is up to date: 2 files, 1 of them failed.")
+        outcome, next_step = once.out.strip().splitlines()
+        assert (once.code, outcome) == (1, f"{root} is up to date: 2 files, 1 of them failed.")
+        assert next_step.startswith("See them with: docrelay failures list")
         with writes_on(root / "log.txt"):
             once = cli.run("watch", root, "--once", "--collection", "sea")
         assert (once.code, "Left for later: 1 that still change" in once.out) == (1, True)
