@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from corpora import add_corpora_option  # noqa: E402
 from ndcg import Corpus, Search, evaluate, read_corpus  # noqa: E402
+from provenance import provenance  # noqa: E402
 
 import embeddings  # noqa: E402
 from embeddings.known_models import DEFAULT  # noqa: E402
@@ -42,6 +43,18 @@ from pipeline.services import Services  # noqa: E402
 from pipeline.settings import load_settings  # noqa: E402
 from pipeline.vectorstore import Filter, Mode, Point, Query, open_store  # noqa: E402
 from pipeline.vectorstore.sparse import encode_passages, encode_query  # noqa: E402
+
+COMMAND = "python bench/retrieval.py --corpora DIR --write"
+MEANING = (
+    "DIR is the folder with the published test collections, see [benchmarks.md](benchmarks.md).",
+    "",
+    "Each collection has documents, questions, and judgements by people of which documents answer which question.",
+    "The documents are ingested as text files and each question is asked through Docrelay's search, in each mode:",
+    "`dense` (by meaning), `sparse` (by words), `hybrid` (both). Brute force: plain sentence-transformers compares",
+    "the question with every one of the same chunks. The figure is nDCG@10: 1 if the ten best answers are the right",
+    "ones in the right order, 0 if none of them is right.",
+)
+"""The lines of the page above its table."""
 
 MODES: tuple[Mode, ...] = ("dense", "sparse", "hybrid")
 CHUNKS_PER_QUESTION = 100
@@ -61,7 +74,8 @@ def main() -> int:
     page = table(rows)
     print(page)
     if asked.write:
-        (ROOT / "docs" / "retrieval.md").write_text(f"# Retrieval quality\n\nnDCG@10, higher is better.\n\n{page}\n")
+        head = "\n".join(["# Retrieval quality", "", provenance(COMMAND), *MEANING])
+        (ROOT / "docs" / "retrieval.md").write_text(f"{head}\n\n{page}\n", "utf-8")
     return 0 if all(holds(row) for row in rows.values()) else 1
 
 
