@@ -337,26 +337,26 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[str, str, object]] = {
-    "a body that is no JSON": ("POST", "", b"{"),
+    "a body that is not JSON": ("POST", "", b"{"),
     "an unknown field": ("POST", "", {"colour": "red"}),
     "a collection's name with other characters than letters, digits, `_` and `-`": ("POST", "", {"collection": "../x"}),
     "chunks of fewer than 16 tokens": ("POST", "", {"chunk_tokens": 3}),
-    "a time that is none": ("POST", "", {"before": "yesterday"}),
-    "no documents a minute": ("POST", "/bad/resume", {"per_minute": 0}),
-    "a collection that is not there": ("POST", "", {"collection": "nowhere", "model": "hashing-128"}),
-    "a model that is not to be had": ("POST", "", {"collection": "bad", "model": "nowhere"}),
+    "a time that is not ISO 8601": ("POST", "", {"before": "yesterday"}),
+    "a limit of zero documents a minute": ("POST", "/bad/resume", {"per_minute": 0}),
+    "an unknown collection": ("POST", "", {"collection": "nowhere", "model": "hashing-128"}),
+    "a model that cannot be found": ("POST", "", {"collection": "bad", "model": "nowhere"}),
     "a dimension for a model that runs here": ("POST", "", {"collection": "bad", "model": "hashing-128", "dim": 3}),
-    "an endpoint's model whose dimension nobody knows": ("POST", "", {"collection": "bad", "model": "some-model"}),
+    "an endpoint's model whose dimension is not known": ("POST", "", {"collection": "bad", "model": "some-model"}),
     "a path that is not absolute": ("POST", "", {"collection": "bad", "path": "../x"}),
     "a type that no format has": ("POST", "", {"collection": "bad", "media_type": "nonsense"}),
-    "documents of which there are none": ("POST", "", {"collection": "bad", "code": "nonsense"}),
-    "what the collection is made with already": ("POST", "", {"collection": "bad"}),
+    "conditions that no document meets": ("POST", "", {"collection": "bad", "code": "nonsense"}),
+    "the model and chunk size that the collection has already": ("POST", "", {"collection": "bad"}),
     "a model or chunk size for some documents only": (
         "POST", "", {"collection": "bad", "chunk_tokens": 64, "media_type": "txt"},
     ),
-    "another one while one is under way": ("POST", "", {"collection": "busy", "model": "hashing-128"}),
-    "going back before the switch": ("POST", "/busy/rollback", {}),
-    "the status where there never was one": ("GET", "/bad", {}),
+    "a second re-index while one is under way": ("POST", "", {"collection": "busy", "model": "hashing-128"}),
+    "a rollback before the cutover": ("POST", "/busy/rollback", {}),
+    "the status of a collection that was never re-indexed": ("GET", "/bad", {}),
 }  # fmt: skip
 
 

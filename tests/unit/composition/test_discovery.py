@@ -180,9 +180,9 @@ def needs(at: int): return {PLAIN}
 """
 ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
     "an unknown workflow": ("unheard", {}, "There is no workflow unheard."),
-    "one whose entry point does not load": ("absent", {}, "There is no workflow absent."),
-    "one of an illegal shape": ("nested", {}, "There is no workflow nested."),
-    "one whose function raises": ("raises", {"raises": {"at": 3}}, "The workflow raises raised IndexError"),
+    "a workflow whose entry point does not load": ("absent", {}, "There is no workflow absent."),
+    "a workflow of an illegal shape": ("nested", {}, "There is no workflow nested."),
+    "a workflow whose function raises": ("raises", {"raises": {"at": 3}}, "The workflow raises raised IndexError"),
     "an unknown chunker": ("lines", {}, "There is no chunker by_lines."),
     "a value of another type in `workflow_options`": ("raises", {"raises": {"at": "x"}}, "raises(at=…)"),
     "an unknown parameter in `workflow_options`": ("plain", {"plain": {"at": 3}}, "plain(at=…): there is no such"),
