@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import make_engine, migration_lock, sqlite_url, writing
-from pipeline.catalog.database.schema import Id
+from pipeline.catalog.database.schema.columns import Id
 
 if TYPE_CHECKING:
     import numpy as np

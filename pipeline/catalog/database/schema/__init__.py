@@ -1,0 +1,77 @@
+"""The tables of the catalog. Times are seconds since 1970 (UTC); ids are UUID strings.
+
+collections          collections by name, and the space of their vectors
+indexes              where the points of a collection are: one live, beside it those being built or kept for a while
+shadows              the live version and attempt of documents in the indexes beside the live one
+reindexes            a re-index: its indexes, its state and progress, the report of its validation
+jobs                 jobs that users submitted
+documents            one per (collection, source) but for deleted ones; points at its live version and current attempt
+versions             one content of one document, cut and embedded by one recipe
+attempts             one run of the stages over one version
+submissions          which job submitted which document, and the outcome there
+batches              documents that one canvas processes together
+tasks                the ledger: the tasks of each batch that are due, running and done
+failures             open failures of documents: the dead letters
+events               events of jobs and documents in order, for followers of a job
+api_keys             keys of the API with their scopes; the keys themselves are not stored
+answers              answers by Idempotency-Key
+orders               paths that the API has accepted to ingest
+hooks                addresses to notify of the end of a job
+deliveries           the outbox of the webhooks
+counters             `switch`: grows with every change of what readers may see
+watched              watched folders: their identity, deletions that are held back
+seen                 files of those folders as they were when their documents were made
+"""
+
+from __future__ import annotations
+
+from pipeline.catalog.database.schema.api_tables import answers, api_keys, deliveries, hooks, orders
+from pipeline.catalog.database.schema.columns import metadata, storable
+from pipeline.catalog.database.schema.document_tables import (
+    collections,
+    counters,
+    documents,
+    indexes,
+    reindexes,
+    seen,
+    shadows,
+    versions,
+    watched,
+)
+from pipeline.catalog.database.schema.work_tables import (
+    attempts,
+    batches,
+    events,
+    failures,
+    jobs,
+    rank,
+    submissions,
+    tasks,
+)
+
+__all__ = [
+    "answers",
+    "api_keys",
+    "attempts",
+    "batches",
+    "collections",
+    "counters",
+    "deliveries",
+    "documents",
+    "events",
+    "failures",
+    "hooks",
+    "indexes",
+    "jobs",
+    "metadata",
+    "orders",
+    "rank",
+    "reindexes",
+    "seen",
+    "shadows",
+    "storable",
+    "submissions",
+    "tasks",
+    "versions",
+    "watched",
+]

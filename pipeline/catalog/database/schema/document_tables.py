@@ -1,0 +1,158 @@
+"""Tables of documents: collections and their indexes, documents and their versions, watched folders."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from pipeline.catalog.database.schema.columns import Id, Name, Text, metadata
+
+__all__ = ["collections", "counters", "documents", "indexes", "reindexes", "seen", "shadows", "versions", "watched"]
+
+collections = sa.Table(
+    "collections",
+    metadata,
+    sa.Column("name", Id, primary_key=True),
+    sa.Column("fingerprint", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+indexes = sa.Table(
+    "indexes",
+    metadata,
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("collection", Id, nullable=False, index=True),
+    sa.Column("role", Id, nullable=False),
+    sa.Column("fingerprint", sa.JSON, nullable=False),
+    sa.Column("making", sa.JSON, nullable=False),
+    sa.Column("pinned", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("dropped_at", sa.Double),
+)
+
+shadows = sa.Table(
+    "shadows",
+    metadata,
+    sa.Column("document_id", Id, primary_key=True),
+    sa.Column("index_name", Name, primary_key=True),
+    sa.Column("live_version_id", Id, index=True),
+    sa.Column("mirrors", Id),
+    sa.Column("attempt_id", Id, index=True),
+    sa.Column("tries", Id),
+)
+
+reindexes = sa.Table(
+    "reindexes",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("collection", Id, nullable=False, index=True),
+    sa.Column("from_index", Name, nullable=False),
+    sa.Column("to_index", Name, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("options", sa.JSON, nullable=False),
+    sa.Column("cursor", Id),
+    sa.Column("fed", sa.Integer, nullable=False),
+    sa.Column("report", sa.JSON),
+    sa.Column("message", Text),
+    sa.Column("stumbles", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("again_at", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("entered_at", sa.Double, nullable=False),
+    sa.Column("soak_until", sa.Double),
+    sa.Column("finished_at", sa.Double),
+)
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("live_version_id", Id, index=True),
+    sa.Column("attempt_id", Id),
+    sa.Column("deleted_at", sa.Double),
+    sa.Column("undo_until", sa.Double, index=True),
+    sa.Column("moved_at", sa.Double, index=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+
+sa.Index(
+    "uq_documents_collection_source",
+    documents.c.collection,
+    documents.c.source,
+    unique=True,
+    sqlite_where=documents.c.deleted_at.is_(None),
+    postgresql_where=documents.c.deleted_at.is_(None),
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("content_sha256", Id, nullable=False, index=True),
+    sa.Column("recipe", Id, nullable=False),
+    sa.Column("index_name", Name, nullable=False),
+    sa.Column("workflow", Id, nullable=False),
+    sa.Column("extraction", Id, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified_at", sa.Double, nullable=False),
+    sa.Column("media_type", Text),
+    sa.Column("title", Text),
+    sa.Column("pages_text", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_ocr", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_empty", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_failed", sa.Integer, nullable=False, server_default="0"),
+    # Those of them that OCR may read another time.
+    sa.Column("pages_unread", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("warnings", sa.JSON),
+    sa.Column("metadata", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("live_at", sa.Double),
+    sa.Column("retired_at", sa.Double),
+    sa.Column("removed_at", sa.Double),
+)
+
+watched = sa.Table(
+    "watched",
+    metadata,
+    sa.Column("root", Text, primary_key=True),
+    sa.Column("identity", Id),
+    sa.Column("files", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held", Id),
+    sa.Column("held_files", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("held_since", sa.Double),
+    sa.Column("confirmed", sa.Integer),
+    sa.Column("mode", Id),
+    sa.Column("trouble", Text),
+    sa.Column("looked_at", sa.Double),
+)
+
+seen = sa.Table(
+    "seen",
+    metadata,
+    sa.Column("collection", Id, primary_key=True),
+    sa.Column("source", Text, primary_key=True),
+    sa.Column("device", Id, nullable=False),
+    sa.Column("inode", Id, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("ctime_ns", sa.BigInteger, nullable=False),
+    sa.Column("sha256", Id),
+    sa.Column("document_id", Id),
+    sa.Column("tags", sa.JSON(none_as_null=True)),
+    sa.Column("beside", Id),
+    sa.Column("gone_at", sa.Double),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", Id, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,138 @@
+"""Tables of work: jobs and submissions, attempts, batches and tasks, failures and events."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from pipeline.catalog.database.schema.columns import Code, Id, Text, metadata
+from pipeline.names import ACTIVE
+
+__all__ = ["attempts", "batches", "events", "failures", "jobs", "rank", "submissions", "tasks"]
+
+
+def rank(state: str) -> int:
+    """Position of a state; terminal states share the last one."""
+    return ACTIVE.index(state) if state in ACTIVE else len(ACTIVE)
+
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("workflow", Id, nullable=False),
+    sa.Column("plan", sa.JSON(none_as_null=True)),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("request_id", Id, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("intake_done", sa.Boolean, nullable=False),
+    sa.Column("cancelled_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("bytes_expected", sa.BigInteger, nullable=False),
+    sa.Column("fraction", sa.Double, nullable=False),
+    sa.Column("samples", sa.JSON, nullable=False),
+    sa.Column("paths", sa.JSON(none_as_null=True)),
+    sa.Column("confined", sa.Boolean, nullable=False),
+    sa.Column("open_until", sa.Double),
+)
+
+submissions = sa.Table(
+    "submissions",
+    metadata,
+    sa.Column("job_id", Id, primary_key=True),
+    sa.Column("document_id", Id, primary_key=True),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("attempt_id", Id, index=True),
+    sa.Column("outcome", Id),
+    sa.Column("code", Code),
+    sa.Column("message", Text),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("version_id", Id, nullable=False, index=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("batch_id", Id, index=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("pages_total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("pages_done", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_embedded", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_cached", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("chunks_upserted", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("code", Code),
+    sa.Column("message", Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("pages_scanned", sa.Integer, nullable=False, server_default="0"),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("plan", sa.JSON(none_as_null=True)),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("admitted_at", sa.Double),
+    sa.Column("finished_at", sa.Double),
+    sa.Index("ix_batches_state_priority_created_at", "state", "priority", "created_at"),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("batch_id", Id, nullable=False, index=True),
+    sa.Column("stage", Id, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("runner", Id),
+    sa.Column("starts", sa.Integer, nullable=False),
+    sa.Column("published_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double, index=True),
+    sa.Column("detail", sa.JSON),
+)
+
+failures = sa.Table(
+    "failures",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("document_id", Id, nullable=False, index=True),
+    sa.Column("collection", Id, nullable=False),
+    sa.Column("source", Text, nullable=False),
+    sa.Column("stage", Id, nullable=False),
+    sa.Column("code", Code, nullable=False, index=True),
+    sa.Column("message", Text, nullable=False),
+    sa.Column("hint", Text, nullable=False),
+    sa.Column("transient", sa.Boolean, nullable=False),
+    sa.Column("reading", Id),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("ix_failures_collection_source", "collection", "source"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("document_id", Id),
+    sa.Column("kind", Id, nullable=False),
+    sa.Column("data", sa.JSON),
+    sa.Index("ix_events_job_id_id", "job_id", "id"),
+    sa.Index("ix_events_document_id", "document_id"),
+    sa.Index("ix_events_at", "at"),
+    sqlite_autoincrement=True,
+)
