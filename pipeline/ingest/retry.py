@@ -126,13 +126,20 @@ def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -
 
 
 def _kept_copies(services: Services, group: Sequence[FailureRecord]) -> dict[str, FileRecord]:
-    """Copies that intake kept of files that cannot be read now, by document id. They are renewed, so they stay."""
+    """Copies that intake kept of files that cannot be read now, by document id.
+
+    They are renewed where the spool can do that. No process removes them anyway while their failures are open.
+    """
     copies: dict[str, FileRecord] = {}
     with services.catalog.connect() as connection:
         versions = {failure.document_id: newest(connection, failure.document_id) for failure in group}
     for failure in group:
         row = versions[failure.document_id]
-        if row is not None and services.spool.renew(original_key(row.content_sha256, failure.source)):
+        if row is None:
+            continue
+        key = original_key(row.content_sha256, failure.source)
+        # A store renews an old copy only by writing it again, and then `renew` returns False though it is there.
+        if services.spool.renew(key) or services.spool.exists(key):
             record = FileRecord(failure.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
             copies[failure.document_id] = record
     return copies

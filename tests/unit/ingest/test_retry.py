@@ -1,0 +1,81 @@
+"""Trying failed documents again from the copies that intake kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.database.schema import attempts
+from pipeline.catalog.work import attempts as work_attempts
+from pipeline.catalog.work.failures import Failure
+from pipeline.errors.problem import Problem
+from pipeline.ingest.cleanup import GUARD_S, sweep
+from pipeline.ingest.request import Request
+from pipeline.ingest.retry import retry
+from pipeline.ingest.submit_options import SubmitOptions
+from pipeline.ingest.uploads import Draft, submit_uploads
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.spool import RemoteSpool, original_key
+
+TEXT = b"The lighthouse keeper counts the ships."
+SOURCE = "upload://letter.txt"
+KEY = original_key(sha256(TEXT).hexdigest(), SOURCE)
+CAUSE = Failure("embed", Problem("unavailable", "The store did not answer.", ""))
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    """A process that submits, with its spool on a store; neither Redis nor a worker runs."""
+    url = f"memory://{uuid4().hex}"
+    settings = Settings(data_dir=tmp_path, embedding_model="hashing", spool_url=url, redis_url=NO_REDIS)
+    services = Services(settings, owner=True)
+    yield services
+    if "store" in services.__dict__:
+        services.store.close()
+    services.catalog.dispose()
+
+
+def states(services: Services) -> list[str]:
+    with services.catalog.connect() as connection:
+        return sorted(connection.scalars(sa.select(attempts.c.state)))
+
+
+def submit_and_fail(services: Services) -> None:
+    draft = Draft(services)
+    draft.write(TEXT)
+    submit_uploads(services, GroupWriter(services.catalog), Request(()), [draft.finish(SOURCE)], SubmitOptions())
+    with writing(services.catalog) as connection:
+        attempt_ids = connection.scalars(sa.select(attempts.c.id)).all()
+        work_attempts.fail(connection, dict.fromkeys(attempt_ids, CAUSE))
+
+
+def test_a_copy_on_a_store_is_used_long_after_intake(services: Services) -> None:
+    """Its time cannot be set, and no other copy is left that it could be written from."""
+    submit_and_fail(services)
+    assert isinstance(services.spool, RemoteSpool)
+    file = services.spool.files.store[f"{services.spool.root}/{KEY}"]
+    file.created = datetime.fromtimestamp(time.time() - 2 * GUARD_S, UTC)
+    assert not services.spool.renew(KEY)
+    sweep(services)  # keeps it, as the failure is open
+    retry(services, [SOURCE], code=None, job_id=None)
+    assert states(services) == ["failed", "queued"]
+    sweep(services)
+    assert services.spool.read(KEY) == TEXT
+
+
+def test_a_document_without_a_copy_fails_again(services: Services) -> None:
+    submit_and_fail(services)
+    services.spool.delete(KEY)
+    retry(services, [SOURCE], code=None, job_id=None)
+    assert states(services) == ["failed"]
