@@ -32,7 +32,7 @@ TRANSIENT: tuple[type[Exception], ...] = (
 )
 """Errors that a retry can cure: of Redis, Qdrant, the catalog, the disk, a model endpoint."""
 
-UNAVAILABLE_HINT = "Mend the cause, then run: docrelay failures retry"
+UNAVAILABLE_HINT = "Remove the cause, then run: docrelay failures retry"
 
 
 def is_service_error(error: BaseException) -> bool:

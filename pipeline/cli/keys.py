@@ -44,7 +44,7 @@ def keys_create(
     rate: Annotated[int, typer.Option("--rate", min=0, help="Requests a minute; 0 for no limit.")] = 0,
     webhook: Annotated[
         str | None,
-        typer.Option("--webhook", help="URL to be told of the end of the key's jobs.", show_default=False),
+        typer.Option("--webhook", help="URL that is called when a job of the key ends.", show_default=False),
     ] = None,
     json: Json = False,
     data_dir: DataDir = None,

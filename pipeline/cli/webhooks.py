@@ -13,7 +13,7 @@ from pipeline.cli.usage import Commands
 
 __all__ = ["webhooks_app"]
 
-webhooks_app = Commands(help="What was told to webhooks, and what could not be told.", no_args_is_help=True)
+webhooks_app = Commands(help="Deliveries to webhooks: list them, send them again.", no_args_is_help=True)
 
 
 @webhooks_app.command("list")

@@ -106,7 +106,7 @@ class Workflow:
             raise
         except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
             message = f"The workflow {self.name} raised {type(error).__name__}: {error}"
-            raise BadRequest(message, "Mend its function, or what workflow_options says for it.") from error
+            raise BadRequest(message, "Correct its function, or what workflow_options says for it.") from error
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ class StageFailed(PipelineError):
     """A stage of the workflow failed on this document."""
 
     code = "stage_failed"
-    hint = "Mend the stage or the document, then run: docrelay failures retry"
+    hint = "Correct the stage or the document, then run: docrelay failures retry"
 
 
 class Refused(PipelineError):
@@ -267,7 +267,7 @@ class BadSidecar(Rejected):
     """The metadata beside the file cannot be used."""
 
     code = "bad_sidecar"
-    hint = "Mend or remove it: it holds one JSON object, at most a megabyte."
+    hint = "Correct or remove it: it must be one JSON object of at most a megabyte."
 
 
 class Unreadable(Rejected):

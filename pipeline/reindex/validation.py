@@ -186,14 +186,18 @@ def _judge_failures(
     failed, limit = report["failed"], settings.reindex_failed
     if standing and not report["documents"]:
         message = f"the new index holds no document, the old one {standing}"
-        return [Reason("empty", message, "Mend what failed and resume.")]
+        return [Reason("empty", message, "Remove the cause of the failures and resume.")]
     message, share = f"{failed} documents failed in the new index", failed / standing if standing else 0.0
     if failed and not allow_failed:
-        hint = "Mend them and resume, or resume with --allow-failed, without them."
+        hint = "Remove the cause and resume, or resume with --allow-failed, without them."
         return [Reason("failed", f"{message}: {list_sources(failures, failed)}", hint)]
     if share > limit:
         message = f"{message}, {share:.0%} of all; `reindex_failed` allows {limit:.0%}"
-        return [Reason("too_many_failed", message, f"Mend them and resume, or set `reindex_failed` higher, {RESTART}.")]
+        return [
+            Reason(
+                "too_many_failed", message, f"Remove the cause and resume, or set `reindex_failed` higher, {RESTART}."
+            )
+        ]
     return []
 
 

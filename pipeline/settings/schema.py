@@ -256,10 +256,10 @@ def _file(folder: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         if named:
-            raise BadRequest(f"The settings file {path} does not exist.", f"Mend or unset {CONFIG_VARIABLE}.") from None
+            raise BadRequest(f"The settings file {path} does not exist.", f"Fix or unset {CONFIG_VARIABLE}.") from None
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadRequest(f"The settings file {path} cannot be read: {error}", "Mend it: it is TOML.") from error
+        raise BadRequest(f"The settings file {path} cannot be read: {error}", "It must be valid TOML.") from error
 
 
 def _place(name: str, origin: str) -> str:

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 GONE = "The copy of the file that intake made is gone."
 GONE_HINT = "Ingest the file again."
-NO_ROOM_HINT = "Make room on the disk, or mend it, then run: docrelay failures retry"
+NO_ROOM_HINT = "Make room on the disk, or repair it, then run: docrelay failures retry"
 
 PERMANENT = (Corrupt, Empty, Encrypted, TooLarge, Unsupported)
 """Errors of the file itself. A crash, a time-out or a missing language may not happen the next time."""

@@ -442,6 +442,23 @@ def test_a_collection_of_another_model(api: Api) -> None:
     assert [(one.status_code, one.json()["code"]) for one in answers] == [(409, "space_mismatch")] * 2
 
 
+def test_the_client_example_of_the_page_runs(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = Path(__file__).parents[2]
+    page = (repository / "docs" / "api.md").read_text("utf-8").partition("\n## From Python\n")[2]
+    example = re.search(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
+    assert example is not None
+    assert "http://127.0.0.1:8372" in example[1]
+    monkeypatch.chdir(repository)
+
+    exec(compile(example[1].replace("http://127.0.0.1:8372", api.url), "docs/api.md", "exec"), {})
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("completed 1 of 1\n")
+    assert "upload://tide_sensor.md" in printed
+
+
 def test_one_bad_file_does_not_keep_the_others_out(api: Api) -> None:
     job = api.http.post(
         "/v1/documents",

@@ -234,7 +234,7 @@ WRONG: dict[str, Callable[[Looking], str]] = {
     "a folder that does not exist": no_such_folder,
     "a folder that another process watches, with `--once`": watched_by_another,
     "a folder of the settings that does not exist (yet)": not_there_yet,
-    "a folder named twice, an unknown key, a rule outside the folder or without effect, a tag that is none": (
+    "a folder named twice, an unknown key, a rule outside the folder or without effect, an invalid tag": (
         settings_without_sense
     ),
     "the folder disappears while it is watched": gone_while_it_is_watched,

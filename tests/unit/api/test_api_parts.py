@@ -73,7 +73,8 @@ def test_every_code_of_the_api_is_documented_with_its_status() -> None:
 
 def test_the_examples_of_the_page_run() -> None:
     for block in re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.M | re.S):
-        exec(compile(ast.parse(block), "docs/api.md", "exec"), {})
+        if "client.submit(" not in block:  # needs a server: tests/integration/test_api.py
+            exec(compile(ast.parse(block), "docs/api.md", "exec"), {})
 
 
 @given(st.binary(max_size=300), st.integers(1, 40))
