@@ -82,5 +82,5 @@ def keys_in(spool: Spool, folder: str, contents: Collection[str] | None = None) 
         f"{folder}/{part}/{name}"
         for part in parts
         for name in spool.names(f"{folder}/{part}")
-        if not name.startswith(".") and (contents is None or name[:SHA256] in contents)
+        if contents is None or name[:SHA256] in contents
     }

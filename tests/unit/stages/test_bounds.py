@@ -112,6 +112,9 @@ def test_what_a_killed_copy_left_is_swept(services: Services, tmp_path: Path, mo
         with pytest.raises(SystemExit):
             spool.put_file("originals/ab/young.txt", path)
     (young,) = set(files()) - {old}
+    beside = spool.root / "originals/ab/.abc"  # where such drafts were written before
+    beside.write_bytes(b"half a file")
+    os.utime(beside, (time.time() - 2 * cleanup.DAY_S,) * 2)
     cleanup.sweep(services)
     assert files() == [young]
     spool.put_file("originals/ab/old.txt", path)
