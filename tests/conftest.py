@@ -31,7 +31,7 @@ def needs() -> Callable[..., None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_settings() -> object:
-    """No setting of whoever runs the tests reaches a stack that they start."""
+    """No setting of the user who runs the tests reaches a stack that they start."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("DOCRELAY_") and "_TEST_" not in name]:
             patch.delenv(name)

@@ -116,7 +116,7 @@ def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
     assert visitor.visitor in hit or blow.gate == SANDBOX
     killed = psutil.Process(blow.find(rig, part, visitor))
     killed.kill()
-    # The pool of a worker that was killed goes with it; who only lost Redis, or the clock, goes on with its task.
+    # The pool of a killed worker ends with it; a worker that only lost Redis, or the clock, goes on with its task.
     gone = {killed.pid, *([visitor.pid] if blow.dies and runs_tasks else [])}
     assert eventually(lambda: not any(lives(pid) for pid in gone)), gone
     return hit
@@ -151,7 +151,7 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
         assert rig.wait(job) == {"completed": 12}
         rig.assert_at_rest(job)
         rig.assert_exact()
-        # Who follows the job and has seen those that are lost goes on with these.
+        # A client that follows the job and has seen those that are lost goes on with these.
         assert rig.scalar(sa.select(sa.func.min(events.c.id)).where(events.c.id > last)) > told
 
 

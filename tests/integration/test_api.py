@@ -267,7 +267,7 @@ def read_events(api: Api, job: str, last: int = 0, most: int = 1000) -> list[Any
     return found
 
 
-def test_who_reconnects_misses_nothing(api: Api) -> None:
+def test_a_client_that_reconnects_misses_no_event(api: Api) -> None:
     job = api.client.submit(("one.txt", b"One ship."), ("two.txt", b"Two ships."), collection="events").job_id
     parts: list[Any] = []
     while not parts or parts[-1][1] != "job.finished":
@@ -352,7 +352,7 @@ def test_a_delivery_that_the_guard_refuses_is_not_tried_again(api: Api) -> None:
     assert tuple(api.cli.rows(told)[0]) == ("failed", 1, "The address 127.0.0.1 is not a public one.")
 
 
-def test_a_deletion_that_leaves_points_is_told_and_can_be_repeated(api: Api) -> None:
+def test_a_deletion_that_leaves_points_is_reported_and_can_be_repeated(api: Api) -> None:
     found = api.only(api.submit(("haunted.txt", b"The wreck is called Petrel."), collection="haunted"))
     wanted = {"params": {"source": found.source, "collection": "haunted"}}
     with api.cli.services() as services:
@@ -782,15 +782,15 @@ def json_head(host: str = "localhost") -> bytes:
     return head.encode() + b"Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
 
 
-def test_who_may_not_come_in_is_told_before_the_body(api: Api) -> None:
+def test_a_request_that_is_not_allowed_is_refused_before_its_body(api: Api) -> None:
     for host, status in (("evil.example", b" 403 "), ("[", b" 403 "), ("localhost\r\nX-API-Key: x", b" 401 ")):
         assert status in talk(api, json_head(host)).partition(b"\r\n")[0]
     assert b" 403 " in talk(api, HEAD.replace(b"localhost", b"localhost\r\nOrigin: http://[")).partition(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("sent", ["nothing", "the beginning", "all", "what is no form", "a wrong header"])
-def test_who_sends_little_and_may_not_come_in_is_told_so(api: Api, sent: str) -> None:
-    """Where a small body is there already, it is looked at who sent it before anything else of it is."""
+def test_a_small_request_that_is_not_allowed_is_refused(api: Api, sent: str) -> None:
+    """Where a small body is there already, its sender is checked before anything else."""
     whole = part(FILE) + END
     body = {"nothing": b"", "the beginning": whole[:20], "what is no form": b"z" * len(whole)}.get(sent, whole)
     with api.cli.services() as services:
@@ -803,7 +803,7 @@ def test_who_sends_little_and_may_not_come_in_is_told_so(api: Api, sent: str) ->
     assert set(drafts.iterdir()) == before
 
 
-def test_bodies_on_their_way_keep_nobody_out(api: Api) -> None:
+def test_uploads_in_progress_do_not_block_other_requests(api: Api) -> None:
     with with_settings(api, api_patience_s=3600.0) as patient:
         with ExitStack() as held:
             for _ in range(8):
@@ -817,7 +817,7 @@ def search_status(api: OtherApi) -> int:
     return api.http.post("/v1/search", json={"query": "x"}).status_code
 
 
-def test_who_does_not_read_is_let_go(api: Api) -> None:
+def test_a_client_that_does_not_read_is_disconnected(api: Api) -> None:
     api.submit(("large.pdf", b"%PDF-1.4\n" + b"\x00\xff" * (500 << 10)), collection="large")
     (found,) = [one for one in api.client.failures() if one.source == "upload://large.pdf"]
     wanted = f"GET /v1/documents/{found.document_id}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -849,7 +849,7 @@ def test_slow_senders_are_let_go(api: Api) -> None:
         assert strict.http.get("/v1/formats").status_code == 200
 
 
-def test_who_serves_comes_soon(api: Api) -> None:
+def test_threads_of_the_api_have_short_time_slices(api: Api) -> None:
     """Every thread of it has short slices of the processor, and no more of them than others (Linux from 6.12 on)."""
     usual_ns, _ = slice_and_niceness(0)
     if not usual_ns:
@@ -877,7 +877,7 @@ def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
         connection.sendall(HEAD + part(FILE) + part(FILE.replace("a.txt", "b.txt"), b"y" * 5000))
         pid = api.pid
         with api.cli.services() as services, writing(services.catalog) as written:
-            # While nobody else can write: standing still in the middle of that, it would keep all from it.
+            # While no other process can write: standing still in the middle of that, it would keep all from it.
             os.kill(pid, signal.SIGSTOP)
             promised = record_job(written, services, Request([root / "a.txt"], "killed", confined=True), ()).id
             orders.add(written, promised, {"paths": [str(root / "a.txt")], "glob": None, "tags": None})

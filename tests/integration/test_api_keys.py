@@ -213,7 +213,7 @@ def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver)
     assert verify(made["webhook_secret"], *receiver.got[0])
 
 
-def test_a_webhook_that_hangs_holds_nobody_up(api: Api, receiver: Receiver) -> None:
+def test_a_webhook_that_hangs_delays_no_other(api: Api, receiver: Receiver) -> None:
     hanging, other = (api.submit((f"{name}.txt", b"A job.")) for name in ("hang", "next"))
     with socket.create_server(("127.0.0.1", 0)) as silent, api.cli.services() as services:
         for job, url in ((hanging, f"http://127.0.0.1:{silent.getsockname()[1]}/"), (other, receiver.url)):

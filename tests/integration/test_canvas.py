@@ -31,7 +31,7 @@ def test_extract_a_damaged_artifact_is_made_anew(around: Around, tmp_path: Path)
     with around.halted("extract"):
         job = around.rig.submit(tmp_path / "in", collection="e1")
         key = text_key(batch_of(around.rig, job), attempt_of(around.rig, job, 0).id)
-        around.rig.services.spool.write(key, b"not what anybody wrote")
+        around.rig.services.spool.write(key, b"not what a stage wrote")
     assert around.rig.wait(job) == {"completed": 4}
     around.rig.assert_at_rest(job)
     around.rig.assert_exact("e1")
@@ -163,7 +163,7 @@ def test_embed_the_endpoint_is_down_for_good(around: Around, tmp_path: Path) -> 
 
 
 def test_upsert_damaged_vectors(around: Around, tmp_path: Path) -> None:
-    """Nobody knows whose fault it is: every document of the part begins anew alone, and all complete."""
+    """It is not known which document is at fault: every document of the part begins anew alone, and all complete."""
     rig = around.rig
     some(tmp_path, 4, 28)
     with around.halted("store"):

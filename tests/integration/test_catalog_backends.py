@@ -373,7 +373,7 @@ def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) ->
 
 
 def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
-    """A server that does not answer is asked again; who passes it by would embed everything anew."""
+    """A server that does not answer is asked again; a worker that passed it by would embed everything anew."""
     expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
     with expected, vector_cache.ignore_if_unusable(), catalog.connect() as connection:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
@@ -483,7 +483,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
 
 
 def test_many_doors_record_the_same_files(catalog: Engine) -> None:
-    """In opposite orders, too: nobody waits for the other for ever, and each file becomes one document."""
+    """In opposite orders, too: no writer waits for the other for ever, and each file becomes one document."""
     names = [f"/{number}.txt" for number in range(8)]
 
     def door(order: int) -> list[Recorded]:
@@ -497,7 +497,7 @@ def test_many_doors_record_the_same_files(catalog: Engine) -> None:
 
 
 def test_events_are_committed_in_the_order_of_their_ids(catalog: Engine) -> None:
-    """Who follows a job asks for what comes after the last id seen: none may appear before it later on."""
+    """A client that follows a job asks for what comes after the last id seen: none may appear before it later on."""
     with writing(catalog) as connection:
         job = begin_job(connection)
     seen: list[int] = []

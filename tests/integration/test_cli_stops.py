@@ -83,7 +83,7 @@ def test_a_killed_ingest_goes_on_later(cli: Cli, tmp_path: Path) -> None:
     assert cli.gone()
     (job,) = cli.rows(sa.select(jobs))
     assert (job.intake_done, job.finished_at) == (False, None)
-    # Nobody will take in the rest any more: the job ends by itself with what it has.
+    # No process will ingest the rest any more: the job ends by itself with what it has.
     followed = cli.run("status", job.id, "--follow", "--json")
     assert followed.code == 0, followed
     assert 0 < followed.json["completed"] == followed.json["documents"] == len(cli.rows(TAKEN)) < FILES
@@ -185,7 +185,7 @@ def test_a_stack_that_cannot_start(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", ["search x --limit 0", "ingest", "status --no-such-option", "no-such-command"])
-def test_programs_are_told_of_wrong_use_in_json(cli: Cli, words: str) -> None:
+def test_wrong_use_is_reported_in_json(cli: Cli, words: str) -> None:
     ended = cli.quick(*words.split(), "--json")
     assert (ended.code, ended.json["error"].keys()) == (2, {"code", "message", "hint"}), ended
     assert ended.json["error"]["code"] == "bad_request"

@@ -56,7 +56,7 @@ def test_sixty_documents(rig: FlowRig, tmp_path: Path) -> None:
     assert embedded(rig, job) == len(rig.stored("sixty"))
 
 
-def test_who_computes_gives_way_to_who_serves(rig: FlowRig) -> None:
+def test_computing_workers_have_lower_priority_than_serving_ones(rig: FlowRig) -> None:
     """By niceness, and among sessions too, where the kernel shares the processor out among them."""
     shares = Path("/proc/self/autogroup")
     for part, wanted in (("extract", 1), ("embed-1", 1), ("store", 0)):

@@ -1,4 +1,4 @@
-"""What the machine or the settings lack is told by a code of its own, and what failed is cured once it is there."""
+"""What the machine or the settings lack is reported by a code of its own, and what failed is cured once it is there."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "127.0.0.1:9"])
 def test_an_endpoint_of_which_too_little_is_said(tmp_path: Path, url: str) -> None:
-    """No dimension, no scheme: it is wrong use, told before anything is started or taken in."""
+    """No dimension, no scheme: it is wrong use, reported before anything is started or ingested."""
     write_documents(tmp_path / "in", 1)
     with cli_on(tmp_path / "data", embedding_model="mine", embedding_url=url) as cli:
         for words in (("ingest", tmp_path / "in"), ("search", "anything")):

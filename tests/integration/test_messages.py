@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from canvas_rig import Around, some
-from error_checks import told_by_doors
+from error_checks import reported_codes
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, write_documents
 from structlog.testing import capture_logs
@@ -84,7 +84,7 @@ def test_a_message_lost(around: Around, tmp_path: Path, part: str, stage: str) -
     some(tmp_path, 8, 34 + len(stage))
     with around.halted(part):
         job = rig.submit(tmp_path / "in", collection=f"lost-{stage}")
-        # A halted worker may hold one message already; what waits in the queue is surely in nobody's hands.
+        # A halted worker may hold one message already; what waits in the queue is surely held by no worker.
         assert eventually(lambda: any(queued(rig, stage).values()))
         key, messages = next((key, messages) for key, messages in queued(rig, stage).items() if messages)
         assert rig.services.redis.lrem(key, 1, messages[0]) == 1
@@ -106,7 +106,7 @@ def both(pool: ThreadPoolExecutor, rig: FlowRig) -> list[list[str]]:
     return list(pool.map(reconciler.reconcile, [rig.services, rig.services]))
 
 
-def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
+def test_a_message_with_an_unknown_task_name(around: Around, tmp_path: Path) -> None:
     """A task name that no worker knows is thrown away; the worker goes on."""
     rig = around.rig
     some(tmp_path, 2, 50)
@@ -119,7 +119,7 @@ def test_a_message_for_nobody(around: Around, tmp_path: Path) -> None:
 
 
 def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Path) -> None:
-    """What comes one by one while nobody embeds waits in the catalog; what is more urgent does not, and all goes on."""
+    """Documents that come while no worker embeds wait in the catalog; more urgent ones do not, and all complete."""
     rig, ahead = around.rig, admission.MIN_DUE_PER_WORKER
     files = write_documents(tmp_path / "in", 17, seed=51)
     with writing(rig.services.catalog) as connection:  # as if embedding took long, as with a real model
@@ -139,7 +139,7 @@ def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Pat
         # Neither what the worker is embedding counts, nor what each process was just reading.
         active = rig.scalar(sa.select(sa.func.count()).where(here, batches_table.c.state == "active"))
         assert ahead <= active <= ahead + 1 + rig.settings.extract_processes
-    # The reconciler sleeps for minutes here: whoever embeds says that there is room.
+    # The reconciler sleeps for minutes here: the embedding worker says that there is room.
     assert [rig.wait(job) for job in (urgent, *single)] == [{"completed": 1}] * 17
     for job in (urgent, *single):
         rig.assert_at_rest(job)
@@ -183,7 +183,7 @@ def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeyp
 
 
 def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its job is closed to more files; not so when Redis has only just begun to hear who lives."""
+    """Its job is closed to more files; not so when Redis has only just begun to hear which workers live."""
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 1).id
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(created_at=time.time() - 7200))
@@ -216,10 +216,10 @@ def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("embedders", "enough"), [(1, 7), (2, 3)])
-def test_who_embeds_says_that_there_is_room(
+def test_the_embedding_worker_admits_batches_when_there_is_room(
     still: FlowRig, monkeypatch: pytest.MonkeyPatch, embedders: int, enough: int
 ) -> None:
-    """In the middle of a large document the next one is let in, as soon as little enough waits for who embeds."""
+    """In the middle of a large document the next one is admitted as soon as few enough tasks wait to be embedded."""
     monkeypatch.setattr(admission, "MIN_DUE_PER_WORKER", 4)
     with writing(still.services.catalog) as connection:
         connection.execute(tasks.delete().where(tasks.c.state == "done"))
@@ -302,7 +302,7 @@ GHOST = Plan(documents=(Step("ghost", "ghost", "ghosts", {}, "1"),))
 
 
 def at_the_ghost(still: FlowRig, folder: Path) -> str:
-    """A job of two documents that have been read; the next stage is of a package that nobody has."""
+    """A job of two documents that have been read; the next stage is of a package that no worker has."""
     write_documents(folder / "in", 2, seed=62)
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ghostly", 5, GHOST), "request", 1).id
@@ -349,7 +349,7 @@ def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch:
     assert sum(map(len, queued(still, "chunk").values())) == 2
 
 
-def test_time_without_a_worker_counts_only_while_somebody_looks(still: FlowRig, tmp_path: Path) -> None:
+def test_time_without_a_worker_counts_only_while_a_reconciler_runs(still: FlowRig, tmp_path: Path) -> None:
     """A stack that was down over night begins anew to wait."""
     job = at_the_ghost(still, tmp_path)
     reconciler.reconcile(waiting(still, 3600))
@@ -375,7 +375,7 @@ def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_pat
     finally:
         stop()
     assert "docrelay up" in caught.value.hint
-    assert told_by_doors(caught.value) == ("no_worker", 3, 503)
+    assert reported_codes(caught.value) == ("no_worker", 3, 503)
     stop = start_heartbeat(still.services.redis, "new@1", 0.1, 5.0, serves=["extract@extract", "redact@redact"])
     find(still.services, request)
     stop()

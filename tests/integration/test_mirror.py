@@ -94,7 +94,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
     mirror.look()
     assert mirror.extracted() == before + 1
 
-    # A log is renamed by whoever goes on writing to it: nothing of it is new.
+    # A log is renamed by the process that goes on writing to it: nothing of it is new.
     with path.open("a"):
         path.rename(mirror.root / "old.txt")
         time.sleep(3 * REST_MS / 1000)
@@ -103,7 +103,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
     assert mirror.extracted() == before + 1
 
 
-def test_a_file_that_never_rests_holds_nobody_up(mirror: Looking) -> None:
+def test_a_file_that_never_rests_delays_no_other_file(mirror: Looking) -> None:
     mirror = mirror.with_settle(NEVER_SO_LONG_MS)
     mirror.mirror.load()
     mirror.write(a="zebra", log="otter")
@@ -139,7 +139,7 @@ class Noted(Events):
         super().__init__(root)
 
     def unread(self) -> set[str]:
-        """Paths that wait; only for a moment in which nobody else asks for them."""
+        """Paths that wait; only for a moment in which no other thread reads them."""
         found = self.wait(0.0)
         self._paths.put(found)
         return found
@@ -148,7 +148,7 @@ class Noted(Events):
 def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look takes so long that changes of which events have told are overdue when the next one begins."""
+    """A scan takes so long that changes with events are overdue when the next one begins."""
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
@@ -185,7 +185,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
         assert mode_of(mirror) == "native"
 
 
-def test_a_change_of_which_no_event_told_is_found_and_events_are_not_trusted_any_more(
+def test_a_change_without_an_event_is_found_and_events_are_not_trusted_any_more(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system tells of a change by the name that it was made by: here one that lies elsewhere, and goes."""
@@ -228,7 +228,7 @@ def test_polling_needs_no_events(stack: FlowRig, tmp_path: Path, monkeypatch: py
 
 
 def test_names_that_are_no_utf_8(stack: FlowRig, tmp_path: Path) -> None:
-    """Beside one that is written as its source is; told by events, renamed, and gone."""
+    """Beside one that is written as its source is; reported by events, renamed, and gone."""
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root))
@@ -353,7 +353,7 @@ def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> 
     beside, jobs = root / "a.txt.meta.json", sa.select(sa.func.count()).select_from(sa.text("jobs"))
 
     def told() -> dict[str, Any]:
-        """What is told of each file after a look, and after nothing has happened since."""
+        """What is known of each file after a scan, and after nothing has happened since."""
         mirror.glance()
         before = stack.scalar(jobs)
         assert mirror.mirror.sync() is None
@@ -509,7 +509,7 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
     with writing(mirror.services.catalog) as connection:
         watched_files.update_folder(connection, mirror.mirror.root, confirmed=11)
     mirror.look()
-    assert len(mirror.found("zebra")) == 30, "more are missing than somebody has confirmed"
+    assert len(mirror.found("zebra")) == 30, "more are missing than the user has confirmed"
     with writing(mirror.services.catalog) as connection:
         assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 13
     mirror.look()

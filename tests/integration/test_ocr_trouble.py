@@ -1,4 +1,4 @@
-"""Tesseract that fails, and a disk without room: told as what they are, and what was not read is read another time."""
+"""Tesseract that fails, and a disk without room: each has its own code, and unread pages are read another time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priorities on Redis: where a message lies until somebody takes it, and whose is taken first.
+"""Priorities on Redis: where a message lies until a worker takes it, and whose is taken first.
 
 The extract worker of this stack has a pool of threads, and its embed worker comes late.
 """

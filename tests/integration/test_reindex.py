@@ -530,7 +530,7 @@ def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path
 
 
 def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_path: Path) -> None:
-    """Its index is not there: that is told, tried again, and in the end somebody has to say how to go on."""
+    """Its index is not there: that is reported, tried again, and in the end the user has to say how to go on."""
     write_documents(tmp_path, 2, seed=13)
     for name in ("broken", "sound"):
         assert rig.ingest(tmp_path, collection=name) == {"completed": 2}

@@ -1,4 +1,4 @@
-"""Extractors that crash, hang, eat memory and talk nonsense: a stable code, in bounded time, and nobody left behind."""
+"""Extractors that crash, hang, eat memory or answer nonsense: a stable code in bounded time, and no process stays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ENDS = {
 
 
 def own_peak_mb() -> int:
-    """What this process has needed so far: a child begins with that, and is only told apart from it above."""
+    """What this process has needed so far: a child begins with that, and is only distinguished from it above."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
 
 

@@ -309,7 +309,7 @@ def test_a_command_started_where_signals_are_ignored(rig: Rig) -> None:
             signal.signal(number, handler)
 
 
-def test_a_command_with_other_settings_is_told_so(tmp_path: Path) -> None:
+def test_a_command_with_other_settings_than_the_stack_is_refused(tmp_path: Path) -> None:
     """It joins the running stack, whose workers keep what they were started with."""
     idle = (sys.executable, "-c", "import time; time.sleep(600)")
     one = Launch(str(tmp_path), (ProcessSpec("idle", idle, {"DOCRELAY_OCR_LANGUAGES": "deu"}),))

@@ -155,7 +155,7 @@ def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, t
     assert (told.completed, manager.queues().waiting_batches) == (40, 0)
 
 
-def test_what_is_being_done_is_told_apart(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+def test_the_activities_of_documents_are_distinguished(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     """Waiting for admission, queued, worked at, ended: four things that look different."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window

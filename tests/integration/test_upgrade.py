@@ -68,7 +68,7 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def of_job(self, job: str) -> list[tuple[str, dict[str, str], bytes]]:
-        """Path, headers and body of what told the end of a job."""
+        """Path, headers and body of the webhooks that reported the end of a job."""
         return [one for one in self.received if json.loads(one[2])["job"]["id"] == job]
 
 
@@ -138,7 +138,7 @@ def test_no_table_and_no_column_was_renamed(first: Upgraded) -> None:
     assert {table: columns for table, columns in lost.items() if columns} == {}
 
 
-def test_what_is_at_rest_is_told_as_it_was(first: Upgraded) -> None:
+def test_what_is_at_rest_has_the_recorded_status(first: Upgraded) -> None:
     recorded = first.folder.recorded
     open_job = recorded["jobs"]["open"]
     for job, status in recorded["status"].items():

@@ -34,7 +34,7 @@ def finds(cli: Cli, words: str, *names: str) -> bool:
 def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
-    (root / "early.txt").write_text("written before anybody watched: walrus")
+    (root / "early.txt").write_text("written before the watch began: walrus")
     with cli_on(tmp_path / "data", **SETTINGS, watch=str(root)) as cli, cli.up():
         assert finds(cli, "walrus", "early.txt")
 
@@ -80,7 +80,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         (tmp_path / "away").rename(root)
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] is None)
 
-        # Too much goes at once, until somebody confirms it.
+        # Too much goes at once, until the user confirms it.
         for path in (root / "Post").iterdir():
             path.unlink()
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "many_gone")
@@ -91,7 +91,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         assert cli.found("giraffe", "documents") == {"late.txt"}
 
 
-def test_the_command_watches_until_it_is_told_to_end(tmp_path: Path) -> None:
+def test_the_command_watches_until_it_gets_a_signal(tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     (root / "a.txt").write_text("walrus")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from error_checks import told_by_doors
+from error_checks import reported_codes
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
 from mirror_rig import NEVER_SO_LONG_MS, Looking, watching
@@ -54,13 +54,13 @@ def noted(mirror: Looking, name: str) -> str | None:
     return row and getattr(row, name)
 
 
-# What goes wrong: each does it, and returns the code that it was told by
+# What goes wrong: each does it, and returns the code by which it was reported
 
 
 def refused_by_the_command(mirror: Looking, folder: Path, *, once: bool = False) -> str:
     with pytest.raises(BadRequest) as caught:
         watch_folder(mirror.services.settings, WatchOptions(folder, once=once))
-    code, leaves, _ = told_by_doors(caught.value)
+    code, leaves, _ = reported_codes(caught.value)
     assert leaves == 2
     return code
 
@@ -98,7 +98,7 @@ def settings_without_sense(mirror: Looking) -> str:
         file.write_text(f"watch = {text}\n")
         with pytest.raises(BadRequest, match="watch") as caught:
             load_settings({"data_dir": mirror.root})
-        codes.add(told_by_doors(caught.value)[0])
+        codes.add(reported_codes(caught.value)[0])
     (code,) = codes
     return code
 
@@ -248,7 +248,7 @@ WRONG: dict[str, Callable[[Looking], str]] = {
 }
 
 
-def told_in_the_table() -> dict[str, str]:
+def codes_in_the_table() -> dict[str, str]:
     rows = re.findall(r"^\| ([^|]+) \| (?:`(\w+)`)? *\| [^|]+ \|$", section("What goes wrong"), flags=re.M)
     return dict(rows)
 
@@ -256,13 +256,13 @@ def told_in_the_table() -> dict[str, str]:
 def test_every_row_of_the_table_is_tested() -> None:
     lines = [line for line in section("What goes wrong").splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[1:]] == [*WRONG]
-    assert [*told_in_the_table()] == [*WRONG]
+    assert [*codes_in_the_table()] == [*WRONG]
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_goes_wrong_is_told_as_the_table_says(mirror: Looking, what: str) -> None:
+def test_what_goes_wrong_is_reported_as_in_the_table(mirror: Looking, what: str) -> None:
     mirror.mirror.load()
-    assert WRONG[what](mirror) == told_in_the_table()[what]
+    assert WRONG[what](mirror) == codes_in_the_table()[what]
 
 
 # What is held back: each takes 11 of 20 files away, and returns what brings them back
@@ -287,7 +287,7 @@ def other_disk(mirror: Looking) -> Undo:
 
 
 def unreadable(mirror: Looking) -> Undo:
-    """Root lists every folder; but nobody reads an ignore file that leads in a circle."""
+    """Root lists every folder; but no process can read an ignore file that leads in a circle."""
     rules = mirror.root / "sub/.docrelayignore"
     rules.symlink_to(rules)
     return rules.unlink

@@ -1,4 +1,4 @@
-"""The example workflows and somebody else's package, through the command line and real workers."""
+"""The example workflows and those of a plug-in, through the command line and real workers."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a_bad_sidecar_fails_its_document_alone(stack: Composed, tmp_path: Path,
     assert told["failures"][0]["code"] == "bad_sidecar"
 
 
-# Somebody else's package
+# A plug-in
 
 
 def trouble(folder: Path, **texts: str) -> dict[str, Path]:

@@ -138,7 +138,7 @@ class Cli:
                 "stdout": subprocess.PIPE,
                 "stderr": subprocess.PIPE,
                 "text": True,
-                # Whoever runs the tests in the background may have made Ctrl-C ineffective.
+                # A shell that runs the tests in the background may have made Ctrl-C ineffective.
                 "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                 **options,
             },

@@ -8,10 +8,10 @@ from pipeline.api.problems import status_of
 from pipeline.cli.output import reporting
 from pipeline.errors import PipelineError
 
-__all__ = ["told_by_doors"]
+__all__ = ["reported_codes"]
 
 
-def told_by_doors(error: PipelineError) -> tuple[str, int, int]:
+def reported_codes(error: PipelineError) -> tuple[str, int, int]:
     """Its code, the exit code of the command line, the status of the API."""
     with pytest.raises(SystemExit) as left, reporting():
         raise error

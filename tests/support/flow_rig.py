@@ -34,7 +34,7 @@ from pipeline.vectorstore.base import Filter
 MARK = "DOCRELAY_TEST_FLOW"
 QUICK: dict[str, Any] = {
     "embedding_model": "hashing",
-    # Two stacks and two testers share the machine; who gave way to all of them would be taken for dead.
+    # Two stacks and two testers share the machine; a worker that gave way to all of them would be taken for dead.
     "niceness": 1,
     "heartbeat_s": 0.5,
     "dead_after_s": 1.0,

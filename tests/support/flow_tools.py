@@ -49,7 +49,7 @@ def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float 
 
 @contextmanager
 def writes_on(path: Path) -> Iterator[None]:
-    """Somebody writes to a file all the time."""
+    """A thread writes to a file all the time."""
     ended = threading.Event()
 
     def write() -> None:
@@ -67,7 +67,7 @@ def writes_on(path: Path) -> Iterator[None]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there and has not ended: where nobody waits for one that has, it stays as a zombie."""
+    """Whether a process is there and has not ended: where no parent waits for one that has, it stays as a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

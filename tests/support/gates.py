@@ -44,12 +44,12 @@ class Gates:
         folder.mkdir(parents=True, exist_ok=True)
 
     def close(self, *names: str) -> None:
-        """Close gates: whoever comes to one waits from now on."""
+        """Close gates: a process that comes to one waits from now on."""
         for name in names:
             (self.folder / f"{name}.closed").touch()
 
     def open(self, *names: str) -> None:
-        """Open gates, all where none is named; returns when all who waited there have gone on."""
+        """Open gates, all where none is named; returns when all processes that waited there have gone on."""
         for name in names or ("*",):
             for end in ("closed", "*.pass"):
                 for path in self.folder.glob(f"{name}.{end}"):
@@ -62,7 +62,7 @@ class Gates:
             (self.folder / f"{name}.{next(self._passes)}.pass").touch()
 
     def waiting(self, name: str) -> list[Visitor]:
-        """Who waits at a gate and lives."""
+        """Living processes that wait at a gate."""
         found = [_read(path) for path in self.folder.glob(f"{name}.*.waits")]
         return [one for one in found if one is not None and lives(one.pid)]
 

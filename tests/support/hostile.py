@@ -136,7 +136,7 @@ def sparse(folder: Path) -> Path:
 
 
 def unreadable(folder: Path) -> Path:
-    """A file that nobody may read; root still can, and then it is plain text."""
+    """A file that no user may read; root still can, and then it is plain text."""
     path = named(folder, b"locked.txt")
     path.chmod(0)
     return path

@@ -72,7 +72,7 @@ def lying_sizes_docx(folder: Path) -> Path:
 
 
 def nested_zip_docx(folder: Path) -> Path:
-    """A plain Word file that carries zips within zips as an embedded object, which nobody has to open."""
+    """A plain Word file that carries zips within zips as an embedded object, which need not be opened."""
     inner = folder / "inner.zip"
     data = bytes(32 * MIB)
     for _ in range(6):
@@ -112,7 +112,7 @@ def billion_laughs_docx(folder: Path) -> Path:
 
 
 def remote_docx(folder: Path, url: str = REMOTE) -> Path:
-    """An attached template and a picture that live on somebody's server."""
+    """An attached template and a picture that lie on another server."""
     links = _links(("attachedTemplate", f"{url}t.dotm", "External"), ("image", f"{url}i.png", "External"))
     drawing = (
         '<w:p><w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml"><v:imagedata '
@@ -123,7 +123,7 @@ def remote_docx(folder: Path, url: str = REMOTE) -> Path:
 
 
 def remote_type_docx(folder: Path, url: str = REMOTE) -> Path:
-    """A document type that would have to be fetched from somebody's server."""
+    """A document type that would have to be fetched from another server."""
     doctype = f'<!DOCTYPE w:document SYSTEM "{url}word.dtd">'
     return _docx(folder / "type.docx", PARAGRAPH.format("Remote Shearwater"), doctype)
 

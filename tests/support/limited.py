@@ -21,7 +21,7 @@ NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Requ
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the child ended: `completed`, a code, or the name of an exception that nobody caught."""
+    """How the child ended: `completed`, a code, or the name of an exception that was not caught."""
 
     outcome: str
     text: str = ""

@@ -30,7 +30,7 @@ from pipeline.watch.mirror import Mirror
 
 SETTLE_MS = 150
 REST_MS = 30
-"""The same for a mirror that looks when it is told to."""
+"""The same for a mirror that scans when the test calls it."""
 NEVER_SO_LONG_MS = 500
 """The same beside a writer that writes all the time, however late the system wakes it."""
 
@@ -187,7 +187,7 @@ def mirrored(rig: FlowRig, root: Path, **settings: Any) -> Iterator[MirrorRig]:
 
 
 class Looking(MirrorRig):
-    """A mirror in this process, which looks when it is told to."""
+    """A mirror in this process, which scans when the test calls it."""
 
     def __init__(self, rig: FlowRig, root: Path, folder: WatchFolder, **settings: Any) -> None:
         super().__init__(rig, root)

@@ -1,4 +1,4 @@
-"""A stack on which somebody else's package (`tests/support/outside`) is installed, and what a test asks of it."""
+"""A stack on which a plug-in (`tests/support/outside`) is installed, and what a test asks of it."""
 
 from __future__ import annotations
 

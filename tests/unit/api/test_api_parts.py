@@ -144,7 +144,7 @@ def test_a_cursor_has_its_form_and_comes_back_as_it_was(place: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.", "2.5b3cb0a8", "1.a b", "1.ä", "1.a\n", "MTo1", "1." + "a" * 200])
-def test_a_cursor_of_somebody_else_is_refused(text: str) -> None:
+def test_a_cursor_of_another_list_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Cursor).validate_python(text)
 
@@ -228,7 +228,7 @@ def waiting_for(lock: Path) -> int | None:
     return sum("->" in line and f":{lock.stat().st_ino} " in line for line in locks.splitlines())
 
 
-def test_who_is_urgent_goes_before_those_at_the_gate(tmp_path: Path) -> None:
+def test_an_urgent_writer_goes_before_those_at_the_gate(tmp_path: Path) -> None:
     """A worker has written and gives back the turn first, then the gate: in between only the urgent one can write."""
     order: list[str] = []
     path, gate_file, turn_file = (tmp_path / f"catalog.db{end}" for end in ("", ".gate", ".turn"))

@@ -1,4 +1,4 @@
-"""Who is admitted: compared with choosing one batch after the other by what the documentation says."""
+"""Which batches are admitted: compared with choosing one batch after the other by what the documentation says."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection
     assert admitted == [*waiting[high][:2], waiting[low][0], waiting[later][0], waiting[low][1], waiting[later][1]]
     assert admit(connection, 2) == []
     batches.finish(connection, waiting[later][1])
-    # Nobody waits for another job's batches to end.
+    # No job waits for another job's batches to end.
     assert admit(connection, 2) == [waiting[later][2]]
     due = connection.scalars(sa.select(tasks.c.batch_id).where(tasks.c.stage == "extract")).all()
     assert sorted(due) == sorted([*admitted, waiting[later][2]])
 
 
-def test_no_file_stands_behind_the_many_of_somebody_else(connection: Connection) -> None:
+def test_a_single_file_does_not_wait_for_a_large_job(connection: Connection) -> None:
     """The large job was first, and has batches without end; a single file has the next place all the same."""
     large, small = begin(connection), begin(connection)
     running, *rest = wait(connection, large, number=300)
@@ -105,7 +105,7 @@ def test_a_scan_does_not_keep_the_rest_of_its_job_behind_those_of_others(connect
     assert admit(connection, 1, 99) == [rest[1]]
 
 
-def test_nothing_is_read_that_nobody_can_embed_yet(connection: Connection) -> None:
+def test_nothing_is_read_that_no_worker_can_embed_yet(connection: Connection) -> None:
     job, other = begin(connection), begin(connection)
     name = work(connection, job, parts=16)
     (single,) = wait(connection, other)
@@ -125,14 +125,14 @@ def test_what_is_more_urgent_waits_for_nothing_less_urgent(connection: Connectio
 
 
 @pytest.mark.parametrize("stage", ["ocr", "redact"])
-def test_a_stage_that_only_some_pass_holds_up_nobody_else(connection: Connection, stage: str) -> None:
+def test_a_stage_that_only_some_batches_pass_delays_no_other_job(connection: Connection, stage: str) -> None:
     job = begin(connection)
     work(connection, job, stage, parts=50)
     (single,) = wait(connection, job)
     assert admit(connection, most_due=1) == [single]
 
 
-def test_what_is_to_be_tried_again_holds_up_nobody_else(connection: Connection) -> None:
+def test_a_task_that_is_tried_again_delays_no_other_job(connection: Connection) -> None:
     """A model's server is away: its tasks are due again and again, while others have theirs."""
     job = begin(connection)
     name = work(connection, job, parts=4)
@@ -144,7 +144,7 @@ def test_what_is_to_be_tried_again_holds_up_nobody_else(connection: Connection) 
     assert admit(connection, most_due=1) == [single]
 
 
-def test_what_was_cancelled_holds_up_nobody(connection: Connection) -> None:
+def test_what_was_cancelled_delays_no_other_job(connection: Connection) -> None:
     job = begin(connection)
     name = work(connection, job, parts=4)
     connection.execute(batches_table.update().where(batches_table.c.id == name).values(state="cancelled"))

@@ -1,4 +1,4 @@
-"""The catalog: its newest migration, who is admitted first, what is read of it, cancelling, and one live version."""
+"""The catalog: its newest migration, what is admitted first, what is read of it, cancelling, and one live version."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_resolve(connection: Connection) -> None:
     assert status.resolve_id(connection, job) == ("job", job)
 
 
-def test_what_is_told_of_a_document(connection: Connection) -> None:
+def test_the_activity_of_a_document(connection: Connection) -> None:
     job = begin(connection)
     recorded = take(connection, job, "/a")
     batch = batch_of(connection, job, recorded, active=False)
@@ -266,7 +266,7 @@ def test_cancelling_twice_and_after_the_end(connection: Connection) -> None:
     assert not jobs.is_cancelled(connection, done)
 
 
-def test_cancelling_a_document_ends_it_for_all_who_wait(connection: Connection) -> None:
+def test_cancelling_a_document_ends_it_for_all_jobs_that_wait(connection: Connection) -> None:
     mine, theirs = begin(connection), begin(connection)
     shared = take(connection, mine, "/shared")
     take(connection, theirs, "/shared")

@@ -1,4 +1,4 @@
-"""Every attempt ends with its batch, and what nobody needs any more goes: on the catalog alone."""
+"""Every attempt ends with its batch, and what no document needs any more is removed: on the catalog alone."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection)
     assert garbage.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
 
 
-def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connection: Connection) -> None:
+def test_a_file_that_is_known_to_fail_is_distinguished_from_one_that_may_not(connection: Connection) -> None:
     _, bad, _ = begin(connection, "a")
     fail(connection, bad)
     known = records.unchanged_failure(connection, "documents", "recipe", "as usual", found("a"))
@@ -124,7 +124,7 @@ def test_a_file_that_is_known_to_fail_is_told_apart_from_one_that_may_not(connec
     assert records.unchanged_failure(connection, "documents", "recipe", "as usual", found("b")) is None
 
 
-def test_a_job_whose_door_stood_still_is_open_again(connection: Connection) -> None:
+def test_a_job_whose_intake_was_given_up_is_open_again(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
     finish(connection, batch)
     assert is_finished(connection, job)

@@ -210,7 +210,7 @@ def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
         books.connection, reindexes.get(books.connection, books.reindex), "books~2"
     )
     assert [(failure["source"], failure["code"]) for failure in listed] == [("/1", "corrupt")]
-    # Whoever switches all the same has a document that readers do not see: now it has failed.
+    # A user who switches all the same has a document that readers do not see: now it has failed.
     books.switch()
     assert books.connection.scalar(count) == 1
     assert list(books.seen()) == [books.second]
@@ -269,7 +269,7 @@ def test_a_document_that_failed_in_the_new_index_is_there_again_after_the_way_ba
     assert books.connection.scalar(sa.select(sa.func.count()).select_from(failures_table)) == 0
 
 
-def test_an_older_content_that_readers_are_left_with_is_told(books: Books) -> None:
+def test_an_older_content_that_stays_searchable_is_reported(books: Books) -> None:
     books.finish(*books.build().values())
     books.switch()
     three = books.ingest("/3")
@@ -329,7 +329,7 @@ def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until
     assert broken in garbage.unused_versions(books.connection, [books.first])
 
 
-def test_what_failed_in_place_is_told_until_it_is_cured(books: Books) -> None:
+def test_what_failed_in_place_is_reported_until_it_is_cured(books: Books) -> None:
     reindex_id = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})

@@ -1,4 +1,4 @@
-"""What is committed lasts, and what is acknowledged: it is written out before anybody is told."""
+"""What is committed lasts, and what is acknowledged: it is flushed to the disk before the caller gets an answer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
 
 
 def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written to by one and by two, who move it while the other one writes."""
+    """Written to by one and by two, which move it while the other one writes."""
     monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 7)
     monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 50)
     catalog = open_catalog(sqlite_url(tmp_path))
@@ -87,7 +87,7 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
         thread.join()
     pages = (tmp_path / "catalog.db-wal").stat().st_size >> 12
     catalog.dispose()
-    # In all some 4,000 were written; who moves it while another one does leaves it to that one.
+    # In all some 4,000 were written; a thread that would move it while another one does leaves it to that one.
     assert pages < 2000
 
 
@@ -230,7 +230,7 @@ def test_an_upload_that_the_disk_does_not_take_is_no_job(services: Services, mon
     assert jobs_of(services) == 1
 
 
-def test_nobody_waits_to_write_while_an_upload_waits_for_a_slow_disk(services: Services) -> None:
+def test_the_catalog_can_be_written_while_an_upload_waits_for_a_slow_disk(services: Services) -> None:
     waited: list[float | None] = []
     drafts: list[Path] = []
 

@@ -158,7 +158,7 @@ def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> Non
     assert [row.source for row in moves.waiting_for_labels(connection)] == ["/c"]
 
 
-def test_a_content_that_nobody_saw_yet_is_not_revived(connection: Connection) -> None:
+def test_a_content_that_was_never_searchable_is_not_revived(connection: Connection) -> None:
     one = live(connection, "/a")
     take(connection, "/a", "x")
     deletion.tombstone(connection, [one], LATER)

@@ -115,7 +115,7 @@ WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
     ("embed twice", lambda: extract() | chunk() | chord([embed() | embed() | upsert()], finalize()), "2 times", "once"),
     ("an unknown stage", lambda: extract() | signature("docrelay.translate") | chunk() | end(),
      "no stage docrelay.translate", "@stage"),
-    ("a task of somebody else's", lambda: extract() | signature("mail.send") | chunk() | end(),
+    ("a task of another application", lambda: extract() | signature("mail.send") | chunk() | end(),
      "no stage mail.send", "@stage"),
     ("a document stage on chunks", lambda: extract() | chunk() | chord([shout() | embed() | upsert()], finalize()),
      "shout() stands at the wrong place", "between extract() and chunk()"),

@@ -10,7 +10,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from error_checks import told_by_doors
+from error_checks import reported_codes
 
 from embeddings import known_models as models
 from extractors import registry as formats
@@ -111,7 +111,7 @@ def test_a_wrong_thing_is_skipped(install: Install, group: str, value: str, reas
     assert reasons(discover())[group, "mine", "odd"].startswith(reason)
 
 
-def test_nobody_takes_the_place_of_what_is_built_in(install: Install) -> None:
+def test_a_plug_in_does_not_replace_what_is_built_in(install: Install) -> None:
     own = "def ingest():\n    return extract() | chunk(tokens=16) | embed() | upsert() | finalize()\n"
     other = "@stage(queue='redact')\ndef redact(document: Document) -> Document:\n    return document\n"
     install("aaa", HEAD + own, workflows={"ingest": "aaa:ingest"})
@@ -192,7 +192,7 @@ ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
 TABLE = (Path(__file__).parents[3] / "docs/composing.md").read_text("utf-8")
 
 
-def told_in_the_table() -> dict[str, tuple[str, int, int]]:
+def codes_in_the_table() -> dict[str, tuple[str, int, int]]:
     rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \| (\d) \| (\d{3}) \|$", TABLE, flags=re.M)
     return {what: (code, int(leaves), int(status)) for what, code, leaves, status in rows}
 
@@ -201,7 +201,7 @@ def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
     """What every door does first, with nothing running; then what each makes of the error."""
     names = {name: f"rows:{name}" for name in ("plain", "nested", "raises", "lines", "needs", "absent")}
     install("rows", f"from celery import chord\n{HEAD}{WORKFLOWS}", workflows=names)
-    told = told_in_the_table()
+    told = codes_in_the_table()
     # The last one needs a stack: tests/integration/test_messages.py.
     assert [*told] == [*ROWS, "a stage that the private stack does not have, as it was started before"]
     for what, (workflow, options, message) in ROWS.items():
@@ -210,6 +210,6 @@ def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
             check(Services(settings), Request((), workflow=workflow))
         assert caught.value.message.startswith(message), what
         assert caught.value.hint
-        assert told_by_doors(caught.value) == told[what]
+        assert reported_codes(caught.value) == told[what]
     told_why = reasons(discover())
     assert "chord inside the chord" in told_why["workflows", "nested", "rows"]

@@ -141,7 +141,7 @@ def test_a_date_to_come_back_at_is_understood(endpoint: Endpoint, embedder: Embe
     assert 3400 <= caught.value.retry_after <= 3600
 
 
-def test_nobody_listening_is_transient(endpoint: Endpoint) -> None:
+def test_a_closed_port_is_a_transient_error(endpoint: Endpoint) -> None:
     free = Endpoint()
     free.server_close()
     with pytest.raises(EndpointBusy, match="cannot be reached"):

@@ -71,7 +71,7 @@ def boxes(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
 
 
 def enqueue(services: Services, address: str, tries: int = 0) -> None:
-    """A job that has ended, and its end to be told to an address."""
+    """A job that has ended, and its end to be reported to an address."""
     with writing(services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0, closed=True)
         outbox.attach(connection, job.id, Hook(address, "a-long-random-secret"), None)

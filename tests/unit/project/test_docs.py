@@ -42,7 +42,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "samples/README.md", 
 TRACKED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
 ROOMS = ("pipeline", "extractors", "embeddings", "workflows")
 NOT_CLASSES = {"unavailable"}
-"""Codes that no class of ours has: a failure of somebody else's."""
+"""Codes that no class of ours has: failures of other programs."""
 
 # Brackets keep the patterns from finding themselves.
 MACHINE = re.compile(r"(?<![\w.$}])/(?:roo[t]|home/\w+|wor[k]|Users/\w+|tm[p]/\w)/")

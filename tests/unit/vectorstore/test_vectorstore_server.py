@@ -96,7 +96,7 @@ def test_a_foreign_collection_is_left_alone(stand_in: str) -> None:
     client.close()
 
 
-def test_a_wrong_key_is_told() -> None:
+def test_a_wrong_key_is_reported() -> None:
     command = [sys.executable, str(STAND_IN), "--port", "0", "--until-eof", "--api-key", "secret"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -361,7 +361,7 @@ def test_folders_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_who_writes_is_known_and_who_reads_does_no_harm(tmp_path: Path) -> None:
+def test_a_file_is_written_while_a_process_has_it_open_for_writing(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("otter")
     assert not is_written(path)
