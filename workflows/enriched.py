@@ -1,4 +1,4 @@
-"""Puts the metadata that lies beside a file, in `<file>.meta.json`, on every chunk of it."""
+"""Put the metadata beside a file, in `<file>.meta.json`, on every chunk of the file."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from pipeline import About, Chunk, chunk, embed, extract, finalize, sidecar, sta
 def enrich(chunks: list[Chunk], about: About, *, fields: list[str] | None = None) -> list[Chunk]:
     """Put the document's metadata on its chunks: these fields, or all."""
     metadata = {name: value for name, value in about.metadata.items() if fields is None or name in fields}
-    return [replace(one, metadata={**one.metadata, **metadata}) for one in chunks]
+    return [replace(chunk, metadata={**chunk.metadata, **metadata}) for chunk in chunks]
 
 
 def enriched(fields: list[str] | None = None) -> Signature:

@@ -175,10 +175,10 @@ def _prepare(worker: Worker, group: str) -> None:
         services.models.embedder(services.spec, services.fingerprint)
         serve(services.redis, "embed", {"embed_query": partial(_embed_query, services)})
     elif group == "store" and services.settings.qdrant_url is None:
-        from pipeline.vectorstore.remote import SUBJECT, answers_of
+        from pipeline.vectorstore.remote import SUBJECT, methods_of
 
         signals.worker_shutdown.connect(lambda **_: services.store.close(), weak=False)
-        serve(services.redis, SUBJECT, answers_of(services.store))
+        serve(services.redis, SUBJECT, methods_of(services.store))
 
 
 def _keep_memory() -> None:

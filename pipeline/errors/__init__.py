@@ -3,13 +3,13 @@
     PipelineError
     ├── UnknownId            unknown_id            an id that was never submitted
     ├── BadRequest           bad_request           wrong use: a path, a priority, a collection name
-    │   └── Conflict         conflict              what it is about is in no state for it
+    │   └── Conflict         conflict              its subject is in the wrong state for it
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
     │   └── NoWorker         no_worker             no worker that runs can do a stage of the workflow
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
-    ├── StageFailed          stage_failed          a workflow's own stage failed on a document
-    ├── Refused              refused               a request that a door does not let in
+    ├── StageFailed          stage_failed          a declared stage failed on a document
+    ├── Refused              refused               a request that the API does not let in
     │   ├── NoKey            unauthorized          no API key, or one that is not valid
     │   ├── NotAllowed       forbidden             a key without the scope, a host or origin that is not ours
     │   ├── PathNotAllowed   path_not_allowed      a path outside the folders that the API may read
@@ -25,7 +25,7 @@
     │   ├── OtherRequest     idempotency_mismatch  an Idempotency-Key that stands for another request
     │   ├── Gone             content_gone          the original of a document is not there any more
     │   └── HookRefused      webhook_refused       an address that no webhook may have
-    └── Rejected             (a code of its own)   a file that intake does not take
+    └── Rejected             (a code of its own)   a file that intake does not accept
         ├── NotAFile         not_a_file            a folder, FIFO, device or socket
         ├── BadSidecar       bad_sidecar           the metadata beside it is no JSON object
         ├── Unreadable       unreadable            no permission, or it vanished
@@ -70,7 +70,7 @@ class PipelineError(Exception):
 
     @property
     def advice(self) -> str:
-        """The same as `hint`; the name that programs written for version 0 use."""
+        """The same as `hint`, for programs that were written for version 0."""
         return self.hint
 
     def __str__(self) -> str:

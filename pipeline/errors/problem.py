@@ -1,6 +1,6 @@
-"""`Problem`: the one shape in which errors of the three trees are stored, shown and sent.
+"""`Problem`: the form in which errors of the three trees are stored, shown and sent.
 
-`pack` and `unpack` carry an error to another process as JSON, where it is raised again as the same class.
+`pack` and `unpack` send an error to another process as JSON, where it is raised again as the same class.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Problem:
 
 
 def problem_of(error: BaseException) -> Problem:
-    """The problem that an error stands for; one that is in none of the three trees is `internal`."""
+    """Return the problem of an error; the code is `internal` for an error of none of the three trees."""
     if isinstance(error, KNOWN):
         return Problem(error.code, error.message, error.hint, error.transient)
     return Problem(PipelineError.code, f"{type(error).__name__}: {error}", PipelineError.hint)
 
 
 def pack(error: BaseException) -> dict[str, Any]:
-    """An error as JSON: its problem, how long to wait before a retry, and its classes, the narrowest first."""
+    """Return an error as JSON: its problem, the wait before a retry, and its classes, the most specific first."""
     problem = problem_of(error)
     return {
         "classes": [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, KNOWN)],
@@ -58,13 +58,13 @@ def pack(error: BaseException) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> KnownError:
-    """The error that `pack` was given, of the narrowest of its classes that this process knows.
+    """Return the error that was packed, of the most specific of its classes that this process knows.
 
     Only `classes` and `message` are required: code, hint and transience that are not sent are those of the class.
     """
     known = {kind.__name__: kind for kind in _classes()}
     kind = next((known[name] for name in packed["classes"] if name in known), PipelineError)
-    # Not by its constructor, which may take other arguments in a subclass.
+    # Not by its constructor: a subclass may have other arguments.
     error = kind.__new__(kind, packed["message"])
     for field in ("code", "hint", "transient"):
         if field in packed:
@@ -75,7 +75,7 @@ def unpack(packed: Mapping[str, Any]) -> KnownError:
 
 
 def class_of_code(code: str) -> type[PipelineError] | None:
-    """The class of the pipeline's own tree that has this code; the highest where subclasses share it."""
+    """Return the class of the pipeline's tree with this code; the highest where subclasses share it."""
     return next((kind for kind in _below(PipelineError) if kind.code == code), None)
 
 
@@ -86,7 +86,7 @@ def _classes() -> Iterator[type[KnownError]]:
 
 
 def _below(root: type[Error]) -> Iterator[type[Error]]:
-    """A class and all its subclasses, a class before those below it."""
+    """Yield a class and all its subclasses, each class before its subclasses."""
     yield root
     for kind in root.__subclasses__():
         yield from _below(kind)

@@ -1,4 +1,4 @@
-"""Every setting of Docrelay: one frozen model, read once."""
+"""Settings: one frozen model, read once from defaults, file, environment and command line."""
 
 from pipeline.settings.schema import (
     CONFIG_VARIABLE,

@@ -161,7 +161,7 @@ class Settings(BaseModel):
         return _expanded(value).absolute()
 
     @model_validator(mode="after")
-    def _heart_is_heard(self) -> Settings:
+    def _check_heartbeat(self) -> Settings:
         if self.heartbeat_s * 3 > max(self.dead_after_s, LEAST_SILENCE_S):
             raise ValueError("heartbeat_s must be at most a third of dead_after_s, or living workers count as dead")
         return self
@@ -173,7 +173,7 @@ class Settings(BaseModel):
 
     @property
     def options(self) -> Options:
-        """What the extractors need to know."""
+        """The options of the extractors."""
         return Options(
             pdf_engine=self.pdf_engine,
             passwords=self.passwords,
@@ -191,7 +191,7 @@ def load_settings(overrides: dict[str, Any] | None = None) -> Settings:
     """Read the settings from all their sources.
 
     Args:
-        overrides: what the command line says; None values are left out.
+        overrides: the values of the command line; None values are left out.
 
     Raises:
         BadRequest: an unknown key or a value out of its range, with the source that holds it.
@@ -204,11 +204,11 @@ def load_settings(overrides: dict[str, Any] | None = None) -> Settings:
 
 
 def origins(overrides: dict[str, Any] | None = None) -> dict[str, str]:
-    """Where each setting's value comes from: default, file, environment or command line."""
-    found = dict.fromkeys(Settings.model_fields, "default")
+    """Return where each setting's value comes from: default, file, environment or command line."""
+    by_name = dict.fromkeys(Settings.model_fields, "default")
     for name, source in _sources(overrides or {}).items():
-        found.update(dict.fromkeys(source, name))
-    return found
+        by_name.update(dict.fromkeys(source, name))
+    return by_name
 
 
 def _sources(overrides: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -226,19 +226,19 @@ def _expanded(path: Path) -> Path:
 
 
 def _environment() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for variable, value in os.environ.items():
         if not variable.startswith(ENV_PREFIX) or variable.startswith(TEST_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
         # An empty variable is an unset one, as in a compose file; an unknown one is refused either way.
         if value or name not in Settings.model_fields:
-            found[name] = _read(name, value)
-    return found
+            values[name] = _read(name, value)
+    return values
 
 
 def _read(name: str, value: str) -> Any:
-    """What a variable says; several values stand with commas between, a mapping in JSON."""
+    """Parse the value of a variable: a list is separated by commas, a mapping is JSON."""
     if name == "workflow_options" or (name == "api_roots" and value.lstrip().startswith("[")):
         try:
             return json.loads(value)
@@ -262,14 +262,14 @@ def _file(folder: Path) -> dict[str, Any]:
         raise BadRequest(f"The settings file {path} cannot be read: {error}", "It must be valid TOML.") from error
 
 
-def _place(name: str, origin: str) -> str:
+def _origin_text(name: str, origin: str) -> str:
     return f"{ENV_PREFIX}{name.upper()} in the environment" if origin == "environment" else f"from the {origin}"
 
 
-def _sentence(error: ValidationError, found: dict[str, str]) -> str:
+def _sentence(error: ValidationError, origin_of: dict[str, str]) -> str:
     parts = []
     for problem in error.errors():
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        where = f"{name} ({_place(name, found[name])}): " if name in found else ""
+        where = f"{name} ({_origin_text(name, origin_of[name])}): " if name in origin_of else ""
         parts.append(where + (problem["msg"] if name in (*Settings.model_fields, "") else "there is no such setting"))
     return "The settings are wrong: " + "; ".join(parts) + "."

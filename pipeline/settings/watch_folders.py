@@ -1,4 +1,4 @@
-"""The setting `watch`: which folders are watched, and what is done with their files."""
+"""The setting `watch`: which folders are watched, with collection, tags and workflow of their files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pipeline.errors import BadRequest
+from pipeline.names import COLLECTION
 from pipeline.types import Tags, canonical
 
 __all__ = ["WatchFolder", "WatchRule", "apart", "parse"]
-
-from pipeline.names import COLLECTION
 
 
 def _canonical_tags(value: Tags | None) -> Tags | None:
@@ -48,7 +47,7 @@ class WatchRule(BaseModel):
         return str(PurePosixPath(value))
 
     @model_validator(mode="after")
-    def _says_something(self) -> Self:
+    def _check_not_empty(self) -> Self:
         if self.collection is None and self.tags is None:
             raise ValueError("a rule names a collection, or tags, or both")
         return self
@@ -81,12 +80,12 @@ class WatchFolder(BaseModel):
         return self.model_copy(update={"path": Path(os.path.realpath(self.path))})
 
     def collection_of(self, folder: str, default: str) -> str:
-        """The collection of files in a sub-folder, which is given relative to the watched one ("" for itself)."""
+        """Return the collection of files in a sub-folder, given relative to the watched one ("" for itself)."""
         ruled = next((rule.collection for rule in self._rules_for(folder) if rule.collection is not None), None)
         return ruled or self.collection or default
 
     def tags_of(self, folder: str) -> Tags | None:
-        """The tags of files in a sub-folder, which is given in the same way; None if no setting says them."""
+        """Return the tags of files in a sub-folder, given in the same way; None if no setting has tags."""
         return next((rule.tags for rule in self._rules_for(folder) if rule.tags is not None), self.tags)
 
     def _rules_for(self, folder: str) -> list[WatchRule]:

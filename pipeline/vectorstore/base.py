@@ -1,4 +1,4 @@
-"""What a vector store must do, and the plain data it is told and answers with."""
+"""`VectorStore`: the contract of a vector store, and the plain data of its calls."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from embeddings.base import Fingerprint
+from pipeline.types import Mode
 
 __all__ = ["Filter", "Hit", "Mode", "Point", "Query", "SparseVector", "VectorStore"]
-
-from pipeline.types import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One found point; a higher score is nearer."""
+    """A point that a search returned; a higher score is a better match."""
 
     id: str
     score: float
@@ -42,12 +41,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which points are meant; all given conditions hold together.
+    """Selects points: those that meet all given conditions.
 
     `source` is a glob over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
-    is a page number that the point's span includes; times are ISO 8601 in UTC and compare the
-    source's modification time; `orders` are the first and the last place of a chunk in its document that are
-    meant; of `tags` a point has one at least. None and empty mean "any".
+    is a page that the point is on; times are ISO 8601 in UTC and compare the
+    source's modification time; `orders` are the first and the last number of a chunk in its document;
+    a point must have at least one of `tags`. None and empty mean "any".
     """
 
     document_ids: tuple[str, ...] = ()
@@ -66,7 +65,7 @@ class Filter:
 class Query:
     """A search: `dense` is needed by the modes dense and hybrid, `sparse` by sparse and hybrid.
 
-    `exact` compares with every vector; what an index that approximates finds is measured against it.
+    `exact` compares with every vector, without an approximate index.
     """
 
     mode: Mode
@@ -91,37 +90,37 @@ class VectorStore(Protocol):
         """Every collection and the space of its vectors."""
 
     def drop(self, collection: str) -> None:
-        """Remove the collection; one that is not there is no error."""
+        """Remove the collection, if it exists."""
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection that it stands for."""
 
     def set_alias(self, alias: str, collection: str) -> None:
-        """Let another name stand for a collection, in one step; every call takes it as well as the real name."""
+        """Set another name of a collection, in one step. Every call accepts it in place of the real name."""
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten."""
 
     def count(self, collection: str, where: Filter) -> int:
-        """How many points match, exactly; 0 for a collection that is not there."""
+        """Count the points that match, exactly; 0 if the collection does not exist."""
 
     def ids(self, collection: str, where: Filter) -> list[str]:
-        """Ids of all matching points, in no order."""
+        """Return the ids of all matching points, in no order."""
 
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
-        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
+        """Return payloads of up to `limit` matching points, each with its point's `id`, in no order."""
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
-        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
+        """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point. An empty filter is refused with ValueError."""
 
     def search(self, collection: str, query: Query) -> list[Hit]:
-        """The best `query.limit` points, best first; empty for a collection that is not there."""
+        """Return the best `query.limit` points, best first; none if the collection does not exist."""
 
     def maintain(self) -> None:
-        """Write everything out and give deleted points' room back; cheap when nothing has changed."""
+        """Flush to the disk, and free the space of deleted points; cheap when nothing has changed."""
 
     def close(self) -> None:
-        """Flush and release everything held."""
+        """Flush and release all resources."""

@@ -1,4 +1,4 @@
-"""What is refused before an engine sees it: bad collection names, vectors that cannot be stored, unbounded deletes."""
+"""Checks before a call reaches an engine: collection names, vectors that cannot be stored, unbounded deletes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pipeline.names import COLLECTION
 from pipeline.vectorstore.base import Filter, Point, Query
 
 __all__ = [
-    "all_finite",
-    "bounded",
-    "collection_name",
-    "length_fits",
+    "check_bounded",
+    "check_finite",
+    "check_length",
+    "check_name",
+    "check_points",
+    "check_query",
+    "check_space",
     "missing_collection",
-    "points_fit",
-    "query_fits",
-    "same_space",
 ]
 
 NAME = re.compile(COLLECTION.strip("^$") + r"(~[0-9]{1,9})?")
-"""What users name, and with a number behind a tilde the indexes of it."""
+"""A collection as users name it, or one of its indexes, with a number after a tilde."""
 
 
-def collection_name(name: str) -> str:
-    """Return `name` if it may name a collection; it becomes a folder and a part of a URL.
+def check_name(name: str) -> str:
+    """Return `name` if it is valid for a collection: it becomes a folder and a part of a URL.
 
     Raises:
         BadRequest: it is empty, too long, or holds other characters.
@@ -41,15 +41,15 @@ def collection_name(name: str) -> str:
 
 
 def missing_collection(name: str) -> BadRequest:
-    """The error for writing into a collection that was never created."""
+    """Make the error for a write into a collection that does not exist."""
     return BadRequest(f"There is no collection {name!r}.", "Ingest something into it first.")
 
 
-def same_space(collection: str, have: Fingerprint | None, want: Fingerprint) -> None:
+def check_space(collection: str, have: Fingerprint | None, want: Fingerprint) -> None:
     """Check that a collection holds the wanted space.
 
     Raises:
-        SpaceMismatch: it holds another one, or none that Docrelay wrote down.
+        SpaceMismatch: it holds another one, or its space is not recorded.
     """
     if have is None:
         raise SpaceMismatch(
@@ -63,7 +63,7 @@ def same_space(collection: str, have: Fingerprint | None, want: Fingerprint) -> 
         )
 
 
-def points_fit(collection: str, points: Sequence[Point], dim: int) -> None:
+def check_points(collection: str, points: Sequence[Point], dim: int) -> None:
     """Check every dense vector before the first is written.
 
     Raises:
@@ -71,11 +71,11 @@ def points_fit(collection: str, points: Sequence[Point], dim: int) -> None:
         BadRequest: a vector that holds NaN or infinity, which would poison every later ranking.
     """
     for point in points:
-        length_fits(collection, point.dense, dim)
-    all_finite(points)
+        check_length(collection, point.dense, dim)
+    check_finite(points)
 
 
-def all_finite(points: Sequence[Point]) -> None:
+def check_finite(points: Sequence[Point]) -> None:
     """Check that every dense vector can be ranked.
 
     Raises:
@@ -86,7 +86,7 @@ def all_finite(points: Sequence[Point]) -> None:
             raise BadRequest(f"The vector of point {point.id} is not made of finite numbers.")
 
 
-def length_fits(collection: str, vector: list[float] | None, dim: int) -> None:
+def check_length(collection: str, vector: list[float] | None, dim: int) -> None:
     """Check the length of a dense vector, if there is one.
 
     Raises:
@@ -98,7 +98,7 @@ def length_fits(collection: str, vector: list[float] | None, dim: int) -> None:
         )
 
 
-def query_fits(query: Query) -> None:
+def check_query(query: Query) -> None:
     """Check that a query brings what its mode needs.
 
     Raises:
@@ -112,11 +112,11 @@ def query_fits(query: Query) -> None:
         raise ValueError(f"the mode {query.mode} needs a sparse vector")
 
 
-def bounded(where: Filter) -> Filter:
-    """Return a filter that names something.
+def check_bounded(where: Filter) -> Filter:
+    """Return the filter unless it is empty.
 
     Raises:
-        ValueError: it is empty and would mean every point.
+        ValueError: it is empty and would match every point.
     """
     if where == Filter():
         raise ValueError("refusing to delete by an empty filter; use drop() to remove a whole collection")

@@ -1,4 +1,4 @@
-"""`Filter` in the few conditions that both engines have; each adapter puts them in its own words."""
+"""Express a `Filter` in the conditions that both engines have; each adapter converts them to its own types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.errors import BadRequest
 from pipeline.vectorstore.base import Filter
 from pipeline.vectorstore.source_globs import is_exact, select
 
-__all__ = ["INDEXED", "MOST_SOURCES", "AnyOf", "Between", "Condition", "Flag", "Within", "conditions", "resolved"]
+__all__ = ["INDEXED", "MAX_SOURCES", "AnyOf", "Between", "Condition", "Flag", "Within", "conditions", "resolve_sources"]
 
 INDEXED = {
     "document_id": "keyword",
@@ -26,8 +26,8 @@ INDEXED = {
 }
 """Payload fields that are filtered on, and the kind of index each one gets."""
 
-MOST_SOURCES = 1_000_000
-"""Distinct sources that a glob is held against; an engine allots memory for so many."""
+MAX_SOURCES = 1_000_000
+"""Distinct sources that a glob is matched with, at most; an engine allocates memory for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Within:
     """The integer field lies in these bounds, ends included."""
 
     key: str
-    least: int | None = None
-    most: int | None = None
+    at_least: int | None = None
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +68,23 @@ Condition: TypeAlias = AnyOf | Flag | Within | Between
 
 
 def conditions(where: Filter) -> list[Condition]:
-    """The conditions that must all hold; `sources` are taken as exact values.
+    """Return the conditions of a filter, which must all hold; `sources` are exact values.
 
     Raises:
-        BadRequest: a time that is none.
+        BadRequest: a time cannot be parsed.
     """
     return [*_names(where), *_page(where.page), *_rest(where)]
 
 
-def resolved(where: Filter, sources_of: Callable[[Filter], list[str]]) -> Filter | None:
-    """Put exact sources in the place of globs.
+def resolve_sources(where: Filter, sources_of: Callable[[Filter], list[str]]) -> Filter | None:
+    """Replace globs by exact sources.
 
     Args:
         where: any filter.
         sources_of: the distinct sources of the points that match a filter without sources.
 
     Returns:
-        A filter without globs; None when no source matches, so that no point can.
+        A filter without globs; None when no source matches: then no point does.
 
     Raises:
         BadRequest: there are a million sources or more.
@@ -92,10 +92,10 @@ def resolved(where: Filter, sources_of: Callable[[Filter], list[str]]) -> Filter
     if all(is_exact(glob) for glob in where.sources):
         return where
     known = sources_of(replace(where, sources=()))
-    if len(known) >= MOST_SOURCES:
+    if len(known) >= MAX_SOURCES:
         raise BadRequest("There are too many sources to search them by a pattern.", "Name the whole source URI.")
-    found = select(known, where.sources)
-    return replace(where, sources=tuple(found)) if found else None
+    matching = select(known, where.sources)
+    return replace(where, sources=tuple(matching)) if matching else None
 
 
 def _names(where: Filter) -> Iterator[Condition]:
@@ -111,8 +111,8 @@ def _names(where: Filter) -> Iterator[Condition]:
 
 def _page(page: int | None) -> Iterator[Condition]:
     if page is not None:
-        yield Within("page_start", most=page)
-        yield Within("page_end", least=page)
+        yield Within("page_start", at_most=page)
+        yield Within("page_end", at_least=page)
 
 
 def _rest(where: Filter) -> Iterator[Condition]:
@@ -125,7 +125,7 @@ def _rest(where: Filter) -> Iterator[Condition]:
 
 
 def _utc(time: str | None) -> str | None:
-    """The time with its zone written out, as both engines read it."""
+    """The time with its zone, as both engines need it."""
     if time is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The vector store in this process: Qdrant's own engine, no server."""
+"""The vector store in this process: the engine Qdrant Edge, without a server."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from qdrant_edge import Filter as EdgeFilter
 from embeddings.base import Fingerprint
 from pipeline.vectorstore.base import Filter, Hit, Point, Query
 from pipeline.vectorstore.checks import (
-    bounded,
-    collection_name,
-    length_fits,
+    check_bounded,
+    check_length,
+    check_name,
+    check_points,
+    check_query,
+    check_space,
     missing_collection,
-    points_fit,
-    query_fits,
-    same_space,
 )
-from pipeline.vectorstore.conditions import MOST_SOURCES, resolved
+from pipeline.vectorstore.conditions import MAX_SOURCES, resolve_sources
 from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_query, plain_payload
-from pipeline.vectorstore.edge_shards import Collection, ShardFolder, engine_trouble
+from pipeline.vectorstore.edge_shards import Collection, ShardFolder, translate_engine_errors
 
 __all__ = ["EdgeStore"]
 
@@ -55,39 +55,39 @@ class EdgeStore:
             SpaceMismatch: the collection's vectors live in another space.
             StackUnavailable: another process owns the folder.
         """
-        with self._lock, engine_trouble():
-            have = self._folder.get(collection_name(collection))
-            if have is None:
+        with self._lock, translate_engine_errors():
+            opened = self._folder.get(check_name(collection))
+            if opened is None:
                 self._folder.create(collection, fingerprint)
             else:
-                same_space(collection, have.space, fingerprint)
+                check_space(collection, opened.space, fingerprint)
 
     def collections(self) -> dict[str, Fingerprint]:
-        """Every collection and the space of its vectors."""
-        with self._lock, engine_trouble():
-            found = {name: self._folder.get(name) for name in self._folder.names()}
-            return {name: collection.space for name, collection in found.items() if collection}
+        """Return every collection with the space of its vectors."""
+        with self._lock, translate_engine_errors():
+            opened = {name: self._folder.get(name) for name in self._folder.names()}
+            return {name: collection.space for name, collection in opened.items() if collection}
 
     def drop(self, collection: str) -> None:
-        """Remove the collection; one that is not there is no error."""
-        with self._lock, engine_trouble():
-            self._folder.drop(collection_name(collection))
+        """Remove the collection, if it exists."""
+        with self._lock, translate_engine_errors():
+            self._folder.drop(check_name(collection))
 
     def aliases(self) -> dict[str, str]:
-        """Every alias and the collection that it stands for."""
-        with self._lock, engine_trouble():
+        """Return every alias with the collection that it stands for."""
+        with self._lock, translate_engine_errors():
             return self._folder.aliases()
 
     def set_alias(self, alias: str, collection: str) -> None:
-        """Let another name stand for a collection, in one step.
+        """Set another name of a collection, in one step.
 
         Raises:
             BadRequest: there is no such collection.
         """
-        with self._lock, engine_trouble():
-            if self._folder.get(collection_name(collection)) is None:
+        with self._lock, translate_engine_errors():
+            if self._folder.get(check_name(collection)) is None:
                 raise missing_collection(collection)
-            self._folder.set_alias(collection_name(alias), collection)
+            self._folder.set_alias(check_name(alias), collection)
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten.
@@ -96,45 +96,45 @@ class EdgeStore:
             BadRequest: the collection was never created, or a vector holds NaN or infinity.
             SpaceMismatch: a vector of another length.
         """
-        with self._lock, engine_trouble():
-            have = self._folder.get(collection_name(collection))
-            if have is None:
+        with self._lock, translate_engine_errors():
+            opened = self._folder.get(check_name(collection))
+            if opened is None:
                 raise missing_collection(collection)
-            points_fit(collection, points, have.space.dim)
+            check_points(collection, points, opened.space.dim)
             if points:
-                have.shard.update(UpdateOperation.upsert_points([native_point(point) for point in points]))
-                self._note(len(points))
+                opened.shard.update(UpdateOperation.upsert_points([native_point(point) for point in points]))
+                self._count_changes(len(points))
 
     def count(self, collection: str, where: Filter) -> int:
-        """How many points match, exactly; 0 for a collection that is not there."""
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, where)
-            return _count(have.shard, native_filter(exact)) if have and exact else 0
+        """Count the points that match, exactly; 0 if the collection does not exist."""
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, where)
+            return _count(opened.shard, native_filter(exact)) if opened and exact else 0
 
     def ids(self, collection: str, where: Filter) -> list[str]:
-        """Ids of all matching points, in no order."""
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, where)
-            return _ids(have.shard, native_filter(exact)) if have and exact else []
+        """Return the ids of all matching points, in no order."""
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, where)
+            return _ids(opened.shard, native_filter(exact)) if opened and exact else []
 
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
-        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, where)
-            if not have or not exact:
+        """Return payloads of up to `limit` matching points, each with its point's `id`, in no order."""
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, where)
+            if not opened or not exact:
                 return []
             request = ScrollRequest(limit=limit, filter=native_filter(exact), with_payload=True, with_vector=False)
-            page, _ = have.shard.scroll(request)
+            page, _ = opened.shard.scroll(request)
             return [{**plain_payload(record.payload), "id": str(record.id)} for record in page]
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
-        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, where)
-            if have and exact and payload:
+        """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, where)
+            if opened and exact and payload:
                 change = UpdateOperation.set_payload_by_filter(native_filter(exact), native_payload(payload), key)
-                have.shard.update(change)
-                self._note(1)
+                opened.shard.update(change)
+                self._count_changes(1)
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point.
@@ -142,40 +142,40 @@ class EdgeStore:
         Raises:
             ValueError: the filter is empty.
         """
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, bounded(where))
-            if have and exact:
-                meant = native_filter(exact)
-                dead = _count(have.shard, meant)
-                have.shard.update(UpdateOperation.delete_points_by_filter(meant))
-                self._note(dead)
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, check_bounded(where))
+            if opened and exact:
+                condition = native_filter(exact)
+                deleted = _count(opened.shard, condition)
+                opened.shard.update(UpdateOperation.delete_points_by_filter(condition))
+                self._count_changes(deleted)
 
     def search(self, collection: str, query: Query) -> list[Hit]:
-        """The best `query.limit` points, best first; empty for a collection that is not there.
+        """Return the best `query.limit` points, best first; none if the collection does not exist.
 
         Raises:
             ValueError: the query does not bring the vector its mode needs.
             SpaceMismatch: its dense vector has another length than the collection's.
         """
-        query_fits(query)
-        with self._lock, engine_trouble():
-            have, exact = self._matching(collection, query.where)
-            if not have or not exact:
+        check_query(query)
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, query.where)
+            if not opened or not exact:
                 return []
-            length_fits(collection, query.dense, have.space.dim)
+            check_length(collection, query.dense, opened.space.dim)
             request = native_query(query, exact)
-            found = have.shard.query(request) if request else []
-            return [Hit(str(point.id), point.score, plain_payload(point.payload)) for point in found]
+            points = opened.shard.query(request) if request else []
+            return [Hit(str(point.id), point.score, plain_payload(point.payload)) for point in points]
 
     def maintain(self) -> None:
-        """Write everything out and give deleted points' room back.
+        """Flush to the disk, and free the space of deleted points.
 
-        It is called by itself after every 5,000 changed points. Rewriting a collection of which a fifth is dead takes
+        It also runs after every 5,000 changed points. Rewriting a collection of which a fifth is dead takes
         about 20 ms per 1,000 points, and the whole process waits.
         """
         if not self._changed:
             return
-        with self._lock, engine_trouble():
+        with self._lock, translate_engine_errors():
             self._changed = 0
             for shard in self._folder.opened():
                 shard.optimize()
@@ -183,15 +183,15 @@ class EdgeStore:
 
     def close(self) -> None:
         """Flush, release everything held and let another process in; a later call opens it again."""
-        with self._lock, engine_trouble():
+        with self._lock, translate_engine_errors():
             self._folder.close()
 
     def _matching(self, collection: str, where: Filter) -> tuple[Collection | None, Filter | None]:
-        """The collection, and the filter with exact sources; None for what is not there."""
-        have = self._folder.get(collection_name(collection))
-        return have, resolved(where, lambda rest: _sources(have.shard, rest)) if have else None
+        """Find the collection, and make the sources of the filter exact. None for what does not exist."""
+        opened = self._folder.get(check_name(collection))
+        return opened, resolve_sources(where, lambda rest: _sources(opened.shard, rest)) if opened else None
 
-    def _note(self, changed: int) -> None:
+    def _count_changes(self, changed: int) -> None:
         self._changed += changed
         if self._changed >= MAINTAIN_EVERY:
             self.maintain()
@@ -202,16 +202,16 @@ def _count(shard: EdgeShard, where: EdgeFilter) -> int:
 
 
 def _sources(shard: EdgeShard, where: Filter) -> list[str]:
-    request = FacetRequest("source", limit=MOST_SOURCES, exact=True, filter=native_filter(where))
+    request = FacetRequest("source", limit=MAX_SOURCES, exact=True, filter=native_filter(where))
     return [str(hit.value) for hit in shard.facet(request)]
 
 
 def _ids(shard: EdgeShard, where: EdgeFilter) -> list[str]:
-    found: list[str] = []
+    ids: list[str] = []
     offset = None
     while True:
         request = ScrollRequest(offset=offset, limit=PAGE, filter=where, with_payload=False, with_vector=False)
         page, offset = shard.scroll(request)
-        found.extend(str(record.id) for record in page)
+        ids.extend(str(record.id) for record in page)
         if offset is None:
-            return found
+            return ids

@@ -1,4 +1,4 @@
-"""Our plain data in the words of Qdrant Edge, and back."""
+"""Convert between Docrelay's data and the types of Qdrant Edge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["native_filter", "native_payload", "native_point", "native_query", "p
 
 
 def native_point(point: Point) -> edge.Point:
-    """A point; an empty sparse vector is left out, so that it does not count in the document frequencies."""
+    """Convert a point. An empty sparse vector is left out, so that it does not count in the document frequencies."""
     vectors: dict[str, Any] = {"dense": point.dense}
     if point.sparse.indices:
         vectors["sparse"] = edge.SparseVector(point.sparse.indices, point.sparse.values)
@@ -23,43 +23,43 @@ def native_point(point: Point) -> edge.Point:
 
 
 def native_payload(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload with the integer that stands for its flag."""
+    """Convert a payload: an integer field is added for its boolean `live`."""
     return {**payload, LIVE: int(payload["live"])} if "live" in payload else payload
 
 
 def plain_payload(payload: dict[str, Any] | None) -> dict[str, Any]:
-    """The payload as it was given."""
+    """Convert a payload back: the integer field is removed."""
     return {key: value for key, value in (payload or {}).items() if key != LIVE}
 
 
 def native_filter(where: Filter) -> edge.Filter:
-    """A filter whose sources are exact."""
+    """Convert a filter whose sources are exact."""
     return edge.Filter(must=[_condition(condition) for condition in conditions(where)])
 
 
 def native_query(query: Query, where: Filter) -> edge.QueryRequest | None:
-    """A search request; None when the question has no words that count."""
+    """Convert a query to a search request; None when the question has no words that count."""
     exact = native_filter(where)
-    asked = _rankings(query)
-    if not asked:
+    rankings = _rankings(query)
+    if not rankings:
         return None
     if query.mode != "hybrid":
         params = edge.SearchParams(exact=True) if query.exact else None
-        return edge.QueryRequest(query.limit, query=asked[0], filter=exact, with_payload=True, params=params)
-    prefetches = [edge.Prefetch(depth(query.limit), query=ranking, filter=exact) for ranking in asked]
+        return edge.QueryRequest(query.limit, query=rankings[0], filter=exact, with_payload=True, params=params)
+    prefetches = [edge.Prefetch(depth(query.limit), query=ranking, filter=exact) for ranking in rankings]
     # The stubs declare Rrf beside Fusion, not under it.
     fusion: Any = edge.Fusion.Rrf(k=RRF_K)
     return edge.QueryRequest(query.limit, query=fusion, prefetches=prefetches, with_payload=True)
 
 
 def _rankings(query: Query) -> list[edge.Query]:
-    found = []
+    rankings = []
     if query.mode != "sparse" and query.dense is not None:
-        found.append(edge.Query.Nearest(query.dense, using="dense"))
+        rankings.append(edge.Query.Nearest(query.dense, using="dense"))
     if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
         words = edge.SparseVector(query.sparse.indices, query.sparse.values)
-        found.append(edge.Query.Nearest(words, using="sparse"))
-    return found
+        rankings.append(edge.Query.Nearest(words, using="sparse"))
+    return rankings
 
 
 def _condition(condition: Condition) -> edge.FieldCondition:
@@ -68,7 +68,7 @@ def _condition(condition: Condition) -> edge.FieldCondition:
             return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
         case Flag(_, value):
             return edge.FieldCondition(LIVE, match=edge.MatchValue(int(value)))
-        case Within(key, least, most):
-            return edge.FieldCondition(key, range=edge.RangeFloat(gte=least, lte=most))
+        case Within(key, at_least, at_most):
+            return edge.FieldCondition(key, range=edge.RangeFloat(gte=at_least, lte=at_most))
         case Between(key, since, until):
             return edge.FieldCondition(key, range=edge.RangeDateTime(gte=since, lt=until))

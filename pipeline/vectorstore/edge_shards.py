@@ -5,10 +5,10 @@
     <collection>/space.json   the fingerprint, written before the shard
     <collection>/shard.new    a shard that is being made
     <collection>/shard        the shard; the rename to this name is what creates the collection
-    .dropped-*                a collection on its way out
+    .dropped-*                a collection that is being removed
 
-A crash between any two steps leaves a collection that exists or one that does not; what is left over goes away when
-the folder is next opened or the collection next created.
+After a crash between any two steps the collection exists or does not exist. Leftovers are removed when the folder is
+opened or the collection is created the next time.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from embeddings.base import Fingerprint
 from pipeline.errors import StackUnavailable
 from pipeline.vectorstore.conditions import INDEXED
 
-__all__ = ["LIVE", "Collection", "ShardFolder", "engine_trouble"]
+__all__ = ["LIVE", "Collection", "ShardFolder", "translate_engine_errors"]
 
 LIVE = "_live"
-"""Stands beside `live` as 0 or 1: Edge 0.9 reads a boolean to match as an integer and then finds nothing."""
+"""A copy of `live` as 0 or 1: Edge 0.9 reads a boolean to match as an integer and then matches nothing."""
 
 DROPPED = ".dropped-"
 
@@ -71,13 +71,13 @@ class ShardFolder:
         self._aliases: dict[str, str] | None = None
 
     def names(self) -> list[str]:
-        """The collections that exist."""
-        self._hold()
+        """Return the names of the collections that exist."""
+        self._acquire()
         return sorted(shard.parent.name for shard in self._path.glob("[!.]*/shard"))
 
     def get(self, name: str) -> Collection | None:
-        """A collection by its name or an alias, opened if need be; None if it does not exist."""
-        self._hold()
+        """Return a collection by its name or an alias, opened if necessary; None if it does not exist."""
+        self._acquire()
         name = self.aliases().get(name, name)
         folder = self._path / name
         if name not in self._open and (folder / "shard").is_dir():
@@ -86,8 +86,8 @@ class ShardFolder:
         return self._open.get(name)
 
     def create(self, name: str, space: Fingerprint) -> None:
-        """Make an empty collection."""
-        self._hold()
+        """Create an empty collection."""
+        self._acquire()
         folder = self._path / name
         folder.mkdir(exist_ok=True)
         _write(folder / "space.json", json.dumps(asdict(space), indent=2))
@@ -98,8 +98,8 @@ class ShardFolder:
         _sync(self._path)
 
     def drop(self, name: str) -> None:
-        """Remove a collection; one that is not there is no error."""
-        self._hold()
+        """Remove a collection, if it exists."""
+        self._acquire()
         if collection := self._open.pop(name, None):
             collection.shard.close()
         if (self._path / name).is_dir():
@@ -109,14 +109,14 @@ class ShardFolder:
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection that it stands for."""
-        self._hold()
+        self._acquire()
         if self._aliases is None:
             path = self._path / "aliases.json"
             self._aliases = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         return dict(self._aliases or {})
 
     def set_alias(self, alias: str, name: str) -> None:
-        """Let another name stand for a collection."""
+        """Set another name of a collection."""
         known = {**self.aliases(), alias: name}
         _write(self._path / "aliases.json", json.dumps(known, indent=2))
         self._aliases = known
@@ -136,10 +136,10 @@ class ShardFolder:
             self._lock.close()
             self._lock = None
 
-    def _hold(self) -> None:
-        """Take the folder for this process; the lock dies with its process, whatever kills it."""
+    def _acquire(self) -> None:
+        """Lock the folder for this process; the lock ends with the process, even if it is killed."""
         if self._lock:
-            self._same_process()
+            self._check_process()
             return
         self._path.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._path / "lock")
@@ -147,16 +147,16 @@ class ShardFolder:
         for leftover in self._path.glob(f"{DROPPED}*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def _same_process(self) -> None:
+    def _check_process(self) -> None:
         if os.getpid() != self._owner:
             raise StackUnavailable("The vector store was opened before this process was forked off.")
 
 
 @contextmanager
-def engine_trouble() -> Iterator[None]:
-    """Turn what the engine cannot do into `StackUnavailable`.
+def translate_engine_errors() -> Iterator[None]:
+    """Turn errors of the engine into `StackUnavailable`.
 
-    Edge raises bare `Exception`, so the very type is all there is to tell it by; everything else passes.
+    Edge raises bare `Exception`: errors of exactly that type are its own, all others pass.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""How dense and sparse results become one ranking, the same on both engines.
+"""Fusion of dense and sparse results into one ranking, the same on both engines.
 
 Reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009), run by the engine: the sum of 1 / (rank + RRF_K), rank
 counted from 0. nDCG@10 with all-MiniLM-L6-v2 on whole texts:

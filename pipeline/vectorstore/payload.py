@@ -1,4 +1,4 @@
-"""What is written beside every vector; `docs/payload.md` says what each field means."""
+"""The payload of a point; `docs/payload.md` explains each field."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ Only `source`, `title` and `tags` may change: when the file is renamed, or the d
 
 
 class About(Protocol):
-    """What all chunks of one document version share."""
+    """Facts that all chunks of one document version share."""
 
     @property
     def document_id(self) -> str:
-        """The document, whatever its version."""
+        """Id of the document, the same for all versions."""
 
     @property
     def version_id(self) -> str:
-        """This content of the document."""
+        """Id of this version of the document."""
 
     @property
     def source(self) -> str:
@@ -65,7 +65,7 @@ class About(Protocol):
 
     @property
     def content_sha256(self) -> str:
-        """Names the file's bytes."""
+        """SHA-256 of the file."""
 
     @property
     def modified_at(self) -> float:
@@ -73,7 +73,7 @@ class About(Protocol):
 
     @property
     def tags(self) -> Sequence[str]:
-        """What the document was given to be found by."""
+        """The document's tags."""
 
     @property
     def confidence(self) -> float | None:
@@ -83,16 +83,16 @@ class About(Protocol):
 def payload(
     about: About, chunk: Chunk, fingerprint: str, *, live: bool = False, ingested_at: datetime | None = None
 ) -> dict[str, Any]:
-    """The payload of one chunk, JSON-ready.
+    """Make the payload of one chunk, JSON-ready.
 
     Args:
         about: the document version that the chunk belongs to.
-        chunk: the piece of text and where it stands.
+        chunk: the text and its position.
         fingerprint: `Fingerprint.id` of the vector's space.
         live: whether searches may find it; a version being written is not live yet.
         ingested_at: when it is written; now, if not given.
     """
-    fields = {**_place(chunk), **_shared(about)}
+    fields = {**_chunk_fields(chunk), **_document_fields(about)}
     return {
         **fields,
         "content_sha256": about.content_sha256,
@@ -103,7 +103,7 @@ def payload(
     }
 
 
-def _place(chunk: Chunk) -> dict[str, Any]:
+def _chunk_fields(chunk: Chunk) -> dict[str, Any]:
     return {
         "text": chunk.text,
         "order": chunk.order,
@@ -119,7 +119,7 @@ def _place(chunk: Chunk) -> dict[str, Any]:
     }
 
 
-def _shared(about: About) -> dict[str, Any]:
+def _document_fields(about: About) -> dict[str, Any]:
     return {
         "document_id": about.document_id,
         "version_id": about.version_id,

@@ -13,15 +13,15 @@ from qdrant_client import QdrantClient, models
 from embeddings.base import Fingerprint
 from pipeline.errors import StackUnavailable
 from pipeline.vectorstore.base import Filter, Hit, Point, Query
-from pipeline.vectorstore.checks import all_finite, bounded, collection_name, query_fits, same_space
-from pipeline.vectorstore.conditions import INDEXED, MOST_SOURCES, resolved
+from pipeline.vectorstore.checks import check_bounded, check_finite, check_name, check_query, check_space
+from pipeline.vectorstore.conditions import INDEXED, MAX_SOURCES, resolve_sources
 from pipeline.vectorstore.qdrant_convert import (
     AlreadyThere,
     NoCollection,
     native_filter,
     native_point,
     native_query,
-    server_trouble,
+    translate_server_errors,
 )
 
 __all__ = ["QdrantStore", "open_qdrant"]
@@ -36,7 +36,7 @@ PAGE = 10_000
 
 
 def open_qdrant(url: str, api_key: str | None = None, timeout_s: float = 30.0) -> QdrantStore:
-    """A store on the server at `url`; nothing is sent before the first call.
+    """Open a store on the server at `url`; nothing is sent before the first call.
 
     Args:
         url: with scheme and port, as in `http://127.0.0.1:6333`.
@@ -45,7 +45,7 @@ def open_qdrant(url: str, api_key: str | None = None, timeout_s: float = 30.0) -
     """
     seconds = max(1, round(timeout_s))
     with warnings.catch_warnings():
-        # Said by every process and command, inside one host's network too; docs/distributed.md says when it matters.
+        # Every process and command would warn, even inside one host; docs/distributed.md says when it matters.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return QdrantStore(QdrantClient(url=url, api_key=api_key, timeout=seconds, check_compatibility=False))
 
@@ -53,7 +53,7 @@ def open_qdrant(url: str, api_key: str | None = None, timeout_s: float = 30.0) -
 class QdrantStore:
     """A `VectorStore` on a Qdrant client: a server's, or the client's own `:memory:`.
 
-    Any number of processes may share a server. Every write waits until it is applied. What the server cannot do just
+    Any number of processes may share a server. Every write waits until it is applied. A server that cannot answer
     now is `StackUnavailable`.
     """
 
@@ -68,41 +68,41 @@ class QdrantStore:
             SpaceMismatch: the collection's vectors live in another space, or nothing says in which.
             StackUnavailable: the server cannot be reached, or is too old to keep a fingerprint.
         """
-        with server_trouble(collection_name(collection)):
+        with translate_server_errors(check_name(collection)):
             info = self._info(collection) or self._create(collection, fingerprint)
-            same_space(collection, _space(info), fingerprint)
+            check_space(collection, _space(info), fingerprint)
             for field in INDEXED.keys() - info.payload_schema.keys():
                 self._client.create_payload_index(collection, field, models.PayloadSchemaType(INDEXED[field]))
 
     def collections(self) -> dict[str, Fingerprint]:
         """Every collection that Docrelay made, and the space of its vectors."""
-        with server_trouble():
+        with translate_server_errors():
             names = [description.name for description in self._client.get_collections().collections]
         infos = {name: self._info(name) for name in names}
         spaces = {name: _space(info) for name, info in infos.items() if info}
         return {name: space for name, space in spaces.items() if space}
 
     def drop(self, collection: str) -> None:
-        """Remove the collection; one that is not there is no error."""
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        """Remove the collection, if it exists."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             self._client.delete_collection(collection)
 
     def aliases(self) -> dict[str, str]:
-        """Every alias and the collection that it stands for."""
-        with server_trouble():
-            return {one.alias_name: one.collection_name for one in self._client.get_aliases().aliases}
+        """Return every alias with the collection that it stands for."""
+        with translate_server_errors():
+            return {alias.alias_name: alias.collection_name for alias in self._client.get_aliases().aliases}
 
     def set_alias(self, alias: str, collection: str) -> None:
-        """Let another name stand for a collection, in one step.
+        """Set another name of a collection, in one step.
 
         Raises:
             BadRequest: there is no such collection, or one that has the alias as its own name.
         """
-        with server_trouble(collection_name(alias)):
-            made = models.CreateAlias(collection_name=collection_name(collection), alias_name=alias)
-            gone = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
-            steps = [gone] if alias in self.aliases() else []
-            self._client.update_collection_aliases([*steps, models.CreateAliasOperation(create_alias=made)])
+        with translate_server_errors(check_name(alias)):
+            creation = models.CreateAlias(collection_name=check_name(collection), alias_name=alias)
+            deletion = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            steps = [deletion] if alias in self.aliases() else []
+            self._client.update_collection_aliases([*steps, models.CreateAliasOperation(create_alias=creation)])
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably; equal ids are overwritten.
@@ -111,29 +111,29 @@ class QdrantStore:
             BadRequest: the collection was never created, or a vector holds NaN or infinity.
             SpaceMismatch: a vector of another length.
         """
-        all_finite(points)
-        with server_trouble(collection_name(collection)):
+        check_finite(points)
+        with translate_server_errors(check_name(collection)):
             for start in range(0, len(points), BATCH):
                 batch = [native_point(point) for point in points[start : start + BATCH]]
                 self._client.upsert(collection, batch, wait=True)
 
     def count(self, collection: str, where: Filter) -> int:
-        """How many points match, exactly; 0 for a collection that is not there."""
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        """Count the points that match, exactly; 0 if the collection does not exist."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             if exact := self._exact(collection, where):
                 return self._client.count(collection, native_filter(exact), exact=True).count
         return 0
 
     def ids(self, collection: str, where: Filter) -> list[str]:
-        """Ids of all matching points, in no order."""
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        """Return the ids of all matching points, in no order."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             if exact := self._exact(collection, where):
                 return list(self._scroll(collection, native_filter(exact)))
         return []
 
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
-        """Payloads of at most so many matching points, each with its point's `id`, in no order."""
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        """Return payloads of up to `limit` matching points, each with its point's `id`, in no order."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             if exact := self._exact(collection, where):
                 page, _ = self._client.scroll(
                     collection, native_filter(exact), limit=limit, with_payload=True, with_vectors=False
@@ -142,8 +142,8 @@ class QdrantStore:
         return []
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
-        """Write these payload fields, or these of the object under `key`, on every matching point; others stay."""
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             exact = self._exact(collection, where)
             if exact and payload:
                 self._client.set_payload(collection, payload, native_filter(exact), key=key, wait=True)
@@ -154,56 +154,56 @@ class QdrantStore:
         Raises:
             ValueError: the filter is empty.
         """
-        bounded(where)
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        check_bounded(where)
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             if exact := self._exact(collection, where):
                 self._client.delete(collection, models.FilterSelector(filter=native_filter(exact)), wait=True)
 
     def search(self, collection: str, query: Query) -> list[Hit]:
-        """The best `query.limit` points, best first; empty for a collection that is not there.
+        """Return the best `query.limit` points, best first; none if the collection does not exist.
 
         Raises:
             ValueError: the query does not bring the vector its mode needs.
             SpaceMismatch: its dense vector has another length than the collection's.
         """
-        query_fits(query)
-        with suppress(NoCollection), server_trouble(collection_name(collection)):
+        check_query(query)
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
             exact = self._exact(collection, query.where)
             request = native_query(query, exact) if exact else None
             if request is not None:
-                found = self._client.query_points(collection, **request).points
-                return [Hit(str(point.id), point.score, point.payload or {}) for point in found]
+                points = self._client.query_points(collection, **request).points
+                return [Hit(str(point.id), point.score, point.payload or {}) for point in points]
         return []
 
     def maintain(self) -> None:
-        """Nothing: a server looks after itself."""
+        """Do nothing: a server maintains itself."""
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _info(self, collection: str) -> models.CollectionInfo | None:
-        with suppress(NoCollection), server_trouble(collection):
+        with suppress(NoCollection), translate_server_errors(collection):
             return self._client.get_collection(collection)
         return None
 
     def _create(self, collection: str, fingerprint: Fingerprint) -> models.CollectionInfo:
-        with suppress(AlreadyThere), server_trouble(collection):
+        with suppress(AlreadyThere), translate_server_errors(collection):
             self._client.create_collection(
                 collection,
                 vectors_config={"dense": models.VectorParams(size=fingerprint.dim, distance=models.Distance.COSINE)},
                 sparse_vectors_config={"sparse": models.SparseVectorParams(modifier=models.Modifier.IDF)},
                 metadata={SPACE: asdict(fingerprint)},
             )
-            return _kept(self._client.get_collection(collection))
+            return _check_metadata(self._client.get_collection(collection))
         return self._client.get_collection(collection)
 
     def _exact(self, collection: str, where: Filter) -> Filter | None:
-        return resolved(where, lambda rest: self._sources(collection, rest))
+        return resolve_sources(where, lambda rest: self._sources(collection, rest))
 
     def _sources(self, collection: str, where: Filter) -> list[str]:
         response = self._client.facet(
-            collection, "source", facet_filter=native_filter(where), limit=MOST_SOURCES, exact=True
+            collection, "source", facet_filter=native_filter(where), limit=MAX_SOURCES, exact=True
         )
         return [str(hit.value) for hit in response.hits]
 
@@ -223,7 +223,7 @@ def _space(info: models.CollectionInfo) -> Fingerprint | None:
     return Fingerprint(**written) if written else None
 
 
-def _kept(info: models.CollectionInfo) -> models.CollectionInfo:
+def _check_metadata(info: models.CollectionInfo) -> models.CollectionInfo:
     if _space(info) is None:
         raise StackUnavailable(
             "The Qdrant server is older than 1.16 and forgets what a collection's vectors mean.",

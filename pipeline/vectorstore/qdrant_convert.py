@@ -1,4 +1,4 @@
-"""Our plain data in the words of qdrant-client, and its errors in ours."""
+"""Convert Docrelay's data to the types of qdrant-client, and its errors to Docrelay's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.vectorstore.checks import missing_collection
 from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
 from pipeline.vectorstore.fusion import RRF_K, depth
 
-__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_query", "server_trouble"]
+__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_query", "translate_server_errors"]
 
 
 class NoCollection(BadRequest):
@@ -28,7 +28,7 @@ class AlreadyThere(BadRequest):
 
 
 def native_point(point: Point) -> models.PointStruct:
-    """A point; an empty sparse vector is left out, so that it does not count in the document frequencies."""
+    """Convert a point. An empty sparse vector is left out, so that it does not count in the document frequencies."""
     vectors: dict[str, Any] = {"dense": point.dense}
     if point.sparse.indices:
         vectors["sparse"] = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
@@ -36,32 +36,32 @@ def native_point(point: Point) -> models.PointStruct:
 
 
 def native_filter(where: Filter) -> models.Filter:
-    """A filter whose sources are exact."""
+    """Convert a filter whose sources are exact."""
     return models.Filter(must=[_condition(condition) for condition in conditions(where)])
 
 
 def native_query(query: Query, where: Filter) -> dict[str, Any] | None:
-    """Arguments of `QdrantClient.query_points`; None when the question has no words that count."""
+    """Convert a query to arguments of `QdrantClient.query_points`; None when the question has no words that count."""
     exact = native_filter(where)
-    asked = _rankings(query)
-    if not asked:
+    rankings = _rankings(query)
+    if not rankings:
         return None
     common: dict[str, Any] = {"limit": query.limit, "with_payload": True}
     if query.exact:
         common["search_params"] = models.SearchParams(exact=True)
     if query.mode != "hybrid":
-        return {**common, **asked[0], "query_filter": exact}
-    prefetches = [models.Prefetch(**ranking, filter=exact, limit=depth(query.limit)) for ranking in asked]
+        return {**common, **rankings[0], "query_filter": exact}
+    prefetches = [models.Prefetch(**ranking, filter=exact, limit=depth(query.limit)) for ranking in rankings]
     return {**common, "prefetch": prefetches, "query": models.RrfQuery(rrf=models.Rrf(k=RRF_K))}
 
 
 @contextmanager
-def server_trouble(collection: str = "") -> Iterator[None]:
-    """Turn the client's errors into ours, those of its own local engine too.
+def translate_server_errors(collection: str = "") -> Iterator[None]:
+    """Turn errors of the client, and of its local engine, into errors of Docrelay.
 
     Raises:
         NoCollection: the collection does not exist.
-        AlreadyThere: it does, and should have been made.
+        AlreadyThere: the collection exists, and was to be created.
         SpaceMismatch: a vector of another length.
         StackUnavailable: the server cannot be reached, refuses the key, or cannot do it now.
         BadRequest: the server says that the request is wrong.
@@ -84,7 +84,7 @@ def _refused(collection: str, status: int, text: str) -> PipelineError:
         return NoCollection(gone.message, gone.hint)
     if "already exists" in text:
         return AlreadyThere(f"The collection {collection!r} exists already.")
-    # The second is how the client's local engine fails on a query: numpy's own words.
+    # The second message is numpy's, from the client's local engine.
     if "dimension error" in text or "not aligned" in text:
         return SpaceMismatch(f"The collection {collection!r} holds vectors of another length: {text}")
     if status in (401, 403):
@@ -95,13 +95,13 @@ def _refused(collection: str, status: int, text: str) -> PipelineError:
 
 
 def _rankings(query: Query) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    rankings: list[dict[str, Any]] = []
     if query.mode != "sparse":
-        found.append({"query": query.dense, "using": "dense"})
+        rankings.append({"query": query.dense, "using": "dense"})
     if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
         words = models.SparseVector(indices=query.sparse.indices, values=query.sparse.values)
-        found.append({"query": words, "using": "sparse"})
-    return found
+        rankings.append({"query": words, "using": "sparse"})
+    return rankings
 
 
 def _condition(condition: Condition) -> models.FieldCondition:
@@ -110,8 +110,8 @@ def _condition(condition: Condition) -> models.FieldCondition:
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         case Flag(key, value):
             return models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        case Within(key, least, most):
-            return models.FieldCondition(key=key, range=models.Range(gte=least, lte=most))
+        case Within(key, at_least, at_most):
+            return models.FieldCondition(key=key, range=models.Range(gte=at_least, lte=at_most))
         case Between(key, since, until):
             bounds = {name: value for name, value in (("gte", since), ("lt", until)) if value is not None}
             return models.FieldCondition(key=key, range=models.DatetimeRange.model_validate(bounds))

@@ -1,4 +1,4 @@
-"""The vectors of a data folder have one owner; every other process asks it."""
+"""`RemoteStore`: the vectors of a data folder have one owner process; other processes call it over Redis."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline import rpc
 from pipeline.rpc import Methods
 from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
 
-__all__ = ["SUBJECT", "RemoteStore", "answers_of"]
+__all__ = ["SUBJECT", "RemoteStore", "methods_of"]
 
 SUBJECT = "store"
 
 
 class RemoteStore:
-    """The vector store as another process reaches it. Reading and small changes only: points are upserted by tasks."""
+    """A `VectorStore` that calls the owner of the vectors. For reads and small changes: tasks upsert the points."""
 
     def __init__(self, connection: redis.Redis, timeout_s: float = 60.0) -> None:
         self._redis = connection
@@ -27,64 +27,64 @@ class RemoteStore:
 
     def ensure(self, collection: str, fingerprint: Fingerprint) -> None:
         """Create the collection, or check that it holds this space."""
-        self._ask("ensure", collection=collection, fingerprint=asdict(fingerprint))
+        self._call("ensure", collection=collection, fingerprint=asdict(fingerprint))
 
     def collections(self) -> dict[str, Fingerprint]:
         """Every collection and the space of its vectors."""
-        return {name: Fingerprint(**facts) for name, facts in self._ask("collections").items()}
+        return {name: Fingerprint(**facts) for name, facts in self._call("collections").items()}
 
     def drop(self, collection: str) -> None:
         """Remove the collection."""
-        self._ask("drop", collection=collection)
+        self._call("drop", collection=collection)
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection that it stands for."""
-        return dict(self._ask("aliases"))
+        return dict(self._call("aliases"))
 
     def set_alias(self, alias: str, collection: str) -> None:
-        """Let another name stand for a collection."""
-        self._ask("set_alias", alias=alias, collection=collection)
+        """Set another name of a collection."""
+        self._call("set_alias", alias=alias, collection=collection)
 
     def upsert(self, collection: str, points: Sequence[Point]) -> None:
         """Store the points durably."""
-        self._ask("upsert", collection=collection, points=[asdict(point) for point in points])
+        self._call("upsert", collection=collection, points=[asdict(point) for point in points])
 
     def count(self, collection: str, where: Filter) -> int:
-        """How many points match."""
-        return int(self._ask("count", collection=collection, where=asdict(where)))
+        """Count the points that match."""
+        return int(self._call("count", collection=collection, where=asdict(where)))
 
     def ids(self, collection: str, where: Filter) -> list[str]:
-        """Ids of all matching points."""
-        return list(self._ask("ids", collection=collection, where=asdict(where)))
+        """Return the ids of all matching points."""
+        return list(self._call("ids", collection=collection, where=asdict(where)))
 
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
-        """Payloads of matching points."""
-        return list(self._ask("read", collection=collection, where=asdict(where), limit=limit))
+        """Return payloads of matching points."""
+        return list(self._call("read", collection=collection, where=asdict(where), limit=limit))
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Write these payload fields on every matching point."""
-        self._ask("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
+        self._call("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point."""
-        self._ask("delete", collection=collection, where=asdict(where))
+        self._call("delete", collection=collection, where=asdict(where))
 
     def search(self, collection: str, query: Query) -> list[Hit]:
         """The best points, best first."""
-        return [Hit(**hit) for hit in self._ask("search", collection=collection, query=asdict(query))]
+        return [Hit(**hit) for hit in self._call("search", collection=collection, query=asdict(query))]
 
     def maintain(self) -> None:
-        """The owner does that by itself."""
+        """Do nothing: the owner does it."""
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Do nothing: the store has no resources."""
 
-    def _ask(self, method: str, **arguments: Any) -> Any:
+    def _call(self, method: str, **arguments: Any) -> Any:
         return rpc.call(self._redis, SUBJECT, method, arguments, self._timeout_s)
 
 
-def answers_of(store: VectorStore) -> Methods:
-    """What the owner answers: the store's own methods over plain data."""
+def methods_of(store: VectorStore) -> Methods:
+    """Return the remote methods of the owner: the store's methods with JSON-ready arguments and results."""
     return {
         "ensure": lambda collection, fingerprint: store.ensure(collection, Fingerprint(**fingerprint)),
         "collections": lambda: {name: asdict(space) for name, space in store.collections().items()},

@@ -14,15 +14,15 @@ __all__ = ["is_exact", "matches", "select"]
 
 
 def is_exact(glob: str) -> bool:
-    """Whether `glob` is a whole URI without wildcards: it can match itself alone."""
+    """Whether `glob` is a whole URI without wildcards: it can only match itself."""
     return "://" in glob and not any(mark in glob for mark in "*?[")
 
 
 def matches(source: str, glob: str) -> bool:
-    """Whether a source URI is meant by a glob.
+    """Whether a glob matches a source URI.
 
     `*` also crosses folders. A glob that does not start at the root may begin at any folder: `*.pdf`,
-    `reports/*` and `letter.txt` all find `file:///home/me/reports/letter.txt` where their words fit.
+    `reports/*` and `letter.txt` all match `file:///home/me/reports/letter.txt` or files like it.
     A source always matches itself, whatever wildcards its name holds.
     """
     glob = glob.removeprefix("./")
@@ -33,12 +33,12 @@ def matches(source: str, glob: str) -> bool:
 
 
 def select(sources: Iterable[str], globs: Iterable[str]) -> list[str]:
-    """The sources that at least one glob means, sorted."""
+    """Return the sources that at least one glob matches, sorted."""
     wanted = tuple(globs)
     return sorted({source for source in sources if any(matches(source, glob) for glob in wanted)})
 
 
 def _path(source: str) -> str:
-    """The path as people write it: without scheme, host and percent signs."""
+    """The path as users write it: without scheme, host and percent signs."""
     parts = urlsplit(source)
     return unquote(parts.path) if parts.scheme and "://" in source else source

@@ -1,8 +1,8 @@
-"""BM25 term weights by Qdrant's own encoder, for both stores.
+"""BM25 term weights by the encoder of Qdrant Edge, for both stores.
 
-English and German are told apart by their stop words, and a passage is stemmed in its own language (anything else
-as English). A query brings its words in both stems: the stems of the other language hardly occur in the collection,
-so they cost nothing, and one query searches both. Case, accents and ligatures do not matter.
+English and German are distinguished by their stop words, and a passage is stemmed in its own language (anything else
+as English). A query has its words in both stems: stems of the other language hardly occur in the collection, so
+they do no harm, and one query searches both. Case, accents and ligatures do not matter.
 
 Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009. The inverse document
 frequency is applied by the engine at search time.
@@ -21,10 +21,10 @@ from pipeline.vectorstore.base import SparseVector
 __all__ = ["encode_passages", "encode_query"]
 
 LANGUAGES = ("English", "German")
-"""The first one stands for whatever is neither."""
+"""The first one is used for any other language."""
 
 AVERAGE_WORDS = 100.0
-"""Words of a common chunk once stop words are out. nDCG@10 on Cranfield and MED: .367 and .715; with the encoder's
+"""Words of an average chunk without stop words. nDCG@10 on Cranfield and MED: .367 and .715; with the encoder's
 own 256, meant for whole pages, .348 and .708."""
 
 SOFT_HYPHEN = "\u00ad"
@@ -43,8 +43,8 @@ def encode_query(text: str) -> SparseVector:
     """Weigh the words of a question: 1.0 for each distinct stem; empty if it has only stop words."""
     plain = _plain(text)
     stop_words = _language(plain)
-    found = (_encoder(stemmer, stop_words).embed_query(plain) for stemmer in LANGUAGES)
-    indices = sorted({index for vector in found for index in vector.indices})
+    vectors = (_encoder(stemmer, stop_words).embed_query(plain) for stemmer in LANGUAGES)
+    indices = sorted({index for vector in vectors for index in vector.indices})
     return SparseVector(indices, [1.0] * len(indices))
 
 
@@ -56,12 +56,12 @@ def _passage(plain: str) -> SparseVector:
 
 
 def _plain(text: str) -> str:
-    """Join what only looks apart (ligatures, combining marks, soft hyphens); lone surrogates cannot be encoded."""
+    """Normalise ligatures, combining marks and soft hyphens; replace lone surrogates, which cannot be encoded."""
     return normalize("NFKC", text).replace(SOFT_HYPHEN, "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _language(plain: str) -> str:
-    """The language of which most distinct stop words occur: it leaves the fewest words."""
+    """The language with the most distinct stop words in the text: it leaves the fewest words."""
     return min(LANGUAGES, key=lambda language: len(_encoder(None, language).embed_query(plain).indices))
 
 
