@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Models", "Services"]
 
 Singleton = TypeVar("Singleton")
+T = TypeVar("T")
 
 if not structlog.is_configured():
     # A program that uses Docrelay as a library decides by `logging` what is shown; unconfigured, structlog prints.
@@ -42,6 +43,14 @@ if not structlog.is_configured():
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+class ModelFactsMissing(Exception):
+    """A transaction needs the facts of a model that this process has not read yet. `spec` names the model."""
+
+    def __init__(self, spec: IndexSpec) -> None:
+        super().__init__(f"The facts of the model {spec.model} are not in memory.")
+        self.spec = spec
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,28 @@ class Services:
         """Name of what decides the points of an index besides the content: extraction, plan, chunking, vector space."""
         return recipe(reading or self.extraction, self.cutting(index.spec, plan), index.fingerprint.id, plan.mark)
 
+    def known_recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
+        """The recipe, computed from what is in memory alone: for a transaction that holds the write lock.
+
+        Raises:
+            ModelFactsMissing: the facts of the index's model are not in memory. `with_model_facts` loads them.
+        """
+        if not self.models.has_facts(index.spec):
+            raise ModelFactsMissing(index.spec)
+        return self.recipe(index, reading, plan)
+
+    def with_model_facts(self, transaction: Callable[[], T]) -> T:
+        """Run a transaction; when it misses the facts of a model, load them without a lock and run it again.
+
+        Raises:
+            ModelUnavailable: the files of the model cannot be read, or its hub cannot be reached.
+        """
+        while True:
+            try:
+                return transaction()
+            except ModelFactsMissing as error:
+                self.models.load_facts(error.spec)
+
     @cached_property
     def reading(self) -> str:
         """Name of the way files are read: the same file, read in the same way, fails in the same way."""
@@ -191,7 +222,7 @@ class Models:
         self._settings = settings
         self._loaded: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
         self._lock = threading.Lock()
-        self._describe = lru_cache(CACHED_FACTS)(embeddings.describe)
+        self._facts: dict[embeddings.EmbedderConfig, embeddings.ModelInfo] = {}
         self._tokenizer = lru_cache(CACHED_FACTS)(embeddings.load_tokenizer)
 
     def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
@@ -207,13 +238,28 @@ class Models:
             dim=spec.dim,
         )
 
+    def has_facts(self, spec: IndexSpec) -> bool:
+        """Whether the facts of the model are in memory."""
+        return self.config(spec) in self._facts
+
+    def load_facts(self, spec: IndexSpec) -> embeddings.ModelInfo:
+        """The facts of the model, from memory or from its files. The model is not loaded."""
+        config = self.config(spec)
+        facts = self._facts.get(config)
+        if facts is None:
+            facts = embeddings.describe(config)
+            if len(self._facts) >= CACHED_FACTS:
+                self._facts.clear()
+            self._facts[config] = facts
+        return facts
+
     def fingerprint(self, spec: IndexSpec) -> Fingerprint:
         """The vector space of the model. The model is not loaded."""
-        return self._describe(self.config(spec)).fingerprint
+        return self.load_facts(spec).fingerprint
 
     def chunk_tokens(self, spec: IndexSpec) -> int:
         """Maximum tokens of a chunk: as the spec says, but never more than the model reads."""
-        return min(spec.chunk_tokens, self._describe(self.config(spec)).max_tokens)
+        return min(spec.chunk_tokens, self.load_facts(spec).max_tokens)
 
     def tokenizer(self, spec: IndexSpec) -> Tokenizer:
         """The tokenizer of the model. The model is not loaded."""

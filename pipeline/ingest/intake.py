@@ -106,7 +106,8 @@ def _ingest_group(services: Services, job_id: str, group: list[Candidate]) -> bo
         except Rejected as error:
             refused.append((candidate, error))
     try:
-        if not _record(services, job, route(services, job, contents), refused):
+        routed = route(services, job, contents)
+        if not services.with_model_facts(lambda: _record(services, job, routed, refused)):
             return False
     finally:
         for content in contents:

@@ -7,12 +7,10 @@ from dataclasses import replace
 from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import Placement
 from pipeline.catalog.index import collections
-from pipeline.catalog.index.indexes import Index
-from pipeline.catalog.work import batches
 from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 
-__all__ = ["current_recipe", "placement_of", "recipe_of"]
+__all__ = ["current_recipe", "placement_of"]
 
 
 def placement_of(
@@ -28,11 +26,12 @@ def placement_of(
 
     Raises:
         SpaceMismatch: the collection was made with another model than the configured one.
+        ModelFactsMissing: the facts of the index's model are not in memory: see `Services.with_model_facts`.
     """
     collection = routed or job.collection
     index = collections.register(connection, collection, services.fingerprint, services.spec)
     placement = Placement(index.name, job.workflow, services.extraction, collection)
-    return placement, services.recipe(index, plan=job.plan)
+    return placement, services.known_recipe(index, plan=job.plan)
 
 
 def current_recipe(services: Services, connection: Connection, job: Job, routed: str | None) -> str | None:
@@ -45,8 +44,3 @@ def current_recipe(services: Services, connection: Connection, job: Job, routed:
     if index is None:
         return None
     return services.recipe(index if index.pinned else replace(index, spec=services.spec), plan=job.plan)
-
-
-def recipe_of(services: Services, connection: Connection, index: Index, version_id: str, extraction: str) -> str:
-    """The recipe by which the content of a version, read in this way, is made into points of an index."""
-    return services.recipe(index, extraction, batches.plan_of_version(connection, version_id))

@@ -106,6 +106,7 @@ def record(
         NotCopied: a copy is missing. Roll back, make it, and begin again: a process that is killed after its commit
             must not leave a document without its file.
         SpaceMismatch: a collection was made with another model than the configured one.
+        ModelFactsMissing: as `placement_of` raises it.
     """
     results: list[IntakeResult] = []
     for routed, group in _by_collection(contents).items():

@@ -110,12 +110,18 @@ def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -
     gone = [failure for failure in group if candidates[failure.document_id].problem is not None]
     copies = _kept_copies(services, gone)
     weight = sum(candidate.size + jobs.OVERHEAD_BYTES for candidate in candidates.values())
-    with writing(services.catalog) as connection:
-        collections.register(connection, collection, services.fingerprint, services.spec)
-        jobs.create(connection, job, request_id, weight, named=named)
-        begun = _begin_from_copies(services, connection, job, copies)
-        # The user who retries may have changed what the files failed for.
-        failures.forget_readings(connection, [failure.document_id for failure in group])
+    space = services.fingerprint
+
+    def record_job() -> set[str]:
+        with writing(services.catalog) as connection:
+            collections.register(connection, collection, space, services.spec)
+            jobs.create(connection, job, request_id, weight, named=named)
+            begun = _begin_from_copies(services, connection, job, copies)
+            # The user who retries may have changed what the files failed for.
+            failures.forget_readings(connection, [failure.document_id for failure in group])
+            return begun
+
+    begun = services.with_model_facts(record_job)
     for file in copies.values():  # once more after the commit: see `pipeline.stages.discard`
         services.spool.renew(original_key(file.content_sha256, file.source))
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))

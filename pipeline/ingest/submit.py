@@ -112,12 +112,13 @@ def open_job(services: Services, request: Request, candidates: Sequence[Candidat
 
 
 def new_job(services: Services, request: Request) -> Job:
-    """A job for the request, not recorded yet. It calls the workflow's function, so call it without a lock.
+    """A job for the request, not recorded. Call it without a lock: it calls the workflow's function and reads files.
 
     Raises:
         BadRequest: there is no such workflow, or a parameter is unknown or wrong.
     """
     collection, workflow, urgency = _with_defaults(services, request)
+    _ = services.fingerprint  # reads files of the model, which the transaction that records the job must not do
     return Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
 
 

@@ -141,7 +141,7 @@ def submit_uploads(
         # The bytes are on the disk before the rows: a power cut must not leave rows without them. No lock is held here.
         for upload in uploads:
             upload.kept()
-        answer, results = writer.run(change)
+        answer, results = services.with_model_facts(lambda: writer.run(change))
         _keep_copies(services, uploads, {result.source for result in results if result.is_queued})
         return answer
     finally:

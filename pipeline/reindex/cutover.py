@@ -9,12 +9,10 @@ time, as the freezes get longer too.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import asdict, replace
 
 import structlog
 
-from embeddings.errors import ModelUnavailable
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes
@@ -149,16 +147,8 @@ def can_switch(connection: Connection, reindex: Reindex, live: str, second: str)
 
 def switch(services: Services, reindex: Reindex, result: ValidationResult) -> None:
     """Switch readers to the new index in one transaction; the old one is kept up to date for a while."""
-    _load_model_facts(services, reindex.to_index)
-    with writing(services.catalog) as connection:
-        if not can_switch(connection, reindex, reindex.from_index, reindex.to_index):
-            return
-        old, new = indexes.get(connection, reindex.from_index), indexes.get(connection, reindex.to_index)
-        exchange(connection, old, new, services.recipe)
-        jobs.finish_intake(connection, reindex.job_id)
-        report = {**(reindex.report or {}), **result.report}
-        until = time.time() + reindex.options.soak_s
-        reindexes.enter_state(connection, reindex.id, "soaking", report=report, soak_until=until, cursor=None)
+    if not services.with_model_facts(lambda: _exchange_for_new(services, reindex, result)):
+        return
     log.info("reindex.switched", to=reindex.to_index, **result.report)
     follow_alias(services, reindex.collection, reindex.to_index)
     services.announce(reindex.job_id)
@@ -166,26 +156,37 @@ def switch(services: Services, reindex: Reindex, result: ValidationResult) -> No
 
 def switch_back(services: Services, reindex: Reindex) -> None:
     """Switch readers back to the old index in one transaction; the new one is discarded."""
-    _load_model_facts(services, reindex.from_index)
-    with writing(services.catalog) as connection:
-        if not can_switch(connection, reindex, reindex.to_index, reindex.from_index):
-            return
-        live, old = indexes.get(connection, reindex.to_index), indexes.get(connection, reindex.from_index)
-        exchange(connection, live, old, services.recipe)
-        indexes.pin(connection, old.name)
-        discard(connection, live.name)
-        reindexes.enter_state(connection, reindex.id, "rolled_back")
+    if not services.with_model_facts(lambda: _exchange_for_old(services, reindex)):
+        return
     log.info("reindex.rolled_back", to=reindex.from_index)
     follow_alias(services, reindex.collection, reindex.from_index)
 
 
-def _load_model_facts(services: Services, index: str) -> None:
-    """Have the facts of an index's model in memory: recipes are computed in the transaction, where no file is read."""
-    with services.catalog.connect() as connection:
-        spec = indexes.get(connection, index).spec
-    # The transaction needs them only if documents wait for admission: the switch does not fail without the model.
-    with suppress(ModelUnavailable):
-        services.cutting(spec)
+def _exchange_for_new(services: Services, reindex: Reindex, result: ValidationResult) -> bool:
+    """Whether readers were switched. Raises ModelFactsMissing as `Services.known_recipe` does."""
+    with writing(services.catalog) as connection:
+        if not can_switch(connection, reindex, reindex.from_index, reindex.to_index):
+            return False
+        old, new = indexes.get(connection, reindex.from_index), indexes.get(connection, reindex.to_index)
+        exchange(connection, old, new, services.known_recipe)
+        jobs.finish_intake(connection, reindex.job_id)
+        report = {**(reindex.report or {}), **result.report}
+        until = time.time() + reindex.options.soak_s
+        reindexes.enter_state(connection, reindex.id, "soaking", report=report, soak_until=until, cursor=None)
+    return True
+
+
+def _exchange_for_old(services: Services, reindex: Reindex) -> bool:
+    """Whether readers were switched back. Raises ModelFactsMissing as `Services.known_recipe` does."""
+    with writing(services.catalog) as connection:
+        if not can_switch(connection, reindex, reindex.to_index, reindex.from_index):
+            return False
+        live, old = indexes.get(connection, reindex.to_index), indexes.get(connection, reindex.from_index)
+        exchange(connection, live, old, services.known_recipe)
+        indexes.pin(connection, old.name)
+        discard(connection, live.name)
+        reindexes.enter_state(connection, reindex.id, "rolled_back")
+    return True
 
 
 # Indexes in the store
