@@ -63,3 +63,9 @@ def test_only_registries_and_starters_name_modules_in_strings() -> None:
 
 def test_the_root_of_the_pipeline_holds_the_public_face_and_the_base() -> None:
     assert len(list((ROOT / "pipeline").glob("*.py"))) <= MOST_FILES
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """The tests are no package: of two files with one name pytest can import only the first, and stops."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert [name for name in names if names.count(name) > 1] == []
