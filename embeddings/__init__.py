@@ -69,7 +69,7 @@ class EmbedderConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model's facts and the space of its vectors; `place` says where it was found."""
+    """A model's facts and the space of its vectors; `place` says where its files are."""
 
     model: Model
     fingerprint: Fingerprint
@@ -96,7 +96,7 @@ def load_tokenizer(config: EmbedderConfig | str = DEFAULT) -> Tokenizer:
     """The model's own tokenizer, without torch; the passage prefix counts among its special tokens.
 
     At an endpoint, a known model or hub name (owner/name) is measured with that model's tokenizer; for
-    any other name a cautious one stands in, which rather counts too many tokens than too few.
+    any other name an approximate one is used, which counts too many tokens rather than too few.
 
     Raises:
         ModelUnavailable: no such model, or the hub that has it cannot be reached.
@@ -126,8 +126,8 @@ def load(config: EmbedderConfig | str = DEFAULT) -> Embedder:
 
         return HashingEmbedder(source)
     if source.model.kind == "outside":
-        made: Embedder = outside().models[source.model.name].load()
-        return made
+        embedder: Embedder = outside().models[source.model.name].load()
+        return embedder
     from embeddings.sentence_transformers import SentenceTransformerEmbedder
 
     return SentenceTransformerEmbedder(source, chosen.precision, chosen.device, chosen.threads)

@@ -1,4 +1,4 @@
-"""The contracts every embedder meets, and the facts that name a vector space."""
+"""The contracts of embedders and tokenizers, and the fingerprint of a vector space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What names a vector space: two vectors may be compared only if these are equal.
+    """Names a vector space: two vectors may be compared only if their fingerprints are equal.
 
     `precision` is a class, not a type: fp32 and bf16 share `float` (cosine to each other ≥ .996),
     an int8 model is a space of its own.

@@ -22,7 +22,7 @@ Flat from 512 to 4096; beyond, padding and a full cache cost. 2048 stays in the 
 
 
 def batches(lengths: Sequence[int], token_budget: int = TOKEN_BUDGET) -> list[list[int]]:
-    """Group texts of like length, longest first.
+    """Group texts of similar length, longest first.
 
     Args:
         lengths: tokens of each text.
@@ -32,12 +32,12 @@ def batches(lengths: Sequence[int], token_budget: int = TOKEN_BUDGET) -> list[li
         Indices into `lengths`, each exactly once. A batch is within the budget, except that a text
         longer than the budget is a batch of its own.
     """
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if found and (len(found[-1]) + 1) * longest <= token_budget:
-            found[-1].append(index)
+        if groups and (len(groups[-1]) + 1) * longest <= token_budget:
+            groups[-1].append(index)
         else:
-            found.append([index])
+            groups.append([index])
             longest = lengths[index]
-    return found
+    return groups

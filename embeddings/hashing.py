@@ -1,4 +1,4 @@
-"""A deterministic stand-in for a model, for tests and dry runs only: it knows words, not meanings."""
+"""A deterministic substitute for a model, for tests and dry runs: it knows words, not meanings."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _vector(text: str, dim: int) -> Vectors:
 
 @lru_cache(maxsize=65_536)
 def _features(word: str, dim: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.intp]], Vectors]:
-    hashed = [(_hash(feature), weight) for feature, weight in _named(word)]
+    hashed = [(_hash(feature), weight) for feature, weight in _weighted_features(word)]
     places = np.array([value % dim for value, _ in hashed], dtype=np.intp)
     signs = np.array([weight if value >> 63 else -weight for value, weight in hashed], dtype=np.float32)
     return places, signs
 
 
-def _named(word: str) -> Iterator[tuple[str, float]]:
+def _weighted_features(word: str) -> Iterator[tuple[str, float]]:
     yield f"word {word}", 1.0
     padded = f"<{word}>"
     for start in range(len(padded) - _GRAM + 1):

@@ -97,10 +97,10 @@ MODELS: dict[str, Model] = {model.name: model for model in _ROWS}
 
 
 def find(name: str) -> Model | None:
-    """The model of this name or hub name, None if it is not a known one."""
+    """Return the model of this name or hub name, None if it is not a known one."""
     by_hub = {model.hub: model for model in _ROWS if model.hub}
-    own = outside().models.get(name)
-    return MODELS.get(name) or by_hub.get(name) or (own.model if own else None)
+    plugin = outside().models.get(name)
+    return MODELS.get(name) or by_hub.get(name) or (plugin.model if plugin else None)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class OutsideModel:
     """A model that another package brings, named in the entry points `docrelay.embedders`.
 
     `model.kind` is "outside" and `model.name` the entry point's name. `revision` changes with the vectors. `load` makes
-    the `embeddings.base.Embedder` and `tokenizer` its tokenizer, without the model; None takes a cautious one.
+    the `embeddings.base.Embedder` and `tokenizer` its tokenizer, without the model; None takes one that overestimates.
     """
 
     model: Model
@@ -119,7 +119,7 @@ class OutsideModel:
 
 @dataclass(frozen=True)
 class Outside:
-    """What other packages bring: models by name, and those that cannot be had, each with the reason."""
+    """Models of plug-ins by name, and those that could not be loaded, each with the reason."""
 
     models: dict[str, OutsideModel]
     broken: list[tuple[EntryPoint, str]]
@@ -127,16 +127,16 @@ class Outside:
 
 @lru_cache(maxsize=1)
 def outside() -> Outside:
-    """Load what other packages name in their entry points; one that does not load is left out, the rest works."""
-    found = Outside({}, [])
+    """Load the models of plug-ins; those that do not load are listed as broken, the rest works."""
+    plugins = Outside({}, [])
     for entry in entry_points(group="docrelay.embedders"):
         try:
             loaded = entry.load()
             if not isinstance(loaded, OutsideModel) or loaded.model.name != entry.name:
                 raise TypeError(f"{entry.value} is no OutsideModel named {entry.name}")
-            if entry.name in MODELS or entry.name in found.models:
+            if entry.name in MODELS or entry.name in plugins.models:
                 raise ValueError(f"there is another model {entry.name} already, which is the one that is used")
-            found.models[entry.name] = loaded
+            plugins.models[entry.name] = loaded
         except (Exception, SystemExit) as error:  # an entry point: a plug-in may raise anything
-            found.broken.append((entry, f"{type(error).__name__}: {error}"))
-    return found
+            plugins.broken.append((entry, f"{type(error).__name__}: {error}"))
+    return plugins

@@ -43,7 +43,7 @@ class Source:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The space of this model's vectors; ours are always L2-normalised, whatever the model does."""
+        """The space of this model's vectors; Docrelay always L2-normalises them."""
         return Fingerprint(
             model=self.model.name,
             revision=self.revision,
@@ -131,6 +131,6 @@ def _content_revision(folder: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def _digest(path: Path, size: int, mtime_ns: int) -> str:
-    """A file's SHA-256; size and time are there to notice a changed file within one process."""
+    """A file's SHA-256; size and time are arguments so that the cache notices a changed file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

@@ -30,7 +30,7 @@ class FileTokenizer:
     def __init__(self, file: Path, prefix: str = "") -> None:
         from tokenizers import Tokenizer as Backend
 
-        # One process per core is what runs fastest, and threads of ours would not survive a fork.
+        # One process per core is fastest, and threads would not survive a fork.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         if not file.is_file():
             raise ModelUnavailable(f"The model in {file.parent} has no tokenizer.json.")
@@ -73,7 +73,7 @@ class WordTokenizer:
 
 
 class CautiousTokenizer:
-    """Stands in where an endpoint's tokenizer is not known: it rather counts too many tokens than too few.
+    """Approximates an unknown tokenizer of an endpoint: it counts too many tokens rather than too few.
 
     Three ASCII letters are one token (English text has four to five), each digit, sign and letter of an
     extended Latin alphabet is one, any other character two.
@@ -106,8 +106,8 @@ def tokenizer_of(source: Source, prefix: str = "") -> Tokenizer:
         return WordTokenizer()
     own = outside().models.get(source.model.name) if source.model.kind == "outside" else None
     if own is not None and own.tokenizer is not None:
-        made: Tokenizer = own.tokenizer()
-        return made
+        tokenizer: Tokenizer = own.tokenizer()
+        return tokenizer
     if source.folder is None:
         return CautiousTokenizer(prefix)
     return FileTokenizer(source.folder / "tokenizer.json", prefix)

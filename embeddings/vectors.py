@@ -1,4 +1,4 @@
-"""Vectors as arrays, and what every embedder does to its raw numbers."""
+"""Vectors as arrays: normalisation and order, the same for every embedder."""
 
 from __future__ import annotations
 

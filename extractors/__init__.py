@@ -36,4 +36,4 @@ __all__ = [
 ]
 
 EXTRACTOR_VERSION = "1"
-"""Counts up whenever the text that a file yields changes, so that what was ingested before is known to be old."""
+"""Raise it when the same file yields another text: documents that were ingested before then count as outdated."""

@@ -1,4 +1,4 @@
-"""What an extractor yields: a document's text in pages, with offsets that never move."""
+"""`Document`: the extracted text of a file, in pages, with stable offsets."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document's extracted text: ordered pages, the sections over them, and what was noticed.
+    """A document's extracted text: ordered pages, the sections over them, and warnings.
 
     A format without pages yields exactly one page whose number is None. Sections are ordered by
     `char_start` and do not overlap; text before the first heading belongs to none.
@@ -96,13 +96,13 @@ class Document:
         spans = _disjoint(find(self.text))
         pages, moved = [], list[tuple[int, int, str]]()
         for page, start in zip(self.pages, self.page_starts, strict=True):
-            mine = [
+            replacements = [
                 (max(low, start), min(high, start + len(page.text)), new if low >= start else "")
                 for low, high, new in spans
                 if low < start + len(page.text) and high > start
             ]
-            pages.append(replace(page, text=_replaced(page.text, mine, start)))
-            moved += mine
+            pages.append(replace(page, text=_replaced(page.text, replacements, start)))
+            moved += replacements
 
         def shifted(offset: int) -> int:
             before = [(low, min(high, offset), new) for low, high, new in moved if low < offset]
@@ -112,8 +112,8 @@ class Document:
             return _replaced(text, _disjoint(find(text)), 0)
 
         sections = tuple(
-            Section(tuple(map(plain, one.path)), shifted(one.char_start), shifted(one.char_end))
-            for one in self.sections
+            Section(tuple(map(plain, section.path)), shifted(section.char_start), shifted(section.char_end))
+            for section in self.sections
         )
         metadata = {name: plain(value) for name, value in self.metadata.items()}
         return replace(self, pages=tuple(pages), sections=sections, metadata=metadata)
@@ -124,7 +124,7 @@ class Document:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Document:
-        """Read back what `to_json` gave."""
+        """Make a document from the output of `to_json`."""
         return cls(
             **{
                 **data,
@@ -136,13 +136,13 @@ class Document:
 
 
 def _disjoint(spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """The spans in order of place; of those that overlap the one that was named first."""
+    """Sort the spans by position; of spans that overlap, keep the first."""
     kept: list[tuple[int, int, str]] = []
     for span in spans:
-        place = bisect_right(kept, span)
-        begins_free = place == 0 or kept[place - 1][1] <= span[0]
-        if span[0] < span[1] and begins_free and (place == len(kept) or span[1] <= kept[place][0]):
-            kept.insert(place, span)
+        position = bisect_right(kept, span)
+        begins_free = position == 0 or kept[position - 1][1] <= span[0]
+        if span[0] < span[1] and begins_free and (position == len(kept) or span[1] <= kept[position][0]):
+            kept.insert(position, span)
     return kept
 
 

@@ -126,7 +126,7 @@ class _Source:
         return None if relation is None else _element(relation.target_part)
 
     def _sections(self) -> list[Any]:
-        return [found for found in self.body.iter(W + "sectPr") if found.getparent().tag != W + "sectPrChange"]
+        return [element for element in self.body.iter(W + "sectPr") if element.getparent().tag != W + "sectPrChange"]
 
     def _related(self, kind: str) -> Any:
         return _root(self._part, f"{RELATIONSHIPS}/{kind}")
@@ -155,8 +155,8 @@ def _all(root: Any, tag: str) -> Iterable[Any]:
 
 
 def _metadata(root: Any) -> dict[str, str]:
-    found = {} if root is None else {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root}
-    return {name: found[key] for key, name in METADATA.items() if found.get(key)}
+    values = {} if root is None else {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root}
+    return {name: values[key] for key, name in METADATA.items() if values.get(key)}
 
 
 @dataclass(slots=True)

@@ -144,8 +144,8 @@ def _children(container: Any) -> Iterator[Any]:
 def _continues(cell: Any) -> bool:
     """Whether the cell only continues a merged one, above it or to its left."""
     for merge in ("vMerge", "hMerge"):
-        found = cell.find(f"{W}tcPr/{W}{merge}")
-        if found is not None and found.get(W + "val", "continue") == "continue":
+        merging = cell.find(f"{W}tcPr/{W}{merge}")
+        if merging is not None and merging.get(W + "val", "continue") == "continue":
             return True
     return False
 

@@ -12,7 +12,7 @@ DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 
 
 def figure_lines(root: Any, separator: str) -> list[str]:
-    """Return what the figure says, line by line; [] for a part that is neither chart nor SmartArt.
+    """Return the text of the figure, line by line; [] for a part that is neither chart nor SmartArt.
 
     A chart is its title and the table it is drawn from: a row for each category, a column for each
     series. SmartArt is the text of its shapes in their order.
@@ -31,11 +31,11 @@ def _text(element: Any) -> str:
 
 def _rows(root: Any, separator: str) -> list[str]:
     series = list(root.iter(CHART + "ser"))
-    columns = [_points(one, "val") or _points(one, "yVal") for one in series]
+    columns = [_points(element, "val") or _points(element, "yVal") for element in series]
     categories: dict[int, str] = {}
-    for one in series:
-        categories |= _points(one, "cat") or _points(one, "xVal")
-    names = separator.join(_points(one, "tx").get(0, "") for one in series)
+    for element in series:
+        categories |= _points(element, "cat") or _points(element, "xVal")
+    names = separator.join(_points(element, "tx").get(0, "") for element in series)
     places = sorted(categories.keys() | {place for column in columns for place in column})
     rows = [[categories.get(place, ""), *(column.get(place, "") for column in columns)] for place in places]
     return [names, *(separator.join(row) for row in rows)]
@@ -43,8 +43,8 @@ def _rows(root: Any, separator: str) -> list[str]:
 
 def _points(series: Any, what: str) -> dict[int, str]:
     """The values that Word keeps of a series' names, categories or numbers, by their place."""
-    found = series.find(CHART + what)
-    points = [] if found is None else list(found.iter(CHART + "pt"))
+    values = series.find(CHART + what)
+    points = [] if values is None else list(values.iter(CHART + "pt"))
     return {int(p.get("idx")): _value(p) for p in points if p.get("idx", "").isdecimal()}
 
 

@@ -211,5 +211,5 @@ class InlineReader:
 
 
 def _math_character(element: Any, path: str, usual: str) -> str:
-    found = element.find("/".join(M + step for step in path.split("/")))
-    return usual if found is None else str(found.get(M + "val") or "")
+    setting = element.find("/".join(M + step for step in path.split("/")))
+    return usual if setting is None else str(setting.get(M + "val") or "")

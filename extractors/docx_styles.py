@@ -28,14 +28,14 @@ ROMAN = tuple(
 
 def attribute(element: Any, path: str, name: str = "val") -> str | None:
     """Attribute `name` of the first element at `path` ("pPr/pStyle", in Word's namespace), if it is there."""
-    found = element.find(_qualified(path)) if element is not None else None
-    return None if found is None else found.get(W + name)
+    child = element.find(_qualified(path)) if element is not None else None
+    return None if child is None else child.get(W + name)
 
 
 def is_on(element: Any, path: str) -> bool:
     """Whether the on/off element at `path` is there and not switched off."""
-    found = element.find(_qualified(path)) if element is not None else None
-    return found is not None and found.get(W + "val", "true") not in ("0", "false", "off", "none")
+    child = element.find(_qualified(path)) if element is not None else None
+    return child is not None and child.get(W + "val", "true") not in ("0", "false", "off", "none")
 
 
 @cache
@@ -51,10 +51,10 @@ class Styles:
     """
 
     def __init__(self, root: Any) -> None:
-        found = [] if root is None else root.findall(W + "style")
-        self._by_id = {style.get(W + "styleId"): style for style in found}
+        styles = [] if root is None else root.findall(W + "style")
+        self._by_id = {style.get(W + "styleId"): style for style in styles}
         self._default = next(
-            (s.get(W + "styleId") for s in found if s.get(W + "type") == "paragraph" and s.get(W + "default") == "1"),
+            (s.get(W + "styleId") for s in styles if s.get(W + "type") == "paragraph" and s.get(W + "default") == "1"),
             None,
         )
 
@@ -181,13 +181,13 @@ class Numbering:
 
 
 def _overrides(instance: Any) -> dict[int, Any]:
-    found = instance.findall(W + "lvlOverride")
-    return {int(o.get(W + "ilvl")): o for o in found if o.get(W + "ilvl", "").isdigit()}
+    overrides = instance.findall(W + "lvlOverride")
+    return {int(o.get(W + "ilvl")): o for o in overrides if o.get(W + "ilvl", "").isdigit()}
 
 
 def _levels(abstract: Any) -> dict[int, _Level]:
-    found = [] if abstract is None else abstract.findall(W + "lvl")
-    return {int(level.get(W + "ilvl")): _level(level) for level in found if level.get(W + "ilvl", "").isdigit()}
+    levels = [] if abstract is None else abstract.findall(W + "lvl")
+    return {int(level.get(W + "ilvl")): _level(level) for level in levels if level.get(W + "ilvl", "").isdigit()}
 
 
 def _level(element: Any) -> _Level:

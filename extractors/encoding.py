@@ -1,4 +1,4 @@
-"""Which encoding a text file is in: exact knowledge first, statistics (chardet) last.
+"""Detect the encoding of a text file: exact rules first, statistics (chardet) last.
 
 UTF-8 that decodes is UTF-8; NUL bytes mean UTF-16 or UTF-32 or no text at all; only then chardet is
 asked, on a sample of bounded size that starts where the text stops being ASCII.
@@ -56,8 +56,8 @@ def decode(data: bytes) -> Decoded | None:
 
 def text_of(head: bytes) -> str | None:
     """The beginning of a text file in any encoding, or None if it reads like no text."""
-    found = decode(head)
-    return found.text if found and _readable(found.text) else None
+    decoded = decode(head)
+    return decoded.text if decoded and _readable(decoded.text) else None
 
 
 def _with_bom(data: bytes, encoding: str) -> Decoded:
@@ -93,8 +93,8 @@ def _utf8(data: bytes) -> Decoded | None:
 
 def _legacy(data: bytes) -> Decoded | None:
     """What chardet finds in a sample, provided that it decodes the whole."""
-    found = chardet.detect_all(_sample(data), prefer_superset=True, compat_names=False)
-    names = [str(guess["encoding"]) for guess in found if guess["encoding"]]
+    guesses = chardet.detect_all(_sample(data), prefer_superset=True, compat_names=False)
+    names = [str(guess["encoding"]) for guess in guesses if guess["encoding"]]
     if not names:
         return None
     for name in names:

@@ -57,7 +57,7 @@ OF_SYSTEM = frozenset(
 
 
 def is_of_system(error: OSError) -> bool:
-    """Whether the system does not give what it is asked for: the disk, room, descriptors, the right to read.
+    """Whether the system refuses a resource: the disk, space, descriptors, the permission to read.
 
     Libraries raise OSError about contents, too: without a number, or with EINVAL where a damaged file sends them to a
     place before its beginning.

@@ -1,4 +1,4 @@
-"""How files are to be read: limits, engines, languages. Plain data, handed in by the caller."""
+"""`Options`: how files are read. Limits, engines, languages, as plain data that the caller passes."""
 
 from __future__ import annotations
 

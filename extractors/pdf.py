@@ -77,19 +77,19 @@ def _read(pdf: PdfFile) -> Iterator[RawPage | None]:
             yield pdf.page(index)
         except MemoryError:
             raise
-        except Exception:  # engines raise whatever a damaged page makes them stumble over
+        except Exception:  # on a damaged page an engine may raise any error
             yield None
 
 
 def _bounded(raws: Iterable[RawPage | None], options: Options) -> list[RawPage | None]:
-    found: list[RawPage | None] = []
+    pages: list[RawPage | None] = []
     chars = 0
     for raw in raws:
         chars += len(raw.text) if raw else 0
         if chars > options.max_chars:
             raise TooLarge(f"The PDF has more text than `max_chars` allows ({options.max_chars}).")
-        found.append(raw)
-    return found
+        pages.append(raw)
+    return pages
 
 
 def _extras(pdf: PdfFile) -> tuple[list[Bookmark], dict[str, str], list[str]]:
@@ -148,5 +148,5 @@ def _sections(bookmarks: list[Bookmark], pages: tuple[Page, ...]) -> Iterator[Se
 def _place(title: str, text: str) -> int:
     """Where on its page a heading stands; at the top if it is not found."""
     words = r"\s+".join(map(re.escape, title.split()))
-    found = re.search(words, text[:SEARCHED_CHARS], re.IGNORECASE)
-    return found.start() if found else 0
+    match = re.search(words, text[:SEARCHED_CHARS], re.IGNORECASE)
+    return match.start() if match else 0

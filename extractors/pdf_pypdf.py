@@ -90,8 +90,8 @@ class _Painted:
             self.picture = max(self.picture, min(share, 1.0))
 
     def _is_picture(self, name: Any) -> bool:
-        found = self._objects.get(name)
-        return found is not None and found.get_object().get("/Subtype") == "/Image"
+        reference = self._objects.get(name)
+        return reference is not None and reference.get_object().get("/Subtype") == "/Image"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From an engine's raw text to words as the author wrote them.
+"""Turn an engine's raw text into words as the author wrote them.
 
 No letter is dropped or changed; a ligature is spelled out, and a soft hyphen, which only says where a word may be
 divided, goes.

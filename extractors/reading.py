@@ -1,4 +1,4 @@
-"""Read a file: whatever a library does with it, a `Document` or an `ExtractError` comes out."""
+"""Read a file: the result is a `Document` or an `ExtractError`, whatever error a library raises."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def extract(path: Path | str, options: Options = DEFAULTS) -> Document:
         OSError: the system does not give the file.
     """
     path = Path(path)
-    with _door():
+    with _extract_errors():
         document = _clean(find_extractor(sniff(path, options))(path, options))
     _check_size(document, options)
     if not document.pending:
@@ -62,7 +62,7 @@ def ocr(
         OSError: the system does not give the file, or no room to work in.
     """
     path = Path(path)
-    with _door():
+    with _extract_errors():
         render = find_renderer(sniff(path, options))
     return [_ocr_page(render, path, number, options, warn) for number in page_numbers]
 
@@ -70,16 +70,16 @@ def ocr(
 def finish(document: Document, pages: Iterable[Page], warnings: Iterable[str] = ()) -> Document:
     """Return the document with the pages that OCR read in their places, and with OCR's warnings.
 
-    Where OCR found nothing on a page, the little text that its text layer had stays.
+    Where OCR read nothing on a page, the text of its text layer stays.
 
     Raises:
         Empty: there is no text, neither before nor now.
         OcrFailed: there is none, and OCR failed on a page.
     """
     before = {page.number: page for page in document.pages}
-    found = {page.number: _better(before.get(page.number, page), page) for page in pages if page.number is not None}
+    better = {page.number: _better(before.get(page.number, page), page) for page in pages if page.number is not None}
     whole = replace(document, warnings=(*document.warnings, *warnings))
-    whole = whole.with_pages(found) if found else whole
+    whole = whole.with_pages(better) if better else whole
     if not whole.pending:
         _check_text(whole)
     return whole
@@ -101,11 +101,11 @@ def read(path: Path | str, options: Options = DEFAULTS) -> Document:
 
 
 @contextmanager
-def _door() -> Iterator[None]:
-    """Turn what a library throws into an error of ours; the cause stays attached."""
+def _extract_errors() -> Iterator[None]:
+    """Turn errors of libraries into an `ExtractError`; the cause stays attached."""
     try:
         yield
-    except (ExtractError, ImportError):  # a package that is missing is no fault of the file
+    except (ExtractError, ImportError):  # a missing package is no fault of the file
         raise
     except OSError as error:
         if is_of_system(error):
@@ -115,7 +115,7 @@ def _door() -> Iterator[None]:
         raise OutOfMemory from error
     except RecursionError as error:
         raise Corrupt("The file is nested without end.") from error
-    except Exception as error:  # a damaged file makes a library raise anything at all
+    except Exception as error:  # on a damaged file a library may raise any error
         raise Corrupt from error
 
 
@@ -124,7 +124,7 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
 
     origin: Origin = "failed"
     try:
-        with _door():
+        with _extract_errors():
             image = render(path, number, options)
             origin = "unread"
             text, confidence = read_image(image, options)
@@ -138,7 +138,7 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
 
 
 def _better(before: Page, read: Page) -> Page:
-    """What OCR read, under the label of the page; the sparse text layer where OCR read nothing."""
+    """Return the page as OCR read it, with its label; the sparse text layer where OCR read nothing."""
     if before.text.strip() and not read.text.strip():
         return replace(before, origin="unread" if read.origin == "unread" else "text")
     return replace(read, label=before.label)
@@ -160,7 +160,7 @@ def _check_text(document: Document) -> None:
 
 
 def _clean(document: Document) -> Document:
-    """Take NUL characters out and put U+FFFD for lone surrogates: databases, JSON and tokenizers refuse both."""
+    """Remove NUL characters and replace lone surrogates by U+FFFD: databases, JSON and tokenizers refuse both."""
     text = document.text
     if "\0" in text:
         document = replace(document, sections=tuple(_moved(text, document.sections)))
@@ -176,7 +176,7 @@ def _clean(document: Document) -> Document:
 
 
 def _moved(text: str, sections: tuple[Section, ...]) -> Iterator[Section]:
-    """The sections as they are once the NUL characters before and in them are gone."""
+    """Yield the sections with their offsets after the NUL characters are removed."""
     at = gone = 0
 
     def shifted(offset: int) -> int:

@@ -1,11 +1,11 @@
-"""Which formats there are, and which function reads each: the table below is the whole answer.
+"""The formats that can be read, and the function that reads each.
 
     @extractor("application/pdf")        (path, options) -> Document
     @renderer("application/pdf")         (path, page_number, options) -> PIL image of that page
 
 A built-in format is a row of `BUILTIN` and a module that is imported when a file first needs it.
-Someone else's format registers itself when its module is imported: no row is needed. Modules that packages name in
-the entry points `docrelay.extractors` are imported when the formats are first asked for.
+A format of a plug-in registers itself when its module is imported: it needs no row. Modules that packages name in the
+entry points `docrelay.extractors` are imported when the formats are first needed.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def extractor(*media_types: str, suffixes: tuple[str, ...] = (), name: str = "")
     """Register the decorated function as the reader of these media types.
 
     `suffixes` and `name` describe a format that has no row in `BUILTIN`; a built-in row is kept as it is.
-    Someone else's reader takes the place of a built-in one, in whichever order they are imported.
+    A reader of a plug-in replaces a built-in one, in whichever order they are imported.
     """
 
     def register(function: Extract) -> Extract:
-        own = Format(name or media_types[0], media_types, suffixes)
+        new = Format(name or media_types[0], media_types, suffixes)
         for media_type in media_types:
-            row = _formats.setdefault(media_type, own)
+            row = _formats.setdefault(media_type, new)
             if media_type not in _extractors or function.__module__ != row.module:
                 _extractors[media_type] = function
         return function
@@ -96,7 +96,7 @@ def extractor(*media_types: str, suffixes: tuple[str, ...] = (), name: str = "")
 
 
 def renderer(*media_types: str) -> Callable[[Render], Render]:
-    """Register the decorated function as what draws a page of these media types for OCR."""
+    """Register the decorated function as the renderer of these media types: it draws a page for OCR."""
 
     def register(function: Render) -> Render:
         for media_type in media_types:
@@ -110,7 +110,7 @@ def renderer(*media_types: str) -> Callable[[Render], Render]:
 
 @lru_cache(maxsize=1)
 def outside() -> list[tuple[EntryPoint, str]]:
-    """Import what other packages add; those that cannot be imported, each with the reason, while the rest works."""
+    """Import the formats of plug-ins. Returns those that cannot be imported, each with the reason; the rest works."""
     broken: list[tuple[EntryPoint, str]] = []
     for entry in entry_points(group="docrelay.extractors"):
         try:
@@ -162,8 +162,8 @@ def find_renderer(media_type: str) -> Render:
     return _renderers[media_type]
 
 
-def _load(media_type: str, found: dict[str, Extract] | dict[str, Render]) -> None:
+def _load(media_type: str, registered: dict[str, Extract] | dict[str, Render]) -> None:
     outside()
     row = _formats.get(media_type)
-    if media_type not in found and row and row.module:
+    if media_type not in registered and row and row.module:
         import_module(row.module)

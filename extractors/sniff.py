@@ -1,4 +1,4 @@
-"""What a file is: by its content first, by its suffix second. A wrong suffix does not matter.
+"""Detect what a file is: by its content first, by its suffix second. A wrong suffix does not matter.
 
 Size limits are decided here too, before any library opens the file.
 """
@@ -175,7 +175,7 @@ def _ole2(path: Path, head: bytes) -> Encrypted | Unsupported:
 
 
 def _foreign(path: Path, head: bytes) -> str:
-    """Someone else's registered binary format, by suffix; otherwise an error that names a known kind."""
+    """Return a plug-in's binary format by the suffix; otherwise raise an error that names a known kind."""
     own = _by_suffix(path)
     if own and own not in {media_type for row in BUILTIN for media_type in row.media_types}:
         return own

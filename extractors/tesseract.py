@@ -36,7 +36,7 @@ MARGIN = 20
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word that Tesseract found: where it stands, and how sure it is (0 to 1)."""
+    """One word that Tesseract read: its position, and its confidence (0 to 1)."""
 
     text: str
     paragraph: tuple[int, int]
@@ -46,7 +46,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one run of Tesseract gave."""
+    """The result of one run of Tesseract."""
 
     words: tuple[Word, ...]
 
@@ -168,13 +168,13 @@ class _Run:
         of a meadow takes longer to read than a page.
         """
         try:
-            found: dict[str, Any] = self._call("image_to_osd", page, config=self.config, output_type="dict")
+            orientation: dict[str, Any] = self._call("image_to_osd", page, config=self.config, output_type="dict")
         except Corrupt:  # too little writing, or the model `osd` is not installed
-            found = {}
-        likely = int(found.get("rotate", 0))
+            orientation = {}
+        likely = int(orientation.get("rotate", 0))
         if not found_words:
             return (likely,) if likely else ()
-        if found and likely == 0 and found.get("orientation_conf", 0.0) >= OSD_SURE:
+        if orientation and likely == 0 and orientation.get("orientation_conf", 0.0) >= OSD_SURE:
             return ()
         return tuple(sorted((180, 90, 270), key=lambda turn: turn != likely))
 

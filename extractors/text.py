@@ -39,8 +39,8 @@ def extract_text(path: Path, options: Options) -> Document:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    found = _read(path, options)
-    return _document("text/plain", found, ())
+    decoded = _read(path, options)
+    return _document("text/plain", decoded, ())
 
 
 @extractor("text/markdown", suffixes=(".md",))
@@ -51,8 +51,8 @@ def extract_markdown(path: Path, options: Options) -> Document:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    found = _read(path, options)
-    return _document("text/markdown", found, tuple(markdown_sections(found.text)))
+    decoded = _read(path, options)
+    return _document("text/markdown", decoded, tuple(markdown_sections(decoded.text)))
 
 
 def markdown_sections(text: str) -> Iterator[Section]:
@@ -71,21 +71,21 @@ def markdown_sections(text: str) -> Iterator[Section]:
 def _read(path: Path, options: Options) -> Decoded:
     if path.stat().st_size > BYTES_PER_CHAR * options.max_chars:
         raise TooLarge(f"The text has more than {options.max_chars} characters, which `max_chars` does not allow.")
-    found = decode(path.read_bytes())
-    if found is None:
+    decoded = decode(path.read_bytes())
+    if decoded is None:
         raise Unsupported("The file is not text.")
-    text = found.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    return Decoded(text, found.encoding, found.damaged)
+    text = decoded.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    return Decoded(text, decoded.encoding, decoded.damaged)
 
 
-def _document(media_type: str, found: Decoded, sections: tuple[Section, ...]) -> Document:
-    damage = f"Some bytes are not {found.encoding} and were replaced by U+FFFD."
+def _document(media_type: str, decoded: Decoded, sections: tuple[Section, ...]) -> Document:
+    damage = f"Some bytes are not {decoded.encoding} and were replaced by U+FFFD."
     return Document(
         media_type,
-        (Page(None, found.text),),
+        (Page(None, decoded.text),),
         sections,
-        metadata={"encoding": found.encoding},
-        warnings=(damage,) if found.damaged else (),
+        metadata={"encoding": decoded.encoding},
+        warnings=(damage,) if decoded.damaged else (),
     )
 
 

@@ -88,6 +88,7 @@ class _Pages:
         self._numbers = [page.number for page in document.pages]
 
     def span(self, start: int, end: int) -> tuple[int | None, int | None, tuple[tuple[int, int], ...]]:
+        """Return the first page, the last page and the page breaks of a span of the text."""
         first, last = bisect_right(self._starts, start) - 1, bisect_left(self._starts, end) - 1
         begun = zip(self._starts[first + 1 : last + 1], self._numbers[first + 1 : last + 1], strict=True)
         breaks = tuple((offset - start, number) for offset, number in begun if number is not None)
