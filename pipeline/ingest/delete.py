@@ -98,7 +98,7 @@ def release(services: Services) -> int:
 def _delete_some(services: Services, collection: str, document_ids: Sequence[str]) -> int:
     where = Filter(document_ids=tuple(document_ids))
     with services.catalog.connect() as connection:
-        index_names = [index.name for index in indexes.of_collection(connection, collection)]
+        index_names = [index.name for index in indexes.list_of_collection(connection, collection)]
         live = indexes.live(connection, collection)
     before = services.store.count(live.name, where) if live else 0
     with writing(services.catalog) as connection:

@@ -64,7 +64,7 @@ def _due(services: Services, limit: int | None) -> Sequence[Any]:
 def _label_all(services: Services, lock: redis.lock.Lock, due: Sequence[Any]) -> int:
     for collection, rows in groupby(due, key=lambda row: str(row.collection)):
         with services.catalog.connect() as connection:
-            index_names = [index.name for index in indexes.of_collection(connection, collection)]
+            index_names = [index.name for index in indexes.list_of_collection(connection, collection)]
         for group in split_list(rows, SLICE):
             lock.reacquire()
             for row in group:

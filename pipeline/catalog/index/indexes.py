@@ -19,7 +19,18 @@ from pipeline.catalog.database.schema import indexes
 from pipeline.errors import UnknownId
 from pipeline.plan import IndexSpec
 
-__all__ = ["Index", "add", "first_name", "get", "live", "next_name", "of_collection", "pin", "set_role", "set_spec"]
+__all__ = [
+    "Index",
+    "add",
+    "first_name",
+    "get",
+    "list_of_collection",
+    "live",
+    "next_name",
+    "pin",
+    "set_role",
+    "set_spec",
+]
 
 
 LIVE = sa.select(indexes).where(indexes.c.collection == sa.bindparam("collection"), indexes.c.role == "live")
@@ -77,7 +88,7 @@ def live(connection: Connection, collection: str) -> Index | None:
     return None if row is None else _index(row)
 
 
-def of_collection(connection: Connection, collection: str) -> list[Index]:
+def list_of_collection(connection: Connection, collection: str) -> list[Index]:
     """Every index that may hold points of the collection, oldest first."""
     query = sa.select(indexes).where(indexes.c.collection == collection, indexes.c.role != "dropped")
     return [_index(row) for row in connection.execute(query.order_by(indexes.c.created_at))]
