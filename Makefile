@@ -11,7 +11,7 @@ PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3.14 pytho
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check test long lint resolve clean
+.PHONY: help demo install check test long lint style resolve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -22,9 +22,12 @@ demo: $(VENV)/.installed ## Install, ingest samples/documents, search them
 
 install: $(VENV)/.installed ## Make .venv with the pinned packages and the command docrelay
 
-check: $(VENV)/.installed-for-tests lint ## Style, types, contracts and unit tests; needs no service
-	@echo "== unit tests"
-	@$(BIN)/pytest -q -n $(CORES) --dist loadfile tests/unit
+# mypy takes one core, most of the time alone, so the unit tests run beside it.
+check: $(VENV)/.installed-for-tests style ## Style, types, contracts and unit tests; needs no service
+	@echo "== unit tests, and mypy beside them"
+	@$(BIN)/mypy > $(VENV)/mypy.log 2>&1 & types=$$!; \
+	$(BIN)/pytest -q -n $(CORES) --dist loadfile tests/unit; tests=$$?; \
+	wait $$types; types=$$?; cat $(VENV)/mypy.log; exit $$((tests || types))
 
 test: check ## Everything: what check does, then tests on real services, then the ones that kill processes
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
@@ -42,12 +45,14 @@ long: $(VENV)/.installed-for-tests ## The full-size runs: 20 walks of 500 operat
 		tests/integration/test_mirror_walk.py \
 		tests/integration/test_reindex.py::test_another_model_and_back
 
-lint: $(VENV)/.installed-for-tests ## Style, types, and who may import whom
+lint: style ## Style, types, and who may import whom
+	@echo "== mypy"
+	@$(BIN)/mypy
+
+style: $(VENV)/.installed-for-tests
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@echo "== mypy"
-	@$(BIN)/mypy
 	@echo "== import-linter"
 	@$(BIN)/lint-imports
 

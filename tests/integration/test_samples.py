@@ -18,7 +18,7 @@ from extractors.document import Document
 from extractors.errors import ExtractError
 from extractors.options import Options
 
-SAMPLES = Path(__file__).parents[3] / "samples"
+SAMPLES = Path(__file__).parents[2] / "samples"
 DOCUMENTS = SAMPLES / "documents"
 PLANTED: dict[str, list[dict[str, Any]]] = tomllib.loads((SAMPLES / "planted.toml").read_text("utf-8"))
 FILES = PLANTED["file"]
