@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.composition.validation import plan_of
     from pipeline.dry_run import extract
     from pipeline.facade import Docrelay
+    from pipeline.notify.webhook_signature import sign, verify
     from pipeline.types import About, Chunk
     from pipeline.vectorstore.base import Filter
 
@@ -33,8 +34,10 @@ __all__ = [
     "plan_of",
     "route",
     "sidecar",
+    "sign",
     "stage",
     "upsert",
+    "verify",
 ]
 
 _HOMES = {
@@ -47,6 +50,7 @@ _HOMES = {
     "pipeline.composition.decorator": ("stage",),
     "pipeline.composition.builtins": ("chunk", "embed", "finalize", "route", "sidecar", "upsert"),
     "pipeline.dry_run": ("extract",),
+    "pipeline.notify.webhook_signature": ("sign", "verify"),
 }
 """Where each name lives."""
 

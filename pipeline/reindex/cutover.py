@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 
 import structlog
 
+from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes
@@ -69,11 +70,11 @@ def can_freeze(services: Services, reindex: Reindex, live: str) -> bool:
     """Whether a freeze may begin now. If not, the status says why, and all work goes on."""
     now, number = time.time(), reindex.options.gave_way
     since = reindex.options.near_since or now
-    pause_s = min(2 * FREEZE_S * 2 ** (number - 1), MAX_PAUSE_S) if number else 0.0
+    pause_s = backoff_s(number, 2 * FREEZE_S, MAX_PAUSE_S)
     message = None
     if now < since + pause_s:
         message = f"It gave way to what was under way, {number} times, and tries again at {iso(since + pause_s)}."
-    elif now < since + min(PATIENCE_S * 2**number, MAX_PAUSE_S):
+    elif now < since + backoff_s(number + 1, PATIENCE_S, MAX_PAUSE_S):
         message = _long_running(services, reindex, live, now - LONG_RUNNING_S)
     _note_waiting(services, reindex, since, message)
     return message is None
@@ -88,7 +89,7 @@ def reset_patience(services: Services, reindex: Reindex) -> None:
 def end_freeze(services: Services, reindex: Reindex, state: str) -> None:
     """Go back to a state without a freeze once this one has lasted too long in vain; it is tried again later."""
     number = reindex.options.gave_way
-    if time.time() - reindex.entered_at <= min(FREEZE_S * 2**number, MAX_FREEZE_S):
+    if time.time() - reindex.entered_at <= backoff_s(number + 1, FREEZE_S, MAX_FREEZE_S):
         return
     log.warning("reindex.gave_way", times=number + 1)
     with writing(services.catalog) as connection:

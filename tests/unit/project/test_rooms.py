@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("pipeline", "extractors", "embeddings", "workflows")
@@ -25,6 +28,9 @@ STARTERS = {
     "pipeline/stages/sandbox.py": "the child that reads files",
 }
 """Modules that name others in strings in order to start them as programs."""
+
+ALLOWED = {"celery": {"engine", "composition", "dry_run"}, "sqlalchemy": {"catalog"}}
+"""Rooms that may import a library; a contract forbids it to all others."""
 
 BY_NAME = {"import_module", "resolve_name", "__import__"}
 DOTTED = re.compile(r"(pipeline|extractors|embeddings|workflows)(\.\w+)+(:\w+)?")
@@ -69,3 +75,19 @@ def test_every_test_file_has_a_name_of_its_own() -> None:
     """The tests are no package: of two files with one name pytest can import only the first, and stops."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert [name for name in names if names.count(name) > 1] == []
+
+
+def is_of_rooms(contract: dict[str, list[str]]) -> bool:
+    """Whether a contract is about rooms of the pipeline, not about the packages below it."""
+    return contract["source_modules"][0].startswith("pipeline.")
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_a_library_is_forbidden_to_every_room_but_those_that_may_import_it(library: str) -> None:
+    """The contracts list rooms one by one, so a new room would be in none of them."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (contract,) = (one for one in contracts if one.get("forbidden_modules", [""])[0] == library and is_of_rooms(one))
+    rooms = {path.stem for path in (ROOT / "pipeline").glob("*.py")}
+    rooms |= {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    forbidden = {name.removeprefix("pipeline.") for name in contract["source_modules"]}
+    assert forbidden == rooms - ALLOWED[library] - {"__init__"}

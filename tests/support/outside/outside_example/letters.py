@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from embeddings import Model, OutsideModel
 from embeddings.base import Fingerprint
-from embeddings.known_models import Model, OutsideModel
 
 MODEL = Model("letters", "", "", 26, 512, "sum", True, "", "", "Apache-2.0", 0, "outside")
 
