@@ -42,7 +42,7 @@ OPENAPI_FORM: dict[str, Any] = {
                         "metadata": {
                             **JSON_FIELD,
                             "contentSchema": {"type": "object"},
-                            "description": "JSON object told of the file that follows; workflows read it",
+                            "description": "JSON object about the file that follows; workflows read it",
                             "example": '{"department": "harbour"}',
                         },
                         "file": {

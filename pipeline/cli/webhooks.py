@@ -34,7 +34,7 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
         line = f"{delivery['id']}  {delivery['state']}  {delivery['tries']} tries  {delivery['url']}{error}"
         out.print(Text(plain(line)))
     if not deliveries:
-        out.print("Nothing was to be told to webhooks yet.")
+        out.print("No deliveries to webhooks yet.")
 
 
 @webhooks_app.command("replay")

@@ -76,7 +76,7 @@ class Workflow:
         missing = [name for name in self.required if name not in values]
         if missing:
             raise BadRequest(
-                f"The workflow {self.name} must be told: {', '.join(missing)}.",
+                f"The workflow {self.name} needs values for: {', '.join(missing)}.",
                 f"Set it in docrelay.toml: [workflow_options.{self.name}] {missing[0]} = …",
             )
         check_options(self.name, model, values)

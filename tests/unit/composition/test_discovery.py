@@ -146,7 +146,7 @@ def test_a_parameter_that_must_be_given(install: Install) -> None:
     install("needing", HEAD + code, workflows={"needs": "needing:needs"})
 
     assert reasons(discover()) == {}
-    with pytest.raises(BadRequest, match="The workflow needs must be told: at") as caught:
+    with pytest.raises(BadRequest, match="The workflow needs needs values for: at") as caught:
         load_workflow("needs")
     assert "[workflow_options.needs]" in caught.value.hint
     assert load_workflow("needs", {"needs": {"at": 32}}).cutting == {"tokens": 32}
@@ -187,7 +187,7 @@ ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a value of another type in `workflow_options`": ("raises", {"raises": {"at": "x"}}, "raises(at=…)"),
     "an unknown parameter in `workflow_options`": ("plain", {"plain": {"at": 3}}, "plain(at=…): there is no such"),
     "an unknown workflow in `workflow_options`": ("plain", {"plane": {}}, "workflow_options names plane"),
-    "no value for a parameter without a default": ("needs", {}, "The workflow needs must be told: at"),
+    "no value for a parameter without a default": ("needs", {}, "The workflow needs needs values for: at"),
 }
 TABLE = (Path(__file__).parents[3] / "docs/composing.md").read_text("utf-8")
 
