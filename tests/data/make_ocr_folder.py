@@ -7,8 +7,8 @@ Made by the same commit as `first_folder.tar.xz`, in the same way, and never mad
 
 It holds three jobs, each of one document of scanned pages, some of whose OCR tasks are done: one of the default
 workflow, one whose batch has a plan with options, and one whose batch has a plan with a stage and a chunker of a
-plug-in (`tests/support/outside`). The older version then went on with a copy of the folder: the JSON file says with
-what result.
+plug-in (`tests/support/plugin_package`). The older version then went on with a copy of the folder: the JSON file says
+with what result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 import make_first_folder as first
 from PIL import Image, ImageDraw, ImageFont
 
-PLUG_IN = first.HERE.parent / "support" / "outside"
+PLUG_IN = first.HERE.parent / "support" / "plugin_package"
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 DPI = 150
 PAGES = 5

@@ -25,7 +25,7 @@ import pytest
 import sqlalchemy as sa
 from api_rig import Api, OtherApi, api_on, with_settings
 from flow_tools import eventually, write_documents
-from handmade import book, show
+from pdf_builder import book, show
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import answers, deliveries, documents, hooks, jobs, submissions

@@ -14,7 +14,7 @@ import hostile_archives
 import hostile_pdfs
 import pytest
 from hostile import HOSTILE, HostileCase
-from limited import read_limited
+from limited_process import read_limited
 
 READ_BY_EXTRACTORS = [case for case in HOSTILE if case.kind in {"content", "name"}]
 NEEDS_OCR = {"png, blank, within limits", "pdf with a huge page", "pdf with a huge picture", "tiff in a loop"}

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig
 from flow_tools import eventually, write_documents
-from outside_rig import Composed, composed
+from plugin_rig import Composed, composed
 from reindex_rig import half_built, live, reached
 
 from pipeline import reindex

@@ -61,7 +61,7 @@ def own_peak_mb() -> int:
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     monkeypatch.setenv(TESTER, str(os.getpid()))
-    made = Sandbox(max(MEMORY_MB, 2 * own_peak_mb()), module="misbehaving")
+    made = Sandbox(max(MEMORY_MB, 2 * own_peak_mb()), module="bad_extractor")
     yield made
     made.close()
     # Killed, it is gone as soon as it gets a processor for that.
@@ -112,7 +112,7 @@ def test_what_no_answer_can_be_is_not_waited_for(
 ) -> None:
     """Chatter read as a length lies below a large limit, and a length may lie: neither is a time-out."""
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
-    sandbox = Sandbox(memory_mb, module="misbehaving")
+    sandbox = Sandbox(memory_mb, module="bad_extractor")
     with pytest.raises(Crashed):
         sandbox.extract(told(tmp_path, deed), Options(), PATIENCE_S)
     sandbox.close()

@@ -13,7 +13,7 @@ import pytest
 from cli_rig import PATIENCE_S, Cli, cli_on
 from first_folder import FirstFolder, first_folder, same
 from flow_tools import eventually
-from outside_rig import installed
+from plugin_rig import installed
 
 PAGES = 5
 PLANS = "SELECT plan FROM batches WHERE job_id = ? AND plan IS NOT NULL"

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from flow_tools import eventually, write_documents
-from outside_rig import Composed, composed
+from plugin_rig import Composed, composed
 
 from pipeline.catalog.database.schema import documents, tasks, versions
 from pipeline.catalog.index import indexes

@@ -64,7 +64,7 @@ def test_the_code_of_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_the_tutorial_names_what_there_is() -> None:
     told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| `", PAGE, flags=re.M))
     tables = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)]
-    outside = tomllib.loads((ROOT / "tests/support/outside/pyproject.toml").read_text("utf-8"))
+    outside = tomllib.loads((ROOT / "tests/support/plugin_package/pyproject.toml").read_text("utf-8"))
 
     assert told == {"redacted", "routed", "enriched"}
     assert Settings(**tables[0]).workflow_options == {"tidy": {"at_least": 8}}

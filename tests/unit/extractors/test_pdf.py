@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from handmade import PICTURE, book, pdf, show
+from pdf_builder import PICTURE, book, pdf, show
 
 from extractors import Document, Options, extract
 from extractors.errors import Corrupt, Empty, Encrypted, TooLarge, Unsupported

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from handmade import PICTURE, book, show
+from pdf_builder import PICTURE, book, show
 from PIL import Image
 
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer

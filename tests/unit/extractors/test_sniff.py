@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from handmade import book, show
 from hypothesis import given
 from hypothesis import strategies as st
+from pdf_builder import book, show
 from PIL import Image
 
 from extractors.errors import Corrupt, Empty, Encrypted, TooLarge, Unsupported

@@ -1,4 +1,4 @@
-"""What the machine or the settings lack is reported by a code of its own, and what failed is cured once it is there."""
+"""A missing program or an incomplete setting is reported with its own code; a retry succeeds once it is there."""
 
 from __future__ import annotations
 

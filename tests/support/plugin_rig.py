@@ -1,4 +1,4 @@
-"""A stack on which a plug-in (`tests/support/outside`) is installed, and what a test asks of it."""
+"""A stack with the plug-in `tests/support/plugin_package` installed, and the calls that its tests make."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from flow_rig import FlowRig
 from pipeline import stack
 from pipeline.vectorstore.base import Filter
 
-OUTSIDE = Path(__file__).parent / "outside"
+PACKAGE = Path(__file__).parent / "plugin_package"
 
 
 def install(target: Path) -> None:
     """Install the package into a folder of its own, as pip does it anywhere."""
     copy = target.with_name(f"{target.name}-source")
-    subprocess.run(["cp", "-r", str(OUTSIDE), str(copy)], check=True)
+    subprocess.run(["cp", "-r", str(PACKAGE), str(copy)], check=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "--target", str(target), str(copy)]
     subprocess.run(command, check=True)
