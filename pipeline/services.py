@@ -211,8 +211,7 @@ class Services:
 MAX_LOADED = 2
 """Models in memory at once: of the index that answers, and of the index that is being built."""
 
-CACHED_FACTS = 16
-"""Models whose facts and tokenizers are kept."""
+CACHED_TOKENIZERS = 16
 
 
 class Models:
@@ -223,7 +222,7 @@ class Models:
         self._loaded: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
         self._lock = threading.Lock()
         self._facts: dict[embeddings.EmbedderConfig, embeddings.ModelInfo] = {}
-        self._tokenizer = lru_cache(CACHED_FACTS)(embeddings.load_tokenizer)
+        self._tokenizer = lru_cache(CACHED_TOKENIZERS)(embeddings.load_tokenizer)
 
     def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
         """How the model is loaded here, with device and key of the settings. The key goes to their endpoint only."""
@@ -247,10 +246,8 @@ class Models:
         config = self.config(spec)
         facts = self._facts.get(config)
         if facts is None:
-            facts = embeddings.describe(config)
-            if len(self._facts) >= CACHED_FACTS:
-                self._facts.clear()
-            self._facts[config] = facts
+            # Never dropped: one transaction may need the facts of the models of all collections.
+            facts = self._facts[config] = embeddings.describe(config)
         return facts
 
     def fingerprint(self, spec: IndexSpec) -> Fingerprint:
