@@ -80,14 +80,16 @@ def main() -> int:
     rows = [json.loads(line) for line in (asked.corpora / "groundtruth.jsonl").read_text("utf-8").splitlines()]
     covered = _limited([row for row in rows if group_of(row)], asked.limit)
     with ThreadPoolExecutor(asked.workers) as pool:
-        found = [result for results in pool.map(lambda row: measure(asked.corpora, row), covered) for result in results]
-    page = report(found, Counter(row["fmt"] for row in rows if not group_of(row)))
+        results = [
+            result for results in pool.map(lambda row: measure(asked.corpora, row), covered) for result in results
+        ]
+    page = report(results, Counter(row["fmt"] for row in rows if not group_of(row)))
     print(page)
     if asked.json:
-        asked.json.write_text(json.dumps([asdict(result) for result in found], indent=1), "utf-8")
+        asked.json.write_text(json.dumps([asdict(result) for result in results], indent=1), "utf-8")
     if asked.write:
         (ROOT / "docs" / "fidelity.md").write_text(page, "utf-8")
-    return 0 if all(passed is not False for _, passed in verdicts(found).values()) else 1
+    return 0 if all(passed is not False for _, passed in verdicts(results).values()) else 1
 
 
 def group_of(row: dict[str, Any]) -> str | None:
@@ -128,9 +130,9 @@ def _encoding(corpora: Path, row: dict[str, Any], text: str) -> tuple[float, flo
 
 def _contains(_: Path, row: dict[str, Any], text: str) -> tuple[float, float]:
     must, must_not, whole = row["gt"]["must"], row["gt"]["must_not"], flat(text)
-    found = sum(flat(wanted) in whole for wanted in must)
+    matched = sum(flat(wanted) in whole for wanted in must)
     forbidden = sum(flat(unwanted) in whole for unwanted in must_not)
-    return found / (len(must) or 1), 1 - forbidden / (len(must_not) or 1)
+    return matched / (len(must) or 1), 1 - forbidden / (len(must_not) or 1)
 
 
 _COMPARE: dict[str, Callable[[Path, dict[str, Any], str], tuple[float, float]]] = {
@@ -178,20 +180,20 @@ def _in_child(path: Path) -> dict[str, Any]:
     return answer
 
 
-def verdicts(found: list[Result]) -> dict[str, tuple[float | None, bool | None]]:
+def verdicts(results: list[Result]) -> dict[str, tuple[float | None, bool | None]]:
     """For each class what is asked of its mean recall and whether it is reached; None where nothing is asked."""
-    means = {group: _mean(found, group) for group in ORDER if any(result.group == group for result in found)}
+    means = {group: _mean(results, group) for group in ORDER if any(result.group == group for result in results)}
     asked = {group: ASKED.get(group) for group in means} | ({PDF: means[PDF_RAW]} if PDF_RAW in means else {})
     return {group: (least, None if least is None else means[group] >= least) for group, least in asked.items()}
 
 
-def report(found: list[Result], not_covered: Counter[str]) -> str:
+def report(results: list[Result], not_covered: Counter[str]) -> str:
     """Return the whole page as Markdown."""
     head = ["| class | files | recall | precision | lowest | failed | required | |", "|---|" + "--:|" * 6 + "---|"]
-    judged = verdicts(found)
-    table = [_line(found, group, *judged[group]) for group in ORDER if group in judged]
+    judged = verdicts(results)
+    table = [_line(results, group, *judged[group]) for group in ORDER if group in judged]
     missing = ", ".join(f"{fmt} ({count})" for fmt, count in sorted(not_covered.items()))
-    below = ["## Files below what is required of their class", "", *_below(found, judged), ""]
+    below = ["## Files below what is required of their class", "", *_below(results, judged), ""]
     not_read = f"Files of the collections in formats that Docrelay does not read: {missing}."
     introduction = ["# Fidelity", "", provenance(COMMAND), *_INTRODUCTION, ""]
     return "\n".join([*introduction, *head, *table, "", not_read, "", *below])
@@ -210,20 +212,20 @@ _INTRODUCTION = (
 )
 
 
-def _line(found: list[Result], group: str, least: float | None, passed: bool | None) -> str:
-    results = [result for result in found if result.group == group]
+def _line(all_results: list[Result], group: str, least: float | None, passed: bool | None) -> str:
+    results = [result for result in all_results if result.group == group]
     failed = sum(result.code is not None for result in results)
     precision = sum(result.precision for result in results) / len(results)
-    values = f"{_mean(found, group):.4f} | {precision:.4f} | {min(result.recall for result in results):.3f}"
+    values = f"{_mean(all_results, group):.4f} | {precision:.4f} | {min(result.recall for result in results):.3f}"
     verdict = {None: "", True: "reached", False: "**missed**"}[passed]
     asked = "" if least is None else f"{least:.4g}"
     return f"| {group} | {len(results)} | {values} | {failed} | {asked} | {verdict} |"
 
 
-def _below(found: list[Result], judged: dict[str, tuple[float | None, bool | None]]) -> list[str]:
-    raw = {result.file: result.recall for result in found if result.group == PDF_RAW}
+def _below(results: list[Result], judged: dict[str, tuple[float | None, bool | None]]) -> list[str]:
+    raw = {result.file: result.recall for result in results if result.group == PDF_RAW}
     lines = []
-    for result in found:
+    for result in results:
         least = raw.get(result.file) if result.group == PDF else judged[result.group][0]
         if result.code or (least is not None and result.recall < least):
             reason = f", `{result.code}`" if result.code else ""
@@ -231,17 +233,17 @@ def _below(found: list[Result], judged: dict[str, tuple[float | None, bool | Non
     return lines or ["None."]
 
 
-def _mean(found: list[Result], group: str) -> float:
-    values = [result.recall for result in found if result.group == group]
+def _mean(results: list[Result], group: str) -> float:
+    values = [result.recall for result in results if result.group == group]
     return round(sum(values) / len(values), 6)
 
 
 def _limited(rows: list[dict[str, Any]], limit: int | None) -> list[dict[str, Any]]:
-    taken: Counter[str | None] = Counter()
+    counts: Counter[str | None] = Counter()
     kept = []
     for row in rows:
-        taken[group_of(row)] += 1
-        if limit is None or taken[group_of(row)] <= limit:
+        counts[group_of(row)] += 1
+        if limit is None or counts[group_of(row)] <= limit:
             kept.append(row)
     return kept
 

@@ -84,22 +84,22 @@ def product(corpus: Corpus, encode: Encode) -> Row:
     with TemporaryDirectory(prefix="docrelay-bench-") as folder:
         files, data = Path(folder, "files"), Path(folder, "data")
         write_files(corpus, files)
-        told = ingest(files, data)
+        summary = ingest(files, data)
         with stack.connect(load_settings({"data_dir": data}), until="ready", timeout_s=180) as settings:
             services = Services(settings)
             row = {mode: evaluate(product_search(services, mode), corpus) for mode in MODES}
-            chunks = stored_chunks(services, told["chunks"])
+            chunks = stored_chunks(services, summary["chunks"])
     return {"chunks": float(len(chunks)), **row, "brute force": evaluate(brute_force(chunks, encode), corpus)}
 
 
 def product_search(services: Services, mode: Mode) -> Search:
     """The product's search as the harness takes it."""
 
-    def found(question: str) -> Iterable[tuple[str, float]]:
+    def ranked(question: str) -> Iterable[tuple[str, float]]:
         hits = search(services, question, COLLECTION, CHUNKS_PER_QUESTION, mode).hits
         return [(document_of(hit.source), hit.score) for hit in hits]
 
-    return found
+    return ranked
 
 
 def stored_chunks(services: Services, count: int) -> list[tuple[str, str]]:
@@ -122,11 +122,11 @@ def engine_alone(corpus: Corpus, encode: Encode) -> Row:
         store.upsert(COLLECTION, engine_points(chunks, encode))
 
         def by(mode: Mode) -> Search:
-            def found(question: str) -> Iterable[tuple[str, float]]:
+            def ranked(question: str) -> Iterable[tuple[str, float]]:
                 query = Query(mode, CHUNKS_PER_QUESTION, questions[question], encode_query(question))
                 return [(hit.payload["document"], hit.score) for hit in store.search(COLLECTION, query)]
 
-            return found
+            return ranked
 
         row = {mode: evaluate(by(mode), corpus) for mode in MODES}
         store.close()
@@ -147,12 +147,12 @@ def brute_force(chunks: list[tuple[str, str]], encode: Encode) -> Search:
     """Cosine of the question to every chunk, nothing approximate."""
     vectors = encode([text for _, text in chunks])
 
-    def found(question: str) -> Iterable[tuple[str, float]]:
+    def ranked(question: str) -> Iterable[tuple[str, float]]:
         scores = vectors @ encode([question])[0]
         best = np.argsort(-scores, kind="stable")[:CHUNKS_PER_QUESTION]
         return [(chunks[number][0], float(scores[number])) for number in best]
 
-    return found
+    return ranked
 
 
 def plain_model() -> Encode:
@@ -182,8 +182,8 @@ def ingest(files: Path, data: Path) -> dict[str, Any]:
     """Run the command line and return what it says."""
     command = [str(Path(sys.executable).with_name("docrelay")), "ingest", str(files), "--collection", COLLECTION]
     done = subprocess.run([*command, "--data-dir", str(data), "--json"], stdout=subprocess.PIPE, text=True, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
 
 
 def document_of(source: str) -> str:

@@ -91,10 +91,10 @@ def main() -> None:
         measure(ports, 20)
         for goal in (200, asked.queued // 4, asked.queued // 2, asked.queued):
             fill(folder, port, goal)
-            found = measure(ports, asked.samples)
+            timings = measure(ports, asked.samples)
             print(f"{waiting(folder)} waiting")
-            report("all", found)
-            report("no stall", [[one for one in each if not one.meets(stalls)] for each in found])
+            report("all", timings)
+            report("no stall", [[span for span in each if not span.meets(stalls)] for each in timings])
         count(folder, port, asked.lost)
 
 
@@ -117,7 +117,7 @@ def raw_server() -> Iterator[int]:
 @contextmanager
 def watched_disk() -> Iterator[list[Span]]:
     """Append 4 kB to a file every 10 ms or less often; when that took longer than 20 ms, as it is found."""
-    found: list[Span] = []
+    stalls: list[Span] = []
     ended = threading.Event()
 
     def work() -> None:
@@ -127,12 +127,12 @@ def watched_disk() -> Iterator[list[Span]]:
                 os.write(file.fileno(), bytes(4096))
                 os.fdatasync(file.fileno())
                 if (span := Span(began, time.perf_counter())).ms > STALL_MS:
-                    found.append(span)
+                    stalls.append(span)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield found
+        yield stalls
     finally:
         ended.set()
         thread.join()
@@ -150,13 +150,13 @@ def stack(folder: Path, model: str | None) -> Iterator[int]:
     try:
         assert process.stderr is not None
         seen = ""
-        while not (found := re.search(r"api is ready: http://[^:]+:(\d+)", seen)) or "stack is ready" not in seen:
+        while not (match := re.search(r"api is ready: http://[^:]+:(\d+)", seen)) or "stack is ready" not in seen:
             text = process.stderr.readline()
             if not text:
                 raise SystemExit(seen)
             seen += text
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        yield int(found[1])
+        yield int(match[1])
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -189,18 +189,18 @@ class Sender:
         took = Span(began, time.perf_counter())
         if response.status != 202:
             raise SystemExit(f"{response.status}: {answer.decode()}")
-        return took, [one["document_id"] for one in json.loads(answer)["documents"]]
+        return took, [document["document_id"] for document in json.loads(answer)["documents"]]
 
 
 def measure(ports: tuple[int, int], samples: int) -> list[list[Span]]:
     """How long so many submissions to each server, in turns, one every 25 ms or less often."""
     senders, bodies = [Sender(port) for port in ports], [body(1) for _ in range(samples)]
-    found: list[list[Span]] = [[], []]
+    timings: list[list[Span]] = [[], []]
     for data in bodies:
-        for sender, times in zip(senders, found, strict=True):
+        for sender, times in zip(senders, timings, strict=True):
             times.append(sender.send(data)[0])
             time.sleep(0.025)
-    return found
+    return timings
 
 
 def fill(folder: Path, port: int, goal: int) -> None:
@@ -222,38 +222,40 @@ def rows(folder: Path, query: str) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def report(which: str, found: Sequence[Sequence[Span]]) -> None:
+def report(which: str, timings: Sequence[Sequence[Span]]) -> None:
     """Print a line for both servers."""
-    for name, spans in zip(("Docrelay", "raw"), found, strict=True):
+    for name, spans in zip(("Docrelay", "raw"), timings, strict=True):
         ordered = sorted(span.ms for span in spans)
         if not ordered:
             print(f"  {which:>14} {name:>9} n    0  there is nothing else", flush=True)
             continue
         p50, p90, p99 = (ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.9, 0.99))
-        told = f"p50 {p50:>6.1f}  p90 {p90:>6.1f}  p99 {p99:>6.1f}  max {ordered[-1]:>6.1f} ms"
-        print(f"  {which:>14} {name:>9} n {len(ordered):>4}  {told}", flush=True)
+        percentiles = f"p50 {p50:>6.1f}  p90 {p90:>6.1f}  p99 {p99:>6.1f}  max {ordered[-1]:>6.1f} ms"
+        print(f"  {which:>14} {name:>9} n {len(ordered):>4}  {percentiles}", flush=True)
 
 
 def count(folder: Path, port: int, number: int) -> None:
     """Send on four connections; every document that was acknowledged must be in the catalog."""
-    told: list[str] = []
+    acknowledged: list[str] = []
     began = time.monotonic()
 
     def work() -> None:
         sender = Sender(port)
         for _ in range(number // 4):
-            told.extend(sender.send(body(1))[1])
+            acknowledged.extend(sender.send(body(1))[1])
 
     senders = [threading.Thread(target=work) for _ in range(4)]
-    for one in senders:
-        one.start()
-    for one in senders:
-        one.join()
+    for thread in senders:
+        thread.start()
+    for thread in senders:
+        thread.join()
     seconds = time.monotonic() - began
     with sqlite3.connect(f"file:{folder}/catalog.db?mode=ro", uri=True, timeout=60) as connection:
         known = {row[0] for row in connection.execute("SELECT id FROM documents")}
-    lost = len(set(told) - known)
-    print(f"{len(told)} acknowledged in {seconds:.0f} s ({len(told) / seconds:.0f} a second), {lost} lost")
+    lost = len(set(acknowledged) - known)
+    print(
+        f"{len(acknowledged)} acknowledged in {seconds:.0f} s ({len(acknowledged) / seconds:.0f} a second), {lost} lost"
+    )
 
 
 if __name__ == "__main__":

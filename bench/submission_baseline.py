@@ -30,13 +30,13 @@ mine = threading.local()
 
 def take(folder: Path, data: bytes) -> str:
     """Make the bytes and a row durable; the row's id."""
-    name, identity = sha256(data).hexdigest(), str(uuid.uuid4())
+    name, row_id = sha256(data).hexdigest(), str(uuid.uuid4())
     with (folder / name).open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    database(folder).execute("INSERT INTO documents VALUES (?, ?)", (identity, name))
-    return identity
+    database(folder).execute("INSERT INTO documents VALUES (?, ?)", (row_id, name))
+    return row_id
 
 
 def database(folder: Path) -> sqlite3.Connection:
@@ -46,8 +46,8 @@ def database(folder: Path) -> sqlite3.Connection:
         mine.connection.execute("PRAGMA journal_mode=WAL")
         mine.connection.execute("PRAGMA synchronous=FULL")
         mine.connection.execute("CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, name TEXT)")
-    found: sqlite3.Connection = mine.connection
-    return found
+    connection: sqlite3.Connection = mine.connection
+    return connection
 
 
 def main() -> None:
@@ -57,8 +57,8 @@ def main() -> None:
     @app.post("/v1/documents", status_code=202)
     async def submit(request: Request) -> dict[str, Any]:
         body = await request.body()
-        taken = await asyncio.get_running_loop().run_in_executor(threads, take, folder, body)
-        return {"documents": [{"document_id": taken}]}
+        row_id = await asyncio.get_running_loop().run_in_executor(threads, take, folder, body)
+        return {"documents": [{"document_id": row_id}]}
 
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

@@ -87,9 +87,9 @@ def explain(expected: dict[str, str]) -> list[str]:
     Returns:
         Files whose failure nothing explains.
     """
-    found = failures()
-    without_ocr = [name for name, code in found.items() if code == "ocr_unavailable"]
-    rest = {name: code for name, code in found.items() if code != "ocr_unavailable"}
+    codes = failures()
+    without_ocr = [name for name, code in codes.items() if code == "ocr_unavailable"]
+    rest = {name: code for name, code in codes.items() if code != "ocr_unavailable"}
     unforeseen = sorted(name for name, code in rest.items() if expected.get(name) != code)
     meant = len(rest) - len(unforeseen)
     print(f"{meant} files failed as they were meant to: a bad file fails alone, with its reason.")
@@ -103,10 +103,14 @@ def explain(expected: dict[str, str]) -> list[str]:
 
 def failures() -> dict[str, str]:
     """Code of every failed sample."""
-    told = subprocess.run(command("failures", "list", "--json"), env=environment(), capture_output=True, check=True)
-    listed: list[dict[str, Any]] = json.loads(told.stdout)["failures"]
+    listing = subprocess.run(command("failures", "list", "--json"), env=environment(), capture_output=True, check=True)
+    listed: list[dict[str, Any]] = json.loads(listing.stdout)["failures"]
     folder = str(HERE / "documents")
-    return {Path(one["source"]).name: one["code"] for one in listed if str(Path(one["source"]).parent) == folder}
+    return {
+        Path(failure["source"]).name: failure["code"]
+        for failure in listed
+        if str(Path(failure["source"]).parent) == folder
+    }
 
 
 def command(*arguments: str) -> list[str]:

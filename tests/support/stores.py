@@ -101,7 +101,7 @@ def stand_in() -> Iterator[str]:
 
 
 @pytest.fixture(params=STORES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Placement]:
+def placement(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Placement]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
         yield from placed(request, tmp_path)
@@ -109,12 +109,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Placement]
 
 @pytest.fixture(scope="module", params=STORES)
 def library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placement]:
-    """A place that holds LIBRARY and is only read."""
+    """A collection that holds LIBRARY and is only read."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")
-        for place in placed(request, tmp_path_factory.mktemp("library")):
-            fill(place, LIBRARY)
-            yield place
+        for placement in placed(request, tmp_path_factory.mktemp("library")):
+            fill(placement, LIBRARY)
+            yield placement
 
 
 def placed(request: pytest.FixtureRequest, folder: Path) -> Iterator[Placement]:
@@ -148,7 +148,7 @@ def vectors(count: int, seed: int = 7) -> Vectors:
     return unit
 
 
-def identity(number: int) -> str:
+def point_id(number: int) -> str:
     return str(UUID(int=number + 1))
 
 
@@ -156,19 +156,19 @@ def points(payloads: list[dict[str, Any]], texts: list[str] | None = None) -> li
     sparse = encode_passages(texts) if texts else [EMPTY] * len(payloads)
     rows = zip(vectors(len(payloads)), sparse, payloads, strict=True)
     return [
-        Point(identity(number), dense.tolist(), words, payload) for number, (dense, words, payload) in enumerate(rows)
+        Point(point_id(number), dense.tolist(), words, payload) for number, (dense, words, payload) in enumerate(rows)
     ]
 
 
-def fill(place: Placement, payloads: list[dict[str, Any]], texts: list[str] | None = None) -> None:
-    place.store.ensure(place.name, SPACE)
-    place.store.upsert(place.name, points(payloads, texts))
+def fill(placement: Placement, payloads: list[dict[str, Any]], texts: list[str] | None = None) -> None:
+    placement.store.ensure(placement.name, SPACE)
+    placement.store.upsert(placement.name, points(payloads, texts))
 
 
-def matching(place: Placement, where: Filter) -> list[int]:
+def matching(placement: Placement, where: Filter) -> list[int]:
     """Numbers of the matching points; `count` and a search have to agree with `ids`."""
-    found = sorted(UUID(one).int - 1 for one in place.store.ids(place.name, where))
-    hits = place.store.search(place.name, Query("dense", 1000, vectors(1)[0].tolist(), where=where))
-    assert place.store.count(place.name, where) == len(found)
-    assert sorted(UUID(hit.id).int - 1 for hit in hits) == found
-    return found
+    numbers = sorted(UUID(point).int - 1 for point in placement.store.ids(placement.name, where))
+    hits = placement.store.search(placement.name, Query("dense", 1000, vectors(1)[0].tolist(), where=where))
+    assert placement.store.count(placement.name, where) == len(numbers)
+    assert sorted(UUID(hit.id).int - 1 for hit in hits) == numbers
+    return numbers

@@ -47,27 +47,27 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    found = Services(Settings(data_dir=tmp_path))
-    yield found
-    found.catalog.dispose()
+    services = Services(Settings(data_dir=tmp_path))
+    yield services
+    services.catalog.dispose()
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    found = open_catalog(sqlite_url(tmp_path))
-    yield found
-    found.dispose()
+    engine = open_catalog(sqlite_url(tmp_path))
+    yield engine
+    engine.dispose()
 
 
 def test_every_code_of_the_api_is_documented_with_its_status() -> None:
-    told = {row[0]: int(row[1]) for row in re.findall(r"^\| `(\w+)` \| (\d{3}) \|", PAGE, flags=re.M)}
+    documented = {row[0]: int(row[1]) for row in re.findall(r"^\| `(\w+)` \| (\d{3}) \|", PAGE, flags=re.M)}
     known, pending = set[str](), [PipelineError]
     while pending:
         kind = pending.pop()
         known.add(kind.code)
         pending += kind.__subclasses__()
 
-    assert told == STATUS
+    assert documented == STATUS
     assert set(STATUS) <= known
 
 
@@ -90,7 +90,7 @@ def test_a_form_is_the_same_however_it_is_cut(content: bytes, size: int) -> None
         form.feed(body[start : start + size])
     form.end()
 
-    assert (bytes(got), [one.source for one in form.uploads]) == (content, ["upload://x y.txt"])
+    assert (bytes(got), [upload.source for upload in form.uploads]) == (content, ["upload://x y.txt"])
 
 
 @given(st.binary(max_size=200))
@@ -120,7 +120,7 @@ def test_names_of_files_as_senders_write_them(services: Services, head: str, sou
     form = Form(b"b", lambda: Draft(services), 3)
     form.feed(f'--b\r\nContent-Disposition: form-data; name="file"; {head}\r\n\r\nx\r\n--b--\r\n'.encode())
     form.end()
-    assert [one.source for one in form.uploads] == [source]
+    assert [upload.source for upload in form.uploads] == [source]
     form.drop()
     assert list(services.drafts.iterdir()) == []
 
@@ -138,9 +138,9 @@ def test_boundaries_that_are_none(boundary: str) -> None:
 
 
 @given(st.from_regex(r"[0-9A-Za-z.-]{1,100}", fullmatch=True))
-def test_a_cursor_has_its_form_and_comes_back_as_it_was(place: str) -> None:
-    cursor = TypeAdapter(Cursor).validate_python(pack(place))
-    assert unpack(cursor) == place
+def test_a_cursor_has_its_form_and_comes_back_as_it_was(position: str) -> None:
+    cursor = TypeAdapter(Cursor).validate_python(pack(position))
+    assert unpack(cursor) == position
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.", "2.5b3cb0a8", "1.a b", "1.ä", "1.a\n", "MTo1", "1." + "a" * 200])
@@ -280,7 +280,7 @@ def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tm
 
 
 @pytest.mark.parametrize(
-    ("pattern", "found"),
+    ("pattern", "expected"),
     [
         ("*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
         ("**/*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
@@ -293,13 +293,13 @@ def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tm
         ("top.txt/**/x", set()),
     ],
 )
-def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, found: set[str]) -> None:
+def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, expected: set[str]) -> None:
     root = tmp_path / "files"
     for name in ("top.txt", "a/mid.txt", "a/b/low.txt", "a/note.md", "ab/c.pdf"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    matched = {str(one.path.relative_to(root)) for one in matching_files(services, [root], pattern)}
-    assert matched == found
+    matched = {str(entry.path.relative_to(root)) for entry in matching_files(services, [root], pattern)}
+    assert matched == expected
 
 
 def test_a_glob_matches_a_file_that_was_named_by_its_name(services: Services, tmp_path: Path) -> None:
@@ -328,15 +328,15 @@ def test_options_that_are_none(words: list[str]) -> None:
 
 
 def test_options_of_a_job_go_before_those_of_the_settings(tmp_path: Path) -> None:
-    told = {"redacted": {"mask": "#", "kinds": ["iban"]}}
-    services = Services(Settings(data_dir=tmp_path, workflow_options=told))
-    found = plan_for(services, "redacted", {"mask": "*"})
-    step = found.step("redact")
+    workflow_options = {"redacted": {"mask": "#", "kinds": ["iban"]}}
+    services = Services(Settings(data_dir=tmp_path, workflow_options=workflow_options))
+    plan = plan_for(services, "redacted", {"mask": "*"})
+    step = plan.step("redact")
     assert step is not None
-    assert (step.options, found.told) == ({"mask": "*", "kinds": ["iban"]}, {"mask": "*"})
-    assert Plan.from_json(found.to_json()) == found
-    assert plan_for(services, "redacted", {}).mark != found.mark
-    assert found.mark == plan_for(services, "redacted", {"mask": "*", "kinds": ["iban"]}).mark
+    assert (step.options, plan.told) == ({"mask": "*", "kinds": ["iban"]}, {"mask": "*"})
+    assert Plan.from_json(plan.to_json()) == plan
+    assert plan_for(services, "redacted", {}).mark != plan.mark
+    assert plan.mark == plan_for(services, "redacted", {"mask": "*", "kinds": ["iban"]}).mark
 
 
 @pytest.mark.parametrize(
@@ -360,16 +360,16 @@ def alone(tmp_path: Path) -> Iterator[TestClient]:
 
 def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
     published = alone.get("/openapi.json").json()
-    schemas = {name: one.get("properties", {}) for name, one in published["components"]["schemas"].items()}
+    schemas = {name: value.get("properties", {}) for name, value in published["components"]["schemas"].items()}
     content = published["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
     form = content["multipart/form-data"]["schema"]
     fields = form["properties"]
     assert (fields.keys(), "required" in form) == ({"file", *FILE_DETAILS, *FIELDS}, False)
-    assert [name for name, one in fields.items() if "enum" in one] == ["more"]
+    assert [name for name, value in fields.items() if "enum" in value] == ["more"]
     assert fields["file"].keys() == {"type", "items", "description"}
 
     tag, path = schemas["SearchFilter"]["tags"]["items"], schemas["ReindexRequest"]["path"]["anyOf"][0]
-    taken: list[tuple[dict[str, Any], list[str], list[str]]] = [
+    cases: list[tuple[dict[str, Any], list[str], list[str]]] = [
         (
             fields["tags"],
             ["", "invoice,2026", "größe,a:b/c.d_e-f", ",".join("abcdefghijklmnop")],
@@ -381,13 +381,13 @@ def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
         (path, ["/srv/a b/ü", "upload://x"], ["../x", "x"]),
         (schemas["SearchFilter"]["media_types"]["items"], ["pdf", ".pdf", "Application/PDF"], ["a\nb"]),
     ]
-    for schema, good, bad in taken:
+    for schema, good, bad in cases:
         pattern = re.compile(schema["pattern"].replace("$", r"\Z"))
-        assert [one for one in good if not pattern.search(one)] == []
-        assert [one for one in bad if pattern.search(one)] == []
-    for one in taken[0][1]:
-        canonical(one.split(",") if one else [])
-    assert [source_of("x", one) for one in taken[1][1]] == taken[1][1]
+        assert [value for value in good if not pattern.search(value)] == []
+        assert [value for value in bad if pattern.search(value)] == []
+    for value in cases[0][1]:
+        canonical(value.split(",") if value else [])
+    assert [source_of("x", value) for value in cases[1][1]] == cases[1][1]
 
 
 @pytest.mark.parametrize("address", ["/v1/reindex", "/v1/reindex/plan"])

@@ -18,9 +18,9 @@ from pipeline.gates_for_tests import pass_gate
 
 @pytest.fixture
 def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gates:
-    found = Gates(tmp_path / "gates")
-    monkeypatch.setenv(FOLDER, str(found.folder))
-    return found
+    gates = Gates(tmp_path / "gates")
+    monkeypatch.setenv(FOLDER, str(gates.folder))
+    return gates
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def test_an_open_gate_does_not_hold(gates: Gates) -> None:
 def test_a_closed_gate_holds_until_it_is_opened(gates: Gates) -> None:
     gates.close("embed")
     with visiting("1", "2") as passed:
-        assert {one.visitor for one in gates.arrived("embed", 2)} == {"1", "2"}
+        assert {visit.visitor for visit in gates.arrived("embed", 2)} == {"1", "2"}
         (first,) = gates.arrived("embed", part="embed-1")
         assert (first.visitor, first.pid, first.node) == ("1", os.getpid(), "embed-1@node")
         assert passed == []

@@ -30,8 +30,8 @@ def test_later_sources_win(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("DOCRELAY_COLLECTION", "of_environment")
     monkeypatch.setenv("DOCRELAY_PRIORITY", "4")
     line = {"collection": "of_line", "priority": None}
-    found = load_settings(line)
-    assert (found.collection, found.priority, found.window, found.max_starts) == ("of_line", 4, 3, 5)
+    settings = load_settings(line)
+    assert (settings.collection, settings.priority, settings.window, settings.max_starts) == ("of_line", 4, 3, 5)
     where = origins(line)
     names = ("collection", "priority", "window", "max_starts", "data_dir")
     assert [where[name] for name in names] == ["command line", "environment", "file", "default", "environment"]
@@ -45,7 +45,7 @@ def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("DOCRELAY_COLOUR", "", "colour .*: there is no such setting"),
         ("DOCRELAY_PRIORITY", "0", "priority"),
@@ -60,9 +60,11 @@ def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPa
         ("DOCRELAY_API_ROOTS", "~nobody-of-this-name/a", "api_roots .*home of ~nobody-of-this-name"),
     ],
 )
-def test_what_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str) -> None:
+def test_what_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(BadRequest, match=told):
+    with pytest.raises(BadRequest, match=message):
         load_settings()
 
 

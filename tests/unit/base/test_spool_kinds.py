@@ -28,9 +28,9 @@ CLOCK_STEP_S = 0.02
 @pytest.fixture(params=["local", "file", "memory"])
 def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Spool:
     urls = {"local": str(tmp_path / "spool"), "file": f"file://{tmp_path}/spool", "memory": f"memory://{uuid4().hex}"}
-    found = open_spool(urls[request.param], tmp_path)
-    assert isinstance(found, RemoteSpool if request.param == "memory" else LocalSpool)
-    return found
+    spool = open_spool(urls[request.param], tmp_path)
+    assert isinstance(spool, RemoteSpool if request.param == "memory" else LocalSpool)
+    return spool
 
 
 def test_without_a_url_it_is_in_the_data_folder(tmp_path: Path) -> None:

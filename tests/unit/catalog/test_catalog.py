@@ -71,8 +71,8 @@ def take(connection: Connection, job: str, source: str, content: str = "a") -> R
 
 
 def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool = True) -> str:
-    taken = [str(item.attempt_id) for item in recorded]
-    return batches.create(connection, job, jobs.get(connection, job).priority, taken, active=active)
+    attempt_ids = [str(item.attempt_id) for item in recorded]
+    return batches.create(connection, job, jobs.get(connection, job).priority, attempt_ids, active=active)
 
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:

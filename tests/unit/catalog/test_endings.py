@@ -34,10 +34,10 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def take(connection: Connection, job: str, content: str) -> Recorded:
-    return records.record(connection, job, "recipe", found(content))
+    return records.record(connection, job, "recipe", file_record(content))
 
 
-def found(content: str) -> FileRecord:
+def file_record(content: str) -> FileRecord:
     return FileRecord("/a", content * 64, 100, 1.0)
 
 
@@ -116,12 +116,12 @@ def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection)
 def test_a_file_that_is_known_to_fail_is_distinguished_from_one_that_may_not(connection: Connection) -> None:
     _, bad, _ = begin(connection, "a")
     fail(connection, bad)
-    known = records.unchanged_failure(connection, "documents", "recipe", "as usual", found("a"))
+    known = records.unchanged_failure(connection, "documents", "recipe", "as usual", file_record("a"))
     assert known is not None
     assert known.problem.code == "corrupt"
-    assert records.unchanged_failure(connection, "documents", "recipe", "with a password", found("a")) is None
-    assert records.unchanged_failure(connection, "documents", "another recipe", "as usual", found("a")) is None
-    assert records.unchanged_failure(connection, "documents", "recipe", "as usual", found("b")) is None
+    assert records.unchanged_failure(connection, "documents", "recipe", "with a password", file_record("a")) is None
+    assert records.unchanged_failure(connection, "documents", "another recipe", "as usual", file_record("a")) is None
+    assert records.unchanged_failure(connection, "documents", "recipe", "as usual", file_record("b")) is None
 
 
 def test_a_job_whose_intake_was_given_up_is_open_again(connection: Connection) -> None:

@@ -64,8 +64,8 @@ class Books:
 
     def take(self, source: str, content: str = "a", workflow: str = "ingest") -> Recorded:
         file = FileRecord(source, content * 64, 10, 1.0, {"made by": workflow} if workflow != "ingest" else {})
-        place = Placement(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
-        return records.record(self.connection, self.job, f"recipe {workflow}", file, place)
+        placement = Placement(str(indexes.live(self.connection, "books").name), workflow)  # type: ignore[union-attr]
+        return records.record(self.connection, self.job, f"recipe {workflow}", file, placement)
 
     def ingest(self, source: str, content: str = "a", workflow: str = "ingest") -> str:
         recorded = self.take(source, content, workflow)
@@ -85,8 +85,8 @@ class Books:
         """Begin what the index lacks: {document: attempt}."""
         begun = {}
         for document in missing_documents.list_missing(self.connection, "books", index, "missing"):
-            place = Placement(index, document.workflow, document.extraction)
-            attempt = new_attempt(self.connection, self.fed, document.document_id, "other", document.file, place)
+            placement = Placement(index, document.workflow, document.extraction)
+            attempt = new_attempt(self.connection, self.fed, document.document_id, "other", document.file, placement)
             second_index.set_attempt(self.connection, document.document_id, index, attempt, document.version_id)
             begun[document.document_id] = attempt
         return begun
@@ -186,8 +186,8 @@ def test_what_waits_goes_to_the_new_index(books: Books) -> None:
     books.finish(*books.build().values())
     waiting = books.take("/1", "b")
     books.switch()
-    place = sa.select(versions.c.index_name, versions.c.recipe).where(versions.c.content_sha256 == "b" * 64)
-    assert books.connection.execute(place).one() == ("books~2", "for books~2")
+    query = sa.select(versions.c.index_name, versions.c.recipe).where(versions.c.content_sha256 == "b" * 64)
+    assert books.connection.execute(query).one() == ("books~2", "for books~2")
     assert books.seen()[books.first] == "books~2"
     books.finish(str(waiting.attempt_id))
     live = books.connection.scalar(

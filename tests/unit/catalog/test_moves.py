@@ -53,59 +53,59 @@ def live(connection: Connection, source: str, content: str = "a") -> str:
     recorded = take(connection, source, content)
     if recorded.attempt_id is not None:
         batch = batches.create(connection, "job", 5, [recorded.attempt_id], active=True)
-        (one,) = batch_documents.running(connection, batch)
-        describe_versions(connection, {one.version_id: {"title": Path(source).name}})
-        live_versions.switch(connection, {one.document_id: one.version_id})
-        attempts.complete(connection, [one.attempt_id])
+        (attempt,) = batch_documents.running(connection, batch)
+        describe_versions(connection, {attempt.version_id: {"title": Path(source).name}})
+        live_versions.switch(connection, {attempt.document_id: attempt.version_id})
+        attempts.complete(connection, [attempt.attempt_id])
     return recorded.document_id
 
 
-def places(connection: Connection) -> dict[str, str]:
+def sources(connection: Connection) -> dict[str, str]:
     """Source of every document that is not deleted: {document id: source}."""
     rows = connection.execute(sa.select(table.c.id, table.c.source).where(table.c.deleted_at.is_(None)))
     return {row.id: row.source for row in rows}
 
 
 def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None:
-    one = live(connection, "/a.txt")
-    version = live_versions.live_version_ids(connection, [one])
+    document_id = live(connection, "/a.txt")
+    version = live_versions.live_version_ids(connection, [document_id])
 
-    assert moves.rename(connection, {one: "/b.txt"}) == {one}
+    assert moves.rename(connection, {document_id: "/b.txt"}) == {document_id}
 
-    assert live_versions.live_version_ids(connection, [one]) == version
-    assert lookup.sources(connection, [one]) == {one: "/b.txt"}
+    assert live_versions.live_version_ids(connection, [document_id]) == version
+    assert lookup.sources(connection, [document_id]) == {document_id: "/b.txt"}
     assert connection.scalar(sa.select(versions.c.title)) == "b.txt"
     assert take(connection, "/b.txt").outcome == "unchanged"
 
 
 def test_a_title_of_its_own_stays(connection: Connection) -> None:
-    one = live(connection, "/a.txt")
+    document_id = live(connection, "/a.txt")
     connection.execute(versions.update().values(title="On boats"))
-    moves.rename(connection, {one: "/b.txt"})
+    moves.rename(connection, {document_id: "/b.txt"})
     assert connection.scalar(sa.select(versions.c.title)) == "On boats"
 
 
 def test_names_go_round_in_a_circle(connection: Connection) -> None:
-    one, two, three = (live(connection, f"/{name}", name) for name in "abc")
-    assert moves.rename(connection, {one: "/b", two: "/c", three: "/a"}) == {one, two, three}
-    assert places(connection) == {one: "/b", two: "/c", three: "/a"}
+    first, second, third = (live(connection, f"/{name}", name) for name in "abc")
+    assert moves.rename(connection, {first: "/b", second: "/c", third: "/a"}) == {first, second, third}
+    assert sources(connection) == {first: "/b", second: "/c", third: "/a"}
 
 
 def test_the_old_name_is_free_for_another_document(connection: Connection) -> None:
-    one = live(connection, "/a")
-    moves.rename(connection, {one: "/b"})
+    document_id = live(connection, "/a")
+    moves.rename(connection, {document_id: "/b"})
     other = live(connection, "/a", "x")
-    assert other != one
-    assert places(connection) == {one: "/b", other: "/a"}
+    assert other != document_id
+    assert sources(connection) == {document_id: "/b", other: "/a"}
     assert live(connection, "/a", "y") == other
 
 
 def test_a_name_that_another_keeps_is_not_given(connection: Connection) -> None:
-    one, two, three = (live(connection, f"/{name}", name) for name in "abc")
-    assert moves.rename(connection, {one: "/b", three: "/a"}) == set()
-    deletion.tombstone(connection, [two], LATER)
-    assert moves.rename(connection, {one: "/b", three: "/a"}) == {one, three}
-    assert places(connection) == {one: "/b", three: "/a"}
+    first, second, third = (live(connection, f"/{name}", name) for name in "abc")
+    assert moves.rename(connection, {first: "/b", third: "/a"}) == set()
+    deletion.tombstone(connection, [second], LATER)
+    assert moves.rename(connection, {first: "/b", third: "/a"}) == {first, third}
+    assert sources(connection) == {first: "/b", third: "/a"}
 
 
 def test_what_is_being_worked_on_keeps_its_name(connection: Connection) -> None:
@@ -114,56 +114,56 @@ def test_what_is_being_worked_on_keeps_its_name(connection: Connection) -> None:
 
 
 def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection) -> None:
-    one = live(connection, "/a")
-    deletion.tombstone(connection, [one], LATER)
-    assert places(connection) == {}
-    assert garbage.unused_versions(connection, [one]) == []
+    document_id = live(connection, "/a")
+    deletion.tombstone(connection, [document_id], LATER)
+    assert sources(connection) == {}
+    assert garbage.unused_versions(connection, [document_id]) == []
     assert garbage.documents_with_leftovers(connection, LATER, 10) == []
 
-    assert deletion.revive(connection, {one: ("/b", "a" * 64)}) == {one}
+    assert deletion.revive(connection, {document_id: ("/b", "a" * 64)}) == {document_id}
 
-    assert places(connection) == {one: "/b"}
+    assert sources(connection) == {document_id: "/b"}
     assert take(connection, "/b").outcome == "unchanged"
     (row,) = moves.waiting_for_labels(connection)
-    assert (row.id, row.source) == (one, "/b")
-    moves.mark_labelled(connection, {one: row.moved_at})
+    assert (row.id, row.source) == (document_id, "/b")
+    moves.mark_labelled(connection, {document_id: row.moved_at})
     assert moves.waiting_for_labels(connection) == []
 
 
 def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> None:
-    one, two = live(connection, "/a"), live(connection, "/b", "b")
-    deletion.tombstone(connection, [one])
-    deletion.tombstone(connection, [two], time.time() - 1)
-    assert deletion.revive(connection, {one: ("/a", "a" * 64), two: ("/b", "b" * 64)}) == set()
-    assert len(garbage.unused_versions(connection, [one, two])) == 2
-    assert deletion.list_expired(connection, 10) == [two]
-    deletion.end_undo(connection, [two])
+    first, second = live(connection, "/a"), live(connection, "/b", "b")
+    deletion.tombstone(connection, [first])
+    deletion.tombstone(connection, [second], time.time() - 1)
+    assert deletion.revive(connection, {first: ("/a", "a" * 64), second: ("/b", "b" * 64)}) == set()
+    assert len(garbage.unused_versions(connection, [first, second])) == 2
+    assert deletion.list_expired(connection, 10) == [second]
+    deletion.end_undo(connection, [second])
     assert deletion.list_expired(connection, 10) == []
 
 
 def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection: Connection) -> None:
-    one = live(connection, "/a")
-    deletion.tombstone(connection, [one], LATER)
-    assert live(connection, "/a", "x") == one
-    assert deletion.revive(connection, {one: ("/a", "a" * 64)}) == set()
-    assert len(garbage.unused_versions(connection, [one])) == 1
+    document_id = live(connection, "/a")
+    deletion.tombstone(connection, [document_id], LATER)
+    assert live(connection, "/a", "x") == document_id
+    assert deletion.revive(connection, {document_id: ("/a", "a" * 64)}) == set()
+    assert len(garbage.unused_versions(connection, [document_id])) == 1
 
 
 def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> None:
-    one = live(connection, "/a")
-    moves.rename(connection, {one: "/b"})
+    document_id = live(connection, "/a")
+    moves.rename(connection, {document_id: "/b"})
     (row,) = moves.waiting_for_labels(connection)
-    moves.rename(connection, {one: "/c"})
-    moves.mark_labelled(connection, {one: row.moved_at})
+    moves.rename(connection, {document_id: "/c"})
+    moves.mark_labelled(connection, {document_id: row.moved_at})
     assert [row.source for row in moves.waiting_for_labels(connection)] == ["/c"]
 
 
 def test_a_content_that_was_never_searchable_is_not_revived(connection: Connection) -> None:
-    one = live(connection, "/a")
+    document_id = live(connection, "/a")
     take(connection, "/a", "x")
-    deletion.tombstone(connection, [one], LATER)
-    assert deletion.revive(connection, {one: ("/a", "x" * 64)}) == set()
-    assert deletion.revive(connection, {one: ("/a", "a" * 64)}) == {one}
+    deletion.tombstone(connection, [document_id], LATER)
+    assert deletion.revive(connection, {document_id: ("/a", "x" * 64)}) == set()
+    assert deletion.revive(connection, {document_id: ("/a", "a" * 64)}) == {document_id}
 
 
 def tagged(connection: Connection, source: str, tags: Tags | None, content: str = "a") -> Recorded:
@@ -171,13 +171,13 @@ def tagged(connection: Connection, source: str, tags: Tags | None, content: str 
     return records.record(connection, job, "recipe", FileRecord(source, content * 64, 100, 1.0, {}, tags))
 
 
-def tags_of(connection: Connection, identity: str) -> list[str]:
-    return tagging.tags_of(connection, [identity])[identity]
+def tags_of(connection: Connection, document_id: str) -> list[str]:
+    return tagging.tags_of(connection, [document_id])[document_id]
 
 
 def test_naming_replaces_and_not_naming_leaves(connection: Connection) -> None:
-    one = live(connection, "/a")
-    assert tags_of(connection, one) == []
+    document_id = live(connection, "/a")
+    assert tags_of(connection, document_id) == []
     for given_tags, content, outcome, expected in (
         (("x", "y"), "a", "unchanged", ["x", "y"]),
         (None, "a", "unchanged", ["x", "y"]),
@@ -186,18 +186,18 @@ def test_naming_replaces_and_not_naming_leaves(connection: Connection) -> None:
         ((), "b", "joined", []),
     ):
         assert tagged(connection, "/a", given_tags, content).outcome == outcome
-        assert tags_of(connection, one) == expected
+        assert tags_of(connection, document_id) == expected
 
 
 def test_other_tags_are_to_be_labelled_and_the_same_are_not(connection: Connection) -> None:
-    one = live(connection, "/a")
+    document_id = live(connection, "/a")
     tagged(connection, "/a", ())
     tagged(connection, "/a", None)
     assert moves.waiting_for_labels(connection) == []
     tagged(connection, "/a", ("x",))
     (row,) = moves.waiting_for_labels(connection)
-    assert (row.id, row.tags) == (one, ["x"])
-    moves.mark_labelled(connection, {one: row.moved_at})
+    assert (row.id, row.tags) == (document_id, ["x"])
+    moves.mark_labelled(connection, {document_id: row.moved_at})
     tagged(connection, "/a", ("x",))
     assert moves.waiting_for_labels(connection) == []
 
@@ -213,38 +213,38 @@ def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
 
 
 def test_what_is_labelled_during_a_run_is_labelled_once_more_at_its_end(connection: Connection) -> None:
-    one = live(connection, "/a")
+    document_id = live(connection, "/a")
     running = take(connection, "/a", "b")
     tagged(connection, "/a", ("x",), "b")
     (row,) = moves.waiting_for_labels(connection)
-    moves.mark_labelled(connection, {one: row.moved_at})
+    moves.mark_labelled(connection, {document_id: row.moved_at})
     assert moves.waiting_for_labels(connection) == []
     attempts.complete(connection, [str(running.attempt_id)])
     (row,) = moves.waiting_for_labels(connection)
-    moves.mark_labelled(connection, {one: row.moved_at})
+    moves.mark_labelled(connection, {document_id: row.moved_at})
     assert moves.waiting_for_labels(connection) == []
-    assert connection.scalar(sa.select(table.c.moved_at).where(table.c.id == one)) is None
+    assert connection.scalar(sa.select(table.c.moved_at).where(table.c.id == document_id)) is None
 
 
 def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection: Connection) -> None:
-    one, two = live(connection, "/a"), live(connection, "/b", "b")
+    first, second = live(connection, "/a"), live(connection, "/b", "b")
     tagged(connection, "/a", ("x",))
     tagged(connection, "/b", ("y",), "b")
-    deletion.tombstone(connection, [one])
-    deletion.tombstone(connection, [two], 1e12)
-    assert deletion.revive(connection, {two: ("/b", "b" * 64)}) == {two}
-    assert (tags_of(connection, one), tags_of(connection, two)) == ([], ["y"])
-    deletion.tombstone(connection, [two], 1.0)
-    deletion.end_undo(connection, [two])
-    assert tags_of(connection, two) == []
+    deletion.tombstone(connection, [first])
+    deletion.tombstone(connection, [second], 1e12)
+    assert deletion.revive(connection, {second: ("/b", "b" * 64)}) == {second}
+    assert (tags_of(connection, first), tags_of(connection, second)) == ([], ["y"])
+    deletion.tombstone(connection, [second], 1.0)
+    deletion.end_undo(connection, [second])
+    assert tags_of(connection, second) == []
 
 
 def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
     take(connection, "/other")
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
-    one = records.reject(
+    document_id = records.reject(
         connection, job, "/a", 0, Failure("intake", Problem("not_a_file", "It is a pipe.", "Leave it."))
     )
-    tagging.set_tags(connection, one, ("x",))
-    assert tagged(connection, "/a", None).document_id == one
-    assert tags_of(connection, one) == ["x"]
+    tagging.set_tags(connection, document_id, ("x",))
+    assert tagged(connection, "/a", None).document_id == document_id
+    assert tags_of(connection, document_id) == ["x"]

@@ -59,11 +59,11 @@ def test_the_fraction_never_goes_back(
     catalog: Engine, sizes: list[int], expected: int, steps: list[tuple[int, str, int]]
 ) -> None:
     """Whatever happens to three documents, in whatever order, retries among it."""
-    job, taken = begin(catalog, sizes, expected)
+    job, attempt_ids = begin(catalog, sizes, expected)
     seen = [0.0]
     for which, what, number in steps:
         with writing(catalog) as connection:
-            happen(connection, taken[which], what, number)
+            happen(connection, attempt_ids[which], what, number)
             progress = measure_and_store(connection, job)
         assert seen[-1] <= progress.fraction <= 1.0
         seen.append(progress.fraction)
@@ -98,18 +98,18 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
 
 
 def test_all_done_is_one(catalog: Engine) -> None:
-    job, taken = begin(catalog, [10, 20], 10**9)
+    job, attempt_ids = begin(catalog, [10, 20], 10**9)
     with writing(catalog) as connection:
         before = measure_and_store(connection, job)
-        attempts.complete(connection, taken)
+        attempts.complete(connection, attempt_ids)
         progress = measure_and_store(connection, job)
     assert (before.fraction, progress.fraction, progress.eta_s) == (0.0, 1.0, 0.0)
 
 
 def test_looking_writes_nothing(catalog: Engine) -> None:
-    job, taken = begin(catalog, [10, 20], 0)
+    job, attempt_ids = begin(catalog, [10, 20], 0)
     with writing(catalog) as connection:
-        attempts.complete(connection, taken[:1])
+        attempts.complete(connection, attempt_ids[:1])
         assert 0 < measure(connection, job).fraction < 1
     assert look_at(catalog, job).fraction == 0.0
 
@@ -119,20 +119,20 @@ def test_looking_writes_nothing(catalog: Engine) -> None:
 
 def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engine) -> None:
     """Ten of forty small files are taken in: it is as far as with all of them."""
-    job, taken = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
+    job, attempt_ids = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(intake_done=False))
-        attempt_counters.set_chunks(connection, dict.fromkeys(taken, 2))
-        attempts.complete(connection, taken)
+        attempt_counters.set_chunks(connection, dict.fromkeys(attempt_ids, 2))
+        attempts.complete(connection, attempt_ids)
         assert measure_and_store(connection, job).fraction == pytest.approx(0.25)
 
 
 def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
     """The door died, or Ctrl-C ended the intake: what is taken in is all there is."""
-    job, taken = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
+    job, attempt_ids = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
-        attempt_counters.set_chunks(connection, dict.fromkeys(taken, 2))
-        attempts.complete(connection, taken[:9])
+        attempt_counters.set_chunks(connection, dict.fromkeys(attempt_ids, 2))
+        attempts.complete(connection, attempt_ids[:9])
         assert measure_and_store(connection, job).fraction > 0.8
 
 
@@ -178,10 +178,10 @@ def test_the_clock_starts_with_the_first_work() -> None:
 
 
 def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, taken = begin(catalog, [1000] * 20, 0)
+    job, attempt_ids = begin(catalog, [1000] * 20, 0)
     began = look_at(catalog, job).created_at
     etas = []
-    for number, attempt in enumerate(taken[:-1], 1):
+    for number, attempt in enumerate(attempt_ids[:-1], 1):
         monkeypatch.setattr(time, "time", lambda moment=began + 2 * number: moment)
         with writing(catalog) as connection:
             attempt_counters.set_chunks(connection, {attempt: 2})

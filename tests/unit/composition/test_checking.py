@@ -247,7 +247,7 @@ def test_names_and_queues_of_the_engine_are_kept() -> None:
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
     register(app, Worker("node", Settings()))
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
-    mine -= {one.name for one in decorator.declared_stages()}
+    mine -= {step.name for step in decorator.declared_stages()}
 
     assert mine >= {"extract", "reconcile", "recover", "reindex", "sweep"}
     for name in {*mine, *BUILTIN_STAGES}:
@@ -275,9 +275,9 @@ def test_parameters_have_any_name() -> None:
 def names(canvas: Signature) -> Any:
     """A canvas as nested lists of what its tasks are called."""
     if canvas.task == "celery.chord":
-        return {"header": [names(one) for one in canvas.tasks], "body": names(canvas.body)}
+        return {"header": [names(step) for step in canvas.tasks], "body": names(canvas.body)}
     if canvas.task == "celery.chain":
-        return [names(one) for one in canvas.tasks]
+        return [names(step) for step in canvas.tasks]
     return canvas.task.removeprefix("docrelay.")
 
 
@@ -300,9 +300,9 @@ def test_every_task_of_a_canvas_has_an_id_of_its_own_and_the_queue_of_its_stage(
     batch = Batch("b", 5, plan_of(extract() | shout() | shout() | chunk() | end()))
     tasks = begin(batch).tasks
 
-    assert len({one.options["task_id"] for one in tasks}) == 4
-    assert [one.options.get("queue") for one in tasks] == [None, "words", "words", None]
-    assert all(one.args == ("b", 0) and one.kwargs == {} for one in tasks)
+    assert len({step.options["task_id"] for step in tasks}) == 4
+    assert [step.options.get("queue") for step in tasks] == [None, "words", "words", None]
+    assert all(step.args == ("b", 0) and step.kwargs == {} for step in tasks)
 
 
 def test_the_mark_of_a_plan_changes_with_what_decides_the_points() -> None:

@@ -62,11 +62,11 @@ def test_the_code_of_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_the_tutorial_names_what_there_is() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| `", PAGE, flags=re.M))
+    listed = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| `", PAGE, flags=re.M))
     tables = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)]
     outside = tomllib.loads((ROOT / "tests/support/plugin_package/pyproject.toml").read_text("utf-8"))
 
-    assert told == {"redacted", "routed", "enriched"}
+    assert listed == {"redacted", "routed", "enriched"}
     assert Settings(**tables[0]).workflow_options == {"tidy": {"at_least": 8}}
     assert tables[1]["project"]["entry-points"].keys() == outside["project"]["entry-points"].keys()
 
@@ -77,7 +77,7 @@ def test_examples_are_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "found"),
+    ("kind", "text", "expected"),
     [
         ("email", "write to a.b+c@sub.host.example, please", ["a.b+c@sub.host.example"]),
         ("email", "a@b is none, @c.de neither", []),
@@ -91,8 +91,8 @@ def test_examples_are_short() -> None:
         ("phone", "on 2026-09-21 at 10:30, 1.05.2026, 12345678, 3.0456789", []),
     ],
 )
-def test_what_is_personal(kind: str, text: str, found: list[str]) -> None:
-    assert [text[start:end] for start, end in find(text, kind)] == found
+def test_what_is_personal(kind: str, text: str, expected: list[str]) -> None:
+    assert [text[start:end] for start, end in find(text, kind)] == expected
     assert kind in KINDS
 
 
@@ -116,7 +116,10 @@ def test_rewriting_moves_pages_and_sections() -> None:
         "end ca",
         "t and doggy",
     ]
-    assert [longer.text[one.char_start : one.char_end] for one in longer.sections] == ["doggy one", "doggy two doggy"]
+    assert [longer.text[section.char_start : section.char_end] for section in longer.sections] == [
+        "doggy one",
+        "doggy two doggy",
+    ]
     assert longer.sections[0].path == ("doggy",)
     assert longer.metadata == {"t": "doggy"}
     assert [page.text for page in across.pages][2:] == ["end DOG", " and cat"]
@@ -140,9 +143,9 @@ def test_a_trial_goes_stage_by_stage(services: Services) -> None:
     assert (read.chunks, read.vectors) == (None, None)
     assert [name for name, _ in whole.took] == ["extract", "chunk", "embed", "upsert", "finalize"]
     assert whole.vectors.shape == (len(whole.chunks), 384)
-    assert [point.payload["text"] for point in whole.points] == [one.text for one in whole.chunks]
+    assert [point.payload["text"] for point in whole.points] == [chunk.text for chunk in whole.chunks]
     again = read | load_signature("ingest")
-    assert [one.text for one in again.chunks] == [one.text for one in (read | chunk()).chunks]
+    assert [chunk.text for chunk in again.chunks] == [chunk.text for chunk in (read | chunk()).chunks]
     assert not services.settings.data_dir.exists()
 
 
@@ -168,7 +171,7 @@ def forgets_sections(document: Document) -> Document:
 
 
 def changes_text(chunks: list[Chunk]) -> list[Chunk]:
-    return [Chunk(**{**{name: getattr(one, name) for name in Chunk.__slots__}, "text": "other"}) for one in chunks]
+    return [Chunk(**{**{name: getattr(chunk, name) for name in Chunk.__slots__}, "text": "other"}) for chunk in chunks]
 
 
 def doubles(chunks: list[Chunk]) -> list[Chunk]:
@@ -220,10 +223,10 @@ def test_trying_and_drawing_need_no_stack(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("docrelay"))
     (tmp_path / "letter.md").write_text("# To jane@host.example\n\nHello there, jane@host.example.\n")
     command = [program, "try", str(tmp_path / "letter.md"), "-w", "redacted", "--json"]
-    told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    trial = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 
-    assert [one["stage"] for one in told["stages"]] == ["extract", "redact", "chunk", "embed", "upsert"]
-    assert "jane@host.example" in json.dumps(told["stages"][0])
-    assert "jane@host.example" not in json.dumps(told["stages"][1:])
+    assert [stage["stage"] for stage in trial["stages"]] == ["extract", "redact", "chunk", "embed", "upsert"]
+    assert "jane@host.example" in json.dumps(trial["stages"][0])
+    assert "jane@host.example" not in json.dumps(trial["stages"][1:])
     assert not (tmp_path / "data" / "catalog.db").exists()
     assert not (tmp_path / "data" / "spool").exists()

@@ -47,7 +47,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         lines = [
-            f"[docrelay.{group}]\n" + "\n".join(f"{one} = {at}" for one, at in named.items())
+            f"[docrelay.{group}]\n" + "\n".join(f"{entry} = {target}" for entry, target in named.items())
             for group, named in entries.items()
         ]
         (info / "entry_points.txt").write_text("\n".join(lines))
@@ -63,8 +63,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             del sys.modules[module]
 
 
-def reasons(found: Discovered) -> dict[tuple[str, str, str], str]:
-    return {(one.group, one.name, one.package): one.reason for one in found.broken}
+def reasons(discovered: Discovered) -> dict[tuple[str, str, str], str]:
+    return {(item.group, item.name, item.package): item.reason for item in discovered.broken}
 
 
 RAISE = {
@@ -80,14 +80,14 @@ RAISE = {
 GROUPS = ("workflows", "stages", "chunkers", "extractors", "embedders")
 
 
-@pytest.mark.parametrize(("reason", "code"), RAISE.items(), ids=[one.partition(":")[0] for one in RAISE])
+@pytest.mark.parametrize(("reason", "code"), RAISE.items(), ids=[reason.partition(":")[0] for reason in RAISE])
 def test_a_module_that_raises_is_skipped(install: Install, reason: str, code: str) -> None:
     install("raising", code, **{group: {"mine": "raising"} for group in GROUPS})
     install("whole", f"{HEAD}def whole():\n    return {PLAIN}\n", workflows={"whole": "whole:whole"})
 
-    found = reasons(discover())
-    assert {group for group, _, _ in found} == set(GROUPS)
-    assert all(told.startswith(reason) for told in found.values())
+    messages = reasons(discover())
+    assert {group for group, _, _ in messages} == set(GROUPS)
+    assert all(message.startswith(reason) for message in messages.values())
     assert load_workflow("whole") == load_workflow("ingest")
 
 
@@ -122,15 +122,15 @@ def test_a_plug_in_does_not_replace_what_is_built_in(install: Install) -> None:
         mine = OutsideModel(MODELS["hashing"], "1", dict)
     """)
     install("ccc", model, embedders={"hashing": "ccc:mine"})
-    found = discover()
+    discovered = discover()
 
-    assert found.workflows["ingest"].package == "docrelay"
+    assert discovered.workflows["ingest"].package == "docrelay"
     assert "tokens" not in load_workflow("ingest").cutting
     assert load_workflow("redacted").step("redact") is not None
-    told = reasons(found)
-    assert "another ingest already" in told["workflows", "ingest", "aaa"]
-    assert "Two stages are named redact" in told["stages", "redact", "bbb"]
-    assert "another model hashing already" in told["embedders", "hashing", "ccc"]
+    messages = reasons(discovered)
+    assert "another ingest already" in messages["workflows", "ingest", "aaa"]
+    assert "Two stages are named redact" in messages["stages", "redact", "bbb"]
+    assert "another model hashing already" in messages["embedders", "hashing", "ccc"]
 
 
 def test_of_two_packages_one_is_named(install: Install) -> None:
@@ -201,15 +201,15 @@ def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
     """What every door does first, with nothing running; then what each makes of the error."""
     names = {name: f"rows:{name}" for name in ("plain", "nested", "raises", "lines", "needs", "absent")}
     install("rows", f"from celery import chord\n{HEAD}{WORKFLOWS}", workflows=names)
-    told = codes_in_the_table()
+    documented = codes_in_the_table()
     # The last one needs a stack: tests/integration/test_messages.py.
-    assert [*told] == [*ROWS, "a stage that the private stack does not have, as it was started before"]
+    assert [*documented] == [*ROWS, "a stage that the private stack does not have, as it was started before"]
     for what, (workflow, options, message) in ROWS.items():
         settings = Settings(data_dir=tmp_path, embedding_model="hashing", workflow_options=options)
         with pytest.raises(BadRequest) as caught:
             check(Services(settings), Request((), workflow=workflow))
         assert caught.value.message.startswith(message), what
         assert caught.value.hint
-        assert reported_codes(caught.value) == told[what]
-    told_why = reasons(discover())
-    assert "chord inside the chord" in told_why["workflows", "nested", "rows"]
+        assert reported_codes(caught.value) == documented[what]
+    messages = reasons(discover())
+    assert "chord inside the chord" in messages["workflows", "nested", "rows"]

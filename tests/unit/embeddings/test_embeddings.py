@@ -56,9 +56,9 @@ def test_the_revision_of_a_folder_is_its_content(tmp_path: Path) -> None:
         (folder / "model.safetensors").write_bytes(weights)
         return describe(str(folder)).fingerprint.revision
 
-    one = write(tmp_path / "one", b"abc")
-    assert write(tmp_path / "two", b"abc") == one
-    assert write(tmp_path / "two", b"abd") != one
+    revision = write(tmp_path / "one", b"abc")
+    assert write(tmp_path / "two", b"abc") == revision
+    assert write(tmp_path / "two", b"abd") != revision
 
 
 def test_facts_of_a_folder_with_prompts_and_a_dense_layer(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_every_row_of_the_registry_is_complete() -> None:
 
 
 def tree(error: type[EmbedError]) -> list[type[EmbedError]]:
-    return [error, *(found for child in error.__subclasses__() for found in tree(child))]
+    return [error, *(kind for child in error.__subclasses__() for kind in tree(child))]
 
 
 def test_every_error_has_a_code_a_sentence_and_a_hint() -> None:

@@ -65,8 +65,8 @@ def made() -> list[dict[str, Any]]:
     wanted = [*(("extract", chosen) for chosen, _ in KNOBS.values()), ("embed", EVERYTHING), ("store", EVERYTHING)]
     line = [sys.executable, "-W", "ignore", "-c", MAKE]
     ended = subprocess.run(line, input=json.dumps(wanted), capture_output=True, text=True, check=True)
-    found: list[dict[str, Any]] = json.loads(ended.stdout)
-    return found
+    workers: list[dict[str, Any]] = json.loads(ended.stdout)
+    return workers
 
 
 @pytest.mark.parametrize("knob", KNOBS)

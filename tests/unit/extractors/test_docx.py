@@ -181,7 +181,7 @@ DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 
 def series(name: str, *values: str) -> str:
     def points(texts: tuple[str, ...]) -> str:
-        return "".join(f'<c:pt idx="{place}"><c:v>{text}</c:v></c:pt>' for place, text in enumerate(texts))
+        return "".join(f'<c:pt idx="{position}"><c:v>{text}</c:v></c:pt>' for position, text in enumerate(texts))
 
     categories = f"<c:cat><c:strRef><c:strCache>{points(('May', 'June'))}</c:strCache></c:strRef></c:cat>"
     return f"<c:ser><c:tx>{points((name,))}</c:tx>{categories}<c:val>{points(values)}</c:val></c:ser>"

@@ -141,8 +141,8 @@ def test_broken_bytes_end_in_our_errors_only(suffix: str, edits: list[tuple[int,
     path = tmp_path / f"broken.{suffix}"
     picture().save(path)
     content = bytearray(path.read_bytes())
-    for place, value in edits:
-        content[place % len(content)] = value
+    for position, value in edits:
+        content[position % len(content)] = value
     path.write_bytes(content)
     with suppress(Corrupt, TooLarge):
         for number in extract_image(path, OPTIONS).pending:

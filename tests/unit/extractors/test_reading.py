@@ -184,8 +184,8 @@ def test_read_is_empty_when_ocr_finds_nothing(tmp_path: Path, monkeypatch: pytes
 
 def test_finish_keeps_labels_and_sparse_text() -> None:
     before = (Page(1, "Scan 7", "i", "pending"), Page(2, "Scan 8", "ii", "pending"), Page(3, "text", "iii"))
-    found = [Page(1, "read", origin="ocr", confidence=0.8), Page(2, "", origin="empty")]
-    document = finish(Document("x", before), found, ["a warning"])
+    pages = [Page(1, "read", origin="ocr", confidence=0.8), Page(2, "", origin="empty")]
+    document = finish(Document("x", before), pages, ["a warning"])
     assert document.pages == (Page(1, "read", "i", "ocr", 0.8), Page(2, "Scan 8", "ii", "text"), Page(3, "text", "iii"))
     assert document.warnings == ("a warning",)
 

@@ -23,9 +23,9 @@ CHINESE = "这是一个没有字节顺序标记的中文文本，用来测试编
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
 )
 def test_unicode_with_and_without_mark(text: str, encoding: str) -> None:
-    found = decode(text.encode(encoding))
-    assert found is not None
-    assert (found.text, found.damaged) == (text, False)
+    decoded = decode(text.encode(encoding))
+    assert decoded is not None
+    assert (decoded.text, decoded.damaged) == (text, False)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_unicode_with_and_without_mark(text: str, encoding: str) -> None:
     ],
 )
 def test_legacy_encodings(text: str, encoding: str) -> None:
-    found = decode(text.encode(encoding))
-    assert found is not None
-    assert (found.text, found.damaged) == (text, False)
+    decoded = decode(text.encode(encoding))
+    assert decoded is not None
+    assert (decoded.text, decoded.damaged) == (text, False)
 
 
 def test_a_legacy_letter_far_into_a_file_is_found() -> None:
-    found = decode(b"plain ascii line\n" * 50_000 + GERMAN.encode("cp1252"))
-    assert found is not None
-    assert found.text.endswith(GERMAN)
-    assert found.encoding == "cp1252"
+    decoded = decode(b"plain ascii line\n" * 50_000 + GERMAN.encode("cp1252"))
+    assert decoded is not None
+    assert decoded.text.endswith(GERMAN)
+    assert decoded.encoding == "cp1252"
 
 
 def test_a_few_broken_bytes_do_not_turn_utf8_into_something_else(tmp_path: Path) -> None:
@@ -70,15 +70,15 @@ def test_nul_padding_is_taken_out(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_any_utf8_comes_back_as_it_was(text: str) -> None:
-    found = decode(b"\xef\xbb\xbf" + text.encode())
-    assert found is not None
-    assert (found.text, found.encoding) == (text, "utf-8")
+    decoded = decode(b"\xef\xbb\xbf" + text.encode())
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding) == (text, "utf-8")
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_no_text(data: bytes) -> None:
-    found = decode(data)
-    assert found is None or found.text.encode("utf-8") is not None
+    decoded = decode(data)
+    assert decoded is None or decoded.text.encode("utf-8") is not None
 
 
 def test_one_page_without_number_and_equal_line_ends(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def services(compose: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = compose["services"]
-    return found
+    services: dict[str, Any] = compose["services"]
+    return services
 
 
 def test_the_services(services: dict[str, Any]) -> None:

@@ -50,40 +50,40 @@ REGISTRIES = re.compile(
     r"pyp[i]\.(?:org|io)|pythonhoste[d]\.org|pytorc[h]\.org|anacond[a]\.(?:org|com)|npmj[s]\.(?:org|com)"
     r"|(?:registr[y]|hu[b])\.[\w-]+\.(?:io|com|org)|(?:docke[r]|ghc[r]|qua[y]|gc[r])\.io"
 )
-NOBODYS = ("/home/me/", "/home/anna/", "/root/.cache/pip")
+ALLOWED_FOLDERS = ("/home/me/", "/home/anna/", "/root/.cache/pip")
 """Folders in examples, and the one of every container's user."""
 
 
 def commands() -> dict[str, Any]:
     """Every command by its words, the program itself as ""."""
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
 
     def walk(command: Any, words: tuple[str, ...]) -> None:
-        found[" ".join(words)] = command
+        by_name[" ".join(words)] = command
         for name, sub in getattr(command, "commands", {}).items():
             walk(sub, (*words, name))
 
     walk(get_command(app), ())
-    return found
+    return by_name
 
 
 def section(page: str, title: str) -> str:
     """What stands under a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page, flags=re.M | re.S)
-    assert found is not None, f"there is no section {title!r}"
-    return found[1]
+    match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page, flags=re.M | re.S)
+    assert match is not None, f"there is no section {title!r}"
+    return match[1]
 
 
 def rows(text: str) -> dict[str, tuple[str, ...]]:
     """Rows of tables by the first word in backticks of their first cell."""
-    found: dict[str, tuple[str, ...]] = {}
+    cells_by_name: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         cells = tuple(cell.strip() for cell in line.strip("|").split(" |"))
         name = re.match(r"`([^`]+)`", cells[0])
         if line.startswith("| `") and name is not None:
-            assert name[1] not in found, f"{name[1]} stands there twice"
-            found[name[1]] = cells
-    return found
+            assert name[1] not in cells_by_name, f"{name[1]} stands there twice"
+            cells_by_name[name[1]] = cells
+    return cells_by_name
 
 
 def fences(page: str, language: str) -> list[str]:
@@ -111,16 +111,16 @@ def kinds(base: type[Any]) -> Iterator[type[Any]]:
 def test_every_command_and_option_is_documented_as_it_is(name: str) -> None:
     command = commands()[name]
     text = section(CLI, name or "The command line")
-    told = rows(text)
+    documented = rows(text)
     options = {parameter.opts[0]: parameter for parameter in command.params if parameter.param_type_name == "option"}
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
 
-    assert {shown for shown in told if shown.startswith("-")} == options.keys()
+    assert {shown for shown in documented if shown.startswith("-")} == options.keys()
     for shown, option in options.items():
         default = getattr(option.default, "value", option.default)
         expected = (", ".join(f"`{opt}`" for opt in option.opts), option.help, f"`{default}`" if default else "")
-        assert tuple(cell.removesuffix("|").strip() for cell in told[shown]) == expected
-    assert [told_row[1] for shown, told_row in told.items() if shown.isupper() or "ID" in shown or "..." in shown] == [
+        assert tuple(cell.removesuffix("|").strip() for cell in documented[shown]) == expected
+    assert [row[1] for shown, row in documented.items() if shown.isupper() or "ID" in shown or "..." in shown] == [
         argument.help for argument in arguments
     ]
     assert not name or f"\n{command.help}\n" in text
@@ -135,10 +135,10 @@ def test_no_command_is_documented_that_does_not_exist() -> None:
 def test_the_groups_of_workers_and_their_queues_are_documented() -> None:
     from pipeline.engine.worker import GROUPS
 
-    told = rows(section(CLI, "worker"))
+    documented = rows(section(CLI, "worker"))
 
     for group, queues in GROUPS.items():
-        assert tuple(re.findall(r"`(\w+)`", told[group][1])) == queues
+        assert tuple(re.findall(r"`(\w+)`", documented[group][1])) == queues
     assert {queue for queues in GROUPS.values() for queue in queues} == set(QUEUES)
 
 
@@ -163,13 +163,13 @@ def dumped_keys(data: Any) -> Any:
     """Keys at every level where the shape is fixed; an empty list or mapping stands for any."""
     if isinstance(data, dict):
         return {key: dumped_keys(value) for key, value in data.items()}
-    return [dumped_keys(one) for one in data[:1]] if isinstance(data, list) else None
+    return [dumped_keys(item) for item in data[:1]] if isinstance(data, list) else None
 
 
 def test_the_example_of_failures_has_their_shape() -> None:
     (example,) = [json.loads(block) for block in fences(section(CLI, "failures list"), "json")]
 
-    assert [FailureRecord(**one).model_dump() for one in example["failures"]] == example["failures"]
+    assert [FailureRecord(**failure).model_dump() for failure in example["failures"]] == example["failures"]
 
 
 def test_the_example_of_ingest_has_the_shape_of_a_summary(tmp_path: Path) -> None:
@@ -178,20 +178,20 @@ def test_the_example_of_ingest_has_the_shape_of_a_summary(tmp_path: Path) -> Non
     with writing(services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "r", 0).id
     manager = TaskManager(services)
-    told = summary(manager, manager.job(job), 1.0)
+    reported = summary(manager, manager.job(job), 1.0)
     services.catalog.dispose()
 
-    assert list(example) == list(told)
+    assert list(example) == list(reported)
     assert set(example["failures"][0]) == {"source", "code", "message", "hint"}
 
 
 def test_every_setting_is_documented_as_it_is() -> None:
-    told = rows((ROOT / "docs/configuration.md").read_text("utf-8"))
+    documented = rows((ROOT / "docs/configuration.md").read_text("utf-8"))
 
-    assert told.keys() == Settings.model_fields.keys()
+    assert documented.keys() == Settings.model_fields.keys()
     for name, field in Settings.model_fields.items():
         expected = (f"`{name}`", default_of(name), values_of(field), field.description)
-        assert tuple(cell.removesuffix("|").strip() for cell in told[name]) == expected
+        assert tuple(cell.removesuffix("|").strip() for cell in documented[name]) == expected
 
 
 def default_of(name: str) -> str:
@@ -221,10 +221,10 @@ def values_of(field: Any) -> str:
 
 
 def test_the_settings_named_in_the_readme_exist() -> None:
-    told = rows(section(README, "Configuration"))
+    documented = rows(section(README, "Configuration"))
 
-    assert len(told) == 10
-    assert told.keys() <= Settings.model_fields.keys()
+    assert len(documented) == 10
+    assert documented.keys() <= Settings.model_fields.keys()
 
 
 def test_the_example_of_a_settings_file_is_valid() -> None:
@@ -248,10 +248,10 @@ def test_every_code_is_documented_with_its_meaning_and_hint(base: type[Any]) -> 
 
 
 def test_no_code_is_documented_that_does_not_exist() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \|", ERRORS, flags=re.M))
+    documented = set(re.findall(r"^\| `(\w+)` \|", ERRORS, flags=re.M))
 
     codes = {kind.code for base in (ExtractError, PipelineError, EmbedError) for kind in kinds(base)}
-    assert told == codes | NOT_CLASSES
+    assert documented == codes | NOT_CLASSES
 
 
 def test_what_the_readme_says_to_type_can_be_typed() -> None:
@@ -389,7 +389,10 @@ def test_every_requirement_is_pinned() -> None:
     from packaging.utils import canonicalize_name
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(requirement for extra in project["optional-dependencies"].values() for requirement in extra),
+    ]
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     pinned = {canonicalize_name(pin.name): pin for pin in pins}
@@ -417,18 +420,18 @@ def test_what_modules_offer_is_there(room: str) -> None:
 
 
 def test_no_machine_and_no_package_registry_is_named() -> None:
-    found = []
+    matches = []
     for name in filter(None, TRACKED.split("\0")):
         try:
             text = (ROOT / name).read_text("utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
             continue  # a picture, or removed and not committed yet
-        for example in NOBODYS:
+        for example in ALLOWED_FOLDERS:
             text = text.replace(example, "")
         for pattern in (MACHINE, REGISTRIES):
-            found += [f"{name}: {match[0]}" for match in pattern.finditer(text)]
+            matches += [f"{name}: {match[0]}" for match in pattern.finditer(text)]
 
-    assert found == []
+    assert matches == []
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,9 @@ def is_of_rooms(contract: dict[str, list[str]]) -> bool:
 def test_a_library_is_forbidden_to_every_room_but_those_that_may_import_it(library: str) -> None:
     """The contracts list rooms one by one, so a new room would be in none of them."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
-    (contract,) = (one for one in contracts if one.get("forbidden_modules", [""])[0] == library and is_of_rooms(one))
+    (contract,) = (
+        entry for entry in contracts if entry.get("forbidden_modules", [""])[0] == library and is_of_rooms(entry)
+    )
     rooms = {path.stem for path in (ROOT / "pipeline").glob("*.py")}
     rooms |= {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
     forbidden = {name.removeprefix("pipeline.") for name in contract["source_modules"]}

@@ -8,17 +8,17 @@ from pipeline.stack.lease import FileLock, is_locked
 
 
 def test_locks_share_and_exclude(tmp_path: Path) -> None:
-    one, two, three = (FileLock(tmp_path / "lock") for _ in range(3))
-    with one, two, three:
-        assert one.acquire(shared=True)
-        assert two.acquire(shared=True)
-        assert not three.acquire()
+    first, second, third = (FileLock(tmp_path / "lock") for _ in range(3))
+    with first, second, third:
+        assert first.acquire(shared=True)
+        assert second.acquire(shared=True)
+        assert not third.acquire()
         assert not is_locked(tmp_path / "lock")
-        one.release()
-        two.release()
-        assert three.acquire()
+        first.release()
+        second.release()
+        assert third.acquire()
         assert is_locked(tmp_path / "lock")
-        assert not one.acquire(shared=True, timeout_s=0.1)
+        assert not first.acquire(shared=True, timeout_s=0.1)
     assert not is_locked(tmp_path / "lock")
 
 

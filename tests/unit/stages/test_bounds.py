@@ -41,9 +41,9 @@ def batch_of_texts(services: Services, folder: Path, number: int) -> Claim:
     """A batch whose texts are extracted, about to be cut."""
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([]), [100] * number)
-        place, recipe = placement_of(services, connection, job)
-        found = [FileRecord(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
-        ids = [records.record(connection, job.id, recipe, one, place).attempt_id or "" for one in found]
+        placement, recipe = placement_of(services, connection, job)
+        files = [FileRecord(f"/in/{n}.txt", f"{n:064d}", 100, 0.0) for n in range(number)]
+        ids = [records.record(connection, job.id, recipe, file, placement).attempt_id or "" for file in files]
         batch_id = batches.create(connection, job.id, 5, ids, active=True)
     for number, attempt_id in enumerate(ids):
         path = folder / f"{number}.txt"

@@ -105,7 +105,7 @@ def test_any_text_is_covered_in_order_within_the_limit(
 def test_a_chunk_cut_again_stays_whole(name: str, text: str, max_tokens: int) -> None:
     for chunk in cut(plain(text), TOKENIZERS[name], max_tokens, 8):
         again = cut(plain(chunk.text), TOKENIZERS[name], max_tokens, 8)
-        assert [(piece.text, piece.tokens) for piece in again] == [(chunk.text, chunk.tokens)]
+        assert [(repeated.text, repeated.tokens) for repeated in again] == [(chunk.text, chunk.tokens)]
 
 
 @given(document=documents())
@@ -299,7 +299,7 @@ def test_lines_of_chunks_that_another_has_cut() -> None:
     spans = ((4, 8), (0, 3), (0, 9), (9, 9))
     text = "one\ntwo\n\nfour"
     chunks = [Chunk(order, text[a:b], a, b, None, None, (), (), 1) for order, (a, b) in enumerate(spans)]
-    assert [(one.line_start, one.line_end) for one in with_lines(plain(text), chunks)] == [
+    assert [(chunk.line_start, chunk.line_end) for chunk in with_lines(plain(text), chunks)] == [
         (2, 2),
         (1, 1),
         (1, 3),
@@ -353,7 +353,7 @@ def test_a_limit_without_room_is_refused() -> None:
 
 
 def test_ids_are_stable() -> None:
-    one = chunk_id("v1", 0, "text")
-    assert one == "fd31c7c2-3e1c-51ec-9e3c-d1bbac769917"
-    assert len({one, chunk_id("v2", 0, "text"), chunk_id("v1", 1, "text"), chunk_id("v1", 0, "texts")}) == 4
+    first_id = chunk_id("v1", 0, "text")
+    assert first_id == "fd31c7c2-3e1c-51ec-9e3c-d1bbac769917"
+    assert len({first_id, chunk_id("v2", 0, "text"), chunk_id("v1", 1, "text"), chunk_id("v1", 0, "texts")}) == 4
     assert text_hash("text") == "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"

@@ -210,10 +210,10 @@ def test_langchain_reads_it(client: QdrantClient, mode: str) -> None:
         metadata_payload_key="metadata",
     )
 
-    [found] = store.similarity_search("planks of larch", k=1, filter=LIVE)
+    [document] = store.similarity_search("planks of larch", k=1, filter=LIVE)
 
-    assert found.page_content == TEXTS[1]
-    citation = {name: found.metadata[name] for name in CITATION}
+    assert document.page_content == TEXTS[1]
+    citation = {name: document.metadata[name] for name in CITATION}
     assert citation == written()[1]["metadata"]
 
 
@@ -234,8 +234,8 @@ def test_llamaindex_reads_it(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["text"] == TEXTS[1]
-    assert found["metadata"]["source"] == ABOUT.source
-    assert found["metadata"]["page_start"] == 2
-    assert found["metadata"]["metadata"] == written()[1]["metadata"]
+    node = json.loads(done.stdout)
+    assert node["text"] == TEXTS[1]
+    assert node["metadata"]["source"] == ABOUT.source
+    assert node["metadata"]["page_start"] == 2
+    assert node["metadata"]["metadata"] == written()[1]["metadata"]

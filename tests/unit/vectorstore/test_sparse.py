@@ -18,7 +18,7 @@ HARBOUR = 1245317193
 EMPTY = SparseVector([], [])
 
 
-def found(question: str, passage: str) -> bool:
+def is_match(question: str, passage: str) -> bool:
     [words] = encode_passages([passage])
     return bool(set(encode_query(question).indices) & set(words.indices))
 
@@ -42,7 +42,7 @@ def found(question: str, passage: str) -> bool:
     ],
 )
 def test_a_question_finds_what_it_means(question: str, passage: str) -> None:
-    assert found(question, passage)
+    assert is_match(question, passage)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_question_finds_what_it_means(question: str, passage: str) -> None:
     ],
 )
 def test_other_words_and_stop_words_find_nothing(question: str, passage: str) -> None:
-    assert not found(question, passage)
+    assert not is_match(question, passage)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "the of and", "und der das", "!?… — ·", "\u00ad", "\x00"])

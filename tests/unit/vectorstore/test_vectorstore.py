@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import stores
-from stores import DIM, EMPTY, SPACE, Placement, fill, identity, matching, points, vectors
+from stores import DIM, EMPTY, SPACE, Placement, fill, matching, point_id, points, vectors
 
 from pipeline.errors import BadRequest, SpaceMismatch
 from pipeline.vectorstore import Filter, Point, Query
@@ -16,42 +16,42 @@ from pipeline.vectorstore.sparse import encode_query
 
 stand_in = stores.stand_in
 library = stores.library
-place = stores.place
+placement = stores.placement
 
 
-def test_a_collection_keeps_its_space(place: Placement) -> None:
-    place.store.ensure(place.name, SPACE)
-    place.store.ensure(place.name, SPACE)
+def test_a_collection_keeps_its_space(placement: Placement) -> None:
+    placement.store.ensure(placement.name, SPACE)
+    placement.store.ensure(placement.name, SPACE)
 
-    assert place.store.collections()[place.name] == SPACE
+    assert placement.store.collections()[placement.name] == SPACE
     for other in (replace(SPACE, dim=DIM + 1), replace(SPACE, model="test/other")):
         with pytest.raises(SpaceMismatch, match="test/tiny"):
-            place.store.ensure(place.name, other)
+            placement.store.ensure(placement.name, other)
 
 
-def test_a_dropped_collection_is_gone_and_may_be_made_anew(place: Placement) -> None:
+def test_a_dropped_collection_is_gone_and_may_be_made_anew(placement: Placement) -> None:
     other = replace(SPACE, dim=DIM + 1)
-    fill(place, [{}])
+    fill(placement, [{}])
 
-    place.store.drop(place.name)
-    place.store.drop(place.name)
+    placement.store.drop(placement.name)
+    placement.store.drop(placement.name)
 
-    assert place.name not in place.store.collections()
-    place.store.ensure(place.name, other)
-    assert place.store.collections()[place.name] == other
-    assert place.store.count(place.name, Filter()) == 0
+    assert placement.name not in placement.store.collections()
+    placement.store.ensure(placement.name, other)
+    assert placement.store.collections()[placement.name] == other
+    assert placement.store.count(placement.name, Filter()) == 0
 
 
-def test_an_unknown_collection_is_empty_and_refuses_points(place: Placement) -> None:
+def test_an_unknown_collection_is_empty_and_refuses_points(placement: Placement) -> None:
     for where in (Filter(), Filter(sources=("*.pdf",))):
-        assert place.store.count(place.name, where) == 0
-        assert place.store.ids(place.name, where) == []
-        assert place.store.search(place.name, Query("dense", 5, [1.0] * DIM, where=where)) == []
-        place.store.set_payload(place.name, {"live": True}, where)
-    place.store.delete(place.name, Filter(live=True))
+        assert placement.store.count(placement.name, where) == 0
+        assert placement.store.ids(placement.name, where) == []
+        assert placement.store.search(placement.name, Query("dense", 5, [1.0] * DIM, where=where)) == []
+        placement.store.set_payload(placement.name, {"live": True}, where)
+    placement.store.delete(placement.name, Filter(live=True))
     with pytest.raises(BadRequest, match="There is no collection"):
-        place.store.upsert(place.name, points([{}]))
-    assert place.name not in place.store.collections()
+        placement.store.upsert(placement.name, points([{}]))
+    assert placement.name not in placement.store.collections()
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", "a/b", ".hidden", "ä", "x" * 65, "a\n", "a\x00"])
@@ -71,31 +71,31 @@ def test_a_bad_name_is_refused_everywhere(library: Placement, name: str) -> None
             call()
 
 
-def test_two_thousand_points_in_one_call_are_all_there_once(place: Placement) -> None:
+def test_two_thousand_points_in_one_call_are_all_there_once(placement: Placement) -> None:
     batch = points([{"document_id": f"d{number % 10}", "live": True} for number in range(2000)])
-    place.store.ensure(place.name, SPACE)
+    placement.store.ensure(placement.name, SPACE)
 
-    place.store.upsert(place.name, batch)
-    place.store.upsert(place.name, batch[500:700])
-    place.store.upsert(place.name, [])
+    placement.store.upsert(placement.name, batch)
+    placement.store.upsert(placement.name, batch[500:700])
+    placement.store.upsert(placement.name, [])
 
-    assert place.store.count(place.name, Filter()) == 2000
-    assert place.store.count(place.name, Filter(document_ids=("d3",))) == 200
-    assert sorted(place.store.ids(place.name, Filter())) == [identity(number) for number in range(2000)]
+    assert placement.store.count(placement.name, Filter()) == 2000
+    assert placement.store.count(placement.name, Filter(document_ids=("d3",))) == 200
+    assert sorted(placement.store.ids(placement.name, Filter())) == [point_id(number) for number in range(2000)]
 
 
-def test_an_equal_id_is_overwritten_whole(place: Placement) -> None:
-    fill(place, [{"text": "old", "gone": 1}], ["harbour"])
+def test_an_equal_id_is_overwritten_whole(placement: Placement) -> None:
+    fill(placement, [{"text": "old", "gone": 1}], ["harbour"])
 
-    place.store.upsert(place.name, [Point(identity(0), vectors(2)[1].tolist(), EMPTY, {"text": "new"})])
+    placement.store.upsert(placement.name, [Point(point_id(0), vectors(2)[1].tolist(), EMPTY, {"text": "new"})])
 
-    [hit] = place.store.search(place.name, Query("dense", 5, vectors(2)[1].tolist()))
+    [hit] = placement.store.search(placement.name, Query("dense", 5, vectors(2)[1].tolist()))
     assert hit.payload == {"text": "new"}
     assert hit.score == pytest.approx(1.0, abs=1e-5)
-    assert place.store.search(place.name, Query("sparse", 5, sparse=encode_query("harbour"))) == []
+    assert placement.store.search(placement.name, Query("sparse", 5, sparse=encode_query("harbour"))) == []
 
 
-def test_a_payload_comes_back_as_it_went(place: Placement) -> None:
+def test_a_payload_comes_back_as_it_went(placement: Placement) -> None:
     payload = {
         "text": "Größe 日本 \U0001f600 \x01 \u202e\"'\\",
         "none": None,
@@ -106,63 +106,63 @@ def test_a_payload_comes_back_as_it_went(place: Placement) -> None:
         "big": 2**53,
         "metadata": {"source": "file:///a%20b.pdf", "deep": {"a": [1, {"b": None}]}},
     }
-    fill(place, [payload])
+    fill(placement, [payload])
 
-    [hit] = place.store.search(place.name, Query("dense", 1, vectors(1)[0].tolist()))
+    [hit] = placement.store.search(placement.name, Query("dense", 1, vectors(1)[0].tolist()))
     assert hit.payload == payload
 
 
-def test_set_payload_writes_only_what_it_names(place: Placement) -> None:
-    fill(place, [{"version_id": f"v{number % 2}", "live": False, "text": str(number)} for number in range(6)])
+def test_set_payload_writes_only_what_it_names(placement: Placement) -> None:
+    fill(placement, [{"version_id": f"v{number % 2}", "live": False, "text": str(number)} for number in range(6)])
 
-    place.store.set_payload(place.name, {"live": True, "note": "x"}, Filter(version_ids=("v1",)))
+    placement.store.set_payload(placement.name, {"live": True, "note": "x"}, Filter(version_ids=("v1",)))
 
-    assert matching(place, Filter(live=True)) == [1, 3, 5]
-    assert matching(place, Filter(live=False)) == [0, 2, 4]
-    hits = place.store.search(place.name, Query("dense", 9, [1.0] * DIM))
+    assert matching(placement, Filter(live=True)) == [1, 3, 5]
+    assert matching(placement, Filter(live=False)) == [0, 2, 4]
+    hits = placement.store.search(placement.name, Query("dense", 9, [1.0] * DIM))
     assert {hit.payload["text"]: hit.payload.get("note") for hit in hits} == {
         str(number): "x" if number % 2 else None for number in range(6)
     }
-    place.store.set_payload(place.name, {"live": False}, Filter())
-    assert matching(place, Filter(live=False)) == [0, 1, 2, 3, 4, 5]
+    placement.store.set_payload(placement.name, {"live": False}, Filter())
+    assert matching(placement, Filter(live=False)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_set_payload_writes_into_an_object(place: Placement) -> None:
-    fill(place, [{"document_id": "d", "metadata": {"source": "/a", "order": number}} for number in range(2)])
+def test_set_payload_writes_into_an_object(placement: Placement) -> None:
+    fill(placement, [{"document_id": "d", "metadata": {"source": "/a", "order": number}} for number in range(2)])
 
-    place.store.set_payload(place.name, {"source": "/b"}, Filter(document_ids=("d",)), "metadata")
+    placement.store.set_payload(placement.name, {"source": "/b"}, Filter(document_ids=("d",)), "metadata")
 
-    hits = place.store.search(place.name, Query("dense", 9, [1.0] * DIM))
+    hits = placement.store.search(placement.name, Query("dense", 9, [1.0] * DIM))
     assert sorted(hit.payload["metadata"]["order"] for hit in hits) == [0, 1]
     assert {hit.payload["metadata"]["source"] for hit in hits} == {"/b"}
 
 
-def test_delete_removes_what_matches_and_nothing_else(place: Placement) -> None:
-    fill(place, [{"document_id": f"d{number % 3}", "source": f"file:///{number}.pdf"} for number in range(9)])
+def test_delete_removes_what_matches_and_nothing_else(placement: Placement) -> None:
+    fill(placement, [{"document_id": f"d{number % 3}", "source": f"file:///{number}.pdf"} for number in range(9)])
 
-    place.store.delete(place.name, Filter(document_ids=("d0", "d2"), sources=("*.pdf",)))
-    assert matching(place, Filter()) == [1, 4, 7]
-    place.store.delete(place.name, Filter(sources=("nothing.*",)))
-    place.store.delete(place.name, Filter(document_ids=("d0",)))
-    assert matching(place, Filter()) == [1, 4, 7]
+    placement.store.delete(placement.name, Filter(document_ids=("d0", "d2"), sources=("*.pdf",)))
+    assert matching(placement, Filter()) == [1, 4, 7]
+    placement.store.delete(placement.name, Filter(sources=("nothing.*",)))
+    placement.store.delete(placement.name, Filter(document_ids=("d0",)))
+    assert matching(placement, Filter()) == [1, 4, 7]
     with pytest.raises(ValueError, match="empty filter"):
-        place.store.delete(place.name, Filter())
+        placement.store.delete(placement.name, Filter())
 
 
-def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(place: Placement) -> None:
-    fill(place, [{}])
+def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(placement: Placement) -> None:
+    fill(placement, [{}])
 
     with pytest.raises(SpaceMismatch, match="vectors of"):
-        place.store.upsert(place.name, [Point(identity(5), [1.0] * (DIM + 1), EMPTY, {})])
+        placement.store.upsert(placement.name, [Point(point_id(5), [1.0] * (DIM + 1), EMPTY, {})])
     with pytest.raises(SpaceMismatch, match="vectors of"):
-        place.store.search(place.name, Query("dense", 1, [1.0] * (DIM - 1)))
+        placement.store.search(placement.name, Query("dense", 1, [1.0] * (DIM - 1)))
     with pytest.raises(BadRequest, match="finite"):
-        place.store.upsert(place.name, [Point(identity(6), [float("nan")] * DIM, EMPTY, {})])
-    assert place.store.count(place.name, Filter()) == 1
+        placement.store.upsert(placement.name, [Point(point_id(6), [float("nan")] * DIM, EMPTY, {})])
+    assert placement.store.count(placement.name, Filter()) == 1
 
 
-def test_a_query_without_its_vector_is_a_mistake_of_the_caller(place: Placement) -> None:
-    fill(place, [{}])
+def test_a_query_without_its_vector_is_a_mistake_of_the_caller(placement: Placement) -> None:
+    fill(placement, [{}])
     words = encode_query("boat")
 
     for query in (
@@ -173,7 +173,7 @@ def test_a_query_without_its_vector_is_a_mistake_of_the_caller(place: Placement)
         Query("dense", 0, [1.0] * DIM),
     ):
         with pytest.raises(ValueError, match=r"needs a|must be positive"):
-            place.store.search(place.name, query)
+            placement.store.search(placement.name, query)
 
 
 def test_importing_the_package_loads_no_engine() -> None:
@@ -183,19 +183,19 @@ def test_importing_the_package_loads_no_engine() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_an_alias_stands_for_one_collection_after_another(place: Placement) -> None:
-    names = [f"{place.name}~{number}" for number in (1, 2)]
+def test_an_alias_stands_for_one_collection_after_another(placement: Placement) -> None:
+    names = [f"{placement.name}~{number}" for number in (1, 2)]
     for number, name in enumerate(names):
-        place.store.ensure(name, SPACE)
-        place.store.upsert(name, points([{}] * (number + 1)))
+        placement.store.ensure(name, SPACE)
+        placement.store.upsert(name, points([{}] * (number + 1)))
     with pytest.raises(BadRequest):
-        place.store.set_alias(place.name, f"{place.name}~3")
+        placement.store.set_alias(placement.name, f"{placement.name}~3")
     for number, name in enumerate(names):
-        place.store.set_alias(place.name, name)
-        assert place.store.aliases()[place.name] == name
-        assert place.store.count(place.name, Filter()) == number + 1
-        assert len(place.store.ids(name, Filter())) == number + 1
-    place.store.drop(names[0])
-    assert place.store.count(place.name, Filter()) == 2
-    place.store.drop(names[1])
-    assert place.store.count(place.name, Filter()) == 0
+        placement.store.set_alias(placement.name, name)
+        assert placement.store.aliases()[placement.name] == name
+        assert placement.store.count(placement.name, Filter()) == number + 1
+        assert len(placement.store.ids(name, Filter())) == number + 1
+    placement.store.drop(names[0])
+    assert placement.store.count(placement.name, Filter()) == 2
+    placement.store.drop(names[1])
+    assert placement.store.count(placement.name, Filter()) == 0

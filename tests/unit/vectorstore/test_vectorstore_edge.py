@@ -98,9 +98,9 @@ def test_every_acknowledged_point_survives_sigkill(tmp_path: Path) -> None:
     assert writer.returncode == -signal.SIGKILL
 
     store = EdgeStore(tmp_path)
-    found = {UUID(one).int - 1 for one in store.ids("c", Filter())}
-    assert found >= set(range(acknowledged))
-    assert store.count("c", Filter(live=False)) == len(found)
+    numbers = {UUID(point_id).int - 1 for point_id in store.ids("c", Filter())}
+    assert numbers >= set(range(acknowledged))
+    assert store.count("c", Filter(live=False)) == len(numbers)
     [hit] = store.search("c", Query("dense", 1, [1.0, 0.0, 0.0, 0.0]))
     assert hit.payload == {"n": 0, "live": False}
     store.upsert("c", points(1, live=True))

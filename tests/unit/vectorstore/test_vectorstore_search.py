@@ -16,14 +16,14 @@ from pipeline.vectorstore.sparse import encode_passages, encode_query
 
 stand_in = stores.stand_in
 library = stores.library
-place = stores.place
+placement = stores.placement
 
 
-def test_dense_is_the_exact_cosine_order(place: Placement) -> None:
-    fill(place, [{"n": number} for number in range(300)])
+def test_dense_is_the_exact_cosine_order(placement: Placement) -> None:
+    fill(placement, [{"n": number} for number in range(300)])
     question = vectors(1, seed=9)[0]
 
-    hits = place.store.search(place.name, Query("dense", 25, question.tolist()))
+    hits = placement.store.search(placement.name, Query("dense", 25, question.tolist()))
 
     scores = vectors(300) @ question
     best = np.argsort(-scores)[:25]
@@ -54,11 +54,11 @@ def bm25(question: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return scores
 
 
-def test_sparse_is_bm25(place: Placement) -> None:
-    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+def test_sparse_is_bm25(placement: Placement) -> None:
+    fill(placement, [{"n": number} for number in range(len(TEXTS))], TEXTS)
 
     for question in ("harbour at night", "larch planks", "wages"):
-        hits = place.store.search(place.name, Query("sparse", 9, sparse=encode_query(question)))
+        hits = placement.store.search(placement.name, Query("sparse", 9, sparse=encode_query(question)))
 
         scores = bm25(question)
         order = [int(number) for number in np.argsort(-scores, kind="stable") if scores[number] > 0]
@@ -66,11 +66,11 @@ def test_sparse_is_bm25(place: Placement) -> None:
         np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-4)
 
 
-def test_hybrid_is_reciprocal_rank_fusion(place: Placement) -> None:
-    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+def test_hybrid_is_reciprocal_rank_fusion(placement: Placement) -> None:
+    fill(placement, [{"n": number} for number in range(len(TEXTS))], TEXTS)
     question, dense = "larch planks of the hull and the harbour boat", vectors(1, seed=11)[0]
 
-    hits = place.store.search(place.name, Query("hybrid", 9, dense.tolist(), encode_query(question)))
+    hits = placement.store.search(placement.name, Query("hybrid", 9, dense.tolist(), encode_query(question)))
 
     expected: dict[int, float] = {}
     for scores, least in ((vectors(len(TEXTS)) @ dense, -2.0), (bm25(question), 0.0)):
@@ -82,8 +82,8 @@ def test_hybrid_is_reciprocal_rank_fusion(place: Placement) -> None:
     assert len({round(score, 9) for score in expected.values()}) > len(TEXTS) // 2
 
 
-def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Placement) -> None:
-    fill(place, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+def test_a_text_without_words_is_stored_and_found_by_its_vector(placement: Placement) -> None:
+    fill(placement, [{"n": number} for number in range(len(TEXTS))], TEXTS)
     wordless = vectors(len(TEXTS))[6].tolist()
 
     for query in (
@@ -91,14 +91,14 @@ def test_a_text_without_words_is_stored_and_found_by_its_vector(place: Placement
         Query("hybrid", 1, wordless, encode_query("the of")),
         Query("hybrid", 1, wordless, EMPTY),
     ):
-        assert [hit.payload["n"] for hit in place.store.search(place.name, query)] == [6]
-    assert place.store.search(place.name, Query("sparse", 5, sparse=encode_query("the of and"))) == []
-    assert place.store.count(place.name, Filter()) == len(TEXTS)
+        assert [hit.payload["n"] for hit in placement.store.search(placement.name, query)] == [6]
+    assert placement.store.search(placement.name, Query("sparse", 5, sparse=encode_query("the of and"))) == []
+    assert placement.store.count(placement.name, Filter()) == len(TEXTS)
 
 
-def test_the_limit_is_filled_through_a_filter(place: Placement) -> None:
+def test_the_limit_is_filled_through_a_filter(placement: Placement) -> None:
     fill(
-        place,
+        placement,
         [
             {"n": number, "source": f"file:///{'rare' if number % 50 == 0 else 'common'}/{number}.txt"}
             for number in range(400)
@@ -109,7 +109,7 @@ def test_the_limit_is_filled_through_a_filter(place: Placement) -> None:
 
     for mode in ("dense", "sparse", "hybrid"):
         query = Query(mode_of(mode), 5, vectors(1, seed=3)[0].tolist(), encode_query("boat"), where)
-        hits = place.store.search(place.name, query)
+        hits = placement.store.search(placement.name, query)
         assert len(hits) == 5
         assert all(hit.payload["n"] % 50 == 0 for hit in hits)
 
@@ -163,18 +163,18 @@ def test_filters(library: Placement, where: Filter, expected: list[int]) -> None
 
 
 @pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
-def test_tags_that_were_written_later_are_searched_by(place: Placement, mode: str) -> None:
+def test_tags_that_were_written_later_are_searched_by(placement: Placement, mode: str) -> None:
     texts = ["a boat of oak", "a boat of larch", "a boat of pine"]
-    fill(place, [{"document_id": f"d{number}", "tags": ["old"]} for number in range(3)], texts)
+    fill(placement, [{"document_id": f"d{number}", "tags": ["old"]} for number in range(3)], texts)
 
-    place.store.set_payload(place.name, {"tags": ["new", "größe"]}, Filter(document_ids=("d1",)))
-    place.store.set_payload(place.name, {"tags": []}, Filter(document_ids=("d2",)))
+    placement.store.set_payload(placement.name, {"tags": ["new", "größe"]}, Filter(document_ids=("d1",)))
+    placement.store.set_payload(placement.name, {"tags": []}, Filter(document_ids=("d2",)))
 
-    def found(*tags: str) -> set[str]:
+    def documents_with(*tags: str) -> set[str]:
         query = Query(mode_of(mode), 5, vectors(1)[0].tolist(), encode_query("boat"), Filter(tags=tags))
-        return {hit.payload["document_id"] for hit in place.store.search(place.name, query)}
+        return {hit.payload["document_id"] for hit in placement.store.search(placement.name, query)}
 
-    assert (found("old"), found("größe"), found("old", "new"), found()) == (
+    assert (documents_with("old"), documents_with("größe"), documents_with("old", "new"), documents_with()) == (
         {"d0"},
         {"d1"},
         {"d0", "d1"},

@@ -56,29 +56,29 @@ print(store.count(sys.argv[2], Filter()))
 def test_what_is_filtered_on_has_an_index(stand_in: str) -> None:
     from qdrant_client import QdrantClient
 
-    place = Placement(open_store(url=stand_in), f"indexed-{uuid4().hex[:12]}")
-    place.store.ensure(place.name, SPACE)
+    placement = Placement(open_store(url=stand_in), f"indexed-{uuid4().hex[:12]}")
+    placement.store.ensure(placement.name, SPACE)
     client = QdrantClient(url=stand_in, check_compatibility=False)
 
-    schema = client.get_collection(place.name).payload_schema
+    schema = client.get_collection(placement.name).payload_schema
     assert {field: str(index.data_type.value) for field, index in schema.items()} == stores.INDEXES
 
     client.close()
-    place.store.drop(place.name)
-    place.store.close()
+    placement.store.drop(placement.name)
+    placement.store.close()
 
 
 def test_processes_share_a_server(stand_in: str) -> None:
-    place = Placement(open_store(url=stand_in), f"shared-{uuid4().hex[:12]}")
-    fill(place, [{"document_id": f"d{number % 2}", "live": False} for number in range(10)])
+    placement = Placement(open_store(url=stand_in), f"shared-{uuid4().hex[:12]}")
+    fill(placement, [{"document_id": f"d{number % 2}", "live": False} for number in range(10)])
 
-    command = [sys.executable, "-c", SHARE, stand_in, place.name]
+    command = [sys.executable, "-c", SHARE, stand_in, placement.name]
     other = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert other.stdout.strip() == "10"
-    assert place.store.count(place.name, Filter(live=True)) == 5
-    place.store.drop(place.name)
-    place.store.close()
+    assert placement.store.count(placement.name, Filter(live=True)) == 5
+    placement.store.drop(placement.name)
+    placement.store.close()
 
 
 def test_a_foreign_collection_is_left_alone(stand_in: str) -> None:

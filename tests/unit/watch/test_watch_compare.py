@@ -37,8 +37,8 @@ def test_a_device_with_another_number_is_no_change() -> None:
 
 
 def test_new_changed_touched_gone() -> None:
-    found = compare({A: seen(1, "y"), B: seen(2, "b"), C: seen(3, "c")}, {A: known(1, "x"), C: known(3, "c")})
-    assert found == Changes(new={B}, changed={A}, touched={C})
+    changes = compare({A: seen(1, "y"), B: seen(2, "b"), C: seen(3, "c")}, {A: known(1, "x"), C: known(3, "c")})
+    assert changes == Changes(new={B}, changed={A}, touched={C})
     assert compare({}, {A: known(1, "x")}) == Changes(gone={A})
 
 

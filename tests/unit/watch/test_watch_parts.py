@@ -56,14 +56,14 @@ def listed(root: Path, scope: dict[Path, bool] | None = None) -> set[str]:
 
 
 @given(FILE_NAMES, FILE_NAMES)
-def test_a_source_is_of_one_file(one: bytes, other: bytes) -> None:
-    path = Path(os.fsdecode(b"/folder/" + one))
+def test_a_source_is_of_one_file(name: bytes, other_name: bytes) -> None:
+    path = Path(os.fsdecode(b"/folder/" + name))
     source = source_of(path)
     assert source.encode()
     assert path_of(source) == path
     assert path_of(source_of(path.parent)) / path_of(source).name == path
-    assume(one != other)
-    assert source_of(Path(os.fsdecode(b"/folder/" + other))) != source
+    assume(name != other_name)
+    assert source_of(Path(os.fsdecode(b"/folder/" + other_name))) != source
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_an_ignore_file_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "one/.docrelayignore").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(os.path.relpath(tmp_path / "two/.docrelayignore"))
-    found = scan(tmp_path, None, ())
-    assert ({Path(one).name for one in found.files}, found.unreadable) == ({"a.txt", "b.txt", "c.txt"}, {})
+    result = scan(tmp_path, None, ())
+    assert ({Path(path).name for path in result.files}, result.unreadable) == ({"a.txt", "b.txt", "c.txt"}, {})
 
 
 def test_a_scope_is_looked_into_once_and_never_outside(tmp_path: Path) -> None:
@@ -194,11 +194,11 @@ def test_events_of_network_file_systems_are_not_trusted(folder: str, trusted: bo
 def test_events_name_what_changed(tmp_path: Path) -> None:
     events = Events(tmp_path)
 
-    def told() -> bool:
+    def is_reported() -> bool:
         (tmp_path / "a.txt").write_text("x")
         return str(tmp_path / "a.txt") in events.wait(0.1)
 
-    assert eventually(told)
+    assert eventually(is_reported)
     events.close()
 
 
@@ -206,19 +206,19 @@ def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None
     """They tell of the folder then, again as soon as they go on, and go on."""
     events = Events(tmp_path)
 
-    def told(name: bytes) -> set[str]:
-        found = set[str]()
+    def reported(name: bytes) -> set[str]:
+        paths = set[str]()
 
         def comes() -> bool:
             (tmp_path / os.fsdecode(name)).write_text("x")
-            found.update(events.wait(0.2))
-            return not events.alive or bool(found & {str(tmp_path), str(tmp_path / os.fsdecode(name))})
+            paths.update(events.wait(0.2))
+            return not events.alive or bool(paths & {str(tmp_path), str(tmp_path / os.fsdecode(name))})
 
         assert eventually(comes)
-        return found
+        return paths
 
-    assert str(tmp_path / "a.txt") in told(b"a.txt")
-    assert str(tmp_path) in told(b"caf\xe9.txt")
+    assert str(tmp_path / "a.txt") in reported(b"a.txt")
+    assert str(tmp_path) in reported(b"caf\xe9.txt")
     again = list[set[str]]()
 
     def is_quiet() -> bool:
@@ -229,7 +229,7 @@ def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None
 
     assert eventually(is_quiet)
     assert again[-1] == {str(tmp_path)}
-    assert str(tmp_path / "b.txt") in told(b"b.txt")
+    assert str(tmp_path / "b.txt") in reported(b"b.txt")
     assert events.alive
     events.close()
 
@@ -292,8 +292,8 @@ def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bo
         assert dict(files) == model
         assert files.gone == {key for key, row in model.items() if row.gone}
         assert files.present == sum(not row.gone for row in model.values())
-        for one in "12":
-            assert set(files.with_inode(one)) == {key for key, row in model.items() if row.mark.inode == one}
+        for inode in "12":
+            assert set(files.with_inode(inode)) == {key for key, row in model.items() if row.mark.inode == inode}
         for folder in ("/", "/r", "/r/a", "/r/a/b", "/r/ab", "/else"):
             here = folder.rstrip("/")
             assert set(files.inside(folder, deep=False)) == {key for key in model if key[1].rpartition("/")[0] == here}
@@ -324,9 +324,9 @@ def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look(monkeypatc
 def test_what_changes_while_it_is_read_has_no_digest(tmp_path: Path) -> None:
     write(tmp_path, "a.txt")
     os.mkfifo(tmp_path / "pipe")
-    found = digest(tmp_path / "a.txt")
-    assert found is not None
-    assert found[0] == sha256(b"a.txt").hexdigest()
+    content_digest = digest(tmp_path / "a.txt")
+    assert content_digest is not None
+    assert content_digest[0] == sha256(b"a.txt").hexdigest()
     assert digest(tmp_path / "pipe") is None
     assert digest(tmp_path / "nothing") is None
 
@@ -334,7 +334,7 @@ def test_what_changes_while_it_is_read_has_no_digest(tmp_path: Path) -> None:
 def test_the_deepest_rule_counts() -> None:
     rules = ({"folder": "a", "collection": "one"}, {"folder": "a/b/", "collection": "two"})
     folder = WatchFolder.model_validate({"path": "/x", "rules": rules})
-    assert [folder.collection_of(one, "main") for one in ("", "a", "a/b/c", "ab")] == ["main", "one", "two", "main"]
+    assert [folder.collection_of(path, "main") for path in ("", "a", "a/b/c", "ab")] == ["main", "one", "two", "main"]
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> N
 
 def test_folders_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCRELAY_WATCH", "/a:/b")
-    assert [one.path for one in load_settings({"data_dir": tmp_path}).watch] == [Path("/a"), Path("/b")]
+    assert [folder.path for folder in load_settings({"data_dir": tmp_path}).watch] == [Path("/a"), Path("/b")]
     monkeypatch.setenv("DOCRELAY_WATCH", '[{"path": "/a", "delete_missing": false}]')
     assert load_settings({"data_dir": tmp_path}).watch == (WatchFolder(path=Path("/a"), delete_missing=False),)
 
