@@ -27,7 +27,7 @@ from pipeline.vectorstore.payload import CITATION, payload
 from pipeline.vectorstore.qdrant import QdrantStore
 from pipeline.vectorstore.sparse import encode_passages, encode_query
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DOCUMENTED = ROOT / "docs" / "payload.md"
 SPACE = Fingerprint("test/letters", "1", "float", "mean", True, "", "", 26)
 ABOUT = About(
