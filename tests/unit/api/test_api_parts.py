@@ -1,25 +1,18 @@
-"""Parts of the API without a stack: forms, cursors, keys, group commits, the turn to write."""
+"""Parts of the API without a stack: forms, cursors, error codes, the published description, bodies of requests."""
 
 from __future__ import annotations
 
 import ast
-import fcntl
 import re
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import sqlalchemy as sa
-from flow_tools import eventually
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
 from pipeline.api.app import make_app
@@ -27,17 +20,8 @@ from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS
-from pipeline.catalog.api import keys
-from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
-from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.database.schema import api_keys
-from pipeline.catalog.database.write_queue import WriteQueue
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
-from pipeline.ingest.path_jobs import FILES_CHECKED, matching_files, require_match
-from pipeline.ingest.request import Request, options_of
-from pipeline.ingest.submit import check_terms, plan_for
 from pipeline.ingest.uploads import Draft, Upload, source_of
-from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.types import canonical
@@ -50,13 +34,6 @@ def services(tmp_path: Path) -> Iterator[Services]:
     services = Services(Settings(data_dir=tmp_path))
     yield services
     services.catalog.dispose()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_catalog(sqlite_url(tmp_path))
-    yield engine
-    engine.dispose()
 
 
 def test_every_code_of_the_api_is_documented_with_its_status() -> None:
@@ -165,187 +142,6 @@ def test_the_api_starts_only_where_it_may(made: bool, host: str, embedded: bool,
     else:
         with pytest.raises(BadRequest):
             check_start(made, host, embedded=embedded)
-
-
-def test_a_key_is_kept_as_its_hash(engine: Engine) -> None:
-    with writing(engine) as connection:
-        key, secret = keys.create(connection, "x", ["submit", "read"], 5)
-        row = connection.execute(sa.select(api_keys)).one()
-        assert keys.find(connection, secret) == key
-        assert secret not in str(row)
-        assert keys.find(connection, secret + "x") is None
-        keys.revoke(connection, key.id)
-        assert keys.find(connection, secret) is None
-        assert keys.is_any_created(connection)
-        with pytest.raises(BadRequest):
-            keys.create(connection, "x", ["root"], 0)
-
-
-def test_changes_are_committed_together_and_fail_alone(engine: Engine) -> None:
-    writer = GroupWriter(engine)
-    results: dict[int, Any] = {}
-
-    def change(number: int) -> None:
-        def write(connection: sa.Connection) -> int:
-            keys.create(connection, str(number), ["read"], 0)
-            if number % 3 == 0:
-                raise ValueError(number)
-            return number
-
-        try:
-            results[number] = writer.run(write)
-        except ValueError as error:
-            results[number] = error
-
-    threads = [threading.Thread(target=change, args=(number,)) for number in range(60)]
-    with WriteQueue(str(engine.url.database)).turn(urgent=True):
-        for thread in threads:
-            thread.start()
-        time.sleep(0.2)
-    for thread in threads:
-        thread.join()
-    with engine.connect() as connection:
-        names = {int(key.name) for key in keys.list_keys(connection)}
-
-    assert names == {number for number in range(60) if number % 3}
-    assert all(isinstance(results[number], ValueError) for number in range(0, 60, 3))
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """The system's lock of a file, which releases it when the block ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def waiting_for(lock: Path) -> int | None:
-    """How many wait for this file's lock; None where the system does not say (only Linux does)."""
-    try:
-        locks = Path("/proc/locks").read_text()
-    except FileNotFoundError:
-        return None
-    return sum("->" in line and f":{lock.stat().st_ino} " in line for line in locks.splitlines())
-
-
-def test_an_urgent_writer_goes_before_those_at_the_gate(tmp_path: Path) -> None:
-    """A worker has written and gives back the turn first, then the gate: in between only the urgent one can write."""
-    order: list[str] = []
-    path, gate_file, turn_file = (tmp_path / f"catalog.db{end}" for end in ("", ".gate", ".turn"))
-    queue = WriteQueue(str(path))
-
-    def write(name: str, urgent: bool) -> None:
-        with queue.turn(urgent=urgent):
-            order.append(name)
-
-    threads = [threading.Thread(target=write, args=(f"worker {n}", False)) for n in range(4)]
-    with locked(gate_file):
-        with locked(turn_file):
-            for thread in threads:
-                thread.start()
-            assert eventually(lambda: waiting_for(gate_file) in (4, None))
-            threads.append(threading.Thread(target=write, args=("urgent", True)))
-            threads[-1].start()
-            assert eventually(lambda: waiting_for(turn_file) in (1, None))
-            assert order == []
-        assert eventually(lambda: order == ["urgent"])
-        assert waiting_for(gate_file) in (4, None)
-    for thread in threads:
-        thread.join()
-
-    assert order.index("urgent") == 0
-    assert len(order) == 5
-
-
-def test_a_worker_holds_the_gate_as_long_as_its_turn(tmp_path: Path) -> None:
-    path = tmp_path / "catalog.db"
-    queue = WriteQueue(str(path))
-    with queue.turn(urgent=False):
-        for end in (".gate", ".turn"):
-            with path.with_name(path.name + end).open("a") as file, pytest.raises(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with queue.turn(urgent=True), locked(path.with_name("catalog.db.gate")):
-        pass
-
-
-def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tmp_path: Path) -> None:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(FILES_CHECKED):
-        (folder / f"{number}.txt").touch()
-    with pytest.raises(BadRequest):
-        require_match(services, [folder], "*.pdf")
-    (folder / "z.md").touch()
-    require_match(services, [folder], "*.pdf")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
-        ("**/*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
-        ("**/**/*.txt", {"top.txt", "a/mid.txt", "a/b/low.txt"}),
-        ("a/**/*.txt", {"a/mid.txt", "a/b/low.txt"}),
-        ("**/b/*.txt", {"a/b/low.txt"}),
-        ("**/a/*.md", {"a/note.md"}),
-        ("a/*.txt", {"a/mid.txt", "a/b/low.txt"}),
-        ("a/**", {"a/mid.txt", "a/b/low.txt", "a/note.md"}),
-        ("top.txt/**/x", set()),
-    ],
-)
-def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, expected: set[str]) -> None:
-    root = tmp_path / "files"
-    for name in ("top.txt", "a/mid.txt", "a/b/low.txt", "a/note.md", "ab/c.pdf"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    matched = {str(entry.path.relative_to(root)) for entry in matching_files(services, [root], pattern)}
-    assert matched == expected
-
-
-def test_a_glob_matches_a_file_that_was_named_by_its_name(services: Services, tmp_path: Path) -> None:
-    (tmp_path / "top.txt").touch()
-    for pattern in ("*.txt", "**/*.txt"):
-        require_match(services, [tmp_path / "top.txt"], pattern)
-
-
-@pytest.mark.parametrize(
-    ("words", "options"),
-    [
-        (["mask=***"], {"mask": "***"}),
-        (["mask=12", 'kinds=["iban"]'], {"mask": 12, "kinds": ["iban"]}),
-        (['mask="12"', "a=", "b=x=y", "c=null"], {"mask": "12", "a": "", "b": "x=y", "c": None}),
-        (["a=NaN", "b=[1"], {"a": "NaN", "b": "[1"}),
-    ],
-)
-def test_options_as_they_are_typed(words: list[str], options: dict[str, Any]) -> None:
-    assert options_of(words) == options
-
-
-@pytest.mark.parametrize("words", [["mask"], ["=x"], [""], ["a=1", "a=2"]])
-def test_options_that_are_none(words: list[str]) -> None:
-    with pytest.raises(BadRequest):
-        options_of(words)
-
-
-def test_options_of_a_job_go_before_those_of_the_settings(tmp_path: Path) -> None:
-    workflow_options = {"redacted": {"mask": "#", "kinds": ["iban"]}}
-    services = Services(Settings(data_dir=tmp_path, workflow_options=workflow_options))
-    plan = plan_for(services, "redacted", {"mask": "*"})
-    step = plan.step("redact")
-    assert step is not None
-    assert (step.options, plan.told) == ({"mask": "*", "kinds": ["iban"]}, {"mask": "*"})
-    assert Plan.from_json(plan.to_json()) == plan
-    assert plan_for(services, "redacted", {}).mark != plan.mark
-    assert plan.mark == plan_for(services, "redacted", {"mask": "*", "kinds": ["iban"]}).mark
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"colour": "red"}, {"mask": 3}, {"kinds": ["ears"]}, {"mask": None}, {"mask": float("nan")}, {"mask": b"x"}],
-)
-def test_options_that_a_workflow_does_not_have(services: Services, options: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest):
-        check_terms(services, Request((), workflow="redacted", options=options))
 
 
 @pytest.fixture

@@ -143,9 +143,9 @@ def test_a_trial_goes_stage_by_stage(services: Services) -> None:
     assert (read.chunks, read.vectors) == (None, None)
     assert [name for name, _ in whole.took] == ["extract", "chunk", "embed", "upsert", "finalize"]
     assert whole.vectors.shape == (len(whole.chunks), 384)
-    assert [point.payload["text"] for point in whole.points] == [chunk.text for chunk in whole.chunks]
+    assert [point.payload["text"] for point in whole.points] == [made.text for made in whole.chunks]
     again = read | load_signature("ingest")
-    assert [chunk.text for chunk in again.chunks] == [chunk.text for chunk in (read | chunk()).chunks]
+    assert [made.text for made in again.chunks] == [made.text for made in (read | chunk()).chunks]
     assert not services.settings.data_dir.exists()
 
 
