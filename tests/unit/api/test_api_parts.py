@@ -71,7 +71,7 @@ def test_a_form_is_the_same_however_it_is_cut(content: bytes, size: int) -> None
 
 
 @given(st.binary(max_size=200))
-def test_nothing_that_is_no_form_is_taken_for_one(body: bytes) -> None:
+def test_a_body_that_is_no_form_is_refused(body: bytes) -> None:
     with pytest.raises(PipelineError):
         read_whole(body)
 
@@ -93,7 +93,7 @@ def read_whole(body: bytes) -> None:
         ('filename=""', "upload://unnamed"),
     ],
 )
-def test_names_of_files_as_senders_write_them(services: Services, head: str, source: str) -> None:
+def test_file_names_are_read_in_every_notation_of_senders(services: Services, head: str, source: str) -> None:
     form = Form(b"b", lambda: Draft(services), 3)
     form.feed(f'--b\r\nContent-Disposition: form-data; name="file"; {head}\r\n\r\nx\r\n--b--\r\n'.encode())
     form.end()
@@ -103,13 +103,13 @@ def test_names_of_files_as_senders_write_them(services: Services, head: str, sou
 
 
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/json"])
-def test_only_forms_are_forms(kind: str | None) -> None:
+def test_other_media_types_than_forms_are_refused(kind: str | None) -> None:
     with pytest.raises(WrongMediaType):
         boundary_of(kind)
 
 
 @pytest.mark.parametrize("boundary", ["", "; boundary=", '; boundary="ü"', f"; boundary={'x' * 71}"])
-def test_boundaries_that_are_none(boundary: str) -> None:
+def test_missing_and_invalid_boundaries_are_refused(boundary: str) -> None:
     with pytest.raises(BrokenBody):
         boundary_of(f"multipart/form-data{boundary}")
 
@@ -154,7 +154,7 @@ def alone(tmp_path: Path) -> Iterator[TestClient]:
         yield client
 
 
-def test_the_description_tells_what_is_really_taken(alone: TestClient) -> None:
+def test_the_openapi_patterns_accept_what_the_api_accepts(alone: TestClient) -> None:
     published = alone.get("/openapi.json").json()
     schemas = {name: value.get("properties", {}) for name, value in published["components"]["schemas"].items()}
     content = published["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
@@ -227,7 +227,7 @@ def test_a_model_by_http_is_no_folder_but_that_of_the_settings(
         assert code(model) == "404 unknown_id", model
 
 
-def test_a_body_says_that_it_is_json(alone: TestClient) -> None:
+def test_a_json_body_needs_a_json_content_type(alone: TestClient) -> None:
     def status(kind: str | None, address: str = "/v1/jobs", body: str = '{"paths": ["/x"]}') -> int:
         headers = {} if kind is None else {"Content-Type": kind}
         return alone.post(address, content=body, headers=headers).status_code
@@ -248,7 +248,7 @@ def test_a_body_says_that_it_is_json(alone: TestClient) -> None:
     assert status(None, "/v1/reindex/nothing/rollback", "") == 409
 
 
-def test_what_the_api_needs_may_be_away(tmp_path: Path) -> None:
+def test_without_redis_the_status_is_unavailable_and_formats_are_listed(tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path, embedding_model="hashing", redis_url="redis://127.0.0.1:9/0", api_roots=("/",)
     )

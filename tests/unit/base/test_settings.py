@@ -37,7 +37,7 @@ def test_later_sources_win(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [where[name] for name in names] == ["command line", "environment", "file", "default", "environment"]
 
 
-def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_variable_replaces_the_default_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "docrelay.toml").write_text("window = 3")
     (folder / "other.toml").write_text("priority = 7")
     monkeypatch.setenv("DOCRELAY_CONFIG", str(folder / "other.toml"))
@@ -60,7 +60,7 @@ def test_a_named_file_is_read_instead(folder: Path, monkeypatch: pytest.MonkeyPa
         ("DOCRELAY_API_ROOTS", "~nobody-of-this-name/a", "api_roots .*home of ~nobody-of-this-name"),
     ],
 )
-def test_what_is_refused(
+def test_invalid_environment_values_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -76,7 +76,9 @@ def test_a_wrong_file_is_refused(folder: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["/srv,~/documents", "/srv, ~/documents,", '["/srv", "~/documents"]'])
-def test_roots_in_a_variable(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_api_roots_are_split_in_an_environment_variable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
     monkeypatch.setenv("DOCRELAY_API_ROOTS", value)
     assert load_settings().api_roots == ("/srv", "~/documents")
 
@@ -89,12 +91,12 @@ def test_an_empty_variable_is_unset(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert origins()["passwords"] == "default"
 
 
-def test_variables_of_tests_are_no_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_tests_are_not_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCRELAY_TEST_ANYTHING", "x")
     assert load_settings().embedded
 
 
-def test_frozen_and_closed(folder: Path) -> None:
+def test_settings_cannot_be_changed_and_have_no_unknown_fields(folder: Path) -> None:
     with pytest.raises(ValidationError):
         load_settings().priority = 3  # type: ignore[misc]
     with pytest.raises(ValidationError):

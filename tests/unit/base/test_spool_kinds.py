@@ -38,7 +38,7 @@ def test_without_a_url_it_is_in_the_data_folder(tmp_path: Path) -> None:
     assert (tmp_path / "spool" / "a" / "b").read_bytes() == b"x"
 
 
-def test_what_is_written_is_read(spool: Spool) -> None:
+def test_written_keys_are_read_and_listed(spool: Spool) -> None:
     assert not spool.exists("batches/1/x")
     assert spool.names("batches") == []
     spool.write("batches/1/x", b"old")
@@ -52,7 +52,7 @@ def test_what_is_written_is_read(spool: Spool) -> None:
         assert path.read_bytes() == b"new"
 
 
-def test_what_is_not_there(spool: Spool) -> None:
+def test_reading_a_missing_key_raises_file_not_found(spool: Spool) -> None:
     with pytest.raises(FileNotFoundError):
         spool.read("none")
     with pytest.raises(FileNotFoundError), spool.local("none"):
@@ -72,7 +72,7 @@ def test_a_file_that_is_put_in_stays_where_it_was(spool: Spool, tmp_path: Path) 
     assert spool.read(key) == b"all of it"
 
 
-def test_times_of_keys(spool: Spool) -> None:
+def test_modified_at_is_the_time_of_the_last_write_below_a_key(spool: Spool) -> None:
     """When a key was written is known; of several keys, when the last of them was."""
     began = time.time()
     spool.write("batches/1/x", b"")
@@ -86,7 +86,7 @@ def test_times_of_keys(spool: Spool) -> None:
         spool.modified_at("none")
 
 
-def test_only_what_did_not_change_is_deleted(spool: Spool) -> None:
+def test_delete_unchanged_keeps_a_key_that_was_rewritten(spool: Spool) -> None:
     spool.write("originals/ab/x", b"first")
     seen = spool.modified_at("originals/ab/x")
     time.sleep(CLOCK_STEP_S)
@@ -99,7 +99,7 @@ def test_only_what_did_not_change_is_deleted(spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("is_written_again", [False, True])
-def test_what_is_renewed_while_it_is_deleted_stays(
+def test_a_key_renewed_during_its_deletion_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written_again: bool
 ) -> None:
     """It is renewed after its time was compared, and before it is gone."""
@@ -122,7 +122,7 @@ def test_what_is_renewed_while_it_is_deleted_stays(
     assert list(spool.drafts.iterdir()) == []
 
 
-def test_deleting_goes_below(spool: Spool) -> None:
+def test_deleting_a_prefix_deletes_all_keys_below_it(spool: Spool) -> None:
     for key in ("batches/1/x", "batches/1/y", "batches/12/z"):
         spool.write(key, b"")
     spool.delete("batches/1")
@@ -131,7 +131,7 @@ def test_deleting_goes_below(spool: Spool) -> None:
     assert not spool.exists("batches/12/z")
 
 
-def test_json_and_vectors(spool: Spool) -> None:
+def test_json_and_vectors_are_read_back_unchanged(spool: Spool) -> None:
     data = {"text": "a\0b \N{GRINNING FACE} ä", "breaks": [[1, None]]}
     write_json(spool, "j", data)
     assert read_json(spool, "j") == data

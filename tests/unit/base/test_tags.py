@@ -26,26 +26,26 @@ def test_tags_are_sorted_and_stand_there_once() -> None:
 
 
 @pytest.mark.parametrize("tag", ["x", "2026", "a_b-c.d:e/f", "Straße", "発票", "हिन्दी", "x" * 64])
-def test_what_a_tag_may_be(tag: str) -> None:
+def test_letters_digits_and_allowed_signs_make_a_tag(tag: str) -> None:
     assert canonical([tag]) == (tag,)
 
 
 @pytest.mark.parametrize(
     "tag", ["", " ", "a b", "a,b", "x" * 65, "a\n", "\x00", "\ud800", "a*", '"', "😀", "#a", "\u202e"]
 )
-def test_what_no_tag_may_be(tag: str) -> None:
+def test_invalid_tags_are_refused(tag: str) -> None:
     with pytest.raises(BadRequest, match="is no tag"):
         canonical(["good", tag])
 
 
-def test_sixteen_are_the_most() -> None:
+def test_more_than_sixteen_tags_are_refused() -> None:
     assert len(canonical([str(number) for number in range(16)] * 2)) == 16
     with pytest.raises(BadRequest, match="17 tags"):
         canonical([str(number) for number in range(17)])
 
 
 @given(st.lists(st.text(st.sampled_from("aB9_-.:/é"), min_size=1, max_size=8), max_size=16))
-def test_what_is_kept_is_kept_as_it_is(tags: list[str]) -> None:
+def test_canonical_tags_do_not_change_when_made_canonical_again(tags: list[str]) -> None:
     assert canonical(canonical(tags)) == canonical(tags)
 
 
@@ -68,12 +68,12 @@ RULES = (
         ("d/e", "d", ("x", "y")),
     ],
 )
-def test_the_deepest_rule_that_names_it_counts(folder: str, collection: str, tags: Tags) -> None:
+def test_tags_come_from_the_deepest_rule_that_sets_them(folder: str, collection: str, tags: Tags) -> None:
     watched = WatchFolder.model_validate({"path": "/x", "tags": ["all"], "rules": RULES})
     assert (watched.collection_of(folder, "main"), watched.tags_of(folder)) == (collection, tags)
 
 
-def test_without_a_word_of_tags_nothing_is_said_of_them() -> None:
+def test_a_folder_without_tag_rules_has_no_tags_setting() -> None:
     watched = WatchFolder.model_validate({"path": "/x", "rules": RULES})
     assert watched.tags_of("") is None
     assert watched.tags_of("a") == ("one",)
@@ -82,7 +82,7 @@ def test_without_a_word_of_tags_nothing_is_said_of_them() -> None:
 @pytest.mark.parametrize(
     "rule", ['folder = "a"', 'folder = "a", tags = ["no tag"]', 'folder = "a", tags = "invoice"', 'tags = ["x"]']
 )
-def test_rules_that_make_no_sense_are_refused(tmp_path: Path, rule: str) -> None:
+def test_invalid_tag_rules_are_refused(tmp_path: Path, rule: str) -> None:
     (tmp_path / "docrelay.toml").write_text(f'watch = [{{path = "/a", rules = [{{{rule}}}]}}]')
     with pytest.raises(BadRequest, match="watch"):
         load_settings({"data_dir": tmp_path})
@@ -94,7 +94,7 @@ def test_settings_with_rules_survive_their_way_to_a_process(tmp_path: Path, monk
     assert load_settings({"data_dir": tmp_path}).watch == (folder,)
 
 
-def test_tags_that_a_rule_gave_go_with_it() -> None:
+def test_tags_from_a_rule_are_removed_with_the_rule() -> None:
     assert in_place_of(None, ("old",)) == ()
     assert in_place_of(None, None) is in_place_of(None, ()) is None
     assert in_place_of(("new",), ("old",)) == ("new",)

@@ -105,7 +105,7 @@ def test_a_scan_does_not_keep_the_rest_of_its_job_behind_those_of_others(connect
     assert admit(connection, 1, 99) == [rest[1]]
 
 
-def test_nothing_is_read_that_no_worker_can_embed_yet(connection: Connection) -> None:
+def test_no_batch_is_admitted_while_too_many_tasks_are_due(connection: Connection) -> None:
     job, other = begin(connection), begin(connection)
     name = work(connection, job, parts=16)
     (single,) = wait(connection, other)
@@ -115,7 +115,7 @@ def test_nothing_is_read_that_no_worker_can_embed_yet(connection: Connection) ->
     assert admit(connection, most_due=16) == [single]
 
 
-def test_what_is_more_urgent_waits_for_nothing_less_urgent(connection: Connection) -> None:
+def test_an_urgent_batch_does_not_wait_for_less_urgent_tasks(connection: Connection) -> None:
     job = begin(connection)
     work(connection, job, parts=16, priority=5)
     (urgent,), (like,) = wait(connection, job, 6), wait(connection, job, 5)
@@ -144,7 +144,7 @@ def test_a_task_that_is_tried_again_delays_no_other_job(connection: Connection) 
     assert admit(connection, most_due=1) == [single]
 
 
-def test_what_was_cancelled_delays_no_other_job(connection: Connection) -> None:
+def test_a_cancelled_batch_delays_no_other_job(connection: Connection) -> None:
     job = begin(connection)
     name = work(connection, job, parts=4)
     connection.execute(batches_table.update().where(batches_table.c.id == name).values(state="cancelled"))
@@ -159,7 +159,7 @@ def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None
     assert admit(connection) == []
 
 
-def test_what_is_more_urgent_has_places_of_its_own(connection: Connection) -> None:
+def test_an_urgent_batch_is_admitted_when_all_slots_are_taken(connection: Connection) -> None:
     """Scans without end are in the hands of OCR; a text that is more urgent is read all the same."""
     for _ in range(admission.MAX_ACTIVE):
         work(connection, begin(connection), "ocr")
@@ -175,7 +175,7 @@ def done(connection: Connection, name: str, stage: str, part: int, seconds: floa
     connection.execute(tasks.update().where(here).values(state="done", started_at=50.0, finished_at=50.0 + seconds))
 
 
-def test_the_faster_is_embedded_the_more_may_be_due(connection: Connection) -> None:
+def test_faster_embedding_raises_the_limit_of_due_tasks(connection: Connection) -> None:
     """Until the next batch is read: with a GPU, or a server elsewhere, many tasks are soon done."""
     (name,) = wait(connection, begin(connection))
     assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
@@ -191,7 +191,7 @@ def test_the_faster_is_embedded_the_more_may_be_due(connection: Connection) -> N
     assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
 
 
-def test_nothing_waits_until_something_does(connection: Connection) -> None:
+def test_is_any_waiting_is_true_only_while_a_batch_waits(connection: Connection) -> None:
     assert not admission.is_any_waiting(connection)
     work(connection, begin(connection))
     assert not admission.is_any_waiting(connection)
@@ -236,7 +236,9 @@ BATCHES = st.builds(
 
 
 @given(st.lists(BATCHES, max_size=24), st.integers(1, 4), st.integers(1, 12))
-def test_it_is_as_choosing_one_by_one(engine: Engine, given: list[Batch], window: int, most_due: int) -> None:
+def test_admission_equals_choosing_one_batch_after_the_other(
+    engine: Engine, given: list[Batch], window: int, most_due: int
+) -> None:
     with undone(engine) as connection:
         names = [begin(connection) for _ in range(6)]
         ids = [

@@ -70,7 +70,7 @@ def is_finished(connection: Connection, job: str) -> bool:
 
 
 @pytest.mark.parametrize("event", ["ingested again", "deleted"])
-def test_a_document_taken_on_between_switch_and_commit_was_completed(connection: Connection, event: str) -> None:
+def test_a_document_changed_between_switch_and_commit_is_completed(connection: Connection, event: str) -> None:
     job, recorded, batch = begin(connection, "a")
     switch(connection, batch)  # and here the worker dies
     if event == "deleted":
@@ -93,7 +93,7 @@ def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: 
     assert document_groups.count(connection, job, groups)["outcomes"] == {"cancelled": 1}
 
 
-def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connection) -> None:
+def test_a_restored_file_is_completed_after_a_failed_version(connection: Connection) -> None:
     _, recorded, batch = begin(connection, "a")
     finish(connection, batch)
     _, bad, _ = begin(connection, "b")
@@ -103,7 +103,7 @@ def test_a_good_file_that_was_bad_for_a_while_has_not_failed(connection: Connect
     assert status.totals(connection)[0] == {"completed": 1}
 
 
-def test_the_copy_of_a_failed_file_goes_with_the_failure(connection: Connection) -> None:
+def test_purging_a_failure_releases_the_copy_of_its_file(connection: Connection) -> None:
     _, bad, batch = begin(connection, "a")
     fail(connection, bad)
     assert garbage.needed_originals(connection) == [("a" * 64, "/a")]
@@ -124,7 +124,7 @@ def test_a_file_that_is_known_to_fail_is_distinguished_from_one_that_may_not(con
     assert records.unchanged_failure(connection, "documents", "recipe", "as usual", file_record("b")) is None
 
 
-def test_a_job_whose_intake_was_given_up_is_open_again(connection: Connection) -> None:
+def test_a_reopened_job_is_unfinished_until_its_intake_ends(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
     finish(connection, batch)
     assert is_finished(connection, job)
@@ -150,7 +150,7 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
     assert batch_documents.running(connection, batch) == []
 
 
-def test_slices_are_all_items_in_order() -> None:
+def test_split_list_keeps_all_items_in_order() -> None:
     assert list(split_list(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(split_list([])) == []
 

@@ -116,7 +116,7 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path, written_by: str
 # Reading
 
 
-def test_resolve(connection: Connection) -> None:
+def test_ids_and_their_prefixes_resolve_to_their_kind(connection: Connection) -> None:
     job = begin(connection)
     recorded = take(connection, job, "/a")
     batch = batch_of(connection, job, recorded, active=False)
@@ -159,7 +159,7 @@ def test_the_activity_of_a_document(connection: Connection) -> None:
     assert [step.state for step in done.timeline] == ["completed"]
 
 
-def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
+def test_status_shows_the_new_version_and_after_its_failure_the_searchable_one(connection: Connection) -> None:
     """While a new version is built, of that; when it has failed, of the one that is still there."""
     job = begin(connection)
     old = take(connection, job, "/a", "a")
@@ -179,7 +179,7 @@ def test_the_receipt_is_of_what_readers_see(connection: Connection) -> None:
     assert status.document_status(connection, old.document_id, ()).state == "deleted"
 
 
-def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connection) -> None:
+def test_a_refused_file_stays_failed_after_its_failure_is_purged(connection: Connection) -> None:
     job = begin(connection)
     records.reject(connection, job, "/pipe", 0, SPOILT)
     document_id = lookup.derive_document_id("documents", "/pipe")
@@ -190,7 +190,7 @@ def test_what_intake_refused_has_failed_even_when_forgotten(connection: Connecti
     assert status.totals(connection)[0] == {"failed": 1}
 
 
-def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
+def test_each_job_lists_the_failure_that_happened_in_it(connection: Connection) -> None:
     first, second = begin(connection), begin(connection)
     attempts.fail(connection, {str(take(connection, first, "/a").attempt_id): CORRUPT})
     records.reject(connection, second, "/a", 0, SPOILT)
@@ -204,7 +204,7 @@ def test_a_failure_keeps_what_it_was_in_its_job(connection: Connection) -> None:
     assert (kept.code, kept.job_id) == ("unreadable", second)
 
 
-def test_totals(connection: Connection) -> None:
+def test_totals_count_states_chunks_and_failures(connection: Connection) -> None:
     job = begin(connection)
     done, failed, waiting = (take(connection, job, f"/{name}") for name in "abc")
     finish(connection, batch_of(connection, job, done), chunks=3)
@@ -220,7 +220,7 @@ def test_totals(connection: Connection) -> None:
 # Cancelling
 
 
-def test_cancelling_a_job_leaves_what_another_waits_for(connection: Connection) -> None:
+def test_cancelling_a_job_keeps_attempts_that_another_job_waits_for(connection: Connection) -> None:
     mine, theirs = begin(connection), begin(connection)
     shared, own = take(connection, mine, "/shared"), take(connection, mine, "/own")
     together = batch_of(connection, mine, shared, own, active=False)

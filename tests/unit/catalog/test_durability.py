@@ -43,7 +43,7 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_a_lasting_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed: list[str]) -> None:
+def test_a_durable_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed: list[str]) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "catalog.db").touch()
     (tmp_path / "link").mkdir()
@@ -143,7 +143,7 @@ def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None
     assert values == ["wal", 1]
 
 
-def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path, flushed: list[str]) -> None:
+def test_a_second_upload_of_the_same_content_is_flushed_itself(tmp_path: Path, flushed: list[str]) -> None:
     """It comes while the first one is still being written out, and when that one's copy is not needed any more."""
     spool, drafts = LocalSpool(tmp_path / "spool"), [tmp_path / name for name in ("one", "two", "three")]
     for draft in drafts:
@@ -174,7 +174,7 @@ def test_the_second_upload_of_the_same_does_not_rely_on_the_first(tmp_path: Path
         thread.join()
 
 
-def test_what_is_removed_before_it_was_written_out_lasts_where_it_is_left(tmp_path: Path, flushed: list[str]) -> None:
+def test_a_draft_is_flushed_though_its_key_is_deleted_first(tmp_path: Path, flushed: list[str]) -> None:
     draft = tmp_path / "one"
     draft.write_bytes(b"the same")
     beginning = threading.Event()
@@ -213,7 +213,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     services.catalog.dispose()
 
 
-def test_an_upload_that_the_disk_does_not_take_is_no_job(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_cannot_be_flushed_creates_no_job(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def fail(descriptor: int) -> None:

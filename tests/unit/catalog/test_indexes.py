@@ -118,7 +118,7 @@ def books(connection: Connection) -> Books:
     return Books(connection)
 
 
-def test_settings_decide_for_what_was_never_reindexed(connection: Connection) -> None:
+def test_settings_decide_for_an_index_that_was_never_pinned(connection: Connection) -> None:
     finer = IndexSpec("old", "auto", None, None, 64, 8)
     assert collections.register(connection, "c", OLD, MADE).spec == MADE
     assert collections.register(connection, "c", OLD, finer).spec == finer
@@ -137,7 +137,7 @@ def test_names_of_indexes_never_come_back(books: Books) -> None:
         indexes.get(books.connection, "books~2")
 
 
-def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> None:
+def test_during_a_build_readers_see_only_the_live_index(books: Books) -> None:
     assert books.lacking() == (2, 0, 0)
     begun = books.build()
     assert books.lacking() == (0, 2, 0)
@@ -149,7 +149,7 @@ def test_a_document_stands_in_both_indexes_and_readers_see_one(books: Books) -> 
     assert garbage.unused_versions(books.connection, [books.first, books.second]) == []
 
 
-def test_what_comes_in_meanwhile_is_lacking_again(books: Books) -> None:
+def test_documents_ingested_during_a_build_are_missing_in_the_new_index(books: Books) -> None:
     books.finish(*books.build().values())
     books.ingest("/1", "b")
     books.ingest("/3")
@@ -181,7 +181,7 @@ def test_readers_are_switched_and_back(books: Books) -> None:
     assert books.connection.scalar(sa.select(sa.func.count()).select_from(second_index.shadows)) == 0
 
 
-def test_what_waits_goes_to_the_new_index(books: Books) -> None:
+def test_queued_attempts_move_to_the_new_index_at_the_switch(books: Books) -> None:
     """A changed document whose run has not begun: readers see the old content in the new index until it is done."""
     books.finish(*books.build().values())
     waiting = books.take("/1", "b")
@@ -199,7 +199,7 @@ def test_what_waits_goes_to_the_new_index(books: Books) -> None:
     assert books.lacking("books~1") == (1, 0, 0)
 
 
-def test_what_fails_beside_is_no_failure_of_the_document(books: Books) -> None:
+def test_a_failure_in_the_new_index_is_no_failure_of_the_document(books: Books) -> None:
     begun = books.build()
     books.finish(begun[books.second])
     attempts.fail(books.connection, {begun[books.first]: CORRUPT})
@@ -236,7 +236,7 @@ def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
     assert reindexes.count_in_flight(books.connection, "books~1") == 1
 
 
-def test_the_same_bytes_made_otherwise_are_lacking(books: Books) -> None:
+def test_a_document_with_a_changed_workflow_is_missing_in_the_other_index(books: Books) -> None:
     """Redacted meanwhile, with unchanged bytes: neither the switch nor the way back shows what it was before."""
     books.finish(*books.build().values())
     books.ingest("/1", workflow="redact")
@@ -252,7 +252,7 @@ def test_the_same_bytes_made_otherwise_are_lacking(books: Books) -> None:
     assert books.shown(books.second) == ("a", "redact")
 
 
-def test_what_failed_is_lacking_again_when_it_is_made_otherwise(books: Books) -> None:
+def test_a_failed_document_is_missing_again_after_its_workflow_changes(books: Books) -> None:
     attempts.fail(books.connection, {books.build()[books.first]: CORRUPT})
     assert books.lacking() == (0, 1, 1)
     books.ingest("/1", workflow="redact")
@@ -288,7 +288,7 @@ def test_an_older_content_that_stays_searchable_is_reported(books: Books) -> Non
     assert open_ones == ["/1", "/3"]
 
 
-def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -> None:
+def test_documents_deleted_or_changed_before_their_attempt_are_not_built(books: Books) -> None:
     missing = missing_documents.list_missing(books.connection, "books", "books~2", "missing")
     assert missing_documents.still_missing(books.connection, "books", "books~2", missing) == missing
     deletion.tombstone(books.connection, [books.first])
@@ -296,7 +296,7 @@ def test_what_is_deleted_or_changed_before_it_begins_is_left_out(books: Books) -
     assert missing_documents.still_missing(books.connection, "books", "books~2", missing) == []
 
 
-def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -> None:
+def test_a_rollback_admits_batches_until_it_switches_back(books: Books) -> None:
     mine = batches.create(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
     reindexes.enter_state(books.connection, books.reindex, "switching_back")
     assert admission.admit(books.connection, 4, 99, "extract") == []
@@ -304,12 +304,12 @@ def test_going_back_holds_nothing_up_until_the_old_index_is_near(books: Books) -
     assert admission.admit(books.connection, 4, 99, "extract") == [mine]
 
 
-def test_the_time_at_which_everything_began_is_a_scope() -> None:
+def test_a_reindex_with_a_start_time_is_scoped() -> None:
     assert Options(before=0.0).scoped
     assert not Options(per_minute=1, re_extract=True).scoped
 
 
-def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until_then(books: Books) -> None:
+def test_a_version_marked_missing_is_built_again_and_kept_until_then(books: Books) -> None:
     begun = books.build()
     books.finish(*begun.values())
     (broken,) = [
@@ -329,7 +329,7 @@ def test_points_that_are_doubted_are_lacking_and_what_stands_there_is_kept_until
     assert broken in garbage.unused_versions(books.connection, [books.first])
 
 
-def test_what_failed_in_place_is_reported_until_it_is_cured(books: Books) -> None:
+def test_failures_of_a_reindex_in_place_are_listed_until_they_are_fixed(books: Books) -> None:
     reindex_id = reindexes.create(books.connection, books.job, "books", ("books~1", "books~1"), Options(code="corrupt"))
     recorded = books.take("/3")
     attempts.fail(books.connection, {str(recorded.attempt_id): CORRUPT})
@@ -351,7 +351,9 @@ def test_what_failed_in_place_is_reported_until_it_is_cured(books: Books) -> Non
         ({"recall": 1.0, "overlap": 0.0, "refound": 0.0}, None, []),
     ],
 )
-def test_a_refusal_names_its_bound(figures: dict[str, float], compared: str | None, kinds: list[str]) -> None:
+def test_a_failed_validation_names_its_setting(
+    figures: dict[str, float], compared: str | None, kinds: list[str]
+) -> None:
     reasons = judge_search(figures, Settings(), compared)
     assert [reason.kind for reason in reasons] == kinds
     for reason in reasons:
@@ -400,7 +402,7 @@ def waiting(tmp_path: Path) -> Iterator[Waiting]:
     waiting.services.catalog.dispose()
 
 
-def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
+def test_a_freeze_does_not_begin_while_an_attempt_runs_long(waiting: Waiting) -> None:
     assert waiting.can_freeze()
     assert waiting.reindex().message is None
     waiting.since(cutover.LONG_RUNNING_S + 1)
@@ -412,7 +414,7 @@ def test_a_hold_does_not_begin_while_something_lasts(waiting: Waiting) -> None:
     assert waiting.reindex().message is None
 
 
-def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
+def test_a_freeze_does_not_begin_while_the_reindex_itself_runs_long(waiting: Waiting) -> None:
     job = waiting.reindex().job_id
     with writing(waiting.services.catalog) as connection:
         connection.execute(attempts_table.update().where(attempts_table.c.id == waiting.attempt).values(job_id=job))
@@ -420,9 +422,7 @@ def test_what_a_reindex_itself_does_may_last_too(waiting: Waiting) -> None:
     assert not cutover.can_freeze(waiting.services, waiting.reindex(), "another")
 
 
-def test_after_a_hold_in_vain_others_go_first_for_longer_each_time(
-    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pause_grows_after_each_freeze_that_failed(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
     began = now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     waits: list[tuple[float, float]] = []
@@ -448,7 +448,7 @@ def _holds(waiting: Waiting) -> bool:
     return False
 
 
-def test_a_hold_ends_when_nothing_is_under_way(waiting: Waiting) -> None:
+def test_a_freeze_ends_when_no_attempt_is_in_flight(waiting: Waiting) -> None:
     reindex: Callable[[], Reindex] = lambda: waiting.reindex(state="switching", entered_at=time.time())  # noqa: E731
     assert not cutover.is_idle(waiting.services, reindex(), "books~1", "books~2")
     with writing(waiting.services.catalog) as connection:

@@ -78,14 +78,14 @@ def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None
     assert take(connection, "/b.txt").outcome == "unchanged"
 
 
-def test_a_title_of_its_own_stays(connection: Connection) -> None:
+def test_a_title_from_the_content_survives_a_rename(connection: Connection) -> None:
     document_id = live(connection, "/a.txt")
     connection.execute(versions.update().values(title="On boats"))
     moves.rename(connection, {document_id: "/b.txt"})
     assert connection.scalar(sa.select(versions.c.title)) == "On boats"
 
 
-def test_names_go_round_in_a_circle(connection: Connection) -> None:
+def test_documents_exchange_their_sources_in_a_circle(connection: Connection) -> None:
     first, second, third = (live(connection, f"/{name}", name) for name in "abc")
     assert moves.rename(connection, {first: "/b", second: "/c", third: "/a"}) == {first, second, third}
     assert sources(connection) == {first: "/b", second: "/c", third: "/a"}
@@ -100,7 +100,7 @@ def test_the_old_name_is_free_for_another_document(connection: Connection) -> No
     assert live(connection, "/a", "y") == other
 
 
-def test_a_name_that_another_keeps_is_not_given(connection: Connection) -> None:
+def test_a_source_that_another_document_keeps_is_not_reused(connection: Connection) -> None:
     first, second, third = (live(connection, f"/{name}", name) for name in "abc")
     assert moves.rename(connection, {first: "/b", third: "/a"}) == set()
     deletion.tombstone(connection, [second], LATER)
@@ -108,7 +108,7 @@ def test_a_name_that_another_keeps_is_not_given(connection: Connection) -> None:
     assert sources(connection) == {first: "/b", third: "/a"}
 
 
-def test_what_is_being_worked_on_keeps_its_name(connection: Connection) -> None:
+def test_a_document_with_a_running_attempt_is_not_renamed(connection: Connection) -> None:
     running = take(connection, "/a").document_id
     assert moves.rename(connection, {running: "/b"}) == set()
 
@@ -130,7 +130,7 @@ def test_a_deleted_document_is_revived_under_its_new_name(connection: Connection
     assert moves.waiting_for_labels(connection) == []
 
 
-def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> None:
+def test_a_document_deleted_without_undo_is_not_revived(connection: Connection) -> None:
     first, second = live(connection, "/a"), live(connection, "/b", "b")
     deletion.tombstone(connection, [first])
     deletion.tombstone(connection, [second], time.time() - 1)
@@ -141,7 +141,7 @@ def test_what_was_deleted_for_good_is_not_revived(connection: Connection) -> Non
     assert deletion.list_expired(connection, 10) == []
 
 
-def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection: Connection) -> None:
+def test_a_deleted_file_with_new_content_is_not_revived(connection: Connection) -> None:
     document_id = live(connection, "/a")
     deletion.tombstone(connection, [document_id], LATER)
     assert live(connection, "/a", "x") == document_id
@@ -149,7 +149,7 @@ def test_a_file_that_comes_back_with_other_content_ends_the_way_back(connection:
     assert len(garbage.unused_versions(connection, [document_id])) == 1
 
 
-def test_a_label_that_is_outdated_again_stays_due(connection: Connection) -> None:
+def test_a_document_renamed_again_stays_due_for_labels(connection: Connection) -> None:
     document_id = live(connection, "/a")
     moves.rename(connection, {document_id: "/b"})
     (row,) = moves.waiting_for_labels(connection)
@@ -175,7 +175,7 @@ def tags_of(connection: Connection, document_id: str) -> list[str]:
     return tagging.tags_of(connection, [document_id])[document_id]
 
 
-def test_naming_replaces_and_not_naming_leaves(connection: Connection) -> None:
+def test_given_tags_replace_and_absent_tags_keep_the_old_ones(connection: Connection) -> None:
     document_id = live(connection, "/a")
     assert tags_of(connection, document_id) == []
     for given_tags, content, outcome, expected in (
@@ -189,7 +189,7 @@ def test_naming_replaces_and_not_naming_leaves(connection: Connection) -> None:
         assert tags_of(connection, document_id) == expected
 
 
-def test_other_tags_are_to_be_labelled_and_the_same_are_not(connection: Connection) -> None:
+def test_only_changed_tags_are_due_for_labels(connection: Connection) -> None:
     document_id = live(connection, "/a")
     tagged(connection, "/a", ())
     tagged(connection, "/a", None)
@@ -202,7 +202,7 @@ def test_other_tags_are_to_be_labelled_and_the_same_are_not(connection: Connecti
     assert moves.waiting_for_labels(connection) == []
 
 
-def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
+def test_a_new_document_is_processed_with_its_tags_and_not_due_for_labels(
     connection: Connection,
 ) -> None:
     live(connection, "/other")
@@ -212,7 +212,7 @@ def test_a_new_document_has_no_points_to_label_and_is_carried_with_its_tags(
     assert (moves.waiting_for_labels(connection), carried.tags) == ([], ["x", "y"])
 
 
-def test_what_is_labelled_during_a_run_is_labelled_once_more_at_its_end(connection: Connection) -> None:
+def test_tags_changed_during_an_attempt_are_due_again_at_its_end(connection: Connection) -> None:
     document_id = live(connection, "/a")
     running = take(connection, "/a", "b")
     tagged(connection, "/a", ("x",), "b")
@@ -239,7 +239,7 @@ def test_a_deleted_document_forgets_its_tags_unless_it_may_be_revived(connection
     assert tags_of(connection, second) == []
 
 
-def test_what_is_refused_has_its_tags_when_it_is_tried_again(connection: Connection) -> None:
+def test_tags_of_a_refused_file_are_kept_for_its_retry(connection: Connection) -> None:
     take(connection, "/other")
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     document_id = records.reject(

@@ -97,7 +97,7 @@ def happen(connection: sa.Connection, attempt: str, what: str, number: int) -> N
         attempts.cancel(connection, sa.column("id") == attempt)
 
 
-def test_all_done_is_one(catalog: Engine) -> None:
+def test_the_fraction_is_one_when_all_attempts_are_complete(catalog: Engine) -> None:
     job, attempt_ids = begin(catalog, [10, 20], 10**9)
     with writing(catalog) as connection:
         before = measure_and_store(connection, job)
@@ -106,7 +106,7 @@ def test_all_done_is_one(catalog: Engine) -> None:
     assert (before.fraction, progress.fraction, progress.eta_s) == (0.0, 1.0, 0.0)
 
 
-def test_looking_writes_nothing(catalog: Engine) -> None:
+def test_measuring_progress_writes_nothing(catalog: Engine) -> None:
     job, attempt_ids = begin(catalog, [10, 20], 0)
     with writing(catalog) as connection:
         attempts.complete(connection, attempt_ids[:1])
@@ -117,7 +117,7 @@ def test_looking_writes_nothing(catalog: Engine) -> None:
 # Rate and time left
 
 
-def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engine) -> None:
+def test_expected_files_count_like_the_files_seen_so_far(catalog: Engine) -> None:
     """Ten of forty small files are taken in: it is as far as with all of them."""
     job, attempt_ids = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
@@ -127,7 +127,7 @@ def test_what_is_to_come_counts_as_its_like_from_the_first_look_on(catalog: Engi
         assert measure_and_store(connection, job).fraction == pytest.approx(0.25)
 
 
-def test_what_was_named_and_never_came_is_no_work(catalog: Engine) -> None:
+def test_expected_files_that_never_came_do_not_count(catalog: Engine) -> None:
     """The door died, or Ctrl-C ended the intake: what is taken in is all there is."""
     job, attempt_ids = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
@@ -148,7 +148,7 @@ def test_without_news_the_rate_is_that_of_the_whole_job() -> None:
 
 
 @pytest.mark.parametrize("samples", [[], [[0.0, 0.0]], [[0.0, 0.0], [9.0, 0.0]], [[0.0, 0.0], [0.1, 0.5]]])
-def test_nothing_is_known_at_first(samples: list[list[float]]) -> None:
+def test_rate_and_time_left_are_unknown_at_first(samples: list[list[float]]) -> None:
     assert rate(samples) is None
     assert eta(Workload(0, 1), rate(samples)) is None
 

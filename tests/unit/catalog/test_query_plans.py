@@ -82,7 +82,7 @@ def carry_through(services: Services) -> None:
         batches.finish(connection, batch)
 
 
-def test_no_table_that_grows_is_read_whole(services: Services) -> None:
+def test_no_query_scans_a_growing_table(services: Services) -> None:
     asked: dict[str, int] = {}
 
     @sa.event.listens_for(services.catalog, "before_cursor_execute")

@@ -21,7 +21,7 @@ def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcom
     return DocumentGroup(tail, outcome, outcome or "queued", documents, unread, size, first, chunks, done, done, 0, 0)
 
 
-def test_what_is_known_is_counted() -> None:
+def test_known_chunks_are_counted_exactly() -> None:
     done = pile("a.txt", 2, 10, 20, outcome="completed")
     half = replace(pile("b.txt", 1, 5, 10), state="embedding", unread=0, embedded=6, upserted=5)
     work = workload([done, half])
@@ -29,7 +29,7 @@ def test_what_is_known_is_counted() -> None:
     assert work.left == pytest.approx(10 - 0.9 * 6 - 0.1 * 5)
 
 
-def test_large_files_first_that_hold_little() -> None:
+def test_the_estimate_holds_when_large_files_hold_little_text() -> None:
     """95 % of the bytes are pictures in PDF files, all the work is in small text files that come last."""
     pictures = [pile("a.pdf", n, 1000 * n, 3 * n) for n in range(21)]
     texts = pile("z.md", 60, 1000)
@@ -39,7 +39,7 @@ def test_large_files_first_that_hold_little() -> None:
         assert 0.6 < (work.done + work.left) / truth < 1.5, read
 
 
-def test_a_kind_is_what_was_seen_of_it() -> None:
+def test_an_unread_file_counts_like_the_read_files_of_its_kind() -> None:
     """Text of one long word: few chunks, as in all that has been read."""
     left = [
         workload([pile("a.txt", n, 100 * n, n, outcome="completed"), pile("b.txt", 10, 1000)]).left for n in (0, 1, 9)
@@ -49,7 +49,7 @@ def test_a_kind_is_what_was_seen_of_it() -> None:
     assert 10 * (1 + FILE) < left[2] < 10 * (3 + FILE)
 
 
-def test_what_cannot_be_read_is_no_work() -> None:
+def test_unreadable_files_lower_the_estimate_of_their_kind() -> None:
     """So is, before long, what is still to come of its kind; other kinds are what they were."""
     alone = workload([pile("a.txt", 1, 100)]).left
     for failed, most in ((1, 160), (9, 40), (99, 10)):
@@ -71,7 +71,7 @@ def test_pages_for_ocr_are_most_of_the_work() -> None:
     assert lefts[0].left - lefts[2].left == pytest.approx(200 * OCR_PAGE)
 
 
-def test_scans_that_wait_are_like_those_that_ocr_has_in_hands() -> None:
+def test_queued_scans_count_like_the_scans_in_ocr() -> None:
     """No scan is through yet; of six it is known how many pages they have."""
     known = DocumentGroup(".pdf", None, "extracting", 6, 0, 6 * 400_000, 0, 0, 0, 0, 120, 60)
     waiting = DocumentGroup(".pdf", None, "queued", 994, 994, 994 * 400_000, 0, 0, 0, 0, 0, 0)
@@ -95,7 +95,7 @@ def test_a_large_file_of_which_nothing_is_known_does_not_outweigh_all() -> None:
     assert 0.5 < workload([read, pile(".dump", 1, 300_000)]).left / 450_000 < 1.5
 
 
-def test_files_that_are_to_come_are_like_the_others() -> None:
+def test_expected_files_count_like_the_others() -> None:
     here = [pile("a.txt", 5, 50, 100, outcome="completed"), pile("b.txt", 5, 50)]
     both = workload(here)
     more = workload(here, 3.0)
@@ -139,7 +139,7 @@ PILES = st.builds(
 
 
 @given(st.lists(PILES, max_size=12), st.floats(0, 10**6))
-def test_no_work_is_less_than_none(piles: list[DocumentGroup], more: float) -> None:
+def test_work_is_never_negative(piles: list[DocumentGroup], more: float) -> None:
     work = workload(piles, more)
     assert work.done >= 0
     assert work.left >= -1e-6

@@ -65,11 +65,11 @@ SAME: list[Callable[[], Signature]] = [
 
 
 @pytest.mark.parametrize("write", SAME)
-def test_ways_to_write_the_plain_flow(write: Callable[[], Signature]) -> None:
+def test_every_notation_of_the_plain_workflow_gives_the_same_plan(write: Callable[[], Signature]) -> None:
     assert plan_of(write()) == PLAIN
 
 
-def test_a_plan_with_everything() -> None:
+def test_a_workflow_with_every_feature_gives_its_plan() -> None:
     plan = plan_of(
         route(collections={"image/*": "scans"}, otherwise="rest")
         | sidecar()
@@ -160,7 +160,7 @@ WRONG: list[tuple[str, Callable[[], Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("write", "message", "hint"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_what_is_refused(write: Callable[[], Any], message: str, hint: str) -> None:
+def test_illegal_workflow_shapes_are_refused_with_a_hint(write: Callable[[], Any], message: str, hint: str) -> None:
     with pytest.raises(BadRequest) as caught:
         plan_of(write())
 
@@ -237,7 +237,9 @@ def any_number(document: Document, **masks: str) -> Document:
         (_shout, {"queue": "q", "name": "mark"}, "Two stages are named mark"),
     ],
 )
-def test_what_is_no_stage(function: Callable[..., Any], options: dict[str, str], message: str) -> None:
+def test_functions_that_cannot_be_stages_are_refused(
+    function: Callable[..., Any], options: dict[str, str], message: str
+) -> None:
     with pytest.raises(BadRequest, match=message):
         stage(**options)(function)
 
@@ -263,7 +265,7 @@ def named_oddly(document: Document, *, model_config: int = 1, _x: int = 2, self:
     return replace(document, metadata={"told": [model_config, _x, self]})
 
 
-def test_parameters_have_any_name() -> None:
+def test_stage_parameters_may_have_any_name() -> None:
     own = stage(queue="words")(named_oddly)
     options = own(self=4, _x=5).kwargs
 

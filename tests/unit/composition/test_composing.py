@@ -61,7 +61,7 @@ def test_the_code_of_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tutorial_names_what_there_is() -> None:
+def test_the_tutorial_names_the_existing_workflows() -> None:
     listed = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| `", PAGE, flags=re.M))
     tables = [tomllib.loads(block) for block in re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.M | re.S)]
     outside = tomllib.loads((ROOT / "tests/support/plugin_package/pyproject.toml").read_text("utf-8"))
@@ -91,7 +91,7 @@ def test_examples_are_short() -> None:
         ("phone", "on 2026-09-21 at 10:30, 1.05.2026, 12345678, 3.0456789", []),
     ],
 )
-def test_what_is_personal(kind: str, text: str, expected: list[str]) -> None:
+def test_personal_data_is_recognised(kind: str, text: str, expected: list[str]) -> None:
     assert [text[start:end] for start, end in find(text, kind)] == expected
     assert kind in KINDS
 
@@ -153,7 +153,7 @@ def load_signature(name: str) -> Any:
     return discover().workflows[name].function()
 
 
-def test_a_trial_refuses_what_comes_too_early(services: Services) -> None:
+def test_a_trial_refuses_stages_in_the_wrong_order(services: Services) -> None:
     read = Trial.of(SAMPLE, services)
     for template in (embed(), upsert(), chunk() | upsert()):
         with pytest.raises(BadRequest):
@@ -179,7 +179,7 @@ def doubles(chunks: list[Chunk]) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("function", [gives_nothing, forgets_sections, changes_text, doubles])
-def test_what_a_stage_must_not_give(services: Services, function: Any) -> None:
+def test_a_stage_that_returns_something_invalid_fails(services: Services, function: Any) -> None:
     own = stage(queue="wrong")(function)
     before = Trial.of(SAMPLE, services)
     with pytest.raises(StageFailed, match=function.__name__):
@@ -208,7 +208,7 @@ def test_diagrams_show_every_stage_and_no_more_than_mermaid_reads() -> None:
         ({"routed": {"collections": {"a/b": "no name"}}}, "route\\("),
     ],
 )
-def test_wrong_parameters_of_a_workflow(options: dict[str, Any], message: str) -> None:
+def test_wrong_workflow_parameters_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequest, match=message):
         load_workflow(next(iter(options)), options)
 

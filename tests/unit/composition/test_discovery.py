@@ -105,7 +105,7 @@ def test_a_module_that_raises_is_skipped(install: Install, reason: str, code: st
         ("embedders", "missing", "AttributeError"),
     ],
 )
-def test_a_wrong_thing_is_skipped(install: Install, group: str, value: str, reason: str) -> None:
+def test_an_invalid_plug_in_is_skipped_with_a_reason(install: Install, group: str, value: str, reason: str) -> None:
     install("odd", "" if value == "missing" else f"mine = {value}\n", **{group: {"mine": "odd:mine"}})
 
     assert reasons(discover())[group, "mine", "odd"].startswith(reason)
@@ -133,7 +133,7 @@ def test_a_plug_in_does_not_replace_what_is_built_in(install: Install) -> None:
     assert "another model hashing already" in messages["embedders", "hashing", "ccc"]
 
 
-def test_of_two_packages_one_is_named(install: Install) -> None:
+def test_of_two_packages_with_the_same_workflow_the_first_wins(install: Install) -> None:
     for name in ("first", "second"):
         install(name, f"{HEAD}def twice():\n    return {PLAIN}\n", workflows={"twice": f"{name}:twice"})
 
@@ -141,7 +141,7 @@ def test_of_two_packages_one_is_named(install: Install) -> None:
     assert list(reasons(discover())) == [("workflows", "twice", "second")]
 
 
-def test_a_parameter_that_must_be_given(install: Install) -> None:
+def test_a_required_workflow_parameter_must_be_given(install: Install) -> None:
     code = "def needs(at: int):\n    return extract() | chunk(tokens=at) | embed() | upsert() | finalize()\n"
     install("needing", HEAD + code, workflows={"needs": "needing:needs"})
 
@@ -154,7 +154,7 @@ def test_a_parameter_that_must_be_given(install: Install) -> None:
         load_workflow("needs", {"needs": {"at": 32, "to": 64}})
 
 
-def test_values_for_a_workflow_that_is_not_there() -> None:
+def test_options_for_an_unknown_workflow_are_refused() -> None:
     with pytest.raises(BadRequest, match="workflow_options names inges") as caught:
         load_workflow("ingest", {"inges": {"tokens": 32}})
     assert "ingest" in caught.value.hint
@@ -197,7 +197,7 @@ def codes_in_the_table() -> dict[str, tuple[str, int, int]]:
     return {what: (code, int(leaves), int(status)) for what, code, leaves, status in rows}
 
 
-def test_every_row_of_the_table(install: Install, tmp_path: Path) -> None:
+def test_every_documented_check_reports_its_codes(install: Install, tmp_path: Path) -> None:
     """What every door does first, with nothing running; then what each makes of the error."""
     names = {name: f"rows:{name}" for name in ("plain", "nested", "raises", "lines", "needs", "absent")}
     install("rows", f"from celery import chord\n{HEAD}{WORKFLOWS}", workflows=names)

@@ -94,7 +94,7 @@ def test_requests_are_bounded_by_tokens(endpoint: Endpoint, embedder: Embedder) 
     assert [len(request["input"]) for request in endpoint.requests] == [2, 2, 1]
 
 
-def test_no_texts_ask_nothing(endpoint: Endpoint, embedder: Embedder) -> None:
+def test_embedding_no_texts_sends_no_request(endpoint: Endpoint, embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, DIM)
     assert endpoint.requests == []
 
@@ -120,7 +120,7 @@ def test_described_and_loaded_are_the_same_space(endpoint: Endpoint, embedder: E
     ("status", "headers", "waits"),
     [(429, {"Retry-After": "7"}, 7), (503, {"Retry-After": "soon"}, None), (500, {}, None)],
 )
-def test_what_may_pass_is_transient(
+def test_busy_answers_are_transient_errors(
     endpoint: Endpoint, embedder: Embedder, status: int, headers: dict[str, str], waits: float | None
 ) -> None:
     endpoint.answers = [(status, headers, b"{}")]
@@ -131,7 +131,7 @@ def test_what_may_pass_is_transient(
     assert embedder.embed(["text"]).shape == (1, DIM)
 
 
-def test_a_date_to_come_back_at_is_understood(endpoint: Endpoint, embedder: Embedder) -> None:
+def test_retry_after_may_be_a_date(endpoint: Endpoint, embedder: Embedder) -> None:
     # Taken when the test runs: tests may be collected long before.
     in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     endpoint.answers = [(503, {"Retry-After": in_an_hour}, b"{}")]
@@ -168,7 +168,7 @@ def answer(*rows: tuple[Any, Any]) -> bytes:
         (200, answer((0, [float("nan")] * DIM)), "not numbers"),
     ],
 )
-def test_what_does_not_pass_is_permanent(
+def test_refused_requests_are_permanent_errors(
     endpoint: Endpoint, embedder: Embedder, status: int, content: bytes, says: str
 ) -> None:
     endpoint.answers = [(status, {}, content)]

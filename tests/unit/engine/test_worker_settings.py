@@ -70,7 +70,7 @@ def made() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("knob", KNOBS)
-def test_a_knob_reaches_the_worker(made: list[dict[str, Any]], knob: str) -> None:
+def test_a_worker_setting_reaches_celery(made: list[dict[str, Any]], knob: str) -> None:
     assert made[list(KNOBS).index(knob)] == {**USUAL, **KNOBS[knob][1]}
 
 

@@ -54,7 +54,7 @@ def test_the_older_form_is_read_where_the_newer_says_nothing(tmp_path: Path) -> 
     assert read_xml(tmp_path, paragraph(smile, run(" "), picture)).text == "😀 kept"
 
 
-def test_wrappers_are_looked_through(tmp_path: Path) -> None:
+def test_text_inside_controls_links_and_tags_is_read(tmp_path: Path) -> None:
     document = read_xml(
         tmp_path,
         f"<w:sdt><w:sdtPr><w:alias w:val='NOT'/></w:sdtPr><w:sdtContent>{paragraph(run('In a control'))}"

@@ -109,7 +109,7 @@ def test_tables_nested_to_the_parsers_limit_end_in_an_answer(plain: Path) -> Non
     assert extract_docx(changed, OPTIONS).text.startswith("deep")
 
 
-def test_the_limits_are_kept(plain: Path, tmp_path: Path) -> None:
+def test_bytes_characters_and_pages_above_the_limit_are_refused(plain: Path, tmp_path: Path) -> None:
     with pytest.raises(TooLarge, match="max_bytes"):
         extract_docx(plain, Options(max_bytes=10_000))
     with pytest.raises(TooLarge, match="max_chars"):

@@ -143,7 +143,7 @@ def test_a_truncated_file_never_escapes_as_something_else(tmp_path: Path, engine
             assert set(_extract(tmp_path, data[:cut], engine).text.split()) <= set(LONG.split())
 
 
-def test_limits(tmp_path: Path, engine: PdfEngine) -> None:
+def test_pages_and_characters_above_the_limit_are_refused(tmp_path: Path, engine: PdfEngine) -> None:
     data = book([show(LONG)] * 4)
     with pytest.raises(TooLarge, match="max_pages"):
         _extract(tmp_path, data, engine, max_pages=3)
@@ -194,7 +194,7 @@ def test_a_huge_page_is_drawn_within_the_limits(tmp_path: Path, box: bytes) -> N
     assert max(image.size) <= 32_767
 
 
-def test_no_pages_at_all(tmp_path: Path) -> None:
+def test_a_pdf_without_pages_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.pdf"
     path.write_bytes(pdf([b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 0 /Kids [] >>"]))
     with pytest.raises(Corrupt):

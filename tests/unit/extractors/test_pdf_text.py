@@ -28,17 +28,17 @@ from extractors.pdf_text import is_garbage, tidy
         ("a \r\nb\rc\x00\x07", "a\nb\nc"),
     ],
 )
-def test_words_are_whole(raw: str, text: str) -> None:
+def test_divided_words_are_joined(raw: str, text: str) -> None:
     assert tidy([raw]) == [text]
 
 
-def test_another_page_knows_the_word() -> None:
+def test_a_hyphen_is_kept_if_another_page_has_the_hyphenated_word() -> None:
     assert tidy([f"long{HYPHEN}term", "a long-term plan"])[0] == "long-term"
     assert tidy([f"Haus{HYPHEN}Tür", "die HausTür"])[0] == "HausTür"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Cf"])), max_size=4))
-def test_letters_are_kept(pages: list[str]) -> None:
+def test_tidying_keeps_every_letter(pages: list[str]) -> None:
     ligatures = {chr(code) for code in range(0xFB00, 0xFB07)}
     raw = ["".join(c for c in page if c not in ligatures) for page in pages]
     for before, after in zip(raw, tidy(raw), strict=True):
@@ -46,7 +46,7 @@ def test_letters_are_kept(pages: list[str]) -> None:
 
 
 @given(st.lists(st.text(alphabet=f"aB-1 {HYPHEN}\n\x02"), max_size=3))
-def test_no_mark_of_the_engine_is_left(pages: list[str]) -> None:
+def test_control_marks_of_the_engine_are_removed(pages: list[str]) -> None:
     for before, after in zip(pages, tidy(pages), strict=True):
         assert not {HYPHEN, "\x02"} & set(after)
         assert [c for c in after if c.isalnum()] == [c for c in before if c.isalnum()]
@@ -62,7 +62,7 @@ def test_no_mark_of_the_engine_is_left(pages: list[str]) -> None:
         ("\x01\x03\x04", True),
     ],
 )
-def test_garbage(raw: str, garbage: bool) -> None:
+def test_garbage_text_is_recognised(raw: str, garbage: bool) -> None:
     assert is_garbage(raw) is garbage
 
 

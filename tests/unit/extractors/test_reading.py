@@ -57,7 +57,7 @@ def _reads_as(folder: Path, result: Document | Callable[[], Document]) -> Path:
         (ImportError("no library"), ImportError),
     ],
 )
-def test_what_a_library_throws(tmp_path: Path, thrown: Exception, comes_out: type[Exception]) -> None:
+def test_library_errors_become_extract_errors(tmp_path: Path, thrown: Exception, comes_out: type[Exception]) -> None:
     def fail() -> Document:
         raise thrown
 
@@ -133,7 +133,7 @@ def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypat
     assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
 
 
-def test_places_that_there_are_not_are_the_files_fault(tmp_path: Path) -> None:
+def test_offsets_outside_the_file_make_it_corrupt(tmp_path: Path) -> None:
     """A damaged file sends libraries to places before its beginning, or beyond what there can be."""
     docx = bytearray((SAMPLES / "staff_handbook.docx").read_bytes())
     end = docx.rindex(b"PK\x05\x06")
@@ -154,7 +154,9 @@ def test_a_scan_with_a_page_number_as_text_is_unread_if_ocr_fails_on_it() -> Non
 
 
 @pytest.mark.parametrize("error", [OcrUnavailable, OutOfMemory])
-def test_what_stops_ocr_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+def test_errors_that_stop_ocr_are_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
         raise error
 

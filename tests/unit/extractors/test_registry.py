@@ -66,7 +66,7 @@ def test_unknown_media_types() -> None:
 
 
 @pytest.mark.usefixtures("clean_registry")
-def test_someone_elses_format(tmp_path: Path) -> None:
+def test_a_registered_format_is_read_and_listed(tmp_path: Path) -> None:
     extractor("text/x-test", suffixes=(".test",), name="Test")(_lower)
     path = tmp_path / "a.test"
     path.write_text("LOUD")
@@ -75,7 +75,7 @@ def test_someone_elses_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("clean_registry")
-def test_someone_elses_binary_format_goes_by_suffix(tmp_path: Path) -> None:
+def test_a_registered_binary_format_is_known_by_its_suffix(tmp_path: Path) -> None:
     extractor("application/x-test", suffixes=(".bin",))(lambda path, options: Document("x", (Page(None, "found"),)))
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(100))
@@ -96,10 +96,10 @@ def test_a_builtin_reader_can_be_replaced_before_or_after_its_import(monkeypatch
 
 
 @pytest.mark.parametrize("word", ["pdf", ".pdf", "PDF", "application/pdf", "Application/PDF"])
-def test_a_type_may_be_named_as_people_do(word: str) -> None:
+def test_a_media_type_is_known_by_its_common_names(word: str) -> None:
     assert registry.media_types_of(word) == ("application/pdf",)
 
 
-def test_a_type_that_no_format_has() -> None:
+def test_an_unknown_word_names_no_media_type() -> None:
     assert registry.media_types_of("pdfx") == ()
     assert registry.media_types_of("") == ()

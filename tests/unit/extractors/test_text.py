@@ -90,7 +90,7 @@ def test_one_page_without_number_and_equal_line_ends(tmp_path: Path) -> None:
     assert document.sections == ()
 
 
-def test_limits(tmp_path: Path) -> None:
+def test_text_above_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"x" * 41)
     for limit in (10, 40):
@@ -99,7 +99,7 @@ def test_limits(tmp_path: Path) -> None:
     assert len(extract(path, Options(max_chars=41)).text) == 41
 
 
-def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_binary_content_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(bytes(range(256)) * 4)
     with pytest.raises(Unsupported):
@@ -141,7 +141,7 @@ def test_setext_headings_begin_with_their_paragraph() -> None:
         "\\# escaped\n",
     ],
 )
-def test_what_is_no_heading(text: str) -> None:
+def test_lines_that_only_look_like_headings_are_no_sections(text: str) -> None:
     assert _sections(text) == []
 
 
@@ -171,7 +171,7 @@ def test_sections_are_in_order_apart_and_to_the_end(lines: list[str]) -> None:
     assert not edges or edges[-1] == len(text)
 
 
-def test_markdown_file(tmp_path: Path) -> None:
+def test_markdown_is_read_with_its_encoding_and_sections(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_bytes("# Größe\r\ntext\r\n".encode("utf-16"))
     document = extract(path)

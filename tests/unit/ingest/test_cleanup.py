@@ -101,7 +101,7 @@ def age(spool: Spool, key: str, seconds: float) -> None:
     assert spool.modified_at(key) == pytest.approx(moment)
 
 
-def test_what_intake_needs_again_is_not_swept(services: Services, held: HeldSpool) -> None:
+def test_an_original_uploaded_during_the_sweep_is_kept(services: Services, held: HeldSpool) -> None:
     """The clean-up has read that no document needs the file, and is about to remove it."""
     held.write(KEY, TEXT)
     age(held, KEY, 2 * GUARD_S)
@@ -112,7 +112,7 @@ def test_what_intake_needs_again_is_not_swept(services: Services, held: HeldSpoo
 
 
 @pytest.mark.parametrize("age_s", [0, 0.9 * FRESH_S, 1.1 * FRESH_S, 2 * GUARD_S])
-def test_what_intake_needs_again_is_not_discarded(either: Services, age_s: float) -> None:
+def test_an_original_uploaded_again_is_not_discarded(either: Services, age_s: float) -> None:
     """A batch ends, and no document needs its original; the same content is uploaded before the original is removed."""
     either.spool.write(KEY, TEXT)
     age(either.spool, KEY, age_s)
@@ -131,7 +131,7 @@ def test_what_intake_needs_again_is_not_discarded(either: Services, age_s: float
     assert either.spool.read(KEY) == TEXT
 
 
-def test_what_is_not_discarded_at_once_is_swept(either: Services) -> None:
+def test_an_original_kept_at_the_delete_is_swept_later(either: Services) -> None:
     submit(either)
     delete(either, "documents", [SOURCE])
     # A store cannot set times: it would not show that intake is about to need it again.
@@ -144,7 +144,7 @@ def test_what_is_not_discarded_at_once_is_swept(either: Services) -> None:
     assert not either.spool.exists(KEY)
 
 
-def test_what_is_removed_before_the_commit_is_written_again(services: Services, held: HeldSpool) -> None:
+def test_an_original_removed_before_the_commit_is_written_again(services: Services, held: HeldSpool) -> None:
     held.after_secure = lambda: held.delete(KEY)
     submit(services)
     assert held.read(KEY) == TEXT

@@ -20,7 +20,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     services.catalog.dispose()
 
 
-def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tmp_path: Path) -> None:
+def test_a_glob_over_more_files_than_are_checked_is_accepted(services: Services, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(FILES_CHECKED):
@@ -45,7 +45,7 @@ def test_an_order_over_very_many_files_is_accepted_unseen(services: Services, tm
         ("top.txt/**/x", set()),
     ],
 )
-def test_what_a_glob_matches(services: Services, tmp_path: Path, pattern: str, expected: set[str]) -> None:
+def test_a_glob_matches_names_and_folders(services: Services, tmp_path: Path, pattern: str, expected: set[str]) -> None:
     root = tmp_path / "files"
     for name in ("top.txt", "a/mid.txt", "a/b/low.txt", "a/note.md", "ab/c.pdf"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

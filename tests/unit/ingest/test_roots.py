@@ -56,7 +56,7 @@ def test_a_path_that_goes_up_or_out_is_refused(root: Path, below: str) -> None:
         allowed_paths([f"{root}/{below}"], [str(root)])
 
 
-def test_the_rule_of_intake_is_kept(root: Path) -> None:
+def test_a_source_must_be_below_a_named_path(root: Path) -> None:
     named = NamedPaths((str(root / "sub"), str(root / "x.txt")))
     assert root_of(named, str(root / "sub" / "a.txt")) == root / "sub"
     assert root_of(named, str(root / "other.txt")) is None

@@ -34,7 +34,7 @@ def test_files_are_found_by_the_settings(settings: Settings, tmp_path: Path) -> 
     assert isinstance(candidates[1].problem, TooLargeToTake)
 
 
-def test_no_file_and_no_folder_are_wrong_requests(settings: Settings, tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_missing_path_are_refused(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="no files"):
         find_files(settings, [tmp_path / "in"])
     with pytest.raises(BadRequest, match="no file or folder"):

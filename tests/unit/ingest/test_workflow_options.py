@@ -37,7 +37,7 @@ def test_options_as_they_are_typed(words: list[str], options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("words", [["mask"], ["=x"], [""], ["a=1", "a=2"]])
-def test_options_that_are_none(words: list[str]) -> None:
+def test_malformed_options_are_refused(words: list[str]) -> None:
     with pytest.raises(BadRequest):
         options_of(words)
 
@@ -58,6 +58,6 @@ def test_options_of_a_job_go_before_those_of_the_settings(tmp_path: Path) -> Non
     "options",
     [{"colour": "red"}, {"mask": 3}, {"kinds": ["ears"]}, {"mask": None}, {"mask": float("nan")}, {"mask": b"x"}],
 )
-def test_options_that_a_workflow_does_not_have(services: Services, options: dict[str, Any]) -> None:
+def test_unknown_workflow_options_are_refused(services: Services, options: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         check_terms(services, Request((), workflow="redacted", options=options))

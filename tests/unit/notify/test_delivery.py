@@ -105,7 +105,7 @@ def tried(row: Any) -> bool:
     return row.tries > 0 and row.state == "waiting"
 
 
-def test_what_is_accepted_is_delivered_with_its_status(services: Services, boxes: list[PostBox]) -> None:
+def test_an_accepted_notification_is_delivered_with_its_status(services: Services, boxes: list[PostBox]) -> None:
     enqueue(services, "post://box")
 
     row = asyncio.run(deliver(services, ended))
@@ -131,7 +131,7 @@ def test_what_is_accepted_is_delivered_with_its_status(services: Services, boxes
         ("post://away", None, "ConnectionRefusedError: no such street"),
     ],
 )
-def test_what_may_pass_is_tried_again_after_a_pause(
+def test_a_transient_delivery_error_is_retried_after_a_pause(
     services: Services, boxes: list[PostBox], address: str, status: int | None, error: str
 ) -> None:
     enqueue(services, address)
@@ -143,7 +143,7 @@ def test_what_may_pass_is_tried_again_after_a_pause(
     assert row.body is not None
 
 
-def test_the_last_try_is_the_last(services: Services, boxes: list[PostBox]) -> None:
+def test_a_delivery_fails_after_its_last_try(services: Services, boxes: list[PostBox]) -> None:
     enqueue(services, "post://full", tries=MAX_TRIES - 1)
 
     row = asyncio.run(deliver(services, ended))

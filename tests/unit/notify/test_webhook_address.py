@@ -55,18 +55,18 @@ INSIDE = [
         "http://[64:ff9b::808:808]/",
     ],
 )
-def test_webhooks_go_outside(url: str) -> None:
+def test_public_webhook_addresses_are_accepted(url: str) -> None:
     webhook_address.check(url, private=False)
 
 
 @pytest.mark.parametrize("url", INSIDE)
-def test_webhooks_stay_outside(url: str) -> None:
+def test_private_webhook_addresses_are_refused(url: str) -> None:
     with pytest.raises(HookRefused):
         webhook_address.check(url, private=False)
 
 
 @pytest.mark.parametrize("name", ["127.1", "localhost.", "127.0.0.1.nip.io"])
-def test_what_resolves_to_the_inside_is_refused_when_it_is_sent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_resolves_to_a_private_address_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = [(2, 1, 6, "", ("8.8.8.8", 80)), (2, 1, 6, "", ("127.0.0.1", 80))]
     monkeypatch.setattr(webhook_address.socket, "getaddrinfo", lambda *_, **__: answer)
     with pytest.raises(HookRefused):
@@ -84,6 +84,6 @@ def test_the_connection_goes_to_the_checked_address(monkeypatch: pytest.MonkeyPa
     ["", "hook", "ftp://example.org/", "file:///etc/passwd", "http://", "http://u:p@example.org/", "http://a b/",
      "http://example.org:99999/", "http://exa\nmple.org/", "gopher://x/", "http://example.org\\@127.0.0.1/", "http://ü.de/"],
 )  # fmt: skip
-def test_urls_that_no_webhook_may_have(url: str) -> None:
+def test_invalid_webhook_urls_are_refused(url: str) -> None:
     with pytest.raises(HookRefused):
         webhook_address.check(url, private=True)

@@ -34,7 +34,7 @@ def services(compose: dict[str, Any]) -> dict[str, Any]:
     return services
 
 
-def test_the_services(services: dict[str, Any]) -> None:
+def test_the_compose_file_has_the_expected_services(services: dict[str, Any]) -> None:
     assert services.keys() == BACKING | WORKERS | {"docrelay"}
 
 
@@ -52,7 +52,7 @@ def test_every_queue_has_a_worker(services: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WORKERS | {"docrelay"}))
-def test_environment_is_settings(services: dict[str, Any], name: str) -> None:
+def test_the_environment_of_a_service_holds_valid_settings(services: dict[str, Any], name: str) -> None:
     environment = services[name]["environment"]
     assert all(isinstance(value, str) for value in environment.values())
     settings = {key: value for key, value in environment.items() if key.startswith(ENV_PREFIX)}
@@ -63,7 +63,7 @@ def test_environment_is_settings(services: dict[str, Any], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BACKING | WORKERS))
-def test_lasts(services: dict[str, Any], name: str) -> None:
+def test_a_permanent_service_has_health_check_restart_and_limits(services: dict[str, Any], name: str) -> None:
     """What runs all the time has a health check, comes back, is bounded and is given time to stop."""
     service = services[name]
     assert service["restart"] == "unless-stopped"
@@ -74,7 +74,7 @@ def test_lasts(services: dict[str, Any], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WORKERS | {"docrelay"}))
-def test_ours_wait_and_are_confined(services: dict[str, Any], name: str) -> None:
+def test_our_services_wait_for_the_backing_ones_and_have_no_capabilities(services: dict[str, Any], name: str) -> None:
     service = services[name]
     assert service["depends_on"] == {backing: {"condition": "service_healthy"} for backing in BACKING}
     assert service["init"] is True
@@ -125,7 +125,7 @@ def test_the_version_is_the_project_s(services: dict[str, Any]) -> None:
     assert services["embed"]["image"] == f"docrelay:{version[1]}"
 
 
-def test_the_image() -> None:
+def test_the_image_holds_the_packages_and_runs_unprivileged() -> None:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
     said = [line.split(None, 1) for line in lines]
@@ -140,7 +140,7 @@ def test_the_image() -> None:
     assert set(re.findall(r'"(\w+)\*"', packages[1])) <= copied
 
 
-def test_interpolation() -> None:
+def test_compose_variables_are_interpolated() -> None:
     variables = {"A": "1", "EMPTY": ""}
     said = ["$A", "${A}", "${EMPTY:-x}", "${EMPTY-x}", "${NONE:-x y}", "${NONE-}", "$$A", "${NONE}", 3]
     assert interpolated(said, variables) == ["1", "1", "x", "", "x y", "", "$A", "", 3]

@@ -254,7 +254,7 @@ def test_no_code_is_documented_that_does_not_exist() -> None:
     assert documented == codes | NOT_CLASSES
 
 
-def test_what_the_readme_says_to_type_can_be_typed() -> None:
+def test_commands_in_the_readme_can_be_typed() -> None:
     lines = [line for page in PAGES for line in typed(page.read_text("utf-8"))]
     targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), flags=re.M))
 
@@ -409,7 +409,7 @@ def test_every_requirement_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_what_modules_offer_is_there(room: str) -> None:
+def test_every_name_in_all_exists(room: str) -> None:
     for path in sorted((ROOT / room).rglob("*.py")):
         if "migrations" in path.parts or path.name == "__main__.py":
             continue

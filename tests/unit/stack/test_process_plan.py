@@ -35,7 +35,7 @@ def test_every_setting_survives_the_environment(tmp_path: Path, monkeypatch: pyt
     assert _read_back(settings_environment(Settings(data_dir=tmp_path)), monkeypatch) == Settings(data_dir=tmp_path)
 
 
-def test_settings_that_are_none_have_no_variable() -> None:
+def test_settings_that_are_unset_have_no_variable() -> None:
     environment = settings_environment(Settings())
     assert "DOCRELAY_REDIS_URL" not in environment
     assert "DOCRELAY_PASSWORDS" not in environment

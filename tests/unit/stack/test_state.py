@@ -44,7 +44,7 @@ def test_the_state_survives_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"id": 1}', '{"processes": [{"x": 1}]}', '{"processes": 1}'])
-def test_a_state_with_other_fields_is_none(tmp_path: Path, text: str) -> None:
+def test_a_malformed_state_file_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / "stack.json").write_text(text, "utf-8")
     assert read(tmp_path / "stack.json") is None
 
@@ -63,7 +63,7 @@ def test_only_a_locked_state_of_a_living_process_is_current(tmp_path: Path) -> N
         assert current(folder) is None
 
 
-def test_a_pid_alone_proves_nothing() -> None:
+def test_a_process_is_the_same_only_with_pid_and_start_time() -> None:
     assert not is_same_process(os.getpid(), 0.0)
     assert not is_same_process(2**22 + 1, 0.0)
 

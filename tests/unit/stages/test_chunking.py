@@ -221,7 +221,7 @@ def test_a_heading_goes_with_the_section_under_it() -> None:
 @pytest.mark.parametrize(
     ("path", "between"), [(("Ships",), ""), (("Other", "Sea"), ""), (("Ships", "Sea"), "A word between.\n")]
 )
-def test_a_heading_goes_nowhere_else(path: tuple[str, ...], between: str) -> None:
+def test_a_heading_does_not_join_another_section(path: tuple[str, ...], between: str) -> None:
     text = f"Ships\n{between}Waves."
     sections = (Section(("Ships",), 0, 6), Section(path, 6 + len(between), len(text)))
     chunks = cut(replace(plain(text), sections=sections), TOKENIZERS["minilm"])
@@ -235,7 +235,7 @@ def test_rows_stay_whole() -> None:
         assert chunk.text.split("\n") == [row] * (chunk.text.count("\n") + 1)
 
 
-def test_what_fits_is_one_chunk_though_its_beginning_alone_would_not() -> None:
+def test_a_text_within_the_limit_is_one_chunk_though_its_beginning_is_not() -> None:
     text = "a b c " + "x" * 200  # BERT reads the long word as one [UNK], a piece of it as many tokens
     assert [chunk.text for chunk in cut(plain(text), TOKENIZERS["minilm"], 16, 0)] == [text]
 
@@ -255,7 +255,7 @@ def test_a_heading_that_nothing_stands_under_is_a_chunk() -> None:
     ]  # fmt: skip
 
 
-def test_page_span_and_breaks() -> None:
+def test_a_chunk_names_its_page_span_and_breaks() -> None:
     pages = (Page(3, "one"), Page(4, ""), Page(5, "two\n"), Page(6, " \n"), Page(7, "three"))
     (chunk,) = cut(Document("application/pdf", pages), TOKENIZERS["minilm"])
     assert (chunk.page_start, chunk.page_end) == (3, 7)
@@ -295,7 +295,7 @@ def test_lines_are_those_of_the_file(
         assert starts[chunk.line_end - 1] < chunk.char_end <= starts[chunk.line_end]
 
 
-def test_lines_of_chunks_that_another_has_cut() -> None:
+def test_lines_are_set_on_chunks_of_another_chunker() -> None:
     spans = ((4, 8), (0, 3), (0, 9), (9, 9))
     text = "one\ntwo\n\nfour"
     chunks = [Chunk(order, text[a:b], a, b, None, None, (), (), 1) for order, (a, b) in enumerate(spans)]
@@ -315,7 +315,7 @@ def test_lines_of_chunks_that_another_has_cut() -> None:
         Document("text/plain", (Page(1, "one"), Page(2, "two"))),
     ],
 )
-def test_what_is_not_read_as_it_stands_has_no_lines(document: Document) -> None:
+def test_chunks_of_converted_documents_have_no_lines(document: Document) -> None:
     (chunk,) = cut(document, TOKENIZERS["hashing"])
     assert (chunk.line_start, chunk.line_end) == (None, None)
 

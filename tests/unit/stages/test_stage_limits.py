@@ -72,7 +72,7 @@ def test_chunks_of_many_long_documents_are_not_held_at_once(
     assert len(apart) == len(set(apart)) == 3
 
 
-def test_what_a_killed_writer_left_is_swept(services: Services) -> None:
+def test_drafts_of_a_killed_writer_are_swept(services: Services) -> None:
     spool = services.spool
     assert isinstance(spool, LocalSpool)
     spool.write("originals/ab/abc.txt", b"x")
@@ -86,7 +86,7 @@ def test_what_a_killed_writer_left_is_swept(services: Services) -> None:
     assert [path.name for path in spool.drafts.iterdir()] == ["young"]
 
 
-def test_what_a_killed_copy_left_is_swept(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drafts_of_a_killed_copy_are_swept(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The spool is on another file system than the file, and the process is killed in the middle of the copy."""
     spool, path = services.spool, tmp_path / "letter.txt"
     assert isinstance(spool, LocalSpool)

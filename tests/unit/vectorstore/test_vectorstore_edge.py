@@ -59,7 +59,7 @@ def points(count: int, **payload: object) -> list[Point]:
     return [Point(str(UUID(int=n + 1)), [1.0, float(n), 0.0, 0.0], empty, {"n": n, **payload}) for n in range(count)]
 
 
-def test_what_was_stored_is_there_after_closing(tmp_path: Path) -> None:
+def test_stored_points_are_there_after_reopening(tmp_path: Path) -> None:
     store = EdgeStore(tmp_path)
     store.ensure("c", SPACE)
     store.upsert("c", points(30, live=True))
@@ -73,7 +73,7 @@ def test_what_was_stored_is_there_after_closing(tmp_path: Path) -> None:
         again.close()
 
 
-def test_what_is_filtered_on_has_an_index(tmp_path: Path) -> None:
+def test_filtered_fields_have_an_index_in_the_embedded_store(tmp_path: Path) -> None:
     store = EdgeStore(tmp_path)
     store.ensure("c", SPACE)
     store.close()

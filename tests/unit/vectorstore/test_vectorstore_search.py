@@ -158,7 +158,7 @@ def mode_of(name: str) -> Mode:
         (Filter(sources=("*.pdf",), media_types=("text/plain",)), []),
     ],
 )
-def test_filters(library: Placement, where: Filter, expected: list[int]) -> None:
+def test_every_filter_matches_its_points(library: Placement, where: Filter, expected: list[int]) -> None:
     assert matching(library, where) == expected
 
 
@@ -182,6 +182,6 @@ def test_tags_that_were_written_later_are_searched_by(placement: Placement, mode
     )
 
 
-def test_what_is_no_time_is_refused(library: Placement) -> None:
+def test_a_filter_with_an_invalid_time_is_refused(library: Placement) -> None:
     with pytest.raises(BadRequest, match="is not a time"):
         library.store.count(library.name, Filter(modified_after="yesterday"))

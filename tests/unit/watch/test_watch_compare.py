@@ -28,7 +28,7 @@ def known(inode: int, content: str | None, document: str | None = "d", gone: boo
 A, B, C = key("a.txt"), key("b.txt"), key("c.txt")
 
 
-def test_nothing_happened() -> None:
+def test_an_unchanged_folder_has_no_changes() -> None:
     assert compare({A: SeenFile(mark(1))}, {A: known(1, "x")}) == Changes()
 
 
@@ -36,7 +36,7 @@ def test_a_device_with_another_number_is_no_change() -> None:
     assert compare({A: SeenFile(FileMark("2", "1", 10, 0, 0))}, {A: known(1, "x")}) == Changes()
 
 
-def test_new_changed_touched_gone() -> None:
+def test_new_changed_touched_and_gone_files_are_distinguished() -> None:
     changes = compare({A: seen(1, "y"), B: seen(2, "b"), C: seen(3, "c")}, {A: known(1, "x"), C: known(3, "c")})
     assert changes == Changes(new={B}, changed={A}, touched={C})
     assert compare({}, {A: known(1, "x")}) == Changes(gone={A})
@@ -50,11 +50,11 @@ def test_a_rule_that_changed_is_a_difference_like_any_other() -> None:
     assert compare({A: SeenFile(mark(1), tags=())}, {A: known(1, "x")}) == Changes(retagged={A: ()})
 
 
-def test_what_was_not_confirmed_is_taken_again() -> None:
+def test_an_unconfirmed_file_is_ingested_again() -> None:
     assert compare({A: seen(1, "x", 0)}, {A: known(1, "x", None)}) == Changes(changed={A})
 
 
-def test_renamed() -> None:
+def test_a_renamed_file_is_a_move() -> None:
     assert compare({B: seen(1, "x")}, {A: known(1, "x")}) == Changes(moved={B: A})
 
 
@@ -75,7 +75,7 @@ def test_names_are_swapped() -> None:
     assert compare({A: seen(2, "y"), B: seen(1, "x")}, rows) == Changes(moved={A: B, B: A})
 
 
-def test_moved_onto_another() -> None:
+def test_a_file_moved_onto_another_replaces_it() -> None:
     rows = {A: known(1, "x", "one"), B: known(2, "y", "two")}
     assert compare({B: seen(1, "x")}, rows) == Changes(moved={B: A}, replaced={B})
 
@@ -101,7 +101,7 @@ def test_another_collection_is_another_document() -> None:
     assert compare({other: seen(1, "x")}, {A: known(1, "x")}) == Changes(new={other}, gone={A})
 
 
-def test_back_in_time_or_under_another_name() -> None:
+def test_a_deleted_file_that_returns_is_revived_or_moved() -> None:
     assert compare({A: seen(1, "x")}, {A: known(1, "x", gone=True)}) == Changes(revived={A})
     assert compare({B: seen(7, "x")}, {A: known(1, "x", gone=True)}) == Changes(moved={B: A})
     assert compare({A: seen(1, "y")}, {A: known(1, "x", gone=True)}) == Changes(changed={A})
@@ -115,7 +115,7 @@ def test_of_equal_contents_the_nearest_name_is_taken() -> None:
     assert compare(paths, rows) == Changes(moved=moved)
 
 
-def test_what_cannot_be_read_is_never_taken_for_another() -> None:
+def test_unreadable_files_are_never_a_move() -> None:
     assert compare({B: seen(1, None)}, {A: known(1, None)}) == Changes(new={B}, gone={A})
 
 
@@ -126,7 +126,7 @@ ROWS = st.dictionaries(NAMES, st.tuples(st.integers(1, 4), CONTENTS, st.booleans
 
 
 @given(FOLDERS, ROWS)
-def test_doing_what_it_says_makes_both_equal(
+def test_applying_the_changes_makes_the_known_files_equal_to_the_seen(
     folder: dict[FileKey, tuple[int, str]], rows: dict[FileKey, tuple[int, str, bool, bool]]
 ) -> None:
     paths = {name: seen(inode, content) for name, (inode, content) in folder.items()}

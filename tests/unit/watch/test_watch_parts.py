@@ -56,7 +56,7 @@ def listed(root: Path, scope: dict[Path, bool] | None = None) -> set[str]:
 
 
 @given(FILE_NAMES, FILE_NAMES)
-def test_a_source_is_of_one_file(name: bytes, other_name: bytes) -> None:
+def test_different_paths_have_different_sources(name: bytes, other_name: bytes) -> None:
     path = Path(os.fsdecode(b"/folder/" + name))
     source = source_of(path)
     assert source.encode()
@@ -127,7 +127,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert listed(tmp_path / "root") == {"a.txt", "circle"}
 
 
-def test_folders_of_others_are_left_out(tmp_path: Path) -> None:
+def test_excluded_folders_are_not_scanned(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "data/b.txt")
     facts = (tmp_path / "data").stat()
     assert set(scan(tmp_path, None, {(facts.st_dev, facts.st_ino)}).files) == {str(tmp_path / "a.txt")}
@@ -164,22 +164,22 @@ def test_an_ignore_file_that_cannot_be_read_closes_its_folder(tmp_path: Path) ->
     assert set(scan(tmp_path, None, ()).unreadable) == {str(tmp_path / "one")}
 
 
-def test_few_may_go_and_many_may_not() -> None:
+def test_many_missing_files_at_once_are_held_back() -> None:
     assert judge(MissingFiles(gone=10, present=0), 0.25, None) == (True, None)
     assert judge(MissingFiles(gone=11, present=0), 0.25, None) == (False, Hold("many_gone", 11))
     assert judge(MissingFiles(gone=20, present=80), 0.25, None) == (True, None)
     assert judge(MissingFiles(gone=20, recent=10, present=80), 0.25, None) == (False, Hold("many_gone", 20))
 
 
-def test_what_lay_on_a_lost_disk_is_kept() -> None:
+def test_files_on_a_lost_disk_are_held_back() -> None:
     assert judge(MissingFiles(gone=1, on_other_disks=1, present=99), 1.0, None) == (False, Hold("other_disk", 1))
 
 
-def test_a_closed_folder_holds_only_its_own() -> None:
+def test_an_unreadable_folder_holds_back_only_its_own_files() -> None:
     assert judge(MissingFiles(gone=1, unreadable=3, present=9), 0.25, None) == (True, Hold("unreadable", 3))
 
 
-def test_only_what_was_confirmed_goes() -> None:
+def test_no_more_than_the_confirmed_number_is_deleted() -> None:
     assert judge(MissingFiles(gone=50), 0.25, 50) == (True, None)
     assert judge(MissingFiles(gone=51), 0.25, 50) == (False, Hold("many_gone", 51))
 
@@ -264,7 +264,7 @@ class Clock:
         return self._steady + self.ahead
 
 
-def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_keeps_changing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     settling, log, young, clock = Settling(2.0), ("c", "/log"), ("c", "/young"), Clock(monkeypatch)
     settling.update({log: mark(0)}, ())
     assert settling.wait_s([log]) is not None
@@ -279,7 +279,7 @@ def test_what_does_not_come_to_rest_is_not_waited_for(monkeypatch: pytest.Monkey
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from("12"), st.booleans()), max_size=40))
-def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bool]]) -> None:
+def test_known_files_are_listed_by_inode_and_folder(steps: list[tuple[bool, str, str, bool]]) -> None:
     files, model = KnownFiles(), dict[FileKey, KnownFile]()
     for put, name, inode, gone in steps:
         key, row = ("c", name), KnownFile(FileMark("1", inode, 1, 1, 1), gone=gone)
@@ -300,7 +300,7 @@ def test_what_is_known_is_found_where_it_is(steps: list[tuple[bool, str, str, bo
             assert set(files.inside(folder, deep=True)) == {key for key in model if key[1].startswith(f"{here}/")}
 
 
-def test_a_folder_has_one_name(tmp_path: Path) -> None:
+def test_a_watched_folder_is_resolved_to_its_real_path(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     folder = WatchFolder(path=tmp_path / "link")
@@ -310,7 +310,7 @@ def test_a_folder_has_one_name(tmp_path: Path) -> None:
     assert folder.resolved().path == tmp_path / "real"
 
 
-def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_and_files_of_the_future_settle_after_the_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     settling, gone, future, clock = Settling(2.0), ("c", "/gone"), ("c", "/future"), Clock(monkeypatch)
     settling.update({gone: None, future: mark(-1000)}, ())
     assert not settling.is_settled(gone)
@@ -321,7 +321,7 @@ def test_a_missing_file_and_one_of_the_future_rest_as_long_as_we_look(monkeypatc
     assert gone not in settling
 
 
-def test_what_changes_while_it_is_read_has_no_digest(tmp_path: Path) -> None:
+def test_only_regular_files_have_a_digest(tmp_path: Path) -> None:
     write(tmp_path, "a.txt")
     os.mkfifo(tmp_path / "pipe")
     content_digest = digest(tmp_path / "a.txt")
@@ -347,7 +347,7 @@ def test_the_deepest_rule_counts() -> None:
         "watch = 7",
     ],
 )
-def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_watch_settings_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "docrelay.toml").write_text(text)
     with pytest.raises(BadRequest, match="watch"):
         load_settings({"data_dir": tmp_path})
