@@ -102,8 +102,8 @@ def letters(folder: Path, number: int, words: int, *, sidecars: bool = False) ->
 
 
 def environment(extra: dict[str, str]) -> dict[str, str]:
-    own = {f"DOCRELAY_{name}": value for name, value in {**SETTINGS, **extra}.items() if value}
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}, **own}
+    chosen = {f"DOCRELAY_{name}": value for name, value in {**SETTINGS, **extra}.items() if value}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}, **chosen}
 
 
 def start(name: str, *words: object, **extra: str) -> subprocess.Popen[bytes]:
@@ -164,14 +164,14 @@ def rows(query: str, *values: object) -> list[Any]:
 def prepare() -> None:
     shutil.rmtree(BASE, ignore_errors=True)
     LOG.mkdir(parents=True)
-    for place, names in {
+    for folder, names in {
         "harbour": ("tide_sensor.md", "greeting_utf8.txt", "staff_handbook.docx", "annual_report.pdf"),
         "private": ("salaries_encrypted.pdf", "tide_sensor.md"),
         "routed": ("annual_report.pdf", "greeting_utf8.txt"),
     }.items():
-        (SOURCES / place).mkdir(parents=True)
+        (SOURCES / folder).mkdir(parents=True)
         for name in names:
-            shutil.copyfile(SAMPLES / name, SOURCES / place / name)
+            shutil.copyfile(SAMPLES / name, SOURCES / folder / name)
     (SOURCES / "harbour" / "changing.txt").write_text("The lighthouse was green at first.\n")
     (SOURCES / "harbour" / "deleted.txt").write_text("The buoy is not needed any more.\n")
     (SOURCES / "private" / "complaint.md").write_text(
@@ -191,21 +191,21 @@ def prepare() -> None:
     letters(SOURCES / "shared" / "promised", 5, 20)
 
 
-def ingest(collection: str, *options: object, codes: tuple[int, ...] = (0,), place: str = "", **extra: str) -> Any:
-    return run("ingest", SOURCES / (place or collection), "-c", collection, *options, codes=codes, **extra)
+def ingest(collection: str, *options: object, codes: tuple[int, ...] = (0,), folder: str = "", **extra: str) -> Any:
+    return run("ingest", SOURCES / (folder or collection), "-c", collection, *options, codes=codes, **extra)
 
 
-def completed(told: dict[str, Any]) -> None:
+def completed(recording: dict[str, Any]) -> None:
     """Command line: the collections that are at rest."""
-    told["jobs"]["harbour"] = ingest("harbour", "--tag", "harbour", "--tag", "2026")["job"]
+    recording["jobs"]["harbour"] = ingest("harbour", "--tag", "harbour", "--tag", "2026")["job"]
     (SOURCES / "harbour" / "changing.txt").write_text("The lighthouse is red now.\n")
-    told["jobs"]["changed"] = ingest("harbour")["job"]
+    recording["jobs"]["changed"] = ingest("harbour")["job"]
     run("delete", SOURCES / "harbour" / "deleted.txt", "-c", "harbour")
     (SOURCES / "harbour" / "deleted.txt").unlink()
     options = ("-w", "redacted", "--option", "mask=(gone)", "--option", 'kinds=["email"]')
-    told["jobs"]["private"] = ingest("private", *options, codes=(1,))["job"]
-    told["jobs"]["cards"] = ingest("cards", "-w", "enriched", "--option", 'fields=["department"]')["job"]
-    told["jobs"]["routed"] = ingest("elsewhere", "-w", "routed", place="routed")["job"]
+    recording["jobs"]["private"] = ingest("private", *options, codes=(1,))["job"]
+    recording["jobs"]["cards"] = ingest("cards", "-w", "enriched", "--option", 'fields=["department"]')["job"]
+    recording["jobs"]["routed"] = ingest("elsewhere", "-w", "routed", folder="routed")["job"]
 
 
 def reindexed() -> None:
@@ -225,19 +225,21 @@ def client(key: str) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{API_PORT}/v1", headers={"Authorization": f"Bearer {key}"})
 
 
-def uploaded(told: dict[str, Any]) -> None:
+def uploaded(recording: dict[str, Any]) -> None:
     """The API: an upload that was answered once, with a webhook that is tried again; a job that is still open."""
-    with client(told["keys"]["admin"]["key"]) as http:
+    with client(recording["keys"]["admin"]["key"]) as http:
         form = {"collection": "inbox", "tags": "mail", "metadata": '{"from": "client"}', "webhook": json.dumps(HOOK)}
         files = [("file", ("sent.txt", b"This was sent by a client.\n", "text/plain"))]
         headers = {"Idempotency-Key": "the-first-one"}
         answer = http.post("/documents", data=form, files=files, headers=headers).raise_for_status().json()
-        told["jobs"]["inbox"] = answer["job_id"]
+        recording["jobs"]["inbox"] = answer["job_id"]
         form = {"collection": "open", "more": "true"}
         files = [("file", ("part-1.txt", b"The first part of two.\n", "text/plain"))]
-        told["jobs"]["open"] = http.post("/documents", data=form, files=files).raise_for_status().json()["job_id"]
+        recording["jobs"]["open"] = http.post("/documents", data=form, files=files).raise_for_status().json()["job_id"]
     until(lambda: rows("SELECT 1 FROM deliveries WHERE tries > 0"))
-    until(lambda: rows("SELECT 1 FROM submissions WHERE job_id = ? AND outcome = 'completed'", told["jobs"]["open"]))
+    until(
+        lambda: rows("SELECT 1 FROM submissions WHERE job_id = ? AND outcome = 'completed'", recording["jobs"]["open"])
+    )
 
 
 def watched() -> None:
@@ -247,38 +249,38 @@ def watched() -> None:
     until(lambda: rows("SELECT 1 FROM documents WHERE collection = 'watched' AND undo_until > 0"), 120)
 
 
-def at_rest(told: dict[str, Any]) -> None:
+def at_rest(recording: dict[str, Any]) -> None:
     for name, scope in (("admin", "admin"), ("reader", "read")):
         hook = () if name == "reader" else ("--webhook", "http://127.0.0.1:9/of-the-key")
-        told["keys"][name] = run("keys", "create", name, "--scope", scope, *hook)
-    told["keys"]["revoked"] = run("keys", "create", "revoked")
-    run("keys", "revoke", told["keys"]["revoked"]["id"])
+        recording["keys"][name] = run("keys", "create", name, "--scope", scope, *hook)
+    recording["keys"]["revoked"] = run("keys", "create", "revoked")
+    run("keys", "revoke", recording["keys"]["revoked"]["id"])
     up = start("up", "up")
     until(lambda: b"The stack is ready" in (LOG / "up").read_bytes() and b"api is ready" in (LOG / "up").read_bytes())
-    completed(told)
+    completed(recording)
     reindexed()
-    uploaded(told)
+    uploaded(recording)
     watched()
-    record(told)
+    record(recording)
     up.send_signal(signal.SIGTERM)
     assert up.wait(60) == 0
     until(lambda: not list(ours()))
 
 
-def without_times(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "timeline"}
+def without_times(recording: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in recording.items() if name != "timeline"}
 
 
-def record(told: dict[str, Any]) -> None:
+def record(recording: dict[str, Any]) -> None:
     """What the finished part answers."""
-    told["status"] = {job: run("status", job) for job in told["jobs"].values()}
+    recording["status"] = {job: run("status", job) for job in recording["jobs"].values()}
     identities = [row[0] for row in rows("SELECT id FROM documents WHERE deleted_at IS NULL")]
-    told["documents"] = {identity: without_times(run("status", identity)) for identity in identities}
-    told["failures"] = run("failures", "list")["failures"]
-    told["collections"] = run("status")["collections"]
-    told["reindex"] = {name: run("reindex", "status", "-c", name) for name in ("rebuilt", "halfway")}
+    recording["documents"] = {document_id: without_times(run("status", document_id)) for document_id in identities}
+    recording["failures"] = run("failures", "list")["failures"]
+    recording["collections"] = run("status")["collections"]
+    recording["reindex"] = {name: run("reindex", "status", "-c", name) for name in ("rebuilt", "halfway")}
     words = ("--limit", "3", "--mode")
-    told["searches"] = [run("search", query, "-c", where, *words, mode) for where, query, mode in SEARCHES]
+    recording["searches"] = [run("search", query, "-c", where, *words, mode) for where, query, mode in SEARCHES]
 
 
 # The second part: what is interrupted
@@ -345,7 +347,7 @@ def work(*groups: str) -> None:
         start(group, "worker", group, REDIS_URL=REDIS_URL, WATCH="")
 
 
-def interrupted(told: dict[str, Any]) -> None:
+def interrupted(recording: dict[str, Any]) -> None:
     """Jobs with own steps, killed in the middle: two with tasks at the end of the flow, one at its beginning."""
     options = ("-w", "redacted", "--option", "mask=(hidden)", "--option", 'kinds=["email"]', "--no-wait")
     redacting = ingest("redacting", *options, REDIS_URL=REDIS_URL)["job"]
@@ -357,7 +359,7 @@ def interrupted(told: dict[str, Any]) -> None:
     work("extract")
     until(lambda: caught(lambda: all(rows(query, reading) for query in READING)), pause=0.001)
     kill_all()
-    told["interrupted"] = {"redacting": redacting, "enriching": enriching, "reading": reading}
+    recording["interrupted"] = {"redacting": redacting, "enriching": enriching, "reading": reading}
 
 
 def is_open(http: httpx.Client) -> bool:
@@ -367,14 +369,14 @@ def is_open(http: httpx.Client) -> bool:
         return False
 
 
-def promised(told: dict[str, Any]) -> None:
+def promised(recording: dict[str, Any]) -> None:
     """Two orders of paths: the API dies while it takes in the first, and before it begins the second."""
     start("api", "api", REDIS_URL=REDIS_URL, WATCH="")
-    with client(told["keys"]["admin"]["key"]) as http:
+    with client(recording["keys"]["admin"]["key"]) as http:
         until(lambda: is_open(http))
         for name in ("begun", "promised"):
             body = {"paths": [str(SOURCES / "shared" / name)], "collection": name, "glob": "*.txt", "tags": ["order"]}
-            told["interrupted"][name] = http.post("/jobs", json=body).raise_for_status().json()["job_id"]
+            recording["interrupted"][name] = http.post("/jobs", json=body).raise_for_status().json()["job_id"]
     kill_all()
     assert len(rows("SELECT 1 FROM orders WHERE taken_at IS NULL")) == 2, "an order was carried out: try again"
 
@@ -405,15 +407,15 @@ def messages(connection: redis.Redis) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    told: dict[str, Any] = {"version": VERSION, "commit": COMMIT, "made_at": time.time(), "settings": SETTINGS}
-    told |= {"jobs": {}, "keys": {}}
+    recording: dict[str, Any] = {"version": VERSION, "commit": COMMIT, "made_at": time.time(), "settings": SETTINGS}
+    recording |= {"jobs": {}, "keys": {}}
     prepare()
     try:
-        at_rest(told)
+        at_rest(recording)
         with own_redis() as connection:
-            interrupted(told)
-            promised(told)
-            told["redis"] = messages(connection)
+            interrupted(recording)
+            promised(recording)
+            recording["redis"] = messages(connection)
     finally:
         kill_all()
     for name in ("logs", "run"):
@@ -424,7 +426,7 @@ def main() -> None:
         connection.close()
     line = ["tar", "--sparse", "--owner=0", "--group=0", "--numeric-owner", "-cJf", HERE / "first_folder.tar.xz"]
     subprocess.run([*line, "-C", BASE, "data", "sources"], check=True)
-    (HERE / "first_folder.json").write_text(json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    (HERE / "first_folder.json").write_text(json.dumps(recording, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

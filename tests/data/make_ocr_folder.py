@@ -136,21 +136,21 @@ def main() -> None:
     for setting in ("WATCH", "API_ROOTS", "WEBHOOK_PRIVATE"):
         del first.SETTINGS[setting]
     first.SETTINGS["OCR_GROUP_PAGES"] = "1"
-    told: dict[str, Any] = {"version": first.VERSION, "commit": first.COMMIT, "made_at": time.time()}
-    told |= {"settings": first.SETTINGS, "redis": []}
+    recording: dict[str, Any] = {"version": first.VERSION, "commit": first.COMMIT, "made_at": time.time()}
+    recording |= {"settings": first.SETTINGS, "redis": []}
     prepare()
     install(first.BASE / "site")
     try:
-        told["interrupted"] = interrupted()
-        told["plans"] = {
+        recording["interrupted"] = interrupted()
+        recording["plans"] = {
             name: [plan for (plan,) in first.rows("SELECT plan FROM batches WHERE job_id = ?", job)]
-            for name, job in told["interrupted"].items()
+            for name, job in recording["interrupted"].items()
         }
         pack(first.HERE / "ocr_folder.tar.xz")
-        told["ended"] = ended(told["interrupted"])
+        recording["ended"] = ended(recording["interrupted"])
     finally:
         first.kill_all()
-    text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(recording, indent=1, sort_keys=True, ensure_ascii=False)
     (first.HERE / "ocr_folder.json").write_text(f"{text}\n", "utf-8")
 
 

@@ -71,8 +71,8 @@ def named(blow: Blow) -> str:
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("kill") / "data", **SLOW) as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("kill") / "data", **SLOW) as flow_rig:
+        yield flow_rig
 
 
 @pytest.mark.parametrize("blow", BLOWS, ids=named)
@@ -135,13 +135,13 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
     with stack_on(data, **SLOW) as rig:
         rig.gates.close("upsert")
         job = rig.submit(tmp_path / "in")
-        with closing(sqlite3.connect(data / "catalog.db")) as found, closing(sqlite3.connect(durable)) as kept:
-            found.backup(kept)
+        with closing(sqlite3.connect(data / "catalog.db")) as current, closing(sqlite3.connect(durable)) as kept:
+            current.backup(kept)
             (last,) = kept.execute("SELECT max(id) FROM events").fetchone()
         assert eventually(lambda: is_embedded(rig, job)), rig.describe(job)
-        told = rig.scalar(sa.select(sa.func.max(events.c.id)))
+        last_event = rig.scalar(sa.select(sa.func.max(events.c.id)))
         now = rig.state()
-        for pid in (now.pid, *(one.pid for one in now.processes)):
+        for pid in (now.pid, *(process.pid for process in now.processes)):
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
     for end in ("", "-wal", "-shm"):
@@ -152,7 +152,7 @@ def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
         rig.assert_at_rest(job)
         rig.assert_exact()
         # A client that follows the job and has seen those that are lost goes on with these.
-        assert rig.scalar(sa.select(sa.func.min(events.c.id)).where(events.c.id > last)) > told
+        assert rig.scalar(sa.select(sa.func.min(events.c.id)).where(events.c.id > last)) > last_event
 
 
 def is_embedded(rig: FlowRig, job: str) -> bool:
@@ -170,7 +170,7 @@ def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> N
         assert rig.tasks_of(job, tasks.c.state == "done", tasks.c.stage == "embed")
         former = rig.state()
         psutil.Process(former.pid).kill()
-        assert eventually(lambda: not any(lives(one.pid or 0) for one in former.processes))
+        assert eventually(lambda: not any(lives(process.pid or 0) for process in former.processes))
         assert not rig.finished(job)
     with stack_on(tmp_path / "data", **SLOW) as rig:
         assert rig.state().id != former.id

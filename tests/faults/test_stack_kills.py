@@ -29,9 +29,9 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 @pytest.fixture
 def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gates:
     """The gates of the stacks that commands start."""
-    found = Gates(tmp_path / "gates")
-    monkeypatch.setenv(FOLDER, str(found.folder))
-    return found
+    test_gates = Gates(tmp_path / "gates")
+    monkeypatch.setenv(FOLDER, str(test_gates.folder))
+    return test_gates
 
 
 def _warden(rig: Rig) -> psutil.Process | None:
@@ -111,9 +111,9 @@ def test_supervisor_and_warden_together_are_cleaned_up_by_the_next_stack(rig: Ri
         os.kill(rig.state().pid, signal.SIGKILL)
         warden.kill()
         assert eventually(lambda: running(rig.settings) is None)
-        assert left <= {one.pid for one in rig.ours()}
+        assert left <= {process.pid for process in rig.ours()}
         with connect(rig.settings, until="ready", launch=rig.launch):
-            assert not left & {one.pid for one in rig.ours()}
+            assert not left & {process.pid for process in rig.ours()}
             assert eventually(lambda: len(rig.ours()) == 11)
 
 
@@ -130,13 +130,13 @@ def test_redis(rig: Rig) -> None:
 def test_a_worker(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch):
         first = rig.part("w1").pid
-        family = [one.pid for one in rig.ours() if os.getsid(one.pid) == first]
+        family = [process.pid for process in rig.ours() if os.getsid(process.pid) == first]
         assert eventually(lambda: len(rig.ours()) == 11)
         os.kill(first, signal.SIGKILL)
         assert eventually(lambda: rig.part("w1").restarts == 1)
         assert eventually(lambda: rig.state().level == "ready")
         assert rig.part("w1").pid != first
-        assert not {one.pid for one in rig.ours()} & set(family)
+        assert not {process.pid for process in rig.ours()} & set(family)
         assert rig.part("w2").restarts == 0
 
 

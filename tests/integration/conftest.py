@@ -11,5 +11,5 @@ from canvas_rig import Around, surrounded
 @pytest.fixture(scope="module")
 def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Around]:
     """A stack whose surroundings fail when a test wants it."""
-    with surrounded(tmp_path_factory.mktemp("canvas")) as found:
-        yield found
+    with surrounded(tmp_path_factory.mktemp("canvas")) as surroundings:
+        yield surroundings

@@ -63,8 +63,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
     settings = {"api_roots": (str(root),), "max_file_mb": 1, "api_documents": 5, "api_followers": 4, "api_requests": 8}
-    with api_on(tmp_path_factory.mktemp("api") / "data", **settings) as found:
-        yield found
+    with api_on(tmp_path_factory.mktemp("api") / "data", **settings) as running_api:
+        yield running_api
 
 
 def test_metrics_tell_what_was_done_and_what_is_there(api: Api) -> None:
@@ -81,14 +81,14 @@ def test_metrics_tell_what_was_done_and_what_is_there(api: Api) -> None:
 
 
 def test_the_life_of_a_document(api: Api) -> None:
-    taken = api.client.submit(("log.txt", TEXT), ("birds.md", b"# Birds\n\nCurlews call at night.\n"))
-    statuses = list(api.client.follow(taken.job_id))
-    assert [one.state for one in taken.documents] == ["queued", "queued"]
+    submitted = api.client.submit(("log.txt", TEXT), ("birds.md", b"# Birds\n\nCurlews call at night.\n"))
+    statuses = list(api.client.follow(submitted.job_id))
+    assert [document.state for document in submitted.documents] == ["queued", "queued"]
     assert (statuses[-1].completed, statuses[-1].state) == (2, "completed")
-    fractions = [one.fraction for one in statuses]
+    fractions = [status.fraction for status in statuses]
     assert fractions == sorted(fractions)
 
-    by_source = {one.source: one for one in api.client.documents(taken.job_id)}
+    by_source = {document.source: document for document in api.client.documents(submitted.job_id)}
     first = api.client.document(by_source["upload://log.txt"].document_id)
     receipt = first.receipt
     assert receipt.pages_in == receipt.extracted + receipt.ocred + receipt.empty + receipt.failed == 1
@@ -100,11 +100,11 @@ def test_the_life_of_a_document(api: Api) -> None:
     damaged = book([show("A page with a text layer that is long enough to be one.")] * 2).replace(
         b"/Kids [5 0 R 7 0 R]", b"/Kids [5 0 R 9 0 R]"
     )
-    found = api.only(api.submit(("torn.pdf", damaged))).receipt
-    assert (found.pages_in, found.extracted, found.empty, found.failed) == (2, 1, 0, 1)
+    receipt = api.only(api.submit(("torn.pdf", damaged))).receipt
+    assert (receipt.pages_in, receipt.extracted, receipt.empty, receipt.failed) == (2, 1, 0, 1)
 
     again = api.client.submit(("log.txt", TEXT))
-    assert [one.state for one in again.documents] == ["unchanged"]
+    assert [document.state for document in again.documents] == ["unchanged"]
     new = api.only(api.submit(("log.txt", b"The new keeper is called Heron.\n")))
     assert (new.id, new.version_id != first.version_id) == (first.id, True)
     assert api.client.content(new.id) == b"The new keeper is called Heron.\n"
@@ -123,18 +123,22 @@ def test_tags_by_every_way_into_the_api(api: Api, root: Path) -> None:
     api.client.wait(paths)
     assert (first.tags, other.tags, api.only(paths).tags) == (["2026", "sea"], [], ["log"])
 
-    def found(*tags: str) -> set[str]:
+    def names_with_tags(*tags: str) -> set[str]:
         hits = api.client.search("auk owl keeper", "tags", mode="sparse", where={"tags": list(tags)}).hits
         assert all(hit.tags == api.client.document(hit.document_id).tags for hit in hits)
         return {hit.source.rpartition("/")[2] for hit in hits}
 
-    assert (found("sea"), found("log", "sea"), found("x")) == ({"one.txt"}, {"one.txt", "a.txt"}, set())
-    taken = api.client.submit(
+    assert (names_with_tags("sea"), names_with_tags("log", "sea"), names_with_tags("x")) == (
+        {"one.txt"},
+        {"one.txt", "a.txt"},
+        set(),
+    )
+    repeated = api.client.submit(
         ("one.txt", b"An auk swims."), ("two.txt", b"An owl waits."), collection="tags", tags=["x"]
     )
-    assert [one.state for one in taken.documents] == ["unchanged", "unchanged"]
-    assert found("sea") == set()
-    assert eventually(lambda: found("x") == {"one.txt", "two.txt"})
+    assert [document.state for document in repeated.documents] == ["unchanged", "unchanged"]
+    assert names_with_tags("sea") == set()
+    assert eventually(lambda: names_with_tags("x") == {"one.txt", "two.txt"})
     assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags")).tags == ["x"]
     assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags", tags=[])).tags == []
     emptied = api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=[]).job_id
@@ -146,18 +150,18 @@ def test_tags_by_every_way_into_the_api(api: Api, root: Path) -> None:
         with pytest.raises(BadRequest):
             api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=wrong)
         with pytest.raises(BadRequest):
-            found(*wrong)
+            names_with_tags(*wrong)
 
 
 def test_metadata_belongs_to_its_file(api: Api) -> None:
     files = (("m.txt", b"A walrus sings."), ("n.txt", b"A heron wades."))
-    told = [{"department": "harbour"}, {}]
-    job = api.submit(*files, collection="metadata", metadata=told)
+    metadata = [{"department": "harbour"}, {}]
+    job = api.submit(*files, collection="metadata", metadata=metadata)
     assert api.client.job(job).completed == 2
-    again = api.client.submit(*files, collection="metadata", metadata=told)
-    assert [one.state for one in again.documents] == ["unchanged", "unchanged"]
+    again = api.client.submit(*files, collection="metadata", metadata=metadata)
+    assert [document.state for document in again.documents] == ["unchanged", "unchanged"]
     other = api.client.submit(*files, collection="metadata", metadata=[{"department": "yard"}, {}])
-    assert sorted((one.source, one.state) for one in other.documents) == [
+    assert sorted((document.source, document.state) for document in other.documents) == [
         ("upload://m.txt", "queued"),
         ("upload://n.txt", "unchanged"),
     ]
@@ -168,8 +172,8 @@ LETTER = b"Write to anna@example.org about the tides.\n"
 
 def masked(api: Api, job: str) -> str:
     """What stands in the place of the address in the one letter of a job."""
-    (found,) = api.client.documents(job)
-    (text,) = [one.text for one in api.client.chunks(found.document_id)]
+    (document,) = api.client.documents(job)
+    (text,) = [chunk.text for chunk in api.client.chunks(document.document_id)]
     return text.removeprefix("Write to ").partition(" about")[0]
 
 
@@ -181,7 +185,7 @@ def test_options_of_a_workflow_by_every_way_in(api: Api, root: Path) -> None:
     job = api.submit(("letter.txt", LETTER), **redacted, options={"mask": "[form]", "kinds": ["email"]})
     assert masked(api, job) == "[form]"
     again = api.client.submit(("letter.txt", LETTER), **redacted, options={"kinds": ["email"], "mask": "[form]"})
-    assert [one.state for one in again.documents] == ["unchanged"]
+    assert [document.state for document in again.documents] == ["unchanged"]
     assert masked(api, api.submit(("letter.txt", LETTER), **redacted)) == "[removed]"
     ordered = api.client.submit_paths(str(path), **redacted, options={"mask": "[path]"}).job_id
     assert api.client.wait(ordered).completed == 1
@@ -189,8 +193,8 @@ def test_options_of_a_workflow_by_every_way_in(api: Api, root: Path) -> None:
 
     words = ("ingest", path, "-c", "options", "-w", "redacted", "--option", 'kinds=["email"]', "--json")
     for where, mask in (((), "[here]"), (("--server", api.url), "[sent]")):
-        taken = api.cli.quick(*words, "--option", f"mask={mask}", *where)
-        assert (taken.code, masked(api, taken.json["job"])) == (0, mask), taken
+        result = api.cli.quick(*words, "--option", f"mask={mask}", *where)
+        assert (result.code, masked(api, result.json["job"])) == (0, mask), result
         for wrong in ("mask=3", "colour=red", "mask"):
             refused = api.cli.quick(*words, "--option", wrong, *where)
             assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request"), refused
@@ -200,8 +204,8 @@ def test_a_retry_holds_to_the_options_of_its_job(api: Api, root: Path) -> None:
     path = root / "blank" / "letter.txt"
     path.parent.mkdir()
     path.write_bytes(b"")
-    told: dict[str, Any] = {"collection": "retried", "workflow": "redacted", "options": {"mask": "[again]"}}
-    first = api.client.submit_paths(str(path), **told).job_id
+    chosen: dict[str, Any] = {"collection": "retried", "workflow": "redacted", "options": {"mask": "[again]"}}
+    first = api.client.submit_paths(str(path), **chosen).job_id
     assert api.client.wait(first).failed == 1
     second = api.client.retry(job_id=first)[0]
     assert api.client.wait(second).failed == 1
@@ -214,25 +218,25 @@ def test_a_retry_holds_to_the_options_of_its_job(api: Api, root: Path) -> None:
 def test_paths_below_a_root_are_taken_in(api: Api, root: Path) -> None:
     job = api.client.submit_paths(str(root), pattern="*.md", collection="roots").job_id
     api.client.wait(job)
-    found = api.only(job)
+    document = api.only(job)
 
-    assert (found.source, found.state, found.collection) == (str(root / "sub" / "b.md"), "completed", "roots")
-    assert api.client.content(found.id) == (root / "sub" / "b.md").read_bytes()
+    assert (document.source, document.state, document.collection) == (str(root / "sub" / "b.md"), "completed", "roots")
+    assert api.client.content(document.id) == (root / "sub" / "b.md").read_bytes()
     (root / "sub" / "b.md").write_text("# Heron\n\nAnother bird.\n")
     with pytest.raises(Gone):
-        api.client.content(found.id)
+        api.client.content(document.id)
 
 
 def test_a_large_document_comes_page_by_page(api: Api) -> None:
     text = "\n\n".join(f"Paragraph {n} tells of the harbour and its tides in {n} words." * 8 for n in range(60))
-    found = api.only(api.submit(("long.txt", text.encode()), collection="long"))
+    document = api.only(api.submit(("long.txt", text.encode()), collection="long"))
 
-    first = api.http.get(f"/v1/documents/{found.id}/chunks", params={"limit": 3}).json()
-    second = api.http.get(f"/v1/documents/{found.id}/chunks", params={"limit": 3, "cursor": first["next"]}).json()
-    every = [one.order for one in api.client.chunks(found.id)]
-    assert every == list(range(found.chunks))
-    assert found.chunks > 6
-    assert [one["order"] for one in first["chunks"] + second["chunks"]] == [0, 1, 2, 3, 4, 5]
+    first = api.http.get(f"/v1/documents/{document.id}/chunks", params={"limit": 3}).json()
+    second = api.http.get(f"/v1/documents/{document.id}/chunks", params={"limit": 3, "cursor": first["next"]}).json()
+    every = [chunk.order for chunk in api.client.chunks(document.id)]
+    assert every == list(range(document.chunks))
+    assert document.chunks > 6
+    assert [chunk["order"] for chunk in first["chunks"] + second["chunks"]] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_jobs_documents_come_page_by_page_and_by_state(api: Api) -> None:
@@ -243,17 +247,17 @@ def test_a_jobs_documents_come_page_by_page_and_by_state(api: Api) -> None:
     failed = list(api.client.documents(job, state="failed"))
 
     assert (len(first["documents"]), len(second["documents"]), second["next"]) == (3, 2, None)
-    assert len({one["document_id"] for one in first["documents"] + second["documents"]}) == 5
-    assert [(one.source, one.code) for one in failed] == [("upload://empty.txt", "empty")]
+    assert len({document["document_id"] for document in first["documents"] + second["documents"]}) == 5
+    assert [(document.source, document.code) for document in failed] == [("upload://empty.txt", "empty")]
     assert failed[0].hint
     assert list(api.client.documents(job, code="empty")) == failed
-    assert [one.source for one in api.client.failures(job_id=job)] == ["upload://empty.txt"]
+    assert [failure.source for failure in api.client.failures(job_id=job)] == ["upload://empty.txt"]
     assert api.client.wait(api.client.retry(job_id=job)[0]).failed == 1
 
 
-def read_events(api: Api, job: str, last: int = 0, most: int = 1000) -> list[Any]:
+def read_events(api: Api, job: str, last: int = 0, limit: int = 1000) -> list[Any]:
     """Events with an id, as many as wanted or all to the end."""
-    lines, found = EventParser(), []
+    lines, read = EventParser(), []
     headers = {"Last-Event-ID": str(last)} if last else {}
     with api.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as response:
         assert response.status_code == 200
@@ -261,10 +265,10 @@ def read_events(api: Api, job: str, last: int = 0, most: int = 1000) -> list[Any
         for line in response.iter_lines():
             event = lines.feed(line)
             if event is not None and event.id is not None:
-                found.append((event.id, event.kind, json.loads(event.data)["document_id"]))
-            if len(found) == most:
+                read.append((event.id, event.kind, json.loads(event.data)["document_id"]))
+            if len(read) == limit:
                 break
-    return found
+    return read
 
 
 def test_a_client_that_reconnects_misses_no_event(api: Api) -> None:
@@ -304,7 +308,7 @@ def test_followers_are_bounded(api: Api) -> None:
 def test_the_same_request_is_carried_out_once(api: Api) -> None:
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: api.client.submit(("once.txt", b"Once."), key="once-1"), range(6)))
-    assert len({one.job_id for one in answers}) == 1
+    assert len({answer.job_id for answer in answers}) == 1
     number = api.cli.rows(sa.select(sa.func.count()).where(submissions.c.source == "upload://once.txt"))[0][0]
     assert number == 1
     with pytest.raises(OtherRequest):
@@ -347,16 +351,16 @@ def test_a_delivery_that_the_guard_refuses_is_not_tried_again(api: Api) -> None:
     with api.cli.services() as services, writing(services.catalog) as connection:
         outbox.attach(connection, job, outbox.Hook("http://127.0.0.1:9/", "x" * 16), None)
         outbox.enqueue(connection, job)
-    told = sa.select(deliveries.c.state, deliveries.c.tries, deliveries.c.error).where(deliveries.c.job_id == job)
-    assert eventually(lambda: api.cli.rows(told)[0].error is not None)
-    assert tuple(api.cli.rows(told)[0]) == ("failed", 1, "The address 127.0.0.1 is not a public one.")
+    query = sa.select(deliveries.c.state, deliveries.c.tries, deliveries.c.error).where(deliveries.c.job_id == job)
+    assert eventually(lambda: api.cli.rows(query)[0].error is not None)
+    assert tuple(api.cli.rows(query)[0]) == ("failed", 1, "The address 127.0.0.1 is not a public one.")
 
 
 def test_a_deletion_that_leaves_points_is_reported_and_can_be_repeated(api: Api) -> None:
-    found = api.only(api.submit(("haunted.txt", b"The wreck is called Petrel."), collection="haunted"))
-    wanted = {"params": {"source": found.source, "collection": "haunted"}}
+    document = api.only(api.submit(("haunted.txt", b"The wreck is called Petrel."), collection="haunted"))
+    wanted = {"params": {"source": document.source, "collection": "haunted"}}
     with api.cli.services() as services:
-        index, mine = "haunted~1", Filter(document_ids=(found.id,))
+        index, mine = "haunted~1", Filter(document_ids=(document.id,))
         (payload,) = services.store.read(index, mine, 2)
         # A point of the document that the catalog knows nothing of.
         stray = {**payload, "version_id": str(uuid.uuid4())}
@@ -425,12 +429,12 @@ def test_files_are_added_to_an_open_job_only(api: Api) -> None:
     assert api.client.submit(job=held, **redacted).job_id == held
     assert masked(api, api.client.wait(held).id) == "x"
     refused = api.client.submit(("huge.txt", b"x" * ((1 << 20) + 1)), job=job)
-    assert [one.code for one in refused.refused] == ["too_large"]
+    assert [refusal.code for refusal in refused.refused] == ["too_large"]
     assert api.client.wait(job).completed == 2
     with pytest.raises(Conflict):
         api.client.submit(("open-4.txt", b"Too late."), job=job)
-    told = api.cli.rows(sa.select(events_table.c.id).where(events_table.c.job_id == job, FINISHED))
-    assert len(told) == 1
+    finished_events = api.cli.rows(sa.select(events_table.c.id).where(events_table.c.job_id == job, FINISHED))
+    assert len(finished_events) == 1
 
 
 @pytest.mark.usefixtures("alien")
@@ -439,7 +443,7 @@ def test_a_collection_of_another_model(api: Api) -> None:
         api.http.post("/v1/documents", files={"file": ("x.txt", b"x")}, data={"collection": "alien"}),
         api.http.post("/v1/search", json={"query": "x", "collection": "alien"}),
     ]
-    assert [(one.status_code, one.json()["code"]) for one in answers] == [(409, "space_mismatch")] * 2
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "space_mismatch")] * 2
 
 
 def test_the_client_example_of_the_page_runs(
@@ -468,9 +472,9 @@ def test_one_bad_file_does_not_keep_the_others_out(api: Api) -> None:
             ("file", ("fine.txt", b"Fine.")),
         ],
     ).json()
-    assert [one["source"] for one in job["documents"]] != []
-    assert {one["source"] for one in job["documents"]} == {"upload://good.txt", "upload://fine.txt"}
-    assert [(one["name"], one["code"]) for one in job["refused"]] == [("huge.txt", "too_large")]
+    assert [document["source"] for document in job["documents"]] != []
+    assert {document["source"] for document in job["documents"]} == {"upload://good.txt", "upload://fine.txt"}
+    assert [(refusal["name"], refusal["code"]) for refusal in job["refused"]] == [("huge.txt", "too_large")]
 
 
 FINISHED = events_table.c.kind == "job.finished"
@@ -694,19 +698,19 @@ def test_a_link_made_later_leads_nowhere(api: Api, root: Path, tmp_path: Path) -
     source.unlink()
     source.symlink_to(secret)
     assert api.client.wait(api.client.retry(job_id=job)[0]).failed == 1
-    (found,) = api.client.documents(job)
-    assert api.client.document(found.document_id).searchable is False
+    (document,) = api.client.documents(job)
+    assert api.client.document(document.document_id).searchable is False
 
     source.unlink()
     source.write_text("The harbour is mined.")
-    again = api.client.retry([found.document_id])[0]
+    again = api.client.retry([document.document_id])[0]
     assert api.client.wait(again).completed == 1
-    assert api.client.content(found.document_id) == b"The harbour is mined."
+    assert api.client.content(document.document_id) == b"The harbour is mined."
     source.parent.rename(root / "moved")
     source.parent.symlink_to(tmp_path)
     secret.rename(tmp_path / "note.txt")
     with pytest.raises(Gone):
-        api.client.content(found.document_id)
+        api.client.content(document.document_id)
 
 
 def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
@@ -722,10 +726,10 @@ def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
     behind = api.client.submit_paths(str(root / "a.txt"), collection="orders").job_id
 
     assert api.client.wait(behind).ended
-    (told,) = api.client.documents(swapped)
-    assert (told.state, told.code) == ("failed", "unreadable")
-    (told,) = api.client.documents(hopeless)
-    assert (api.client.job(hopeless).state, told.code) == ("failed", "internal")
+    (document,) = api.client.documents(swapped)
+    assert (document.state, document.code) == ("failed", "unreadable")
+    (document,) = api.client.documents(hopeless)
+    assert (api.client.job(hopeless).state, document.code) == ("failed", "internal")
     assert api.client.job(broken).state == "taking_in"
     (order,) = api.cli.rows(sa.select(orders_table).where(orders_table.c.job_id == broken))
     # Tried once, and again only after a pause that doubles.
@@ -747,8 +751,10 @@ def test_names_from_outside_reach_no_path_and_no_log(api: Api) -> None:
     assert api.http.post("/v1/documents", files={"file": (names[3], b"x")}).json()["code"] == "invalid_request"
     api.http.get("/v1/formats/%0aevil%0a")
 
-    found = {row.source for row in api.cli.rows(sa.select(documents.c.source).where(documents.c.collection == "names"))}
-    assert found == {
+    sources = {
+        row.source for row in api.cli.rows(sa.select(documents.c.source).where(documents.c.collection == "names"))
+    }
+    assert sources == {
         "upload://evil.txt",
         "upload://evil2.txt",
         "upload://-rf.txt",
@@ -768,8 +774,8 @@ def talk(api: Api | OtherApi, *pieces: bytes, pause_s: float = 0.0) -> bytes:
     """Send bytes until there is an answer, and read until the server closes the connection."""
     answer = b""
     with socket.create_connection(api.address, timeout=60) as connection, suppress(ConnectionError):
-        for piece in pieces:
-            connection.sendall(piece)
+        for part in pieces:
+            connection.sendall(part)
             if pause_s and select.select([connection], [], [], pause_s)[0]:
                 break
         while data := connection.recv(65536):
@@ -819,8 +825,8 @@ def search_status(api: OtherApi) -> int:
 
 def test_a_client_that_does_not_read_is_disconnected(api: Api) -> None:
     api.submit(("large.pdf", b"%PDF-1.4\n" + b"\x00\xff" * (500 << 10)), collection="large")
-    (found,) = [one for one in api.client.failures() if one.source == "upload://large.pdf"]
-    wanted = f"GET /v1/documents/{found.document_id}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    (failed,) = [failure for failure in api.client.failures() if failure.source == "upload://large.pdf"]
+    wanted = f"GET /v1/documents/{failed.document_id}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     with with_settings(api, api_patience_s=4.0) as strict, ExitStack() as held:
 
         def is_full() -> bool:
@@ -854,19 +860,19 @@ def test_threads_of_the_api_have_short_time_slices(api: Api) -> None:
     usual_ns, _ = slice_and_niceness(0)
     if not usual_ns:
         pytest.skip("the kernel tells nothing of slices")
-    threads = [int(one.name) for one in Path(f"/proc/{api.pid}/task").iterdir()]
+    threads = [int(entry.name) for entry in Path(f"/proc/{api.pid}/task").iterdir()]
     assert len(threads) > 1
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    assert {slice_and_niceness(one) for one in threads} == {(SLICE_US * 1000, niceness)} != {(usual_ns, niceness)}
+    assert {slice_and_niceness(thread) for thread in threads} == {(SLICE_US * 1000, niceness)} != {(usual_ns, niceness)}
 
 
 def slice_and_niceness(thread: int) -> tuple[int, int]:
     """What sched_getattr(2) tells of a thread: its slice in nanoseconds, and its niceness."""
-    told = ctypes.create_string_buffer(ATTRIBUTES.size)
+    attributes = ctypes.create_string_buffer(ATTRIBUTES.size)
     number = {"x86_64": 315, "aarch64": 275}.get(platform.machine())
-    if number is None or ctypes.CDLL(None).syscall(ctypes.c_long(number), thread, told, ATTRIBUTES.size, 0):
+    if number is None or ctypes.CDLL(None).syscall(ctypes.c_long(number), thread, attributes, ATTRIBUTES.size, 0):
         return 0, 0
-    _, _, _, niceness, _, runtime_ns, *_ = ATTRIBUTES.unpack(told.raw)
+    _, _, _, niceness, _, runtime_ns, *_ = ATTRIBUTES.unpack(attributes.raw)
     return runtime_ns, niceness
 
 

@@ -30,13 +30,13 @@ from pipeline.notify.webhook_signature import verify
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("keyed")
-    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1) as found:
-        yield found
+    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1) as running_api:
+        yield running_api
 
 
 def key_of(api: Api, *words: str) -> dict[str, Any]:
-    found: dict[str, Any] = api.cli.json("keys", "create", "another", *words)
-    return found
+    created: dict[str, Any] = api.cli.json("keys", "create", "another", *words)
+    return created
 
 
 def with_key(api: Api, key: str | None, method: str = "GET", url: str = "/v1/formats", **more: Any) -> httpx.Response:
@@ -84,8 +84,8 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
 def test_every_address_needs_its_scope(api: Api) -> None:
     keys = {scope: key_of(api, "--scope", scope)["key"] for scope in ("read", "submit", "admin")}
     described = httpx.get(f"{api.url}/openapi.json").json()["paths"]
-    told = {(method.upper(), path) for path, methods in described.items() for method in methods}
-    assert len(NEEDED) == len(told)
+    addresses = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    assert len(NEEDED) == len(addresses)
 
     for method, url, more, scopes in NEEDED:
         assert with_key(api, None, method, url, **more).status_code == 401
@@ -107,7 +107,7 @@ def test_a_revoked_key_is_none_from_then_on(api: Api) -> None:
     assert with_key(api, made["key"]).status_code == 200
     api.cli.json("keys", "revoke", made["id"])
     assert with_key(api, made["key"]).status_code == 401
-    listed = {one["id"]: one for one in api.cli.json("keys", "list")["keys"]}
+    listed = {key["id"]: key for key in api.cli.json("keys", "list")["keys"]}
     assert listed[made["id"]]["revoked_at"]
     assert listed[made["id"]]["scopes"] == ["read", "submit"]
     assert made["key"].encode() not in (api.cli.folder / "catalog.db").read_bytes()
@@ -119,7 +119,7 @@ def test_a_key_has_its_rate(api: Api) -> None:
     answers = [with_key(api, key) for _ in range(5)]
     # One more is allowed every 20 seconds, which asking does not take.
     more = int((time.monotonic() - began) / 20)
-    statuses = [one.status_code for one in answers]
+    statuses = [answer.status_code for answer in answers]
     assert statuses[:3] == [200, 200, 200]
     assert statuses[3:].count(429) >= 2 - more
     while answers[-1].status_code != 429:
@@ -167,10 +167,10 @@ class Receiver:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
+    webhook_receiver = Receiver()
+    yield webhook_receiver
+    webhook_receiver.server.shutdown()
+    webhook_receiver.server.server_close()
 
 
 def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> None:
@@ -179,15 +179,15 @@ def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> 
     job = api.submit(("hook.txt", b"Hooked."), webhook={"url": receiver.url, "secret": secret})
     assert eventually(lambda: len(receiver.got) == 2)
     headers, body = receiver.got[-1]
-    told = json.loads(body)
+    payload = json.loads(body)
 
-    assert (told["type"], told["job"]["id"], told["job"]["completed"]) == ("job.finished", job, 1)
+    assert (payload["type"], payload["job"]["id"], payload["job"]["completed"]) == ("job.finished", job, 1)
     assert receiver.got[0][1] == body
     assert verify(secret, headers, body)
     assert not verify(secret + "x", headers, body)
     assert not verify(secret, headers, body + b" ")
     assert not verify(secret, {**headers, "Docrelay-Timestamp": str(int(time.time()) - 1000)}, body)
-    (row,) = [one for one in api.cli.json("webhooks", "list")["deliveries"] if one["job_id"] == job]
+    (row,) = [delivery for delivery in api.cli.json("webhooks", "list")["deliveries"] if delivery["job_id"] == job]
     assert eventually(lambda: delivery(api, job)["state"] == "delivered")
     assert (delivery(api, job)["tries"], row["id"]) == (2, headers["Docrelay-Delivery"])
     assert api.cli.json("webhooks", "replay", job) == {"replayed": 1}
@@ -196,9 +196,9 @@ def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> 
 
 
 def delivery(api: Api, job: str) -> dict[str, Any]:
-    (row,) = [one for one in api.cli.json("webhooks", "list")["deliveries"] if one["job_id"] == job]
-    found: dict[str, Any] = row
-    return found
+    (row,) = [delivery for delivery in api.cli.json("webhooks", "list")["deliveries"] if delivery["job_id"] == job]
+    delivery_row: dict[str, Any] = row
+    return delivery_row
 
 
 def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver) -> None:
@@ -236,16 +236,16 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
         return api.cli.quick(*words, "--server", api.url, env=there)
 
     asked = ("ingest", tmp_path, "--collection", "remote", "--tag", "harbour", "--tag", "2026", "--json")
-    taken = api.cli.run(*asked, "--server", api.url, env=there)
-    assert (taken.code, taken.json["completed"], taken.json["failed"]) == (1, 1, 1)
-    assert taken.json["failures"][0]["code"] == "empty"
-    found = on("search", "harbour master", "--collection", "remote", "--mode", "sparse", "--json").json
-    assert found["hits"][0]["source"].endswith(str(tmp_path / "good.txt"))
+    ingested = api.cli.run(*asked, "--server", api.url, env=there)
+    assert (ingested.code, ingested.json["completed"], ingested.json["failed"]) == (1, 1, 1)
+    assert ingested.json["failures"][0]["code"] == "empty"
+    answer = on("search", "harbour master", "--collection", "remote", "--mode", "sparse", "--json").json
+    assert answer["hits"][0]["source"].endswith(str(tmp_path / "good.txt"))
     by_tag = [on("search", "master", "-c", "remote", "--tag", tag, "--json").json["hits"] for tag in ("2026", "x")]
     assert [[hit["tags"] for hit in hits] for hits in by_tag] == [[["2026", "harbour"]], []]
     assert on("ingest", tmp_path, "--collection", "remote", "--tag", "no tag").code == 2
-    assert on("status", taken.json["job"], "--json").json["completed"] == 1
-    assert len(on("failures", "list", "--job", taken.json["job"], "--json").json["failures"]) == 1
+    assert on("status", ingested.json["job"], "--json").json["completed"] == 1
+    assert len(on("failures", "list", "--job", ingested.json["job"], "--json").json["failures"]) == 1
     assert on("delete", tmp_path / "good.txt", "--collection", "remote", "--json").json["documents"] == 1
     assert on("cancel", "nobody", "--json").code == 2
     wrong = api.cli.quick("status", "--server", api.url, "--json", env={"DOCRELAY_API_KEY": "x"})
@@ -285,19 +285,19 @@ def test_a_re_index_on_a_server(api: Api) -> None:
 def test_the_asynchronous_client(api: Api) -> None:
     async def story() -> None:
         async with AsyncClient(api.url, api.key) as client:
-            taken = await client.submit(("async.txt", b"Gannets dive."), ("empty.txt", b""), collection="async")
-            states = [one.state async for one in client.follow(taken.job_id)]
+            receipt = await client.submit(("async.txt", b"Gannets dive."), ("empty.txt", b""), collection="async")
+            states = [status.state async for status in client.follow(receipt.job_id)]
             assert states[-1] == "failed"
-            found = {one.source: one async for one in client.documents(taken.job_id)}
-            assert found["upload://empty.txt"].code == "empty"
-            good = found["upload://async.txt"].document_id
-            assert [one.text async for one in client.chunks(good)] == ["Gannets dive."]
+            documents = {document.source: document async for document in client.documents(receipt.job_id)}
+            assert documents["upload://empty.txt"].code == "empty"
+            good = documents["upload://async.txt"].document_id
+            assert [chunk.text async for chunk in client.chunks(good)] == ["Gannets dive."]
             assert await client.content(good) == b"Gannets dive."
             assert (await client.search("gannets", "async", mode="sparse")).hits[0].document_id == good
             with pytest.raises(BadRequest):
                 await client.submit(("x.txt", b"x"), priority=11)
-            assert "async" in {one["name"] for one in await client.collections()}
-            assert await client.cancel(taken.job_id) == 0
+            assert "async" in {collection["name"] for collection in await client.collections()}
+            assert await client.cancel(receipt.job_id) == 0
             assert (await client.status(good)).id == good
             assert (await client.delete(good, collection="async")).documents == 1
 

@@ -38,22 +38,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
     folder = tmp_path_factory.mktemp("described")
-    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(root),)) as found:
-        yield found
+    with api_on(
+        folder / "data", keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(root),)
+    ) as running_api:
+        yield running_api
 
 
 @pytest.fixture(scope="module")
 def described(api: Api) -> dict[str, Any]:
     """The description as it is published."""
-    found: dict[str, Any] = httpx.get(f"{api.url}/openapi.json").raise_for_status().json()
-    return found
+    description: dict[str, Any] = httpx.get(f"{api.url}/openapi.json").raise_for_status().json()
+    return description
 
 
 @pytest.fixture(scope="module")
 def ids(api: Api) -> dict[str, list[str]]:
     """Ids of what is there, by what can be asked of it."""
     job = api.submit(("good.txt", b"The mole is half a mile long."), ("empty.txt", b""))
-    by_state = {one.state: one.document_id for one in api.client.documents(job)}
+    by_state = {document.state: document.document_id for document in api.client.documents(job)}
     api.submit(*[(name.removeprefix("upload://"), name.encode()) for name in GONE], collection="gone")
     again = api.submit(*[(f"again-{number}.txt", f"Number {number}.".encode()) for number in range(3)])
     for name in ("new", "slow", "slower", "soaked"):
@@ -67,7 +69,7 @@ def ids(api: Api) -> dict[str, list[str]]:
         "open": [api.client.submit(("open.txt", b"Open."), more=True).job_id],
         "document": [by_state["completed"]],
         "failed": [by_state["failed"]],
-        "deleted": [one.document_id for one in api.client.documents(again)],
+        "deleted": [document.document_id for document in api.client.documents(again)],
         "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
     }
 
@@ -77,10 +79,10 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
 
     What it says of answers stays as it is.
     """
-    found = copy.deepcopy(described)
-    _narrow_paths(found["paths"], ids)
-    schemas = found["components"]["schemas"]
-    job, search, where, wish = (
+    description = copy.deepcopy(described)
+    _narrow_paths(description["paths"], ids)
+    schemas = description["components"]["schemas"]
+    job, search, where, reindex_request = (
         schemas[name]["properties"] for name in ("JobRequest", "SearchRequest", "SearchFilter", "ReindexRequest")
     )
     hook = schemas["WebhookRequest"]["properties"]
@@ -101,7 +103,7 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "code": one_of("empty", None),
         "job_id": one_of(*ids["job"], None),
     }
-    wish |= {
+    reindex_request |= {
         "collection": {"enum": ["new"]},
         "model": one_of("hashing-128", None),
         "dim": one_of(None),
@@ -110,7 +112,7 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "extractor": one_of(None),
         "code": one_of("empty", None),
     }
-    form = found["paths"]["/v1/documents"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    form = description["paths"]["/v1/documents"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     form["required"] = ["file"]
     form["properties"]["file"] |= {"minItems": 1, "maxItems": 3}
     # They stand before their file, and no description knows an order of parts.
@@ -123,18 +125,18 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "webhook": one_of('{"url": "http://127.0.0.1:9/hook", "secret": "a-long-random-secret"}'),
         "job": one_of(*ids["open"]),
     }
-    return found
+    return description
 
 
 def _narrow_paths(paths: dict[str, Any], ids: dict[str, list[str]]) -> None:
     """Real ids in the addresses, and in what is asked of them."""
     for path, methods in paths.items():
         for method, operation in methods.items():
-            for one in operation.get("parameters", ()):
-                real = REAL.get((method, path, one["name"])) or REAL.get(("", "", one["name"]))
+            for parameter in operation.get("parameters", ()):
+                real = REAL.get((method, path, parameter["name"])) or REAL.get(("", "", parameter["name"]))
                 if real is not None:
                     # What is deleted is always named: the others are needed.
-                    one |= {"schema": real(ids), "required": one["in"] == "path" or method == "delete"}
+                    parameter |= {"schema": real(ids), "required": parameter["in"] == "path" or method == "delete"}
 
 
 def one_of(*values: Any) -> dict[str, Any]:
@@ -200,20 +202,20 @@ def test_every_address_does_what_is_described(
     api: Api, described: dict[str, Any], ids: dict[str, list[str]], root: Path
 ) -> None:
     seen = tried(api, narrowed(described, ids, root), GenerationMode.POSITIVE, EXAMPLES)
-    told = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
-    assert {one for one in told if not any(200 <= status < 300 for status in seen[one])} == set()
+    addresses = {f"{method.upper()} {path}" for path, methods in described["paths"].items() for method in methods}
+    assert {address for address in addresses if not any(200 <= status < 300 for status in seen[address])} == set()
 
 
 def test_every_address_refuses_what_is_not_described(api: Api, described: dict[str, Any]) -> None:
     seen = tried(api, without_keys(described), GenerationMode.NEGATIVE, max(EXAMPLES // 2, 1))
-    assert {one for one, statuses in seen.items() if not statuses & {400, 422}} == set()
+    assert {address for address, statuses in seen.items() if not statuses & {400, 422}} == set()
 
 
 def without_keys(described: dict[str, Any]) -> dict[str, Any]:
     """The description without what it says of keys: each request has a good one, and no mutated header replaces it."""
-    found = copy.deepcopy(described)
-    found["components"].pop("securitySchemes")
-    for methods in found["paths"].values():
+    description = copy.deepcopy(described)
+    description["components"].pop("securitySchemes")
+    for methods in description["paths"].values():
         for operation in methods.values():
             operation.pop("security", None)
-    return found
+    return description

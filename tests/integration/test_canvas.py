@@ -62,8 +62,8 @@ def test_extract_the_disk_fails(around: Around, tmp_path: Path) -> None:
     assert rig.wait(job) == {"completed": 12 - number, "failed": number}
     assert rig.happened(job, "task.retrying") == rig.settings.max_retries
     letters = manager.failures(job_id=job)
-    assert {(one.code, one.stage, one.transient) for one in letters} == {("unavailable", "extract", True)}
-    assert all("NotADirectoryError" in one.message and "failures retry" in one.hint for one in letters)
+    assert {(letter.code, letter.stage, letter.transient) for letter in letters} == {("unavailable", "extract", True)}
+    assert all("NotADirectoryError" in letter.message and "failures retry" in letter.hint for letter in letters)
     rig.assert_at_rest(job)
     (again,) = manager.retry(code="unavailable")
     assert rig.wait(again) == {"completed": number}
@@ -220,7 +220,9 @@ def test_finalize_fails_only_what_is_not_whole(around: Around, tmp_path: Path) -
         rig.services.store.delete("f2", Filter(version_ids=(lost.version_id,)))
         key = part_key(batch, 0)
         part = read_json(rig.services.spool, key)
-        part["chunks"] = [one if one[0] != lost.id else [attempt_of(rig, job, 0).id, one[1]] for one in part["chunks"]]
+        part["chunks"] = [
+            chunk if chunk[0] != lost.id else [attempt_of(rig, job, 0).id, chunk[1]] for chunk in part["chunks"]
+        ]
         write_json(rig.services.spool, key, part)
     assert rig.wait(job) == {"completed": 3, "failed": 1}
     assert set(rig.codes(job).values()) == {"completed", "verification_failed"}

@@ -84,16 +84,16 @@ def begin_job(connection: Connection, urgency: int = 5) -> str:
     return jobs.create(connection, Job("documents", "ingest", urgency), "request", 1000).id
 
 
-def found(source: str, content: str = "a") -> FileRecord:
+def file_record(source: str, content: str = "a") -> FileRecord:
     return FileRecord(source, content * 64, 100, 1_700_000_000.0)
 
 
 def take(connection: Connection, job: str, *sources: str, content: str = "a") -> list[Recorded]:
-    return [records.record(connection, job, RECIPE, found(source, content)) for source in sources]
+    return [records.record(connection, job, RECIPE, file_record(source, content)) for source in sources]
 
 
 def batch_of(connection: Connection, job: str, recorded: list[Recorded], *, active: bool = False) -> str:
-    return batches.create(connection, job, 5, [str(one.attempt_id) for one in recorded], active=active)
+    return batches.create(connection, job, 5, [str(record.attempt_id) for record in recorded], active=active)
 
 
 def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
@@ -101,14 +101,14 @@ def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
     gate = threading.Barrier(len(work))
     results: list[Any] = [None] * len(work)
 
-    def run(place: int) -> None:
+    def run(position: int) -> None:
         gate.wait()
         try:
-            results[place] = work[place]()
+            results[position] = work[position]()
         except BaseException as error:
-            results[place] = error
+            results[position] = error
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(work))]
+    threads = [threading.Thread(target=run, args=(position,)) for position in range(len(work))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -122,16 +122,16 @@ def all_at_once(work: list[Callable[[], Any]]) -> list[Any]:
 def test_tags_are_kept_labelled_and_replaced(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
-        (one,) = take(connection, job, "/a")
-        batch_of(connection, job, [one], active=True)
+        (record,) = take(connection, job, "/a")
+        batch_of(connection, job, [record], active=True)
         for tags, expected in ((("größe", "x"), ["größe", "x"]), (None, ["größe", "x"]), ((), [])):
-            again = records.record(connection, job, RECIPE, replace(found("/a"), tags=tags))
+            again = records.record(connection, job, RECIPE, replace(file_record("/a"), tags=tags))
             assert again.outcome == "joined"
-            assert tagging.tags_of(connection, [one.document_id]) == {one.document_id: expected}
+            assert tagging.tags_of(connection, [record.document_id]) == {record.document_id: expected}
         (due,) = moves.waiting_for_labels(connection, 5)
         moves.mark_labelled(connection, {due.id: due.moved_at})
         assert moves.waiting_for_labels(connection) == []
-        attempts.complete(connection, [str(one.attempt_id)])
+        attempts.complete(connection, [str(record.attempt_id)])
         (due,) = moves.waiting_for_labels(connection)
         assert (due.source, due.tags) == ("/a", [])
         moves.mark_labelled(connection, {due.id: due.moved_at})
@@ -202,10 +202,10 @@ def downgrade(connection: Connection, revision: str) -> None:
 def test_a_catalog_of_the_first_migration_is_brought_up_with_what_is_in_it(url: str) -> None:
     with opened(url) as engine, writing(engine) as connection:
         job = begin_job(connection)
-        (one,) = take(connection, job, "/scan.pdf")
-        attempts.advance(connection, [str(one.attempt_id)], "extracting")
+        (record,) = take(connection, job, "/scan.pdf")
+        attempts.advance(connection, [str(record.attempt_id)], "extracting")
         pages = {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}
-        attempt_counters.set_pages(connection, {str(one.attempt_id): pages})
+        attempt_counters.set_pages(connection, {str(record.attempt_id): pages})
         now = described(connection)
         connection.execute(schema.jobs.update().values(samples=[[0.0, 0.3]]))
         downgrade(connection, "first")
@@ -232,8 +232,8 @@ def test_a_catalog_of_another_version_is_refused(url: str) -> None:
 def test_a_document_goes_through(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
-        [one] = take(connection, job, "/a.txt")
-        batch = batch_of(connection, job, [one])
+        [record] = take(connection, job, "/a.txt")
+        batch = batch_of(connection, job, [record])
         jobs.finish_intake(connection, job)
         assert admission.admit(connection, 6, 99, "extract") == [batch]
     task = ledger.task_id(batch, "extract")
@@ -241,7 +241,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         claim = ledger.claim(connection, task, "w1", set())
         assert claim is not None
         assert (claim.starts, claim.job_id, claim.detail) == (1, job, {})
-        attempts.advance(connection, [str(one.attempt_id)], "extracting")
+        attempts.advance(connection, [str(record.attempt_id)], "extracting")
         assert ledger.finish(connection, task, "w1")
         assert not ledger.finish(connection, task, "w1")
     with writing(catalog) as connection:
@@ -258,7 +258,9 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         counts = document_groups.count(connection, job, [pile])
         assert counts["outcomes"] == {"completed": 1}
         assert (counts["documents"], counts["chunks"], counts["chunks_total"]) == (1, 3, 3)
-        assert live_versions.live_version_ids(connection, [one.document_id]) == {one.document_id: carried.version_id}
+        assert live_versions.live_version_ids(connection, [record.document_id]) == {
+            record.document_id: carried.version_id
+        }
         assert live_versions.switch_count(connection) == 1
         kinds = [event.kind for event in events.list_after(connection, job, 0)]
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
@@ -283,20 +285,20 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
     names += ["2101.00001", "2101.00002"]
     with writing(catalog) as connection:
         job = begin_job(connection)
-        taken = take(connection, job, *(f"/folder/{name}" for name in names))
-        found = Counter[str]()
+        records_of_job = take(connection, job, *(f"/folder/{name}" for name in names))
+        counts = Counter[str]()
         for pile in document_groups.of_job(connection, job):
-            found[pile.kind] += pile.documents
+            counts[pile.kind] += pile.documents
             assert pile.unread == pile.documents
             assert pile.bytes == pile.first_bytes == 100 * pile.documents
-        assert found == {".txt": 3, "": 6, ".markdown": 2, ".gz": 1}
+        assert counts == {".txt": 3, "": 6, ".markdown": 2, ".gz": 1}
         assert len(document_groups.of_job(connection, job)) <= 7
         large = sa.and_(schema.submissions.c.job_id == job, schema.submissions.c.source == "/folder/x1")
         connection.execute(schema.submissions.update().where(large).values(size=10**9))
         first = {pile.first_bytes for pile in document_groups.of_job(connection, job) if pile.bytes > 10**9}
         assert first == {int(UNKNOWN_KB * 1000) + 500}
         # A file that is being read counts as unread until its pages are known.
-        begun = [str(one.attempt_id) for one in taken[:2]]
+        begun = [str(record.attempt_id) for record in records_of_job[:2]]
         attempts.advance(connection, begun, "extracting")
         attempt_counters.set_pages(connection, {begun[0]: {"pages_total": 9, "pages_done": 4, "pages_scanned": 5}})
         (pile,) = [pile for pile in document_groups.of_job(connection, job) if pile.state == "extracting"]
@@ -306,10 +308,10 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
 def test_the_same_file_again(catalog: Engine) -> None:
     with writing(catalog) as connection:
         first = begin_job(connection)
-        [one] = take(connection, first, "/a.txt")
-        batch = batch_of(connection, first, [one], active=True)
+        [record] = take(connection, first, "/a.txt")
+        batch = batch_of(connection, first, [record], active=True)
         [joined] = take(connection, begin_job(connection), "/a.txt")
-        assert (joined.outcome, joined.attempt_id) == ("joined", one.attempt_id)
+        assert (joined.outcome, joined.attempt_id) == ("joined", record.attempt_id)
         [carried] = batch_documents.running(connection, batch)
         live_versions.switch(connection, {carried.document_id: carried.version_id})
         attempts.complete(connection, [carried.attempt_id])
@@ -321,11 +323,11 @@ def test_the_same_file_again(catalog: Engine) -> None:
         [newer] = batch_documents.running(connection, second)
         live_versions.switch(connection, {newer.document_id: newer.version_id})
         attempts.complete(connection, [newer.attempt_id])
-        assert garbage.unused_versions(connection, [one.document_id]) == [carried.version_id]
+        assert garbage.unused_versions(connection, [record.document_id]) == [carried.version_id]
         garbage.mark_removed(connection, [carried.version_id])
-        assert garbage.unused_versions(connection, [one.document_id]) == []
-        deletion.tombstone(connection, [one.document_id])
-        assert live_versions.live_version_ids(connection, [one.document_id]) == {}
+        assert garbage.unused_versions(connection, [record.document_id]) == []
+        deletion.tombstone(connection, [record.document_id])
+        assert live_versions.live_version_ids(connection, [record.document_id]) == {}
 
 
 def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
@@ -444,7 +446,7 @@ def test_of_two_that_finish_last_one_sees_it(catalog: Engine) -> None:
             for part in range(fans):
                 ledger.claim(connection, ledger.task_id(batch, "upsert", part), "w", set())
             jobs.finish_intake(connection, job)
-            batches.append((batch, [str(one.attempt_id) for one in recorded]))
+            batches.append((batch, [str(record.attempt_id) for record in recorded]))
 
     def finish(batch: str, part: int, attempt: str) -> bool:
         with writing(catalog) as connection:
@@ -466,9 +468,9 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
         job, urgent = begin_job(connection), begin_job(connection, 9)
         for name, count in ((job, 12), (urgent, 3)):
             for number in range(count):
-                one = take(connection, name, f"/{name}/{number}")
+                recorded = take(connection, name, f"/{name}/{number}")
                 priority = jobs.get(connection, name).priority
-                batches.create(connection, name, priority, [str(one[0].attempt_id)])
+                batches.create(connection, name, priority, [str(recorded[0].attempt_id)])
 
     def admit() -> list[str]:
         with writing(catalog) as connection:
@@ -490,8 +492,10 @@ def test_many_doors_record_the_same_files(catalog: Engine) -> None:
         with writing(catalog) as connection:
             return take(connection, begin_job(connection), *names[::order])
 
-    taken = [one for recorded in all_at_once([partial(door, order) for order in (1, -1, 1, -1)]) for one in recorded]
-    assert sorted(one.outcome for one in taken) == ["joined"] * 24 + ["new"] * 8
+    every_record = [
+        record for recorded in all_at_once([partial(door, order) for order in (1, -1, 1, -1)]) for record in recorded
+    ]
+    assert sorted(record.outcome for record in every_record) == ["joined"] * 24 + ["new"] * 8
     with catalog.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.documents)) == 8
 
@@ -556,8 +560,8 @@ def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str
     """Names, titles and messages may hold anything; what no database can store is replaced, not refused."""
     with writing(catalog) as connection:
         job = begin_job(connection)
-        [one] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
-        batch = batch_of(connection, job, [one], active=True)
+        [record] = take(connection, job, "/" + re.sub("[\ud800-\udfff]", "", source))
+        batch = batch_of(connection, job, [record], active=True)
         [carried] = batch_documents.running(connection, batch)
         describe_versions(connection, {carried.version_id: {"title": title, "warnings": [message]}})
         attempts.fail(connection, {carried.attempt_id: Failure("extract", Problem("corrupt", message, "Mend it."))})

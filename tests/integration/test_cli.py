@@ -69,13 +69,13 @@ def test_ingest_again_and_changed(cli: Cli, tmp_path: Path) -> None:
 def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "in", auk="An auk swims.", owl="An owl waits.")
 
-    def found(*tags: str) -> set[str]:
+    def names_with_tags(*tags: str) -> set[str]:
         asked = [word for tag in tags for word in ("--tag", tag)]
         return {Path(hit["source"]).name for hit in cli.json("search", "an auk owl", "-c", "tags", *asked)["hits"]}
 
     assert cli.json("ingest", folder / "auk.txt", "-c", "tags", "--tag", "sea", "--tag", "2026")["completed"] == 1
     assert cli.json("ingest", folder, "-c", "tags")["unchanged"] == 1
-    assert (found("sea"), found("sea", "land"), found("land"), found()) == (
+    assert (names_with_tags("sea"), names_with_tags("sea", "land"), names_with_tags("land"), names_with_tags()) == (
         {"auk.txt"},
         {"auk.txt"},
         set(),
@@ -83,12 +83,12 @@ def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) 
     )
     again = cli.json("ingest", folder, "-c", "tags", "--tag", "land")
     assert (again["unchanged"], again["embedded"]) == (2, 0)
-    assert (found("sea"), found("land")) == (set(), {"auk.txt", "owl.txt"})
-    identity = derive_document_id("tags", str(folder / "owl.txt"))
-    assert cli.json("status", identity)["tags"] == ["land"]
-    assert re.search(r"tags +land", cli.run("status", identity).out)
+    assert (names_with_tags("sea"), names_with_tags("land")) == (set(), {"auk.txt", "owl.txt"})
+    document_id = derive_document_id("tags", str(folder / "owl.txt"))
+    assert cli.json("status", document_id)["tags"] == ["land"]
+    assert re.search(r"tags +land", cli.run("status", document_id).out)
     cli.json("ingest", folder / "owl.txt", "-c", "tags", "--tag", "")
-    assert found("land") == {"auk.txt"}
+    assert names_with_tags("land") == {"auk.txt"}
     for command in (("ingest", folder, "--tag", "no tag"), ("search", "auk", "--tag", "no,tag")):
         refused = cli.run(*command, "-c", "tags", "--json")
         assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request")
@@ -96,9 +96,9 @@ def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) 
 
 def test_search_json(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "in", one="Barnacles grow below.", two="Sails hang above."), "-c", "hits")
-    found = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json
-    assert found["query"] == "barnacles"
-    (hit,) = found["hits"]
+    answer = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json
+    assert answer["query"] == "barnacles"
+    (hit,) = answer["hits"]
     assert hit.keys() >= HIT_KEYS
     assert (hit["text"], hit["char_start"], hit["char_end"]) == ("Barnacles grow below.", 0, 21)
     assert (hit["line_start"], hit["line_end"]) == (1, 1)
@@ -126,12 +126,12 @@ def test_where_a_passage_stands(cli: Cli, tmp_path: Path) -> None:
     letter.add_paragraph("Kittiwakes cry.")
     letter.save(str(folder / "letter.docx"))
     cli.json("ingest", folder, "-c", "places")
-    for word, place in (
+    for word, location in (
         ("fulmars", "plain.txt, lines 3-4"),
         ("skuas", "marked.md, lines 5-7"),
         ("kittiwakes", "letter.docx, characters 0-15"),
     ):
-        assert f"/{place}  (" in cli.quick("search", word, "-c", "places", "-m", "sparse").out
+        assert f"/{location}  (" in cli.quick("search", word, "-c", "places", "-m", "sparse").out
 
 
 def test_bars_on_a_terminal(cli: Cli, tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_names_are_never_printed_raw(cli: Cli, tmp_path: Path) -> None:
     bad.write_bytes(b"")
     reported = cli.json("ingest", folder, "-c", "nasty", code=1)
     assert [failure["source"] for failure in reported["failures"]] == [str(bad)]
-    identity = derive_document_id("nasty", str(folder / NASTY))
+    document_id = derive_document_id("nasty", str(folder / NASTY))
     commands: list[list[str]] = [["ingest", str(folder)], ["search", "kittiwake"], ["delete", f"{folder}/no{NASTY}"]]
-    commands = [*([*words, "-c", "nasty"] for words in commands), ["failures", "list"], ["status", identity]]
+    commands = [*([*words, "-c", "nasty"] for words in commands), ["failures", "list"], ["status", document_id]]
     said = [cli.quick(*words) for words in commands]
     assert [ended.code for ended in said] == [1, 0, 2, 0, 0]
     for ended in said:
@@ -216,10 +216,10 @@ WRONG: dict[tuple[str | bytes, ...], str] = {
 
 
 def test_wrong_use(cli: Cli) -> None:
-    for words, told in WRONG.items():
+    for words, message in WRONG.items():
         ended = cli.quick(*words)
         assert (ended.code, ended.out) == (2, ""), (words, ended)
-        assert told in ended.err, (words, ended)
+        assert message in ended.err, (words, ended)
         assert not re.search("Traceback|[\x1b\r\u202e]", ended.err), (words, ended)
 
 
@@ -256,9 +256,9 @@ def test_searches_while_ingesting(cli: Cli, tmp_path: Path) -> None:
         assert ended.code == 0, ended
         assert ended.json["hits"][0]["text"] == "The cormorant dries its wings."
     ended = [cli.end(ingest) for ingest in ingests]
-    assert [one.code for one in ended] == [0, 0], ended
-    for one in ended:
-        assert one.json["documents"] == one.json["completed"] + one.json["unchanged"] == 120
+    assert [result.code for result in ended] == [0, 0], ended
+    for result in ended:
+        assert result.json["documents"] == result.json["completed"] + result.json["unchanged"] == 120
     live = cli.count(Filter(live=True), "busy")
     assert live == cli.count(collection="busy") == cli.json("status")["collections"]["busy"] >= 121
 
@@ -285,18 +285,18 @@ def test_status_of_everything(cli: Cli, tmp_path: Path) -> None:
         "enrich",
         "redact",
     }
-    told = cli.json("status", job)
-    assert (told["state"], told["fraction"], told["documents"], told["completed"]) == ("completed", 1.0, 2, 2)
-    assert cli.json("status", job[:8]) == told
-    identity = derive_document_id("states", str(tmp_path / "in" / "a.txt"))
-    document = cli.json("status", identity)
+    status = cli.json("status", job)
+    assert (status["state"], status["fraction"], status["documents"], status["completed"]) == ("completed", 1.0, 2, 2)
+    assert cli.json("status", job[:8]) == status
+    document_id = derive_document_id("states", str(tmp_path / "in" / "a.txt"))
+    document = cli.json("status", document_id)
     assert (document["state"], document["activity"], document["searchable"]) == ("completed", "ended", True)
     assert document["chunks"] == 1
     task = cli.rows(
         sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id).where(batches.c.job_id == job)
     )
     assert cli.json("status", str(task[0].id))["state"] == "done"
-    shown = [cli.quick("status", *words) for words in ((), (job,), (identity,), (str(task[0].id),))]
+    shown = [cli.quick("status", *words) for words in ((), (job,), (document_id,), (str(task[0].id),))]
     assert [ended.code for ended in shown] == [0, 0, 0, 0]
     assert f"Job {job}: completed, collection states, priority 5" in shown[1].out
     assert "Skuas" not in "".join(ended.out for ended in shown)
@@ -356,16 +356,18 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     shutil.copy(SAMPLES / "truncated.pdf", folder / "broken.pdf")
     (folder / "outside").symlink_to("/etc/hostname")
     job = cli.json("ingest", folder, "-c", "failing", code=1)["job"]
-    listed = {Path(one["source"]).name: one for one in cli.json("failures", "list", "--job", job)["failures"]}
+    listed = {
+        Path(failure["source"]).name: failure for failure in cli.json("failures", "list", "--job", job)["failures"]
+    }
     codes = {"hollow.txt": "empty", "locked.pdf": "encrypted", "broken.pdf": "corrupt", "outside": "outside_root"}
-    assert {name: one["code"] for name, one in listed.items()} == codes
-    assert all(one["hint"] and one["message"] and not one["transient"] for one in listed.values())
-    assert [one["code"] for one in cli.json("failures", "list", "--code", "encrypted", "--job", job)["failures"]] == [
-        "encrypted"
-    ]
+    assert {name: failure["code"] for name, failure in listed.items()} == codes
+    assert all(failure["hint"] and failure["message"] and not failure["transient"] for failure in listed.values())
+    assert [
+        failure["code"] for failure in cli.json("failures", "list", "--code", "encrypted", "--job", job)["failures"]
+    ] == ["encrypted"]
     # By code: the others are left alone; nothing has changed, so it fails again, and says so.
     (again,) = cli.json("failures", "retry", "--code", "encrypted", "--job", job, code=1)["jobs"]
-    assert (again["documents"], [one["code"] for one in again["failures"]]) == (1, ["encrypted"])
+    assert (again["documents"], [failure["code"] for failure in again["failures"]]) == (1, ["encrypted"])
     # Mended at the source, by relative path.
     shutil.copy(SAMPLES / "annual_report.pdf", folder / "locked.pdf")
     monkeypatch.chdir(folder)
@@ -374,16 +376,18 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert cli.found("Harmattan", "failing") == {"locked.pdf"}
     # What intake refused: still refused while the link leaves the folder, taken when a file stands there.
     (refused,) = cli.json("failures", "retry", folder / "outside", code=1)["jobs"]
-    assert [one["code"] for one in refused["failures"]] == ["outside_root"]
+    assert [failure["code"] for failure in refused["failures"]] == ["outside_root"]
     (folder / "outside").unlink()
     (folder / "outside").write_text("Inside at last.\n")
     assert cli.json("failures", "retry", folder / "outside")["jobs"][0]["completed"] == 1
     # The source is gone: the copy that intake kept is tried.
     (folder / "broken.pdf").unlink()
     (kept,) = cli.json("failures", "retry", folder / "broken.pdf", code=1)["jobs"]
-    assert [one["code"] for one in kept["failures"]] == ["corrupt"]
+    assert [failure["code"] for failure in kept["failures"]] == ["corrupt"]
     assert cli.json("failures", "purge", "--code", "corrupt", "--job", kept["job"]) == {"purged": 1}
-    left = [one["source"] for one in cli.json("failures", "list")["failures"] if one["collection"] == "failing"]
+    left = [
+        failure["source"] for failure in cli.json("failures", "list")["failures"] if failure["collection"] == "failing"
+    ]
     assert left == [str(folder / "hollow.txt")]
     assert cli.status(derive_document_id("failing", str(folder / "broken.pdf"))).state == "failed"
     assert cli.quick("failures", "retry", folder / "broken.pdf").code == 2
@@ -396,14 +400,14 @@ def test_a_restored_file_cures_its_failure(cli: Cli, tmp_path: Path) -> None:
     path.write_bytes(b"")
     job = cli.json("ingest", path, "-c", "cured", code=1)["job"]
     assert cli.found("sanderlings", "cured") == {"a.txt"}
-    identity = derive_document_id("cured", str(path))
-    receipt = cli.status(identity)
+    document_id = derive_document_id("cured", str(path))
+    receipt = cli.status(document_id)
     assert (receipt.state, receipt.code, receipt.searchable, receipt.chunks) == ("failed", "empty", True, 1)
     path.write_text("Sanderlings run.")
     (report,) = cli.json("failures", "retry", "--job", job)["jobs"]
     assert report["unchanged"] == 1
     assert cli.json("failures", "list", "--job", job)["failures"] == []
-    assert cli.status(identity).code is None
+    assert cli.status(document_id).code is None
 
 
 # Cancel
@@ -426,8 +430,8 @@ def test_cancel_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
     assert ended.json["cancelled"] == cancelled["cancelled"] > 0
     assert ended.json["cancelled"] + ended.json["completed"] == 24
     assert cli.json("cancel", job)["cancelled"] == 0
-    found = cli.found("letter series", "stopped")
-    assert found
+    names = cli.found("letter series", "stopped")
+    assert names
     with cli.services() as services:
         assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES))
     assert eventually(lambda: not cli.rows(open_work(job)), pause=0.2)
@@ -457,7 +461,7 @@ def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
         command = cli.start("ingest", tmp_path / "in", "-c", "door", "--json")
         (intake,) = cli.gates.arrived(INTAKE)
         assert is_alive(services.redis, intake_node(intake.visitor))
-        names = {one.node for one in TaskManager(services).queues().workers}
+        names = {worker.node for worker in TaskManager(services).queues().workers}
     assert cli.end(command).code == 0
     assert {name for name in names if name.startswith(intake_node(""))} == set()
     assert names
@@ -469,6 +473,6 @@ def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
 def test_data_folder_before_and_after_the_subcommand(cli: Cli, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     for words in (("--data-dir", elsewhere, "config", "--json"), ("config", "--data-dir", elsewhere, "--json")):
-        told = json.loads(cli.quick(*words).out)
-        assert told["data_dir"] == {"value": str(elsewhere), "origin": "command line"}
+        shown = json.loads(cli.quick(*words).out)
+        assert shown["data_dir"] == {"value": str(elsewhere), "origin": "command line"}
     assert cli.quick("--data-dir", elsewhere, "status").out.startswith("Nothing was ingested yet")

@@ -35,9 +35,9 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 def ends_unfinished(cli: Cli) -> bool:
     """Whether the stack ends while no task may begin; one that waits at the gate goes on as soon as no other would.
 
-    The clock is told to end after all other processes, and ends at once.
+    The beat process is stopped after all other processes, and ends at once.
     """
-    assert eventually(lambda: not any("beat" in one.cmdline() for one in cli.left()))
+    assert eventually(lambda: not any("beat" in process.cmdline() for process in cli.left()))
     cli.gates.open("extract")
     return cli.gone()
 
@@ -53,8 +53,8 @@ def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     job = str(cli.rows(sa.select(jobs.c.id))[0].id)
     assert f"docrelay status {job} --follow" in stopped.err
     assert "Traceback" not in stopped.err
-    taken = len(cli.rows(TAKEN))
-    assert 0 < taken < FILES
+    recorded = len(cli.rows(TAKEN))
+    assert 0 < recorded < FILES
     assert "run the same command again" in stopped.err
     assert ends_unfinished(cli)
     cli.gates.open()
@@ -66,10 +66,10 @@ def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert cli.end(follower).code == 130
     assert ends_unfinished(cli)
     followed = cli.run("status", job, "--follow", "--json")
-    assert (followed.code, followed.json["completed"], followed.json["documents"]) == (0, taken, taken)
+    assert (followed.code, followed.json["completed"], followed.json["documents"]) == (0, recorded, recorded)
     again = cli.run("ingest", tmp_path / "in", "--json")
     assert again.code == 0, again
-    assert (again.json["unchanged"], again.json["completed"]) == (taken, FILES - taken)
+    assert (again.json["unchanged"], again.json["completed"]) == (recorded, FILES - recorded)
     assert cli.gone()
 
 
@@ -102,13 +102,13 @@ def test_status_and_cancel_without_a_stack(cli: Cli, tmp_path: Path) -> None:
     cli.gates.close("extract")
     job = cli.run("ingest", tmp_path / "in", "--no-wait", "--json").json["job"]
     assert ends_unfinished(cli)
-    told = cli.json("status", job)
-    assert (told["state"], told["documents"]) == ("running", FILES)
-    assert cli.json("cancel", job[:6])["cancelled"] == FILES - told["completed"]
+    status = cli.json("status", job)
+    assert (status["state"], status["documents"]) == ("running", FILES)
+    assert cli.json("cancel", job[:6])["cancelled"] == FILES - status["completed"]
     assert cli.json("status", job)["state"] == "cancelled"
     # It has ended: following it starts nothing.
     followed = cli.quick("status", job, "--follow", "--json")
-    assert (followed.code, json.loads(followed.out)["cancelled"]) == (1, FILES - told["completed"])
+    assert (followed.code, json.loads(followed.out)["cancelled"]) == (1, FILES - status["completed"])
     assert cli.left() == []
 
 
@@ -117,7 +117,9 @@ def test_up_ends_by_a_signal_and_leaves_nothing(cli: Cli) -> None:
         assert len(cli.left()) > 5
         joined = cli.start("up")
         # An interpreter that is interrupted before it runs any program says so in ways of its own.
-        assert eventually(lambda: any("site-packages" in one.path for one in psutil.Process(joined.pid).memory_maps()))
+        assert eventually(
+            lambda: any("site-packages" in mapping.path for mapping in psutil.Process(joined.pid).memory_maps())
+        )
         joined.send_signal(signal.SIGINT)
         assert joined.wait(120) in (0, 130, -signal.SIGINT)
         assert process.poll() is None
@@ -134,7 +136,7 @@ def closed_port() -> int:
 
 def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1)
-    nobody = {"DOCRELAY_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0"}
+    unreachable = {"DOCRELAY_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0"}
     wrong = {"DOCRELAY_REDIS_URL": "nonsense"}
     file = tmp_path / "file"
     file.write_text("")
@@ -143,7 +145,7 @@ def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
     torn.mkdir()
     (torn / "catalog.db").write_bytes(b"this is no database " * 100)
     cases = [
-        (("ingest", tmp_path / "in"), nobody),
+        (("ingest", tmp_path / "in"), unreachable),
         (("ingest", tmp_path / "in"), wrong),
         (("worker", "extract"), {}),
         (("ingest", tmp_path / "in"), in_a_file),
@@ -211,18 +213,18 @@ def test_config_tells_values_and_origins(cli: Cli, tmp_path: Path) -> None:
         assert ended.code == 0
         assert "hush" not in ended.out + ended.err
         assert "sh@" not in ended.out
-    told = cli.run("config", "--json", env=environment).json
-    assert told["ocr_dpi"] == {"value": 200, "origin": "file"}
-    assert told["log_level"] == {"value": "error", "origin": "environment"}
-    assert told["ocr_languages"] == {"value": "deu+eng", "origin": "default"}
-    assert told["data_dir"] == {"value": str(cli.folder), "origin": "environment"}
-    assert told["database_url"]["value"].startswith("postgresql://me:********@db.example/docs")
-    assert told["redis_url"]["value"] == "redis://:********@cache.example:6379/0"
+    settings = cli.run("config", "--json", env=environment).json
+    assert settings["ocr_dpi"] == {"value": 200, "origin": "file"}
+    assert settings["log_level"] == {"value": "error", "origin": "environment"}
+    assert settings["ocr_languages"] == {"value": "deu+eng", "origin": "default"}
+    assert settings["data_dir"] == {"value": str(cli.folder), "origin": "environment"}
+    assert settings["database_url"]["value"].startswith("postgresql://me:********@db.example/docs")
+    assert settings["redis_url"]["value"] == "redis://:********@cache.example:6379/0"
     assert cli.left() == []
 
 
 @pytest.mark.parametrize(
-    ("environment", "file", "told"),
+    ("environment", "file", "message"),
     [
         ({"DOCRELAY_COLOUR": "red"}, "", "there is no such setting"),
         ({"DOCRELAY_PRIORITY": "11"}, "", "priority"),
@@ -231,12 +233,12 @@ def test_config_tells_values_and_origins(cli: Cli, tmp_path: Path) -> None:
         ({"DOCRELAY_CONFIG": "/nowhere/docrelay.toml"}, "", "does not exist"),
     ],
 )
-def test_config_refuses(cli: Cli, environment: dict[str, str], file: str, told: str) -> None:
+def test_config_refuses(cli: Cli, environment: dict[str, str], file: str, message: str) -> None:
     cli.folder.mkdir()
     (cli.folder / "docrelay.toml").write_text(file)
     ended = cli.run("config", env=environment)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert message in ended.err
 
 
 def test_output_in_another_encoding(cli: Cli, tmp_path: Path) -> None:

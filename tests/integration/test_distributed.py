@@ -37,15 +37,15 @@ PLANTED = {"Quicksilver Heron": ("annual_report.pdf", 3), "Löwenzahnblüte": ("
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("cluster"), postgres) as found:
-        yield found
-        assert set(found.stop().values()) == {0}
+    with cluster(tmp_path_factory.mktemp("cluster"), postgres) as running_cluster:
+        yield running_cluster
+        assert set(running_cluster.stop().values()) == {0}
 
 
 def expected() -> dict[str, str]:
     table = tomllib.loads((ROOT / "samples" / "planted.toml").read_text("utf-8"))
-    found = {file["name"]: file["expected"] for file in table["file"] if file["name"] in SAMPLES}
-    return found | ({} if shutil.which("tesseract") else {"letter_scan.png": "ocr_unavailable"})
+    outcomes = {file["name"]: file["expected"] for file in table["file"] if file["name"] in SAMPLES}
+    return outcomes | ({} if shutil.which("tesseract") else {"letter_scan.png": "ocr_unavailable"})
 
 
 def test_every_service_is_healthy(services: Cluster) -> None:
@@ -56,7 +56,7 @@ def test_every_service_is_healthy(services: Cluster) -> None:
 
 def test_no_name_of_a_service_is_left(services: Cluster) -> None:
     values = [value for name in SCALE for value in services.environment(name, "x").values()]
-    assert not any(place in value for place in services.ports for value in values)
+    assert not any(address in value for address in services.ports for value in values)
 
 
 def test_files_become_searchable_while_workers_are_killed(services: Cluster, tmp_path: Path) -> None:

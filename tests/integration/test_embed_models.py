@@ -130,9 +130,9 @@ def test_what_does_not_fit_into_the_gpu_is_halved(room: int, plain: Vectors, mon
 def test_a_full_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = load(EmbedderConfig(precision="fp32", device="cpu"))
     small_gpu(embedder, 0, monkeypatch)
-    with pytest.raises(GpuFull) as told:
+    with pytest.raises(GpuFull) as caught:
         embedder.embed(SENTENCES)
-    assert (told.value.code, told.value.transient) == ("gpu_full", True)
+    assert (caught.value.code, caught.value.transient) == ("gpu_full", True)
 
 
 def small_gpu(embedder: Embedder, room: int, monkeypatch: pytest.MonkeyPatch) -> None:

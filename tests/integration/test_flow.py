@@ -24,8 +24,8 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("flow") / "data") as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("flow") / "data") as flow_rig:
+        yield flow_rig
 
 
 def cached(rig: FlowRig) -> int:
@@ -76,7 +76,7 @@ def test_a_damaged_cache_costs_time_and_no_document(tmp_path: Path) -> None:
         sweep(rig.services)
         warned = rig.logged("cache.unusable")
     assert warned
-    assert all("delete cache.db" in one["hint"] for one in warned)
+    assert all("delete cache.db" in line["hint"] for line in warned)
 
 
 def test_again_costs_nothing(rig: FlowRig, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_changed_file_replaces_its_version(rig: FlowRig, tmp_path: Path) -> No
     assert new != old
     # Whatever version a reader was sent to, all its points were there at that moment.
     assert {version for version, _, _ in seen} == {old, new}
-    assert [one for one in seen if one[1] != one[2]] == []
+    assert [status for status in seen if status[1] != status[2]] == []
     rig.assert_exact("replaced")
     assert rig.services.store.count("replaced", Filter(version_ids=(old,))) == 0
 
@@ -183,10 +183,10 @@ def scanned(rig: FlowRig, job: str) -> dict[str, int]:
         attempts, attempts.c.id == submissions.c.attempt_id
     )
     with rig.services.catalog.connect() as connection:
-        found = connection.execute(query.where(submissions.c.job_id == job)).all()
+        rows = connection.execute(query.where(submissions.c.job_id == job)).all()
         whole = sum(pile.ocr_pages for pile in document_groups.of_job(connection, job))
-    assert whole == sum(pages for _, pages in found)
-    return {Path(source).name: pages for source, pages in found if pages}
+    assert whole == sum(pages for _, pages in rows)
+    return {Path(source).name: pages for source, pages in rows if pages}
 
 
 def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:

@@ -175,10 +175,10 @@ def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeyp
     key = next(iter(queued(still, "extract")))
     lost = {json.loads(still.services.redis.lpop(key))["headers"]["id"] for _ in range(5)}
     with ThreadPoolExecutor(4) as pool:
-        found = [
+        returned = [
             name for _ in range(6) for names in pool.map(reconciler.reconcile, [still.services] * 4) for name in names
         ]
-    assert sorted(found) == sorted(lost)
+    assert sorted(returned) == sorted(lost)
     assert still.messages() == {"extract": 120}
 
 
@@ -325,9 +325,9 @@ def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch:
     """Its documents wait for a while and then fail; what merely has its queue is no worker for it."""
     monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
     job = at_the_ghost(still, tmp_path)
-    found = [reconciler.reconcile(waiting(still, 3600)) for _ in range(5)]
+    returned = [reconciler.reconcile(waiting(still, 3600)) for _ in range(5)]
     # A queue that no installation knows is looked into too: each is published again once, not at every look.
-    assert sum(map(len, found)) == 2
+    assert sum(map(len, returned)) == 2
     assert sum(map(len, queued(still, "ghosts").values())) == 2
     stop = start_heartbeat(still.services.redis, "able@1", 0.1, 5.0, serves=["ghost@ghosts"])
     reconciler.reconcile(waiting(still, 0))

@@ -49,9 +49,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
     root = tmp_path / "folder"
     root.mkdir()
-    found = Looking(stack, root, WatchFolder(path=root))
-    found.mirror.load()
-    return found
+    looking = Looking(stack, root, WatchFolder(path=root))
+    looking.mirror.load()
+    return looking
 
 
 def test_new_changed_and_removed(mirror: Looking) -> None:
@@ -69,12 +69,12 @@ def test_new_changed_and_removed(mirror: Looking) -> None:
 def test_a_rename_costs_nothing_and_shows_at_once(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
-    before, identity = mirror.extracted(), mirror.document("a.txt")
+    before, document_id = mirror.extracted(), mirror.document("a.txt")
     (mirror.root / "sub").mkdir()
     (mirror.root / "a.txt").rename(mirror.root / "sub/b.txt")
     mirror.look()
     assert mirror.found("zebra") == {"sub/b.txt"}
-    assert mirror.document("sub/b.txt") == identity
+    assert mirror.document("sub/b.txt") == document_id
     (mirror.root / "sub").rename(mirror.root / "Sub")
     mirror.look()
     assert mirror.found("zebra") == {"Sub/b.txt"}
@@ -140,9 +140,9 @@ class Noted(Events):
 
     def unread(self) -> set[str]:
         """Paths that wait; only for a moment in which no other thread reads them."""
-        found = self.wait(0.0)
-        self._paths.put(found)
-        return found
+        changed = self.wait(0.0)
+        self._paths.put(changed)
+        return changed
 
 
 def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
@@ -152,7 +152,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
-    take, look, slow, whole_looks = apply.ingest, Mirror.sync, threading.Event(), list[float | None]()
+    take, sync, slow, whole_looks = apply.ingest, Mirror.sync, threading.Event(), list[float | None]()
 
     def slowly(*given: Any) -> Any:
         if given[2] and not slow.is_set():
@@ -163,11 +163,11 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
             slow.set()
         return take(*given)
 
-    def counted(self: Mirror, scope: Any = None, told: Any = ()) -> float | None:
-        found = look(self, scope, told)
+    def counted(self: Mirror, scope: Any = None, event_paths: Any = ()) -> float | None:
+        pause = sync(self, scope, event_paths)
         if scope is None and slow.is_set():
-            whole_looks.append(found)
-        return found
+            whole_looks.append(pause)
+        return pause
 
     (tmp_path / "other").mkdir()
     (tmp_path / "other/c.txt").write_text("okapi")
@@ -289,19 +289,19 @@ def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking)
 def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
     mirror.write(b="giraffe")
     request = Request([mirror.root / "b.txt"], mirror.collection)
-    found = find(mirror.services, request)
-    job = open_job(mirror.services, request, found)
-    ingest_files(mirror.services, job, found)
+    files = find(mirror.services, request)
+    job = open_job(mirror.services, request, files)
+    ingest_files(mirror.services, job, files)
     mirror.rig.wait(job)
     (mirror.root / "b.txt").unlink()
     mirror.write(a="zebra")
     mirror.glance()
-    identity, before = mirror.document("a.txt"), mirror.extracted()
+    document_id, before = mirror.document("a.txt"), mirror.extracted()
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
     assert eventually(lambda: mirror.mirror.sync() is None)
     mirror.look()
     assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, set())
-    assert (mirror.document("b.txt"), mirror.extracted()) == (identity, before)
+    assert (mirror.document("b.txt"), mirror.extracted()) == (document_id, before)
     mirror.assert_exact()
 
 
@@ -325,9 +325,9 @@ def test_a_folder_by_two_names_is_watched_once(mirror: Looking) -> None:
 
 
 def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two = mirror.root / "one", mirror.root / "two"
-    one.mkdir()
-    two.mkdir()
+    first_folder, second_folder = mirror.root / "one", mirror.root / "two"
+    first_folder.mkdir()
+    second_folder.mkdir()
     for name in ("one/a", "one/b", "two/c"):
         mirror.write(**{name: f"zebra {name}"})
     mirror.look()
@@ -335,12 +335,12 @@ def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch
     def everything(_files: KnownFiles) -> Iterator[Any]:
         raise AssertionError("all that is known was looked through")
 
-    (one / "a.txt").rename(two / "a.txt")
-    (one / "b.txt").unlink()
+    (first_folder / "a.txt").rename(second_folder / "a.txt")
+    (first_folder / "b.txt").unlink()
     mirror.write(**{"two/d": "zebra two"})
     with monkeypatch.context() as patch:
         patch.setattr(KnownFiles, "__iter__", everything)
-        assert eventually(lambda: mirror.mirror.sync({one: False, two: True}) is None)
+        assert eventually(lambda: mirror.mirror.sync({first_folder: False, second_folder: True}) is None)
     mirror.look()
     assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
@@ -352,42 +352,42 @@ def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> 
     mirror.mirror.load()
     beside, jobs = root / "a.txt.meta.json", sa.select(sa.func.count()).select_from(sa.text("jobs"))
 
-    def told() -> dict[str, Any]:
+    def metadata_by_name() -> dict[str, Any]:
         """What is known of each file after a scan, and after nothing has happened since."""
         mirror.glance()
         before = stack.scalar(jobs)
         assert mirror.mirror.sync() is None
         assert stack.scalar(jobs) == before
         query = sa.select(documents.c.source, versions.c.metadata).where(documents.c.collection == mirror.collection)
-        found = stack.rows(query.join(versions, versions.c.id == documents.c.live_version_id))
-        return {Path(row.source).name: row.metadata for row in found}
+        rows = stack.rows(query.join(versions, versions.c.id == documents.c.live_version_id))
+        return {Path(row.source).name: row.metadata for row in rows}
 
     mirror.write(a="zebra", b="giraffe")
     beside.write_text('{"place": "zoo"}')
-    assert told() == {"a.txt": {"place": "zoo"}, "b.txt": None}
+    assert metadata_by_name() == {"a.txt": {"place": "zoo"}, "b.txt": None}
     beside.write_text('{"place": "steppe"}')
-    assert told() == {"a.txt": {"place": "steppe"}, "b.txt": None}
+    assert metadata_by_name() == {"a.txt": {"place": "steppe"}, "b.txt": None}
     beside.unlink()
-    assert told() == {"a.txt": None, "b.txt": None}
+    assert metadata_by_name() == {"a.txt": None, "b.txt": None}
     beside.write_text('{"place": "zoo"}')
-    assert told() == {"a.txt": {"place": "zoo"}, "b.txt": None}
-    before, identity = mirror.extracted(), mirror.document("a.txt")
+    assert metadata_by_name() == {"a.txt": {"place": "zoo"}, "b.txt": None}
+    before, document_id = mirror.extracted(), mirror.document("a.txt")
     (root / "a.txt").rename(root / "c.txt")
     beside.rename(root / "c.txt.meta.json")
-    assert told() == {"c.txt": {"place": "zoo"}, "b.txt": None}
-    assert (mirror.extracted(), mirror.document("c.txt")) == (before, identity)
+    assert metadata_by_name() == {"c.txt": {"place": "zoo"}, "b.txt": None}
+    assert (mirror.extracted(), mirror.document("c.txt")) == (before, document_id)
     (root / "c.txt.meta.json").rename(root / "b.txt.meta.json")
-    assert told() == {"c.txt": None, "b.txt": {"place": "zoo"}}
+    assert metadata_by_name() == {"c.txt": None, "b.txt": {"place": "zoo"}}
     # A new name and other metadata at once: both are there in the end.
     (root / "b.txt").rename(root / "d.txt")
     (root / "b.txt.meta.json").unlink()
     (root / "d.txt.meta.json").write_text('{"place": "forest"}')
-    assert told() == {"c.txt": None, "d.txt": {"place": "forest"}}
+    assert metadata_by_name() == {"c.txt": None, "d.txt": {"place": "forest"}}
     # Without its file it is one itself; with it, it is none again.
     (root / "d.txt").rename(tmp_path / "d.txt")
-    assert set(told()) == {"c.txt", "d.txt.meta.json"}
+    assert set(metadata_by_name()) == {"c.txt", "d.txt.meta.json"}
     (tmp_path / "d.txt").rename(root / "d.txt")
-    assert told() == {"c.txt": None, "d.txt": {"place": "forest"}}
+    assert metadata_by_name() == {"c.txt": None, "d.txt": {"place": "forest"}}
 
 
 def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
@@ -408,12 +408,12 @@ def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
 def test_a_new_file_under_the_name_of_a_renamed_one(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
-    identity = mirror.document("a.txt")
+    document_id = mirror.document("a.txt")
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
     mirror.look()
     mirror.write(a="giraffe")
     mirror.look()
-    assert mirror.document("b.txt") == identity != mirror.document("a.txt")
+    assert mirror.document("b.txt") == document_id != mirror.document("a.txt")
     mirror.write(a="okapi", b="zebra and more")
     mirror.look()
     assert (mirror.found("okapi"), mirror.found("zebra")) == ({"a.txt"}, {"b.txt"})
@@ -672,17 +672,17 @@ def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: Flow
     assert stack.ingest(root / "a.txt", collection="route-other") == {"completed": 1}
     assert stack.ingest(root / "b.txt", collection="route-notes") == {"completed": 1}
     die_over(mirror)
-    assert eventually(lambda: found_in(mirror, "route-notes") == {"a.txt", "b.txt", "c.txt"})
+    assert eventually(lambda: names_in(mirror, "route-notes") == {"a.txt", "b.txt", "c.txt"})
     for name in "abc":
         (root / f"{name}.txt").unlink()
     mirror.mirror = Mirror(mirror.services, mirror.folder)
     mirror.mirror.load()
     mirror.glance()
-    assert found_in(mirror, "route-notes") == {"b.txt"}
-    assert found_in(mirror, "route-other") == {"a.txt"}
+    assert names_in(mirror, "route-notes") == {"b.txt"}
+    assert names_in(mirror, "route-other") == {"a.txt"}
     mirror.write(c="okapi")
     mirror.glance()
-    assert found_in(mirror, "route-notes") == {"b.txt", "c.txt"}
+    assert names_in(mirror, "route-notes") == {"b.txt", "c.txt"}
 
 
 def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
@@ -710,7 +710,7 @@ def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig
             mirror.mirror = Mirror(mirror.services, mirror.folder)
             mirror.mirror.load()
         mirror.glance()
-        return found_in(mirror, notes), found_in(mirror, mirror.collection)
+        return names_in(mirror, notes), names_in(mirror, mirror.collection)
 
     (root / "a").write_text("zebra")
     (root / "b").write_text("giraffe")
@@ -750,7 +750,7 @@ def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig
     assert places() == ({"b"}, {"c"})
 
 
-def found_in(mirror: Looking, collection: str) -> set[str]:
+def names_in(mirror: Looking, collection: str) -> set[str]:
     """Names of the documents that readers of a collection see."""
     query = sa.select(documents.c.source).where(
         documents.c.collection == collection, documents.c.live_version_id.is_not(None)
@@ -774,10 +774,10 @@ def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def swap(one: Path, other: Path) -> None:
-    between = one.with_name(".between")
-    one.rename(between)
-    other.rename(one)
+def swap(first: Path, other: Path) -> None:
+    between = first.with_name(".between")
+    first.rename(between)
+    other.rename(first)
     between.rename(other)
 
 
@@ -802,19 +802,21 @@ def tags_of(mirror: Looking) -> dict[str, set[str]]:
     query = sa.select(documents.c.id, documents.c.source, documents.c.tags).where(
         documents.c.collection == mirror.collection, documents.c.live_version_id.is_not(None)
     )
-    found: dict[str, set[str]] = {}
+    tags_by_name: dict[str, set[str]] = {}
     for row in mirror.rig.rows(query):
         name = str(Path(row.source).relative_to(mirror.root))
         payloads = mirror.services.store.read(f"{mirror.collection}~1", Filter(document_ids=(row.id,), live=True), 100)
         assert payloads
-        assert [[one["tags"], one["metadata"]["tags"]] for one in payloads] == [[row.tags, row.tags]] * len(payloads)
-        found[name] = set(row.tags)
-    for tag in set().union(*found.values()):
+        assert [[payload["tags"], payload["metadata"]["tags"]] for payload in payloads] == [[row.tags, row.tags]] * len(
+            payloads
+        )
+        tags_by_name[name] = set(row.tags)
+    for tag in set().union(*tags_by_name.values()):
         hits = search(mirror.services, "zebra", mirror.collection, 100, "sparse", Filter(tags=(tag,))).hits
         assert {str(Path(hit.source).relative_to(mirror.root)) for hit in hits} == {
-            name for name, tags in found.items() if tag in tags
+            name for name, tags in tags_by_name.items() if tag in tags
         }
-    return found
+    return tags_by_name
 
 
 def ruled(*rules: dict[str, Any], root: Path, **more: Any) -> WatchFolder:
@@ -831,7 +833,7 @@ def test_a_move_into_a_tagged_sub_folder_costs_nothing(stack: FlowRig, tmp_path:
     (root / "deep/down/c.txt").write_text("zebra three")
     mirror.look()
     assert tags_of(mirror) == {"a.txt": set(), "b.txt": set(), "deep/down/c.txt": set()}
-    runs, embedded, identity = mirror.extracted(), mirror.embedded(), mirror.document("a.txt")
+    runs, embedded, document_id = mirror.extracted(), mirror.embedded(), mirror.document("a.txt")
 
     (root / "a.txt").rename(root / "invoices/a.txt")
     (root / "deep").rename(root / "invoices/deep")
@@ -843,7 +845,11 @@ def test_a_move_into_a_tagged_sub_folder_costs_nothing(stack: FlowRig, tmp_path:
     assert tags_of(mirror) == {"invoices/paid/a.txt": {"invoice", "paid"}, "b.txt": set(), "deep/down/c.txt": set()}
     mirror.again()
 
-    assert (mirror.extracted(), mirror.embedded(), mirror.document("invoices/paid/a.txt")) == (runs, embedded, identity)
+    assert (mirror.extracted(), mirror.embedded(), mirror.document("invoices/paid/a.txt")) == (
+        runs,
+        embedded,
+        document_id,
+    )
     (root / "invoices/paid/a.txt").write_text("zebra of another kind")
     mirror.look()
     assert tags_of(mirror)["invoices/paid/a.txt"] == {"invoice", "paid"}
@@ -876,9 +882,9 @@ def test_tags_given_at_another_door_stay_where_no_rule_gives_any(mirror: Looking
     mirror.look()
     runs, embedded = mirror.extracted(), mirror.embedded()
     request = Request([mirror.root / "a.txt"], mirror.collection, tags=["urgent", "2026"])
-    found = find(mirror.services, request)
-    job = open_job(mirror.services, request, found)
-    ingest_files(mirror.services, job, found)
+    files = find(mirror.services, request)
+    job = open_job(mirror.services, request, files)
+    ingest_files(mirror.services, job, files)
     assert mirror.rig.counts(job) == {"unchanged": 1}
     assert tags_of(mirror) == {"a.txt": {"urgent", "2026"}, "b.txt": set()}
     assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)

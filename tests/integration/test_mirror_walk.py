@@ -76,23 +76,23 @@ class Walk:
         return sorted(path for path in self.root.rglob("*.txt") if path.is_file())
 
     def any_file(self) -> Path | None:
-        found = self.files()
-        return self.chance.choice(found) if found else None
+        files = self.files()
+        return self.chance.choice(files) if files else None
 
-    def place(self) -> Path:
+    def any_path(self) -> Path:
         folder = self.root / self.chance.choice(FOLDERS)
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{self.chance.choice(('Note', 'note', 'letter'))}-{self.chance.randint(1, 40)}.txt"
 
-    def free_place(self) -> Path:
-        while (path := self.place()).exists():
+    def free_path(self) -> Path:
+        while (path := self.any_path()).exists():
             continue
         return path
 
     # What may happen
 
     def create(self) -> None:
-        self.free_place().write_text(self.text())
+        self.free_path().write_text(self.text())
 
     def edit(self) -> None:
         if (path := self.any_file()) and path.stat().st_nlink == 1:
@@ -105,7 +105,7 @@ class Walk:
             draft.replace(path)
 
     def write_in_parts(self) -> None:
-        path, text = self.free_place(), self.text()
+        path, text = self.free_path(), self.text()
         with path.open("w") as file:
             for start in range(0, len(text), 20):
                 file.write(text[start : start + 20])
@@ -114,7 +114,7 @@ class Walk:
 
     def rename(self) -> None:
         if path := self.any_file():
-            path.rename(self.free_place())
+            path.rename(self.free_path())
 
     def other_capitals(self) -> None:
         """Of a file, or of a folder and with it of all below it."""
@@ -145,15 +145,15 @@ class Walk:
             away = self.root.parent / "away.txt"
             path.rename(away)
             time.sleep(self.chance.choice((0.0, SETTLE_MS / 1000 * 3)))
-            away.rename(self.chance.choice((path, self.free_place())))
+            away.rename(self.chance.choice((path, self.free_path())))
 
     def copy(self) -> None:
         if path := self.any_file():
-            shutil.copy(path, self.free_place())
+            shutil.copy(path, self.free_path())
 
     def link(self) -> None:
         if path := self.any_file():
-            os.link(path, self.free_place())
+            os.link(path, self.free_path())
 
     def touch(self) -> None:
         if path := self.any_file():

@@ -18,15 +18,15 @@ SCANS = ("crane_book_exif.jpg", "project_file_mixed.pdf")
 def programs_but(name: str, folder: Path) -> Path:
     """A folder with every program of PATH but this one."""
     folder.mkdir()
-    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
-        for program in place.iterdir() if place.is_dir() else ():
+    for directory in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in directory.iterdir() if directory.is_dir() else ():
             if program.name != name and not (folder / program.name).is_symlink():
                 (folder / program.name).symlink_to(program)
     return folder
 
 
 def codes(report: dict[str, list[dict[str, str]]]) -> dict[str, str]:
-    return {Path(one["source"]).name: one["code"] for one in report["failures"]}
+    return {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
 
 
 def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> None:
@@ -42,7 +42,7 @@ def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need
         report = cli.json("ingest", folder, code=1)
         assert (report["completed"], report["failed"]) == (6, 2)
         assert codes(report) == dict.fromkeys(SCANS, "ocr_unavailable")
-        assert all("apt-get install tesseract-ocr" in one["message"] for one in report["failures"])
+        assert all("apt-get install tesseract-ocr" in failure["message"] for failure in report["failures"])
         (again,) = cli.json("failures", "retry", "--code", "ocr_unavailable", code=1)["jobs"]
         assert codes(again) == codes(report)
 

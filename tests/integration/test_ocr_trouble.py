@@ -38,9 +38,9 @@ class Tesseract:
 @pytest.fixture
 def broken(tmp_path: Path, needs: object, monkeypatch: pytest.MonkeyPatch) -> Tesseract:
     needs("tesseract")  # type: ignore[operator]
-    found = Tesseract(tmp_path)
-    monkeypatch.setenv("PATH", str(found.folder), prepend=":")
-    return found
+    tesseract = Tesseract(tmp_path)
+    monkeypatch.setenv("PATH", str(tesseract.folder), prepend=":")
+    return tesseract
 
 
 def test_a_page_that_ocr_fails_on_is_not_an_empty_one(broken: Tesseract) -> None:
@@ -48,7 +48,7 @@ def test_a_page_that_ocr_fails_on_is_not_an_empty_one(broken: Tesseract) -> None
         extractors.read(SAMPLES / SCAN)
     mixed = extractors.read(SAMPLES / MIXED)
     assert [page.origin for page in mixed.pages].count("unread") == 2
-    assert len([one for one in mixed.warnings if "could not be read by OCR" in one]) == 2
+    assert len([warning for warning in mixed.warnings if "could not be read by OCR" in warning]) == 2
     broken.mend()
     assert "unread" not in [page.origin for page in extractors.read(SAMPLES / MIXED).pages]
 
@@ -88,7 +88,7 @@ def test_what_ocr_failed_on_is_read_when_it_is_ingested_again(broken: Tesseract,
     with cli_on(tmp_path / "data") as cli, cli.up():
         first = cli.json("ingest", folder, code=1)
         assert (first["completed"], first["pages_failed"]) == (1, 2)
-        assert [one["code"] for one in first["failures"]] == ["ocr_failed"]
+        assert [failure["code"] for failure in first["failures"]] == ["ocr_failed"]
         assert "Page 2 could not be read by OCR" in shown(cli, MIXED)
         assert "2 pages could not be read" in cli.quick("ingest", folder).out
         broken.mend()
@@ -101,5 +101,5 @@ def test_what_ocr_failed_on_is_read_when_it_is_ingested_again(broken: Tesseract,
 
 def shown(cli: Cli, name: str) -> str:
     """What `docrelay status` says of the document of a file."""
-    (found,) = [one for one in cli.json("search", "ferry", "--limit", "50")["hits"] if one["source"].endswith(name)][:1]
-    return cli.quick("status", found["document_id"]).out
+    (hit,) = [hit for hit in cli.json("search", "ferry", "--limit", "50")["hits"] if hit["source"].endswith(name)][:1]
+    return cli.quick("status", hit["document_id"]).out

@@ -33,8 +33,8 @@ LISTS: dict[int | None, bytes] = {1: b"embed\x06\x169", None: b"embed\x06\x165",
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     chosen = {"pool": "threads", "batch_documents": 2, "chunk_batch_size": 8, "chunk_tokens": 64}
-    with stack_on(tmp_path_factory.mktemp("urgent") / "data", launch=without_embedding, **chosen) as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("urgent") / "data", launch=without_embedding, **chosen) as flow_rig:
+        yield flow_rig
 
 
 def without_embedding(settings: Settings, specs: list[ProcessSpec]) -> Launch:
@@ -45,7 +45,9 @@ def test_the_most_urgent_is_served_first(rig: FlowRig, tmp_path: Path) -> None:
     """Jobs wait for a worker; the last of them to come is the most urgent one."""
     submitted = {urgency: submit(rig, tmp_path, urgency) for urgency in LISTS}
     assert eventually(lambda: all(wait_to_be_embedded(rig, job) for job in submitted.values()))
-    assert {key: jobs_in(rig, key) for key in LISTS.values()} == {LISTS[one]: {job} for one, job in submitted.items()}
+    assert {key: jobs_in(rig, key) for key in LISTS.values()} == {
+        LISTS[priority]: {job} for priority, job in submitted.items()
+    }
 
     with embed_worker(rig):
         assert [rig.wait(job) for job in submitted.values()] == [{"completed": NUMBER}] * len(submitted)
@@ -75,9 +77,9 @@ def submit(rig: FlowRig, folder: Path, urgency: int | None) -> str:
     """A job as a door opens it: without a priority, the setting's."""
     write_documents(folder / str(urgency), NUMBER, seed=70 + (urgency or 0))
     request = Request([folder / str(urgency)], collection=f"urgency-{urgency}", priority=urgency)
-    found = find(rig.services, request)
-    job = open_job(rig.services, request, found)
-    ingest_files(rig.services, job, found)
+    files = find(rig.services, request)
+    job = open_job(rig.services, request, files)
+    ingest_files(rig.services, job, files)
     return job
 
 

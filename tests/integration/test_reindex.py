@@ -95,9 +95,9 @@ class Load:
                 self.problems.append(f"{type(error).__name__}: {error}")
                 continue
             self.asked += 1
-            found = {(hit.source, hit.version_id) for hit in hits}
-            if len({source for source, _ in found}) != len(found):
-                self.problems.append(f"two versions of a document: {found}")
+            answered = {(hit.source, hit.version_id) for hit in hits}
+            if len({source for source, _ in answered}) != len(answered):
+                self.problems.append(f"two versions of a document: {answered}")
             if not hits:
                 self.problems.append("an empty answer")
             with services.catalog.connect() as connection:
@@ -142,7 +142,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
         reached(rig, "model", "soaking")
         load.goes_on()
         assert live(rig, "model").fingerprint.dim == 128
-        told = reindex.status(rig.services, "model")
+        status = reindex.status(rig.services, "model")
         rig.wait(load.jobs[-1])
         reindex.rollback(rig.services, "model")
         reached(rig, "model", "rolled_back")
@@ -150,13 +150,14 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     assert load.problems == []
     assert load.asked > 10
     ended = [rig.wait(job) for job in load.jobs]
-    assert all(one in ({"completed": 1}, {"cancelled": 1}) for one in ended), ended  # cancelled: deleted, or replaced
-    assert told.report is not None
-    assert told.report["chunks"] == told.report["points"]
-    assert told.report["documents"] >= NUMBER - load.deleted
-    assert told.report["recall"] >= 0.95
+    # Cancelled: deleted, or replaced.
+    assert all(result in ({"completed": 1}, {"cancelled": 1}) for result in ended), ended
+    assert status.report is not None
+    assert status.report["chunks"] == status.report["points"]
+    assert status.report["documents"] >= NUMBER - load.deleted
+    assert status.report["recall"] >= 0.95
     # A document that the load deletes after it was sampled asks no question.
-    assert 24 - load.deleted <= told.report["questions"] <= 24
+    assert 24 - load.deleted <= status.report["questions"] <= 24
     assert live(rig, "model").fingerprint.dim == 384
     count = sa.select(sa.func.count()).where(
         documents.c.collection == "model", documents.c.live_version_id.is_not(None)
@@ -170,7 +171,7 @@ def test_another_model_and_back(rig: FlowRig, tmp_path: Path) -> None:
     assert eventually(lambda: set(rig.stored("model~1")) == rig.expected("model"))
     rig.assert_exact("model")
     assert reads(rig) - extracted <= len(load.jobs), "a text was read again"
-    print(f"{NUMBER} documents, {load.asked} questions, {load.submitted} submissions, report {told.report}")
+    print(f"{NUMBER} documents, {load.asked} questions, {load.submitted} submissions, report {status.report}")
 
 
 def reads(rig: FlowRig) -> int:
@@ -228,7 +229,9 @@ def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) 
     wanted = {str(path): ["third" if at < 2 else "second" if at < 4 else "first"] for at, path in enumerate(paths)}
 
     def labels(index: str) -> dict[str, list[str]]:
-        return {one["source"]: one["tags"] for one in rig.services.store.read(index, Filter(live=True), 1000)}
+        return {
+            payload["source"]: payload["tags"] for payload in rig.services.store.read(index, Filter(live=True), 1000)
+        }
 
     assert eventually(lambda: labels("tags~1") == labels("tags~2") == wanted), (labels("tags~1"), labels("tags~2"))
     hits = search(rig.services, "Letter of series", "tags", 50, "dense", Filter(tags=("third", "first"))).hits
@@ -238,9 +241,9 @@ def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) 
 def tagged(rig: FlowRig, paths: list[Path], tag: str) -> None:
     """Take files in with a tag, and wait."""
     request = Request(paths, "tags", tags=[tag])
-    found = find(rig.services, request)
-    job = open_job(rig.services, request, found)
-    ingest_files(rig.services, job, found)
+    files = find(rig.services, request)
+    job = open_job(rig.services, request, files)
+    ingest_files(rig.services, job, files)
     rig.wait(job)
 
 
@@ -251,9 +254,9 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
     lose_texts(rig, "gate", paths[:1])
     reindex.start(rig.services, ReindexRequest(collection="gate", model="hashing-128"))
     assert reached(rig, "gate", "refused", "soaking") == "refused"
-    told = reindex.status(rig.services, "gate")
-    assert [(one["source"], one["code"]) for one in told.failures] == [(str(paths[0]), "unreadable")]
-    assert "1 documents failed" in str(told.message)
+    status = reindex.status(rig.services, "gate")
+    assert [(failure["source"], failure["code"]) for failure in status.failures] == [(str(paths[0]), "unreadable")]
+    assert "1 documents failed" in str(status.message)
     assert live(rig, "gate").fingerprint.dim == 384
     reindex.resume(rig.services, "gate", allow_failed=True)
     reached(rig, "gate", "soaking")
@@ -264,19 +267,19 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
 def test_a_plan_changes_nothing_and_what_makes_no_sense_is_refused(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 3, seed=3)
     assert rig.ingest(tmp_path, collection="plan") == {"completed": 3}
-    told = reindex.plan(rig.services, ReindexRequest(collection="plan", model="hashing-128"))
-    assert (told.documents, told.texts_kept, told.unreadable, told.dimensions) == (3, 3, 0, 128)
-    assert told.stages == ["chunk", "embed", "upsert", "finalize"]
-    assert told.seconds is not None
-    assert told.disk_bytes > 0
+    planned = reindex.plan(rig.services, ReindexRequest(collection="plan", model="hashing-128"))
+    assert (planned.documents, planned.texts_kept, planned.unreadable, planned.dimensions) == (3, 3, 0, 128)
+    assert planned.stages == ["chunk", "embed", "upsert", "finalize"]
+    assert planned.seconds is not None
+    assert planned.disk_bytes > 0
     with pytest.raises(UnknownId):
         reindex.status(rig.services, "plan")
-    for wish, text in (
+    for request, text in (
         (ReindexRequest(collection="plan"), "made so already"),
         (ReindexRequest(collection="plan", model="hashing-128", media_type="text/plain"), "whole collection"),
     ):
         with pytest.raises(BadRequest, match=text):
-            reindex.start(rig.services, wish)
+            reindex.start(rig.services, request)
     with pytest.raises(UnknownId):
         reindex.start(rig.services, ReindexRequest(collection="nowhere", model="hashing-128"))
 
@@ -323,12 +326,12 @@ def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 4, seed=11)
     assert rig.ingest(tmp_path, collection="routes") == {"completed": 4}
     with TestClient(make_app(rig.services, embedded=True), base_url="http://127.0.0.1") as client:
-        wish = {"collection": "routes", "model": "hashing-128"}
-        assert client.post("/v1/reindex/plan", json=wish).json()["documents"] == 4
+        request = {"collection": "routes", "model": "hashing-128"}
+        assert client.post("/v1/reindex/plan", json=request).json()["documents"] == 4
         assert client.get("/v1/reindex/routes").status_code == 404
-        begun = client.post("/v1/reindex", json=wish)
+        begun = client.post("/v1/reindex", json=request)
         assert (begun.status_code, begun.json()["to_index"]) == (202, "routes~2")
-        again = client.post("/v1/reindex", json=wish)
+        again = client.post("/v1/reindex", json=request)
         assert (again.status_code, again.json()["code"]) == (409, "conflict")
         reached(rig, "routes", "soaking")
         assert client.get("/v1/reindex/routes").json()["report"]["points"] == 4
@@ -488,9 +491,9 @@ def begun_by_hand(rig: FlowRig, collection: str) -> Reindex:
         job = jobs.create(connection, Job(collection, "reindex", 1), "r", 0).id
         indexes.add(connection, replace(old, name=f"{collection}~2", role="building", pinned=True))
         options = Options(re_extract=True, soak_s=60.0)
-        identity = reindexes.create(connection, job, collection, (old.name, f"{collection}~2"), options)
-        reindexes.update(connection, identity, again_at=time.time() + 3600)
-        return reindexes.get(connection, identity)
+        reindex_id = reindexes.create(connection, job, collection, (old.name, f"{collection}~2"), options)
+        reindexes.update(connection, reindex_id, again_at=time.time() + 3600)
+        return reindexes.get(connection, reindex_id)
 
 
 def go_on(rig: FlowRig, reindex: Reindex) -> None:
@@ -536,16 +539,16 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
         assert rig.ingest(tmp_path, collection=name) == {"completed": 2}
     with writing(rig.services.catalog) as connection:
         job = jobs.create(connection, Job("broken", "reindex", 1), "r", 0).id
-        one = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
-        reindexes.enter_state(connection, one, "gating")
-    told = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
-    assert eventually(lambda: told().startswith("unknown_id: There is no index broken~9.")), told()
+        broken_reindex = reindexes.create(connection, job, "broken", ("broken~1", "broken~9"), Options())
+        reindexes.enter_state(connection, broken_reindex, "gating")
+    message = lambda: reindex.status(rig.services, "broken").message or ""  # noqa: E731
+    assert eventually(lambda: message().startswith("unknown_id: There is no index broken~9.")), message()
     reindex.start(rig.services, ReindexRequest(collection="sound", model="hashing-128"))
     reached(rig, "sound", "soaking")
     with writing(rig.services.catalog) as connection:
-        reindexes.update(connection, one, stumbles=MAX_ERRORS - 1, again_at=None)
+        reindexes.update(connection, broken_reindex, stumbles=MAX_ERRORS - 1, again_at=None)
     reached(rig, "broken", "refused")
-    assert f"tried {MAX_ERRORS} times" in told()
+    assert f"tried {MAX_ERRORS} times" in message()
     assert reindex.cancel(rig.services, "broken").state == "cancelled"
 
 
@@ -602,10 +605,10 @@ def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path:
     assert rig.ingest(late, collection="back") == {"completed": 1}
     assert eventually(lambda: not any(reindex.status(rig.services, "back").lacks.values()))
     with writing(rig.services.catalog) as connection:
-        identity = sa.select(documents.c.id).where(documents.c.source == str(late)).scalar_subquery()
-        there = sa.select(shadows.c.attempt_id).where(shadows.c.document_id == identity).scalar_subquery()
+        document_id = sa.select(documents.c.id).where(documents.c.source == str(late)).scalar_subquery()
+        there = sa.select(shadows.c.attempt_id).where(shadows.c.document_id == document_id).scalar_subquery()
         connection.execute(attempts.update().where(attempts.c.id == there).values(state="failed", code="corrupt"))
-        lost = shadows.update().where(shadows.c.document_id == identity)
+        lost = shadows.update().where(shadows.c.document_id == document_id)
         connection.execute(lost.values(live_version_id=None, mirrors=None))
     with pytest.raises(Conflict, match=f"1 documents failed in the old index; readers would lose them: {late}"):
         reindex.rollback(rig.services, "back")

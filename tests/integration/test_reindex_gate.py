@@ -73,8 +73,8 @@ def test_documents_are_compared_not_hits(rig: FlowRig, tmp_path: Path) -> None:
     Each has words of its own, so that all its small chunks are nearer than any other document.
     """
     for number, path in enumerate(write_documents(tmp_path, 12, seed=32)):
-        chance, own = random.Random(number), path.read_text().split()[4 + number :: 12][:5]
-        path.write_text(" ".join(chance.choices(own, k=200)))
+        chance, words = random.Random(number), path.read_text().split()[4 + number :: 12][:5]
+        path.write_text(" ".join(chance.choices(words, k=200)))
     assert rig.ingest(tmp_path, collection="distinct") == {"completed": 12}
     reindex.start(rig.services, ReindexRequest(collection="distinct", chunk_tokens=24))
     assert (switched(rig, "distinct").report or {})["overlap"] >= 0.8
@@ -85,14 +85,14 @@ def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path)
     rig = stack.rig
     write_documents(tmp_path, 60, seed=33)
     assert rig.ingest(tmp_path, collection="other") == {"completed": 60}
-    for wish, what in (
+    for request, what in (
         (ReindexRequest(collection="other", re_extract=True), "of the first ten documents of the old index"),
         (
             ReindexRequest(collection="other", chunk_tokens=64),
             "of the documents that the old index finds by their own passages",
         ),
     ):
-        built = sorted(half_built(rig, wish, 40))
+        built = sorted(half_built(rig, request, 40))
         index = reindex.status(rig.services, "other").to_index
         for version_id, other_id in zip(built, built[1:] + built[:1], strict=True):
             claimed = {"document_id": rig.rows(sa.select(versions).where(versions.c.id == other_id))[0].document_id}

@@ -32,8 +32,8 @@ def api(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
     watch = json.dumps([{"path": str(watched(data)), "collection": "watched"}])
     # The stack answers its heart later when OCR has both cores.
     more = {"watch": watch, "watch_settle_ms": 200, "dead_after_s": 8.0}
-    with api_on(data, api_roots=(str(DOCUMENTS),), **more) as found:
-        yield found
+    with api_on(data, api_roots=(str(DOCUMENTS),), **more) as running_api:
+        yield running_api
 
 
 def watched(data: Path) -> Path:
@@ -44,9 +44,13 @@ def watched(data: Path) -> Path:
 
 
 def by_command(api: Api) -> dict[str, str]:
-    told = api.cli.json("ingest", DOCUMENTS, "-c", "command", code=1)
-    failed = {Path(one["source"]).name: one["code"] for one in told["failures"]}
-    assert (told["documents"], told["completed"], told["failed"]) == (len(FILES), len(FILES) - len(failed), len(failed))
+    report = api.cli.json("ingest", DOCUMENTS, "-c", "command", code=1)
+    failed = {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
+    assert (report["documents"], report["completed"], report["failed"]) == (
+        len(FILES),
+        len(FILES) - len(failed),
+        len(failed),
+    )
     return {name: failed.get(name, "completed") for name in EXPECTED}
 
 
@@ -64,16 +68,16 @@ def by_folder(api: Api) -> dict[str, str]:
     for path in DOCUMENTS.iterdir():
         shutil.copy(path, watched(api.cli.folder))
 
-    def told() -> dict[str, str]:
-        found = {name: api.client.document(identity) for name, identity in identities(api, "watched").items()}
-        return {name: one.code or one.state for name, one in found.items()}
+    def outcomes() -> dict[str, str]:
+        documents = {name: api.client.document(document_id) for name, document_id in identities(api, "watched").items()}
+        return {name: document.code or document.state for name, document in documents.items()}
 
-    eventually(lambda: told() == EXPECTED, pause=0.5)
-    return told()
+    eventually(lambda: outcomes() == EXPECTED, pause=0.5)
+    return outcomes()
 
 
 def ended(api: Api, job: str) -> dict[str, str]:
-    return {Path(one.source).name: one.code or one.state for one in api.client.documents(job)}
+    return {Path(document.source).name: document.code or document.state for document in api.client.documents(job)}
 
 
 DOORS = {"command": by_command, "upload": by_upload, "paths": by_paths, "watched": by_folder}
@@ -100,29 +104,31 @@ def test_a_collection_that_is_re_indexed_says_the_same(api: Api) -> None:
 def identities(api: Api, collection: str) -> dict[str, str]:
     """Ids of the documents of a collection by the names of their files."""
     query = sa.select(documents.c.source, documents.c.id).where(documents.c.collection == collection)
-    return {Path(source).name: identity for source, identity in api.cli.rows(query)}
+    return {Path(source).name: document_id for source, document_id in api.cli.rows(query)}
 
 
 def amiss(api: Api, collection: str) -> list[tuple[Any, ...]]:
     """What is not as the table says."""
     known = identities(api, collection)
     assert known.keys() == EXPECTED.keys()
-    return [(row["name"], *told) for row in FILES for told in _amiss(api, collection, known[row["name"]], row)]
+    return [
+        (row["name"], *difference) for row in FILES for difference in _amiss(api, collection, known[row["name"]], row)
+    ]
 
 
-def _amiss(api: Api, collection: str, identity: str, row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    found, fine = api.client.document(identity), row["expected"] == "completed"
-    if (found.state, found.code) != (("completed", None) if fine else ("failed", row["expected"])):
-        yield found.state, found.code
+def _amiss(api: Api, collection: str, document_id: str, row: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    document, fine = api.client.document(document_id), row["expected"] == "completed"
+    if (document.state, document.code) != (("completed", None) if fine else ("failed", row["expected"])):
+        yield document.state, document.code
     if not fine:
         return
-    facts = (found.media_type, found.receipt.pages_in, found.receipt.ocred > 0)
+    facts = (document.media_type, document.receipt.pages_in, document.receipt.ocred > 0)
     if facts != (row["media_type"], row.get("pages", 1), row["ocr"]):
         yield facts
-    text = "\n".join(one.text for one in api.client.chunks(identity))
+    text = "\n".join(chunk.text for chunk in api.client.chunks(document_id))
     yield from ((unwanted,) for unwanted in row.get("must_not_include", []) if unwanted in text)
     for planted in row["must_include"]:
-        only = {"sources": [found.source]}
+        only = {"sources": [document.source]}
         pages = pages_of(api.client.search(planted["text"], collection, 50, "sparse", only).hits, planted["text"])
         if not pages or pages != {planted.get("page", next(iter(pages)))}:
             yield planted, pages

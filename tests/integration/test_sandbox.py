@@ -70,7 +70,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 def offspring() -> list[psutil.Process]:
     """Living processes that the sandbox of this tester started, in whatever generation, orphans too."""
-    return [one for one in psutil.process_iter() if one.pid != os.getpid() and is_of_sandbox(one)]
+    return [process for process in psutil.process_iter() if process.pid != os.getpid() and is_of_sandbox(process)]
 
 
 def is_of_sandbox(process: psutil.Process) -> bool:
@@ -82,7 +82,7 @@ def is_of_sandbox(process: psutil.Process) -> bool:
         return False
 
 
-def told(tmp_path: Path, deed: str) -> Path:
+def file_of_deed(tmp_path: Path, deed: str) -> Path:
     path = tmp_path / f"{deed}.txt"
     path.write_text(f"{deed}\nand some text\n")
     return path
@@ -92,16 +92,16 @@ def told(tmp_path: Path, deed: str) -> Path:
 def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
     began = time.monotonic()
     with pytest.raises(ExtractError) as caught:
-        sandbox.extract(told(tmp_path, deed), Options(), TIMEOUT_S if code == "timeout" else PATIENCE_S)
+        sandbox.extract(file_of_deed(tmp_path, deed), Options(), TIMEOUT_S if code == "timeout" else PATIENCE_S)
     assert caught.value.code == code
     assert time.monotonic() - began < 2 * PATIENCE_S
     # The next file is read as if nothing had happened, chatter on stdout or not.
-    assert "some text" in sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
+    assert "some text" in sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
 def test_an_error_of_a_plug_in_keeps_its_code_its_hint_and_its_nearest_class(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(Corrupt) as caught:
-        sandbox.extract(told(tmp_path, "raise_an_error_of_a_plug_in"), Options(), PATIENCE_S)
+        sandbox.extract(file_of_deed(tmp_path, "raise_an_error_of_a_plug_in"), Options(), PATIENCE_S)
     expected = Problem("watermarked", "Page 7 is hidden by a watermark.", "Print page 7 without its watermark.")
     assert problem_of(caught.value) == expected
 
@@ -114,7 +114,7 @@ def test_what_no_answer_can_be_is_not_waited_for(
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     sandbox = Sandbox(memory_mb, module="bad_extractor")
     with pytest.raises(Crashed):
-        sandbox.extract(told(tmp_path, deed), Options(), PATIENCE_S)
+        sandbox.extract(file_of_deed(tmp_path, deed), Options(), PATIENCE_S)
     sandbox.close()
 
 
@@ -127,13 +127,13 @@ def test_a_death_is_forgiven_once(sandbox: Sandbox, tmp_path: Path, deed: str) -
 
 
 def test_a_child_killed_while_idle_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S)
+    sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
     children = offspring()
     assert children
     for process in children:
         process.kill()
     assert eventually(lambda: not offspring())
-    assert sandbox.extract(told(tmp_path, "nothing"), Options(), PATIENCE_S).text
+    assert sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
 def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: P
     try:
         for _ in range(5):
             with pytest.raises(Crashed):
-                sandbox.extract(told(tmp_path, "segfault"), Options(), PATIENCE_S)
+                sandbox.extract(file_of_deed(tmp_path, "segfault"), Options(), PATIENCE_S)
     finally:
         done.set()
         growing.join()
@@ -182,12 +182,12 @@ def test_tesseract_ends_with_the_process_that_wanted_it(tmp_path: Path, needs: C
     )
     try:
         assert eventually((tmp_path / "begun").exists)
-        left = [one for one in psutil.process_iter() if carries(one, mark) and one.pid != caller.pid]
-        assert any("sleep" in " ".join(one.cmdline()) for one in left)
+        left = [process for process in psutil.process_iter() if carries(process, mark) and process.pid != caller.pid]
+        assert any("sleep" in " ".join(process.cmdline()) for process in left)
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
-    assert eventually(lambda: not [one for one in psutil.process_iter() if carries(one, mark)])
+    assert eventually(lambda: not [process for process in psutil.process_iter() if carries(process, mark)])
 
 
 def carries(process: psutil.Process, mark: dict[str, str]) -> bool:
@@ -211,8 +211,8 @@ WORST = (
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     limits = {"extract_memory_mb": MEMORY_MB, "extract_timeout_s": 15.0, "ocr_timeout_s": 15.0}
-    with stack_on(tmp_path_factory.mktemp("sandbox") / "data", **limits) as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("sandbox") / "data", **limits) as flow_rig:
+        yield flow_rig
 
 
 def test_hostile_files_in_one_batch_with_good_ones(rig: FlowRig, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_hostile_files_in_one_batch_with_good_ones(rig: FlowRig, tmp_path: Path)
     write_documents(folder, 8, seed=6)
     chosen = [case for case in HOSTILE if case.name in WORST]
     assert len(chosen) == len(WORST)
-    names = {place(case, folder, tmp_path / case.name.replace(" ", "-")): case for case in chosen}
+    names = {put_case_in_folder(case, folder, tmp_path / case.name.replace(" ", "-")): case for case in chosen}
     job = rig.submit(folder)
     counts = rig.wait(job, 200)
     codes = rig.codes(job)
@@ -233,7 +233,7 @@ def test_hostile_files_in_one_batch_with_good_ones(rig: FlowRig, tmp_path: Path)
     assert eventually(lambda: not rig.processes("extract", "tesseract"))
 
 
-def place(case: HostileCase, folder: Path, built: Path) -> str:
+def put_case_in_folder(case: HostileCase, folder: Path, built: Path) -> str:
     built.mkdir()
     path = case.build(built)
     target = folder / f"{built.name}{path.suffix}"

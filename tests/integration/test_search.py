@@ -49,7 +49,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
     # The stack answers its heart later when OCR has both cores.
     with cli_on(folder / "data", embedding_model="all-MiniLM-L6-v2", dead_after_s=8.0) as rig, rig.up():
         report = rig.json("ingest", folder / "samples", code=1)
-        failed = {Path(one["source"]).name: one["code"] for one in report["failures"]}
+        failed = {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
         assert failed == {row["name"]: row["expected"] for row in FILES if row["expected"] != "completed"}
         assert report["completed"] == len(FINE)
         yield rig
@@ -57,8 +57,8 @@ def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
 
 @pytest.fixture(scope="module")
 def services(cli: Cli) -> Iterator[Services]:
-    with cli.services() as found:
-        yield found
+    with cli.services() as running_services:
+        yield running_services
 
 
 def where(cli: Cli, name: str) -> str:
@@ -75,8 +75,8 @@ def test_every_planted_string_is_found_on_its_page(cli: Cli, services: Services)
         if name in asked:
             hits = search(services, planted["text"], "documents", 50, where=Filter(sources=(f"*/{name}",))).hits
         else:
-            told = cli.json("search", planted["text"], "--source", f"*/{name}", "-n", "50")["hits"]
-            hits = [Hit(**one) for one in told]
+            answer = cli.json("search", planted["text"], "--source", f"*/{name}", "-n", "50")["hits"]
+            hits = [Hit(**hit) for hit in answer]
         asked.add(name)
         assert {Path(hit.source).name for hit in hits} <= {name}
         pages = pages_of(hits, planted["text"])
@@ -178,11 +178,11 @@ def test_times(cli: Cli) -> None:
     fine = {row["name"] for row in FINE}
     asked = ("search", "Boot boat the und", "-n", "200")
 
-    def found(*words: str) -> set[str]:
+    def names_in_range(*words: str) -> set[str]:
         return {Path(hit["source"]).name for hit in cli.json(*asked, *words)["hits"]}
 
-    assert found("--after", "2020-09-23T00:00:00Z") == {name for name in order[10:] if name in fine}
-    assert found("--before", "2020-09-23T00:00:00Z") == {name for name in order[:10] if name in fine}
-    between = found("--after", "2020-09-22T12:00:00Z", "--before", "2020-09-22T14:00:00+01:00")
+    assert names_in_range("--after", "2020-09-23T00:00:00Z") == {name for name in order[10:] if name in fine}
+    assert names_in_range("--before", "2020-09-23T00:00:00Z") == {name for name in order[:10] if name in fine}
+    between = names_in_range("--after", "2020-09-22T12:00:00Z", "--before", "2020-09-22T14:00:00+01:00")
     assert between == {order[9]} & fine
-    assert found("--after", "2031-01-01") == set()
+    assert names_in_range("--after", "2031-01-01") == set()

@@ -70,7 +70,7 @@ def test_nothing_secret_shows(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch) as attached:
         password = str(attached.redis_url).split("@")[0].removeprefix("redis://:")
         assert len(password) > 20
-        assert not [one for one in rig.ours() if password in " ".join(cmdline(one))]
+        assert not [process for process in rig.ours() if password in " ".join(cmdline(process))]
         with pytest.raises(redis.AuthenticationError):
             redis.Redis(port=rig.state().port, retry=NO_RETRY).ping()
         for path in [rig.settings.data_dir, *rig.settings.data_dir.rglob("*")]:
@@ -95,16 +95,16 @@ def test_any_folder_name(rig: Rig, tmp_path: Path, name: str) -> None:
 
 def test_two_commands_at_the_same_instant_share_one_stack(rig: Rig) -> None:
     launch = rig.with_workers()
-    with rig.command(launch=launch) as one, rig.command(launch=launch) as two:
+    with rig.command(launch=launch) as first, rig.command(launch=launch) as second:
         for _ in range(10):
-            tell(one, "connect")
-            tell(two, "connect")
-            assert hear(one) == hear(two) != ""
+            tell(first, "connect")
+            tell(second, "connect")
+            assert hear(first) == hear(second) != ""
             assert eventually(lambda: len(rig.named("pipeline.stack.supervisor")) == 1)
             assert len(rig.named("redis-server")) == 1
-            tell(one, "leave")
-            tell(two, "leave")
-            assert (hear(one), hear(two)) == ("left", "left")
+            tell(first, "leave")
+            tell(second, "leave")
+            assert (hear(first), hear(second)) == ("left", "left")
             assert eventually(rig.gone)
 
 
@@ -167,7 +167,7 @@ def test_what_a_command_forks_does_not_keep_the_stack(rig: Rig, how: tuple[str, 
         tell(command, "fork")
         assert hear(command) == "left"
         supervisors = rig.named("pipeline.stack.supervisor")
-        (child,) = [one for one in psutil.Process(command.pid).children() if one not in supervisors]
+        (child,) = [process for process in psutil.Process(command.pid).children() if process not in supervisors]
         assert eventually(lambda: running(rig.settings) is None)
         assert child.is_running()
         child.kill()
@@ -312,14 +312,14 @@ def test_a_command_started_where_signals_are_ignored(rig: Rig) -> None:
 def test_a_command_with_other_settings_than_the_stack_is_refused(tmp_path: Path) -> None:
     """It joins the running stack, whose workers keep what they were started with."""
     idle = (sys.executable, "-c", "import time; time.sleep(600)")
-    one = Launch(str(tmp_path), (ProcessSpec("idle", idle, {"DOCRELAY_OCR_LANGUAGES": "deu"}),))
+    launch = Launch(str(tmp_path), (ProcessSpec("idle", idle, {"DOCRELAY_OCR_LANGUAGES": "deu"}),))
     two = Launch(
         str(tmp_path), (ProcessSpec("idle", idle, {"DOCRELAY_OCR_LANGUAGES": "eng", "DOCRELAY_PRIORITY": "9"}),)
     )
     said: list[str] = []
     settings = Settings(data_dir=tmp_path)
-    with connect(settings, launch=one):
-        with connect(settings, said.append, launch=one):
+    with connect(settings, launch=launch):
+        with connect(settings, said.append, launch=launch):
             assert not [line for line in said if "other settings" in line]
         with connect(settings, said.append, launch=two):
             pass

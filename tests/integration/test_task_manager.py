@@ -31,8 +31,8 @@ PLANTED = "Wendelin-Quastenflosser-4711"
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     small = {"batch_documents": 4, "chunk_batch_size": 8}
-    with stack_on(tmp_path_factory.mktemp("manager") / "data", embed_processes=1, **small) as found:
-        yield found
+    with stack_on(tmp_path_factory.mktemp("manager") / "data", embed_processes=1, **small) as flow_rig:
+        yield flow_rig
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,24 @@ def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path
     (path,) = write_documents(tmp_path / "in", 1, seed=31)
     job = rig.submit(path, collection="kinds", priority=8)
     assert follow(manager, job)[-1].ended
-    told = manager.status(job)
-    assert isinstance(told, JobStatus)
-    assert (told.state, told.priority, told.documents, told.completed, told.fraction) == ("completed", 8, 1, 1, 1.0)
-    assert (told.stages.points.done, told.stages.points.total, told.eta_s) == (told.chunks, told.chunks, 0.0)
-    assert (told.stages.batches.done, told.stages.batches.total) == (1, 1)
+    status = manager.status(job)
+    assert isinstance(status, JobStatus)
+    assert (status.state, status.priority, status.documents, status.completed, status.fraction) == (
+        "completed",
+        8,
+        1,
+        1,
+        1.0,
+    )
+    assert (status.stages.points.done, status.stages.points.total, status.eta_s) == (status.chunks, status.chunks, 0.0)
+    assert (status.stages.batches.done, status.stages.batches.total) == (1, 1)
     document = manager.document(derive_document_id("kinds", str(path)))
-    assert (document.state, document.job_id, document.chunks) == ("completed", job, told.chunks)
+    assert (document.state, document.job_id, document.chunks) == ("completed", job, status.chunks)
     steps = [step.state for step in document.timeline]
     assert (steps[0], steps[-1]) == ("extracting", "completed")
     stages = {row.stage: manager.task(row.id) for row in rig.tasks_of(job)}
     assert set(stages) == {"extract", "chunk", "embed", "upsert", "finalize"}
-    assert {(one.state, one.job_id, one.starts) for one in stages.values()} == {("done", job, 1)}
+    assert {(task.state, task.job_id, task.starts) for task in stages.values()} == {("done", job, 1)}
     assert [event.kind for event in manager.events(job)][-1] == "job.finished"
     for unknown in ("0" * 36, "nothing", ""):
         for ask in (manager.status, manager.job, manager.document, manager.task, manager.cancel):
@@ -89,27 +95,32 @@ def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager,
             rig.gates.let("embed")
             # Whatever else they have seen, each follower sees what came of this task.
             assert eventually(lambda before=before: have_seen_more(seen, before))
-        assert eventually(lambda: all(any(one.eta_s for one in kept) for kept in seen))
+        assert eventually(lambda: all(any(status.eta_s for status in kept) for kept in seen))
         (at_work,) = rig.gates.arrived("embed")
         assert (job, "embed", at_work.visitor) in [(task.job_id, task.stage, task.id) for task in manager.active()]
         psutil.Process(at_work.pid).kill()
     for follower in followers:
         follower.join(240)
-    for told in seen:
-        assert told[-1].ended
-        assert [one.ended for one in told[:-1]] == [False] * (len(told) - 1)
-        in_order = [one.fraction for one in told]
+    for statuses in seen:
+        assert statuses[-1].ended
+        assert [status.ended for status in statuses[:-1]] == [False] * (len(statuses) - 1)
+        in_order = [status.fraction for status in statuses]
         assert in_order == sorted(in_order)
         assert 0 <= in_order[0] < 1
         assert in_order[-1] == 1
-        assert len(fractions(told)) > 5
-        for one in told:
-            assert one.documents == one.completed + one.unchanged + one.failed + one.cancelled + sum(
-                one.active.values()
+        assert len(fractions(statuses)) > 5
+        for status in statuses:
+            assert status.documents == status.completed + status.unchanged + status.failed + status.cancelled + sum(
+                status.active.values()
             )
-            for count in (one.stages.pages, one.stages.chunks_embedded, one.stages.points, one.stages.batches):
+            for count in (
+                status.stages.pages,
+                status.stages.chunks_embedded,
+                status.stages.points,
+                status.stages.batches,
+            ):
                 assert 0 <= count.done <= count.total
-        left = [one.eta_s for one in told if one.eta_s is not None]
+        left = [status.eta_s for status in statuses if status.eta_s is not None]
         assert left
         assert left[-1] == 0.0
         assert max(left) > 0
@@ -118,7 +129,7 @@ def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager,
 
 
 def fractions(seen: list[JobStatus]) -> set[float]:
-    return {one.fraction for one in seen}
+    return {status.fraction for status in seen}
 
 
 def have_seen_more(seen: list[list[JobStatus]], before: list[int]) -> bool:
@@ -130,9 +141,9 @@ def test_subscription_ends_at_its_time(rig: FlowRig, manager: TaskManager, tmp_p
     write_documents(tmp_path / "in", 2, seed=33)
     with rig.gates.closed("extract"):
         job = rig.submit(tmp_path / "in", collection="waiting")
-        told = list(manager.subscribe(job, timeout_s=0.5))
-        assert told
-        assert not told[-1].ended
+        statuses = list(manager.subscribe(job, timeout_s=0.5))
+        assert statuses
+        assert not statuses[-1].ended
     assert follow(manager, job)[-1].completed == 2
 
 
@@ -142,24 +153,24 @@ def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, t
     with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="standing")
         assert eventually(lambda: manager.queues().depth["embed"] >= 3)
-        found = manager.queues()
-        assert set(found.depth) == set(all_queues())
-        assert {worker.node.partition("@")[0] for worker in found.workers} >= {"extract", "store"}
+        state = manager.queues()
+        assert set(state.depth) == set(all_queues())
+        assert {worker.node.partition("@")[0] for worker in state.workers} >= {"extract", "store"}
         waiting = sa.select(sa.func.count()).where(batches.c.job_id == job, batches.c.state == "waiting")
-        assert found.waiting_batches == rig.scalar(waiting) > 0
+        assert state.waiting_batches == rig.scalar(waiting) > 0
         system = manager.system()
         assert system.queues is not None
         assert system.jobs[0].id == job
         assert system.jobs[0].active
-    told = follow(manager, job)[-1]
-    assert (told.completed, manager.queues().waiting_batches) == (40, 0)
+    last = follow(manager, job)[-1]
+    assert (last.completed, manager.queues().waiting_batches) == (40, 0)
 
 
 def test_the_activities_of_documents_are_distinguished(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     """Waiting for admission, queued, worked at, ended: four things that look different."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window
-    first, third, last = (derive_document_id("told", str(paths[place])) for place in (0, 2 * batch, -1))
+    first, third, last = (derive_document_id("told", str(paths[position])) for position in (0, 2 * batch, -1))
 
     def activity(document: str) -> str:
         return manager.document(document).activity
@@ -169,7 +180,7 @@ def test_the_activities_of_documents_are_distinguished(rig: FlowRig, manager: Ta
             job = rig.submit(tmp_path / "in", collection="told")
             rig.gates.arrived("extract", 2)
             # Two processes read; of the job's batches a window is admitted.
-            assert [activity(one) for one in (first, third, last)] == ["working", "queued", "waiting"]
+            assert [activity(document_id) for document_id in (first, third, last)] == ["working", "queued", "waiting"]
             assert {task.stage for task in manager.active() if task.job_id == job} == {"extract"}
         # With so many batches finalized the last one is admitted; it cannot end.
         rig.gates.let("finalize", len(paths) // batch - window)
@@ -184,12 +195,12 @@ def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) ->
     with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="cancelled")
         rig.gates.arrived("embed")
-        one = derive_document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
-        assert manager.cancel(one) == 1
-        assert manager.document(one).state == "cancelled"
+        document_id = derive_document_id("cancelled", str(tmp_path / "in" / "letter-000.txt"))
+        assert manager.cancel(document_id) == 1
+        assert manager.document(document_id).state == "cancelled"
         assert manager.cancel(job) == 29
-        told = follow(manager, job)
-        assert (told[-1].state, told[-1].cancelled) == ("cancelled", 30)
+        statuses = follow(manager, job)
+        assert (statuses[-1].state, statuses[-1].cancelled) == ("cancelled", 30)
     assert eventually(lambda: not rig.messages())
     assert rig.stored("cancelled") == []
     (tmp_path / "hollow.txt").write_bytes(b"")
@@ -212,16 +223,16 @@ def test_logs(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object)
     (folder / "planted.md").write_text(f"# {PLANTED}\n\nThe {PLANTED} swims in every log, or in none.\n")
     (folder / "broken.pdf").write_bytes(f"%PDF-1.4\n({PLANTED}) Tj".encode())
     request = Request([folder], "logged", request_id="request-4711")
-    job = open_job(rig.services, request, found := find(rig.services, request))
-    ingest_files(rig.services, job, found)
+    job = open_job(rig.services, request, files := find(rig.services, request))
+    ingest_files(rig.services, job, files)
     assert follow(manager, job)[-1].completed == 7
-    own = [batch.id for batch in rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job))]
+    batch_ids = [batch.id for batch in rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job))]
     assert rig.scalar(sa.select(jobs_table.c.request_id).where(jobs_table.c.id == job)) == "request-4711"
     done = [line for line in rig.logged("stage.done") if line.get("request") == "request-4711"]
     assert {line["stage"] for line in done} == {"extract", "chunk", "embed", "upsert", "finalize"}
     assert {line["process"] for line in done} == {"extract", "embed-1", "store"}
     assert {line["job"] for line in done} == {job}
-    assert {line["batch"] for line in done} == set(own)
+    assert {line["batch"] for line in done} == set(batch_ids)
     ran = sa.select(sa.func.count()).select_from(tasks.join(batches, batches.c.id == tasks.c.batch_id))
     assert len(done) == rig.scalar(ran.where(batches.c.job_id == job))
     folder_of_logs = rig.settings.data_dir / "logs"

@@ -69,7 +69,7 @@ class Receiver:
 
     def of_job(self, job: str) -> list[tuple[str, dict[str, str], bytes]]:
         """Path, headers and body of the webhooks that reported the end of a job."""
-        return [one for one in self.received if json.loads(one[2])["job"]["id"] == job]
+        return [delivery for delivery in self.received if json.loads(delivery[2])["job"]["id"] == job]
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Upgraded:
     def hits(self, query: str, collection: str, mode: str = "hybrid", **conditions: Any) -> list[dict[str, Any]]:
         asked = {"query": query, "collection": collection, "mode": mode, "limit": 500, "filter": conditions}
         answer = self.api.http.post("/v1/search", json=asked).raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["hits"]
-        return found
+        hits: list[dict[str, Any]] = answer.json()["hits"]
+        return hits
 
     def names(self, query: str, collection: str, mode: str = "hybrid", **conditions: Any) -> set[str]:
         """Names of the files that a search finds."""
@@ -101,15 +101,15 @@ class Upgraded:
     def assert_whole(self, job: str, collection: str) -> None:
         """Every document of an interrupted job is completed once, and the store has its points and no others."""
         number = NUMBERS[collection]
-        told = self.ended(job)
-        assert (told["state"], told["documents"], told["completed"]) == ("completed", number, number)
+        status = self.ended(job)
+        assert (status["state"], status["documents"], status["completed"]) == ("completed", number, number)
         assert self.folder.value("SELECT count(*) FROM events WHERE job_id = ? AND kind = 'job.finished'", job) == 1
         completed = "SELECT count(*), count(DISTINCT document_id) FROM events WHERE job_id = ? AND kind = ?"
         assert self.folder.rows(completed, job, "document.completed") == [(number, number)]
         assert self.folder.value("SELECT count(*) FROM attempts WHERE job_id = ?", job) == number
         chunks = self.folder.value(POINTS, collection)
         assert eventually(lambda: self.cli.count(collection=collection) == chunks), chunks
-        assert told["chunks"] == chunks >= number
+        assert status["chunks"] == chunks >= number
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +145,14 @@ def test_what_is_at_rest_has_the_recorded_status(first: Upgraded) -> None:
         assert job == open_job or same(status, first.cli.json("status", job)) == []
     still_there = {row[0] for row in first.folder.rows("SELECT id FROM documents WHERE deleted_at IS NULL")}
     assert recorded["documents"].keys() <= still_there
-    for identity, document in recorded["documents"].items():
+    for document_id, document in recorded["documents"].items():
         if document["collection"] not in ("private", "halfway", "rebuilt"):  # tests below change these
-            assert same(document, first.api.http.get(f"/v1/status/{identity}").json()) == []
+            assert same(document, first.api.http.get(f"/v1/status/{document_id}").json()) == []
 
 
 @pytest.mark.parametrize("number", range(8))
 def test_a_search_finds_what_it_found(first: Upgraded, number: int) -> None:
-    asked = [one for one in first.folder.recorded["searches"] if one["collection"] != "rebuilt"][number]
+    asked = [search for search in first.folder.recorded["searches"] if search["collection"] != "rebuilt"][number]
     words = ("-c", asked["collection"], "--limit", "50", "--mode", asked["mode"])
     hits = first.cli.json("search", asked["query"], *words)["hits"]
     today = [hit["chunk_id"] for hit in hits]
@@ -246,9 +246,9 @@ def test_files_that_were_ingested_are_unchanged(
     first: Upgraded, place: str, collection: str, words: tuple[str, ...]
 ) -> None:
     """Where this fails since files are read or cut otherwise now, what it expects has to change, not the folder."""
-    told = first.cli.json("ingest", first.folder.sources / place, "-c", collection, *words)
-    assert told["documents"] == told["unchanged"] > 1
-    assert (told["completed"], told["embedded"], told["cached"]) == (0, 0, 0)
+    report = first.cli.json("ingest", first.folder.sources / place, "-c", collection, *words)
+    assert report["documents"] == report["unchanged"] > 1
+    assert (report["completed"], report["embedded"], report["cached"]) == (0, 0, 0)
 
 
 def test_a_changed_file_replaces_the_version_of_then(first: Upgraded) -> None:
@@ -258,9 +258,11 @@ def test_a_changed_file_replaces_the_version_of_then(first: Upgraded) -> None:
     before = first.cli.count(collection="harbour")
     assert first.cli.json("ingest", path, "-c", "harbour")["completed"] == 1
     assert first.names("open on Sunday", "harbour", "sparse") >= {"open_day.txt"}
-    told = first.cli.json("delete", path, first.folder.sources / "cards" / "letter-000.txt", "-c", "harbour")
-    assert told["documents"] == 2
-    assert first.cli.count(collection="harbour") == first.folder.value(POINTS, "harbour") == before - told["points"] + 1
+    deleted = first.cli.json("delete", path, first.folder.sources / "cards" / "letter-000.txt", "-c", "harbour")
+    assert deleted["documents"] == 2
+    assert (
+        first.cli.count(collection="harbour") == first.folder.value(POINTS, "harbour") == before - deleted["points"] + 1
+    )
 
 
 def test_a_watched_folder_goes_on(first: Upgraded) -> None:
@@ -278,11 +280,11 @@ def test_a_watched_folder_goes_on(first: Upgraded) -> None:
 
 def test_going_back_from_a_re_index(first: Upgraded) -> None:
     recorded = first.folder.recorded
-    (asked,) = [one for one in recorded["searches"] if one["collection"] == "rebuilt"]
+    (asked,) = [search for search in recorded["searches"] if search["collection"] == "rebuilt"]
     assert same(recorded["reindex"]["rebuilt"], first.cli.json("reindex", "status", "-c", "rebuilt")) == []
     assert same(asked["hits"], first.hits(asked["query"], "rebuilt", "dense")[:3]) == []
-    told = first.cli.json("reindex", "rollback", "-c", "rebuilt")
-    assert told["state"] in ("rolled_back", "switching_back")
+    status = first.cli.json("reindex", "rollback", "-c", "rebuilt")
+    assert status["state"] in ("rolled_back", "switching_back")
     index = "SELECT name FROM indexes WHERE collection = 'rebuilt' AND role = 'live'"
     assert eventually(lambda: first.folder.value(index) == "rebuilt~1", PATIENCE_S)
     assert len(first.names("letter of the series rebuilt", "rebuilt", "dense")) == 5
@@ -294,9 +296,9 @@ def test_a_re_index_that_was_half_built_and_paused_goes_on(first: Upgraded) -> N
     attempts = "SELECT count(*) FROM attempts WHERE job_id = ?"
     built = first.folder.value(attempts, recorded["job_id"])
     assert built == recorded["documents"] - recorded["lacks"]["missing"]
-    told = first.cli.json("reindex", "resume", "-c", "halfway", "--per-minute", "100000")
-    assert told["state"] == "soaking", told
-    assert told["report"]["chunks"] == told["report"]["points"]
+    status = first.cli.json("reindex", "resume", "-c", "halfway", "--per-minute", "100000")
+    assert status["state"] == "soaking", status
+    assert status["report"]["chunks"] == status["report"]["points"]
     assert first.folder.value(attempts, recorded["job_id"]) == recorded["documents"]
     assert len(first.names("letter of the series halfway", "halfway", "dense")) == 12
 
@@ -386,8 +388,8 @@ def test_messages_of_then_are_understood(tmp_path: Path) -> None:
             jobs = [folder.recorded["interrupted"][name] for name in ("redacting", "enriching", "reading")]
             for job in jobs:
                 assert eventually(partial(folder.finished, job), PATIENCE_S), cli.json("status", job)
-                told = cli.json("status", job)
-                assert (told["state"], told["completed"]) == ("completed", told["documents"])
+                status = cli.json("status", job)
+                assert (status["state"], status["completed"]) == ("completed", status["documents"])
                 assert folder.value(f"SELECT count(*) {OF_A_JOB} AND tasks.state <> 'done'", job) == 0
             held = [key["key"].encode() for key in folder.recorded["redis"] if ":unacked:" in key["key"]]
             assert held

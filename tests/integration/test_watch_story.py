@@ -19,8 +19,8 @@ SETTINGS = {"watch_settle_ms": 200, "watch_rescan_s": 5, "api_port": 0}
 
 def watcher(cli: Cli) -> psutil.Process | None:
     """The process that watches."""
-    found = [one for one in cli.left() if "pipeline.watch" in " ".join(one.cmdline())]
-    return found[0] if found else None
+    watchers = [process for process in cli.left() if "pipeline.watch" in " ".join(process.cmdline())]
+    return watchers[0] if watchers else None
 
 
 def runs(cli: Cli) -> int:
@@ -63,7 +63,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         first.send_signal(signal.SIGKILL)
         (root / "late.txt").write_text("giraffe")
         assert finds(cli, "giraffe", "late.txt")
-        assert eventually(lambda: (found := watcher(cli)) is not None and found.pid != first.pid)
+        assert eventually(lambda: (current := watcher(cli)) is not None and current.pid != first.pid)
         assert runs(cli) == before + 1
 
         # A second one waits its turn, and one look is refused.

@@ -120,8 +120,8 @@ def fails_alone(mirror: Looking, *make: Callable[[Path], object]) -> str:
     """Files that are made so are refused, and no other; each is taken when there is something better in its place."""
     mirror.write(a="zebra")
     paths = [mirror.root / f"wrong-{number}.txt" for number in range(len(make))]
-    for path, one in zip(paths, make, strict=True):
-        one(path)
+    for path, make_one in zip(paths, make, strict=True):
+        make_one(path)
     mirror.glance()
     codes, jobs = mirror.codes(), sa.select(sa.func.count()).select_from(sa.text("jobs"))
     assert codes.keys() == {path.name for path in paths}
@@ -193,12 +193,12 @@ def never_rests(mirror: Looking) -> str:
 def trouble_of(mirror: Looking, services: Services) -> str:
     """The code of what is in the way of a watcher that has these services."""
 
-    def told() -> str:
+    def trouble() -> str:
         return str(noted(mirror, "trouble") or "").partition(":")[0]
 
     with watching(services, mirror.folder):
-        assert eventually(told)
-        return told()
+        assert eventually(trouble)
+        return trouble()
 
 
 def another_model(mirror: Looking) -> str:
@@ -309,8 +309,8 @@ HELD = {one.__name__: one for one in (root_missing, other_disk, unreadable, many
 
 
 def test_every_reason_is_tested() -> None:
-    told = section("Deletions that are held back").partition("`docrelay status`")[0]
-    assert re.findall(r"\(`(\w+)`", told) == [*HELD]
+    documented = section("Deletions that are held back").partition("`docrelay status`")[0]
+    assert re.findall(r"\(`(\w+)`", documented) == [*HELD]
 
 
 @pytest.mark.parametrize("reason", HELD)

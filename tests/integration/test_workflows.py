@@ -41,8 +41,8 @@ The order number 4111 1111 1111 1112 is no card, and 2026-09-21 is no phone numb
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     settings = {"max_starts": 2, "chunk_tokens": 64, "chunk_overlap_tokens": 0}
-    with composed(tmp_path_factory.mktemp("workflows"), **settings) as found:
-        yield found
+    with composed(tmp_path_factory.mktemp("workflows"), **settings) as composed_stack:
+        yield composed_stack
 
 
 def everything(stack: Composed, collection: str) -> str:
@@ -59,12 +59,12 @@ def test_redacted_leaves_nothing_of_what_is_personal(stack: Composed, tmp_path: 
     assert stack.ingest(tmp_path, workflow="redacted", collection="redacted")["completed"] == 1
 
     seen = everything(stack, "redacted")
-    assert [found for found in PERSONAL.values() if found in seen] == []
+    assert [personal for personal in PERSONAL.values() if personal in seen] == []
     assert "4111 1111 1111 1112" in seen
     assert "DE12 3456 7891 2345 6789 19" in seen
     assert "2026-09-21" in seen
     # The words for the search by words and the vectors are made of these texts, and so are the names in the cache.
-    texts = [one["text"] for one in stack.payloads("redacted")]
+    texts = [payload["text"] for payload in stack.payloads("redacted")]
     with stack.rig.services.cache.connect() as connection:
         known = set(connection.scalars(sa.select(vectors.c.text_hash)))
     assert {text_hash(text) for text in texts} <= known
@@ -78,16 +78,18 @@ def test_a_redacted_hit_is_a_slice_of_the_redacted_text(stack: Composed, tmp_pat
     letter = tmp_path / "letter.md"
     letter.write_text(LETTER.format(**PERSONAL) * 5, "utf-8")
     stack.ingest(letter, workflow="redacted", collection="slices")
-    points = sorted(stack.payloads("slices"), key=lambda one: one["order"])
+    points = sorted(stack.payloads("slices"), key=lambda point: point["order"])
     text = LETTER.format(**PERSONAL).strip()
-    told = stack.cli.json("try", letter, "-w", "redacted")
-    text = told["stages"][1]["document"]["text"]
+    trial = stack.cli.json("try", letter, "-w", "redacted")
+    text = trial["stages"][1]["document"]["text"]
 
     assert len(points) > 3
-    assert all(text[one["char_start"] : one["char_end"]] == one["text"] for one in points)
-    assert all("[removed]" in " ".join(one["section"]) for one in points if "Complaint" in " ".join(one["section"]))
+    assert all(text[point["char_start"] : point["char_end"]] == point["text"] for point in points)
+    assert all(
+        "[removed]" in " ".join(point["section"]) for point in points if "Complaint" in " ".join(point["section"])
+    )
     version = points[0]["version_id"]
-    ids = {chunk_id(version, one["order"], one["text"]) for one in points}
+    ids = {chunk_id(version, point["order"], point["text"]) for point in points}
     assert set(stack.rig.stored("slices")) == ids
 
 
@@ -97,11 +99,11 @@ def test_routed_goes_by_the_content(stack: Composed, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((samples / name).read_bytes())
     (tmp_path / "really_a_pdf.txt").write_bytes((samples / "invoice_wrong_suffix.txt").read_bytes())
     (tmp_path / "sound.wav").write_bytes((samples / "sound.wav").read_bytes())
-    told = stack.ingest(tmp_path, workflow="routed", collection="elsewhere", code=1)
+    report = stack.ingest(tmp_path, workflow="routed", collection="elsewhere", code=1)
 
-    assert (told["completed"], told["failed"]) == (4, 1)
+    assert (report["completed"], report["failed"]) == (4, 1)
     names = {
-        collection: {Path(one["source"]).name for one in stack.payloads(collection)}
+        collection: {Path(payload["source"]).name for payload in stack.payloads(collection)}
         for collection in ("papers", "notes", "elsewhere")
     }
     assert names == {
@@ -117,19 +119,19 @@ def test_enriched_takes_in_what_lies_beside(stack: Composed, tmp_path: Path) -> 
     paths = write_documents(tmp_path / "in", 3)
     beside = paths[0].with_name(paths[0].name + ".meta.json")
     beside.write_text(json.dumps({"department": "harbour", "tags": ["night"]}))
-    told = stack.ingest(tmp_path / "in", workflow="enriched", collection="enriched")
-    added = {Path(one["source"]).name: one["added"] for one in stack.payloads("enriched")}
+    report = stack.ingest(tmp_path / "in", workflow="enriched", collection="enriched")
+    added = {Path(payload["source"]).name: payload["added"] for payload in stack.payloads("enriched")}
 
-    assert (told["documents"], told["completed"]) == (3, 3)
+    assert (report["documents"], report["completed"]) == (3, 3)
     assert added[paths[0].name] == {"department": "harbour", "tags": ["night"]}
     assert added[paths[1].name] == {}
-    assert all(one["metadata"]["added"] == one["added"] for one in stack.payloads("enriched"))
+    assert all(payload["metadata"]["added"] == payload["added"] for payload in stack.payloads("enriched"))
     assert stack.ingest(tmp_path / "in", workflow="enriched", collection="enriched")["unchanged"] == 3
     # A changed sidecar alone is reason enough; the vectors are those of before.
     beside.write_text(json.dumps({"department": "office"}))
-    told = stack.ingest(beside, workflow="enriched", collection="enriched")
-    assert (told["documents"], told["completed"], told["embedded"]) == (1, 1, 0)
-    added = {Path(one["source"]).name: one["added"] for one in stack.payloads("enriched")}
+    report = stack.ingest(beside, workflow="enriched", collection="enriched")
+    assert (report["documents"], report["completed"], report["embedded"]) == (1, 1, 0)
+    added = {Path(payload["source"]).name: payload["added"] for payload in stack.payloads("enriched")}
     assert added[paths[0].name] == {"department": "office"}
 
 
@@ -137,10 +139,10 @@ def test_enriched_takes_in_what_lies_beside(stack: Composed, tmp_path: Path) -> 
 def test_a_bad_sidecar_fails_its_document_alone(stack: Composed, tmp_path: Path, content: bytes) -> None:
     paths = write_documents(tmp_path / "in", 2)
     paths[0].with_name(paths[0].name + ".meta.json").write_bytes(content)
-    told = stack.ingest(tmp_path / "in", workflow="enriched", collection="sidecars", code=1)
+    report = stack.ingest(tmp_path / "in", workflow="enriched", collection="sidecars", code=1)
 
-    assert (told["completed"], told["failed"]) == (1, 1)
-    assert told["failures"][0]["code"] == "bad_sidecar"
+    assert (report["completed"], report["failed"]) == (1, 1)
+    assert report["failures"][0]["code"] == "bad_sidecar"
 
 
 # A plug-in
@@ -156,15 +158,15 @@ def trouble(folder: Path, **texts: str) -> dict[str, Path]:
 
 def test_a_stage_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
     trouble(tmp_path / "in", bad="please-raise", out="please-exit", none="give-nothing", fine="Good morning")
-    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="trouble", code=1)
+    report = stack.ingest(tmp_path / "in", workflow="troubled", collection="trouble", code=1)
 
-    assert (told["completed"], told["failed"]) == (5, 3)
-    assert {one["code"] for one in told["failures"]} == {"stage_failed"}
-    said = {Path(one["source"]).stem: one["message"] for one in told["failures"]}
+    assert (report["completed"], report["failed"]) == (5, 3)
+    assert {failure["code"] for failure in report["failures"]} == {"stage_failed"}
+    said = {Path(failure["source"]).stem: failure["message"] for failure in report["failures"]}
     assert said["bad"] == "The stage trouble failed: ValueError: I do not like this document"
     assert "NoneType instead of a document" in said["none"]
-    assert all(one["hint"] for one in told["failures"])
-    (fine,) = [one for one in stack.payloads("trouble") if one["source"].endswith("fine.txt")]
+    assert all(failure["hint"] for failure in report["failures"])
+    (fine,) = [payload for payload in stack.payloads("trouble") if payload["source"].endswith("fine.txt")]
     assert fine["text"] == "Good morning, said the dog to the other dog."
 
 
@@ -173,22 +175,22 @@ def counters(stack: Composed, stage: str) -> dict[str, int]:
     with over_http(stack) as http:
         answer = http.get("/metrics")
     assert answer.status_code == 200, answer.text
-    found = re.findall(r"^docrelay_stage_tasks_total\{(.+)\} (\d+)", answer.text, flags=re.M)
-    labels = [(dict(re.findall(r'(\w+)="(\w+)"', words)), int(number)) for words, number in found]
+    samples = re.findall(r"^docrelay_stage_tasks_total\{(.+)\} (\d+)", answer.text, flags=re.M)
+    labels = [(dict(re.findall(r'(\w+)="(\w+)"', words)), int(number)) for words, number in samples]
     return {words["outcome"]: number for words, number in labels if words["stage"] == stage}
 
 
 def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Composed, tmp_path: Path) -> None:
     before = counters(stack, "trouble")
     paths = trouble(tmp_path / "in", later="come-later", dead="please-die-once")
-    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="again")
+    report = stack.ingest(tmp_path / "in", workflow="troubled", collection="again")
 
-    assert told["completed"] == 6
+    assert report["completed"] == 6
     assert Path(f"{paths['later']}.tried").exists()
     assert Path(f"{paths['dead']}.died").exists()
-    assert stack.rig.happened(told["job"], "task.retrying") >= 1
-    stack.rig.assert_at_rest(told["job"])
-    starts = stack.rig.tasks_of(told["job"], tasks.c.stage == "trouble")
+    assert stack.rig.happened(report["job"], "task.retrying") >= 1
+    stack.rig.assert_at_rest(report["job"])
+    starts = stack.rig.tasks_of(report["job"], tasks.c.stage == "trouble")
     assert max(row.starts for row in starts) > 1
     # Metrics and the timeline tell of the stage as of any other.
     after = counters(stack, "trouble")
@@ -200,22 +202,22 @@ def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Compose
 
 def test_a_stage_that_always_dies_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
     trouble(tmp_path / "in", dead="please-die")
-    told = stack.ingest(tmp_path / "in", workflow="troubled", collection="dies", code=1)
+    report = stack.ingest(tmp_path / "in", workflow="troubled", collection="dies", code=1)
 
-    assert (told["completed"], told["failed"]) == (4, 1)
-    assert told["failures"][0]["code"] == "crashed"
-    stack.rig.assert_at_rest(told["job"])
+    assert (report["completed"], report["failed"]) == (4, 1)
+    assert report["failures"][0]["code"] == "crashed"
+    stack.rig.assert_at_rest(report["job"])
 
 
 def test_a_stage_works_on_scanned_documents_too(stack: Composed, tmp_path: Path, needs: Any) -> None:
     needs("tesseract")
     samples = Path(__file__).parents[2] / "samples" / "documents"
     (tmp_path / "scan.png").write_bytes((samples / "letter_scan.png").read_bytes())
-    told = stack.ingest(tmp_path, workflow="troubled", collection="scanned")
+    report = stack.ingest(tmp_path, workflow="troubled", collection="scanned")
 
-    assert told["completed"] == 1
-    assert {row.stage for row in stack.rig.tasks_of(told["job"])} >= {"ocr", "trouble", "chunk", "finalize"}
-    stack.rig.assert_at_rest(told["job"])
+    assert report["completed"] == 1
+    assert {row.stage for row in stack.rig.tasks_of(report["job"])} >= {"ocr", "trouble", "chunk", "finalize"}
+    stack.rig.assert_at_rest(report["job"])
 
 
 @contextmanager
@@ -258,42 +260,45 @@ def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) ->
 
     assert stack.ingest(tmp_path / "in", workflow="counted", collection="counted")["completed"] == 3
     assert stack.ingest(tmp_path / "in", workflow="counted", collection="counted")["unchanged"] == 3
-    (short,) = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
+    (short,) = [payload for payload in stack.payloads("counted") if payload["source"].endswith("short.txt")]
     assert (short["text"], short["order"]) == ("Three four five six seven.", 1)
     assert (short["line_start"], short["line_end"]) == (3, 3)
     assert short["added"] == {"words": 5, "of": "short.txt"}
     with stack.options("counted", at_least=1):
-        told = stack.ingest(tmp_path / "in", workflow="counted", collection="counted")
-    assert told["completed"] == 3
-    shorts = [one for one in stack.payloads("counted") if one["source"].endswith("short.txt")]
-    assert sorted(one["text"] for one in shorts) == ["One two.", "Three four five six seven."]
+        report = stack.ingest(tmp_path / "in", workflow="counted", collection="counted")
+    assert report["completed"] == 3
+    shorts = [payload for payload in stack.payloads("counted") if payload["source"].endswith("short.txt")]
+    assert sorted(payload["text"] for payload in shorts) == ["One two.", "Three four five six seven."]
 
 
 def test_a_document_of_which_no_chunk_is_left_is_empty(stack: Composed, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2)
     (tmp_path / "in" / "short.txt").write_text("One two.\n")
-    told = stack.ingest(tmp_path / "in", workflow="counted", collection="left", code=1)
+    report = stack.ingest(tmp_path / "in", workflow="counted", collection="left", code=1)
 
-    assert (told["completed"], told["failed"]) == (2, 1)
-    assert told["failures"][0]["code"] == "empty"
+    assert (report["completed"], report["failed"]) == (2, 1)
+    assert report["failures"][0]["code"] == "empty"
 
 
 def test_a_format_of_another_package(stack: Composed, tmp_path: Path) -> None:
     (tmp_path / "birds.tally").write_text("gull|||||\nheron|\n")
-    told = stack.ingest(tmp_path, workflow="counted", collection="birds")
+    report = stack.ingest(tmp_path, workflow="counted", collection="birds")
 
-    assert told["completed"] == 1
-    assert {one["text"] for one in stack.payloads("birds")} == {"gull was seen 5 times.", "heron was seen 1 times."}
-    assert {one["media_type"] for one in stack.payloads("birds")} == {"text/x-tally"}
+    assert report["completed"] == 1
+    assert {payload["text"] for payload in stack.payloads("birds")} == {
+        "gull was seen 5 times.",
+        "heron was seen 1 times.",
+    }
+    assert {payload["media_type"] for payload in stack.payloads("birds")} == {"text/x-tally"}
 
 
 def test_a_model_of_another_package(stack: Composed, tmp_path: Path) -> None:
     """The collection is made with it, so the workers load it for this collection."""
     (tmp_path / "a.txt").write_text("aaaa bbbb cccc")
     words = ("ingest", str(tmp_path / "a.txt"), "-w", "counted", "-c", "letters", "--json")
-    told = stack.cli.run(*words, env={"DOCRELAY_EMBEDDING_MODEL": "letters"}).json
+    report = stack.cli.run(*words, env={"DOCRELAY_EMBEDDING_MODEL": "letters"}).json
 
-    assert told["completed"] == 1
+    assert report["completed"] == 1
     with stack.rig.services.catalog.connect() as connection:
         index = indexes.live(connection, "letters")
     assert index is not None
@@ -301,9 +306,9 @@ def test_a_model_of_another_package(stack: Composed, tmp_path: Path) -> None:
 
 
 def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
-    told = stack.cli.json("workflows")
-    names = {one["name"] for one in told["workflows"]}
-    broken = {(one["group"], one["name"]): one["reason"] for one in told["broken"]}
+    listed = stack.cli.json("workflows")
+    names = {workflow["name"] for workflow in listed["workflows"]}
+    broken = {(entry["group"], entry["name"]): entry["reason"] for entry in listed["broken"]}
 
     assert {"ingest", "redacted", "routed", "enriched", "counted", "troubled"} <= names
     assert broken["workflows", "broken"] == "RuntimeError: this package needs a library that is not there"
@@ -330,19 +335,19 @@ def send(http: httpx.Client, name: str, workflow: str, collection: str) -> str:
     return str(answer.json()["job_id"])
 
 
-def found_in(stack: Composed, collection: str, name: str) -> list[dict[str, Any]]:
+def payloads_of(stack: Composed, collection: str, name: str) -> list[dict[str, Any]]:
     """Payloads of a file's points; none in a collection that is not known yet."""
     with stack.rig.services.catalog.connect() as connection:
         if indexes.live(connection, collection) is None:
             return []
-    return [one for one in stack.payloads(collection) if one["source"].endswith(name)]
+    return [payload for payload in stack.payloads(collection) if payload["source"].endswith(name)]
 
 
 def assert_made_by(workflow: str, points: list[dict[str, Any]]) -> None:
-    (found,) = points
-    assert ("jane" in found["text"]) == (workflow != "redacted")
-    added = {"enriched": {"department": "harbour"}, "counted": {"words": 7, "of": found["title"]}}
-    assert found["added"] == added.get(workflow, {})
+    (point,) = points
+    assert ("jane" in point["text"]) == (workflow != "redacted")
+    added = {"enriched": {"department": "harbour"}, "counted": {"words": 7, "of": point["title"]}}
+    assert point["added"] == added.get(workflow, {})
 
 
 def over_http(stack: Composed) -> httpx.Client:
@@ -354,13 +359,13 @@ def over_http(stack: Composed) -> httpx.Client:
 
 def test_every_workflow_over_http(stack: Composed) -> None:
     with over_http(stack) as http:
-        known = {one["name"]: one["description"] for one in http.get("/v1/workflows").json()}
+        known = {workflow["name"]: workflow["description"] for workflow in http.get("/v1/workflows").json()}
         assert known["redacted"] == "Take personal data out, then make what is left searchable."
         jobs = {name: send(http, f"{name}.md", name, f"http_{name}") for name in WORKFLOWS}
     for workflow, job in jobs.items():
         assert stack.rig.wait(job) == {"completed": 1}
-        place = "notes" if workflow == "routed" else f"http_{workflow}"
-        assert_made_by(workflow, found_in(stack, place, f"upload://{workflow}.md"))
+        collection = "notes" if workflow == "routed" else f"http_{workflow}"
+        assert_made_by(workflow, payloads_of(stack, collection, f"upload://{workflow}.md"))
 
 
 def test_every_workflow_on_a_watched_folder(stack: Composed, tmp_path: Path) -> None:
@@ -376,9 +381,9 @@ def test_every_workflow_on_a_watched_folder(stack: Composed, tmp_path: Path) -> 
             patch.setitem(stack.cli.chosen, "workflow", name)
             watching.append(stack.cli.start("watch", file.parent, "-c", f"watched_{name}"))
     try:
-        assert eventually(lambda: all(found_in(stack, places[name], files[name].name) for name in WORKFLOWS), 180)
+        assert eventually(lambda: all(payloads_of(stack, places[name], files[name].name) for name in WORKFLOWS), 180)
         for name, file in files.items():
-            assert_made_by(name, found_in(stack, places[name], file.name))
+            assert_made_by(name, payloads_of(stack, places[name], file.name))
         # What was sent to another collection goes from there when the file goes.
         files["routed"].unlink()
         assert eventually(lambda: not is_live(stack, files["routed"]))

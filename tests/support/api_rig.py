@@ -39,16 +39,16 @@ class Api:
 
     def announced(self) -> str:
         """The URL that `up` has said last."""
-        found: list[str] = []
+        addresses: list[str] = []
 
         def said() -> bool:
-            found[:] = re.findall(
+            addresses[:] = re.findall(
                 r"api is ready: (\S+)", self.cli.folder.with_name(f"{self.cli.folder.name}.up").read_text()
             )
-            return bool(found)
+            return bool(addresses)
 
         assert eventually(said)
-        return found[-1]
+        return addresses[-1]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -71,9 +71,9 @@ class Api:
     def metrics(self, name: str) -> dict[Any, float]:
         """Values of a metric by its labels: a text, or several in the order of their names."""
         answer = self.http.get("/metrics").raise_for_status()
-        samples = [one for family in text_string_to_metric_families(answer.text) for one in family.samples]
-        found = {tuple(one.labels.values()): one.value for one in samples if one.name == name}
-        return {key[0] if len(key) == 1 else key: value for key, value in found.items()}
+        samples = [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+        values = {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+        return {key[0] if len(key) == 1 else key: value for key, value in values.items()}
 
     def close(self) -> None:
         self.client.close()
@@ -87,8 +87,8 @@ class Api:
 
     def only(self, job: str) -> Any:
         """The one document of a job."""
-        (found,) = self.client.documents(job)
-        return self.client.document(found.document_id)
+        (document,) = self.client.documents(job)
+        return self.client.document(document.document_id)
 
 
 @contextmanager

@@ -112,11 +112,11 @@ class Around:
     def reconcile(self, job: str) -> None:
         """Look again and again until the job is finished."""
 
-        def look() -> bool:
+        def ended() -> bool:
             reconciler.reconcile(self.rig.services)
             return self.rig.finished(job)
 
-        assert eventually(look, pause=0.5), self.rig.describe(job)
+        assert eventually(ended, pause=0.5), self.rig.describe(job)
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Halted:
         for process in self.processes:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
-        if not eventually(lambda: all(stands_still(one) for one in self.processes)):
+        if not eventually(lambda: all(stands_still(process) for process in self.processes)):
             self.__exit__()
             raise AssertionError(f"{self.part} does not stand still: {self.processes}")
 
@@ -173,13 +173,13 @@ def in_parts(settings: Settings, specs: list[ProcessSpec]) -> Launch:
 
 
 def batch_of(rig: FlowRig, job: str) -> str:
-    found = rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job).order_by(batches.c.created_at))
-    return str(found[0].id)
+    rows = rig.rows(sa.select(batches.c.id).where(batches.c.job_id == job).order_by(batches.c.created_at))
+    return str(rows[0].id)
 
 
 def attempt_of(rig: FlowRig, job: str, position: int) -> Any:
-    found = rig.rows(sa.select(attempts).where(attempts.c.job_id == job).order_by(attempts.c.id))
-    return found[position]
+    rows = rig.rows(sa.select(attempts).where(attempts.c.job_id == job).order_by(attempts.c.id))
+    return rows[position]
 
 
 def some(tmp_path: Path, number: int, seed: int) -> list[Path]:

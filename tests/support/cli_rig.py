@@ -123,10 +123,10 @@ class Cli:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {f"DOCRELAY_{name.upper()}": said(value) for name, value in self.chosen.items()}
+        chosen = {f"DOCRELAY_{name.upper()}": said(value) for name, value in self.chosen.items()}
         kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
         tests = {MARK: self.mark, FOLDER: str(self.gates.folder)}
-        return {**kept, **own, **tests, "DOCRELAY_DATA_DIR": str(self.folder), "TERM": "xterm"}
+        return {**kept, **chosen, **tests, "DOCRELAY_DATA_DIR": str(self.folder), "TERM": "xterm"}
 
     def start(self, *words: str | Path | bytes, **options: Any) -> subprocess.Popen[str]:
         """Start a command and go on."""
@@ -206,8 +206,8 @@ class Cli:
             process.kill()
             process.communicate()
         self._started.clear()
-        for one in self.left():
-            one.kill()
+        for process in self.left():
+            process.kill()
 
     # Reading, beside the command line
 
@@ -250,10 +250,10 @@ class Cli:
         with self.services() as services:
             return {Path(hit.source).name for hit in search(services, words, collection, mode="sparse").hits}
 
-    def status(self, identity: str) -> Any:
+    def status(self, document_id: str) -> Any:
         """What the TaskManager knows of an id; quicker than a command."""
         with self.services() as services:
-            return TaskManager(services).status(identity)
+            return TaskManager(services).status(document_id)
 
 
 def said(value: object) -> str:

@@ -25,8 +25,8 @@ class Unset(Exception):
 
 def load(path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     """The file with its variables filled in."""
-    found: dict[str, Any] = interpolated(yaml.safe_load(path.read_text("utf-8")), variables)
-    return found
+    document: dict[str, Any] = interpolated(yaml.safe_load(path.read_text("utf-8")), variables)
+    return document
 
 
 def interpolated(value: Any, variables: Mapping[str, str]) -> Any:

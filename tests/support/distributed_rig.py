@@ -67,12 +67,12 @@ class Cluster:
 
     def environment(self, service: str, host: str) -> dict[str, str]:
         """The environment of the file, on this machine."""
-        own = Path(sys.executable).parent
+        programs = Path(sys.executable).parent
         places = {"/spool": str(self.folder / "spool"), "/data": str(self.folder / host)}
         said = {**self.services[service]["environment"], **(self.extra if service not in BACKING else {})}
         return {
             **{name: self._here(places.get(value, value)) for name, value in said.items()},
-            "PATH": f"{own}:{find_binaries()}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{find_binaries()}:{os.environ['PATH']}",
             "HOME": str(self.folder / host),
             MARK: self.mark,
             FOLDER: str(self.gates.folder),
@@ -115,8 +115,8 @@ class Cluster:
         for process in self.running.values():
             process.kill()
             process.wait()
-        for one in marked(self.mark, self.folder):
-            one.kill()
+        for process in marked(self.mark, self.folder):
+            process.kill()
 
     def is_healthy(self, host: str) -> bool:
         """What the service's health check says."""
@@ -150,9 +150,9 @@ class Cluster:
     def rig(self) -> Iterator[FlowRig]:
         """The same settings as the services', for reading what they did."""
         environment = self.environment("docrelay", "test")
-        told = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
-        told = {name.removeprefix(ENV_PREFIX).lower(): told[name] for name in told.keys() - {MARK, FOLDER}}
-        rig = FlowRig(Settings(**told), self.gates)
+        chosen = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
+        chosen = {name.removeprefix(ENV_PREFIX).lower(): chosen[name] for name in chosen.keys() - {MARK, FOLDER}}
+        rig = FlowRig(Settings(**chosen), self.gates)
         try:
             yield rig
         finally:
@@ -181,8 +181,8 @@ class Cluster:
             )
 
     def _here(self, value: str) -> str:
-        for place, port in self.ports.items():
-            value = value.replace(place, f"127.0.0.1:{port}")
+        for address, port in self.ports.items():
+            value = value.replace(address, f"127.0.0.1:{port}")
         return re.sub(r"(?<=:\d{5}/)docrelay$", self.database, value)
 
     def _probe(self, word: str) -> str:
@@ -206,14 +206,16 @@ def cluster(folder: Path, postgres: Postgres, **extra: str) -> Iterator[Cluster]
         extra: variables added to the environment of our services.
     """
     folder.mkdir(exist_ok=True)
-    found = Cluster(folder, postgres, {**QUICK, **extra})
+    started = Cluster(folder, postgres, {**QUICK, **extra})
     with ExitStack() as stack:
-        found.start_backing(stack)
+        started.start_backing(stack)
         for service, number in SCALE.items():
-            for place in range(number):
-                found.start(f"{service}-{place + 1}")
-        client = redis.Redis.from_url(found.environment("beat", "test")["DOCRELAY_REDIS_URL"])
+            for index in range(number):
+                started.start(f"{service}-{index + 1}")
+        client = redis.Redis.from_url(started.environment("beat", "test")["DOCRELAY_REDIS_URL"])
         stack.callback(client.close)
         working = sum(SCALE.values()) - 1
-        assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, pause=0.1), found.running
-        yield found
+        assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, pause=0.1), (
+            started.running
+        )
+        yield started

@@ -53,8 +53,8 @@ class FirstFolder:
 
     def value(self, query: str, *values: object) -> Any:
         """The one value that a query gives."""
-        ((found,),) = self.rows(query, *values)
-        return found
+        ((value,),) = self.rows(query, *values)
+        return value
 
     def finished(self, job: str) -> bool:
         """Whether the job has ended."""
@@ -67,13 +67,13 @@ class FirstFolder:
 
     def columns(self) -> dict[str, set[str]]:
         """Columns by table."""
-        found: dict[str, set[str]] = {}
+        columns: dict[str, set[str]] = {}
         for table, column in self.rows(
             "SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns"
             " WHERE tables.type = 'table'"
         ):
-            found.setdefault(table, set()).add(column)
-        return found
+            columns.setdefault(table, set()).add(column)
+        return columns
 
 
 @contextmanager
@@ -93,9 +93,9 @@ def first_folder(folder: Path, *, name: str = "first_folder", sources: bool = Tr
             kept.extractall(folder, filter="data")
         if sources:
             shutil.move(folder / "sources", BASE / "sources")
-        found = FirstFolder(folder / "data", BASE / "sources", json.loads((KEPT / f"{name}.json").read_text("utf-8")))
-        _bring_forward(found)
-        yield found
+        first = FirstFolder(folder / "data", BASE / "sources", json.loads((KEPT / f"{name}.json").read_text("utf-8")))
+        _bring_forward(first)
+        yield first
 
 
 @contextmanager
@@ -160,11 +160,11 @@ def _put_back(connection: redis.Redis, kept: dict[str, Any]) -> None:
     if kept["type"] == "string":
         connection.set(key, value.encode("latin-1"))
     elif kept["type"] == "list":
-        connection.rpush(key, *(one.encode("latin-1") for one in value))
+        connection.rpush(key, *(text.encode("latin-1") for text in value))
     elif kept["type"] == "set":
-        connection.sadd(key, *(one.encode("latin-1") for one in value))
+        connection.sadd(key, *(text.encode("latin-1") for text in value))
     elif kept["type"] == "hash":
-        connection.hset(key, mapping={name: one.encode("latin-1") for name, one in value.items()})
+        connection.hset(key, mapping={name: text.encode("latin-1") for name, text in value.items()})
     else:
         connection.zadd(key, value)
     if kept["ttl"] > 0:

@@ -67,15 +67,15 @@ class FlowRig:
 
     def submit(self, *paths: Path, collection: str = "documents", priority: int = 5) -> str:
         """Take files and folders in as a job; returns its id."""
-        found = list(walk(paths, self.settings.max_file_mb << 20, self.settings.data_dir))
-        return self.take(found, collection, priority)
+        files = list(walk(paths, self.settings.max_file_mb << 20, self.settings.data_dir))
+        return self.take(files, collection, priority)
 
-    def take(self, found: list[Candidate], collection: str, priority: int = 5) -> str:
+    def take(self, files: list[Candidate], collection: str, priority: int = 5) -> str:
         """Take in what a walk found."""
         with writing(self.services.catalog) as connection:
-            size = sum(one.size for one in found)
+            size = sum(file.size for file in files)
             job = jobs.create(connection, Job(collection, "ingest", priority), uuid.uuid4().hex[:8], size).id
-        ingest_files(self.services, job, found)
+        ingest_files(self.services, job, files)
         return job
 
     def wait(self, job: str, seconds: float = 240.0) -> dict[str, int]:
@@ -106,8 +106,8 @@ class FlowRig:
     def codes_by_source(self, job: str) -> dict[str, str]:
         """The same by whole source."""
         query = sa.select(submissions.c.source, submissions.c.outcome, submissions.c.code)
-        found = self.rows(query.where(submissions.c.job_id == job))
-        return {source: code or str(outcome) for source, outcome, code in found}
+        rows = self.rows(query.where(submissions.c.job_id == job))
+        return {source: code or str(outcome) for source, outcome, code in rows}
 
     def describe(self, job: str) -> str:
         """What a failed wait says."""
@@ -148,13 +148,13 @@ class FlowRig:
 
     def state(self) -> StackState:
         """The stack as it says it is."""
-        found = running(self.settings.model_copy(update={"redis_url": None}))
-        assert found is not None
-        return found
+        state = running(self.settings.model_copy(update={"redis_url": None}))
+        assert state is not None
+        return state
 
     def part(self, name: str) -> Any:
         """One process of the stack."""
-        return next(one for one in self.state().processes if one.name == name)
+        return next(process for process in self.state().processes if process.name == name)
 
     def stored(self, collection: str = "documents", live: bool | None = None) -> list[str]:
         """Ids of the points in the store."""
@@ -170,23 +170,23 @@ class FlowRig:
         """Ids of the chunks of a file as this version of its document."""
         document = extractors.read(path, self.settings.options)
         cuts = cut(document, self.services.tokenizer, self.services.chunk_tokens, self.settings.chunk_overlap_tokens)
-        return [chunk_id(version, one.order, one.text) for one in cuts]
+        return [chunk_id(version, chunk.order, chunk.text) for chunk in cuts]
 
     # The broker
 
     def messages(self) -> dict[str, int]:
         """Messages of stages that the broker still holds: queued by queue, unacknowledged by worker."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for key in self.services.redis.scan_iter("*"):
             name = key.decode()
             queue = name.partition("\x06\x16")[0]
             if queue in STAGES:
-                found[queue] = found.get(queue, 0) + int(self.services.redis.llen(key))
+                counts[queue] = counts.get(queue, 0) + int(self.services.redis.llen(key))
             elif name.startswith(f"{PREFIX}unacked:"):
                 held = [json.loads(entry)[0] for entry in self.services.redis.hvals(key)]
-                number = sum(one["headers"]["task"].partition(".")[2] in STAGES for one in held)
-                found |= {name: number} if number else {}
-        return found
+                number = sum(message["headers"]["task"].partition(".")[2] in STAGES for message in held)
+                counts |= {name: number} if number else {}
+        return counts
 
     def broker(self) -> BrokerConnection:
         """A connection to the broker, for a test that meddles with messages."""
@@ -218,8 +218,8 @@ class FlowRig:
     def processes(self, part: str, word: str = "") -> list[psutil.Process]:
         """Living processes of a part of the stack whose command line has the word."""
         sid = self.part(part).pid
-        found = [one for one in psutil.process_iter() if _sid(one.pid) == sid and lives(one.pid)]
-        return [one for one in found if word in " ".join(_cmdline(one))]
+        members = [process for process in psutil.process_iter() if _sid(process.pid) == sid and lives(process.pid)]
+        return [process for process in members if word in " ".join(_cmdline(process))]
 
 
 @contextmanager
@@ -247,7 +247,9 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
 
 def marked(mark: str, folder: Path) -> list[psutil.Process]:
     """Every living process that inherited the mark, or that works in the stack's folder for Redis."""
-    return [one for one in psutil.process_iter() if one.pid != os.getpid() and _is_marked(one, mark, folder)]
+    return [
+        process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, mark, folder)
+    ]
 
 
 def _is_marked(process: psutil.Process, mark: str, folder: Path) -> bool:

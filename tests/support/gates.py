@@ -63,8 +63,8 @@ class Gates:
 
     def waiting(self, name: str) -> list[Visitor]:
         """Living processes that wait at a gate."""
-        found = [_read(path) for path in self.folder.glob(f"{name}.*.waits")]
-        return [one for one in found if one is not None and lives(one.pid)]
+        visitors = [_read(path) for path in self.folder.glob(f"{name}.*.waits")]
+        return [visitor for visitor in visitors if visitor is not None and lives(visitor.pid)]
 
     def arrived(self, name: str, number: int = 1, *, part: str | None = None, within: float = 120.0) -> list[Visitor]:
         """Wait until so many wait at a gate, be it on this worker; who they are.
@@ -75,14 +75,16 @@ class Gates:
             part: only visitors on the worker of this name count.
             within: seconds that only a hang reaches.
         """
-        found: list[Visitor] = []
+        visitors: list[Visitor] = []
 
         def are_there() -> bool:
-            found[:] = [one for one in self.waiting(name) if part in (None, one.part)]
-            return len(found) >= number
+            visitors[:] = [visitor for visitor in self.waiting(name) if part in (None, visitor.part)]
+            return len(visitors) >= number
 
-        assert eventually(are_there, within, 0.01), f"at the gate {name} wait {found}, not {number} of {part or 'any'}"
-        return found
+        assert eventually(are_there, within, 0.01), (
+            f"at the gate {name} wait {visitors}, not {number} of {part or 'any'}"
+        )
+        return visitors
 
     @contextmanager
     def closed(self, *names: str) -> Iterator[None]:

@@ -65,8 +65,8 @@ def lying_sizes_docx(folder: Path) -> Path:
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo("word/document.xml")
     size, lie = struct.pack("<I", member.file_size), struct.pack("<I", 100)
-    for place in _occurrences(data, size):
-        data[place : place + 4] = lie
+    for offset in _occurrences(data, size):
+        data[offset : offset + 4] = lie
     path.write_bytes(data)
     return path
 
@@ -164,8 +164,8 @@ def _frame(archive: zipfile.ZipFile) -> None:
 
 
 def _occurrences(data: bytes | bytearray, wanted: bytes) -> list[int]:
-    places, place = [], data.find(wanted)
-    while place >= 0:
-        places.append(place)
-        place = data.find(wanted, place + 1)
-    return places
+    offsets, offset = [], data.find(wanted)
+    while offset >= 0:
+        offsets.append(offset)
+        offset = data.find(wanted, offset + 1)
+    return offsets

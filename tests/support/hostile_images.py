@@ -131,7 +131,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _tiff(path: Path, side: int, following: list[int] | None = None) -> Path:
-    directories = b"".join(_directory(side, place) for place in following or [0])
+    directories = b"".join(_directory(side, offset) for offset in following or [0])
     path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directories)
     return path
 

@@ -128,9 +128,9 @@ class MirrorRig:
         for row in rows:
             payloads = store.read(index, Filter(document_ids=(row.id,), version_ids=(row.version,)), 1000)
             assert len(payloads) == row.chunks
-            assert {one["source"] for one in payloads} == {row.source}
-            assert {one["metadata"]["source"] for one in payloads} == {row.source}
-            assert {one["live"] for one in payloads} == {True}
+            assert {payload["source"] for payload in payloads} == {row.source}
+            assert {payload["metadata"]["source"] for payload in payloads} == {row.source}
+            assert {payload["live"] for payload in payloads} == {True}
             total += row.chunks
         waiting = sa.select(documents.c.id).where(
             documents.c.collection == self.collection, documents.c.undo_until.is_not(None)
@@ -152,12 +152,16 @@ class MirrorRig:
             payloads = self.rig.services.store.read(
                 f"{self.collection}~1", Filter(document_ids=(row.id,), live=True), 1000
             )
-            told = [row.tags, *(one["tags"] for one in payloads), *(one["metadata"]["tags"] for one in payloads)]
-            assert told == [list(folder.tags_of("" if below == "." else below) or ())] * len(told), row.source
+            tag_lists = [
+                row.tags,
+                *(payload["tags"] for payload in payloads),
+                *(payload["metadata"]["tags"] for payload in payloads),
+            ]
+            assert tag_lists == [list(folder.tags_of("" if below == "." else below) or ())] * len(tag_lists), row.source
 
     def embedded(self) -> int:
         """Texts that the embedding worker says it has given to its model; what came from the cache does not count."""
-        return sum(one["embedded"] for one in self.rig.logged("stage.done") if "embedded" in one)
+        return sum(line["embedded"] for line in self.rig.logged("stage.done") if "embedded" in line)
 
     def texts_known(self) -> int:
         """Different texts that there are vectors of."""

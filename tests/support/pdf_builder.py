@@ -18,11 +18,11 @@ def show(*lines: str) -> bytes:
 
 def pdf(objects: Sequence[bytes], trailer: bytes = b"") -> bytes:
     """A file of these objects, numbered from 1; the first is the catalog."""
-    body, places = b"%PDF-1.7\n", []
+    body, offsets = b"%PDF-1.7\n", []
     for number, content in enumerate(objects, start=1):
-        places.append(len(body))
+        offsets.append(len(body))
         body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     end = b"trailer << /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, trailer, len(body))
     return body + head + table + end

@@ -65,9 +65,9 @@ def running_postgres() -> Iterator[Postgres]:
 
 def find_binaries() -> Path | None:
     """The folder of the newest installed server."""
-    found = sorted(Path("/").glob(f"{PLACES[1:]}/initdb"), key=lambda path: float(path.parts[-3]))
-    if found:
-        return found[-1].parent
+    programs = sorted(Path("/").glob(f"{PLACES[1:]}/initdb"), key=lambda path: float(path.parts[-3]))
+    if programs:
+        return programs[-1].parent
     on_path = shutil.which("initdb")
     return Path(on_path).resolve().parent if on_path else None
 

@@ -54,9 +54,9 @@ class StandIn:
 
     def answer(self, method: str, path: str, body: Body) -> tuple[int, Any]:
         for wanted, pattern, handler in ROUTES:
-            found = pattern.fullmatch(path)
-            if found and wanted == method:
-                name = unquote(found.groupdict().get("name") or "")
+            match = pattern.fullmatch(path)
+            if match and wanted == method:
+                name = unquote(match.groupdict().get("name") or "")
                 with self.lock:
                     return self.call(handler, name, body)
         return 404, failure(f"the stand-in has no {method} {path}")

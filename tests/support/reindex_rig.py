@@ -48,9 +48,9 @@ def held(rig: FlowRig, index: str) -> set[str]:
     return {row.live_version_id for row in rig.rows(query)}
 
 
-def half_built(rig: FlowRig, wish: ReindexRequest, number: int) -> set[str]:
+def half_built(rig: FlowRig, request: ReindexRequest, number: int) -> set[str]:
     """Begin a re-index and pause it when this many documents, but not all, are begun; their versions in it, built."""
-    begun = reindex.start(rig.services, wish.model_copy(update={"per_minute": number}))
+    begun = reindex.start(rig.services, request.model_copy(update={"per_minute": number}))
     with writing(rig.services.catalog) as connection:
         newest = reindexes.newest(connection, begun.collection)
         assert newest is not None

@@ -41,5 +41,5 @@ def trouble(document: Document, about: About, *, hold: str = "") -> Document:
 @stage(queue="words")
 def count_words(chunks: list[Chunk], about: About, *, at_least: int = 0) -> list[Chunk]:
     """Note the number of words; chunks with fewer than wanted are left out."""
-    counted = [replace(one, metadata={"words": len(one.text.split()), "of": about.title}) for one in chunks]
-    return [one for one in counted if one.metadata["words"] >= at_least]
+    counted = [replace(chunk, metadata={"words": len(chunk.text.split()), "of": about.title}) for chunk in chunks]
+    return [chunk for chunk in counted if chunk.metadata["words"] >= at_least]

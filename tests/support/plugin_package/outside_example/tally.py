@@ -9,5 +9,5 @@ from extractors import Document, Options, Page, extractor
 def read_tally(path: Path, options: Options) -> Document:
     """Each line is a name and a stroke for each time it was seen."""
     lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    told = [f"{line.rstrip('|')} was seen {line.count('|')} times." for line in lines]
-    return Document("text/x-tally", (Page(None, "\n".join(told)),))
+    lines_of_text = [f"{line.rstrip('|')} was seen {line.count('|')} times." for line in lines]
+    return Document("text/x-tally", (Page(None, "\n".join(lines_of_text)),))
