@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -35,15 +35,17 @@ def write_scan(path: Path, number: int) -> None:
 
 
 def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float = 0.05) -> bool:
-    """Whether it becomes true within a time that is only there to end a hopeless wait."""
+    """Whether it becomes true within a time that is only there to end a hopeless wait.
+
+    Looking takes a quarter of one core at most: what is waited for runs on the same cores.
+    """
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
+    while (began := time.monotonic()) < deadline:
+        # A connection fails while Redis itself is being killed.
+        with suppress(redis.exceptions.ConnectionError):
             if what():
                 return True
-        except redis.exceptions.ConnectionError:  # Redis itself is being killed
-            time.sleep(pause)
-        time.sleep(pause)
+        time.sleep(max(pause, min(3 * (time.monotonic() - began), 0.5)))
     return bool(what())
 
 
