@@ -188,7 +188,7 @@ class Cli:
             self.gates.open()
             process.terminate()
             assert process.wait(120) == 0
-            assert self.left() == []
+            assert self.gone(), self.left()
         finally:
             self.clear()
 
