@@ -1,4 +1,4 @@
-"""The option `--corpora DIR`, which the benches share: the folder that holds the published test collections."""
+"""The option `--corpora DIR` that the benchmarks share: the folder of the published test collections."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def _in_child(path: Path) -> dict[str, Any]:
 
 
 def verdicts(results: list[Result]) -> dict[str, tuple[float | None, bool | None]]:
-    """For each class what is asked of its mean recall and whether it is reached; None where nothing is asked."""
+    """Return for each class the mean recall that it must reach and whether it does; None where none is required."""
     means = {group: _mean(results, group) for group in ORDER if any(result.group == group for result in results)}
     asked = {group: ASKED.get(group) for group in means} | ({PDF: means[PDF_RAW]} if PDF_RAW in means else {})
     return {group: (least, None if least is None else means[group] >= least) for group, least in asked.items()}

@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def product(corpus: Corpus, encode: Encode) -> Row:
-    """Files in, search out; the brute force runs over the chunks that the product made."""
+    """Ingest a corpus with Docrelay and score its search, and a brute-force search over the same chunks."""
     with TemporaryDirectory(prefix="docrelay-bench-") as folder:
         files, data = Path(folder, "files"), Path(folder, "data")
         write_files(corpus, files)
@@ -93,7 +93,7 @@ def product(corpus: Corpus, encode: Encode) -> Row:
 
 
 def product_search(services: Services, mode: Mode) -> Search:
-    """The product's search as the harness takes it."""
+    """Docrelay's search as a function from a question to documents with scores."""
 
     def ranked(question: str) -> Iterable[tuple[str, float]]:
         hits = search(services, question, COLLECTION, CHUNKS_PER_QUESTION, mode).hits
@@ -103,7 +103,7 @@ def product_search(services: Services, mode: Mode) -> Search:
 
 
 def stored_chunks(services: Services, count: int) -> list[tuple[str, str]]:
-    """(document id, text) of every visible chunk: a search that is as long as the collection."""
+    """(document id, text) of every visible chunk, by one search whose limit is the whole collection."""
     anything = [1.0] * services.fingerprint.dim
     hits = services.store.search(COLLECTION, Query("dense", count + 1, anything, where=Filter(live=True)))
     if len(hits) != count:
@@ -112,7 +112,7 @@ def stored_chunks(services: Services, count: int) -> list[tuple[str, str]]:
 
 
 def engine_alone(corpus: Corpus, encode: Encode) -> Row:
-    """Whole texts straight into the embedded store: fusion and BM25 without the product around them."""
+    """Score the embedded store alone: whole texts are stored directly, without ingesting them."""
     chunks = list(corpus.texts.items())
     space = embeddings.describe(embeddings.EmbedderConfig()).fingerprint
     questions = {text: encode([text])[0].tolist() for text in corpus.questions.values()}
@@ -187,12 +187,12 @@ def ingest(files: Path, data: Path) -> dict[str, Any]:
 
 
 def document_of(source: str) -> str:
-    """The id that a file was named by."""
+    """The document's id, which is the name of its file."""
     return Path(unquote(urlsplit(source).path)).stem
 
 
 def holds(row: Row) -> bool:
-    """What is promised: dense is what the model can do, and hybrid is more."""
+    """Whether dense search is as good as the brute force, and hybrid search better than dense."""
     return abs(row["dense"] - row["brute force"]) <= TOLERANCE and row["hybrid"] > row["dense"]
 
 

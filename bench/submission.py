@@ -58,18 +58,18 @@ STALL_MS = 20.0
 
 @dataclass(frozen=True)
 class Span:
-    """From when to when something took, in seconds of one clock."""
+    """Start and end of an operation, in seconds of one clock."""
 
     began: float
     ended: float
 
     @property
     def ms(self) -> float:
-        """How long."""
+        """Duration in milliseconds."""
         return (self.ended - self.began) * 1000
 
     def meets(self, others: Sequence[Span]) -> bool:
-        """Whether it was at the same time as one of these."""
+        """Whether it overlaps with one of these spans."""
         return any(self.began < other.ended and other.began < self.ended for other in others)
 
 
@@ -100,7 +100,7 @@ def main() -> None:
 
 @contextmanager
 def raw_server() -> Iterator[int]:
-    """The baseline server; its port."""
+    """Run the baseline server for the time of the block; yields its port."""
     with tempfile.TemporaryDirectory(prefix="docrelay-bench-") as folder:
         command = [sys.executable, str(Path(__file__).with_name("submission_baseline.py")), folder]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -116,7 +116,7 @@ def raw_server() -> Iterator[int]:
 
 @contextmanager
 def watched_disk() -> Iterator[list[Span]]:
-    """Append 4 kB to a file every 10 ms or less often; when that took longer than 20 ms, as it is found."""
+    """Append 4 kB to a file at most every 10 ms; yields a list that grows by each write of more than 20 ms."""
     stalls: list[Span] = []
     ended = threading.Event()
 
@@ -140,7 +140,7 @@ def watched_disk() -> Iterator[list[Span]]:
 
 @contextmanager
 def stack(folder: Path, model: str | None) -> Iterator[int]:
-    """A stack with its API; the port."""
+    """Run a stack with its API for the time of the block; yields the port."""
     settings = {"DATA_DIR": str(folder), "API_PORT": "0", "API_DOCUMENTS": str(PER_REQUEST)}
     if model is not None:
         settings["EMBEDDING_MODEL"] = model
@@ -163,7 +163,7 @@ def stack(folder: Path, model: str | None) -> Iterator[int]:
 
 
 def body(number: int) -> bytes:
-    """A form with so many files of 20 kB, each of its own."""
+    """A form with so many files of 20 kB, all with different content."""
     parts = []
     for _ in range(number):
         name = uuid.uuid4().hex
@@ -174,13 +174,13 @@ def body(number: int) -> bytes:
 
 
 class Sender:
-    """One connection."""
+    """Sends files on one connection."""
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def send(self, data: bytes) -> tuple[Span, list[str]]:
-        """How long it took, and the ids of the documents that were taken."""
+        """Send a form. Returns how long it took and the ids of the accepted documents."""
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         began = time.perf_counter()
         self.connection.request("POST", "/v1/documents", data, headers)
@@ -193,7 +193,7 @@ class Sender:
 
 
 def measure(ports: tuple[int, int], samples: int) -> list[list[Span]]:
-    """How long so many submissions to each server, in turns, one every 25 ms or less often."""
+    """Time so many submissions to each server, alternately, at most one every 25 ms."""
     senders, bodies = [Sender(port) for port in ports], [body(1) for _ in range(samples)]
     timings: list[list[Span]] = [[], []]
     for data in bodies:
@@ -204,15 +204,15 @@ def measure(ports: tuple[int, int], samples: int) -> list[list[Span]]:
 
 
 def fill(folder: Path, port: int, goal: int) -> None:
-    """Send files until so many documents wait, and the disk has what that wrote: both servers would wait for it."""
+    """Send files until so many documents wait, then flush the disk: later flushes of both servers would wait for it."""
     sender = Sender(port)
-    while (lacking := goal - waiting(folder)) > 0:
-        sender.send(body(min(PER_REQUEST, lacking)))
+    while (missing := goal - waiting(folder)) > 0:
+        sender.send(body(min(PER_REQUEST, missing)))
     os.sync()
 
 
 def waiting(folder: Path) -> int:
-    """Documents that are not done."""
+    """Number of documents that are not finished."""
     return rows(folder, "SELECT count(*) FROM attempts WHERE finished_at IS NULL")
 
 

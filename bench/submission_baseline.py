@@ -29,7 +29,7 @@ mine = threading.local()
 
 
 def take(folder: Path, data: bytes) -> str:
-    """Make the bytes and a row durable; the row's id."""
+    """Write the bytes and a row durably. Returns the row's id."""
     name, row_id = sha256(data).hexdigest(), str(uuid.uuid4())
     with (folder / name).open("wb") as file:
         file.write(data)
@@ -40,7 +40,7 @@ def take(folder: Path, data: bytes) -> str:
 
 
 def database(folder: Path) -> sqlite3.Connection:
-    """This thread's connection."""
+    """The SQLite connection of this thread, opened on first use."""
     if not hasattr(mine, "connection"):
         mine.connection = sqlite3.connect(folder / "raw.db", isolation_level=None, timeout=60)
         mine.connection.execute("PRAGMA journal_mode=WAL")

@@ -98,7 +98,7 @@ def ingest(files: Path, data: Path, processes: int) -> tuple[float, list[str]]:
 
 
 def chunk_texts(services: Any, files: Path) -> list[str]:
-    """The very same chunks, cut by the product's own functions from the same files."""
+    """Texts of the chunks, cut from the same files by Docrelay's own functions."""
     import extractors
     from pipeline.stages.chunking import cut
 

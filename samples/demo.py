@@ -82,10 +82,10 @@ def show(*arguments: str) -> int:
 
 
 def explain(expected: dict[str, str]) -> list[str]:
-    """Say which failures are meant, and what is to be done about the others.
+    """Print which failures are intended, and what to do about the others.
 
     Returns:
-        Files whose failure nothing explains.
+        Files whose failure is neither intended nor explained.
     """
     codes = failures()
     without_ocr = [name for name, code in codes.items() if code == "ocr_unavailable"]

@@ -1,6 +1,6 @@
 """Makes the sample documents with `python samples/make.py [FOLDER]`.
 
-One file per format and trouble. What each must yield stands in planted.toml. Running it again writes the
+One file per format and kind of damage; planted.toml holds the expected results. Running it again writes the
 same bytes, as long as pypdf, Pillow and pdfium stay the same.
 """
 

@@ -1,4 +1,4 @@
-"""What the sample documents say: the papers of Lindenau Bootswerft GmbH, a firm that does not exist."""
+"""Texts of the sample documents: the papers of Lindenau Bootswerft GmbH, a firm that does not exist."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_the_api_starts_only_where_it_may(made: bool, host: str, embedded: bool,
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[TestClient]:
-    """The API with nothing behind it, whose model is a folder."""
+    """A client of the API without Redis and workers; the embedding model is a folder."""
     settings = Settings(
         data_dir=tmp_path / "data", embedding_model=str(tmp_path / "model"), redis_url="redis://127.0.0.1:9/0"
     )

@@ -1,4 +1,4 @@
-"""Gates: a closed one holds every process that comes to it; without the variable of the tests there are none."""
+"""Gates for tests: a closed gate holds every process that reaches it; without the variable there are none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gates:
 
 @contextmanager
 def visiting(*visitors: str) -> Iterator[list[str]]:
-    """Threads that come to the gate `embed`; yields those that have passed it."""
+    """Run threads that reach the gate `embed`; yields the list of those that have passed it."""
     passed = list[str]()
 
     def visit(visitor: str) -> None:

@@ -1,4 +1,4 @@
-"""One shape of a problem for all errors, and errors that keep their class on the way to another process."""
+"""All errors have the same fields, and an error keeps its class when it is sent to another process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVERY = [kind for root in KNOWN for kind in classes(root)]
 
 
 def sent(error: BaseException) -> KnownError:
-    """The error as another process gets it."""
+    """The error as another process receives it."""
     return unpack(json.loads(json.dumps(pack(error))))
 
 

@@ -1,4 +1,4 @@
-"""What a search may be narrowed by, as people write it."""
+"""Search filters as users write them: types of documents and folders."""
 
 from __future__ import annotations
 

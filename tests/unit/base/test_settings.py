@@ -1,4 +1,4 @@
-"""Settings: their sources and the order of these, what is refused, and that a worker reads back what a command had."""
+"""Settings: the order of their sources, invalid values, and how a worker receives the settings of a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The spool does the same in a folder and on a store that fsspec speaks to."""
+"""The spool behaves the same in a local folder and on a remote store (fsspec)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_file_that_is_put_in_stays_where_it_was(spool: Spool, tmp_path: Path) 
 
 
 def test_modified_at_is_the_time_of_the_last_write_below_a_key(spool: Spool) -> None:
-    """When a key was written is known; of several keys, when the last of them was."""
+    """For a prefix it is the time of the newest key below it."""
     began = time.time()
     spool.write("batches/1/x", b"")
     written = spool.modified_at("batches/1/x")
@@ -102,7 +102,7 @@ def test_delete_unchanged_keeps_a_key_that_was_rewritten(spool: Spool) -> None:
 def test_a_key_renewed_during_its_deletion_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written_again: bool
 ) -> None:
-    """It is renewed after its time was compared, and before it is gone."""
+    """The key is renewed after its time was compared, and before the file is removed."""
     spool, rename = LocalSpool(tmp_path), Path.rename
     key = "originals/ab/x"
 

@@ -1,4 +1,4 @@
-"""Tags: what one may be, what a watched folder's rules say, how the client sends them."""
+"""Tags: which are valid, how rules of watched folders set them, how the client sends them."""
 
 from __future__ import annotations
 

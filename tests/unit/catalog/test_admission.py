@@ -1,4 +1,4 @@
-"""Which batches are admitted: compared with choosing one batch after the other by what the documentation says."""
+"""Admission: which batches are admitted, compared with a simple model that chooses one batch after the other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def begin(connection: Connection) -> str:
 
 
 def wait(connection: Connection, job: str, priority: int = 5, number: int = 1) -> list[str]:
-    """New batches of a job that wait, each younger than all before."""
+    """Create waiting batches of a job, each younger than all before it. Returns their ids."""
     names = []
     for _ in range(number):
         count = connection.scalar(sa.select(sa.func.count()).select_from(batches_table)) or 0
@@ -53,7 +53,7 @@ def wait(connection: Connection, job: str, priority: int = 5, number: int = 1) -
 
 
 def work(connection: Connection, job: str, stage: str = "embed", parts: int = 1, priority: int = 5) -> str:
-    """A batch in work, of which so many tasks of a stage are due."""
+    """Create an active batch with so many due tasks of a stage. Returns its id."""
     (name,) = wait(connection, job, priority)
     connection.execute(batches_table.update().where(batches_table.c.id == name).values(state="active"))
     ledger.add_due(connection, [(name, stage, part, None) for part in range(parts)])
@@ -80,7 +80,7 @@ def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection
 
 
 def test_a_single_file_does_not_wait_for_a_large_job(connection: Connection) -> None:
-    """The large job was first, and has batches without end; a single file has the next place all the same."""
+    """The large job came first and never runs out of batches; the single file is admitted next all the same."""
     large, small = begin(connection), begin(connection)
     running, *rest = wait(connection, large, number=300)
     assert admit(connection, 6, 1) == [running]
@@ -90,15 +90,15 @@ def test_a_single_file_does_not_wait_for_a_large_job(connection: Connection) -> 
 
 
 def test_a_scan_does_not_keep_the_rest_of_its_job_behind_those_of_others(connection: Connection) -> None:
-    """OCR has it for an hour, while single files come without end: of equal urgency the older goes first."""
+    """OCR of the scan takes an hour while single files keep coming: of equal priority the older goes first."""
     large = begin(connection)
     scan = work(connection, large, "ocr", parts=50)
     rest = wait(connection, large, number=3)
     (single,) = wait(connection, begin(connection))
     assert admit(connection, 6, 1) == [rest[0]]
-    # Now something of it is in work.
+    # Now the job has an active batch.
     assert admit(connection, 6, 2) == [single]
-    # Its window is that of all its batches.
+    # The window counts all batches of the job.
     batches.finish(connection, rest[0])
     assert admit(connection, 1, 99) == []
     batches.finish(connection, scan)
@@ -110,7 +110,7 @@ def test_no_batch_is_admitted_while_too_many_tasks_are_due(connection: Connectio
     name = work(connection, job, parts=16)
     (single,) = wait(connection, other)
     assert admit(connection, most_due=16) == []
-    # A worker has taken one, so that one fewer waits.
+    # A worker has claimed a task, so one fewer is due.
     assert ledger.claim(connection, ledger.task_id(name, "embed"), "worker", ())
     assert admit(connection, most_due=16) == [single]
 
@@ -133,7 +133,7 @@ def test_a_stage_that_only_some_batches_pass_delays_no_other_job(connection: Con
 
 
 def test_a_task_that_is_tried_again_delays_no_other_job(connection: Connection) -> None:
-    """A model's server is away: its tasks are due again and again, while others have theirs."""
+    """The server of a model is down: the tasks that need it are retried, while those of other jobs go on."""
     job = begin(connection)
     name = work(connection, job, parts=4)
     (single,) = wait(connection, job)
@@ -160,7 +160,7 @@ def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None
 
 
 def test_an_urgent_batch_is_admitted_when_all_slots_are_taken(connection: Connection) -> None:
-    """Scans without end are in the hands of OCR; a text that is more urgent is read all the same."""
+    """OCR works on as many scans as may be active; a text with a higher priority is admitted all the same."""
     for _ in range(admission.MAX_ACTIVE):
         work(connection, begin(connection), "ocr")
     (like,), (urgent,) = wait(connection, begin(connection), 5), wait(connection, begin(connection), 6)
@@ -169,14 +169,14 @@ def test_an_urgent_batch_is_admitted_when_all_slots_are_taken(connection: Connec
 
 
 def done(connection: Connection, name: str, stage: str, part: int, seconds: float) -> None:
-    """A task that has taken so long."""
+    """Record a finished task that took so many seconds."""
     ledger.add_due(connection, [(name, stage, part, None)])
     here = tasks.c.id == ledger.task_id(name, stage, part)
     connection.execute(tasks.update().where(here).values(state="done", started_at=50.0, finished_at=50.0 + seconds))
 
 
 def test_faster_embedding_raises_the_limit_of_due_tasks(connection: Connection) -> None:
-    """Until the next batch is read: with a GPU, or a server elsewhere, many tasks are soon done."""
+    """With a GPU or a remote server many tasks are done before the next batch is extracted, so more must be due."""
     (name,) = wait(connection, begin(connection))
     assert admission.due_per_worker(connection) == admission.MIN_DUE_PER_WORKER
     done(connection, name, "extract", 0, 25.0)
@@ -201,7 +201,7 @@ def test_is_any_waiting_is_true_only_while_a_batch_waits(connection: Connection)
 
 @dataclass(frozen=True)
 class Batch:
-    """Of a job; it waits, or is in work with a task that is due in a stage."""
+    """A batch of a job: waiting, or active with a due task of a stage."""
 
     job: int
     priority: int
@@ -209,7 +209,7 @@ class Batch:
 
 
 def expected(given: Sequence[Batch], window: int, most_due: int) -> list[int]:
-    """One after the other: the most urgent, of a job with nothing in work, the oldest."""
+    """Choose one batch after the other: the highest priority, then jobs without an active batch, then the oldest."""
     chosen: list[int] = []
     while True:
         inside = [batch for age, batch in enumerate(given) if batch.stage or age in chosen]

@@ -1,4 +1,4 @@
-"""Every attempt ends with its batch, and what no document needs any more is removed: on the catalog alone."""
+"""Ends of batches in the catalog: every attempt ends with its batch, and originals that are not needed are released."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def file_record(content: str) -> FileRecord:
 
 
 def begin(connection: Connection, content: str) -> tuple[str, Recorded, str]:
-    """A job with one document in one active batch."""
+    """Create a job with one document in one active batch."""
     job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
     recorded = take(connection, job, content)
     jobs.finish_intake(connection, job)

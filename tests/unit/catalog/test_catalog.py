@@ -1,4 +1,4 @@
-"""The catalog: its newest migration, what is admitted first, what is read of it, cancelling, and one live version."""
+"""The catalog: migrations, status queries, cancelling, and at most one live version of a document."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def batch_of(connection: Connection, job: str, *recorded: Recorded, active: bool
 
 
 def finish(connection: Connection, batch: str, chunks: int = 2) -> None:
-    """What finalize does with a batch, the store left out."""
+    """Finish a batch in the catalog as the stage finalize does, without the vector store."""
     carried = batch_documents.running(connection, batch)
     for attempt in carried:
         describe_versions(connection, {attempt.version_id: {"chunks": chunks, "pages_text": 1, "pages_ocr": 2}})
@@ -160,7 +160,7 @@ def test_the_activity_of_a_document(connection: Connection) -> None:
 
 
 def test_status_shows_the_new_version_and_after_its_failure_the_searchable_one(connection: Connection) -> None:
-    """While a new version is built, of that; when it has failed, of the one that is still there."""
+    """While the new version is processed its state is shown; after its failure the old version is still searchable."""
     job = begin(connection)
     old = take(connection, job, "/a", "a")
     finish(connection, batch_of(connection, job, old), chunks=7)
@@ -171,7 +171,7 @@ def test_status_shows_the_new_version_and_after_its_failure_the_searchable_one(c
     failed = status.document_status(connection, old.document_id, ())
     assert (failed.state, failed.code, failed.content_sha256, failed.chunks) == ("failed", "corrupt", "a" * 64, 7)
     assert (failed.searchable, failed.hint) == (True, "Mend it.")
-    # The old content comes back: nothing is to be done, and nothing is wrong any more.
+    # The old content comes back: there is no work, and the document is not failed any more.
     assert take(connection, begin(connection), "/a", "a").outcome == "unchanged"
     cured = status.document_status(connection, old.document_id, ())
     assert (cured.code, cured.searchable) == (None, True)
@@ -230,7 +230,7 @@ def test_cancelling_a_job_keeps_attempts_that_another_job_waits_for(connection: 
     assert cancel_job(connection, mine) == 2
     assert state_of(connection, mine) == (True, {"cancelled": 2})
     assert state_of(connection, theirs) == (False, {})
-    # What the other waits for is in a batch that still waits to be admitted.
+    # The attempt that the other job waits for is in a batch that is not yet admitted.
     assert admission.admit(connection, 1, 99, "extract") == [together]
     assert [attempt.source for attempt in batch_documents.running(connection, together)] == ["/shared"]
     finish(connection, together)
@@ -253,7 +253,7 @@ def test_cancelling_a_job_that_only_joined(connection: Connection) -> None:
 def test_cancelling_twice_and_after_the_end(connection: Connection) -> None:
     job = begin(connection)
     batch = batch_of(connection, job, take(connection, job, "/a"), active=False)
-    # The door is still taking files in.
+    # The intake still adds files.
     assert cancel_job(connection, job) == 1
     assert state_of(connection, job) == (True, {"cancelled": 1})
     assert jobs.is_cancelled(connection, job)
@@ -282,7 +282,7 @@ def test_cancelling_a_document_ends_it_for_all_jobs_that_wait(connection: Connec
 
 
 def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(connection: Connection) -> None:
-    """A retry builds the same version again: that its points were removed once says nothing of the new ones."""
+    """A retry builds the same version again: its points must be removed again although they were removed once."""
     first = take(connection, begin(connection), "/a", "a")
     attempts.fail(connection, {str(first.attempt_id): CORRUPT})
     (version,) = garbage.unused_versions(connection, [first.document_id])
@@ -295,7 +295,7 @@ def test_points_of_a_version_that_failed_first_and_lived_later_are_removed(conne
 
 
 class Versions(RuleBasedStateMachine):
-    """Two documents under everything that can happen to them, beside a store that knows whose points it holds."""
+    """Random operations on two documents, beside a model of the store that knows which versions have points."""
 
     engine: Engine
 
@@ -334,7 +334,7 @@ class Versions(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 9))
     def upsert(self, which: int) -> None:
-        """A worker may store points of an attempt that was cancelled a moment ago."""
+        """Store points of an attempt, which may have been cancelled a moment before."""
         if self.open:
             batch = self.open[which % len(self.open)]
             with self.engine.connect() as connection:
@@ -405,7 +405,7 @@ class Versions(RuleBasedStateMachine):
                 assert state_of(connection, job)[0] == (waiting == 0)
 
     def teardown(self) -> None:
-        """When all is quiet, the store holds the live versions and nothing else, and what is live has not failed."""
+        """At the end the store holds exactly the live versions, and no live document is failed."""
         while self.open:
             self.finalize(0, fails=False)
         with self.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""What is committed lasts, and what is acknowledged: it is flushed to the disk before the caller gets an answer."""
+"""Durability: commits and uploads are flushed to the disk before they are acknowledged."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(tmp_path: Path, flushed
 
 
 def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written to by one and by two, which move it while the other one writes."""
+    """One thread writes, then two; each may move the log into the database while the other writes."""
     monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 7)
     monkeypatch.setattr("pipeline.catalog.database.connection.LONG_LOG", 50)
     catalog = open_catalog(sqlite_url(tmp_path))
@@ -87,7 +87,7 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monk
         thread.join()
     pages = (tmp_path / "catalog.db-wal").stat().st_size >> 12
     catalog.dispose()
-    # In all some 4,000 were written; a thread that would move it while another one does leaves it to that one.
+    # Some 4,000 pages were written in all; a thread does not move the log while another thread moves it.
     assert pages < 2000
 
 
@@ -115,7 +115,7 @@ def test_a_moved_log_leaves_no_statement_in_progress_on_the_connection(
         connection.execute(counters.insert().values(name="a", value=1))
     sa.event.remove(catalog, "checkin", commit)
     catalog.dispose()
-    assert len(returned) == 2  # by the transaction, and by what moved the log
+    assert len(returned) == 2  # by the transaction, and by the move of the log
     assert refused == []
 
 
@@ -144,7 +144,7 @@ def test_the_log_is_moved_into_the_database_with_a_flush(tmp_path: Path) -> None
 
 
 def test_a_second_upload_of_the_same_content_is_flushed_itself(tmp_path: Path, flushed: list[str]) -> None:
-    """It comes while the first one is still being written out, and when that one's copy is not needed any more."""
+    """It arrives while the first upload is still being flushed, and when the copy of the first is no longer needed."""
     spool, drafts = LocalSpool(tmp_path / "spool"), [tmp_path / name for name in ("one", "two", "three")]
     for draft in drafts:
         draft.write_bytes(b"the same")

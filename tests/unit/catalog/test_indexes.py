@@ -1,4 +1,4 @@
-"""Indexes of a collection in the catalog: what stands beside the live one, the exchange, and what waits for it."""
+"""Indexes of a collection in the catalog: the build of a second index, the switch, and attempts that wait for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 class Books:
-    """A collection with two documents in it, and an index that is being built beside."""
+    """A collection with two documents and a second index that is being built."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -82,7 +82,7 @@ class Books:
         batches.finish(self.connection, batch)
 
     def build(self, index: str = "books~2") -> dict[str, str]:
-        """Begin what the index lacks: {document: attempt}."""
+        """Begin an attempt for each document missing in the index: {document id: attempt id}."""
         begun = {}
         for document in missing_documents.list_missing(self.connection, "books", index, "missing"):
             placement = Placement(index, document.workflow, document.extraction)
@@ -91,7 +91,7 @@ class Books:
             begun[document.document_id] = attempt
         return begun
 
-    def lacking(self, index: str = "books~2") -> tuple[int, int, int]:
+    def missing(self, index: str = "books~2") -> tuple[int, int, int]:
         counts = missing_documents.count_missing(self.connection, "books", index)
         return counts["missing"], counts["active"], counts["failed"]
 
@@ -138,13 +138,13 @@ def test_names_of_indexes_never_come_back(books: Books) -> None:
 
 
 def test_during_a_build_readers_see_only_the_live_index(books: Books) -> None:
-    assert books.lacking() == (2, 0, 0)
+    assert books.missing() == (2, 0, 0)
     begun = books.build()
-    assert books.lacking() == (0, 2, 0)
+    assert books.missing() == (0, 2, 0)
     books.finish(begun[books.first])
-    assert books.lacking() == (0, 1, 0)
+    assert books.missing() == (0, 1, 0)
     books.finish(begun[books.second])
-    assert books.lacking() == (0, 0, 0)
+    assert books.missing() == (0, 0, 0)
     assert set(books.seen().values()) == {"books~1"}
     assert garbage.unused_versions(books.connection, [books.first, books.second]) == []
 
@@ -153,10 +153,10 @@ def test_documents_ingested_during_a_build_are_missing_in_the_new_index(books: B
     books.finish(*books.build().values())
     books.ingest("/1", "b")
     books.ingest("/3")
-    assert books.lacking() == (2, 0, 0)
+    assert books.missing() == (2, 0, 0)
     books.finish(*books.build().values())
-    assert books.lacking() == (0, 0, 0)
-    # The first version of the changed document is seen nowhere any more, in neither index.
+    assert books.missing() == (0, 0, 0)
+    # The first version of the changed document is not used in either index any more.
     gone = garbage.unused_versions(books.connection, [books.first])
     assert sorted(garbage.group_by_index(books.connection, gone)) == ["books~1", "books~2"]
 
@@ -170,9 +170,9 @@ def test_readers_are_switched_and_back(books: Books) -> None:
     shown = indexes.live(books.connection, "books")
     assert shown is not None
     assert (shown.name, shown.fingerprint) == ("books~2", NEW)
-    # The old index is kept up to date, so that one can go back.
+    # The old index is kept up to date, so that a rollback is possible.
     books.ingest("/3")
-    assert books.lacking("books~1") == (1, 0, 0)
+    assert books.missing("books~1") == (1, 0, 0)
     books.finish(*books.build("books~1").values())
     books.switch("books~2", "books~1")
     discard(books.connection, "books~2")
@@ -182,7 +182,7 @@ def test_readers_are_switched_and_back(books: Books) -> None:
 
 
 def test_queued_attempts_move_to_the_new_index_at_the_switch(books: Books) -> None:
-    """A changed document whose run has not begun: readers see the old content in the new index until it is done."""
+    """The attempt of a changed document has not begun: readers see the old content in the new index until it ends."""
     books.finish(*books.build().values())
     waiting = books.take("/1", "b")
     books.switch()
@@ -196,21 +196,21 @@ def test_queued_attempts_move_to_the_new_index_at_the_switch(books: Books) -> No
         .where(documents_table.c.id == books.first)
     )
     assert live == "b" * 64
-    assert books.lacking("books~1") == (1, 0, 0)
+    assert books.missing("books~1") == (1, 0, 0)
 
 
 def test_a_failure_in_the_new_index_is_no_failure_of_the_document(books: Books) -> None:
     begun = books.build()
     books.finish(begun[books.second])
     attempts.fail(books.connection, {begun[books.first]: CORRUPT})
-    assert books.lacking() == (0, 0, 1)
+    assert books.missing() == (0, 0, 1)
     count = sa.select(sa.func.count()).select_from(failures_table)
     assert books.connection.scalar(count) == 0
     listed = missing_documents.failures_in_index(
         books.connection, reindexes.get(books.connection, books.reindex), "books~2"
     )
     assert [(failure["source"], failure["code"]) for failure in listed] == [("/1", "corrupt")]
-    # A user who switches all the same has a document that readers do not see: now it has failed.
+    # If the user switches all the same, readers do not see the document: now it has failed.
     books.switch()
     assert books.connection.scalar(count) == 1
     assert list(books.seen()) == [books.second]
@@ -221,7 +221,7 @@ def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     deletion.tombstone(books.connection, [books.first])
     gone = garbage.group_by_index(books.connection, garbage.unused_versions(books.connection, [books.first]))
     assert sorted(gone) == ["books~1", "books~2"]
-    assert books.lacking() == (0, 0, 0)
+    assert books.missing() == (0, 0, 0)
 
 
 def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
@@ -237,16 +237,16 @@ def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
 
 
 def test_a_document_with_a_changed_workflow_is_missing_in_the_other_index(books: Books) -> None:
-    """Redacted meanwhile, with unchanged bytes: neither the switch nor the way back shows what it was before."""
+    """Redacted during the build, with unchanged bytes: neither switch nor rollback shows the old text."""
     books.finish(*books.build().values())
     books.ingest("/1", workflow="redact")
-    assert books.lacking() == (1, 0, 0)
+    assert books.missing() == (1, 0, 0)
     books.finish(*books.build().values())
     books.switch()
     assert books.shown(books.first) == ("a", "redact")
-    assert books.lacking("books~1") == (0, 0, 0)
+    assert books.missing("books~1") == (0, 0, 0)
     books.ingest("/2", workflow="redact")
-    assert books.lacking("books~1") == (1, 0, 0)
+    assert books.missing("books~1") == (1, 0, 0)
     books.finish(*books.build("books~1").values())
     books.switch("books~2", "books~1")
     assert books.shown(books.second) == ("a", "redact")
@@ -254,9 +254,9 @@ def test_a_document_with_a_changed_workflow_is_missing_in_the_other_index(books:
 
 def test_a_failed_document_is_missing_again_after_its_workflow_changes(books: Books) -> None:
     attempts.fail(books.connection, {books.build()[books.first]: CORRUPT})
-    assert books.lacking() == (0, 1, 1)
+    assert books.missing() == (0, 1, 1)
     books.ingest("/1", workflow="redact")
-    assert books.lacking() == (1, 1, 0)
+    assert books.missing() == (1, 1, 0)
 
 
 def test_a_document_that_failed_in_the_new_index_is_there_again_after_the_way_back(books: Books) -> None:
@@ -318,11 +318,11 @@ def test_a_version_marked_missing_is_built_again_and_kept_until_then(books: Book
         if version.document_id == books.first
     ]
     second_index.mark_missing(books.connection, "books~2", [broken])
-    assert books.lacking() == (1, 0, 0)
+    assert books.missing() == (1, 0, 0)
     again = books.build()
     assert list(again) == [books.first]
     books.finish(*again.values())
-    assert books.lacking() == (0, 0, 0)
+    assert books.missing() == (0, 0, 0)
     assert broken not in [
         version.version_id for version in missing_documents.indexed_versions(books.connection, "books~2")
     ]
@@ -362,7 +362,7 @@ def test_a_failed_validation_names_its_setting(
 
 
 class Waiting:
-    """A re-index that might begin to hold, while a document of its collection is at work."""
+    """A re-index that is ready to freeze its collection, while an attempt of a document is running."""
 
     def __init__(self, folder: Path) -> None:
         self.services = Services(Settings(data_dir=folder))
@@ -375,20 +375,20 @@ class Waiting:
         self.since(10.0)
 
     def since(self, seconds: float) -> None:
-        """Since when a worker is at the document."""
+        """Set how many seconds ago the attempt began."""
         with writing(self.services.catalog) as connection:
             here = attempts_table.update().where(attempts_table.c.id == self.attempt)
             connection.execute(here.values(state="extracting", started_at=time.time() - seconds))
 
     def reindex(self, **values: object) -> Reindex:
-        """The re-index, with other values."""
+        """Update the re-index with these values and return it."""
         with writing(self.services.catalog) as connection:
             if values:
                 reindexes.update(connection, self.reindex_id, **values)
             return reindexes.get(connection, self.reindex_id)
 
     def options(self, **values: float) -> Reindex:
-        """The re-index, asked for otherwise."""
+        """Change the options of the re-index."""
         return self.reindex(options={"gave_way": 0, "near_since": 0.0, **values})
 
     def can_freeze(self) -> bool:
@@ -408,7 +408,7 @@ def test_a_freeze_does_not_begin_while_an_attempt_runs_long(waiting: Waiting) ->
     waiting.since(cutover.LONG_RUNNING_S + 1)
     assert not waiting.can_freeze()
     assert waiting.reindex().message == "The switch waits for the end of what is at work for more than 60 s: /long."
-    # Where something always lasts, the switch would never come.
+    # If long attempts never end, the freeze begins in spite of them after a while.
     waiting.options(near_since=time.time() - cutover.PATIENCE_S - 1)
     assert waiting.can_freeze()
     assert waiting.reindex().message is None

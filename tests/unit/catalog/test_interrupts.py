@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a statement: nothing of its transaction stays, neither rows nor the write lock."""
+"""Ctrl-C in the middle of a statement: its transaction is rolled back and releases the write lock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_interrupted_process_can_write_at_once(tmp_path: Path, words: str) ->
             connection.execute(sa.select(counters)).all()
         pytest.fail("nothing was interrupted")
     except KeyboardInterrupt:
-        # The traceback is alive, and with it whatever was in hand at that moment.
+        # The traceback is alive and keeps the objects of its frames alive.
         sa.event.remove(engine, "do_execute", interrupt)
         with writing(engine) as connection:
             connection.execute(counters.insert().values(name="after", value=1))

@@ -1,4 +1,4 @@
-"""Renaming, tagging, deleting with a way back, reviving: what the catalog does with rows while the points stay."""
+"""Renaming, tagging, deleting with undo, reviving: changes of catalog rows while the points in the store stay."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def take(connection: Connection, source: str, content: str = "a") -> Recorded:
 
 
 def live(connection: Connection, source: str, content: str = "a") -> str:
-    """A document that readers see."""
+    """Create a searchable document. Returns its id."""
     recorded = take(connection, source, content)
     if recorded.attempt_id is not None:
         batch = batches.create(connection, "job", 5, [recorded.attempt_id], active=True)

@@ -58,7 +58,7 @@ STEPS = st.lists(
 def test_the_fraction_never_goes_back(
     catalog: Engine, sizes: list[int], expected: int, steps: list[tuple[int, str, int]]
 ) -> None:
-    """Whatever happens to three documents, in whatever order, retries among it."""
+    """Random events of three documents in any order, retries included."""
     job, attempt_ids = begin(catalog, sizes, expected)
     seen = [0.0]
     for which, what, number in steps:
@@ -118,7 +118,7 @@ def test_measuring_progress_writes_nothing(catalog: Engine) -> None:
 
 
 def test_expected_files_count_like_the_files_seen_so_far(catalog: Engine) -> None:
-    """Ten of forty small files are taken in: it is as far as with all of them."""
+    """Ten of forty small files are ingested: the fraction is a quarter."""
     job, attempt_ids = begin(catalog, [500] * 10, 40 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
         connection.execute(jobs_table.update().where(jobs_table.c.id == job).values(intake_done=False))
@@ -128,7 +128,7 @@ def test_expected_files_count_like_the_files_seen_so_far(catalog: Engine) -> Non
 
 
 def test_expected_files_that_never_came_do_not_count(catalog: Engine) -> None:
-    """The door died, or Ctrl-C ended the intake: what is taken in is all there is."""
+    """The intake was killed or ended by Ctrl-C: only the files that were ingested count."""
     job, attempt_ids = begin(catalog, [500] * 10, 1000 * (500 + jobs.OVERHEAD_BYTES))
     with writing(catalog) as connection:
         attempt_counters.set_chunks(connection, dict.fromkeys(attempt_ids, 2))
@@ -155,7 +155,7 @@ def test_rate_and_time_left_are_unknown_at_first(samples: list[list[float]]) -> 
 
 @given(st.lists(st.floats(0.1, 5.0), min_size=1, max_size=300))
 def test_kept_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
-    """However often a job is looked at, what is kept is bounded, in order, and holds the newest."""
+    """However often progress is measured, the kept samples are few, in order, and include the newest."""
     now, kept = 0.0, list[list[float]]()
     for position, pause in enumerate(pauses, 1):
         now += pause
@@ -163,7 +163,7 @@ def test_kept_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
         assert len(kept) <= progress.SAMPLES
         assert kept == sorted(kept)
         assert now - kept[-1][0] < SPACING_S
-        # The clock starts with the first work: at the last look that found none done.
+        # The clock starts with the first work: at the last measurement that found none done.
         assert kept[0] in ([0.0, 0.0], [pauses[0], 0.0])
     assert len(kept) < 3 or now < WINDOW_S or kept[1][0] < now - WINDOW_S / 3
 

@@ -1,4 +1,4 @@
-"""What is asked for every file while others wait for the catalog finds its rows by an index, however many there are."""
+"""Query plans: queries that run for every file use an index and never scan a table that grows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def reads_all(step: str) -> bool:
 
 
 def carry_through(services: Services) -> None:
-    """What the stages write of the one batch that waits."""
+    """Process the one waiting batch in the catalog as the stages do."""
     catalog = services.catalog
     with writing(catalog) as connection:
         (batch,) = admission.admit(connection, 4, 99, "extract")

@@ -1,4 +1,4 @@
-"""How much work a job is: counted where it is known, and near the truth where it is not, whatever comes first."""
+"""The work of a job: known work is counted, unknown work is estimated, in whatever order files arrive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.names import ACTIVE
 
 
 def pile(tail: str, documents: int, kilobytes: float, chunks: int = 0, *, outcome: str | None = None) -> DocumentGroup:
-    """Documents that wait, or are completed with so many chunks, or came to nothing."""
+    """A group of documents: waiting, completed with so many chunks, or failed."""
     done = chunks if outcome == "completed" else 0
     size = int(kilobytes * 1000)
     unread = 0 if outcome else documents
@@ -40,7 +40,7 @@ def test_the_estimate_holds_when_large_files_hold_little_text() -> None:
 
 
 def test_an_unread_file_counts_like_the_read_files_of_its_kind() -> None:
-    """Text of one long word: few chunks, as in all that has been read."""
+    """Texts of one long word give few chunks, like all texts read before."""
     left = [
         workload([pile("a.txt", n, 100 * n, n, outcome="completed"), pile("b.txt", 10, 1000)]).left for n in (0, 1, 9)
     ]
@@ -50,7 +50,7 @@ def test_an_unread_file_counts_like_the_read_files_of_its_kind() -> None:
 
 
 def test_unreadable_files_lower_the_estimate_of_their_kind() -> None:
-    """So is, before long, what is still to come of its kind; other kinds are what they were."""
+    """After some failures, unread files of the same kind count less; other kinds count as before."""
     alone = workload([pile("a.txt", 1, 100)]).left
     for failed, most in ((1, 160), (9, 40), (99, 10)):
         piles = [pile("x.html", failed, 100 * failed, outcome="failed"), pile("y.html", 10, 1000)]

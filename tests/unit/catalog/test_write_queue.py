@@ -80,7 +80,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def waiting_for(lock: Path) -> int | None:
-    """How many wait for this file's lock; None where the system does not say (only Linux does)."""
+    """Number of threads that wait for the lock of this file; None except on Linux, where it is not known."""
     try:
         locks = Path("/proc/locks").read_text()
     except FileNotFoundError:
@@ -89,7 +89,7 @@ def waiting_for(lock: Path) -> int | None:
 
 
 def test_an_urgent_writer_goes_before_those_at_the_gate(tmp_path: Path) -> None:
-    """A worker has written and gives back the turn first, then the gate: in between only the urgent one can write."""
+    """A worker that has written releases the turn first, then the gate: in between only the urgent writer can go on."""
     order: list[str] = []
     path, gate_file, turn_file = (tmp_path / f"catalog.db{end}" for end in ("", ".gate", ".turn"))
     queue = WriteQueue(str(path))

@@ -1,4 +1,4 @@
-"""What a workflow may say: each illegal shape is refused with a sentence that says what to write instead."""
+"""Checks of workflows: each illegal shape is refused with a message that says what to write instead."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_functions_that_cannot_be_stages_are_refused(
 
 
 def test_names_and_queues_of_the_engine_are_kept() -> None:
-    """Whatever task the engine has, no stage takes its name, nor its queue."""
+    """No stage of a plug-in may have the name or the queue of an engine task."""
     app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
     register(app, Worker("node", Settings()))
     mine = {name.removeprefix("docrelay.") for name in app.tasks if name.startswith("docrelay.")}
@@ -275,7 +275,7 @@ def test_stage_parameters_may_have_any_name() -> None:
 
 
 def names(canvas: Signature) -> Any:
-    """A canvas as nested lists of what its tasks are called."""
+    """A canvas as nested lists of task names."""
     if canvas.task == "celery.chord":
         return {"header": [names(step) for step in canvas.tasks], "body": names(canvas.body)}
     if canvas.task == "celery.chain":

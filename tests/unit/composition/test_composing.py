@@ -214,7 +214,7 @@ def test_wrong_workflow_parameters_are_refused(options: dict[str, Any], message:
 
 
 def test_trying_and_drawing_need_no_stack(tmp_path: Path) -> None:
-    """One process each: neither Redis nor a data folder comes to be."""
+    """Each command is one process; it starts no Redis and creates no catalog."""
     environment = {
         "PATH": "/nowhere",
         "DOCRELAY_DATA_DIR": str(tmp_path / "data"),

@@ -1,4 +1,4 @@
-"""Packages that do not load, or take what is taken: each is named with its reason, and everything else works."""
+"""Discovery of plug-ins: packages that do not load or use existing names are listed with a reason, all others work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Install = Callable[..., None]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Put a package of one module on the path, as pip would."""
+    """Install packages of one module on the path, as pip would."""
     site = tmp_path / "site"
     site.mkdir()
     discover()
@@ -161,7 +161,7 @@ def test_options_for_an_unknown_workflow_are_refused() -> None:
 
 
 def test_a_stage_of_the_engines_names_does_not_load(install: Install) -> None:
-    """It would do the engine's work instead of the engine, in every process."""
+    """Such a stage would replace the engine's own task in every process."""
     code = "@stage(queue='mine')\ndef reindex(document: Document) -> Document:\n    return document\n"
     install("taking", HEAD + code, stages={"mine": "taking"})
 
@@ -198,7 +198,7 @@ def codes_in_the_table() -> dict[str, tuple[str, int, int]]:
 
 
 def test_every_documented_check_reports_its_codes(install: Install, tmp_path: Path) -> None:
-    """What every door does first, with nothing running; then what each makes of the error."""
+    """The check that every entry point does first, without a stack; then the codes of the error at each."""
     names = {name: f"rows:{name}" for name in ("plain", "nested", "raises", "lines", "needs", "absent")}
     install("rows", f"from celery import chord\n{HEAD}{WORKFLOWS}", workflows=names)
     documented = codes_in_the_table()

@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 
 
 def test_beat_asks_for_no_result_of_a_periodic_task() -> None:
-    """Beat does not register the tasks: what they are registered with in workers does not reach its messages."""
+    """Beat does not register the tasks, so task options of workers do not reach its messages."""
     schedule: dict[str, dict[str, Any]] = make_app(Settings(redis_url="redis://127.0.0.1:1/0")).conf.beat_schedule
 
     assert {entry["task"] for entry in schedule.values()} == {

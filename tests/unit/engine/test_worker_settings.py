@@ -1,4 +1,4 @@
-"""What the settings of workers come to in Celery's own worker, which is made here and never started."""
+"""Settings of workers as Celery's worker object receives them; the worker is created and never started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USUAL = {
     "seconds per task": 3600,
 }
 
-KNOBS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "as it comes": ({}, {}),
     "extract_processes": ({"extract_processes": 3}, {"places": 3}),
     "autoscale": ({"autoscale": "4,1"}, {"places": 1, "scales": [4, 1]}),
@@ -55,24 +55,24 @@ def made(group, chosen):
         "seconds per task": options["timeout"],
     }
 
-print(json.dumps([made(*one) for one in json.load(sys.stdin)]))
+print(json.dumps([made(*case) for case in json.load(sys.stdin)]))
 """
 
 
 @pytest.fixture(scope="module")
 def made() -> list[dict[str, Any]]:
-    """Workers of `extract` with each knob, then one of each other group. Celery changes the process it is made in."""
-    wanted = [*(("extract", chosen) for chosen, _ in KNOBS.values()), ("embed", EVERYTHING), ("store", EVERYTHING)]
+    """Options of a worker of `extract` for each case, then of one of each other group; made in a child process."""
+    wanted = [*(("extract", chosen) for chosen, _ in CASES.values()), ("embed", EVERYTHING), ("store", EVERYTHING)]
     line = [sys.executable, "-W", "ignore", "-c", MAKE]
     ended = subprocess.run(line, input=json.dumps(wanted), capture_output=True, text=True, check=True)
     workers: list[dict[str, Any]] = json.loads(ended.stdout)
     return workers
 
 
-@pytest.mark.parametrize("knob", KNOBS)
-def test_a_worker_setting_reaches_celery(made: list[dict[str, Any]], knob: str) -> None:
-    assert made[list(KNOBS).index(knob)] == {**USUAL, **KNOBS[knob][1]}
+@pytest.mark.parametrize("case", CASES)
+def test_a_worker_setting_reaches_celery(made: list[dict[str, Any]], case: str) -> None:
+    assert made[list(CASES).index(case)] == {**USUAL, **CASES[case][1]}
 
 
 def test_an_embed_or_store_worker_is_one_process_whatever_is_set(made: list[dict[str, Any]]) -> None:
-    assert made[len(KNOBS) :] == [{**USUAL, "pool": "solo", "places": 1}] * 2
+    assert made[len(CASES) :] == [{**USUAL, "pool": "solo", "places": 1}] * 2

@@ -1,4 +1,4 @@
-"""Word files: what a reader sees, in the order he sees it, each thing once."""
+"""Word files: the text that a reader sees, in that order, each part once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PDF: what every engine must do alike, and what pdfium alone does."""
+"""PDF: behaviour that both engines share, and functions of pdfium alone."""
 
 from __future__ import annotations
 

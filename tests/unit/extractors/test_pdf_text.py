@@ -1,4 +1,4 @@
-"""Whole words, and nothing else changed."""
+"""Tidying of PDF text: divided words are joined, and no letter is changed."""
 
 from __future__ import annotations
 

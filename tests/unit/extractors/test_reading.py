@@ -1,4 +1,4 @@
-"""Whatever happens inside, a document or an ExtractError comes out."""
+"""Reading a file gives a document or raises an ExtractError, whatever error happens inside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def clean_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _reads_as(folder: Path, result: Document | Callable[[], Document]) -> Path:
-    """A file whose extractor yields this."""
+    """A file whose extractor runs this function."""
 
     @extractor("text/x-test", suffixes=(".test",))
     def extract_test(path: Path, options: Options) -> Document:
@@ -134,7 +134,7 @@ def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypat
 
 
 def test_offsets_outside_the_file_make_it_corrupt(tmp_path: Path) -> None:
-    """A damaged file sends libraries to places before its beginning, or beyond what there can be."""
+    """Damaged files with offsets before the beginning of the file or far beyond its end."""
     docx = bytearray((SAMPLES / "staff_handbook.docx").read_bytes())
     end = docx.rindex(b"PK\x05\x06")
     (start,) = struct.unpack_from("<I", docx, end + 16)

@@ -1,4 +1,4 @@
-"""The registry is data, imports lazily, and takes formats from elsewhere."""
+"""The registry of formats: plain data, lazy imports, and formats of plug-ins."""
 
 from __future__ import annotations
 

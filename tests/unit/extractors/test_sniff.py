@@ -1,4 +1,4 @@
-"""The type is decided by content; size limits come before anything is opened."""
+"""Detection of the type by content; size limits are checked before a file is opened."""
 
 from __future__ import annotations
 

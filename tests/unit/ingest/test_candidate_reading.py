@@ -1,4 +1,4 @@
-"""Reading a candidate with what lies beside it, and reading the original of a document again."""
+"""Reading a candidate with its metadata file, and reading the original of a document again."""
 
 from __future__ import annotations
 

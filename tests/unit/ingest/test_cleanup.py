@@ -1,4 +1,4 @@
-"""Files in the spool are removed without a lock, while others begin to need them; nothing that is needed is lost."""
+"""Clean-up of the spool: files are removed without a lock while intake may need them again; no needed file is lost."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY = original_key(sha256(TEXT).hexdigest(), SOURCE)
 
 
 class HeldSpool(LocalSpool):
-    """A spool that does something else just before it removes a file that was seen unchanged, or after it got one."""
+    """A spool that calls a function just before it removes an unchanged file, or just after it received a file."""
 
     before_delete: Callable[[], object] | None = None
     after_secure: Callable[[], object] | None = None
@@ -82,7 +82,7 @@ def submit(services: Services, source: str = SOURCE) -> dict[str, Any]:
 
 @pytest.fixture(params=["local", "memory"])
 def either(request: pytest.FixtureRequest, services: Services) -> Services:
-    """Services with a spool in a folder, and with one on a store."""
+    """Services with a local spool, then with a remote spool."""
     if request.param == "local":
         return services
     settings = services.settings.model_copy(update={"spool_url": f"memory://{uuid4().hex}"})
@@ -125,7 +125,7 @@ def test_an_original_uploaded_again_is_not_discarded(either: Services, age_s: fl
         return reads[-1]
 
     discard(either, unneeded)
-    if len(reads) < 2:  # it was left alone before intake came
+    if len(reads) < 2:  # it was kept before intake needed it
         submit(either, "upload://copy.txt")
     assert reads == [{KEY}] * len(reads)
     assert either.spool.read(KEY) == TEXT
@@ -195,7 +195,7 @@ def content_of(services: Services, folder: Path) -> FileContent:
 
 
 def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path: Path) -> None:
-    """A process that is killed after its commit has left the file in the spool before."""
+    """If the process is killed after its commit, the file is already in the spool."""
     content = content_of(services, tmp_path)
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([]), [content.file.size])

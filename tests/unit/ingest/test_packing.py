@@ -43,7 +43,7 @@ def test_a_batch_ends_only_where_the_next_item_would_exceed_a_limit(
 
 
 def test_items_are_read_at_most_one_ahead() -> None:
-    """Files are found while the first batches are ingested already."""
+    """The walk goes on while the first batches are already ingested."""
     items = count()
     assert next(pack(items, same, repeat(2), 100)) == [0, 1]
     assert next(items) == 3

@@ -1,4 +1,4 @@
-"""Trying failed documents again from the copies that intake kept."""
+"""Retries of failed documents from the copies that intake kept."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def submit_and_fail(services: Services) -> None:
 
 
 def test_a_copy_on_a_store_is_used_long_after_intake(services: Services) -> None:
-    """Its time cannot be set, and no other copy is left that it could be written from."""
+    """The time of the copy cannot be set, and there is no other copy to write it from."""
     submit_and_fail(services)
     assert isinstance(services.spool, RemoteSpool)
     file = services.spool.files.store[f"{services.spool.root}/{KEY}"]

@@ -1,4 +1,4 @@
-"""Files below roots: what links that are made at any moment can reach."""
+"""Files below the allowed roots: which links are followed, even if they are made at any moment."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_an_empty_folder_and_a_missing_path_are_refused(settings: Settings, tmp_
 
 @given(name=st.binary(min_size=1, max_size=40).filter(lambda name: b"\0" not in name))
 def test_a_path_and_its_source_belong_to_each_other(name: bytes) -> None:
-    """Whatever bytes a name is made of."""
+    """For names of any bytes."""
     path = Path(os.fsdecode(b"/" + name))
     assert path_of(source_of(path)) == path
 

@@ -1,4 +1,4 @@
-"""The delivery loop with a sender of the test's own: what is stored of each try, and which errors are final."""
+"""The delivery loop with a sender for tests: what is stored for each try, and which errors are final."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def boxes(monkeypatch: pytest.MonkeyPatch) -> list[PostBox]:
 
 
 def enqueue(services: Services, address: str, tries: int = 0) -> None:
-    """A job that has ended, and its end to be reported to an address."""
+    """Create a finished job whose end is to be reported to an address."""
     with writing(services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0, closed=True)
         outbox.attach(connection, job.id, Hook(address, "a-long-random-secret"), None)
@@ -85,7 +85,7 @@ def row_of(services: Services) -> Any:
 
 
 async def deliver(services: Services, is_done: Callable[[Any], bool]) -> Any:
-    """Run the loop until the one delivery is in a state; its row then."""
+    """Run the loop until the only delivery meets the condition. Returns its row."""
     loop = asyncio.create_task(deliver_until_cancelled(services))
     try:
         async with asyncio.timeout(60):

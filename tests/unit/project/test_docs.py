@@ -1,4 +1,4 @@
-"""What is written for people holds: commands, options, settings and codes are documented, and examples are real."""
+"""The documentation is true: commands, options, settings and codes are documented, and examples work."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def commands() -> dict[str, Any]:
 
 
 def section(page: str, title: str) -> str:
-    """What stands under a heading, up to the next one of any level."""
+    """The text under a heading, up to the next heading of any level."""
     match = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", page, flags=re.M | re.S)
     assert match is not None, f"there is no section {title!r}"
     return match[1]
@@ -415,8 +415,8 @@ def test_every_name_in_all_exists(room: str) -> None:
             continue
         dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         module = importlib.import_module(dotted)
-        lacking = [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)]
-        assert lacking == [], dotted
+        missing = [name for name in getattr(module, "__all__", ()) if not hasattr(module, name)]
+        assert missing == [], dotted
 
 
 def test_no_machine_and_no_package_registry_is_named() -> None:

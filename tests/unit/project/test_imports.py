@@ -57,7 +57,7 @@ def imported(folder: Path, code: str, *words: str, **settings: str) -> tuple[int
         (("failures", "list"), 0, LOOKING),
         (("failures", "purge"), 0, LOOKING),
         (("delete", "nothing"), 2, LOOKING),
-        (("search", "nothing"), 0, LOOKING - {"qdrant_edge"}),  # which has the stemmers
+        (("search", "nothing"), 0, LOOKING - {"qdrant_edge"}),  # it has the stemmers
         (("ingest", "/nowhere"), 2, HEAVY | FORMATS | ARRAYS | {"alembic", "pipeline.api", "pipeline.client"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

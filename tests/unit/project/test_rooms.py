@@ -1,4 +1,4 @@
-"""The map of the rooms, where import-linter does not look: modules named in strings, and files at the root."""
+"""Rules about packages that import-linter does not check: modules named in strings, and files at the root."""
 
 from __future__ import annotations
 

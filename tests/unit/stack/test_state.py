@@ -1,4 +1,4 @@
-"""What a launch and the state of a stack are written to and read from."""
+"""Writing and reading a launch and the state of a stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting: what holds for every text, and what a reader expects of ordinary ones."""
+"""Chunking: properties of every text, and the expected cuts of ordinary texts."""
 
 import codecs
 import re
@@ -321,7 +321,7 @@ def test_chunks_of_converted_documents_have_no_lines(document: Document) -> None
 
 
 class Counted:
-    """A tokenizer that notes how many characters it was asked about."""
+    """A tokenizer that counts the characters that it tokenizes."""
 
     def __init__(self, inner: Tokenizer) -> None:
         self.inner = inner

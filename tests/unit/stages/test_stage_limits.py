@@ -1,4 +1,4 @@
-"""What a stage holds at once and what it leaves behind are bounded; the bodies of the tasks run without a worker."""
+"""Limits of the stages: memory for chunks, and clean-up of left drafts. The stages run without a worker."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_chunks_of_many_long_documents_are_not_held_at_once(
     assert done.facts["documents"] == 2
     with writing(services.catalog) as connection:
         done.record(connection)
-    # The others begin anew, each in a batch of its own: none is lost, none is failed.
+    # The other documents start again, each in its own batch: none is lost and none has failed.
     apart = [name for name in batches_of(services, claim) if name != claim.batch_id]
     assert len(apart) == len(set(apart)) == 3
 

@@ -1,4 +1,4 @@
-"""One contract, every store: collections, writing, deleting, what is refused."""
+"""The contract of every vector store: collections, writing, deleting, and refused requests."""
 
 from __future__ import annotations
 

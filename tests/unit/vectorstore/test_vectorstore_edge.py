@@ -1,4 +1,4 @@
-"""What only the embedded store promises: one owner, nothing acknowledged is lost, half-made things do no harm."""
+"""The embedded store: one owner, no acknowledged point is lost, and half-made collections do no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One contract, every store: rankings against a computation of our own, and filters one by one."""
+"""Search of every vector store: rankings against a computation in the test, and each filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison behind the watched folder: whatever happened, doing what it says makes the known equal to the seen."""
+"""The comparison of a watched folder: applying its changes makes the known files equal to the seen files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the mirror that need no stack: what is ignored, listed, held back, and when a change is complete."""
+"""Parts of a watched folder that need no stack: ignored files, scans, holds on deletion, events, settling of files."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_events_name_what_changed(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None:
-    """They tell of the folder then, again as soon as they go on, and go on."""
+    """The events then name the folder, name it once more when they resume, and go on."""
     events = Events(tmp_path)
 
     def reported(name: bytes) -> set[str]:
@@ -222,7 +222,7 @@ def test_a_name_that_is_no_utf_8_does_not_end_the_events(tmp_path: Path) -> None
     again = list[set[str]]()
 
     def is_quiet() -> bool:
-        """Whether nothing more comes for a while after something has come."""
+        """Whether no event comes for a while after at least one has come."""
         more = events.wait(3.0)
         again.extend([more] if more else [])
         return bool(again) and not more
