@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,7 +28,7 @@ TESTS = Path(__file__).parents[1] / "support"
 MEMORY_MB = 600
 TIMEOUT_S = 1.0
 PATIENCE_S = 100.0
-"""Nothing here may take longer; it is a bound, not a measurement."""
+"""Bound of one extraction; only a hang reaches it."""
 
 TESTER = "DOCRELAY_TEST_SANDBOX"
 
@@ -53,7 +52,7 @@ ENDS = {
 
 
 def own_peak_mb() -> int:
-    """What this process has needed so far: a child begins with that, and is only distinguished from it above."""
+    """Peak memory of this process so far. A forked child starts with it, so a limit has to lie above it."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
 
 
@@ -88,13 +87,12 @@ def file_of_deed(tmp_path: Path, deed: str) -> Path:
     return path
 
 
+@pytest.mark.timeout(3 * PATIENCE_S)  # for both extractions and the end of the child; only a hang reaches it
 @pytest.mark.parametrize(("deed", "code"), ENDS.items())
 def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
-    began = time.monotonic()
     with pytest.raises(ExtractError) as caught:
         sandbox.extract(file_of_deed(tmp_path, deed), Options(), TIMEOUT_S if code == "timeout" else PATIENCE_S)
     assert caught.value.code == code
-    assert time.monotonic() - began < 2 * PATIENCE_S
     # The next file is read as if nothing had happened, chatter on stdout or not.
     assert "some text" in sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 

@@ -44,6 +44,13 @@ def stop(*_):
     sys.exit()
 signal.signal(signal.SIGTERM, stop)
 """
+END_WHEN_THERE_IS = """
+import time
+from pathlib import Path
+while not Path("{file}").exists():
+    time.sleep(0.05)
+raise SystemExit("no space left")
+"""
 
 
 @pytest.fixture
@@ -183,16 +190,18 @@ def test_a_worker_that_dies_again_and_again(rig: Rig) -> None:
     assert "broken.out" in caught.value.hint
 
 
-def test_losing_the_stack_inside_the_block_says_why(rig: Rig) -> None:
-    late = worker("late", "import time; time.sleep(.2); raise SystemExit('no space left')")
+def test_losing_the_stack_inside_the_block_says_why(rig: Rig, tmp_path: Path) -> None:
+    may_end = tmp_path / "may end"
+    late = worker("late", END_WHEN_THERE_IS.format(file=may_end))
     with (
         pytest.raises(StackUnavailable, match="no space left"),
         connect(rig.settings, launch=rig.with_workers(late)) as attached,
     ):
-        _use_until_it_is_lost(attached)
+        _use_until_it_is_lost(attached, may_end)
 
 
-def _use_until_it_is_lost(attached: Settings) -> None:
+def _use_until_it_is_lost(attached: Settings, may_end: Path) -> None:
+    may_end.touch()
     with redis.Redis.from_url(str(attached.redis_url), retry=NO_RETRY) as client:
         while client.ping():
             time.sleep(0.05)
