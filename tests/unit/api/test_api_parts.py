@@ -55,7 +55,7 @@ def test_the_examples_of_the_page_run() -> None:
 
 
 @given(st.binary(max_size=300), st.integers(1, 40))
-def test_a_form_is_the_same_however_it_is_cut(content: bytes, size: int) -> None:
+def test_a_form_is_parsed_alike_in_parts_of_any_size(content: bytes, size: int) -> None:
     content = content.replace(b"--b", b"")
     body = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="x y.txt"\r\n\r\n' + content + b"\r\n--b--\r\n"
@@ -115,7 +115,7 @@ def test_missing_and_invalid_boundaries_are_refused(boundary: str) -> None:
 
 
 @given(st.from_regex(r"[0-9A-Za-z.-]{1,100}", fullmatch=True))
-def test_a_cursor_has_its_form_and_comes_back_as_it_was(position: str) -> None:
+def test_a_packed_cursor_is_valid_and_unpacks_to_its_position(position: str) -> None:
     cursor = TypeAdapter(Cursor).validate_python(pack(position))
     assert unpack(cursor) == position
 

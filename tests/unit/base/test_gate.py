@@ -58,7 +58,7 @@ def test_a_closed_gate_holds_until_it_is_opened(gates: Gates) -> None:
     assert list(gates.folder.iterdir()) == []
 
 
-def test_a_pass_lets_one_through(gates: Gates) -> None:
+def test_a_pass_lets_one_visitor_through(gates: Gates) -> None:
     gates.close("embed")
     with visiting("1", "2", "3") as passed:
         gates.arrived("embed", 3)

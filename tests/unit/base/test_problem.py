@@ -61,7 +61,7 @@ def test_error_names_are_distinct_and_include_all_subclasses() -> None:
     assert {"NoWorker", "Conflict", "EndpointBusy", "HubUnreachable", "TooMany"} <= set(names)
 
 
-def test_a_hint_of_the_instance_is_the_hint_that_arrives() -> None:
+def test_the_hint_of_an_instance_reaches_the_other_process() -> None:
     error = StackUnavailable("Redis is away.", "Start Redis.")
 
     assert (error.hint, error.advice, StackUnavailable.hint) == (
@@ -74,14 +74,14 @@ def test_a_hint_of_the_instance_is_the_hint_that_arrives() -> None:
 
 
 @pytest.mark.parametrize("seconds", [None, 7.5])
-def test_the_pause_that_an_endpoint_asks_for_arrives(seconds: float | None) -> None:
+def test_the_retry_pause_of_an_endpoint_reaches_the_other_process(seconds: float | None) -> None:
     arrived = sent(EndpointBusy("It is busy.", seconds))
 
     assert isinstance(arrived, EndpointBusy)
     assert (arrived.retry_after, arrived.transient) == (seconds, True)
 
 
-def test_the_pause_of_a_key_arrives() -> None:
+def test_the_retry_pause_of_an_api_key_reaches_the_other_process() -> None:
     error = TooMany("Too many.")
     error.retry_after = 3.0
 
@@ -118,7 +118,7 @@ def test_an_answer_of_an_older_process_keeps_its_class() -> None:
     assert (type(unknown.value), unknown.value.code, unknown.value.message) == (PipelineError, "internal", "No.")
 
 
-def test_an_error_of_no_tree_is_internal() -> None:
+def test_an_unknown_exception_is_an_internal_error() -> None:
     expected = Problem("internal", "ValueError: bad", PipelineError.hint)
 
     assert problem_of(ValueError("bad")) == expected

@@ -9,11 +9,11 @@ from pipeline.search import resolve_media_types
 from pipeline.vectorstore.source_globs import matches
 
 
-def test_types_are_named_once() -> None:
+def test_media_types_are_resolved_without_duplicates() -> None:
     assert resolve_media_types(["pdf", ".pdf", "jpg"]) == ("application/pdf", "image/jpeg")
 
 
-def test_an_unknown_type_says_which_there_are() -> None:
+def test_an_unknown_type_is_refused_with_the_known_types() -> None:
     with pytest.raises(BadRequest, match="There is no type exe") as caught:
         resolve_media_types(["pdf", "exe"])
     assert "docx" in caught.value.hint

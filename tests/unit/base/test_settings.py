@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_later_sources_win(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_sources_of_settings_override_earlier_ones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "docrelay.toml").write_text('collection = "of_file"\npriority = 2\nwindow = 3\n')
     monkeypatch.setenv("DOCRELAY_COLLECTION", "of_environment")
     monkeypatch.setenv("DOCRELAY_PRIORITY", "4")
@@ -69,7 +69,7 @@ def test_invalid_environment_values_are_refused(
 
 
 @pytest.mark.parametrize("content", ["colour = 1", "window =", "[window]\nx = 1", "\xff\xfe"])
-def test_a_wrong_file_is_refused(folder: Path, content: str) -> None:
+def test_an_invalid_settings_file_is_refused(folder: Path, content: str) -> None:
     (folder / "docrelay.toml").write_text(content, "latin-1")
     with pytest.raises(BadRequest):
         load_settings()

@@ -33,7 +33,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Spool:
     return spool
 
 
-def test_without_a_url_it_is_in_the_data_folder(tmp_path: Path) -> None:
+def test_without_a_url_the_spool_is_in_the_data_folder(tmp_path: Path) -> None:
     open_spool(None, tmp_path).write("a/b", b"x")
     assert (tmp_path / "spool" / "a" / "b").read_bytes() == b"x"
 

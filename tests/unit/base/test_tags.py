@@ -18,7 +18,7 @@ from pipeline.settings.watch_folders import WatchFolder
 from pipeline.types import Tags, canonical, in_place_of
 
 
-def test_tags_are_sorted_and_stand_there_once() -> None:
+def test_tags_are_sorted_without_duplicates() -> None:
     assert canonical(["b", "a", "b", "A"]) == ("A", "a", "b")
     assert canonical(["cafe\u0301", "café"]) == ("café",)
     assert canonical([]) == ()

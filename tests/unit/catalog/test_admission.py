@@ -66,7 +66,7 @@ def admit(connection: Connection, window: int = MANY, most_due: int = MANY) -> l
     return chosen
 
 
-def test_the_urgent_go_first_and_every_job_has_its_window(connection: Connection) -> None:
+def test_higher_priorities_go_first_within_the_window_of_each_job(connection: Connection) -> None:
     low, high, later = (begin(connection) for _ in range(3))
     waiting = {job: wait(connection, job, priority, 4) for job, priority in ((low, 2), (high, 9), (later, 2))}
     admitted = admit(connection, 2)
@@ -132,7 +132,7 @@ def test_a_stage_that_only_some_batches_pass_delays_no_other_job(connection: Con
     assert admit(connection, most_due=1) == [single]
 
 
-def test_a_task_that_is_tried_again_delays_no_other_job(connection: Connection) -> None:
+def test_a_retried_task_delays_no_other_job(connection: Connection) -> None:
     """The server of a model is down: the tasks that need it are retried, while those of other jobs go on."""
     job = begin(connection)
     name = work(connection, job, parts=4)
@@ -152,7 +152,7 @@ def test_a_cancelled_batch_delays_no_other_job(connection: Connection) -> None:
     assert admit(connection, most_due=1) == [single]
 
 
-def test_the_broker_is_not_filled_whatever_waits(connection: Connection) -> None:
+def test_no_more_than_the_maximum_of_active_batches_is_admitted(connection: Connection) -> None:
     for _ in range(admission.MAX_ACTIVE + 5):
         wait(connection, begin(connection))
     assert len(admit(connection)) == admission.MAX_ACTIVE

@@ -86,7 +86,7 @@ def test_a_document_changed_between_switch_and_commit_is_completed(connection: C
     assert document_groups.count(connection, job, groups)["outcomes"] == {"completed": 1}
 
 
-def test_an_attempt_that_was_never_seen_is_cancelled_with_its_batch(connection: Connection) -> None:
+def test_an_attempt_without_a_live_version_is_cancelled_with_its_batch(connection: Connection) -> None:
     job, _, batch = begin(connection, "a")
     attempts.end_batch(connection, batch)
     groups = document_groups.of_job(connection, job)

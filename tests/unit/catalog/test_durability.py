@@ -119,9 +119,7 @@ def test_a_moved_log_leaves_no_statement_in_progress_on_the_connection(
     assert refused == []
 
 
-def test_a_log_that_cannot_be_moved_is_no_failure_of_the_writer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_cannot_be_moved_does_not_fail_the_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT_EVERY", 1)
     monkeypatch.setattr("pipeline.catalog.database.connection.CHECKPOINT", "PRAGMA wal_checkpoint(")
     catalog = open_catalog(sqlite_url(tmp_path))

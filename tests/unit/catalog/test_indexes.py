@@ -129,7 +129,7 @@ def test_settings_decide_for_an_index_that_was_never_pinned(connection: Connecti
     assert (kept.fingerprint, kept.spec) == (OLD, finer)
 
 
-def test_names_of_indexes_never_come_back(books: Books) -> None:
+def test_names_of_indexes_are_never_reused(books: Books) -> None:
     discard(books.connection, "books~2")
     indexes.set_role(books.connection, "books~2", "dropped")
     assert indexes.next_name(books.connection, "books") == "books~3"
@@ -224,7 +224,7 @@ def test_a_deleted_document_is_in_no_index(books: Books) -> None:
     assert books.missing() == (0, 0, 0)
 
 
-def test_nothing_new_begins_while_readers_are_switched(books: Books) -> None:
+def test_no_batch_of_the_collection_is_admitted_during_the_switch(books: Books) -> None:
     mine = batches.create(books.connection, books.job, 5, [str(books.take("/9").attempt_id)])
     fed = batches.create(books.connection, books.fed, 1, list(books.build().values()))
     other = jobs.create(books.connection, Job("papers", "ingest", 5), "r", 0).id

@@ -13,7 +13,7 @@ from pipeline.catalog.database.schema import counters
 
 
 @pytest.mark.parametrize("words", ["BEGIN IMMEDIATE", "INSERT INTO counters", "SELECT counters"])
-def test_an_interrupted_process_can_write_at_once(tmp_path: Path, words: str) -> None:
+def test_after_an_interrupt_the_process_can_write_at_once(tmp_path: Path, words: str) -> None:
     engine = open_catalog(sqlite_url(tmp_path))
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=200")

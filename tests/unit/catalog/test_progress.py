@@ -136,13 +136,13 @@ def test_expected_files_that_never_came_do_not_count(catalog: Engine) -> None:
         assert measure_and_store(connection, job).fraction > 0.8
 
 
-def test_rate_is_that_of_the_last_minute() -> None:
+def test_the_rate_is_measured_over_the_last_minute() -> None:
     slow_then_fast = [[0.0, 0.0], [100.0, 10.0], [150.0, 20.0], [160.0, 50.0]]
     assert rate(slow_then_fast) == pytest.approx(40 / 60)
     assert eta(Workload(50, 50), rate(slow_then_fast)) == pytest.approx(75)
 
 
-def test_without_news_the_rate_is_that_of_the_whole_job() -> None:
+def test_without_recent_progress_the_rate_is_that_of_the_whole_job() -> None:
     standing = [[0.0, 0.0], [100.0, 0.5], [130.0, 0.5], [160.0, 0.5]]
     assert rate(standing) == pytest.approx(0.5 / 160)
 
@@ -154,7 +154,7 @@ def test_rate_and_time_left_are_unknown_at_first(samples: list[list[float]]) -> 
 
 
 @given(st.lists(st.floats(0.1, 5.0), min_size=1, max_size=300))
-def test_kept_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
+def test_progress_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
     """However often progress is measured, the kept samples are few, in order, and include the newest."""
     now, kept = 0.0, list[list[float]]()
     for position, pause in enumerate(pauses, 1):

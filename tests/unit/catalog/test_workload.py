@@ -59,7 +59,7 @@ def test_unreadable_files_lower_the_estimate_of_their_kind() -> None:
         assert workload([*piles, pile("a.txt", 1, 100)]).left == pytest.approx(workload(piles).left + alone)
 
 
-def test_pages_for_ocr_are_most_of_the_work() -> None:
+def test_pages_for_ocr_count_as_most_of_the_work() -> None:
     waiting = pile("a.png", 5, 5000)
     assert workload([waiting]).left == pytest.approx(5 * (OCR_PAGE + FILE), rel=0.2)
     # A book that was scanned: once it is read, its pages are known; each that OCR has read is done.
@@ -108,7 +108,7 @@ def test_expected_files_count_like_the_others() -> None:
     ("tail", "kind"),
     [("port.PDF", ".pdf"), ("ts.jsonl", ".jsonl"), ("rkdown", ".markdown"), ("a/README", ""), (".b/cd", ""), ("", "")],
 )
-def test_the_kind_is_the_suffix(tail: str, kind: str) -> None:
+def test_the_kind_of_a_file_is_its_suffix(tail: str, kind: str) -> None:
     assert pile(tail, 1, 1).kind == kind
 
 

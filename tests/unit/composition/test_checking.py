@@ -283,7 +283,7 @@ def names(canvas: Signature) -> Any:
     return canvas.task.removeprefix("docrelay.")
 
 
-def test_canvases_are_flat_whatever_the_plan_says() -> None:
+def test_a_canvas_is_never_nested() -> None:
     plan = plan_of(extract() | shout() | shout() | chunk() | chord([mark() | embed() | upsert()], finalize()))
     batch = Batch("b", 5, plan)
     per_part = ["mark", "embed", "upsert"]

@@ -225,7 +225,7 @@ def test_an_endpoint_needs_a_url_and_a_dimension(config: EmbedderConfig) -> None
         describe(config)
 
 
-def test_an_endpoint_is_a_space_of_its_own() -> None:
+def test_every_endpoint_has_its_own_vector_space() -> None:
     served = describe(EmbedderConfig(DEFAULT, base_url="http://host/v1"))
     assert (served.place, served.max_tokens, served.fingerprint.dim) == ("endpoint", 256, 384)
     assert served.fingerprint != describe(DEFAULT).fingerprint

@@ -42,7 +42,7 @@ def test_a_text_box_stands_once_after_its_paragraph(tmp_path: Path) -> None:
     assert document.text == "Anchor goes on\n\nBoxed\n\nOld box\n\nAfter"
 
 
-def test_the_older_form_is_read_where_the_newer_says_nothing(tmp_path: Path) -> None:
+def test_the_fallback_form_is_read_only_if_the_newer_form_is_empty(tmp_path: Path) -> None:
     smile = (
         '<w:r><mc:AlternateContent><mc:Choice Requires="symex"><symex:symEx symex:font="Emoji" symex:char="1F600"/>'
         "</mc:Choice><mc:Fallback><w:t>twice</w:t></mc:Fallback></mc:AlternateContent></w:r>"
@@ -69,7 +69,7 @@ def test_text_inside_controls_links_and_tags_is_read(tmp_path: Path) -> None:
     assert document.text == "In a control\n\na link, a tag, a control, a field"
 
 
-def test_of_a_field_the_result_is_read(tmp_path: Path) -> None:
+def test_the_result_of_a_field_is_read(tmp_path: Path) -> None:
     def mark(kind: str) -> str:
         return f'<w:r><w:fldChar w:fldCharType="{kind}"/></w:r>'
 
@@ -81,7 +81,7 @@ def test_of_a_field_the_result_is_read(tmp_path: Path) -> None:
     assert open_field.text == "never closed\n\nafter"
 
 
-def test_symbols_tabs_hyphens_and_hidden_text(tmp_path: Path) -> None:
+def test_symbols_tabs_and_hyphens_are_read_and_hidden_text_is_not(tmp_path: Path) -> None:
     document = read_xml(
         tmp_path,
         paragraph(
@@ -148,7 +148,7 @@ NUMBERING = """<w:numbering>
 </w:numbering>"""
 
 
-def test_lists_show_the_markers_that_word_shows(tmp_path: Path) -> None:
+def test_lists_are_read_with_the_markers_of_word(tmp_path: Path) -> None:
     word = docx.Document()
     own = element(NUMBERING)
     numbering = word.part.numbering_part.element
@@ -187,7 +187,7 @@ def series(name: str, *values: str) -> str:
     return f"<c:ser><c:tx>{points((name,))}</c:tx>{categories}<c:val>{points(values)}</c:val></c:ser>"
 
 
-def test_charts_and_smart_art_are_read_where_they_stand(tmp_path: Path) -> None:
+def test_charts_and_smart_art_are_read_at_their_position(tmp_path: Path) -> None:
     word = docx.Document()
     title = f'<c:title><a:p xmlns:a="{DRAWING}"><a:r><a:t>Berths let</a:t></a:r></a:p></c:title>'
     plot = series("Moored", "2.3999999999999999", "7") + series("Ashore", "1")

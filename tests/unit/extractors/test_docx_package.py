@@ -89,7 +89,7 @@ def test_a_document_type_is_refused(codec: str, plain: Path) -> None:
 
 
 @pytest.mark.parametrize("depth", [200, 5_000])
-def test_deep_nesting_ends_in_an_answer(depth: int, plain: Path) -> None:
+def test_deeply_nested_xml_is_read_or_refused(depth: int, plain: Path) -> None:
     deep = b"<w:ins>" * depth + b"<w:r><w:t>deep</w:t></w:r>" + b"</w:ins>" * depth
 
     def nest(name: str, content: bytes) -> bytes:
@@ -103,7 +103,7 @@ def test_deep_nesting_ends_in_an_answer(depth: int, plain: Path) -> None:
             extract_docx(changed, OPTIONS)
 
 
-def test_tables_nested_to_the_parsers_limit_end_in_an_answer(plain: Path) -> None:
+def test_tables_nested_to_the_limit_of_the_parser_are_read_or_refused(plain: Path) -> None:
     deep = b"<w:tbl><w:tr><w:tc>" * 80 + b"<w:p><w:r><w:t>deep</w:t></w:r></w:p>" + b"</w:tc></w:tr></w:tbl>" * 80
     changed = rewritten(plain, lambda name, content: content.replace(b"<w:body>", b"<w:body>" + deep))
     assert extract_docx(changed, OPTIONS).text.startswith("deep")
@@ -124,7 +124,7 @@ def test_bytes_characters_and_pages_above_the_limit_are_refused(plain: Path, tmp
         extract_docx(tmp_path / "pages.docx", Options(max_pages=5))
 
 
-def test_a_password_is_seen(tmp_path: Path, plain: Path) -> None:
+def test_a_package_with_a_password_is_recognised(tmp_path: Path, plain: Path) -> None:
     path = tmp_path / "locked.docx"
     path.write_bytes(
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096) + "EncryptedPackage".encode("utf-16-le") + bytes(64)

@@ -72,7 +72,7 @@ def test_every_page_of_a_tiff_is_a_page(tmp_path: Path) -> None:
         render(path, 4, OPTIONS)
 
 
-def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
+def test_only_the_first_frame_of_an_animation_is_read(tmp_path: Path) -> None:
     path = tmp_path / "moving.gif"
     picture().save(path, save_all=True, append_images=[Image.new("L", (60, 40), 0)])
     assert extract_image(path, OPTIONS).pending == [1]

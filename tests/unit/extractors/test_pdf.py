@@ -32,7 +32,7 @@ def _extract(folder: Path, data: bytes, engine: PdfEngine = "pdfium", **options:
     return extract(path, Options(pdf_engine=engine, **options))  # type: ignore[arg-type]
 
 
-def test_text_by_page(tmp_path: Path, engine: PdfEngine) -> None:
+def test_pdf_text_is_read_page_by_page(tmp_path: Path, engine: PdfEngine) -> None:
     document = _extract(tmp_path, book([show(LONG, "Löwe & Söhne"), show("Second")]), engine)
     assert [(page.number, page.origin) for page in document.pages] == [(1, "text"), (2, "text")]
     assert document.pages[0].text == f"{LONG}\nLöwe & Söhne"
@@ -68,13 +68,13 @@ def test_text_of_private_characters_waits_for_ocr(tmp_path: Path, engine: PdfEng
     assert document.text == ""
 
 
-def test_metadata(tmp_path: Path, engine: PdfEngine) -> None:
+def test_pdf_metadata_is_read(tmp_path: Path, engine: PdfEngine) -> None:
     info = b"<< /Title (Report) /Author (M\\374ller) >>"
     document = _extract(tmp_path, book([show(LONG)], extra=[info], trailer=b"/Info 5 0 R"), engine)
     assert document.metadata == {"title": "Report", "author": "Müller"}
 
 
-def test_page_labels(tmp_path: Path) -> None:
+def test_pdf_page_labels_are_read(tmp_path: Path) -> None:
     data = book([show(LONG)] * 3, b"/PageLabels << /Nums [0 << /S /r /St 3 >> 2 << /S /D /P (A-) >>] >>")
     for engine in ("pdfium", "pypdf"):
         assert [page.label for page in _extract(tmp_path, data, engine).pages] == ["iii", "iv", "A-1"]
@@ -102,7 +102,7 @@ def test_a_word_divided_at_the_line_end_is_whole(tmp_path: Path, engine: PdfEngi
 
 
 @pytest.mark.parametrize("algorithm", ["RC4-128", "RC4-40"])
-def test_passwords(tmp_path: Path, engine: PdfEngine, algorithm: str) -> None:
+def test_pdf_passwords_are_tried(tmp_path: Path, engine: PdfEngine, algorithm: str) -> None:
     path = tmp_path / "plain.pdf"
     path.write_bytes(book([show(LONG)]))
     writer = pypdf.PdfWriter(clone_from=path)
@@ -131,12 +131,12 @@ def test_filled_form_fields_are_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7\n", b"%PDF-1.7\n" + b"\xff\x00 rubbish" * 50])
-def test_damage_beyond_repair(tmp_path: Path, engine: PdfEngine, data: bytes) -> None:
+def test_a_pdf_damaged_beyond_repair_is_refused(tmp_path: Path, engine: PdfEngine, data: bytes) -> None:
     with pytest.raises((Corrupt, Empty)):
         _extract(tmp_path, data, engine)
 
 
-def test_a_truncated_file_never_escapes_as_something_else(tmp_path: Path, engine: PdfEngine) -> None:
+def test_a_truncated_pdf_is_read_or_refused(tmp_path: Path, engine: PdfEngine) -> None:
     data = book([show(LONG)] * 3)
     for cut in range(20, len(data), 97):
         with suppress(Corrupt, Empty):

@@ -87,7 +87,7 @@ def test_limits_hold_for_every_format(tmp_path: Path) -> None:
     assert extract(path, Options(max_chars=10, max_pages=2)).text == "12345\n12345"
 
 
-def test_no_nul_and_no_lone_surrogate_leaves(tmp_path: Path) -> None:
+def test_texts_contain_no_nul_and_no_lone_surrogate(tmp_path: Path) -> None:
     text = "\0in\0tro\n\ud800One\0 text\0\nTwo"
     places = [text.index("\ud800"), text.index("Two"), len(text)]
     sections = (Section(("\ud800One\0",), places[0], places[1]), Section(("Two",), places[1], places[2]))
@@ -118,7 +118,9 @@ def test_ocr_reads_the_pages_asked_for(tmp_path: Path, monkeypatch: pytest.Monke
     assert seen == [(200, 200), (200, 200)]
 
 
-def test_a_page_that_ocr_cannot_read_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_ocr_cannot_read_does_not_affect_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = iter([Corrupt("odd picture"), ("found", 0.9)])
 
     def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:

@@ -58,7 +58,7 @@ def test_no_suffix_and_no_media_type_twice() -> None:
     assert len(set(kinds)) == len(kinds)
 
 
-def test_unknown_media_types() -> None:
+def test_unknown_media_types_are_unsupported() -> None:
     with pytest.raises(Unsupported, match="video/mp4"):
         registry.find_extractor("video/mp4")
     with pytest.raises(Unsupported, match="text/plain"):

@@ -99,7 +99,7 @@ def test_markdown_is_text_with_a_suffix(tmp_path: Path, name: str) -> None:
         ("<html>ä</html>".encode("utf-16"), "an HTML page"),
     ],
 )
-def test_other_kinds_are_named(tmp_path: Path, data: bytes, named: str) -> None:
+def test_unsupported_kinds_are_named(tmp_path: Path, data: bytes, named: str) -> None:
     for name in ("file", "file.docx", "file.txt"):
         with pytest.raises(Unsupported, match=named):
             _sniff(tmp_path, data, name)
@@ -111,7 +111,7 @@ def test_a_fragment_of_html_goes_by_its_suffix(tmp_path: Path) -> None:
     assert _sniff(tmp_path, b"<p>words</p>", "a.txt") == "text/plain"
 
 
-def test_encrypted_office_files(tmp_path: Path) -> None:
+def test_encrypted_office_files_are_recognised(tmp_path: Path) -> None:
     with pytest.raises(Encrypted, match="only without a password") as caught:
         _sniff(tmp_path, _ole2("EncryptedPackage"))
     assert caught.value.hint.startswith("Save it without its password; for a PDF")
@@ -123,7 +123,7 @@ def test_a_cut_container_is_corrupt(tmp_path: Path, keep: int) -> None:
         _sniff(tmp_path, _zip("[Content_Types].xml", "word/document.xml")[:keep])
 
 
-def test_size_is_decided_first(tmp_path: Path) -> None:
+def test_the_size_limit_is_checked_first(tmp_path: Path) -> None:
     with pytest.raises(Empty):
         _sniff(tmp_path, b"")
     with pytest.raises(TooLarge, match="max_bytes"):

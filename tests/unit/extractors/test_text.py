@@ -40,7 +40,7 @@ def test_unicode_with_and_without_mark(text: str, encoding: str) -> None:
         ("これは日本語の文章です。文字コードの判定を確かめます。\n" * 3, "iso2022_jp"),
     ],
 )
-def test_legacy_encodings(text: str, encoding: str) -> None:
+def test_texts_in_legacy_encodings_are_decoded(text: str, encoding: str) -> None:
     decoded = decode(text.encode(encoding))
     assert decoded is not None
     assert (decoded.text, decoded.damaged) == (text, False)

@@ -194,7 +194,7 @@ def content_of(services: Services, folder: Path) -> FileContent:
     return read_content(path, str(path), 1 << 20, services.drafts)
 
 
-def test_nothing_is_recorded_whose_copy_is_missing(services: Services, tmp_path: Path) -> None:
+def test_a_document_is_recorded_only_after_its_copy_is_written(services: Services, tmp_path: Path) -> None:
     """If the process is killed after its commit, the file is already in the spool."""
     content = content_of(services, tmp_path)
     with writing(services.catalog) as connection:

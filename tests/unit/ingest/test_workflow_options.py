@@ -42,7 +42,7 @@ def test_malformed_options_are_refused(words: list[str]) -> None:
         options_of(words)
 
 
-def test_options_of_a_job_go_before_those_of_the_settings(tmp_path: Path) -> None:
+def test_options_of_a_job_override_those_of_the_settings(tmp_path: Path) -> None:
     workflow_options = {"redacted": {"mask": "#", "kinds": ["iban"]}}
     services = Services(Settings(data_dir=tmp_path, workflow_options=workflow_options))
     plan = plan_for(services, "redacted", {"mask": "*"})

@@ -332,7 +332,7 @@ def test_names_that_the_docs_import_from_pipeline_are_public() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_in_the_docs_have_a_target(page: Path) -> None:
     text = page.read_text("utf-8")
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"https?://", link):
@@ -351,7 +351,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_that_are_named_exist(page: Path) -> None:
+def test_files_named_in_the_docs_exist(page: Path) -> None:
     named = re.findall(
         rf"`((?:{'|'.join((*ROOMS, 'samples', 'tests', 'docs', 'bench'))})/[\w./-]+)`", page.read_text("utf-8")
     )

@@ -21,7 +21,7 @@ def test_a_log_is_bounded_while_it_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "w.out.1").read_bytes() == b"0123456789x"
 
 
-def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
+def test_the_last_lines_of_a_log_are_returned(tmp_path: Path) -> None:
     path = tmp_path / "w.out"
     assert tail(path) == ""
     path.write_bytes(b"x" * 9000 + b"\n\none\n\xff two\n\n")

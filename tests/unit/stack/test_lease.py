@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.stack.lease import FileLock, is_locked
 
 
-def test_locks_share_and_exclude(tmp_path: Path) -> None:
+def test_shared_locks_exclude_exclusive_locks(tmp_path: Path) -> None:
     first, second, third = (FileLock(tmp_path / "lock") for _ in range(3))
     with first, second, third:
         assert first.acquire(shared=True)

@@ -62,6 +62,6 @@ def test_one_embed_process_per_core() -> None:
     assert sum(spec.name.startswith("embed-") for spec in processes(Settings())) == cores
 
 
-def test_nothing_secret_in_a_command() -> None:
+def test_no_command_line_contains_a_secret() -> None:
     settings = Settings(passwords=("sesame",), qdrant_api_key="sesame", embedding_api_key="sesame")
     assert "sesame" not in repr([spec.command for spec in processes(settings)])

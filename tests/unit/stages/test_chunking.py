@@ -151,7 +151,7 @@ def test_whitespace_gives_no_chunk(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_runs_without_a_break_are_cut(name: str, text: str) -> None:
+def test_text_without_breaks_is_cut(name: str, text: str) -> None:
     document = plain(text)
     chunks = cut(document, TOKENIZERS[name], 64, 8)
     sound(document, chunks, TOKENIZERS[name], 64)
@@ -159,7 +159,7 @@ def test_runs_without_a_break_are_cut(name: str, text: str) -> None:
     assert max(len(chunk.text) for chunk in chunks) <= 64 * 16
 
 
-def test_a_drawn_character_is_not_torn() -> None:
+def test_a_combined_character_is_not_cut() -> None:
     family = "👩\u200d👩\u200d👧"
     for chunk in cut(plain(family * 300), TOKENIZERS["cautious"], 32, 0):
         assert chunk.text == family * (len(chunk.text) // len(family))
@@ -229,7 +229,7 @@ def test_a_heading_does_not_join_another_section(path: tuple[str, ...], between:
     assert (chunks[-1].section, chunks[-1].text) == (path, "Waves.")
 
 
-def test_rows_stay_whole() -> None:
+def test_rows_of_tables_are_not_cut() -> None:
     row = "harbour\tledger\tship\tbridge\triver"
     for chunk in cut(plain("\n".join([row] * 100)), TOKENIZERS["minilm"], 64, 0):
         assert chunk.text.split("\n") == [row] * (chunk.text.count("\n") + 1)
@@ -339,7 +339,7 @@ class Counted:
 
 @pytest.mark.parametrize("unit", ["x", "word and word. ", "\n", "東", "9 "])
 @pytest.mark.parametrize("name", ["minilm", "hashing"])
-def test_work_grows_with_the_length_and_no_faster(name: str, unit: str) -> None:
+def test_chunking_time_grows_linearly_with_the_length(name: str, unit: str) -> None:
     tokenizer, text = Counted(TOKENIZERS[name]), unit * (60_000 // len(unit))
     cut(plain(text), tokenizer)
     assert tokenizer.characters <= 3.2 * len(text)
@@ -352,7 +352,7 @@ def test_a_limit_without_room_is_refused() -> None:
         cut(plain("ﷺ"), TOKENIZERS["cautious"], 3)
 
 
-def test_ids_are_stable() -> None:
+def test_chunk_ids_are_stable() -> None:
     first_id = chunk_id("v1", 0, "text")
     assert first_id == "fd31c7c2-3e1c-51ec-9e3c-d1bbac769917"
     assert len({first_id, chunk_id("v2", 0, "text"), chunk_id("v1", 1, "text"), chunk_id("v1", 0, "texts")}) == 4

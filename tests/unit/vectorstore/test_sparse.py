@@ -41,7 +41,7 @@ def is_match(question: str, passage: str) -> bool:
         ("contract 2026/17", "See contract 2026/17."),
     ],
 )
-def test_a_question_finds_what_it_means(question: str, passage: str) -> None:
+def test_a_query_matches_related_words_of_a_passage(question: str, passage: str) -> None:
     assert is_match(question, passage)
 
 

@@ -29,7 +29,7 @@ def test_a_collection_keeps_its_space(placement: Placement) -> None:
             placement.store.ensure(placement.name, other)
 
 
-def test_a_dropped_collection_is_gone_and_may_be_made_anew(placement: Placement) -> None:
+def test_a_dropped_collection_is_gone_and_can_be_created_again(placement: Placement) -> None:
     other = replace(SPACE, dim=DIM + 1)
     fill(placement, [{}])
 
@@ -95,7 +95,7 @@ def test_an_equal_id_is_overwritten_whole(placement: Placement) -> None:
     assert placement.store.search(placement.name, Query("sparse", 5, sparse=encode_query("harbour"))) == []
 
 
-def test_a_payload_comes_back_as_it_went(placement: Placement) -> None:
+def test_a_payload_is_read_back_unchanged(placement: Placement) -> None:
     payload = {
         "text": "Größe 日本 \U0001f600 \x01 \u202e\"'\\",
         "none": None,
@@ -149,7 +149,7 @@ def test_delete_removes_what_matches_and_nothing_else(placement: Placement) -> N
         placement.store.delete(placement.name, Filter())
 
 
-def test_a_vector_that_does_not_fit_is_refused_and_harms_nothing(placement: Placement) -> None:
+def test_a_vector_of_a_wrong_dimension_is_refused_without_effect(placement: Placement) -> None:
     fill(placement, [{}])
 
     with pytest.raises(SpaceMismatch, match="vectors of"):

@@ -151,7 +151,7 @@ def crash_in_fingerprint(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("crash", [crash_after_fingerprint, crash_in_shard, crash_in_fingerprint])
-def test_a_half_made_collection_is_none_and_can_be_made(tmp_path: Path, crash: Callable[[Path], None]) -> None:
+def test_a_half_made_collection_is_ignored_and_can_be_created(tmp_path: Path, crash: Callable[[Path], None]) -> None:
     crash(tmp_path)
     store = EdgeStore(tmp_path)
 
@@ -196,7 +196,7 @@ def test_a_collection_that_was_being_dropped_is_gone(tmp_path: Path, monkeypatch
     store.close()
 
 
-def test_one_writes_while_others_search(tmp_path: Path) -> None:
+def test_a_store_is_searched_while_another_thread_writes(tmp_path: Path) -> None:
     store = EdgeStore(tmp_path)
     store.ensure("c", SPACE)
     store.upsert("c", points(1))
@@ -228,7 +228,7 @@ def test_one_writes_while_others_search(tmp_path: Path) -> None:
     store.close()
 
 
-def test_maintenance_gives_room_back_and_keeps_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maintenance_frees_disk_space_and_keeps_the_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_module, "MAINTAIN_EVERY", 10**9)
     store = EdgeStore(tmp_path)
     store.ensure("c", SPACE)

@@ -62,11 +62,11 @@ def test_moved_by_copy_and_removal() -> None:
     assert compare({B: seen(9, "x")}, {A: known(1, "x")}) == Changes(moved={B: A})
 
 
-def test_a_copy_is_a_document_of_its_own() -> None:
+def test_a_copy_is_a_separate_document() -> None:
     assert compare({A: SeenFile(mark(1)), B: seen(9, "x")}, {A: known(1, "x")}) == Changes(new={B})
 
 
-def test_a_hard_link_is_a_document_of_its_own() -> None:
+def test_a_hard_link_is_a_separate_document() -> None:
     assert compare({A: seen(1, "x"), B: seen(1, "x")}, {A: known(1, "x")}) == Changes(touched={A}, new={B})
 
 
@@ -92,11 +92,11 @@ def test_renamed_and_edited_is_another_document() -> None:
     assert compare({B: seen(1, "edited")}, {A: known(1, "x")}) == Changes(new={B}, gone={A})
 
 
-def test_another_suffix_may_be_read_in_another_way() -> None:
+def test_a_rename_to_another_suffix_is_a_new_document() -> None:
     assert compare({key("a.md"): seen(1, "x")}, {A: known(1, "x")}) == Changes(new={key("a.md")}, gone={A})
 
 
-def test_another_collection_is_another_document() -> None:
+def test_a_file_in_another_collection_is_another_document() -> None:
     other = key("b.txt", "letters")
     assert compare({other: seen(1, "x")}, {A: known(1, "x")}) == Changes(new={other}, gone={A})
 
@@ -108,7 +108,7 @@ def test_a_deleted_file_that_returns_is_revived_or_moved() -> None:
     assert compare({}, {A: known(1, "x", gone=True)}) == Changes()
 
 
-def test_of_equal_contents_the_nearest_name_is_taken() -> None:
+def test_a_move_is_matched_to_the_nearest_name_of_equal_content() -> None:
     rows = {key("one/a.txt"): known(1, "x"), key("one/b.txt"): known(2, "x")}
     paths = {key("two/a.txt"): seen(8, "x"), key("two/b.txt"): seen(9, "x")}
     moved = {key("two/a.txt"): key("one/a.txt"), key("two/b.txt"): key("one/b.txt")}

@@ -104,7 +104,7 @@ def test_a_line_that_is_no_pattern_is_skipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(20)
-def test_an_ignore_file_that_is_no_file_says_nothing(tmp_path: Path) -> None:
+def test_an_ignore_file_that_is_no_regular_file_is_skipped(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "one/b.txt", "two/c.txt")
     os.mkfifo(tmp_path / ".docrelayignore")
     (tmp_path / "one/.docrelayignore").mkdir()
@@ -114,7 +114,7 @@ def test_an_ignore_file_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     assert ({Path(path).name for path in result.files}, result.unreadable) == ({"a.txt", "b.txt", "c.txt"}, {})
 
 
-def test_a_scope_is_looked_into_once_and_never_outside(tmp_path: Path) -> None:
+def test_a_scoped_scan_reads_each_folder_once_and_none_outside(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", "one/b.txt", "one/two/c.txt")
     scope = {tmp_path / "one": True, tmp_path / "one/two": True, tmp_path.parent: True, tmp_path / "gone": True}
     assert listed(tmp_path, scope) == {"one/b.txt", "one/two/c.txt"}
@@ -239,7 +239,7 @@ def mark(age_s: float) -> FileMark:
     return FileMark("1", "1", 1, moment, moment)
 
 
-def test_a_file_rests_before_it_is_taken() -> None:
+def test_a_file_is_ingested_only_after_it_settled() -> None:
     settling, old, young = Settling(60.0), ("c", "/old"), ("c", "/young")
     settling.update({old: mark(100), young: mark(0)}, ())
     assert settling.is_settled(old)
@@ -353,7 +353,7 @@ def test_invalid_watch_settings_are_refused(tmp_path: Path, text: str) -> None:
         load_settings({"data_dir": tmp_path})
 
 
-def test_folders_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watched_folders_are_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCRELAY_WATCH", "/a:/b")
     assert [folder.path for folder in load_settings({"data_dir": tmp_path}).watch] == [Path("/a"), Path("/b")]
     monkeypatch.setenv("DOCRELAY_WATCH", '[{"path": "/a", "delete_missing": false}]')
