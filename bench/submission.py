@@ -149,12 +149,12 @@ def stack(folder: Path, model: str | None) -> Iterator[int]:
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        seen = ""
-        while not (match := re.search(r"api is ready: http://[^:]+:(\d+)", seen)) or "stack is ready" not in seen:
+        output = ""
+        while not (match := re.search(r"api is ready: http://[^:]+:(\d+)", output)) or "stack is ready" not in output:
             text = process.stderr.readline()
             if not text:
-                raise SystemExit(seen)
-            seen += text
+                raise SystemExit(output)
+            output += text
         threading.Thread(target=process.stderr.read, daemon=True).start()
         yield int(match[1])
     finally:

@@ -25,7 +25,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 THREADS = 4
-mine = threading.local()
+thread_state = threading.local()
 
 
 def take(folder: Path, data: bytes) -> str:
@@ -41,12 +41,12 @@ def take(folder: Path, data: bytes) -> str:
 
 def database(folder: Path) -> sqlite3.Connection:
     """The SQLite connection of this thread, opened on first use."""
-    if not hasattr(mine, "connection"):
-        mine.connection = sqlite3.connect(folder / "raw.db", isolation_level=None, timeout=60)
-        mine.connection.execute("PRAGMA journal_mode=WAL")
-        mine.connection.execute("PRAGMA synchronous=FULL")
-        mine.connection.execute("CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, name TEXT)")
-    connection: sqlite3.Connection = mine.connection
+    if not hasattr(thread_state, "connection"):
+        thread_state.connection = sqlite3.connect(folder / "raw.db", isolation_level=None, timeout=60)
+        thread_state.connection.execute("PRAGMA journal_mode=WAL")
+        thread_state.connection.execute("PRAGMA synchronous=FULL")
+        thread_state.connection.execute("CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, name TEXT)")
+    connection: sqlite3.Connection = thread_state.connection
     return connection
 
 

@@ -52,7 +52,7 @@ def main() -> None:
             command = [sys.executable, "-m", "pipeline.watch"]
             with subprocess.Popen(command, env={**os.environ, **settings_environment(connected)}) as watcher:
                 services = Services(connected)
-                _found(services, "nothing")
+                _is_searchable(services, "nothing")
                 single = _one_by_one(services, root, asked.files)
                 burst = _at_once(services, root, asked.burst)
                 watcher.terminate()
@@ -62,14 +62,14 @@ def main() -> None:
 def _one_by_one(services: Services, root: Path, number: int) -> dict[str, float]:
     """Milliseconds from the end of writing to the first search that finds it, without the settle time."""
     (root / "first.txt").write_text("wordfirst " + PAGE * 30, "utf-8")
-    while not _found(services, "wordfirst"):
+    while not _is_searchable(services, "wordfirst"):
         time.sleep(0.1)
     latencies_ms = []
     for position in range(number):
         time.sleep(PAUSE_S)
         (root / f"page-{position}.txt").write_text(f"word{position}x " + PAGE * 30, "utf-8")
         began = time.perf_counter()
-        while not _found(services, f"word{position}x"):
+        while not _is_searchable(services, f"word{position}x"):
             time.sleep(0.005)
         latencies_ms.append((time.perf_counter() - began) * 1000 - services.settings.watch_settle_ms)
     cuts = statistics.quantiles(latencies_ms, n=100)
@@ -99,7 +99,8 @@ def _at_once(services: Services, root: Path, number: int) -> dict[str, object]:
     }
 
 
-def _found(services: Services, word: str) -> bool:
+def _is_searchable(services: Services, word: str) -> bool:
+    """Whether a search by this word finds a passage."""
     return bool(search(services, word, services.settings.collection, mode="sparse", limit=1).hits)
 
 

@@ -60,14 +60,16 @@ def test_a_form_is_parsed_alike_in_parts_of_any_size(content: bytes, size: int) 
     body = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="x y.txt"\r\n\r\n' + content + b"\r\n--b--\r\n"
     )
-    got = bytearray()
-    draft = SimpleNamespace(write=got.extend, finish=lambda source: Upload(source, "", 0, Path()), drop=lambda: None)
+    written = bytearray()
+    draft = SimpleNamespace(
+        write=written.extend, finish=lambda source: Upload(source, "", 0, Path()), drop=lambda: None
+    )
     form = Form(b"b", lambda: cast(Draft, draft), 3)
     for start in range(0, len(body), size):
         form.feed(body[start : start + size])
     form.end()
 
-    assert (bytes(got), [upload.source for upload in form.uploads]) == (content, ["upload://x y.txt"])
+    assert (bytes(written), [upload.source for upload in form.uploads]) == (content, ["upload://x y.txt"])
 
 
 @given(st.binary(max_size=200))

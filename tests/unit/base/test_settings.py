@@ -132,8 +132,8 @@ def test_every_setting_says_what_it_means() -> None:
     )
 )
 def test_a_worker_reads_back_what_the_command_had(folder: Path, values: dict[str, Any]) -> None:
-    had = Settings(data_dir=folder, **values)
+    original = Settings(data_dir=folder, **values)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings_environment(had).items():
+        for name, value in settings_environment(original).items():
             patch.setenv(name, value)
-        assert load_settings() == had
+        assert load_settings() == original

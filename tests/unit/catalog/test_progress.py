@@ -67,12 +67,12 @@ def test_the_fraction_never_goes_back(
             progress = measure_and_store(connection, job)
         assert seen[-1] <= progress.fraction <= 1.0
         seen.append(progress.fraction)
-        finished = look_at(catalog, job).finished_at is not None
+        finished = job_row(catalog, job).finished_at is not None
         assert (progress.fraction == 1.0) == finished
         assert progress.eta_s is None or progress.eta_s >= 0
 
 
-def look_at(engine: Engine, job: str) -> sa.Row[tuple[object, ...]]:
+def job_row(engine: Engine, job: str) -> sa.Row[tuple[object, ...]]:
     with engine.connect() as connection:
         return connection.execute(sa.select(jobs_table).where(jobs_table.c.id == job)).one()
 
@@ -111,7 +111,7 @@ def test_measuring_progress_writes_nothing(catalog: Engine) -> None:
     with writing(catalog) as connection:
         attempts.complete(connection, attempt_ids[:1])
         assert 0 < measure(connection, job).fraction < 1
-    assert look_at(catalog, job).fraction == 0.0
+    assert job_row(catalog, job).fraction == 0.0
 
 
 # Rate and time left
@@ -179,7 +179,7 @@ def test_the_clock_starts_with_the_first_work() -> None:
 
 def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     job, attempt_ids = begin(catalog, [1000] * 20, 0)
-    began = look_at(catalog, job).created_at
+    began = job_row(catalog, job).created_at
     etas = []
     for number, attempt in enumerate(attempt_ids[:-1], 1):
         monkeypatch.setattr(time, "time", lambda moment=began + 2 * number: moment)

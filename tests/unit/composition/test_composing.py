@@ -1,4 +1,4 @@
-"""The tutorial's code runs as it stands, and what it prints is what it says. Stages run in place, without services."""
+"""The tutorial's code runs and prints what the page shows. Stages run in this process, without services."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_the_code_of_the_tutorial_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("DOCRELAY_DATA_DIR", str(tmp_path))
     blocks = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE, flags=re.M | re.S)
     scope: dict[str, Any] = {"__name__": "tutorial"}
-    said = ""
+    output = ""
     for kind, block in blocks:
         if kind == "text":
-            assert said == block
-            said = ""
+            assert output == block
+            output = ""
             continue
-        assert said == "", f"the tutorial does not show: {said}"
+        assert output == "", f"the tutorial does not show: {output}"
         with redirect_stdout(io.StringIO()) as out:
             exec(compile(block, "docs/composing.md", "exec"), scope)
-        said = out.getvalue()
+        output = out.getvalue()
 
     assert len(blocks) >= 9
     assert plan_of(scope["tidy"](at_least=3)).fan == ("count_words", "embed", "upsert")
@@ -128,7 +128,7 @@ def test_rewriting_moves_pages_and_sections() -> None:
     assert both.pages[0].text == "X of \ncat one"
 
 
-# In place
+# Stages in this process
 
 
 @pytest.fixture

@@ -89,8 +89,8 @@ def test_limits_hold_for_every_format(tmp_path: Path) -> None:
 
 def test_texts_contain_no_nul_and_no_lone_surrogate(tmp_path: Path) -> None:
     text = "\0in\0tro\n\ud800One\0 text\0\nTwo"
-    places = [text.index("\ud800"), text.index("Two"), len(text)]
-    sections = (Section(("\ud800One\0",), places[0], places[1]), Section(("Two",), places[1], places[2]))
+    offsets = [text.index("\ud800"), text.index("Two"), len(text)]
+    sections = (Section(("\ud800One\0",), offsets[0], offsets[1]), Section(("Two",), offsets[1], offsets[2]))
     pages = (Page(1, text, label="\0i"),)
     document = extract(_reads_as(tmp_path, Document("x", pages, sections, None, {"title": "\0t\udfff"}, ("w\0",))))
     assert document.text == "intro\n\ufffdOne text\nTwo"

@@ -128,10 +128,15 @@ def test_the_version_is_the_project_s(services: dict[str, Any]) -> None:
 def test_the_image_holds_the_packages_and_runs_unprivileged() -> None:
     text = (ROOT / "Dockerfile").read_text("utf-8")
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
-    said = [line.split(None, 1) for line in lines]
-    assert [rest for word, rest in said if word == "USER"][-1] == "docrelay"
+    instructions = [line.split(None, 1) for line in lines]
+    assert [rest for word, rest in instructions if word == "USER"][-1] == "docrelay"
     assert {"tesseract-ocr-deu", "tesseract-ocr-eng", "tesseract-ocr-osd"} <= set(text.split())
-    copied = {name for word, rest in said if word == "COPY" and "--from" not in rest for name in shlex.split(rest)[:-1]}
+    copied = {
+        name
+        for word, rest in instructions
+        if word == "COPY" and "--from" not in rest
+        for name in shlex.split(rest)[:-1]
+    }
     allowed = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
@@ -142,6 +147,6 @@ def test_the_image_holds_the_packages_and_runs_unprivileged() -> None:
 
 def test_compose_variables_are_interpolated() -> None:
     variables = {"A": "1", "EMPTY": ""}
-    said = ["$A", "${A}", "${EMPTY:-x}", "${EMPTY-x}", "${NONE:-x y}", "${NONE-}", "$$A", "${NONE}", 3]
-    assert interpolated(said, variables) == ["1", "1", "x", "", "x y", "", "$A", "", 3]
+    texts = ["$A", "${A}", "${EMPTY:-x}", "${EMPTY-x}", "${NONE:-x y}", "${NONE-}", "$$A", "${NONE}", 3]
+    assert interpolated(texts, variables) == ["1", "1", "x", "", "x y", "", "$A", "", 3]
     assert interpolated({"k": {"$A": ["${A?no}"]}}, variables) == {"k": {"$A": ["1"]}}

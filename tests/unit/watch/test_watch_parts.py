@@ -29,9 +29,11 @@ from pipeline.watch.scan import scan
 from pipeline.watch.settling import BURST_S, Settling
 
 # What is near the escapes of a source, and any other bytes.
-PIECES = st.sampled_from([b"\\", b"x", b"e9", b"5c", b"\\xe9", b"\\x5c", b"\xe9", "é".encode(), b"\xed\xa0\x80", b"a"])
+NAME_PARTS = st.sampled_from(
+    [b"\\", b"x", b"e9", b"5c", b"\\xe9", b"\\x5c", b"\xe9", "é".encode(), b"\xed\xa0\x80", b"a"]
+)
 FILE_NAMES = (
-    st.lists(PIECES | st.binary(max_size=3), min_size=1, max_size=8)
+    st.lists(NAME_PARTS | st.binary(max_size=3), min_size=1, max_size=8)
     .map(b"".join)
     .filter(lambda name: name not in (b"", b".", b"..") and not {0, 47} & {*name})
 )
