@@ -76,7 +76,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 @pytest.mark.parametrize("blow", BLOWS, ids=named)
-def test_kill(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., None]) -> None:
+def test_killed_process_loses_no_document(rig: FlowRig, tmp_path: Path, blow: Blow, needs: Callable[..., None]) -> None:
     seed, scans = BLOWS.index(blow) + 100, 0
     if blow.stage == "ocr":
         needs("tesseract")
@@ -128,7 +128,7 @@ def at_it(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
     return {row.id for row in rows if row.runner.startswith(f"{part}@" if part else "")}
 
 
-def test_a_power_cut_before_anything_is_searchable(tmp_path: Path) -> None:
+def test_power_cut_before_anything_is_searchable_loses_no_document(tmp_path: Path) -> None:
     """What stages commit until then does not wait for the disk: all of it is gone, and is done again."""
     data, durable = tmp_path / "data", tmp_path / "lasting.db"
     write_documents(tmp_path / "in", 12, words=WORDS, seed=77)
@@ -161,7 +161,7 @@ def is_embedded(rig: FlowRig, job: str) -> bool:
     return bool(rig.tasks_of(job, is_upsert)) and not rig.tasks_of(job, ~is_upsert, tasks.c.state != "done")
 
 
-def test_the_supervisor_dies_and_the_stack_is_started_again(tmp_path: Path) -> None:
+def test_stack_is_started_again_after_its_supervisor_died(tmp_path: Path) -> None:
     write_documents(tmp_path / "in", NUMBER, words=WORDS, seed=99)
     with stack_on(tmp_path / "data", **SLOW) as rig:
         rig.gates.close("finalize")

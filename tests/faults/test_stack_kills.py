@@ -38,7 +38,7 @@ def _warden(rig: Rig) -> psutil.Process | None:
     return next(iter(rig.named("pipeline.stack.warden")), None)
 
 
-def test_the_command(rig: Rig) -> None:
+def test_killed_command_ends_the_stack(rig: Rig) -> None:
     with rig.command() as command:
         tell(command, "connect")
         assert hear(command).startswith("redis://")
@@ -47,7 +47,7 @@ def test_the_command(rig: Rig) -> None:
         assert eventually(rig.gone)
 
 
-def test_the_command_while_the_stack_starts(rig: Rig, gates: Gates) -> None:
+def test_command_killed_while_the_stack_starts(rig: Rig, gates: Gates) -> None:
     with rig.command() as command:
         with gates.closed(SUPERVISOR):
             tell(command, "connect")
@@ -57,7 +57,7 @@ def test_the_command_while_the_stack_starts(rig: Rig, gates: Gates) -> None:
         assert eventually(rig.gone)
 
 
-def test_the_supervisor(rig: Rig) -> None:
+def test_killed_supervisor_leaves_no_process(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch) as attached:
         os.kill(rig.state().pid, signal.SIGKILL)
         assert eventually(rig.gone)
@@ -68,7 +68,7 @@ def test_the_supervisor(rig: Rig) -> None:
             check(again)
 
 
-def test_the_supervisor_before_it_could_say_anything(rig: Rig, gates: Gates) -> None:
+def test_supervisor_killed_before_its_first_message(rig: Rig, gates: Gates) -> None:
     with rig.command() as command:
         with gates.closed(SUPERVISOR):
             tell(command, "connect")
@@ -80,7 +80,7 @@ def test_the_supervisor_before_it_could_say_anything(rig: Rig, gates: Gates) -> 
 
 
 @pytest.mark.parametrize("after", range(4))
-def test_the_supervisor_while_it_starts_its_parts(rig: Rig, after: int) -> None:
+def test_supervisor_killed_while_it_starts_processes(rig: Rig, after: int) -> None:
     with rig.command() as command:
         tell(command, "connect")
         assert eventually(lambda: len(rig.ours()) > after)
@@ -90,7 +90,7 @@ def test_the_supervisor_while_it_starts_its_parts(rig: Rig, after: int) -> None:
         assert eventually(rig.gone)
 
 
-def test_the_warden_and_then_the_supervisor(rig: Rig) -> None:
+def test_warden_killed_before_the_supervisor(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch) as attached:
         first = _warden(rig)
         assert first is not None
@@ -102,7 +102,7 @@ def test_the_warden_and_then_the_supervisor(rig: Rig) -> None:
         assert eventually(rig.gone)
 
 
-def test_supervisor_and_warden_together_are_cleaned_up_by_the_next_stack(rig: Rig) -> None:
+def test_supervisor_and_warden_killed_together_are_cleaned_up_by_the_next_stack(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch):
         left = {part.pid for part in rig.state().processes}
         warden = _warden(rig)
@@ -117,7 +117,7 @@ def test_supervisor_and_warden_together_are_cleaned_up_by_the_next_stack(rig: Ri
             assert eventually(lambda: len(rig.ours()) == 11)
 
 
-def test_redis(rig: Rig) -> None:
+def test_killed_redis_is_restarted(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch) as attached:
         os.kill(rig.part("redis").pid, signal.SIGKILL)
         assert eventually(lambda: rig.part("redis").restarts == 1)
@@ -127,7 +127,7 @@ def test_redis(rig: Rig) -> None:
         check(attached)
 
 
-def test_a_worker(rig: Rig) -> None:
+def test_killed_worker_is_restarted(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch):
         first = rig.part("w1").pid
         family = [process.pid for process in rig.ours() if os.getsid(process.pid) == first]
@@ -140,7 +140,7 @@ def test_a_worker(rig: Rig) -> None:
         assert rig.part("w2").restarts == 0
 
 
-def test_a_worker_again_and_again_is_no_failure_once_it_was_ready(rig: Rig) -> None:
+def test_repeatedly_killed_worker_is_restarted_after_it_was_ready(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch):
         for count in range(1, 7):
             os.kill(rig.part("w2").pid, signal.SIGKILL)

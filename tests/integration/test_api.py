@@ -67,7 +67,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
         yield running_api
 
 
-def test_metrics_tell_what_was_done_and_what_is_there(api: Api) -> None:
+def test_metrics_count_documents_and_queues(api: Api) -> None:
     before = api.metrics("docrelay_stage_tasks_total")
     job = api.submit(("metrics.txt", b"Counted once.\n"), ("hollow.txt", b""))
     assert len(list(api.client.documents(job))) == 2
@@ -80,7 +80,7 @@ def test_metrics_tell_what_was_done_and_what_is_there(api: Api) -> None:
     assert api.metrics("docrelay_queue_messages")["embed"] == 0
 
 
-def test_the_life_of_a_document(api: Api) -> None:
+def test_document_is_submitted_followed_searched_replaced_and_deleted(api: Api) -> None:
     submitted = api.client.submit(("log.txt", TEXT), ("birds.md", b"# Birds\n\nCurlews call at night.\n"))
     statuses = list(api.client.follow(submitted.job_id))
     assert [document.state for document in submitted.documents] == ["queued", "queued"]
@@ -116,7 +116,7 @@ def test_the_life_of_a_document(api: Api) -> None:
     assert not [hit for hit in api.client.search("heron", mode="sparse").hits if hit.document_id == new.id]
 
 
-def test_tags_by_every_way_into_the_api(api: Api, root: Path) -> None:
+def test_tags_are_set_by_uploads_and_by_paths(api: Api, root: Path) -> None:
     first = api.only(api.submit(("one.txt", b"An auk swims."), collection="tags", tags=["sea", "2026"]))
     other = api.only(api.submit(("two.txt", b"An owl waits."), collection="tags"))
     paths = api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=["log"]).job_id
@@ -153,7 +153,7 @@ def test_tags_by_every_way_into_the_api(api: Api, root: Path) -> None:
             names_with_tags(*wrong)
 
 
-def test_metadata_belongs_to_its_file(api: Api) -> None:
+def test_metadata_of_an_upload_belongs_to_its_file(api: Api) -> None:
     files = (("m.txt", b"A walrus sings."), ("n.txt", b"A heron wades."))
     metadata = [{"department": "harbour"}, {}]
     job = api.submit(*files, collection="metadata", metadata=metadata)
@@ -177,7 +177,7 @@ def masked(api: Api, job: str) -> str:
     return text.removeprefix("Write to ").partition(" about")[0]
 
 
-def test_options_of_a_workflow_by_every_way_in(api: Api, root: Path) -> None:
+def test_workflow_options_work_by_upload_path_and_command(api: Api, root: Path) -> None:
     path = root / "letters" / "letter.txt"
     path.parent.mkdir()
     path.write_bytes(LETTER)
@@ -200,7 +200,7 @@ def test_options_of_a_workflow_by_every_way_in(api: Api, root: Path) -> None:
             assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request"), refused
 
 
-def test_a_retry_holds_to_the_options_of_its_job(api: Api, root: Path) -> None:
+def test_retry_uses_the_options_of_its_job(api: Api, root: Path) -> None:
     path = root / "blank" / "letter.txt"
     path.parent.mkdir()
     path.write_bytes(b"")
@@ -215,7 +215,7 @@ def test_a_retry_holds_to_the_options_of_its_job(api: Api, root: Path) -> None:
     assert masked(api, third) == "[again]"
 
 
-def test_paths_below_a_root_are_taken_in(api: Api, root: Path) -> None:
+def test_paths_below_a_root_are_ingested(api: Api, root: Path) -> None:
     job = api.client.submit_paths(str(root), pattern="*.md", collection="roots").job_id
     api.client.wait(job)
     document = api.only(job)
@@ -227,7 +227,7 @@ def test_paths_below_a_root_are_taken_in(api: Api, root: Path) -> None:
         api.client.content(document.id)
 
 
-def test_a_large_document_comes_page_by_page(api: Api) -> None:
+def test_chunks_of_a_large_document_are_paged(api: Api) -> None:
     text = "\n\n".join(f"Paragraph {n} tells of the harbour and its tides in {n} words." * 8 for n in range(60))
     document = api.only(api.submit(("long.txt", text.encode()), collection="long"))
 
@@ -239,7 +239,7 @@ def test_a_large_document_comes_page_by_page(api: Api) -> None:
     assert [chunk["order"] for chunk in first["chunks"] + second["chunks"]] == [0, 1, 2, 3, 4, 5]
 
 
-def test_a_jobs_documents_come_page_by_page_and_by_state(api: Api) -> None:
+def test_documents_of_a_job_are_paged_and_filtered_by_state(api: Api) -> None:
     files = [(f"page-{n}.txt", f"Document number {n}.".encode()) for n in range(4)]
     job = api.submit(*files, ("empty.txt", b""), collection="pages")
     first = api.http.get(f"/v1/jobs/{job}/documents", params={"limit": 3}).json()
@@ -271,7 +271,7 @@ def read_events(api: Api, job: str, last: int = 0, limit: int = 1000) -> list[An
     return read
 
 
-def test_a_client_that_reconnects_misses_no_event(api: Api) -> None:
+def test_reconnected_client_misses_no_event(api: Api) -> None:
     job = api.client.submit(("one.txt", b"One ship."), ("two.txt", b"Two ships."), collection="events").job_id
     parts: list[Any] = []
     while not parts or parts[-1][1] != "job.finished":
@@ -290,7 +290,7 @@ def streamed(api: Api, job: str) -> int:
         return response.status_code
 
 
-def test_followers_are_bounded(api: Api) -> None:
+def test_event_stream_above_the_limit_is_refused_as_busy(api: Api) -> None:
     open_job = api.client.submit(("open.txt", b"Open."), more=True).job_id
     with ExitStack() as held:
         for _ in range(4):
@@ -305,7 +305,7 @@ def test_followers_are_bounded(api: Api) -> None:
     assert (last.job_id, api.client.wait(open_job).completed) == (open_job, 2)
 
 
-def test_the_same_request_is_carried_out_once(api: Api) -> None:
+def test_request_with_the_same_idempotency_key_is_carried_out_once(api: Api) -> None:
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: api.client.submit(("once.txt", b"Once."), key="once-1"), range(6)))
     assert len({answer.job_id for answer in answers}) == 1
@@ -317,7 +317,7 @@ def test_the_same_request_is_carried_out_once(api: Api) -> None:
     assert other.json()["code"] == "path_not_allowed"
 
 
-def test_a_request_is_answered_again_when_its_files_are_gone(api: Api, root: Path) -> None:
+def test_repeated_request_is_answered_after_its_file_is_removed(api: Api, root: Path) -> None:
     path = root / "gone.txt"
     path.write_bytes(TEXT)
     first = api.client.submit_paths(str(path), collection="once", key="once-2").job_id
@@ -328,7 +328,7 @@ def test_a_request_is_answered_again_when_its_files_are_gone(api: Api, root: Pat
         api.client.submit_paths(str(path), collection="twice", key="once-2")
 
 
-def test_what_is_long_over_is_forgotten(api: Api) -> None:
+def test_expired_deliveries_and_idempotency_keys_are_removed(api: Api) -> None:
     job = api.client.submit(("forget.txt", b"Forget me."), key="once-3", collection="forget").job_id
     api.client.wait(job)
     old = time.time() - 8 * 86400
@@ -346,7 +346,7 @@ def test_what_is_long_over_is_forgotten(api: Api) -> None:
     assert api.client.submit(("forget.txt", b"Forget me."), key="once-3", collection="forget").job_id != job
 
 
-def test_a_delivery_that_the_guard_refuses_is_not_tried_again(api: Api) -> None:
+def test_webhook_to_a_private_address_fails_without_a_retry(api: Api) -> None:
     job = api.submit(("inward.txt", b"Inward."), collection="inward")
     with api.cli.services() as services, writing(services.catalog) as connection:
         outbox.attach(connection, job, outbox.Hook("http://127.0.0.1:9/", "x" * 16), None)
@@ -356,7 +356,7 @@ def test_a_delivery_that_the_guard_refuses_is_not_tried_again(api: Api) -> None:
     assert tuple(api.cli.rows(query)[0]) == ("failed", 1, "The address 127.0.0.1 is not a public one.")
 
 
-def test_a_deletion_that_leaves_points_is_reported_and_can_be_repeated(api: Api) -> None:
+def test_deletion_that_leaves_points_is_reported_and_can_be_repeated(api: Api) -> None:
     document = api.only(api.submit(("haunted.txt", b"The wreck is called Petrel."), collection="haunted"))
     wanted = {"params": {"source": document.source, "collection": "haunted"}}
     with api.cli.services() as services:
@@ -375,7 +375,7 @@ def test_a_deletion_that_leaves_points_is_reported_and_can_be_repeated(api: Api)
     assert api.http.delete("/v1/documents", **wanted).status_code == 404
 
 
-def test_the_page_of_docs_needs_no_other_server(api: Api) -> None:
+def test_docs_page_loads_nothing_from_another_server(api: Api) -> None:
     page = api.http.get("/docs").text
     parts = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(parts) >= 3
@@ -385,7 +385,7 @@ def test_the_page_of_docs_needs_no_other_server(api: Api) -> None:
         assert api.http.get(part).status_code == 200
 
 
-def test_a_request_without_files_closes_an_open_job(api: Api) -> None:
+def test_request_without_files_closes_an_open_job(api: Api) -> None:
     job = api.client.submit(("left.txt", b"Left open."), more=True, collection="closing").job_id
     assert api.client.job(job).state != "completed"
     closed = api.client.submit(job=job)
@@ -416,7 +416,7 @@ def test_ctrl_c_while_files_are_sent_closes_the_job(api: Api, tmp_path: Path) ->
     assert 0 < api.client.wait(job).documents < 12
 
 
-def test_files_are_added_to_an_open_job_only(api: Api) -> None:
+def test_files_are_added_only_to_an_open_job(api: Api) -> None:
     job = api.client.submit(("open-1.txt", b"First."), more=True, collection="open").job_id
     api.client.submit(("open-2.txt", b"Second."), more=True, job=job, collection="open")
     hook = {"url": "http://8.8.8.8/", "secret": "x" * 16}
@@ -438,7 +438,7 @@ def test_files_are_added_to_an_open_job_only(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("alien")
-def test_a_collection_of_another_model(api: Api) -> None:
+def test_collection_of_another_model_is_refused(api: Api) -> None:
     answers = [
         api.http.post("/v1/documents", files={"file": ("x.txt", b"x")}, data={"collection": "alien"}),
         api.http.post("/v1/search", json={"query": "x", "collection": "alien"}),
@@ -446,7 +446,7 @@ def test_a_collection_of_another_model(api: Api) -> None:
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(409, "space_mismatch")] * 2
 
 
-def test_the_client_example_of_the_page_runs(
+def test_client_example_of_the_docs_runs(
     api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = Path(__file__).parents[2]
@@ -463,7 +463,7 @@ def test_the_client_example_of_the_page_runs(
     assert "upload://tide_sensor.md" in printed
 
 
-def test_one_bad_file_does_not_keep_the_others_out(api: Api) -> None:
+def test_refused_file_does_not_stop_the_other_files(api: Api) -> None:
     job = api.http.post(
         "/v1/documents",
         files=[
@@ -658,7 +658,7 @@ def refusals() -> dict[str, tuple[str, int]]:
     return {what: (code, int(status)) for what, code, status in rows}
 
 
-def test_every_row_of_the_tables_is_tried() -> None:
+def test_every_row_of_the_error_tables_is_tested() -> None:
     assert [*refusals()] == [*REFUSED]
 
 
@@ -673,7 +673,7 @@ def alien(api: Api) -> None:
 
 @pytest.mark.usefixtures("alien")
 @pytest.mark.parametrize("row", REFUSED)
-def test_refusals(api: Api, root: Path, row: str) -> None:
+def test_wrong_request_is_refused_with_its_code(api: Api, root: Path, row: str) -> None:
     code, status = refusals()[row]
     request = dict(REFUSED[row])
     if "json" in request:
@@ -688,7 +688,7 @@ def test_refusals(api: Api, root: Path, row: str) -> None:
     assert api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before
 
 
-def test_a_link_made_later_leads_nowhere(api: Api, root: Path, tmp_path: Path) -> None:
+def test_symlink_made_after_submission_is_not_followed(api: Api, root: Path, tmp_path: Path) -> None:
     secret, source = tmp_path / "secret.txt", root / "later" / "note.txt"
     secret.write_text("The harbour is mined.")
     source.parent.mkdir()
@@ -713,7 +713,7 @@ def test_a_link_made_later_leads_nowhere(api: Api, root: Path, tmp_path: Path) -
         api.client.content(document.document_id)
 
 
-def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
+def test_failing_path_job_delays_no_other_path_job(api: Api, root: Path) -> None:
     (root / "swapped").symlink_to("x" * 300)
     with api.cli.services() as services, writing(services.catalog) as connection:
         names = [record_job(connection, services, Request([root], "orders"), ()).id for _ in range(4)]
@@ -738,7 +738,7 @@ def test_an_order_that_fails_holds_up_no_other(api: Api, root: Path) -> None:
     assert (api.client.job(hollow).state, api.client.job(hollow).documents) == ("completed", 0)
 
 
-def test_names_from_outside_reach_no_path_and_no_log(api: Api) -> None:
+def test_names_sent_by_clients_reach_no_path_and_no_log(api: Api) -> None:
     names = (
         "../../../../etc/cron.d/evil.txt",
         "..\\..\\evil2.txt",
@@ -788,14 +788,14 @@ def json_head(host: str = "localhost") -> bytes:
     return head.encode() + b"Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
 
 
-def test_a_request_that_is_not_allowed_is_refused_before_its_body(api: Api) -> None:
+def test_unauthorized_request_is_refused_before_its_body_is_read(api: Api) -> None:
     for host, status in (("evil.example", b" 403 "), ("[", b" 403 "), ("localhost\r\nX-API-Key: x", b" 401 ")):
         assert status in talk(api, json_head(host)).partition(b"\r\n")[0]
     assert b" 403 " in talk(api, HEAD.replace(b"localhost", b"localhost\r\nOrigin: http://[")).partition(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("sent", ["nothing", "the beginning", "all", "what is no form", "a wrong header"])
-def test_a_small_request_that_is_not_allowed_is_refused(api: Api, sent: str) -> None:
+def test_small_unauthorized_request_is_refused(api: Api, sent: str) -> None:
     """Where a small body is there already, its sender is checked before anything else."""
     whole = part(FILE) + END
     body = {"nothing": b"", "the beginning": whole[:20], "what is no form": b"z" * len(whole)}.get(sent, whole)
@@ -823,7 +823,7 @@ def search_status(api: OtherApi) -> int:
     return api.http.post("/v1/search", json={"query": "x"}).status_code
 
 
-def test_a_client_that_does_not_read_is_disconnected(api: Api) -> None:
+def test_client_that_does_not_read_is_disconnected(api: Api) -> None:
     api.submit(("large.pdf", b"%PDF-1.4\n" + b"\x00\xff" * (500 << 10)), collection="large")
     (failed,) = [failure for failure in api.client.failures() if failure.source == "upload://large.pdf"]
     wanted = f"GET /v1/documents/{failed.document_id}/content HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
@@ -843,7 +843,7 @@ def test_a_client_that_does_not_read_is_disconnected(api: Api) -> None:
         assert eventually(lambda: strict.http.get("/v1/formats").status_code == 200)
 
 
-def test_slow_senders_are_let_go(api: Api) -> None:
+def test_slow_senders_are_disconnected(api: Api) -> None:
     with with_settings(api, api_patience_s=1.0) as strict:
         assert talk(strict, b"GET /v1/formats HTTP/1.1\r\nHost: loc") == b""
         assert talk(strict, b"GET / HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 600, pause_s=0.1) == b""
@@ -855,7 +855,7 @@ def test_slow_senders_are_let_go(api: Api) -> None:
         assert strict.http.get("/v1/formats").status_code == 200
 
 
-def test_threads_of_the_api_have_short_time_slices(api: Api) -> None:
+def test_api_threads_have_short_time_slices(api: Api) -> None:
     """Every thread of it has short slices of the processor, and no more of them than others (Linux from 6.12 on)."""
     usual_ns, _ = slice_and_niceness(0)
     if not usual_ns:
@@ -876,7 +876,7 @@ def slice_and_niceness(thread: int) -> tuple[int, int]:
     return runtime_ns, niceness
 
 
-def test_a_killed_api_leaves_nothing_half(api: Api, root: Path) -> None:
+def test_killed_api_leaves_no_half_stored_upload(api: Api, root: Path) -> None:
     job = api.client.submit(("before.txt", b"Taken before the end."), collection="killed").job_id
     before = api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
     with socket.create_connection(api.address) as connection:

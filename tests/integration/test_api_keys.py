@@ -96,13 +96,13 @@ def test_every_address_needs_its_scope(api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x", "dlr_x_y", "Ünï", "a" * 5000, "' or 1=1 --"])
-def test_keys_that_are_none(api: Api, key: str) -> None:
+def test_malformed_keys_are_unauthorized(api: Api, key: str) -> None:
     answer = httpx.get(f"{api.url}/v1/formats", headers=[(b"X-API-Key", key.encode())])
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_revoked_key_is_none_from_then_on(api: Api) -> None:
+def test_revoked_key_is_unauthorized(api: Api) -> None:
     made = key_of(api)
     assert with_key(api, made["key"]).status_code == 200
     api.cli.json("keys", "revoke", made["id"])
@@ -113,7 +113,7 @@ def test_a_revoked_key_is_none_from_then_on(api: Api) -> None:
     assert made["key"].encode() not in (api.cli.folder / "catalog.db").read_bytes()
 
 
-def test_a_key_has_its_rate(api: Api) -> None:
+def test_key_above_its_rate_limit_is_refused(api: Api) -> None:
     key = key_of(api, "--rate", "3")["key"]
     began = time.monotonic()
     answers = [with_key(api, key) for _ in range(5)]
@@ -129,7 +129,7 @@ def test_a_key_has_its_rate(api: Api) -> None:
     assert with_key(api, api.key).status_code == 200
 
 
-def test_a_key_cannot_answer_for_another(api: Api) -> None:
+def test_idempotency_key_is_separate_for_each_api_key(api: Api) -> None:
     other = key_of(api)["key"]
     mine = api.client.submit(("idem.txt", b"The same."), key="same")
     with Client(api.url, other) as client:
@@ -173,7 +173,7 @@ def receiver() -> Iterator[Receiver]:
     webhook_receiver.server.server_close()
 
 
-def test_a_webhook_tells_the_end_and_is_signed(api: Api, receiver: Receiver) -> None:
+def test_webhook_reports_the_end_of_a_job_and_is_signed(api: Api, receiver: Receiver) -> None:
     secret = "0123456789abcdef-of-the-job"
     receiver.answers = [500]
     job = api.submit(("hook.txt", b"Hooked."), webhook={"url": receiver.url, "secret": secret})
@@ -201,7 +201,7 @@ def delivery(api: Api, job: str) -> dict[str, Any]:
     return delivery_row
 
 
-def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver) -> None:
+def test_webhook_of_a_key_is_sent_and_a_redirect_is_not_followed(api: Api, receiver: Receiver) -> None:
     made = key_of(api, "--webhook", receiver.url)
     receiver.answers = [302] * 100
     job = with_key(api, made["key"], "POST", "/v1/documents", files={"file": ("key.txt", b"Of a key.")}).json()[
@@ -213,7 +213,7 @@ def test_a_webhook_of_a_key_and_one_that_redirects(api: Api, receiver: Receiver)
     assert verify(made["webhook_secret"], *receiver.got[0])
 
 
-def test_a_webhook_that_hangs_delays_no_other(api: Api, receiver: Receiver) -> None:
+def test_hanging_webhook_delays_no_other_webhook(api: Api, receiver: Receiver) -> None:
     hanging, other = (api.submit((f"{name}.txt", b"A job.")) for name in ("hang", "next"))
     with socket.create_server(("127.0.0.1", 0)) as silent, api.cli.services() as services:
         for job, url in ((hanging, f"http://127.0.0.1:{silent.getsockname()[1]}/"), (other, receiver.url)):
@@ -227,7 +227,7 @@ def test_a_webhook_that_hangs_delays_no_other(api: Api, receiver: Receiver) -> N
     assert api.cli.rows(ended)[0][0] < api.cli.rows(failed)[0][0]
 
 
-def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
+def test_command_line_works_on_a_server(api: Api, tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text("The harbour master is called Petrel.")
     (tmp_path / "empty.txt").write_text("")
     there = {"DOCRELAY_API_KEY": str(api.key)}
@@ -256,7 +256,7 @@ def test_the_command_line_on_a_server(api: Api, tmp_path: Path) -> None:
     assert (local.code, refused.code) == (0, 2)
 
 
-def test_a_re_index_on_a_server(api: Api) -> None:
+def test_command_line_reindexes_on_a_server(api: Api) -> None:
     there = {"DOCRELAY_API_KEY": str(api.key)}
     name = "remote_index"
     api.submit(("kept.txt", b"The pilot boat is called Gannet."), collection=name)
@@ -282,7 +282,7 @@ def test_a_re_index_on_a_server(api: Api) -> None:
     assert api.client.search("pilot boat", name, mode="sparse").hits[0].source == "upload://kept.txt"
 
 
-def test_the_asynchronous_client(api: Api) -> None:
+def test_asynchronous_client_submits_follows_and_reads(api: Api) -> None:
     async def story() -> None:
         async with AsyncClient(api.url, api.key) as client:
             receipt = await client.submit(("async.txt", b"Gannets dive."), ("empty.txt", b""), collection="async")
@@ -304,12 +304,12 @@ def test_the_asynchronous_client(api: Api) -> None:
     asyncio.run(story())
 
 
-def test_both_clients_do_the_same() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     both = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
     assert both[0] == both[1]
 
 
-def test_errors_come_as_our_exceptions(api: Api) -> None:
+def test_client_raises_our_exceptions_for_error_codes(api: Api) -> None:
     key = key_of(api, "--scope", "read", "--rate", "2")["key"]
     with Client(api.url, key) as client:
         with pytest.raises(NotAllowed) as refused:

@@ -198,7 +198,7 @@ def tried(api: Api, description: dict[str, Any], mode: GenerationMode, number: i
     return seen
 
 
-def test_every_address_does_what_is_described(
+def test_every_address_accepts_described_requests(
     api: Api, described: dict[str, Any], ids: dict[str, list[str]], root: Path
 ) -> None:
     seen = tried(api, narrowed(described, ids, root), GenerationMode.POSITIVE, EXAMPLES)
@@ -206,7 +206,7 @@ def test_every_address_does_what_is_described(
     assert {address for address in addresses if not any(200 <= status < 300 for status in seen[address])} == set()
 
 
-def test_every_address_refuses_what_is_not_described(api: Api, described: dict[str, Any]) -> None:
+def test_every_address_refuses_undescribed_requests(api: Api, described: dict[str, Any]) -> None:
     seen = tried(api, without_keys(described), GenerationMode.NEGATIVE, max(EXAMPLES // 2, 1))
     assert {address for address, statuses in seen.items() if not statuses & {400, 422}} == set()
 

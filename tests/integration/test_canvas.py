@@ -26,7 +26,7 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 # Extract
 
 
-def test_extract_a_damaged_artifact_is_made_anew(around: Around, tmp_path: Path) -> None:
+def test_damaged_artifact_of_extract_is_made_again(around: Around, tmp_path: Path) -> None:
     some(tmp_path, 4, 20)
     with around.halted("extract"):
         job = around.rig.submit(tmp_path / "in", collection="e1")
@@ -37,7 +37,7 @@ def test_extract_a_damaged_artifact_is_made_anew(around: Around, tmp_path: Path)
     around.rig.assert_exact("e1")
 
 
-def test_extract_an_original_that_is_gone(around: Around, tmp_path: Path) -> None:
+def test_missing_original_fails_its_document_as_unreadable(around: Around, tmp_path: Path) -> None:
     paths = some(tmp_path, 4, 21)
     with around.halted("extract"):
         job = around.rig.submit(tmp_path / "in", collection="e2")
@@ -49,7 +49,7 @@ def test_extract_an_original_that_is_gone(around: Around, tmp_path: Path) -> Non
     around.rig.assert_exact("e2")
 
 
-def test_extract_the_disk_fails(around: Around, tmp_path: Path) -> None:
+def test_disk_error_in_extract_fails_as_unavailable(around: Around, tmp_path: Path) -> None:
     """What lasts longer than all tries is a dead letter, of one batch alone, and trying again cures it."""
     some(tmp_path, 12, 35)
     rig, manager = around.rig, TaskManager(around.rig.services)
@@ -71,7 +71,9 @@ def test_extract_the_disk_fails(around: Around, tmp_path: Path) -> None:
     rig.assert_exact("e4")
 
 
-def test_ocr_beyond_the_time_limit(around: Around, tmp_path: Path, needs: Callable[..., None]) -> None:
+def test_ocr_task_beyond_the_time_limit_is_killed_and_repeated(
+    around: Around, tmp_path: Path, needs: Callable[..., None]
+) -> None:
     """The hard limit kills the process; the errback has the task begun again, and a chord without a member ends."""
     needs("tesseract")
     some(tmp_path, 3, 22)
@@ -91,7 +93,7 @@ def test_ocr_beyond_the_time_limit(around: Around, tmp_path: Path, needs: Callab
 # Chunk
 
 
-def test_chunk_one_text_that_makes_no_sense(around: Around, tmp_path: Path) -> None:
+def test_text_that_cannot_be_chunked_is_extracted_again_alone(around: Around, tmp_path: Path) -> None:
     """It can be loaded, but not cut: its document begins anew alone, and is then read as it is."""
     some(tmp_path, 4, 23)
     rig = around.rig
@@ -113,7 +115,7 @@ def test_chunk_one_text_that_makes_no_sense(around: Around, tmp_path: Path) -> N
 # Embed
 
 
-def test_embed_one_text_refused(around: Around, tmp_path: Path) -> None:
+def test_refused_text_fails_its_document_alone_in_embed(around: Around, tmp_path: Path) -> None:
     paths = some(tmp_path, 8, 24)
     spoil(paths[3], "refuse")
     job = around.rig.submit(tmp_path / "in", collection="v1")
@@ -123,7 +125,7 @@ def test_embed_one_text_refused(around: Around, tmp_path: Path) -> None:
     around.rig.assert_exact("v1")
 
 
-def test_embed_retries_what_passes(around: Around, tmp_path: Path) -> None:
+def test_busy_endpoint_is_retried_by_embed(around: Around, tmp_path: Path) -> None:
     paths = some(tmp_path, 8, 25)
     spoil(paths[3], "busy-2")
     job = around.rig.submit(tmp_path / "in", collection="v2")
@@ -134,7 +136,7 @@ def test_embed_retries_what_passes(around: Around, tmp_path: Path) -> None:
     around.rig.assert_exact("v2")
 
 
-def test_embed_gives_up_on_one_text_alone(around: Around, tmp_path: Path) -> None:
+def test_text_for_which_the_endpoint_stays_busy_fails_alone(around: Around, tmp_path: Path) -> None:
     paths = some(tmp_path, 8, 26)
     spoil(paths[3], "busy")
     job = around.rig.submit(tmp_path / "in", collection="v3")
@@ -144,7 +146,7 @@ def test_embed_gives_up_on_one_text_alone(around: Around, tmp_path: Path) -> Non
     around.rig.assert_exact("v3")
 
 
-def test_embed_the_endpoint_is_down_for_good(around: Around, tmp_path: Path) -> None:
+def test_endpoint_that_stays_down_fails_all_documents(around: Around, tmp_path: Path) -> None:
     some(tmp_path, 8, 27)
     around.endpoint.down = True
     try:
@@ -162,7 +164,7 @@ def test_embed_the_endpoint_is_down_for_good(around: Around, tmp_path: Path) -> 
 # Upsert and finalize
 
 
-def test_upsert_damaged_vectors(around: Around, tmp_path: Path) -> None:
+def test_damaged_vectors_split_the_batch_and_are_computed_again(around: Around, tmp_path: Path) -> None:
     """It is not known which document is at fault: every document of the part begins anew alone, and all complete."""
     rig = around.rig
     some(tmp_path, 4, 28)
@@ -177,7 +179,7 @@ def test_upsert_damaged_vectors(around: Around, tmp_path: Path) -> None:
     rig.assert_exact("u1")
 
 
-def test_upsert_the_store_is_down_and_comes_back(around: Around, tmp_path: Path) -> None:
+def test_upsert_continues_when_the_store_is_back(around: Around, tmp_path: Path) -> None:
     rig = around.rig
     some(tmp_path, 4, 29)
     rig.gates.let("upsert")
@@ -195,7 +197,7 @@ def test_upsert_the_store_is_down_and_comes_back(around: Around, tmp_path: Path)
     rig.assert_exact("u2")
 
 
-def test_finalize_puts_back_points_that_were_lost(around: Around, tmp_path: Path) -> None:
+def test_finalize_restores_lost_points(around: Around, tmp_path: Path) -> None:
     rig = around.rig
     some(tmp_path, 4, 30)
     with around.halted("final"):
@@ -209,7 +211,7 @@ def test_finalize_puts_back_points_that_were_lost(around: Around, tmp_path: Path
     rig.assert_exact("f1")
 
 
-def test_finalize_fails_only_what_is_not_whole(around: Around, tmp_path: Path) -> None:
+def test_finalize_fails_only_incomplete_documents(around: Around, tmp_path: Path) -> None:
     """A document's points are lost, and its chunks too: it fails, readers never see half of it, the others go on."""
     rig = around.rig
     some(tmp_path, 4, 31)
@@ -230,7 +232,9 @@ def test_finalize_fails_only_what_is_not_whole(around: Around, tmp_path: Path) -
     rig.assert_exact("f2")
 
 
-def test_finalize_dies_after_the_switch(around: Around, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finalize_killed_after_the_switch_fails_no_document(
+    around: Around, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What readers see has not failed, whatever comes after."""
     rig = around.rig
     path = some(tmp_path, 1, 32)[0]

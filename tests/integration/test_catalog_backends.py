@@ -199,7 +199,7 @@ def downgrade(connection: Connection, revision: str) -> None:
     command.downgrade(config, revision)
 
 
-def test_a_catalog_of_the_first_migration_is_brought_up_with_what_is_in_it(url: str) -> None:
+def test_catalog_of_the_first_migration_is_migrated_with_its_rows(url: str) -> None:
     with opened(url) as engine, writing(engine) as connection:
         job = begin_job(connection)
         (record,) = take(connection, job, "/scan.pdf")
@@ -214,7 +214,7 @@ def test_a_catalog_of_the_first_migration_is_brought_up_with_what_is_in_it(url: 
         assert described(connection) == now
 
 
-def test_two_processes_migrate_at_once(url: str) -> None:
+def test_two_processes_can_migrate_at_once(url: str) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATE, url], stderr=subprocess.PIPE) for _ in range(2)]
     ends = [(process.communicate()[1].decode(), process.returncode) for process in processes]
     assert ends == [("", 0)] * 2
@@ -222,14 +222,14 @@ def test_two_processes_migrate_at_once(url: str) -> None:
         assert connection.scalar(sa.text("SELECT count(*) FROM alembic_version")) == 1
 
 
-def test_a_catalog_of_another_version_is_refused(url: str) -> None:
+def test_catalog_of_another_version_is_refused(url: str) -> None:
     with opened(url) as engine, writing(engine) as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'zzzz'"))
     with pytest.raises(StackUnavailable, match="Another version"):
         open_catalog(url)
 
 
-def test_a_document_goes_through(catalog: Engine) -> None:
+def test_document_is_recorded_processed_and_completed(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         [record] = take(connection, job, "/a.txt")
@@ -268,7 +268,7 @@ def test_a_document_goes_through(catalog: Engine) -> None:
         assert jobs.unfinished(connection) == []
 
 
-def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
+def test_documents_are_grouped_by_suffix(catalog: Engine) -> None:
     """However they are called: a job of very many files has few piles."""
     names = [
         "1.txt",
@@ -305,7 +305,7 @@ def test_documents_are_alike_by_their_suffix(catalog: Engine) -> None:
         assert (pile.documents, pile.unread, pile.ocr_pages, pile.ocr_left) == (2, 1, 5, 5)
 
 
-def test_the_same_file_again(catalog: Engine) -> None:
+def test_same_file_again_joins_then_is_unchanged(catalog: Engine) -> None:
     with writing(catalog) as connection:
         first = begin_job(connection)
         [record] = take(connection, first, "/a.txt")
@@ -330,7 +330,7 @@ def test_the_same_file_again(catalog: Engine) -> None:
         assert live_versions.live_version_ids(connection, [record.document_id]) == {}
 
 
-def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
+def test_failed_and_cancelled_documents_end_the_job(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         broken, unwanted = take(connection, job, "/broken.pdf", "/unwanted.pdf")
@@ -350,7 +350,7 @@ def test_failing_and_cancelling_end_the_job(catalog: Engine) -> None:
         assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
 
 
-def test_the_vector_cache(catalog: Engine, tmp_path: Path) -> None:
+def test_vector_cache_keeps_the_first_vector_of_each_space(catalog: Engine, tmp_path: Path) -> None:
     vectors = {name: np.random.default_rng(3).random(4, dtype=np.float32) for name in ("x", "y")}
     held = vector_cache.open_cache(catalog, tmp_path)
     with writing(held) as connection:
@@ -374,14 +374,14 @@ def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) ->
         held.dispose()
 
 
-def test_only_a_cache_of_our_own_may_be_done_without(catalog: Engine) -> None:
+def test_unusable_cache_is_ignored_only_with_sqlite(catalog: Engine) -> None:
     """A server that does not answer is asked again; a worker that passed it by would embed everything anew."""
     expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
     with expected, vector_cache.ignore_if_unusable(), catalog.connect() as connection:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
 
 
-def test_no_event_gets_an_id_that_was_given_before(catalog: Engine) -> None:
+def test_event_ids_are_not_reused_after_a_power_cut(catalog: Engine) -> None:
     """As of before a power cut, which has taken the last ones back."""
     with writing(catalog) as connection:
         job = begin_job(connection)
@@ -398,7 +398,7 @@ def test_no_event_gets_an_id_that_was_given_before(catalog: Engine) -> None:
         assert len(events.list_after(connection, job, lost)) == 1
 
 
-def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:
+def test_rolled_back_transaction_leaves_nothing(catalog: Engine) -> None:
     with suppress(KeyError), writing(catalog) as connection:
         begin_job(connection)
         raise KeyError
@@ -406,7 +406,7 @@ def test_an_undone_transaction_leaves_nothing(catalog: Engine) -> None:
         assert jobs.unfinished(connection) == []
 
 
-def test_a_reader_sees_one_moment(catalog: Engine) -> None:
+def test_reader_sees_one_snapshot(catalog: Engine) -> None:
     with catalog.connect() as reading:
         assert jobs.unfinished(reading) == []
         with writing(catalog) as connection:
@@ -416,7 +416,7 @@ def test_a_reader_sees_one_moment(catalog: Engine) -> None:
         assert len(jobs.unfinished(reading)) == 1
 
 
-def test_one_of_many_claims_wins(catalog: Engine) -> None:
+def test_only_one_of_many_concurrent_claims_wins(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         batch = batch_of(connection, job, take(connection, job, "/a.txt"), active=True)
@@ -433,7 +433,7 @@ def test_one_of_many_claims_wins(catalog: Engine) -> None:
     assert sum(all_at_once([partial(claim_all, runner) for runner in runners])) == 10
 
 
-def test_of_two_that_finish_last_one_sees_it(catalog: Engine) -> None:
+def test_concurrent_last_tasks_are_counted_once(catalog: Engine) -> None:
     """What is counted inside a commit: is this the batch's last task, is this the job's last document?"""
     rounds, fans = 10, 4
     with writing(catalog) as connection:
@@ -463,7 +463,7 @@ def test_of_two_that_finish_last_one_sees_it(catalog: Engine) -> None:
         assert connection.scalar(finished) == rounds
 
 
-def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
+def test_admission_window_holds_for_concurrent_admissions(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job, urgent = begin_job(connection), begin_job(connection, 9)
         for name, count in ((job, 12), (urgent, 3)):
@@ -484,7 +484,7 @@ def test_the_window_holds_for_many_that_admit(catalog: Engine) -> None:
         assert {due.state for due in open_tasks} == {"due"}
 
 
-def test_many_doors_record_the_same_files(catalog: Engine) -> None:
+def test_concurrent_intakes_record_the_same_files_once(catalog: Engine) -> None:
     """In opposite orders, too: no writer waits for the other for ever, and each file becomes one document."""
     names = [f"/{number}.txt" for number in range(8)]
 
@@ -532,7 +532,7 @@ def test_events_are_committed_in_the_order_of_their_ids(catalog: Engine) -> None
         assert seen == list(connection.scalars(sa.select(schema.events.c.id).order_by(schema.events.c.id)))
 
 
-def test_a_dead_runner_loses_its_task(catalog: Engine) -> None:
+def test_dead_runner_loses_its_task(catalog: Engine) -> None:
     with writing(catalog) as connection:
         job = begin_job(connection)
         batch = batch_of(connection, job, take(connection, job, "/a.txt"))
@@ -556,7 +556,7 @@ ANY = st.text(st.characters(exclude_categories=()) | st.sampled_from("\0\ud800")
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(source=ANY, title=ANY, message=ANY)
-def test_any_text_is_kept(catalog: Engine, source: str, title: str, message: str) -> None:
+def test_text_that_no_database_can_store_is_replaced(catalog: Engine, source: str, title: str, message: str) -> None:
     """Names, titles and messages may hold anything; what no database can store is replaced, not refused."""
     with writing(catalog) as connection:
         job = begin_job(connection)
@@ -581,6 +581,6 @@ def test_another_database_is_refused(wrong: str) -> None:
         open_catalog(wrong)
 
 
-def test_a_database_that_does_not_answer() -> None:
+def test_unreachable_database_is_unavailable() -> None:
     with pytest.raises(StackUnavailable, match=r"docrelay:\*\*\*@127\.0\.0\.1"):
         open_catalog("postgresql://docrelay:secret@127.0.0.1:9/none")

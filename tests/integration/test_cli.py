@@ -49,7 +49,7 @@ def spell(folder: Path, **files: str) -> Path:
 # Ingest and search
 
 
-def test_ingest_again_and_changed(cli: Cli, tmp_path: Path) -> None:
+def test_second_ingest_processes_only_changed_files(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "in", walrus="A walrus sings.", heron="A heron wades.", lynx="A lynx waits.")
     first = cli.run("ingest", folder, "-c", "plain", "--json").json
     assert first.keys() >= INGEST_KEYS
@@ -94,7 +94,7 @@ def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) 
         assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request")
 
 
-def test_search_json(cli: Cli, tmp_path: Path) -> None:
+def test_search_prints_hits_as_json(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "in", one="Barnacles grow below.", two="Sails hang above."), "-c", "hits")
     answer = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json
     assert answer["query"] == "barnacles"
@@ -118,7 +118,7 @@ def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
     assert "Gannets dive." in shown
 
 
-def test_where_a_passage_stands(cli: Cli, tmp_path: Path) -> None:
+def test_search_prints_page_or_section_of_a_passage(cli: Cli, tmp_path: Path) -> None:
     """Lines where a file has any, characters where it has neither those nor pages."""
     folder = spell(tmp_path / "in", plain="\r\n\r\nFulmars glide.\r\nFulmars feed.\r\n")
     (folder / "marked.md").write_bytes("\ufeff# Terns\n\nNone.\n\n# Skuas\n\nSkuas chase terns.\n".encode("utf-16-le"))
@@ -175,7 +175,7 @@ def test_names_are_never_printed_raw(cli: Cli, tmp_path: Path) -> None:
     assert "Kittiwake in a strange file." in said[1].out
 
 
-def test_markup_in_names_is_no_markup(cli: Cli, tmp_path: Path) -> None:
+def test_markup_in_names_is_printed_literally(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "[red]in", **{":smile: [b]x": ""})
     ended = cli.run("ingest", folder, "-c", "markup")
     assert f"{folder}/:smile: [b]x.txt" in ended.out
@@ -215,7 +215,7 @@ WRONG: dict[tuple[str | bytes, ...], str] = {
 }
 
 
-def test_wrong_use(cli: Cli) -> None:
+def test_wrong_use_ends_with_code_2_and_a_message(cli: Cli) -> None:
     for words, message in WRONG.items():
         ended = cli.quick(*words)
         assert (ended.code, ended.out) == (2, ""), (words, ended)
@@ -223,18 +223,18 @@ def test_wrong_use(cli: Cli) -> None:
         assert not re.search("Traceback|[\x1b\r\u202e]", ended.err), (words, ended)
 
 
-def test_an_empty_folder_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
+def test_empty_folder_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
     assert cli.quick("ingest", tmp_path).code == 2
 
 
-def test_a_collection_that_is_named_must_be_there(cli: Cli) -> None:
+def test_unknown_collection_is_refused(cli: Cli) -> None:
     ended = cli.run("search", "anything", "-c", "never-filled", "--json")
     assert ended.code == 2
     assert ended.json["error"]["code"] == "unknown_id"
     assert "never-filled" in ended.json["error"]["message"]
 
 
-def test_another_model_is_refused(cli: Cli, tmp_path: Path) -> None:
+def test_another_model_for_a_collection_is_refused(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "in", a="Plovers.")
     cli.json("ingest", folder, "-c", "space")
     for words in (("search", "x"), ("ingest", folder)):
@@ -246,7 +246,7 @@ def test_another_model_is_refused(cli: Cli, tmp_path: Path) -> None:
 # Two at once
 
 
-def test_searches_while_ingesting(cli: Cli, tmp_path: Path) -> None:
+def test_searches_answer_while_files_are_ingested(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "first", a="The cormorant dries its wings."), "-c", "busy")
     write_documents(tmp_path / "in", 120, seed=11)
     ingests = [cli.start("ingest", tmp_path / "in", "-c", "busy", "--json") for _ in range(2)]
@@ -266,7 +266,7 @@ def test_searches_while_ingesting(cli: Cli, tmp_path: Path) -> None:
 # Status
 
 
-def test_status_of_everything(cli: Cli, tmp_path: Path) -> None:
+def test_status_of_stack_job_document_and_task(cli: Cli, tmp_path: Path) -> None:
     job = cli.json("ingest", spell(tmp_path / "in", a="Skuas.", b="Auks."), "-c", "states")["job"]
     everything = cli.json("status")
     assert everything["jobs"][0]["id"] == job
@@ -316,7 +316,7 @@ def test_no_wait_then_follow(cli: Cli, tmp_path: Path) -> None:
 # Delete
 
 
-def test_delete(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_by_path_and_collection(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = spell(tmp_path / "in", one="Mistletoe one.", two="Mistletoe two.", three="Mistletoe three.")
     spell(tmp_path / "in" / "deep", four="Mistletoe four.")
     spell(tmp_path / "in" / "DEEP", five="Mistletoe five.")
@@ -394,7 +394,7 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert "There is nothing to try again" in cli.quick("failures", "retry", "--code", "nothing").out
 
 
-def test_a_restored_file_cures_its_failure(cli: Cli, tmp_path: Path) -> None:
+def test_ingesting_a_restored_file_removes_its_failure(cli: Cli, tmp_path: Path) -> None:
     path = spell(tmp_path / "in", a="Sanderlings run.") / "a.txt"
     cli.json("ingest", path, "-c", "cured")
     path.write_bytes(b"")
@@ -413,7 +413,7 @@ def test_a_restored_file_cures_its_failure(cli: Cli, tmp_path: Path) -> None:
 # Cancel
 
 
-def test_cancel_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
+def test_cancelled_update_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in", 24, seed=13)
     assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == 24
     before = cli.count(Filter(live=True), "stopped")
@@ -454,7 +454,7 @@ def open_work(job: str) -> sa.Select[tuple[str]]:
     return query.where(batches.c.job_id == job, tasks.c.state != "done", batches.c.state == "active")
 
 
-def test_a_door_is_no_worker(cli: Cli, tmp_path: Path) -> None:
+def test_heartbeat_of_an_intake_is_not_listed_as_a_worker(cli: Cli, tmp_path: Path) -> None:
     """While files are taken in, the door's heart beats among the workers' hearts."""
     write_documents(tmp_path / "in", 12, words=20, seed=14)
     with cli.gates.closed(INTAKE), cli.services() as services:

@@ -42,7 +42,7 @@ def ends_unfinished(cli: Cli) -> bool:
     return cli.gone()
 
 
-def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
+def test_job_continues_after_ctrl_c(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", FILES, words=40, seed=21)
     cli.gates.close(INTAKE, "extract")
     command = cli.start("ingest", tmp_path / "in", "--json")
@@ -73,7 +73,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on(cli: Cli, tmp_path: Path) -> None:
     assert cli.gone()
 
 
-def test_a_killed_ingest_goes_on_later(cli: Cli, tmp_path: Path) -> None:
+def test_job_continues_after_a_killed_ingest(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", FILES, words=40, seed=22)
     cli.gates.close(INTAKE)
     command = cli.start("ingest", tmp_path / "in", "--json")
@@ -134,7 +134,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
+def test_unreachable_services_end_a_command_with_a_code(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1)
     unreachable = {"DOCRELAY_REDIS_URL": f"redis://:secret@127.0.0.1:{closed_port()}/0"}
     wrong = {"DOCRELAY_REDIS_URL": "nonsense"}
@@ -161,7 +161,7 @@ def test_services_that_do_not_answer(cli: Cli, tmp_path: Path) -> None:
     assert cli.rows(sa.select(jobs.c.id)) == []
 
 
-def test_a_model_that_is_not_there_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
+def test_missing_model_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1)
     (tmp_path / "model").mkdir()
     ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
@@ -169,7 +169,7 @@ def test_a_model_that_is_not_there_is_wrong_use(cli: Cli, tmp_path: Path) -> Non
     assert cli.left() == []
 
 
-def test_a_stack_that_cannot_start(cli: Cli, tmp_path: Path) -> None:
+def test_stack_whose_workers_cannot_load_the_model_is_reported(cli: Cli, tmp_path: Path) -> None:
     """Redis is there, but the workers cannot load their model: its weights are cut off."""
     write_documents(tmp_path / "in", 1)
     model = resolve("all-MiniLM-L6-v2").folder
@@ -197,7 +197,7 @@ def test_wrong_use_is_reported_in_json(cli: Cli, words: str) -> None:
 # Settings
 
 
-def test_config_tells_values_and_origins(cli: Cli, tmp_path: Path) -> None:
+def test_config_shows_values_and_origins(cli: Cli, tmp_path: Path) -> None:
     cli.folder.mkdir()
     (cli.folder / "docrelay.toml").write_text('ocr_dpi = 200\nlog_level = "debug"\npasswords = ["hush,hush"]\n')
     environment = {
@@ -233,7 +233,9 @@ def test_config_tells_values_and_origins(cli: Cli, tmp_path: Path) -> None:
         ({"DOCRELAY_CONFIG": "/nowhere/docrelay.toml"}, "", "does not exist"),
     ],
 )
-def test_config_refuses(cli: Cli, environment: dict[str, str], file: str, message: str) -> None:
+def test_config_refuses_unknown_and_invalid_settings(
+    cli: Cli, environment: dict[str, str], file: str, message: str
+) -> None:
     cli.folder.mkdir()
     (cli.folder / "docrelay.toml").write_text(file)
     ended = cli.run("config", env=environment)
@@ -241,7 +243,7 @@ def test_config_refuses(cli: Cli, environment: dict[str, str], file: str, messag
     assert message in ended.err
 
 
-def test_output_in_another_encoding(cli: Cli, tmp_path: Path) -> None:
+def test_output_works_in_another_encoding(cli: Cli, tmp_path: Path) -> None:
     """A terminal or a pipe that is not UTF-8 gets escapes; JSON stays JSON."""
     environment = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     cli.folder.mkdir()
@@ -250,7 +252,7 @@ def test_output_in_another_encoding(cli: Cli, tmp_path: Path) -> None:
     assert "Gr\\xf6\\xdfe" in cli.run("config", env=environment).out
 
 
-def test_a_pipe_that_is_closed_early(cli: Cli) -> None:
+def test_output_into_a_closed_pipe_ends_without_traceback(cli: Cli) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ended = cli.end(cli.start("config", stdout=writing))

@@ -54,7 +54,7 @@ def test_every_service_is_healthy(services: Cluster) -> None:
     assert not services.is_healthy("embed-9")
 
 
-def test_no_name_of_a_service_is_left(services: Cluster) -> None:
+def test_environment_names_no_service_host(services: Cluster) -> None:
     values = [value for name in SCALE for value in services.environment(name, "x").values()]
     assert not any(address in value for address in services.ports for value in values)
 
@@ -88,7 +88,7 @@ def test_files_become_searchable_while_workers_are_killed(services: Cluster, tmp
     assert (again["unchanged"], again["embedded"]) == (GENERATED, 0)
 
 
-def test_redis_may_lose_everything(services: Cluster, tmp_path: Path) -> None:
+def test_documents_complete_after_redis_lost_everything(services: Cluster, tmp_path: Path) -> None:
     """It holds hints: what is due is published again from the catalog."""
     letters = write_documents(tmp_path / "more", 8, words=1000, seed=2)
     with services.rig() as rig, services.gates.closed("upsert"):

@@ -84,7 +84,7 @@ def test_no_texts_give_no_rows(fp32: Embedder) -> None:
     assert fp32.embed_query("hello").shape == (384,)
 
 
-def test_texts_that_no_encoding_carries(fp32: Embedder) -> None:
+def test_texts_with_lone_surrogates_are_embedded(fp32: Embedder) -> None:
     vectors = fp32.embed(["", "a\ud800b", "\x00"])
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_a_folder_without_weights_is_a_clear_error(tmp_path: Path) -> None:
         load(str(tmp_path))
 
 
-def test_a_gpu_that_is_not_there_is_refused() -> None:
+def test_missing_gpu_is_refused() -> None:
     import torch
 
     if torch.cuda.is_available():
@@ -121,13 +121,13 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 
 
 @pytest.mark.parametrize("room", [1, 3])
-def test_what_does_not_fit_into_the_gpu_is_halved(room: int, plain: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_too_large_for_the_gpu_is_halved(room: int, plain: Vectors, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = load(EmbedderConfig(precision="fp32", device="cpu"))
     small_gpu(embedder, room, monkeypatch)
     np.testing.assert_allclose(embedder.embed(SENTENCES), plain, atol=1e-4)
 
 
-def test_a_full_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_gpu_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = load(EmbedderConfig(precision="fp32", device="cpu"))
     small_gpu(embedder, 0, monkeypatch)
     with pytest.raises(GpuFull) as caught:
@@ -253,7 +253,7 @@ def test_a_hub_model_is_fetched_and_then_known_offline(hub: str, tmp_path: Path)
         ("bge-m3", "HubUnreachable hub_unreachable True", {"HF_ENDPOINT": "http://127.0.0.1:9"}),
     ],
 )
-def test_what_the_hub_does_not_give_is_a_clear_error(
+def test_model_missing_on_the_hub_is_a_clear_error(
     hub: str, tmp_path: Path, name: str, expected: str, environment: dict[str, str]
 ) -> None:
     program = f"""

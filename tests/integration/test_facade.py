@@ -21,7 +21,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docrelay]:
         yield relay
 
 
-def test_what_is_ingested_is_found(relay: Docrelay, tmp_path: Path) -> None:
+def test_facade_finds_ingested_text(relay: Docrelay, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("The quarterly heron census counts grey herons.", "utf-8")
 
     report = relay.ingest(tmp_path)
@@ -33,7 +33,7 @@ def test_what_is_ingested_is_found(relay: Docrelay, tmp_path: Path) -> None:
     assert relay.ingest(str(tmp_path / "note.txt")).unchanged == 1
 
 
-def test_a_failed_file_is_in_the_report_and_can_be_retried(relay: Docrelay, tmp_path: Path) -> None:
+def test_facade_reports_and_retries_a_failed_file(relay: Docrelay, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
     good.write_text("Kingfishers nest in the bank.", "utf-8")
     bad.write_text("", "utf-8")
@@ -48,7 +48,7 @@ def test_a_failed_file_is_in_the_report_and_can_be_retried(relay: Docrelay, tmp_
     assert relay.jobs.wait(again).failed == 1
 
 
-def test_jobs_are_listed_followed_and_cancelled(relay: Docrelay, tmp_path: Path) -> None:
+def test_facade_lists_follows_and_cancels_jobs(relay: Docrelay, tmp_path: Path) -> None:
     write_documents(tmp_path, 3)
     job_id = relay.submit(tmp_path, collection="listed", priority=7)
     last = list(relay.jobs.follow(job_id))[-1]
@@ -61,7 +61,7 @@ def test_jobs_are_listed_followed_and_cancelled(relay: Docrelay, tmp_path: Path)
         relay.jobs.get("no-such-job")
 
 
-def test_wrong_use_is_refused(relay: Docrelay, tmp_path: Path) -> None:
+def test_facade_refuses_wrong_use(relay: Docrelay, tmp_path: Path) -> None:
     with pytest.raises(BadRequest):
         relay.ingest(tmp_path / "missing")
     with pytest.raises(BadRequest):
@@ -71,7 +71,7 @@ def test_wrong_use_is_refused(relay: Docrelay, tmp_path: Path) -> None:
     assert relay.search("anything", collection="not-there-yet").hits == []
 
 
-def test_without_with_it_starts_by_itself_and_close_lets_go(tmp_path: Path) -> None:
+def test_facade_without_a_with_block_starts_the_stack_until_close(tmp_path: Path) -> None:
     data = tmp_path / "data"
     relay = Docrelay(data, **QUICK)
     assert running(Settings(data_dir=data)) is None

@@ -44,7 +44,7 @@ def live_version(rig: FlowRig, path: Path, collection: str) -> str:
     return str(rig.scalar(query.where(documents.c.source == str(path), documents.c.collection == collection)))
 
 
-def test_sixty_documents(rig: FlowRig, tmp_path: Path) -> None:
+def test_sixty_documents_are_completed_exactly(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 60)
     job = rig.submit(tmp_path / "in", collection="sixty")
     assert rig.wait(job) == {"completed": 60}
@@ -79,7 +79,7 @@ def test_a_damaged_cache_costs_time_and_no_document(tmp_path: Path) -> None:
     assert all("delete cache.db" in line["hint"] for line in warned)
 
 
-def test_again_costs_nothing(rig: FlowRig, tmp_path: Path) -> None:
+def test_unchanged_documents_are_not_processed_again(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 12, seed=2)
     assert rig.ingest(tmp_path / "in", collection="again") == {"completed": 12}
     points, vectors_before = set(rig.stored("again")), cached(rig)
@@ -158,7 +158,7 @@ def test_a_failed_replacement_leaves_the_old_version(rig: FlowRig, tmp_path: Pat
     assert points
 
 
-def test_bad_neighbours(rig: FlowRig, tmp_path: Path) -> None:
+def test_bad_documents_fail_without_their_neighbours(rig: FlowRig, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     write_documents(folder, 10, seed=5)
     bad = {
@@ -189,7 +189,7 @@ def scanned(rig: FlowRig, job: str) -> dict[str, int]:
     return {Path(source).name: pages for source, pages in rows if pages}
 
 
-def test_the_samples(rig: FlowRig, tmp_path: Path, needs: object) -> None:
+def test_samples_end_with_their_expected_outcomes(rig: FlowRig, tmp_path: Path, needs: object) -> None:
     """Every format through the stack, scanned and mixed ones over OCR."""
     assert callable(needs)
     needs("tesseract")

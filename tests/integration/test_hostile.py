@@ -36,7 +36,7 @@ def test_hostile_file_ends_with_an_accepted_code(case: HostileCase, tmp_path: Pa
     assert "root:x:0" not in ending.text
 
 
-def test_every_case_has_a_name_of_its_own() -> None:
+def test_every_hostile_case_has_a_unique_name() -> None:
     names = [case.name for case in HOSTILE]
     assert len(set(names)) == len(names)
 

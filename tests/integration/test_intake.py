@@ -61,7 +61,7 @@ def problems_in(*paths: Path, skip: Path | None = None) -> dict[str, str]:
 # The walk
 
 
-def test_links_stay_inside(tmp_path: Path) -> None:
+def test_links_that_leave_the_folder_are_refused(tmp_path: Path) -> None:
     folder, outside = tmp_path / "in", tmp_path / "out"
     (folder / "deep").mkdir(parents=True)
     outside.mkdir()
@@ -83,7 +83,7 @@ def test_links_stay_inside(tmp_path: Path) -> None:
     assert problems_in(folder / "bad-folder") == {"secret.txt": ""}
 
 
-def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fifo(tmp_path)
     unix_socket(tmp_path)
     sparse(tmp_path)
@@ -100,13 +100,13 @@ def test_nothing_but_files_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [name for name in opened if str(tmp_path) in name] == []
 
 
-def test_devices_that_are_named(tmp_path: Path) -> None:
+def test_named_devices_are_refused(tmp_path: Path) -> None:
     assert problems_in(Path("/dev/zero")) == {"zero": "not_a_file"}
     (tmp_path / "zeros.txt").symlink_to("/dev/zero")
     assert problems_in(tmp_path / "zeros.txt") == {"zeros.txt": "not_a_file"}
 
 
-def test_each_file_once(tmp_path: Path) -> None:
+def test_walk_returns_each_file_once(tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in" / "below", 3)
     candidates = walk([paths[1], tmp_path / "in", tmp_path / "in" / "below", paths[1]], MAX_BYTES)
     assert sorted(candidate.path for candidate in candidates) == paths
@@ -115,7 +115,7 @@ def test_each_file_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["plain", "linked", "dotted"])
-def test_our_own_folder_is_left_out(tmp_path: Path, spelling: str) -> None:
+def test_walk_skips_the_data_folder(tmp_path: Path, spelling: str) -> None:
     data = tmp_path / "in" / "data"
     data.mkdir(parents=True)
     (data / "catalog.db").write_text("ours")
@@ -127,7 +127,7 @@ def test_our_own_folder_is_left_out(tmp_path: Path, spelling: str) -> None:
     assert problems_in(data, skip=spellings[spelling]) == {}
 
 
-def test_a_very_deep_folder(tmp_path: Path) -> None:
+def test_walk_reads_a_very_deep_folder(tmp_path: Path) -> None:
     """Deeper than a call stack, and in the end than a path may be long."""
     depth = 0
     here = os.open(tmp_path, os.O_RDONLY)
@@ -148,7 +148,7 @@ def test_a_very_deep_folder(tmp_path: Path) -> None:
         subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="no file or folder"):
         list(walk([tmp_path / "nothing"], MAX_BYTES))
 
@@ -156,20 +156,20 @@ def test_a_path_that_is_not_there(tmp_path: Path) -> None:
 # Taking a file
 
 
-def test_a_file_that_vanishes(tmp_path: Path, drafts: Path) -> None:
+def test_file_that_vanishes_is_reported(tmp_path: Path, drafts: Path) -> None:
     with pytest.raises(Unreadable):
         read_content(tmp_path / "gone.txt", "gone.txt", MAX_BYTES, drafts)
 
 
 @pytest.mark.parametrize("make", [fifo, unix_socket])
-def test_a_file_that_became_something_else(tmp_path: Path, drafts: Path, make: object) -> None:
+def test_file_replaced_by_another_kind_is_refused(tmp_path: Path, drafts: Path, make: object) -> None:
     """Between the walk and the opening, a pipe took the file's place."""
     assert callable(make)
     with pytest.raises((NotAFile, Unreadable)):
         read_content(make(tmp_path), "letter.txt", MAX_BYTES, drafts)
 
 
-def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
+def test_file_that_keeps_changing_is_refused(tmp_path: Path, drafts: Path) -> None:
     path = tmp_path / "growing.log"
     # So large that the writing thread has its turn while the file is read, however busy the machine is.
     path.write_bytes(b"x" * (48 << 20))
@@ -191,7 +191,7 @@ def test_a_file_that_never_stands_still(tmp_path: Path, drafts: Path) -> None:
     assert list(drafts.iterdir()) == []
 
 
-def test_no_room_for_a_copy(tmp_path: Path) -> None:
+def test_full_disk_fails_the_copy(tmp_path: Path) -> None:
     """That the disk is full is not the file's fault, and nothing is left of the copy."""
     path = tmp_path / "large.txt"
     path.write_bytes(b"x" * (6 << 20))
@@ -217,7 +217,7 @@ except OSError as error:
     assert list((tmp_path / "drafts").iterdir()) == []
 
 
-def test_memory_stays_bounded(tmp_path: Path, drafts: Path) -> None:
+def test_memory_of_reading_is_bounded(tmp_path: Path, drafts: Path) -> None:
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
         file.truncate(300 << 20)
@@ -239,7 +239,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 # All of it through the stack
 
 
-def test_all_of_it_at_once(rig: FlowRig, tmp_path: Path) -> None:
+def test_folder_with_every_kind_of_bad_path_is_ingested(rig: FlowRig, tmp_path: Path) -> None:
     """Every file that troubles a path, in one folder with good ones, the data folder among them."""
     folder = rig.settings.data_dir.parent
     write_documents(folder / "good", 5, seed=7)
@@ -266,7 +266,7 @@ def built(case: HostileCase, folder: Path) -> Path:
     return case.build(parent)
 
 
-def test_a_file_that_goes_while_the_job_runs(rig: FlowRig, tmp_path: Path) -> None:
+def test_file_removed_while_its_job_runs_is_processed(rig: FlowRig, tmp_path: Path) -> None:
     """Intake has a copy: what becomes of the file afterwards does not matter."""
     write_documents(tmp_path / "in", 10, seed=8)
     job = rig.submit(tmp_path / "in", collection="gone")
@@ -274,7 +274,7 @@ def test_a_file_that_goes_while_the_job_runs(rig: FlowRig, tmp_path: Path) -> No
     assert rig.wait(job) == {"completed": 10}
 
 
-def test_a_folder_that_is_no_longer_there_at_intake(rig: FlowRig, tmp_path: Path) -> None:
+def test_folder_removed_before_intake_is_reported(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in", 3, seed=9)
     named(tmp_path / "in", b"\xff.txt")
     candidates = list(walk([tmp_path / "in"], MAX_BYTES))
@@ -285,7 +285,9 @@ def test_a_folder_that_is_no_longer_there_at_intake(rig: FlowRig, tmp_path: Path
     assert len(paths) == 3
 
 
-def test_an_order_that_broke_off_ends_once(rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_path_job_is_repeated_and_ends_once(
+    rig: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Redis goes away in the middle: the job stays open, the order is carried out again, and finishes then."""
     write_documents(tmp_path / "in", 6, seed=10)
     settings = rig.settings.model_copy(update={"api_roots": (str(tmp_path),)})
@@ -327,7 +329,7 @@ def test_an_error_leaves_a_job_open_and_its_user_closes_it(rig: FlowRig, tmp_pat
         assert bool(rig.scalar(sa.select(jobs.c.intake_done).where(jobs.c.id == job))) is closed
 
 
-def test_a_refusal_names_the_reason(tmp_path: Path) -> None:
+def test_refused_path_names_its_reason(tmp_path: Path) -> None:
     fifo(tmp_path)
     problem = next(walk([tmp_path], MAX_BYTES)).problem
     assert isinstance(problem, Rejected)

@@ -48,7 +48,7 @@ def queued(rig: FlowRig, stage: str) -> dict[bytes, list[bytes]]:
     return {key: rig.services.redis.lrange(key, 0, -1) for key in keys}
 
 
-def test_messages_duplicated_and_replayed(around: Around, tmp_path: Path) -> None:
+def test_duplicated_and_replayed_messages_do_no_work_twice(around: Around, tmp_path: Path) -> None:
     rig = around.rig
     some(tmp_path, 8, 33)
     with around.halted("embed-1"):
@@ -79,7 +79,7 @@ def happenings(rig: FlowRig, job: str) -> int:
 
 
 @pytest.mark.parametrize(("part", "stage"), [("extract", "extract"), ("embed-1", "embed"), ("store", "upsert")])
-def test_a_message_lost(around: Around, tmp_path: Path, part: str, stage: str) -> None:
+def test_lost_message_is_published_again(around: Around, tmp_path: Path, part: str, stage: str) -> None:
     rig = around.rig
     some(tmp_path, 8, 34 + len(stage))
     with around.halted(part):
@@ -106,7 +106,7 @@ def both(pool: ThreadPoolExecutor, rig: FlowRig) -> list[list[str]]:
     return list(pool.map(reconciler.reconcile, [rig.services, rig.services]))
 
 
-def test_a_message_with_an_unknown_task_name(around: Around, tmp_path: Path) -> None:
+def test_message_with_an_unknown_task_name_is_discarded(around: Around, tmp_path: Path) -> None:
     """A task name that no worker knows is thrown away; the worker goes on."""
     rig = around.rig
     some(tmp_path, 2, 50)
@@ -164,7 +164,9 @@ def without_workers(settings: Settings, specs: list[ProcessSpec]) -> Launch:
     return Launch(str(settings.data_dir), ())
 
 
-def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_messages_are_not_published_again(
+    still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
     write_documents(tmp_path / "in", 120, words=10, seed=60)
     job = still.submit(tmp_path / "in")
@@ -182,7 +184,7 @@ def test_what_merely_waits_is_left_alone(still: FlowRig, tmp_path: Path, monkeyp
     assert still.messages() == {"extract": 120}
 
 
-def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_of_a_dead_intake_is_closed(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its job is closed to more files; not so when Redis has only just begun to hear which workers live."""
     with writing(still.services.catalog) as connection:
         job = jobs.create(connection, Job("documents", "ingest", 5), "request", 1).id
@@ -199,7 +201,7 @@ def test_a_door_that_died(still: FlowRig, monkeypatch: pytest.MonkeyPatch) -> No
     assert still.finished(job)
 
 
-def test_publishing_without_a_broker(still: FlowRig, tmp_path: Path) -> None:
+def test_publishing_without_a_broker_leaves_the_task_due(still: FlowRig, tmp_path: Path) -> None:
     """Redis is gone at the very moment: the work stays due, and is published when Redis is back."""
     write_documents(tmp_path / "in", 1, seed=61)
     with writing(still.services.catalog) as connection:
@@ -321,7 +323,9 @@ def waiting(still: FlowRig, seconds: float) -> Services:
     return replace(still.services, settings=still.settings.model_copy(update={"no_worker_s": seconds}))
 
 
-def test_a_stage_that_no_worker_has(still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_of_a_stage_without_a_worker_fail(
+    still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its documents wait for a while and then fail; what merely has its queue is no worker for it."""
     monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
     job = at_the_ghost(still, tmp_path)
@@ -359,7 +363,7 @@ def test_time_without_a_worker_counts_only_while_a_reconciler_runs(still: FlowRi
     assert still.counts(job) == {"None": 2}
 
 
-def test_a_door_refuses_what_the_private_stack_cannot_do(still: FlowRig, tmp_path: Path) -> None:
+def test_workflow_without_a_worker_is_refused_on_a_private_stack(still: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1, seed=63)
     request = Request([tmp_path / "in"], workflow="redacted")
     # As long as no worker is there yet, nothing is known.

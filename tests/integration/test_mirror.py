@@ -54,7 +54,7 @@ def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
     return looking
 
 
-def test_new_changed_and_removed(mirror: Looking) -> None:
+def test_new_changed_and_removed_files_are_mirrored(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
     mirror.look()
     assert mirror.found("zebra") == {"a.txt"}
@@ -66,7 +66,7 @@ def test_new_changed_and_removed(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def test_a_rename_costs_nothing_and_shows_at_once(mirror: Looking) -> None:
+def test_rename_extracts_nothing_and_is_searchable_at_once(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     before, document_id = mirror.extracted(), mirror.document("a.txt")
@@ -82,7 +82,7 @@ def test_a_rename_costs_nothing_and_shows_at_once(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
+def test_file_open_for_writing_is_read_when_closed(mirror: Looking) -> None:
     path, before = mirror.root / "slow.txt", mirror.extracted()
     with path.open("w") as file:
         file.write("The first half of the otter")
@@ -103,7 +103,7 @@ def test_what_is_open_for_writing_is_waited_for(mirror: Looking) -> None:
     assert mirror.extracted() == before + 1
 
 
-def test_a_file_that_never_rests_delays_no_other_file(mirror: Looking) -> None:
+def test_file_that_keeps_changing_delays_no_other_file(mirror: Looking) -> None:
     mirror = mirror.with_settle(NEVER_SO_LONG_MS)
     mirror.mirror.load()
     mirror.write(a="zebra", log="otter")
@@ -145,7 +145,7 @@ class Noted(Events):
         return changed
 
 
-def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
+def test_events_delayed_by_a_slow_scan_stay_trusted(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scan takes so long that changes with events are overdue when the next one begins."""
@@ -185,7 +185,7 @@ def test_events_that_wait_for_a_slow_look_are_no_reason_to_distrust_them(
         assert mode_of(mirror) == "native"
 
 
-def test_a_change_without_an_event_is_found_and_events_are_not_trusted_any_more(
+def test_change_without_an_event_is_found_and_ends_trust_in_events(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system tells of a change by the name that it was made by: here one that lies elsewhere, and goes."""
@@ -227,7 +227,7 @@ def test_polling_needs_no_events(stack: FlowRig, tmp_path: Path, monkeypatch: py
     assert said == [f"Watching {root} (polling)"]
 
 
-def test_names_that_are_no_utf_8(stack: FlowRig, tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_are_mirrored(stack: FlowRig, tmp_path: Path) -> None:
     """Beside one that is written as its source is; reported by events, renamed, and gone."""
     root = tmp_path / "folder"
     root.mkdir()
@@ -251,7 +251,7 @@ def test_names_that_are_no_utf_8(stack: FlowRig, tmp_path: Path) -> None:
         assert mode_of(mirror) == "native"
 
 
-def test_what_is_done_with_the_file_of_a_name_that_is_no_utf_8(mirror: Looking) -> None:
+def test_file_whose_name_is_not_utf_8_is_retried_and_read(mirror: Looking) -> None:
     """Its content is given out, it is tried again, and read again, like that of any other name."""
     path, manager = mirror.root / os.fsdecode(b"caf\xe9.txt"), TaskManager(mirror.services)
     path.touch()
@@ -275,7 +275,7 @@ def test_what_is_done_with_the_file_of_a_name_that_is_no_utf_8(mirror: Looking) 
     assert mirror.rig.wait(begun.job_id) == {"completed": 1}
 
 
-def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking) -> None:
+def test_deleted_document_whose_file_is_renamed(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     delete(mirror.services, mirror.collection, [str(mirror.root / "a.txt")])
@@ -286,7 +286,7 @@ def test_a_document_that_was_deleted_and_whose_file_was_renamed(mirror: Looking)
     mirror.assert_exact()
 
 
-def test_a_new_name_that_an_unknown_document_has(mirror: Looking) -> None:
+def test_rename_to_the_name_of_another_document(mirror: Looking) -> None:
     mirror.write(b="giraffe")
     request = Request([mirror.root / "b.txt"], mirror.collection)
     files = find(mirror.services, request)
@@ -324,7 +324,7 @@ def test_a_folder_by_two_names_is_watched_once(mirror: Looking) -> None:
     assert mirror.found("zebra") == {"a.txt"}
 
 
-def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scan_of_a_sub_folder_reads_only_that_sub_folder(mirror: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
     first_folder, second_folder = mirror.root / "one", mirror.root / "two"
     first_folder.mkdir()
     second_folder.mkdir()
@@ -345,7 +345,7 @@ def test_a_look_at_a_part_costs_what_the_part_costs(mirror: Looking, monkeypatch
     assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
 
-def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> None:
+def test_sidecar_metadata_follows_its_file(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root, workflow="enriched"))
@@ -390,7 +390,7 @@ def test_metadata_beside_a_file_goes_with_it(stack: FlowRig, tmp_path: Path) -> 
     assert metadata_by_name() == {"c.txt": None, "d.txt": {"place": "forest"}}
 
 
-def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
+def test_swapped_names_and_a_move_onto_another_file(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe", c="okapi")
     mirror.look()
     before = mirror.extracted()
@@ -405,7 +405,7 @@ def test_swapped_names_and_a_move_onto_another(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def test_a_new_file_under_the_name_of_a_renamed_one(mirror: Looking) -> None:
+def test_new_file_under_the_name_of_a_renamed_file(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     document_id = mirror.document("a.txt")
@@ -420,7 +420,7 @@ def test_a_new_file_under_the_name_of_a_renamed_one(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def test_back_in_time_costs_nothing(mirror: Looking) -> None:
+def test_restored_file_is_not_extracted_again(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     before, away = mirror.extracted(), mirror.root.parent / "away"
@@ -434,7 +434,7 @@ def test_back_in_time_costs_nothing(mirror: Looking) -> None:
     mirror.assert_exact()
 
 
-def test_after_a_while_the_points_are_gone(stack: FlowRig, tmp_path: Path) -> None:
+def test_points_of_removed_files_are_deleted_later(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root), watch_undo_s=0.01)
@@ -451,7 +451,7 @@ def test_after_a_while_the_points_are_gone(stack: FlowRig, tmp_path: Path) -> No
     assert [row.source for row in rows] == [str(root / "b.txt")]
 
 
-def test_hard_links_and_copies_are_documents_of_their_own(mirror: Looking) -> None:
+def test_hard_links_and_copies_are_separate_documents(mirror: Looking) -> None:
     mirror.write(a="zebra")
     os.link(mirror.root / "a.txt", mirror.root / "b.txt")
     mirror.look()
@@ -462,7 +462,7 @@ def test_hard_links_and_copies_are_documents_of_their_own(mirror: Looking) -> No
     mirror.assert_exact()
 
 
-def test_what_was_missed_and_what_was_broken_off_is_found(mirror: Looking) -> None:
+def test_missed_changes_and_interrupted_work_are_found(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
     mirror.look()
     before = mirror.extracted()
@@ -477,7 +477,7 @@ def test_what_was_missed_and_what_was_broken_off_is_found(mirror: Looking) -> No
     mirror.assert_exact()
 
 
-def test_many_files_that_go_at_once_are_held(mirror: Looking) -> None:
+def test_deletion_of_many_files_at_once_is_held(mirror: Looking) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
     mirror.look()
     for number in range(11):
@@ -494,7 +494,7 @@ def test_many_files_that_go_at_once_are_held(mirror: Looking) -> None:
     assert len(mirror.found("zebra")) == 10
 
 
-def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
+def test_only_confirmed_deletions_are_done(mirror: Looking) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(30)})
     mirror.look()
     for number in range(12):
@@ -517,7 +517,7 @@ def test_confirmed_deletions_are_done_and_no_others(mirror: Looking) -> None:
     assert len(mirror.found("zebra")) == 17
 
 
-def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> None:
+def test_confirmation_is_known_to_the_next_process(mirror: Looking) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
     mirror.look()
     for number in range(15):
@@ -533,7 +533,7 @@ def test_what_was_confirmed_is_known_to_the_next_process(mirror: Looking) -> Non
         assert watched_files.get_folder(connection, mirror.mirror.root).confirmed is None
 
 
-def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:
+def test_missing_root_deletes_no_documents(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     mirror.root.rename(mirror.root.with_name("away"))
@@ -546,7 +546,7 @@ def test_a_root_that_vanishes_is_no_empty_folder(mirror: Looking) -> None:
     assert mirror.mirror.hold is None
 
 
-def test_missing_files_are_kept_where_that_is_wanted(stack: FlowRig, tmp_path: Path) -> None:
+def test_missing_files_are_kept_without_delete_missing(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
@@ -557,7 +557,7 @@ def test_missing_files_are_kept_where_that_is_wanted(stack: FlowRig, tmp_path: P
     assert mirror.found("zebra") == {"a.txt"}
 
 
-def test_missing_files_of_a_missing_root_too(stack: FlowRig, tmp_path: Path) -> None:
+def test_missing_files_of_a_missing_root_are_kept(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
@@ -571,7 +571,7 @@ def test_missing_files_of_a_missing_root_too(stack: FlowRig, tmp_path: Path) -> 
     assert mirror.found("zebra") == {"a.txt"}
 
 
-def test_ignored_files_count_as_gone_and_come_back(mirror: Looking) -> None:
+def test_ignored_files_are_removed_and_come_back(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
     (mirror.root / "draft.txt.part").write_text("zebra")
     (mirror.root / ".hidden.txt").write_text("zebra")
@@ -588,7 +588,7 @@ def test_ignored_files_count_as_gone_and_come_back(mirror: Looking) -> None:
     assert mirror.extracted() - before <= 1
 
 
-def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> None:
+def test_unreadable_files_fail_alone(mirror: Looking, tmp_path: Path) -> None:
     mirror.write(a="zebra")
     (mirror.root / "big.txt").write_bytes(b"x" * (1 << 21))
     os.mkfifo(mirror.root / "pipe")
@@ -612,7 +612,7 @@ def test_what_cannot_be_taken_fails_alone(mirror: Looking, tmp_path: Path) -> No
     assert mirror.found("zebra") == {"a.txt"}
 
 
-def test_a_file_that_went_before_it_was_read_and_came_back(mirror: Looking) -> None:
+def test_file_removed_before_reading_is_read_when_it_returns(mirror: Looking) -> None:
     mirror.write(a="zebra")
     away, path = mirror.root.parent / "away.txt", mirror.root / "a.txt"
     take = apply.ingest_files
@@ -648,7 +648,7 @@ def die_over(mirror: Looking) -> None:
             mirror.glance()
 
 
-def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looking) -> None:
+def test_watcher_killed_over_a_replaced_file_continues(mirror: Looking) -> None:
     mirror.write(a="zebra")
     mirror.look()
     (mirror.root / "a.txt").unlink()
@@ -661,7 +661,7 @@ def test_a_watcher_that_dies_over_a_file_that_came_back_as_another(mirror: Looki
     mirror.assert_exact()
 
 
-def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: FlowRig, tmp_path: Path) -> None:
+def test_watcher_killed_over_routed_files_continues(stack: FlowRig, tmp_path: Path) -> None:
     """It takes its own document away, and none that came by another door under the same source."""
     root = tmp_path / "folder"
     root.mkdir()
@@ -685,7 +685,7 @@ def test_a_watcher_that_dies_over_files_that_a_route_sends_elsewhere(stack: Flow
     assert names_in(mirror, "route-notes") == {"b.txt", "c.txt"}
 
 
-def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
+def test_document_of_another_row_stays(mirror: Looking) -> None:
     """As when a rule gives the file another collection while the route sends it to the same one as before."""
     mirror.write(a="zebra")
     mirror.look()
@@ -697,7 +697,7 @@ def test_a_document_that_another_row_has_stays(mirror: Looking) -> None:
 
 
 @pytest.mark.parametrize("dies", [False, True])
-def test_a_file_whose_route_leads_elsewhere_leaves_nothing_behind(stack: FlowRig, tmp_path: Path, dies: bool) -> None:
+def test_file_routed_to_another_collection_leaves_nothing_behind(stack: FlowRig, tmp_path: Path, dies: bool) -> None:
     """The former document goes once the new one is there, and not before; what came by another door stays."""
     root, notes = tmp_path / "folder", f"left-{dies}"
     root.mkdir()
@@ -758,7 +758,7 @@ def names_in(mirror: Looking, collection: str) -> set[str]:
     return {Path(row.source).name for row in mirror.rig.rows(query)}
 
 
-def test_names_are_swapped_between_looking_and_reading(mirror: Looking) -> None:
+def test_names_swapped_between_scan_and_reading(mirror: Looking) -> None:
     mirror.write(a="zebra", b="giraffe")
     take = apply.ingest_files
 
@@ -823,7 +823,7 @@ def ruled(*rules: dict[str, Any], root: Path, **more: Any) -> WatchFolder:
     return WatchFolder.model_validate({"path": root, "rules": rules, **more})
 
 
-def test_a_move_into_a_tagged_sub_folder_costs_nothing(stack: FlowRig, tmp_path: Path) -> None:
+def test_move_into_a_tagged_sub_folder_extracts_nothing(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     for name in ("invoices/paid", "deep/down"):
         (root / name).mkdir(parents=True)
@@ -856,7 +856,7 @@ def test_a_move_into_a_tagged_sub_folder_costs_nothing(stack: FlowRig, tmp_path:
     mirror.assert_exact()
 
 
-def test_a_change_of_the_rules_is_carried_out_at_the_next_look(stack: FlowRig, tmp_path: Path) -> None:
+def test_changed_rules_apply_at_the_next_scan(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     (root / "sub").mkdir(parents=True)
     mirror = Looking(stack, root, ruled(root=root))
@@ -877,7 +877,7 @@ def test_a_change_of_the_rules_is_carried_out_at_the_next_look(stack: FlowRig, t
     assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)
 
 
-def test_tags_given_at_another_door_stay_where_no_rule_gives_any(mirror: Looking) -> None:
+def test_tags_given_by_another_ingest_stay_where_no_rule_sets_tags(mirror: Looking) -> None:
     mirror.write(a="zebra one", b="zebra two")
     mirror.look()
     runs, embedded = mirror.extracted(), mirror.embedded()
@@ -897,7 +897,7 @@ def test_tags_given_at_another_door_stay_where_no_rule_gives_any(mirror: Looking
     assert tags_of(mirror) == {"d.txt": {"urgent", "2026"}, "c.txt": set()}
 
 
-def test_one_watches_and_the_next_takes_over(stack: FlowRig) -> None:
+def test_second_watcher_takes_over_when_the_first_ends(stack: FlowRig) -> None:
     first, second = Lease(stack.services.redis), Lease(stack.services.redis)
     try:
         assert first.acquire("/srv/docs")

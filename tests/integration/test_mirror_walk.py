@@ -184,7 +184,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_folder_catalog_and_store_are_equal(stack: FlowRig, tmp_path: Path, seed: int) -> None:
+def test_folder_catalog_and_store_are_equal_after_random_changes(stack: FlowRig, tmp_path: Path, seed: int) -> None:
     with mirrored(stack, tmp_path / "folder", watch_undo_s=2.0, watch_rescan_s=3.0) as mirror:
         mirror.collection = f"walk-{seed}"
         ruled = WatchFolder.model_validate({"path": mirror.root, "rules": RULES})

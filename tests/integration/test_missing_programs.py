@@ -29,7 +29,9 @@ def codes(report: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     return {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
 
 
-def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]) -> None:
+def test_scans_fail_without_tesseract_and_succeed_on_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]
+) -> None:
     """Scans fail, everything else completes; once it is installed, trying again is enough: nothing is started anew."""
     needs("tesseract")
     folder, real = tmp_path / "in", Path(shutil.which("tesseract") or "")
@@ -53,7 +55,7 @@ def test_without_tesseract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "127.0.0.1:9"])
-def test_an_endpoint_of_which_too_little_is_said(tmp_path: Path, url: str) -> None:
+def test_incomplete_endpoint_settings_are_wrong_use(tmp_path: Path, url: str) -> None:
     """No dimension, no scheme: it is wrong use, reported before anything is started or ingested."""
     write_documents(tmp_path / "in", 1)
     with cli_on(tmp_path / "data", embedding_model="mine", embedding_url=url) as cli:

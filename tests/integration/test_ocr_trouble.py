@@ -43,7 +43,7 @@ def broken(tmp_path: Path, needs: object, monkeypatch: pytest.MonkeyPatch) -> Te
     return tesseract
 
 
-def test_a_page_that_ocr_fails_on_is_not_an_empty_one(broken: Tesseract) -> None:
+def test_page_on_which_ocr_fails_is_not_counted_as_empty(broken: Tesseract) -> None:
     with pytest.raises(OcrFailed, match="Tesseract failed"):
         extractors.read(SAMPLES / SCAN)
     mixed = extractors.read(SAMPLES / MIXED)
@@ -53,13 +53,13 @@ def test_a_page_that_ocr_fails_on_is_not_an_empty_one(broken: Tesseract) -> None
     assert "unread" not in [page.origin for page in extractors.read(SAMPLES / MIXED).pages]
 
 
-def test_a_time_limit_is_named(needs: object) -> None:
+def test_ocr_time_limit_is_named_in_the_error(needs: object) -> None:
     needs("tesseract")  # type: ignore[operator]
     with pytest.raises(OcrFailed, match="ocr_timeout_s"):
         extractors.read(SAMPLES / SCAN, Options(ocr_timeout_s=0.01))
 
 
-def test_a_full_disk_is_no_fault_of_the_file(needs: object, tmp_path: Path) -> None:
+def test_full_disk_in_ocr_does_not_fail_the_file(needs: object, tmp_path: Path) -> None:
     needs("tesseract")  # type: ignore[operator]
     program = """
 import resource, signal, sys
@@ -80,7 +80,7 @@ sandbox.close()
     assert done.stdout.startswith("no room: "), done.stderr
 
 
-def test_what_ocr_failed_on_is_read_when_it_is_ingested_again(broken: Tesseract, tmp_path: Path) -> None:
+def test_document_failed_in_ocr_is_read_when_ingested_again(broken: Tesseract, tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
     for name in (SCAN, MIXED):

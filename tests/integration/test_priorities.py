@@ -41,7 +41,7 @@ def without_embedding(settings: Settings, specs: list[ProcessSpec]) -> Launch:
     return Launch(str(settings.data_dir), tuple(spec for spec in specs if not spec.name.startswith("embed")))
 
 
-def test_the_most_urgent_is_served_first(rig: FlowRig, tmp_path: Path) -> None:
+def test_most_urgent_job_is_served_first(rig: FlowRig, tmp_path: Path) -> None:
     """Jobs wait for a worker; the last of them to come is the most urgent one."""
     submitted = {urgency: submit(rig, tmp_path, urgency) for urgency in LISTS}
     assert eventually(lambda: all(wait_to_be_embedded(rig, job) for job in submitted.values()))
@@ -60,7 +60,7 @@ def test_the_most_urgent_is_served_first(rig: FlowRig, tmp_path: Path) -> None:
         rig.assert_exact(f"urgency-{urgency}")
 
 
-def test_a_pool_of_threads_does_the_same_work(rig: FlowRig, tmp_path: Path) -> None:
+def test_thread_pool_worker_does_the_same_work(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 12, seed=90)
     (tmp_path / "in" / "broken.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n")
     with embed_worker(rig):

@@ -47,7 +47,7 @@ def _delete_queues(url: str) -> None:
             connection.default_channel.queue_delete(queue)
 
 
-def test_depths_and_priorities(broker: str) -> None:
+def test_rabbitmq_queue_depths_and_priorities(broker: str) -> None:
     settings = Settings(redis_url="redis://127.0.0.1:1/0", broker_url=broker)
     services = Services(settings)
     assert held_tasks(services) is None
@@ -71,7 +71,9 @@ def _drain(url: str, queue: str) -> list[str]:
         return order
 
 
-def test_a_batch_completes_although_workers_are_killed(broker: str, tmp_path: Path, postgres: Postgres) -> None:
+def test_batch_on_rabbitmq_completes_although_workers_are_killed(
+    broker: str, tmp_path: Path, postgres: Postgres
+) -> None:
     letters = write_documents(tmp_path / "letters", 14, words=600)
     with cluster(tmp_path / "cluster", postgres, DOCRELAY_BROKER_URL=broker) as services, services.rig() as rig:
         services.gates.close("embed" + WORKED, "upsert" + WORKED)

@@ -185,7 +185,7 @@ def kill(rig: FlowRig, *names: str) -> None:
             process.kill()
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_continues_after_kills_without_repeating_work(rig: FlowRig, tmp_path: Path) -> None:
     """While it builds, asks and goes back: what was built before is not built again."""
     write_documents(tmp_path, 24, seed=8)
     assert rig.ingest(tmp_path, collection="killed") == {"completed": 24}
@@ -219,7 +219,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(rig: FlowRig, tmp_path: Pa
     assert {row.live_version_id for row in rig.rows(shown)} == was
 
 
-def test_tags_go_along_and_change_in_both_indexes(rig: FlowRig, tmp_path: Path) -> None:
+def test_tags_change_in_both_indexes_during_a_reindex(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 8, seed=12)
     tagged(rig, paths, "first")
     reindex.start(rig.services, ReindexRequest(collection="tags", chunk_tokens=64))
@@ -247,7 +247,7 @@ def tagged(rig: FlowRig, paths: list[Path], tag: str) -> None:
     rig.wait(job)
 
 
-def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
+def test_validation_refuses_a_reindex_with_its_reason(rig: FlowRig, tmp_path: Path) -> None:
     """A text that was not kept, of a file that is gone, cannot be made anew: the old index goes on answering."""
     paths = write_documents(tmp_path, 6, seed=9)
     assert rig.ingest(tmp_path, collection="gate") == {"completed": 6}
@@ -264,7 +264,7 @@ def test_the_gate_refuses_and_says_why(rig: FlowRig, tmp_path: Path) -> None:
     assert {hit.source for hit in hits} == {str(path) for path in paths[1:]}
 
 
-def test_a_plan_changes_nothing_and_what_makes_no_sense_is_refused(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_plan_changes_nothing_and_refuses_useless_requests(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 3, seed=3)
     assert rig.ingest(tmp_path, collection="plan") == {"completed": 3}
     planned = reindex.plan(rig.services, ReindexRequest(collection="plan", model="hashing-128"))
@@ -284,7 +284,7 @@ def test_a_plan_changes_nothing_and_what_makes_no_sense_is_refused(rig: FlowRig,
         reindex.start(rig.services, ReindexRequest(collection="nowhere", model="hashing-128"))
 
 
-def test_done_anew_in_place(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_in_place_reads_only_its_folder_again(rig: FlowRig, tmp_path: Path) -> None:
     """Documents below a folder are read again; the others are left alone, and readers see one version each."""
     for name in ("a", "b"):
         write_documents(tmp_path / name, 5, seed=len(name))
@@ -300,7 +300,7 @@ def test_done_anew_in_place(rig: FlowRig, tmp_path: Path) -> None:
     rig.assert_exact("anew")
 
 
-def test_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_can_be_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 12, seed=5)
     assert rig.ingest(tmp_path, collection="calm") == {"completed": 12}
     reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128", per_minute=1))
@@ -321,7 +321,7 @@ def test_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
         assert indexes.live(connection, "calm") is not None
 
 
-def test_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_by_the_api(rig: FlowRig, tmp_path: Path) -> None:
     """The same functions behind routes: plan, begin, follow, go back; what is wrong is a problem detail."""
     write_documents(tmp_path, 4, seed=11)
     assert rig.ingest(tmp_path, collection="routes") == {"completed": 4}
@@ -370,7 +370,7 @@ def refusals() -> dict[str, tuple[str, int]]:
     return {what.strip(): (code.strip("`"), int(status)) for what, code, status in rows[1:]}
 
 
-def test_what_is_refused_is_what_the_table_says(rig: FlowRig, tmp_path: Path) -> None:
+def test_refused_reindex_requests_match_the_table(rig: FlowRig, tmp_path: Path) -> None:
     path = write_documents(tmp_path, 1, seed=18)[0]
     for name in ("bad", "busy"):
         assert rig.ingest(path, collection=name) == {"completed": 1}
@@ -400,7 +400,7 @@ def server_rig(stand_in: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield rig
 
 
-def test_on_a_server_the_alias_follows_and_nothing_is_read_again(
+def test_alias_follows_a_reindex_on_a_server_without_reading_files(
     server_rig: FlowRig, tmp_path: Path, needs: Callable[..., None]
 ) -> None:
     """A scanned page too: neither its file, which is gone, nor OCR is needed; after the soak the old index goes."""
@@ -503,7 +503,7 @@ def go_on(rig: FlowRig, reindex: Reindex) -> None:
     assert reached(rig, reindex.collection, "soaking", "refused") == "soaking", reindex
 
 
-def test_an_original_that_is_removed_before_the_commit_is_copied_again(rig: FlowRig, tmp_path: Path) -> None:
+def test_original_removed_before_the_commit_is_copied_again(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 2, seed=22)
     assert rig.ingest(tmp_path, collection="robbed") == {"completed": 2}
     begun, services = begun_by_hand(rig, "robbed"), Services(rig.settings)
@@ -532,7 +532,7 @@ def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path
     assert len(held(rig, "unlocked~1")) == 4
 
 
-def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_path: Path) -> None:
+def test_failing_reindex_delays_no_other_and_is_refused_after_its_last_error(rig: FlowRig, tmp_path: Path) -> None:
     """Its index is not there: that is reported, tried again, and in the end the user has to say how to go on."""
     write_documents(tmp_path, 2, seed=13)
     for name in ("broken", "sound"):
@@ -552,7 +552,7 @@ def test_one_that_stumbles_holds_up_no_other_and_ends_refused(rig: FlowRig, tmp_
     assert reindex.cancel(rig.services, "broken").state == "cancelled"
 
 
-def test_a_deletion_that_can_be_undone_does_not_disturb_the_gate(rig: FlowRig, tmp_path: Path) -> None:
+def test_reversible_deletion_does_not_disturb_validation(rig: FlowRig, tmp_path: Path) -> None:
     """Its points stay for a while in the index that is being built, and are no points too many."""
     paths = write_documents(tmp_path, 4, seed=14)
     assert rig.ingest(tmp_path, collection="undo") == {"completed": 4}
@@ -580,7 +580,7 @@ def lose_texts(rig: FlowRig, collection: str, paths: list[Path]) -> None:
         path.unlink()
 
 
-def test_readers_are_never_switched_to_nothing(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_that_loses_half_of_the_documents_is_refused(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 4, seed=15)
     assert rig.ingest(tmp_path, collection="empty") == {"completed": 4}
     lose_texts(rig, "empty", paths[:2])
@@ -595,7 +595,7 @@ def test_readers_are_never_switched_to_nothing(rig: FlowRig, tmp_path: Path) -> 
     assert len(search(rig.services, "Letter of series 15", "empty", 20, "dense").hits) == 4
 
 
-def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path: Path) -> None:
+def test_rollback_loses_no_document_unless_allowed(rig: FlowRig, tmp_path: Path) -> None:
     """A document that came later and cannot be made for the old index: named, and kept unless one says otherwise."""
     write_documents(tmp_path / "old", 3, seed=16)
     assert rig.ingest(tmp_path / "old", collection="back") == {"completed": 3}
@@ -619,7 +619,7 @@ def test_going_back_loses_nothing_unless_that_is_allowed(rig: FlowRig, tmp_path:
     assert rig.rows(sa.select(failures.c.code).where(failures.c.source == str(late)))[0].code == "corrupt"
 
 
-def test_what_failed_in_a_reindex_is_tried_again_by_the_workflow_that_made_it(rig: FlowRig, tmp_path: Path) -> None:
+def test_document_failed_in_a_reindex_is_retried_with_its_workflow(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path, 6, seed=19)
     assert rig.ingest(tmp_path, collection="again") == {"completed": 6}
     text = paths[0].read_text()
@@ -633,7 +633,7 @@ def test_what_failed_in_a_reindex_is_tried_again_by_the_workflow_that_made_it(ri
     assert len(search(rig.services, "Letter of series 19", "again", 20, "dense").hits) == 6
 
 
-def test_a_kept_text_goes_only_when_another_was_read(rig: FlowRig, tmp_path: Path) -> None:
+def test_kept_text_is_removed_only_when_a_new_text_was_read(rig: FlowRig, tmp_path: Path) -> None:
     """Read again: a file that is gone keeps the text that older extractors read; one that is damaged keeps its own."""
     gone, there = write_documents(tmp_path, 2, seed=20)
     assert rig.ingest(tmp_path, collection="reread") == {"completed": 2}
@@ -661,7 +661,7 @@ def test_a_kept_text_goes_only_when_another_was_read(rig: FlowRig, tmp_path: Pat
     assert spool.exists(text_key_of(other.content_sha256, other.source, other.extraction))
 
 
-def test_scopes_and_the_throttle(rig: FlowRig, tmp_path: Path) -> None:
+def test_reindex_scopes_and_throttle(rig: FlowRig, tmp_path: Path) -> None:
     """By type, age and version of the extractors; a throttle begins no more than it may, in place too."""
     texts = write_documents(tmp_path / "texts", 3, seed=22)
     (tmp_path / "note.md").write_text("# A note\n\nOf one paragraph.\n")

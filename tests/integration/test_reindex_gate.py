@@ -67,7 +67,7 @@ def test_smaller_chunks_of_documents_that_are_alike_pass(rig: FlowRig, tmp_path:
     assert "refused" not in report
 
 
-def test_documents_are_compared_not_hits(rig: FlowRig, tmp_path: Path) -> None:
+def test_validation_compares_documents_not_hits(rig: FlowRig, tmp_path: Path) -> None:
     """Of twelve documents two lists of ten have eight in common at least, however many hits are of one.
 
     Each has words of its own, so that all its small chunks are nearer than any other document.
@@ -80,7 +80,7 @@ def test_documents_are_compared_not_hits(rig: FlowRig, tmp_path: Path) -> None:
     assert (switched(rig, "distinct").report or {})["overlap"] >= 0.8
 
 
-def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path) -> None:
+def test_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path) -> None:
     """Its points say that they are of other documents than they are."""
     rig = stack.rig
     write_documents(tmp_path, 60, seed=33)
@@ -108,7 +108,7 @@ def test_an_index_of_other_documents_is_refused(stack: Composed, tmp_path: Path)
         reindex.cancel(rig.services, "other")
 
 
-def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path) -> None:
+def test_index_with_low_recall_is_refused(rig: FlowRig, tmp_path: Path) -> None:
     """By a bound that nothing can meet: small indexes are searched exactly, so their recall is 1."""
     write_documents(tmp_path, 6, seed=34)
     assert rig.ingest(tmp_path, collection="recall") == {"completed": 6}
@@ -127,7 +127,7 @@ def test_an_index_that_finds_too_little_is_refused(rig: FlowRig, tmp_path: Path)
     assert "refused" not in (switched(rig, "recall").report or {})
 
 
-def test_a_point_too_few_is_refused_and_made_anew(rig: FlowRig, tmp_path: Path) -> None:
+def test_missing_point_is_refused_and_made_again(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 5, seed=35)
     assert rig.ingest(tmp_path, collection="points") == {"completed": 5}
     lost = min(half_built(rig, ReindexRequest(collection="points", model="hashing-128"), 1))
@@ -158,7 +158,7 @@ def corrupt(folder: Path) -> list[Path]:
     return paths
 
 
-def test_what_failed_with_a_code_is_done_as_it_is_now(stack: Composed, tmp_path: Path) -> None:
+def test_reindex_by_code_processes_repaired_files(stack: Composed, tmp_path: Path) -> None:
     """Two of three damaged files are mended: those three are done and no other; what fails again is named."""
     paths = corrupt(tmp_path)
     failed = stack.ingest(tmp_path, workflow="ingest", collection="code", code=1)
@@ -214,7 +214,7 @@ def at_work(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
         hold.unlink()
 
 
-def test_no_other_work_waits_for_a_long_document(stack: Composed, tmp_path: Path) -> None:
+def test_long_document_delays_the_switch_but_no_other_work(stack: Composed, tmp_path: Path) -> None:
     """The switch waits for its end and says so; what comes in meanwhile is done and is in the new index."""
     rig = stack.rig
     write_documents(tmp_path / "old", 6, seed=38)
@@ -240,7 +240,7 @@ def test_no_other_work_waits_for_a_long_document(stack: Composed, tmp_path: Path
 # Workflows
 
 
-def test_what_was_redacted_stays_so_and_what_was_added_too(stack: Composed, tmp_path: Path) -> None:
+def test_reindex_keeps_redacted_text_and_added_metadata(stack: Composed, tmp_path: Path) -> None:
     """Each document is made anew by the workflow that made it, from the text that was kept."""
     rig, letter = stack.rig, tmp_path / "letter.md"
     letter.write_text(f"# Complaint of {REDACTED}\n\nThe siren rang all night, wrote {REDACTED} to the harbour.\n")

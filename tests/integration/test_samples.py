@@ -82,7 +82,7 @@ def test_only_pages_without_text_wait_for_ocr(row: dict[str, Any]) -> None:
     assert bool(extract(DOCUMENTS / row["name"], Options()).pending) == row["ocr"]
 
 
-def test_table_and_folder_agree() -> None:
+def test_sample_table_and_folder_agree() -> None:
     assert sorted(_name(row) for row in FILES) == sorted(path.name for path in DOCUMENTS.iterdir())
     assert {row["file"] for row in PLANTED["search"]} <= {_name(row) for row in FILES}
     assert sum(path.stat().st_size for path in DOCUMENTS.iterdir()) < 1_500_000

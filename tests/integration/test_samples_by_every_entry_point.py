@@ -87,12 +87,12 @@ DOORS = {"command": by_command, "upload": by_upload, "paths": by_paths, "watched
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_every_sample_ends_and_is_found_as_planted(api: Api, door: str) -> None:
+def test_every_sample_ends_and_is_found_as_its_table_says(api: Api, door: str) -> None:
     assert DOORS[door](api) == EXPECTED
     assert amiss(api, door) == []
 
 
-def test_a_collection_that_is_re_indexed_says_the_same(api: Api) -> None:
+def test_reindexed_samples_end_and_are_found_as_their_table_says(api: Api) -> None:
     if not identities(api, "upload"):
         by_upload(api)
     before = api.client.system().collections["upload"]

@@ -89,7 +89,7 @@ def file_of_deed(tmp_path: Path, deed: str) -> Path:
 
 @pytest.mark.timeout(3 * PATIENCE_S)  # for both extractions and the end of the child; only a hang reaches it
 @pytest.mark.parametrize(("deed", "code"), ENDS.items())
-def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
+def test_bad_extraction_fails_with_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, code: str) -> None:
     with pytest.raises(ExtractError) as caught:
         sandbox.extract(file_of_deed(tmp_path, deed), Options(), TIMEOUT_S if code == "timeout" else PATIENCE_S)
     assert caught.value.code == code
@@ -97,7 +97,7 @@ def test_every_end_has_its_code(sandbox: Sandbox, tmp_path: Path, deed: str, cod
     assert "some text" in sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
-def test_an_error_of_a_plug_in_keeps_its_code_its_hint_and_its_nearest_class(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_plug_in_error_keeps_its_code_hint_and_nearest_class(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(Corrupt) as caught:
         sandbox.extract(file_of_deed(tmp_path, "raise_an_error_of_a_plug_in"), Options(), PATIENCE_S)
     expected = Problem("watermarked", "Page 7 is hidden by a watermark.", "Print page 7 without its watermark.")
@@ -105,7 +105,7 @@ def test_an_error_of_a_plug_in_keeps_its_code_its_hint_and_its_nearest_class(san
 
 
 @pytest.mark.parametrize(("deed", "memory_mb"), [("garbage", 16384), ("garbage", 2048), ("boast", 2048)])
-def test_what_no_answer_can_be_is_not_waited_for(
+def test_invalid_answer_is_refused_before_the_time_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deed: str, memory_mb: int
 ) -> None:
     """Chatter read as a length lies below a large limit, and a length may lie: neither is a time-out."""
@@ -117,14 +117,14 @@ def test_what_no_answer_can_be_is_not_waited_for(
 
 
 @pytest.mark.parametrize("deed", ["segfault", "leave", "kill_itself", "close_and_hang", "garbage", "no_json"])
-def test_a_death_is_forgiven_once(sandbox: Sandbox, tmp_path: Path, deed: str) -> None:
+def test_extraction_is_repeated_once_after_the_child_died(sandbox: Sandbox, tmp_path: Path, deed: str) -> None:
     path = tmp_path / "unlucky.txt"
     path.write_text(f"{deed} once {tmp_path / 'done'}\nand some text\n")
     assert "some text" in sandbox.extract(path, Options(), PATIENCE_S).text
     assert (tmp_path / "done").exists()
 
 
-def test_a_child_killed_while_idle_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_idle_child_that_is_killed_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
     children = offspring()
     assert children
@@ -163,7 +163,7 @@ Sandbox(2048).ocr(Path(sys.argv[1]), [1], Options(), 120)
 """
 
 
-def test_tesseract_ends_with_the_process_that_wanted_it(tmp_path: Path, needs: Callable[..., None]) -> None:
+def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., None]) -> None:
     """The pool process is killed: the sandbox dies with it, and so does what the sandbox had started."""
     needs("tesseract")
     wrapper = tmp_path / "bin" / "tesseract"

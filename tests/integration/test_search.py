@@ -101,7 +101,7 @@ def test_text_of_every_hit_is_the_slice_of_its_source(cli: Cli) -> None:
         assert [hit["text"] for hit in hits] == [text[hit["char_start"] : hit["char_end"]] for hit in hits]
 
 
-def test_a_search_does_not_import_torch(cli: Cli) -> None:
+def test_search_does_not_import_torch(cli: Cli) -> None:
     """The model that is loaded already answers."""
     ended = subprocess.run(
         [sys.executable, "-c", IN_PROCESS, "search", "ferry", "--json"],
@@ -148,7 +148,7 @@ def test_dense_scores_are_the_models_own_cosines(cli: Cli, services: Services) -
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_limit_and_one_version_each(services: Services) -> None:
+def test_search_returns_at_most_limit_hits_of_one_version_each(services: Services) -> None:
     for limit in (1, 3, 1000):
         hits = ask(services, "boat", limit=limit).hits
         assert len({hit.chunk_id for hit in hits}) == len(hits) <= limit
@@ -156,7 +156,7 @@ def test_limit_and_one_version_each(services: Services) -> None:
 
 
 @pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
-def test_filters(cli: Cli, services: Services, mode: Mode) -> None:
+def test_search_filters(cli: Cli, services: Services, mode: Mode) -> None:
     question, every = "Boot boat ferry Bootswerft sensor und the", {"limit": 100, "mode": mode}
     assert set(names(ask(services, question, **every, sources=("*.tif", "*/tide_*")))) == {
         "inspection.tif",
@@ -172,7 +172,7 @@ def test_filters(cli: Cli, services: Services, mode: Mode) -> None:
     assert ask(services, question, **every, page=99).hits == []
 
 
-def test_times(cli: Cli) -> None:
+def test_search_by_time(cli: Cli) -> None:
     """Files were written one a day, in the order of their names, from 13 September 2020, 12:26:40 UTC."""
     order = sorted(path.name for path in DOCUMENTS.iterdir())
     fine = {row["name"] for row in FINE}

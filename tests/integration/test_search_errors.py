@@ -31,7 +31,7 @@ def searched(api: Api, query: str) -> tuple[int, dict[str, Any]]:
     return response.status_code, response.json()
 
 
-def test_a_question_that_the_endpoint_refuses(stack: tuple[Api, ExitStack]) -> None:
+def test_query_refused_by_the_endpoint_is_reported(stack: tuple[Api, ExitStack]) -> None:
     api, _ = stack
 
     status, problem = searched(api, "refuse")
@@ -43,7 +43,7 @@ def test_a_question_that_the_endpoint_refuses(stack: tuple[Api, ExitStack]) -> N
     assert (ended.code, ended.json["error"]["code"]) == (2, "endpoint_error")
 
 
-def test_a_dead_endpoint_is_a_service_that_is_away(stack: tuple[Api, ExitStack], tmp_path: Path) -> None:
+def test_dead_endpoint_is_an_unavailable_service(stack: tuple[Api, ExitStack], tmp_path: Path) -> None:
     api, endpoint = stack
     assert searched(api, "harbour")[0] == 200
     endpoint.close()
@@ -61,7 +61,7 @@ def test_a_dead_endpoint_is_a_service_that_is_away(stack: tuple[Api, ExitStack],
     assert EndpointBusy.hint in " ".join(people.err.split())
 
 
-def test_a_dead_endpoint_of_a_server_has_the_same_code_and_exit_code(stack: tuple[Api, ExitStack]) -> None:
+def test_dead_endpoint_of_a_server_has_the_same_code_and_exit_code(stack: tuple[Api, ExitStack]) -> None:
     api, endpoint = stack
     endpoint.close()
 

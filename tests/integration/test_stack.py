@@ -59,7 +59,7 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
         yield rig
 
 
-def test_starts_and_leaves_nothing(rig: Rig) -> None:
+def test_stack_starts_and_leaves_nothing(rig: Rig) -> None:
     lines: list[str] = []
     with connect(rig.settings, lines.append, until="ready", launch=rig.launch) as attached:
         with redis.Redis.from_url(str(attached.redis_url)) as client:
@@ -73,7 +73,7 @@ def test_starts_and_leaves_nothing(rig: Rig) -> None:
     assert running(rig.settings) is None
 
 
-def test_nothing_secret_shows(rig: Rig) -> None:
+def test_password_is_in_no_command_line_and_files_are_private(rig: Rig) -> None:
     with connect(rig.settings, until="ready", launch=rig.launch) as attached:
         password = str(attached.redis_url).split("@")[0].removeprefix("redis://:")
         assert len(password) > 20
@@ -92,7 +92,7 @@ def test_redis_keeps_nothing_on_disk_and_evicts_nothing(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("name", ["with spaces and Umläute", "quo'te\"s $HOME %s", "/".join(["long" * 20] * 6)])
-def test_any_folder_name(rig: Rig, tmp_path: Path, name: str) -> None:
+def test_stack_runs_in_a_folder_of_any_name(rig: Rig, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     there = Rig(folder, rig.mark)
     with connect(there.settings, until="ready", launch=there.with_workers(worker("w", READY + SLEEP))):
@@ -127,7 +127,7 @@ def test_a_second_command_keeps_the_stack_of_the_first(rig: Rig) -> None:
             check(attached)
 
 
-def test_joining_while_it_shuts_down_starts_another(rig: Rig, tmp_path: Path) -> None:
+def test_joining_a_stack_that_shuts_down_starts_another(rig: Rig, tmp_path: Path) -> None:
     slow = worker("slow", "import sys, time" + SLOW_STOP + READY + SLEEP)
     launch = rig.with_workers(replace(slow, command=(*slow.command, str(tmp_path))), grace_s=120)
     with connect(rig.settings, until="ready", launch=launch):
@@ -150,7 +150,7 @@ def test_a_worker_that_ignores_sigterm_is_killed_after_the_grace(rig: Rig) -> No
     assert eventually(rig.gone)
 
 
-def test_it_lingers_for_the_next_command(rig: Rig) -> None:
+def test_stack_lingers_for_the_next_command(rig: Rig) -> None:
     launch = rig.with_workers(linger_s=600)
     with connect(rig.settings, launch=launch) as attached:
         url = attached.redis_url
@@ -160,14 +160,14 @@ def test_it_lingers_for_the_next_command(rig: Rig) -> None:
     os.kill(rig.state().pid, signal.SIGTERM)
 
 
-def test_it_ends_some_time_after_the_last_command(rig: Rig) -> None:
+def test_stack_ends_after_the_last_command(rig: Rig) -> None:
     with connect(rig.settings, launch=rig.with_workers(linger_s=0.5)):
         pass
     assert eventually(rig.gone)
 
 
 @pytest.mark.parametrize("how", [(), ("exec",)], ids=["fork", "fork and exec"])
-def test_what_a_command_forks_does_not_keep_the_stack(rig: Rig, how: tuple[str, ...]) -> None:
+def test_forked_child_of_a_command_does_not_keep_the_stack(rig: Rig, how: tuple[str, ...]) -> None:
     with rig.command(*how) as command:
         tell(command, "connect")
         hear(command)
@@ -180,7 +180,7 @@ def test_what_a_command_forks_does_not_keep_the_stack(rig: Rig, how: tuple[str, 
         child.kill()
 
 
-def test_a_worker_that_dies_again_and_again(rig: Rig) -> None:
+def test_worker_that_keeps_dying_fails_the_start(rig: Rig) -> None:
     broken = worker("broken", "import sys; sys.exit('the model is missing')")
     with (
         pytest.raises(StackUnavailable, match=r"broken ends again and again .* the model is missing") as caught,
@@ -190,7 +190,7 @@ def test_a_worker_that_dies_again_and_again(rig: Rig) -> None:
     assert "broken.out" in caught.value.hint
 
 
-def test_losing_the_stack_inside_the_block_says_why(rig: Rig, tmp_path: Path) -> None:
+def test_stack_lost_inside_the_block_gives_its_reason(rig: Rig, tmp_path: Path) -> None:
     may_end = tmp_path / "may end"
     late = worker("late", END_WHEN_THERE_IS.format(file=may_end))
     with (
@@ -207,7 +207,7 @@ def _use_until_it_is_lost(attached: Settings, may_end: Path) -> None:
             time.sleep(0.05)
 
 
-def test_a_program_that_does_not_exist(rig: Rig) -> None:
+def test_missing_worker_program_fails_the_start(rig: Rig) -> None:
     missing = replace(worker("missing"), command=("/does/not/exist",))
     with (
         pytest.raises(StackUnavailable, match=r"missing cannot be run: .*/does/not/exist"),
@@ -216,7 +216,7 @@ def test_a_program_that_does_not_exist(rig: Rig) -> None:
         raise AssertionError("it cannot become ready")
 
 
-def test_no_redis_server_on_this_machine(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_redis_server_fails_the_start(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
         pytest.raises(StackUnavailable, match="found on this machine: install redis-server or valkey-server") as caught,
@@ -226,14 +226,14 @@ def test_no_redis_server_on_this_machine(rig: Rig, tmp_path: Path, monkeypatch: 
     assert "apt install redis-server" in caught.value.hint
 
 
-def test_a_server_is_found_on_the_path_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_server_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     valkey = tmp_path / "valkey-server"
     valkey.touch(mode=0o700)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert servers.find_server() == str(valkey)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_unwritable_data_folder_fails_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackUnavailable, match="cannot be used"), connect(Settings(data_dir=tmp_path / "file" / "x")):
         raise AssertionError("there is no folder")
@@ -299,12 +299,12 @@ def test_hold_waits_for_other_commands_or_for_a_second_signal(rig: Rig) -> None:
             check(attached)
 
 
-def test_hold_needs_a_private_stack() -> None:
+def test_hold_refuses_a_stack_with_redis_by_url() -> None:
     with pytest.raises(BadRequest):
         hold(Settings(redis_url="redis://127.0.0.1:1/0"), print)
 
 
-def test_a_command_started_where_signals_are_ignored(rig: Rig) -> None:
+def test_command_started_with_ignored_signals_works(rig: Rig) -> None:
     former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGCHLD, signal.SIGINT)}
     try:
         with rig.command() as command:
@@ -318,7 +318,7 @@ def test_a_command_started_where_signals_are_ignored(rig: Rig) -> None:
             signal.signal(number, handler)
 
 
-def test_a_command_with_other_settings_than_the_stack_is_refused(tmp_path: Path) -> None:
+def test_command_with_other_settings_than_the_stack_is_refused(tmp_path: Path) -> None:
     """It joins the running stack, whose workers keep what they were started with."""
     idle = (sys.executable, "-c", "import time; time.sleep(600)")
     launch = Launch(str(tmp_path), (ProcessSpec("idle", idle, {"DOCRELAY_OCR_LANGUAGES": "deu"}),))

@@ -75,7 +75,7 @@ def test_status_by_every_kind_of_id(rig: FlowRig, manager: TaskManager, tmp_path
             next(manager.subscribe(unknown))
 
 
-def test_a_job_from_its_beginning_to_its_end(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+def test_subscription_reports_a_job_from_start_to_end(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     """Seen by two at once; a worker is killed in the middle of a task, which is begun again by another start of it."""
     write_documents(tmp_path / "in", 12, words=1000, seed=32)
     seen: list[list[JobStatus]] = [[], []]
@@ -147,7 +147,7 @@ def test_subscription_ends_at_its_time(rig: FlowRig, manager: TaskManager, tmp_p
     assert follow(manager, job)[-1].completed == 2
 
 
-def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+def test_queues_fill_while_a_worker_is_stopped(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 40, words=20, seed=34)
     assert eventually(lambda: not any(manager.queues().depth[stage] for stage in STAGES))
     with rig.gates.closed("embed"):
@@ -166,7 +166,7 @@ def test_queues_fill_while_a_worker_stands(rig: FlowRig, manager: TaskManager, t
     assert (last.completed, manager.queues().waiting_batches) == (40, 0)
 
 
-def test_the_activities_of_documents_are_distinguished(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+def test_documents_are_working_queued_or_waiting(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     """Waiting for admission, queued, worked at, ended: four things that look different."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window
@@ -190,7 +190,7 @@ def test_the_activities_of_documents_are_distinguished(rig: FlowRig, manager: Ta
     assert manager.active() == [] or job not in {task.job_id for task in manager.active()}
 
 
-def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
+def test_task_manager_cancels_and_retries(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 30, words=50, seed=36)
     with rig.gates.closed("embed"):
         job = rig.submit(tmp_path / "in", collection="cancelled")
@@ -216,7 +216,7 @@ def test_cancel_and_retry(rig: FlowRig, manager: TaskManager, tmp_path: Path) ->
 # Logs
 
 
-def test_logs(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object) -> None:
+def test_log_lines_carry_ids_and_no_text(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object) -> None:
     """JSON lines; the door's request id in every process that a document goes through; no text of a document."""
     folder = tmp_path / "in"
     write_documents(folder, 6, seed=37)

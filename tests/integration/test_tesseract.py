@@ -86,7 +86,7 @@ def test_a_page_that_takes_too_long_is_given_up() -> None:
 
 
 @pytest.mark.usefixtures("ocr")
-def test_a_missing_language_is_named_with_its_package() -> None:
+def test_missing_language_is_named_with_its_package() -> None:
     assert tesseract.available("eng+tlh") == ["tlh"]
     with pytest.raises(OcrUnavailable, match=r"lacks tlh.*apt-get install tesseract-ocr-tlh$"):
         tesseract.read_image(page(), Options(ocr_languages="eng+tlh"))
@@ -106,7 +106,7 @@ def test_without_tesseract_the_packages_are_named(empty_path: Path) -> None:
         tesseract.read_image(page(), Options(ocr_languages="deu+chi_sim"))
 
 
-def test_what_was_missing_is_looked_for_again(empty_path: Path) -> None:
+def test_missing_tesseract_is_searched_again(empty_path: Path) -> None:
     assert tesseract.available("eng") == ["tesseract"]
     program = empty_path / "tesseract"
     program.write_text("#!/bin/sh\necho 'List of available languages (1):'\necho eng\n")
@@ -130,13 +130,13 @@ def test_tesseract_is_started_with_one_thread(tmp_path: Path, monkeypatch: pytes
     assert "OMP_THREAD_LIMIT" not in os.environ
 
 
-def test_importing_it_loads_neither_numpy_nor_pillow() -> None:
+def test_importing_tesseract_loads_neither_numpy_nor_pillow() -> None:
     code = "import sys, extractors.tesseract; print(sorted({'numpy', 'PIL', 'pytesseract'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
 
-def test_every_mode_comes_out_as_dark_writing_on_white() -> None:
+def test_image_of_every_mode_becomes_dark_text_on_white() -> None:
     grey = page()
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     alpha = Image.new("RGBA", grey.size, (0, 0, 0, 0))
@@ -150,7 +150,7 @@ def test_every_mode_comes_out_as_dark_writing_on_white() -> None:
 
 
 @pytest.mark.parametrize(("degrees", "measured"), [(0.0, 0.0), (0.2, 0.0), (3.0, -3.0), (-5.0, 5.0), (8.0, -8.0)])
-def test_the_slope_of_lines_is_measured(degrees: float, measured: float) -> None:
+def test_slope_of_text_lines_is_measured(degrees: float, measured: float) -> None:
     turned = page().rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
     assert page_image.skew_angle(turned) == pytest.approx(measured, abs=0.3)
 

@@ -138,7 +138,7 @@ def test_no_table_and_no_column_was_renamed(first: Upgraded) -> None:
     assert {table: columns for table, columns in lost.items() if columns} == {}
 
 
-def test_what_is_at_rest_has_the_recorded_status(first: Upgraded) -> None:
+def test_documents_at_rest_have_the_recorded_status(first: Upgraded) -> None:
     recorded = first.folder.recorded
     open_job = recorded["jobs"]["open"]
     for job, status in recorded["status"].items():
@@ -151,7 +151,7 @@ def test_what_is_at_rest_has_the_recorded_status(first: Upgraded) -> None:
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_a_search_finds_what_it_found(first: Upgraded, number: int) -> None:
+def test_search_finds_the_recorded_hits(first: Upgraded, number: int) -> None:
     asked = [search for search in first.folder.recorded["searches"] if search["collection"] != "rebuilt"][number]
     words = ("-c", asked["collection"], "--limit", "50", "--mode", asked["mode"])
     hits = first.cli.json("search", asked["query"], *words)["hits"]
@@ -161,7 +161,7 @@ def test_a_search_finds_what_it_found(first: Upgraded, number: int) -> None:
     assert same(asked["hits"], [hits[today.index(hit["chunk_id"])] for hit in asked["hits"]]) == []
 
 
-def test_plans_have_the_fields_that_they_had(first: Upgraded, tmp_path: Path) -> None:
+def test_stored_plans_have_the_recorded_fields(first: Upgraded, tmp_path: Path) -> None:
     """Those that are stored, and those that are stored today: a release may be gone back from."""
     letter = tmp_path / "letter.txt"
     letter.write_text("A letter of jane@tides.example.\n")
@@ -251,7 +251,7 @@ def test_files_that_were_ingested_are_unchanged(
     assert (report["completed"], report["embedded"], report["cached"]) == (0, 0, 0)
 
 
-def test_a_changed_file_replaces_the_version_of_then(first: Upgraded) -> None:
+def test_changed_file_replaces_the_version_of_the_older_release(first: Upgraded) -> None:
     path = first.folder.sources / "open_day.txt"
     first.cli.json("ingest", first.folder.sources / "cards" / "letter-000.txt", "-c", "harbour")
     path.write_text("The harbour is open to all on Sunday.\n")
@@ -278,7 +278,7 @@ def test_a_watched_folder_goes_on(first: Upgraded) -> None:
     assert first.folder.value(attempts) == was, "a file that had not changed was taken in anew"
 
 
-def test_going_back_from_a_re_index(first: Upgraded) -> None:
+def test_reindex_of_the_older_release_is_rolled_back(first: Upgraded) -> None:
     recorded = first.folder.recorded
     (asked,) = [search for search in recorded["searches"] if search["collection"] == "rebuilt"]
     assert same(recorded["reindex"]["rebuilt"], first.cli.json("reindex", "status", "-c", "rebuilt")) == []
@@ -290,7 +290,7 @@ def test_going_back_from_a_re_index(first: Upgraded) -> None:
     assert len(first.names("letter of the series rebuilt", "rebuilt", "dense")) == 5
 
 
-def test_a_re_index_that_was_half_built_and_paused_goes_on(first: Upgraded) -> None:
+def test_half_built_paused_reindex_continues(first: Upgraded) -> None:
     recorded = first.folder.recorded["reindex"]["halfway"]
     assert same(recorded, first.cli.json("reindex", "status", "-c", "halfway")) == []
     attempts = "SELECT count(*) FROM attempts WHERE job_id = ?"
@@ -306,7 +306,7 @@ def test_a_re_index_that_was_half_built_and_paused_goes_on(first: Upgraded) -> N
 # The API
 
 
-def test_keys_open_what_they_opened(first: Upgraded) -> None:
+def test_api_keys_keep_their_scopes(first: Upgraded) -> None:
     keys = first.folder.recorded["keys"]
     for name, statuses in {"admin": (200, 422), "reader": (200, 403), "revoked": (401, 401), "": (401, 401)}.items():
         headers = {"X-API-Key": keys[name]["key"]} if name else {}
@@ -316,7 +316,7 @@ def test_keys_open_what_they_opened(first: Upgraded) -> None:
     assert {key["id"] for key in first.cli.json("keys", "list")["keys"]} == {key["id"] for key in keys.values()}
 
 
-def test_a_request_that_was_answered_is_not_carried_out_again(first: Upgraded) -> None:
+def test_answered_request_is_not_carried_out_again(first: Upgraded) -> None:
     hook = {"url": "http://127.0.0.1:9/hook", "secret": "a-secret-of-the-first-folder"}
     form = {"collection": "inbox", "tags": "mail", "metadata": '{"from": "client"}', "webhook": json.dumps(hook)}
     sent = {"headers": {"Idempotency-Key": "the-first-one"}, "data": form}
@@ -331,7 +331,7 @@ def test_a_request_that_was_answered_is_not_carried_out_again(first: Upgraded) -
     assert content.content == b"This was sent by a client.\n"
 
 
-def test_an_open_job_takes_further_files(first: Upgraded) -> None:
+def test_open_job_accepts_further_files(first: Upgraded) -> None:
     job = first.folder.recorded["jobs"]["open"]
     files = [("file", ("part-2.txt", b"The second part of two.\n"))]
     answer = first.api.http.post("/v1/documents", data={"collection": "open", "job": job}, files=files)
@@ -340,7 +340,7 @@ def test_an_open_job_takes_further_files(first: Upgraded) -> None:
     assert first.names("part of two", "open") == {"part-1.txt", "part-2.txt"}
 
 
-def test_webhooks_that_waited_are_sent(first: Upgraded) -> None:
+def test_waiting_webhooks_are_sent(first: Upgraded) -> None:
     job, key = first.folder.recorded["jobs"]["inbox"], first.folder.recorded["keys"]["admin"]
     secrets = {"/hook": "a-secret-of-the-first-folder", "/of-the-key": key["webhook_secret"]}
     assert eventually(lambda: {path for path, *_ in first.receiver.of_job(job)} == secrets.keys(), PATIENCE_S)
@@ -357,7 +357,7 @@ def test_webhooks_that_waited_are_sent(first: Upgraded) -> None:
 
 
 @pytest.mark.parametrize("collection", ["redacting", "enriching", "reading", "begun", "promised"])
-def test_an_interrupted_job_goes_on_to_its_end(first: Upgraded, collection: str) -> None:
+def test_interrupted_job_is_completed(first: Upgraded, collection: str) -> None:
     job = first.folder.recorded["interrupted"][collection]
     first.assert_whole(job, collection)
     hits = first.hits("letter of the series", collection)
@@ -371,7 +371,7 @@ def test_an_interrupted_job_goes_on_to_its_end(first: Upgraded, collection: str)
         assert {hit["added"]["department"] for hit in hits} == {"office 0", "office 1", "office 2"}
 
 
-def test_messages_of_then_are_understood(tmp_path: Path) -> None:
+def test_messages_of_the_older_release_are_processed(tmp_path: Path) -> None:
     """On a Redis that kept them; without beat first, so that nothing is sent anew in their place."""
     with first_folder(tmp_path, sources=False) as folder, redis_of(folder) as (url, connection):
         queued = [key for key in folder.recorded["redis"] if key["type"] == "list"]

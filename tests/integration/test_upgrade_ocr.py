@@ -51,9 +51,7 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
 
 
 @pytest.mark.parametrize("collection", STEPS)
-def test_a_scan_in_the_middle_of_its_ocr_is_completed_as_it_would_have_been(
-    upgraded: Upgraded, collection: str
-) -> None:
+def test_interrupted_ocr_is_completed_with_the_recorded_result(upgraded: Upgraded, collection: str) -> None:
     folder, cli = upgraded.folder, upgraded.cli
     job, recorded = folder.recorded["interrupted"][collection], folder.recorded["ended"][collection]
     assert eventually(lambda: folder.finished(job), PATIENCE_S), cli.json("status", job)
@@ -68,7 +66,7 @@ def test_a_scan_in_the_middle_of_its_ocr_is_completed_as_it_would_have_been(
 
 
 @pytest.mark.parametrize("collection", STEPS)
-def test_pages_that_were_read_before_are_not_read_again(upgraded: Upgraded, collection: str) -> None:
+def test_finished_ocr_pages_are_not_read_again(upgraded: Upgraded, collection: str) -> None:
     before, job = upgraded.done_before[collection], upgraded.folder.recorded["interrupted"][collection]
     assert 0 < len(before) < PAGES
     assert eventually(lambda: upgraded.folder.finished(job), PATIENCE_S)
@@ -78,7 +76,7 @@ def test_pages_that_were_read_before_are_not_read_again(upgraded: Upgraded, coll
 
 
 @pytest.mark.parametrize("collection", STEPS)
-def test_the_plan_of_a_batch_stays_as_it_was_stored(upgraded: Upgraded, collection: str) -> None:
+def test_stored_plan_of_a_batch_is_unchanged(upgraded: Upgraded, collection: str) -> None:
     folder, job = upgraded.folder, upgraded.folder.recorded["interrupted"][collection]
     plans = [plan for (plan,) in folder.rows(PLANS, job)]
     assert plans == [plan for plan in folder.recorded["plans"][collection] if plan is not None]

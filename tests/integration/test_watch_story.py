@@ -91,7 +91,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         assert cli.found("giraffe", "documents") == {"late.txt"}
 
 
-def test_the_command_watches_until_it_gets_a_signal(tmp_path: Path) -> None:
+def test_watch_command_runs_until_a_signal(tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
     (root / "a.txt").write_text("walrus")

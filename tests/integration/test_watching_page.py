@@ -253,14 +253,14 @@ def codes_in_the_table() -> dict[str, str]:
     return dict(rows)
 
 
-def test_every_row_of_the_table_is_tested() -> None:
+def test_every_row_of_the_trouble_table_is_tested() -> None:
     lines = [line for line in section("What goes wrong").splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines[1:]] == [*WRONG]
     assert [*codes_in_the_table()] == [*WRONG]
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_goes_wrong_is_reported_as_in_the_table(mirror: Looking, what: str) -> None:
+def test_trouble_is_reported_as_in_the_table(mirror: Looking, what: str) -> None:
     mirror.mirror.load()
     assert WRONG[what](mirror) == codes_in_the_table()[what]
 
@@ -308,15 +308,13 @@ def many_gone(mirror: Looking) -> Undo:
 HELD = {one.__name__: one for one in (root_missing, other_disk, unreadable, many_gone)}
 
 
-def test_every_reason_is_tested() -> None:
+def test_every_reason_for_held_deletions_is_tested() -> None:
     documented = section("Deletions that are held back").partition("`docrelay status`")[0]
     assert re.findall(r"\(`(\w+)`", documented) == [*HELD]
 
 
 @pytest.mark.parametrize("reason", HELD)
-def test_deletions_are_held_back_as_the_page_says(
-    mirror: Looking, reason: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_deletions_are_held_as_the_page_says(mirror: Looking, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     (mirror.root / "sub").mkdir()
     mirror.write(**{f"f{number}": f"giraffe {number}" for number in range(9)})
     mirror.write(**{f"sub/f{number}": f"zebra {number}" for number in range(11)})

@@ -53,7 +53,7 @@ def everything(stack: Composed, collection: str) -> str:
 # The examples
 
 
-def test_redacted_leaves_nothing_of_what_is_personal(stack: Composed, tmp_path: Path) -> None:
+def test_redacted_workflow_stores_no_personal_data(stack: Composed, tmp_path: Path) -> None:
     letter = tmp_path / "letter.md"
     letter.write_text(LETTER.format(**PERSONAL), "utf-8")
     assert stack.ingest(tmp_path, workflow="redacted", collection="redacted")["completed"] == 1
@@ -93,7 +93,7 @@ def test_a_redacted_hit_is_a_slice_of_the_redacted_text(stack: Composed, tmp_pat
     assert set(stack.rig.stored("slices")) == ids
 
 
-def test_routed_goes_by_the_content(stack: Composed, tmp_path: Path) -> None:
+def test_routed_workflow_chooses_the_collection_by_content(stack: Composed, tmp_path: Path) -> None:
     samples = Path(__file__).parents[2] / "samples" / "documents"
     for name in ("annual_report.pdf", "tide_sensor.md", "staff_handbook.docx"):
         (tmp_path / name).write_bytes((samples / name).read_bytes())
@@ -115,7 +115,7 @@ def test_routed_goes_by_the_content(stack: Composed, tmp_path: Path) -> None:
     assert again["unchanged"] == 4
 
 
-def test_enriched_takes_in_what_lies_beside(stack: Composed, tmp_path: Path) -> None:
+def test_enriched_workflow_adds_sidecar_metadata(stack: Composed, tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in", 3)
     beside = paths[0].with_name(paths[0].name + ".meta.json")
     beside.write_text(json.dumps({"department": "harbour", "tags": ["night"]}))
@@ -136,7 +136,7 @@ def test_enriched_takes_in_what_lies_beside(stack: Composed, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"no json", b"[1]", b'{"a": NaN}', b"[" * 100_000, b"\xff"])
-def test_a_bad_sidecar_fails_its_document_alone(stack: Composed, tmp_path: Path, content: bytes) -> None:
+def test_bad_sidecar_fails_only_its_document(stack: Composed, tmp_path: Path, content: bytes) -> None:
     paths = write_documents(tmp_path / "in", 2)
     paths[0].with_name(paths[0].name + ".meta.json").write_bytes(content)
     report = stack.ingest(tmp_path / "in", workflow="enriched", collection="sidecars", code=1)
@@ -156,7 +156,7 @@ def trouble(folder: Path, **texts: str) -> dict[str, Path]:
     return {name: folder / f"{name}.txt" for name in texts}
 
 
-def test_a_stage_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
+def test_failing_plug_in_stage_fails_only_its_document(stack: Composed, tmp_path: Path) -> None:
     trouble(tmp_path / "in", bad="please-raise", out="please-exit", none="give-nothing", fine="Good morning")
     report = stack.ingest(tmp_path / "in", workflow="troubled", collection="trouble", code=1)
 
@@ -180,7 +180,7 @@ def counters(stack: Composed, stage: str) -> dict[str, int]:
     return {words["outcome"]: number for words, number in labels if words["stage"] == stage}
 
 
-def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Composed, tmp_path: Path) -> None:
+def test_plug_in_stage_is_retried_and_repeated_after_a_kill(stack: Composed, tmp_path: Path) -> None:
     before = counters(stack, "trouble")
     paths = trouble(tmp_path / "in", later="come-later", dead="please-die-once")
     report = stack.ingest(tmp_path / "in", workflow="troubled", collection="again")
@@ -200,7 +200,7 @@ def test_a_stage_is_retried_and_survives_the_death_of_its_process(stack: Compose
     assert [step.state for step in document.timeline].index("trouble") == 1
 
 
-def test_a_stage_that_always_dies_fails_its_document_alone(stack: Composed, tmp_path: Path) -> None:
+def test_plug_in_stage_that_always_dies_fails_only_its_document(stack: Composed, tmp_path: Path) -> None:
     trouble(tmp_path / "in", dead="please-die")
     report = stack.ingest(tmp_path / "in", workflow="troubled", collection="dies", code=1)
 
@@ -209,7 +209,7 @@ def test_a_stage_that_always_dies_fails_its_document_alone(stack: Composed, tmp_
     stack.rig.assert_at_rest(report["job"])
 
 
-def test_a_stage_works_on_scanned_documents_too(stack: Composed, tmp_path: Path, needs: Any) -> None:
+def test_plug_in_stage_works_on_scanned_documents(stack: Composed, tmp_path: Path, needs: Any) -> None:
     needs("tesseract")
     samples = Path(__file__).parents[2] / "samples" / "documents"
     (tmp_path / "scan.png").write_bytes((samples / "letter_scan.png").read_bytes())
@@ -236,7 +236,7 @@ def held(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
         hold.unlink()
 
 
-def test_a_killed_worker_in_the_middle_of_a_stage(stack: Composed, tmp_path: Path) -> None:
+def test_worker_killed_in_a_plug_in_stage_is_replaced(stack: Composed, tmp_path: Path) -> None:
     """kill -9 of the whole worker group while its process is inside the function."""
     rig = stack.rig
     with held(stack, tmp_path, "killed") as job:
@@ -247,14 +247,14 @@ def test_a_killed_worker_in_the_middle_of_a_stage(stack: Composed, tmp_path: Pat
     assert rig.services.store.count("killed", Filter(live=True)) == len(rig.stored("killed")) > 0
 
 
-def test_cancel_during_a_stage(stack: Composed, tmp_path: Path) -> None:
+def test_cancel_during_a_plug_in_stage(stack: Composed, tmp_path: Path) -> None:
     with held(stack, tmp_path, "halt") as job:
         stack.cli.json("cancel", job)
     assert stack.rig.wait(job) == {"cancelled": 6}
     assert stack.rig.stored("halt") == []
 
 
-def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) -> None:
+def test_other_parameters_make_another_recipe(stack: Composed, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2)
     (tmp_path / "in" / "short.txt").write_text("One two.\n\nThree four five six seven.\n")
 
@@ -271,7 +271,7 @@ def test_other_parameters_are_another_recipe(stack: Composed, tmp_path: Path) ->
     assert sorted(payload["text"] for payload in shorts) == ["One two.", "Three four five six seven."]
 
 
-def test_a_document_of_which_no_chunk_is_left_is_empty(stack: Composed, tmp_path: Path) -> None:
+def test_document_without_remaining_chunks_is_empty(stack: Composed, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 2)
     (tmp_path / "in" / "short.txt").write_text("One two.\n")
     report = stack.ingest(tmp_path / "in", workflow="counted", collection="left", code=1)
@@ -280,7 +280,7 @@ def test_a_document_of_which_no_chunk_is_left_is_empty(stack: Composed, tmp_path
     assert report["failures"][0]["code"] == "empty"
 
 
-def test_a_format_of_another_package(stack: Composed, tmp_path: Path) -> None:
+def test_extractor_of_a_plug_in_reads_its_format(stack: Composed, tmp_path: Path) -> None:
     (tmp_path / "birds.tally").write_text("gull|||||\nheron|\n")
     report = stack.ingest(tmp_path, workflow="counted", collection="birds")
 
@@ -292,7 +292,7 @@ def test_a_format_of_another_package(stack: Composed, tmp_path: Path) -> None:
     assert {payload["media_type"] for payload in stack.payloads("birds")} == {"text/x-tally"}
 
 
-def test_a_model_of_another_package(stack: Composed, tmp_path: Path) -> None:
+def test_embedding_model_of_a_plug_in_is_used(stack: Composed, tmp_path: Path) -> None:
     """The collection is made with it, so the workers load it for this collection."""
     (tmp_path / "a.txt").write_text("aaaa bbbb cccc")
     words = ("ingest", str(tmp_path / "a.txt"), "-w", "counted", "-c", "letters", "--json")
@@ -305,7 +305,7 @@ def test_a_model_of_another_package(stack: Composed, tmp_path: Path) -> None:
     assert (index.fingerprint.model, index.fingerprint.dim) == ("letters", 26)
 
 
-def test_what_does_not_load_is_named_and_skipped(stack: Composed) -> None:
+def test_broken_plug_in_entry_is_named_and_skipped(stack: Composed) -> None:
     listed = stack.cli.json("workflows")
     names = {workflow["name"] for workflow in listed["workflows"]}
     broken = {(entry["group"], entry["name"]): entry["reason"] for entry in listed["broken"]}
