@@ -61,8 +61,8 @@ def test_second_ingest_processes_only_changed_files(cli: Cli, tmp_path: Path) ->
     spell(folder, lynx="An ocelot waits.")
     changed = cli.json("ingest", folder, "-c", "plain")
     assert (changed["unchanged"], changed["completed"], changed["embedded"]) == (2, 1, 1)
-    assert cli.found("lynx", "plain") == set()
-    assert cli.found("ocelot", "plain") == {"lynx.txt"}
+    assert cli.search_names("lynx", "plain") == set()
+    assert cli.search_names("ocelot", "plain") == {"lynx.txt"}
     assert cli.count(collection="plain") == 3
 
 
@@ -331,7 +331,7 @@ def test_delete_by_path_and_collection(cli: Cli, tmp_path: Path, monkeypatch: py
     by_id = cli.json("delete", derive_document_id("gone", str(folder / "two.txt")), "-c", "gone")
     assert by_id["sources"] == [str(folder / "two.txt")]
     assert cli.count(collection="gone") == 3
-    assert cli.found("mistletoe", "gone") == {"three.txt", "five.txt", "six.txt"}
+    assert cli.search_names("mistletoe", "gone") == {"three.txt", "five.txt", "six.txt"}
     twice = cli.quick("delete", folder / "one.txt", "-c", "gone", "--json")
     assert (twice.code, twice.json["error"]["code"]) == (2, "unknown_id")
     assert "unknown_id" in twice.err
@@ -342,7 +342,9 @@ def test_delete_by_path_and_collection(cli: Cli, tmp_path: Path, monkeypatch: py
     again = cli.json("ingest", folder, "-c", "gone")
     assert (again["completed"], again["unchanged"], again["embedded"]) == (3, 3, 0)
     assert cli.count(collection="gone") == 6
-    assert cli.found("mistletoe", "gone") == {f"{name}.txt" for name in ("one", "two", "three", "four", "five", "six")}
+    assert cli.search_names("mistletoe", "gone") == {
+        f"{name}.txt" for name in ("one", "two", "three", "four", "five", "six")
+    }
     everything = cli.json("delete", folder, "-c", "gone")
     assert (everything["documents"], everything["points"], cli.count(collection="gone")) == (6, 6, 0)
 
@@ -373,7 +375,7 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     monkeypatch.chdir(folder)
     (mended,) = cli.json("failures", "retry", "locked.pdf")["jobs"]
     assert (mended["documents"], mended["completed"]) == (1, 1)
-    assert cli.found("Harmattan", "failing") == {"locked.pdf"}
+    assert cli.search_names("Harmattan", "failing") == {"locked.pdf"}
     # What intake refused: still refused while the link leaves the folder, taken when a file stands there.
     (refused,) = cli.json("failures", "retry", folder / "outside", code=1)["jobs"]
     assert [failure["code"] for failure in refused["failures"]] == ["outside_root"]
@@ -399,7 +401,7 @@ def test_ingesting_a_restored_file_removes_its_failure(cli: Cli, tmp_path: Path)
     cli.json("ingest", path, "-c", "cured")
     path.write_bytes(b"")
     job = cli.json("ingest", path, "-c", "cured", code=1)["job"]
-    assert cli.found("sanderlings", "cured") == {"a.txt"}
+    assert cli.search_names("sanderlings", "cured") == {"a.txt"}
     document_id = derive_document_id("cured", str(path))
     receipt = cli.status(document_id)
     assert (receipt.state, receipt.code, receipt.searchable, receipt.chunks) == ("failed", "empty", True, 1)
@@ -430,7 +432,7 @@ def test_cancelled_update_leaves_the_older_version(cli: Cli, tmp_path: Path) -> 
     assert ended.json["cancelled"] == cancelled["cancelled"] > 0
     assert ended.json["cancelled"] + ended.json["completed"] == 24
     assert cli.json("cancel", job)["cancelled"] == 0
-    names = cli.found("letter series", "stopped")
+    names = cli.search_names("letter series", "stopped")
     assert names
     with cli.services() as services:
         assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES))

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
-from mirror_rig import NEVER_SO_LONG_MS, REST_MS, Looking, watching
+from mirror_rig import NEVER_SO_LONG_MS, REST_MS, InProcessMirror, watching
 from planted import DOCUMENTS
 
 from pipeline import reindex
@@ -46,43 +46,43 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 @pytest.fixture
-def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
+def mirror(stack: FlowRig, tmp_path: Path) -> InProcessMirror:
     root = tmp_path / "folder"
     root.mkdir()
-    looking = Looking(stack, root, WatchFolder(path=root))
-    looking.mirror.load()
-    return looking
+    in_process = InProcessMirror(stack, root, WatchFolder(path=root))
+    in_process.mirror.load()
+    return in_process
 
 
-def test_new_changed_and_removed_files_are_mirrored(mirror: Looking) -> None:
+def test_new_changed_and_removed_files_are_mirrored(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra", b="giraffe")
-    mirror.look()
-    assert mirror.found("zebra") == {"a.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"a.txt"}
     mirror.write(a="okapi")
     (mirror.root / "b.txt").unlink()
-    mirror.look()
-    assert mirror.found("zebra") | mirror.found("giraffe") == set()
-    assert mirror.found("okapi") == {"a.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") | mirror.search_names("giraffe") == set()
+    assert mirror.search_names("okapi") == {"a.txt"}
     mirror.assert_exact()
 
 
-def test_rename_extracts_nothing_and_is_searchable_at_once(mirror: Looking) -> None:
+def test_rename_extracts_nothing_and_is_searchable_at_once(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     before, document_id = mirror.extracted(), mirror.document("a.txt")
     (mirror.root / "sub").mkdir()
     (mirror.root / "a.txt").rename(mirror.root / "sub/b.txt")
-    mirror.look()
-    assert mirror.found("zebra") == {"sub/b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"sub/b.txt"}
     assert mirror.document("sub/b.txt") == document_id
     (mirror.root / "sub").rename(mirror.root / "Sub")
-    mirror.look()
-    assert mirror.found("zebra") == {"Sub/b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"Sub/b.txt"}
     assert mirror.extracted() == before
     mirror.assert_exact()
 
 
-def test_file_open_for_writing_is_read_when_closed(mirror: Looking) -> None:
+def test_file_open_for_writing_is_read_when_closed(mirror: InProcessMirror) -> None:
     path, before = mirror.root / "slow.txt", mirror.extracted()
     with path.open("w") as file:
         file.write("The first half of the otter")
@@ -91,39 +91,39 @@ def test_file_open_for_writing_is_read_when_closed(mirror: Looking) -> None:
         assert mirror.mirror.sync() is not None
         assert mirror.searchable() == {}
         file.write(" and the second.")
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.extracted() == before + 1
 
     # A log is renamed by the process that goes on writing to it: nothing of it is new.
     with path.open("a"):
         path.rename(mirror.root / "old.txt")
         time.sleep(3 * REST_MS / 1000)
-        mirror.look()
+        mirror.sync_and_check()
         assert set(mirror.searchable()) == {str(mirror.root / "old.txt")}
     assert mirror.extracted() == before + 1
 
 
-def test_file_that_keeps_changing_delays_no_other_file(mirror: Looking) -> None:
+def test_file_that_keeps_changing_delays_no_other_file(mirror: InProcessMirror) -> None:
     mirror = mirror.with_settle(NEVER_SO_LONG_MS)
     mirror.mirror.load()
     mirror.write(a="zebra", log="otter")
-    mirror.look()
+    mirror.sync_and_check()
     with writes_on(mirror.root / "log.txt"):
         mirror.write(b="giraffe")
         (mirror.root / "a.txt").unlink()
         mirror.mirror.catch_up()
         assert mirror.mirror.unstable == {(mirror.collection, str(mirror.root / "log.txt"))}
-        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
-        assert (mirror.found("zebra"), mirror.found("otter")) == (set(), {"log.txt"})
+        assert eventually(lambda: mirror.search_names("giraffe") == {"b.txt"})
+        assert (mirror.search_names("zebra"), mirror.search_names("otter")) == (set(), {"log.txt"})
         # A watcher takes what comes, and the file itself as soon as it rests.
         with watching(mirror.services, mirror.folder):
             mirror.write(c="okapi")
-            assert eventually(lambda: mirror.found("okapi") == {"c.txt"})
+            assert eventually(lambda: mirror.search_names("okapi") == {"c.txt"})
     with watching(mirror.services, mirror.folder):
         mirror.await_step()
 
 
-def mode_of(mirror: Looking) -> str | None:
+def mode_of(mirror: InProcessMirror) -> str | None:
     with mirror.services.catalog.connect() as connection:
         row = watched_files.get_folder(connection, mirror.mirror.root)
     return row and str(row.mode)
@@ -151,7 +151,7 @@ def test_events_delayed_by_a_slow_scan_stay_trusted(
     """A scan takes so long that changes with events are overdue when the next one begins."""
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root), watch_rescan_s=0.5)
     take, sync, slow, whole_looks = apply.ingest, Mirror.sync, threading.Event(), list[float | None]()
 
     def slowly(*given: Any) -> Any:
@@ -177,8 +177,8 @@ def test_events_delayed_by_a_slow_scan_stay_trusted(
         monkeypatch.setattr(apply, "ingest", slowly)
         monkeypatch.setattr(Mirror, "sync", counted)
         mirror.write(a="zebra")
-        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
-        assert eventually(lambda: mirror.found("okapi") == {"sub/c.txt"})
+        assert eventually(lambda: mirror.search_names("giraffe") == {"b.txt"})
+        assert eventually(lambda: mirror.search_names("okapi") == {"sub/c.txt"})
         before = len(whole_looks)
         assert eventually(lambda: len(whole_looks) >= before + 3)
         assert slow.is_set()
@@ -191,39 +191,39 @@ def test_change_without_an_event_is_found_and_ends_trust_in_events(
     """The system tells of a change by the name that it was made by: here one that lies elsewhere, and goes."""
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root), watch_rescan_s=2.0, watch_poll_s=0.5)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root), watch_rescan_s=2.0, watch_poll_s=0.5)
     # However soon after the change the next look at the whole folder comes, it is the one that finds it.
     monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.0)
     with watching(mirror.services, mirror.folder):
         (tmp_path / "elsewhere.txt").write_text("zebra")
         (root / "a.txt").hardlink_to(tmp_path / "elsewhere.txt")
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {"a.txt"})
         assert mode_of(mirror) == "native"
         with (tmp_path / "elsewhere.txt").open("w") as file:
             (tmp_path / "elsewhere.txt").unlink()
             file.write("giraffe")
-        assert eventually(lambda: mirror.found("giraffe") == {"a.txt"})
+        assert eventually(lambda: mirror.search_names("giraffe") == {"a.txt"})
         assert eventually(lambda: mode_of(mirror) == "polling")
         mirror.write(b="okapi")
-        assert eventually(lambda: mirror.found("okapi") == {"b.txt"})
+        assert eventually(lambda: mirror.search_names("okapi") == {"b.txt"})
 
 
 def test_polling_needs_no_events(stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "folder"
     (root / "sub").mkdir(parents=True)
-    mirror = Looking(stack, root, WatchFolder(path=root), watch_events="polling", watch_poll_s=0.2)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root), watch_events="polling", watch_poll_s=0.2)
     monkeypatch.setattr("watchfiles.watch", None)
     mirror.write(a="zebra")
     with watching(mirror.services, mirror.folder) as said:
         assert eventually(lambda: mode_of(mirror) == "polling")
         mirror.write(**{"sub/b": "giraffe"})
-        assert eventually(lambda: mirror.found("giraffe") == {"sub/b.txt"})
+        assert eventually(lambda: mirror.search_names("giraffe") == {"sub/b.txt"})
         (root / "sub/b.txt").write_text("okapi")
         (root / "a.txt").rename(root / "sub/a.txt")
-        assert eventually(lambda: mirror.found("okapi") == {"sub/b.txt"})
-        assert eventually(lambda: mirror.found("zebra") == {"sub/a.txt"})
+        assert eventually(lambda: mirror.search_names("okapi") == {"sub/b.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {"sub/a.txt"})
         (root / "sub/b.txt").unlink()
-        assert eventually(lambda: mirror.found("okapi") == set())
+        assert eventually(lambda: mirror.search_names("okapi") == set())
     assert said == [f"Watching {root} (polling)"]
 
 
@@ -231,31 +231,31 @@ def test_names_that_are_not_utf_8_are_mirrored(stack: FlowRig, tmp_path: Path) -
     """Beside one that is written as its source is; reported by events, renamed, and gone."""
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root))
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root))
     latin, literal = (root / os.fsdecode(name) for name in (b"caf\xe9.txt", rb"caf\xe9.txt"))
     latin.write_text("zebra one")
     literal.write_text("zebra two")
     with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: mirror.found("zebra") == {r"caf\xe9.txt", r"caf\x5cxe9.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {r"caf\xe9.txt", r"caf\x5cxe9.txt"})
         folder, before = root / os.fsdecode(b"\xfcber"), mirror.extracted()
         folder.mkdir()
         latin.rename(folder / latin.name)
-        assert eventually(lambda: mirror.found("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\x5cxe9.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\x5cxe9.txt"})
         literal.rename(latin)
-        assert eventually(lambda: mirror.found("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\xe9.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {r"\xfcber/caf\xe9.txt", r"caf\xe9.txt"})
         assert mirror.extracted() == before
         (folder / latin.name).unlink()
-        assert eventually(lambda: mirror.found("zebra") == {r"caf\xe9.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {r"caf\xe9.txt"})
         mirror.write(b="giraffe")
-        assert eventually(lambda: mirror.found("giraffe") == {"b.txt"})
+        assert eventually(lambda: mirror.search_names("giraffe") == {"b.txt"})
         assert mode_of(mirror) == "native"
 
 
-def test_file_whose_name_is_not_utf_8_is_retried_and_read(mirror: Looking) -> None:
+def test_file_whose_name_is_not_utf_8_is_retried_and_read(mirror: InProcessMirror) -> None:
     """Its content is given out, it is tried again, and read again, like that of any other name."""
     path, manager = mirror.root / os.fsdecode(b"caf\xe9.txt"), TaskManager(mirror.services)
     path.touch()
-    mirror.glance()
+    mirror.sync_to_end()
     assert mirror.codes() == {r"caf\xe9.txt": "empty"}
     path.write_text("zebra")
     (job,) = retry(mirror.services, [str(path)], code=None, job_id=None)
@@ -275,18 +275,18 @@ def test_file_whose_name_is_not_utf_8_is_retried_and_read(mirror: Looking) -> No
     assert mirror.rig.wait(begun.job_id) == {"completed": 1}
 
 
-def test_deleted_document_whose_file_is_renamed(mirror: Looking) -> None:
+def test_deleted_document_whose_file_is_renamed(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     delete(mirror.services, mirror.collection, [str(mirror.root / "a.txt")])
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
     assert eventually(lambda: mirror.mirror.sync() is None)
-    mirror.look()
-    assert mirror.found("zebra") == {"b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"b.txt"}
     mirror.assert_exact()
 
 
-def test_rename_to_the_name_of_another_document(mirror: Looking) -> None:
+def test_rename_to_the_name_of_another_document(mirror: InProcessMirror) -> None:
     mirror.write(b="giraffe")
     request = Request([mirror.root / "b.txt"], mirror.collection)
     files = find(mirror.services, request)
@@ -295,21 +295,21 @@ def test_rename_to_the_name_of_another_document(mirror: Looking) -> None:
     mirror.rig.wait(job)
     (mirror.root / "b.txt").unlink()
     mirror.write(a="zebra")
-    mirror.glance()
+    mirror.sync_to_end()
     document_id, before = mirror.document("a.txt"), mirror.extracted()
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
     assert eventually(lambda: mirror.mirror.sync() is None)
-    mirror.look()
-    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, set())
+    mirror.sync_and_check()
+    assert (mirror.search_names("zebra"), mirror.search_names("giraffe")) == ({"b.txt"}, set())
     assert (mirror.document("b.txt"), mirror.extracted()) == (document_id, before)
     mirror.assert_exact()
 
 
-def test_a_folder_by_two_names_is_watched_once(mirror: Looking) -> None:
+def test_a_folder_by_two_names_is_watched_once(mirror: InProcessMirror) -> None:
     link = mirror.root.with_name("link")
     link.symlink_to(mirror.root)
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     other, before = Mirror(mirror.services, WatchFolder(path=link)), mirror.extracted()
     other.catch_up()
     assert (other.root, mirror.extracted()) == (mirror.mirror.root, before)
@@ -321,16 +321,18 @@ def test_a_folder_by_two_names_is_watched_once(mirror: Looking) -> None:
     other.catch_up()
     assert other.hold is not None
     assert other.hold.reason == "root_missing"
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
-def test_scan_of_a_sub_folder_reads_only_that_sub_folder(mirror: Looking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scan_of_a_sub_folder_reads_only_that_sub_folder(
+    mirror: InProcessMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first_folder, second_folder = mirror.root / "one", mirror.root / "two"
     first_folder.mkdir()
     second_folder.mkdir()
     for name in ("one/a", "one/b", "two/c"):
         mirror.write(**{name: f"zebra {name}"})
-    mirror.look()
+    mirror.sync_and_check()
 
     def everything(_files: KnownFiles) -> Iterator[Any]:
         raise AssertionError("all that is known was looked through")
@@ -341,20 +343,20 @@ def test_scan_of_a_sub_folder_reads_only_that_sub_folder(mirror: Looking, monkey
     with monkeypatch.context() as patch:
         patch.setattr(KnownFiles, "__iter__", everything)
         assert eventually(lambda: mirror.mirror.sync({first_folder: False, second_folder: True}) is None)
-    mirror.look()
-    assert mirror.found("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
 
 def test_sidecar_metadata_follows_its_file(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root, workflow="enriched"))
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, workflow="enriched"))
     mirror.mirror.load()
     beside, jobs = root / "a.txt.meta.json", sa.select(sa.func.count()).select_from(sa.text("jobs"))
 
     def metadata_by_name() -> dict[str, Any]:
         """What is known of each file after a scan, and after nothing has happened since."""
-        mirror.glance()
+        mirror.sync_to_end()
         before = stack.scalar(jobs)
         assert mirror.mirror.sync() is None
         assert stack.scalar(jobs) == before
@@ -390,46 +392,46 @@ def test_sidecar_metadata_follows_its_file(stack: FlowRig, tmp_path: Path) -> No
     assert metadata_by_name() == {"c.txt": None, "d.txt": {"place": "forest"}}
 
 
-def test_swapped_names_and_a_move_onto_another_file(mirror: Looking) -> None:
+def test_swapped_names_and_a_move_onto_another_file(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra", b="giraffe", c="okapi")
-    mirror.look()
+    mirror.sync_and_check()
     before = mirror.extracted()
     a, b, c = (mirror.root / f"{name}.txt" for name in "abc")
     swap(a, b)
-    mirror.look()
-    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
+    mirror.sync_and_check()
+    assert (mirror.search_names("zebra"), mirror.search_names("giraffe")) == ({"b.txt"}, {"a.txt"})
     a.replace(c)
-    mirror.look()
-    assert (mirror.found("okapi"), mirror.found("giraffe")) == (set(), {"c.txt"})
+    mirror.sync_and_check()
+    assert (mirror.search_names("okapi"), mirror.search_names("giraffe")) == (set(), {"c.txt"})
     assert mirror.extracted() == before
     mirror.assert_exact()
 
 
-def test_new_file_under_the_name_of_a_renamed_file(mirror: Looking) -> None:
+def test_new_file_under_the_name_of_a_renamed_file(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     document_id = mirror.document("a.txt")
     (mirror.root / "a.txt").rename(mirror.root / "b.txt")
-    mirror.look()
+    mirror.sync_and_check()
     mirror.write(a="giraffe")
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.document("b.txt") == document_id != mirror.document("a.txt")
     mirror.write(a="okapi", b="zebra and more")
-    mirror.look()
-    assert (mirror.found("okapi"), mirror.found("zebra")) == ({"a.txt"}, {"b.txt"})
+    mirror.sync_and_check()
+    assert (mirror.search_names("okapi"), mirror.search_names("zebra")) == ({"a.txt"}, {"b.txt"})
     mirror.assert_exact()
 
 
-def test_restored_file_is_not_extracted_again(mirror: Looking) -> None:
+def test_restored_file_is_not_extracted_again(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     before, away = mirror.extracted(), mirror.root.parent / "away"
     (mirror.root / "a.txt").rename(away)
-    mirror.look()
-    assert mirror.found("zebra") == set()
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == set()
     away.rename(mirror.root / "b.txt")
-    mirror.look()
-    assert mirror.found("zebra") == {"b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"b.txt"}
     assert mirror.extracted() == before
     mirror.assert_exact()
 
@@ -437,13 +439,13 @@ def test_restored_file_is_not_extracted_again(mirror: Looking) -> None:
 def test_points_of_removed_files_are_deleted_later(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root), watch_undo_s=0.01)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root), watch_undo_s=0.01)
     mirror.write(a="zebra", b="giraffe")
-    mirror.look()
+    mirror.sync_and_check()
     (root / "a.txt").unlink()
 
     def are_gone() -> bool:
-        mirror.look()
+        mirror.sync_and_check()
         return stack.services.store.count(f"{mirror.collection}~1", Filter()) == 1
 
     assert eventually(are_gone)
@@ -451,151 +453,151 @@ def test_points_of_removed_files_are_deleted_later(stack: FlowRig, tmp_path: Pat
     assert [row.source for row in rows] == [str(root / "b.txt")]
 
 
-def test_hard_links_and_copies_are_separate_documents(mirror: Looking) -> None:
+def test_hard_links_and_copies_are_separate_documents(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
     os.link(mirror.root / "a.txt", mirror.root / "b.txt")
-    mirror.look()
-    assert mirror.found("zebra") == {"a.txt", "b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("zebra") == {"a.txt", "b.txt"}
     (mirror.root / "a.txt").write_text("giraffe")
-    mirror.look()
-    assert mirror.found("giraffe") == {"a.txt", "b.txt"}
+    mirror.sync_and_check()
+    assert mirror.search_names("giraffe") == {"a.txt", "b.txt"}
     mirror.assert_exact()
 
 
-def test_missed_changes_and_interrupted_work_are_found(mirror: Looking) -> None:
+def test_missed_changes_and_interrupted_work_are_found(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra", b="giraffe")
-    mirror.look()
+    mirror.sync_and_check()
     before = mirror.extracted()
     with writing(mirror.services.catalog) as connection:
         lost = seen.update().where(seen.c.collection == mirror.collection)
         connection.execute(lost.values(document_id=None, sha256=None))
     (mirror.root / "b.txt").unlink()
-    mirror.again()
-    assert mirror.found("zebra") == {"a.txt"}
-    assert mirror.found("giraffe") == set()
+    mirror.sync_after_restart()
+    assert mirror.search_names("zebra") == {"a.txt"}
+    assert mirror.search_names("giraffe") == set()
     assert mirror.extracted() == before
     mirror.assert_exact()
 
 
-def test_deletion_of_many_files_at_once_is_held(mirror: Looking) -> None:
+def test_deletion_of_many_files_at_once_is_held(mirror: InProcessMirror) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
-    mirror.look()
+    mirror.sync_and_check()
     for number in range(11):
         (mirror.root / f"f{number}.txt").rename(mirror.root.parent / f"f{number}.txt")
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.mirror.hold is not None
     assert (mirror.mirror.hold.reason, mirror.mirror.hold.files) == ("many_gone", 11)
-    assert len(mirror.found("zebra")) == 20
-    mirror.again()
+    assert len(mirror.search_names("zebra")) == 20
+    mirror.sync_after_restart()
     assert mirror.mirror.hold is not None
     (mirror.root.parent / "f0.txt").rename(mirror.root / "f0.txt")
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.mirror.hold is None, "files have returned: what is missing now is few"
-    assert len(mirror.found("zebra")) == 10
+    assert len(mirror.search_names("zebra")) == 10
 
 
-def test_only_confirmed_deletions_are_done(mirror: Looking) -> None:
+def test_only_confirmed_deletions_are_done(mirror: InProcessMirror) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(30)})
-    mirror.look()
+    mirror.sync_and_check()
     for number in range(12):
         (mirror.root / f"f{number}.txt").unlink()
-    mirror.look()
+    mirror.sync_and_check()
     with writing(mirror.services.catalog) as connection:
         held = watched_files.get_folder(connection, mirror.mirror.root)
         assert (held.held, held.held_files) == ("many_gone", 12)
     (mirror.root / "f12.txt").unlink()
-    mirror.glance()
+    mirror.sync_to_end()
     time.sleep(REST_MS / 1000)
     with writing(mirror.services.catalog) as connection:
         watched_files.update_folder(connection, mirror.mirror.root, confirmed=11)
-    mirror.look()
-    assert len(mirror.found("zebra")) == 30, "more are missing than the user has confirmed"
+    mirror.sync_and_check()
+    assert len(mirror.search_names("zebra")) == 30, "more are missing than the user has confirmed"
     with writing(mirror.services.catalog) as connection:
         assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 13
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.mirror.hold is None
-    assert len(mirror.found("zebra")) == 17
+    assert len(mirror.search_names("zebra")) == 17
 
 
-def test_confirmation_is_known_to_the_next_process(mirror: Looking) -> None:
+def test_confirmation_is_known_to_the_next_process(mirror: InProcessMirror) -> None:
     mirror.write(**{f"f{number}": f"zebra {number}" for number in range(20)})
-    mirror.look()
+    mirror.sync_and_check()
     for number in range(15):
         (mirror.root / f"f{number}.txt").unlink()
-    mirror.again()
+    mirror.sync_after_restart()
     assert mirror.mirror.hold is not None
     with writing(mirror.services.catalog) as connection:
         assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 15
-    mirror.again()
+    mirror.sync_after_restart()
     assert mirror.mirror.hold is None
-    assert len(mirror.found("zebra")) == 5
+    assert len(mirror.search_names("zebra")) == 5
     with mirror.services.catalog.connect() as connection:
         assert watched_files.get_folder(connection, mirror.mirror.root).confirmed is None
 
 
-def test_missing_root_deletes_no_documents(mirror: Looking) -> None:
+def test_missing_root_deletes_no_documents(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     mirror.root.rename(mirror.root.with_name("away"))
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.mirror.hold is not None
     assert mirror.mirror.hold.reason == "root_missing"
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
     mirror.root.with_name("away").rename(mirror.root)
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.mirror.hold is None
 
 
 def test_missing_files_are_kept_without_delete_missing(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, delete_missing=False))
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     (root / "a.txt").unlink()
-    mirror.glance()
-    assert mirror.found("zebra") == {"a.txt"}
+    mirror.sync_to_end()
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
 def test_missing_files_of_a_missing_root_are_kept(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
-    mirror = Looking(stack, root, WatchFolder(path=root, delete_missing=False))
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, delete_missing=False))
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     root.rename(tmp_path / "away")
-    mirror.glance()
+    mirror.sync_to_end()
     with writing(mirror.services.catalog) as connection:
         assert watched_files.confirm_deletions(connection, mirror.mirror.root) == 1
-    mirror.glance()
-    assert mirror.found("zebra") == {"a.txt"}
+    mirror.sync_to_end()
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
-def test_ignored_files_are_removed_and_come_back(mirror: Looking) -> None:
+def test_ignored_files_are_removed_and_come_back(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra", b="giraffe")
     (mirror.root / "draft.txt.part").write_text("zebra")
     (mirror.root / ".hidden.txt").write_text("zebra")
-    mirror.glance()
-    assert mirror.found("zebra") == {"a.txt"}
+    mirror.sync_to_end()
+    assert mirror.search_names("zebra") == {"a.txt"}
     before = mirror.extracted()
     (mirror.root / ".docrelayignore").write_text("a.*\n[\n!.hidden.txt\n")
-    mirror.glance()
-    assert mirror.found("zebra") == {".hidden.txt"}
+    mirror.sync_to_end()
+    assert mirror.search_names("zebra") == {".hidden.txt"}
     (mirror.root / ".docrelayignore").unlink()
     (mirror.root / ".hidden.txt").unlink()
-    mirror.glance()
-    assert "a.txt" in mirror.found("zebra")
+    mirror.sync_to_end()
+    assert "a.txt" in mirror.search_names("zebra")
     assert mirror.extracted() - before <= 1
 
 
-def test_unreadable_files_fail_alone(mirror: Looking, tmp_path: Path) -> None:
+def test_unreadable_files_fail_alone(mirror: InProcessMirror, tmp_path: Path) -> None:
     mirror.write(a="zebra")
     (mirror.root / "big.txt").write_bytes(b"x" * (1 << 21))
     os.mkfifo(mirror.root / "pipe")
     (tmp_path / "outside.txt").write_text("zebra")
     (mirror.root / "out.txt").symlink_to(tmp_path / "outside.txt")
     (mirror.root / "nowhere.txt").symlink_to("nothing")
-    mirror.glance()
+    mirror.sync_to_end()
     assert mirror.codes() == {
         "big.txt": "too_large",
         "pipe": "not_a_file",
@@ -607,12 +609,12 @@ def test_unreadable_files_fail_alone(mirror: Looking, tmp_path: Path) -> None:
     assert mirror.rig.rows(sa.select(sa.func.count()).select_from(sa.text("jobs"))) == before
     for name in ("big.txt", "pipe", "out.txt", "nowhere.txt"):
         (mirror.root / name).unlink()
-    mirror.glance()
+    mirror.sync_to_end()
     assert mirror.codes() == {}
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
-def test_file_removed_before_reading_is_read_when_it_returns(mirror: Looking) -> None:
+def test_file_removed_before_reading_is_read_when_it_returns(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
     away, path = mirror.root.parent / "away.txt", mirror.root / "a.txt"
     take = apply.ingest_files
@@ -623,15 +625,15 @@ def test_file_removed_before_reading_is_read_when_it_returns(mirror: Looking) ->
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apply, "ingest_files", too_late)
-        mirror.glance()
+        mirror.sync_to_end()
     assert mirror.codes() == {"a.txt": "unreadable"}
     away.rename(path)
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.codes() == {}
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
-def die_over(mirror: Looking) -> None:
+def die_over(mirror: InProcessMirror) -> None:
     """What is in the folder is taken in, and the watcher dies before it has noted that."""
     take = apply.ingest_files
 
@@ -645,19 +647,19 @@ def die_over(mirror: Looking) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apply, "ingest_files", and_die)
         with pytest.raises(Killed):
-            mirror.glance()
+            mirror.sync_to_end()
 
 
-def test_watcher_killed_over_a_replaced_file_continues(mirror: Looking) -> None:
+def test_watcher_killed_over_a_replaced_file_continues(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     (mirror.root / "a.txt").unlink()
-    mirror.look()
+    mirror.sync_and_check()
     mirror.write(a="okapi")
     die_over(mirror)
     (mirror.root / "a.txt").unlink()
-    mirror.again()
-    assert mirror.found("zebra") | mirror.found("okapi") == set()
+    mirror.sync_after_restart()
+    assert mirror.search_names("zebra") | mirror.search_names("okapi") == set()
     mirror.assert_exact()
 
 
@@ -666,7 +668,7 @@ def test_watcher_killed_over_routed_files_continues(stack: FlowRig, tmp_path: Pa
     root = tmp_path / "folder"
     root.mkdir()
     chosen = {"routed": {"collections": {"text/*": "route-notes"}}}
-    mirror = Looking(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
     mirror.mirror.load()
     mirror.write(a="zebra", b="giraffe", c="okapi")
     assert stack.ingest(root / "a.txt", collection="route-other") == {"completed": 1}
@@ -677,23 +679,23 @@ def test_watcher_killed_over_routed_files_continues(stack: FlowRig, tmp_path: Pa
         (root / f"{name}.txt").unlink()
     mirror.mirror = Mirror(mirror.services, mirror.folder)
     mirror.mirror.load()
-    mirror.glance()
+    mirror.sync_to_end()
     assert names_in(mirror, "route-notes") == {"b.txt"}
     assert names_in(mirror, "route-other") == {"a.txt"}
     mirror.write(c="okapi")
-    mirror.glance()
+    mirror.sync_to_end()
     assert names_in(mirror, "route-notes") == {"b.txt", "c.txt"}
 
 
-def test_document_of_another_row_stays(mirror: Looking) -> None:
+def test_document_of_another_row_stays(mirror: InProcessMirror) -> None:
     """As when a rule gives the file another collection while the route sends it to the same one as before."""
     mirror.write(a="zebra")
-    mirror.look()
+    mirror.sync_and_check()
     (key,) = mirror.mirror.known
     with writing(mirror.services.catalog) as connection:
         watched_files.store(connection, {("another", key[1]): mirror.mirror.known[key]})
     apply.delete_missing(mirror.services, mirror.mirror.root, mirror.mirror.known, {key})
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -702,14 +704,14 @@ def test_file_routed_to_another_collection_leaves_nothing_behind(stack: FlowRig,
     root, notes = tmp_path / "folder", f"left-{dies}"
     root.mkdir()
     chosen = {"routed": {"collections": {"text/*": notes}}}
-    mirror = Looking(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, workflow="routed"), workflow_options=chosen)
     mirror.mirror.load()
 
     def places() -> tuple[set[str], set[str]]:
         if dies:
             mirror.mirror = Mirror(mirror.services, mirror.folder)
             mirror.mirror.load()
-        mirror.glance()
+        mirror.sync_to_end()
         return names_in(mirror, notes), names_in(mirror, mirror.collection)
 
     (root / "a").write_text("zebra")
@@ -736,21 +738,21 @@ def test_file_routed_to_another_collection_leaves_nothing_behind(stack: FlowRig,
     assert mirror.extracted() == before
     # It gets another name while two of it are there.
     (root / "a").write_bytes(whole.read_bytes())
-    mirror.glance()
+    mirror.sync_to_end()
     (root / "a").rename(root / "d")
     assert places() == ({"b", "c"}, {"b", "c", "d"})
     # It goes while two of it are there.
     (root / "a").write_text("zebra")
     places()
     (root / "a").write_bytes(whole.read_bytes() + b"\n")
-    mirror.glance()
+    mirror.sync_to_end()
     (root / "d").unlink()
     for name in "abc":
         (root / name).unlink()
     assert places() == ({"b"}, {"c"})
 
 
-def names_in(mirror: Looking, collection: str) -> set[str]:
+def names_in(mirror: InProcessMirror, collection: str) -> set[str]:
     """Names of the documents that readers of a collection see."""
     query = sa.select(documents.c.source).where(
         documents.c.collection == collection, documents.c.live_version_id.is_not(None)
@@ -758,7 +760,7 @@ def names_in(mirror: Looking, collection: str) -> set[str]:
     return {Path(row.source).name for row in mirror.rig.rows(query)}
 
 
-def test_names_swapped_between_scan_and_reading(mirror: Looking) -> None:
+def test_names_swapped_between_scan_and_reading(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra", b="giraffe")
     take = apply.ingest_files
 
@@ -768,9 +770,9 @@ def test_names_swapped_between_scan_and_reading(mirror: Looking) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apply, "ingest_files", swapped)
-        mirror.glance()
-    mirror.look()
-    assert (mirror.found("zebra"), mirror.found("giraffe")) == ({"b.txt"}, {"a.txt"})
+        mirror.sync_to_end()
+    mirror.sync_and_check()
+    assert (mirror.search_names("zebra"), mirror.search_names("giraffe")) == ({"b.txt"}, {"a.txt"})
     mirror.assert_exact()
 
 
@@ -785,10 +787,10 @@ def test_sub_folders_go_to_their_collections(stack: FlowRig, tmp_path: Path) -> 
     root = tmp_path / "folder"
     (root / "invoices/old").mkdir(parents=True)
     rules = ({"folder": "invoices", "collection": "rule-a"}, {"folder": "invoices/old", "collection": "rule-b"})
-    mirror = Looking(stack, root, WatchFolder.model_validate({"path": root, "rules": rules}))
+    mirror = InProcessMirror(stack, root, WatchFolder.model_validate({"path": root, "rules": rules}))
     for folder in (root, root / "invoices", root / "invoices/old"):
         (folder / "a.txt").write_text(f"zebra of {folder.name}")
-    mirror.glance()
+    mirror.sync_to_end()
     query = sa.select(documents.c.collection, documents.c.source).where(documents.c.source.startswith(str(root)))
     assert {row.collection: Path(row.source).parent.name for row in stack.rows(query)} == {
         mirror.collection: "folder",
@@ -797,7 +799,7 @@ def test_sub_folders_go_to_their_collections(stack: FlowRig, tmp_path: Path) -> 
     }
 
 
-def tags_of(mirror: Looking) -> dict[str, set[str]]:
+def tags_of(mirror: InProcessMirror) -> dict[str, set[str]]:
     """Tags of every document that readers see, by its file's name; catalog, points and search agree on them."""
     query = sa.select(documents.c.id, documents.c.source, documents.c.tags).where(
         documents.c.collection == mirror.collection, documents.c.live_version_id.is_not(None)
@@ -828,22 +830,22 @@ def test_move_into_a_tagged_sub_folder_extracts_nothing(stack: FlowRig, tmp_path
     for name in ("invoices/paid", "deep/down"):
         (root / name).mkdir(parents=True)
     rules = ({"folder": "invoices", "tags": ["invoice"]}, {"folder": "invoices/paid", "tags": ["invoice", "paid"]})
-    mirror = Looking(stack, root, ruled(*rules, root=root))
+    mirror = InProcessMirror(stack, root, ruled(*rules, root=root))
     mirror.write(a="zebra one", b="zebra two")
     (root / "deep/down/c.txt").write_text("zebra three")
-    mirror.look()
+    mirror.sync_and_check()
     assert tags_of(mirror) == {"a.txt": set(), "b.txt": set(), "deep/down/c.txt": set()}
     runs, embedded, document_id = mirror.extracted(), mirror.embedded(), mirror.document("a.txt")
 
     (root / "a.txt").rename(root / "invoices/a.txt")
     (root / "deep").rename(root / "invoices/deep")
-    mirror.look()
+    mirror.sync_and_check()
     assert tags_of(mirror) == {"invoices/a.txt": {"invoice"}, "b.txt": set(), "invoices/deep/down/c.txt": {"invoice"}}
     (root / "invoices/a.txt").rename(root / "invoices/paid/a.txt")
     (root / "invoices/deep").rename(root / "deep")
-    mirror.look()
+    mirror.sync_and_check()
     assert tags_of(mirror) == {"invoices/paid/a.txt": {"invoice", "paid"}, "b.txt": set(), "deep/down/c.txt": set()}
-    mirror.again()
+    mirror.sync_after_restart()
 
     assert (mirror.extracted(), mirror.embedded(), mirror.document("invoices/paid/a.txt")) == (
         runs,
@@ -851,7 +853,7 @@ def test_move_into_a_tagged_sub_folder_extracts_nothing(stack: FlowRig, tmp_path
         document_id,
     )
     (root / "invoices/paid/a.txt").write_text("zebra of another kind")
-    mirror.look()
+    mirror.sync_and_check()
     assert tags_of(mirror)["invoices/paid/a.txt"] == {"invoice", "paid"}
     mirror.assert_exact()
 
@@ -859,10 +861,10 @@ def test_move_into_a_tagged_sub_folder_extracts_nothing(stack: FlowRig, tmp_path
 def test_changed_rules_apply_at_the_next_scan(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     (root / "sub").mkdir(parents=True)
-    mirror = Looking(stack, root, ruled(root=root))
+    mirror = InProcessMirror(stack, root, ruled(root=root))
     mirror.write(a="zebra one")
     (root / "sub/b.txt").write_text("zebra two")
-    mirror.look()
+    mirror.sync_and_check()
     runs, embedded = mirror.extracted(), mirror.embedded()
     for rules, of_all, expected in (
         (({"folder": "sub", "tags": ["x"]},), None, (set(), {"x"})),
@@ -872,14 +874,14 @@ def test_changed_rules_apply_at_the_next_scan(stack: FlowRig, tmp_path: Path) ->
         ((), None, (set(), set())),
     ):
         mirror.folder = ruled(*rules, root=root, tags=of_all)
-        mirror.again()
+        mirror.sync_after_restart()
         assert tags_of(mirror) == dict(zip(("a.txt", "sub/b.txt"), expected, strict=True))
     assert (mirror.extracted(), mirror.embedded()) == (runs, embedded)
 
 
-def test_tags_given_by_another_ingest_stay_where_no_rule_sets_tags(mirror: Looking) -> None:
+def test_tags_given_by_another_ingest_stay_where_no_rule_sets_tags(mirror: InProcessMirror) -> None:
     mirror.write(a="zebra one", b="zebra two")
-    mirror.look()
+    mirror.sync_and_check()
     runs, embedded = mirror.extracted(), mirror.embedded()
     request = Request([mirror.root / "a.txt"], mirror.collection, tags=["urgent", "2026"])
     files = find(mirror.services, request)
@@ -891,9 +893,9 @@ def test_tags_given_by_another_ingest_stay_where_no_rule_sets_tags(mirror: Looki
 
     mirror.write(a="zebra of another kind")
     (mirror.root / "b.txt").rename(mirror.root / "c.txt")
-    mirror.look()
+    mirror.sync_and_check()
     (mirror.root / "a.txt").rename(mirror.root / "d.txt")
-    mirror.look()
+    mirror.sync_and_check()
     assert tags_of(mirror) == {"d.txt": {"urgent", "2026"}, "c.txt": set()}
 
 

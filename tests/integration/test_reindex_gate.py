@@ -179,7 +179,7 @@ def test_reindex_by_code_processes_repaired_files(stack: Composed, tmp_path: Pat
         paths[1].name: "completed",
         paths[2].name: "corrupt",
     }
-    assert stack.cli.found("harbour", "code") >= {paths[0].name, paths[1].name}
+    assert stack.cli.search_names("harbour", "code") >= {paths[0].name, paths[1].name}
     open_failures = stack.cli.json("failures", "list", "--code", "corrupt")["failures"]
     assert [failure["source"] for failure in open_failures if failure["collection"] == "code"] == [str(paths[2])]
     again = stack.cli.json("reindex", "-c", "code", "--code", "corrupt", code=1)
@@ -267,4 +267,4 @@ def test_reindex_keeps_redacted_text_and_added_metadata(stack: Composed, tmp_pat
         str(noted): "enriched",
         str(plain): "ingest",
     }
-    assert stack.cli.found("jane.doe", "made") == set()
+    assert stack.cli.search_names("jane.doe", "made") == set()

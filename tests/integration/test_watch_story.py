@@ -28,7 +28,7 @@ def runs(cli: Cli) -> int:
 
 
 def finds(cli: Cli, words: str, *names: str) -> bool:
-    return eventually(lambda: cli.found(words, "documents") == set(names))
+    return eventually(lambda: cli.search_names(words, "documents") == set(names))
 
 
 def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         for number in range(20):
             (root / f"letters/l{number}.txt").write_text(f"zebra number {number}")
         assert eventually(lambda: cli.json("status")["watched"][0]["files"] == 21)
-        assert eventually(lambda: len(cli.found("zebra", "documents")) == 10)
+        assert eventually(lambda: len(cli.search_names("zebra", "documents")) == 10)
         draft = root / ".draft"
         draft.write_text("okapi")
         draft.replace(root / "early.txt")
@@ -73,7 +73,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         # The folder vanishes: everything stays searchable, and that is said.
         root.rename(tmp_path / "away")
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "root_missing")
-        assert cli.found("giraffe", "documents") == {"late.txt"}
+        assert cli.search_names("giraffe", "documents") == {"late.txt"}
         api = Api(cli)
         assert api.metrics("docrelay_watch_held_deletions") == {str(root): 21}
         api.close()
@@ -85,10 +85,10 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
             path.unlink()
         assert eventually(lambda: cli.json("status")["watched"][0]["held"] == "many_gone")
         assert "20 files are missing" in cli.quick("status").out
-        assert cli.found("zebra", "documents")
+        assert cli.search_names("zebra", "documents")
         assert cli.quick("watch", root, "--confirm-deletions").code == 0
         assert finds(cli, "zebra")
-        assert cli.found("giraffe", "documents") == {"late.txt"}
+        assert cli.search_names("giraffe", "documents") == {"late.txt"}
 
 
 def test_watch_command_runs_until_a_signal(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_watch_command_runs_until_a_signal(tmp_path: Path) -> None:
         process = cli.start("watch", root, "--collection", "sea")
         assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE mode IS NOT NULL")))
         (root / "b.txt").write_text("walrus")
-        assert eventually(lambda: cli.found("walrus", "sea") == {"a.txt", "b.txt"})
+        assert eventually(lambda: cli.search_names("walrus", "sea") == {"a.txt", "b.txt"})
         root.rename(tmp_path / "away")
         assert eventually(lambda: cli.rows(sa.text("SELECT 1 FROM watched WHERE held IS NOT NULL")))
         process.terminate()

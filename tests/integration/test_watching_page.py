@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from error_checks import reported_codes
 from flow_rig import FlowRig, stack_on
 from flow_tools import eventually, writes_on
-from mirror_rig import NEVER_SO_LONG_MS, Looking, watching
+from mirror_rig import NEVER_SO_LONG_MS, InProcessMirror, watching
 
 from embeddings.base import Fingerprint
 from pipeline.catalog.database.connection import writing
@@ -42,13 +42,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 @pytest.fixture
-def mirror(stack: FlowRig, tmp_path: Path) -> Looking:
+def mirror(stack: FlowRig, tmp_path: Path) -> InProcessMirror:
     root = tmp_path / "folder"
     root.mkdir()
-    return Looking(stack, root, WatchFolder(path=root), watch_rescan_s=1.0)
+    return InProcessMirror(stack, root, WatchFolder(path=root), watch_rescan_s=1.0)
 
 
-def noted(mirror: Looking, name: str) -> str | None:
+def noted(mirror: InProcessMirror, name: str) -> str | None:
     with mirror.services.catalog.connect() as connection:
         row = watched_files.get_folder(connection, mirror.mirror.root)
     return row and getattr(row, name)
@@ -57,7 +57,7 @@ def noted(mirror: Looking, name: str) -> str | None:
 # What goes wrong: each does it, and returns the code by which it was reported
 
 
-def refused_by_the_command(mirror: Looking, folder: Path, *, once: bool = False) -> str:
+def refused_by_the_command(mirror: InProcessMirror, folder: Path, *, once: bool = False) -> str:
     with pytest.raises(BadRequest) as caught:
         watch_folder(mirror.services.settings, WatchOptions(folder, once=once))
     code, leaves, _ = reported_codes(caught.value)
@@ -65,28 +65,28 @@ def refused_by_the_command(mirror: Looking, folder: Path, *, once: bool = False)
     return code
 
 
-def no_such_folder(mirror: Looking) -> str:
+def no_such_folder(mirror: InProcessMirror) -> str:
     return refused_by_the_command(mirror, mirror.root / "nothing")
 
 
-def watched_by_another(mirror: Looking) -> str:
+def watched_by_another(mirror: InProcessMirror) -> str:
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: noted(mirror, "mode"))
         return refused_by_the_command(mirror, mirror.root, once=True)
 
 
-def not_there_yet(mirror: Looking) -> str:
+def not_there_yet(mirror: InProcessMirror) -> str:
     mirror.root.rmdir()
     with watching(mirror.services, mirror.folder):
         assert eventually(lambda: noted(mirror, "held") == "root_missing")
         mirror.root.mkdir()
         mirror.write(a="zebra")
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {"a.txt"})
         assert eventually(lambda: noted(mirror, "held") is None)
     return ""
 
 
-def settings_without_sense(mirror: Looking) -> str:
+def settings_without_sense(mirror: InProcessMirror) -> str:
     file, codes = mirror.root / "docrelay.toml", set()
     for text in (
         '["/a", "/a"]',
@@ -103,47 +103,47 @@ def settings_without_sense(mirror: Looking) -> str:
     return code
 
 
-def gone_while_it_is_watched(mirror: Looking) -> str:
+def gone_while_it_is_watched(mirror: InProcessMirror) -> str:
     mirror.write(a="zebra")
     away = mirror.root.with_name("away")
     with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {"a.txt"})
         mirror.root.rename(away)
         assert eventually(lambda: noted(mirror, "held") == "root_missing")
-        assert mirror.found("zebra") == {"a.txt"}
+        assert mirror.search_names("zebra") == {"a.txt"}
         away.rename(mirror.root)
         assert eventually(lambda: noted(mirror, "held") is None)
     return ""
 
 
-def fails_alone(mirror: Looking, *make: Callable[[Path], object]) -> str:
+def fails_alone(mirror: InProcessMirror, *make: Callable[[Path], object]) -> str:
     """Files that are made so are refused, and no other; each is taken when there is something better in its place."""
     mirror.write(a="zebra")
     paths = [mirror.root / f"wrong-{number}.txt" for number in range(len(make))]
     for path, make_one in zip(paths, make, strict=True):
         make_one(path)
-    mirror.glance()
+    mirror.sync_to_end()
     codes, jobs = mirror.codes(), sa.select(sa.func.count()).select_from(sa.text("jobs"))
     assert codes.keys() == {path.name for path in paths}
-    assert mirror.found("zebra") == {"a.txt"}
+    assert mirror.search_names("zebra") == {"a.txt"}
     before = mirror.rig.scalar(jobs)
     assert mirror.mirror.sync() is None
     assert mirror.rig.scalar(jobs) == before
     for path in paths:
         path.unlink()
         path.write_text("okapi")
-    mirror.look()
+    mirror.sync_and_check()
     assert mirror.codes() == {}
-    assert mirror.found("okapi") == {path.name for path in paths}
+    assert mirror.search_names("okapi") == {path.name for path in paths}
     (code,) = set(codes.values())
     return code
 
 
-def too_large(mirror: Looking) -> str:
+def too_large(mirror: InProcessMirror) -> str:
     return fails_alone(mirror, lambda path: path.write_bytes(b"x" * (1 << 21)))
 
 
-def without_permission(mirror: Looking) -> str:
+def without_permission(mirror: InProcessMirror) -> str:
     def closed(path: Path) -> None:
         path.write_text("zebra")
         path.chmod(0)
@@ -153,7 +153,7 @@ def without_permission(mirror: Looking) -> str:
     return fails_alone(mirror, closed)
 
 
-def no_file(mirror: Looking) -> str:
+def no_file(mirror: InProcessMirror) -> str:
     def listening(path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as here:
             here.bind(os.path.relpath(path))
@@ -164,7 +164,7 @@ def no_file(mirror: Looking) -> str:
     return fails_alone(mirror, *kinds)
 
 
-def links(mirror: Looking) -> str:
+def links(mirror: InProcessMirror) -> str:
     outside = mirror.root.with_name("outside.txt")
     outside.write_text("zebra")
     return fails_alone(
@@ -175,22 +175,22 @@ def links(mirror: Looking) -> str:
     )
 
 
-def never_rests(mirror: Looking) -> str:
+def never_rests(mirror: InProcessMirror) -> str:
     mirror = mirror.with_settle(NEVER_SO_LONG_MS)
     mirror.mirror.load()
     mirror.write(log="otter")
-    mirror.look()
+    mirror.sync_and_check()
     with writes_on(mirror.root / "log.txt"):
         mirror.write(a="zebra")
         mirror.mirror.catch_up()
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
-        assert mirror.found("otter") == {"log.txt"}
+        assert eventually(lambda: mirror.search_names("zebra") == {"a.txt"})
+        assert mirror.search_names("otter") == {"log.txt"}
     with watching(mirror.services, mirror.folder):
         mirror.await_step()
     return ""
 
 
-def trouble_of(mirror: Looking, services: Services) -> str:
+def trouble_of(mirror: InProcessMirror, services: Services) -> str:
     """The code of what is in the way of a watcher that has these services."""
 
     def trouble() -> str:
@@ -201,7 +201,7 @@ def trouble_of(mirror: Looking, services: Services) -> str:
         return trouble()
 
 
-def another_model(mirror: Looking) -> str:
+def another_model(mirror: InProcessMirror) -> str:
     mirror.write(a="zebra")
     with writing(mirror.services.catalog) as connection:
         other = Fingerprint("test/other", "1", "float", "mean", True, "", "", 8)
@@ -214,7 +214,7 @@ def another_model(mirror: Looking) -> str:
     return code
 
 
-def stack_away(mirror: Looking) -> str:
+def stack_away(mirror: InProcessMirror) -> str:
     mirror.write(a="zebra")
     code = trouble_of(
         mirror, Services(mirror.services.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
@@ -223,14 +223,14 @@ def stack_away(mirror: Looking) -> str:
     return code
 
 
-def follows(mirror: Looking) -> None:
+def follows(mirror: InProcessMirror) -> None:
     """Nothing was missed, once nothing is in the way any more."""
     with watching(mirror.services, mirror.folder):
-        assert eventually(lambda: mirror.found("zebra") == {"a.txt"})
+        assert eventually(lambda: mirror.search_names("zebra") == {"a.txt"})
         assert eventually(lambda: noted(mirror, "trouble") is None)
 
 
-WRONG: dict[str, Callable[[Looking], str]] = {
+WRONG: dict[str, Callable[[InProcessMirror], str]] = {
     "a folder that does not exist": no_such_folder,
     "a folder that another process watches, with `--once`": watched_by_another,
     "a folder of the settings that does not exist (yet)": not_there_yet,
@@ -260,7 +260,7 @@ def test_every_row_of_the_trouble_table_is_tested() -> None:
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_trouble_is_reported_as_in_the_table(mirror: Looking, what: str) -> None:
+def test_trouble_is_reported_as_in_the_table(mirror: InProcessMirror, what: str) -> None:
     mirror.mirror.load()
     assert WRONG[what](mirror) == codes_in_the_table()[what]
 
@@ -270,13 +270,13 @@ def test_trouble_is_reported_as_in_the_table(mirror: Looking, what: str) -> None
 Undo = Callable[[], object]
 
 
-def root_missing(mirror: Looking) -> Undo:
+def root_missing(mirror: InProcessMirror) -> Undo:
     away = mirror.root.with_name("away")
     mirror.root.rename(away)
     return lambda: away.rename(mirror.root)
 
 
-def other_disk(mirror: Looking) -> Undo:
+def other_disk(mirror: InProcessMirror) -> Undo:
     """As if the sub-folder had been one, whose place is empty now."""
     with writing(mirror.services.catalog) as connection:
         here = seen.c.source.startswith(f"{mirror.root}/sub/")
@@ -286,14 +286,14 @@ def other_disk(mirror: Looking) -> Undo:
     return undo
 
 
-def unreadable(mirror: Looking) -> Undo:
+def unreadable(mirror: InProcessMirror) -> Undo:
     """Root lists every folder; but no process can read an ignore file that leads in a circle."""
     rules = mirror.root / "sub/.docrelayignore"
     rules.symlink_to(rules)
     return rules.unlink
 
 
-def many_gone(mirror: Looking) -> Undo:
+def many_gone(mirror: InProcessMirror) -> Undo:
     away = mirror.root.with_name("away")
     (mirror.root / "sub").rename(away)
     (mirror.root / "sub").mkdir()
@@ -314,12 +314,14 @@ def test_every_reason_for_held_deletions_is_tested() -> None:
 
 
 @pytest.mark.parametrize("reason", HELD)
-def test_deletions_are_held_as_the_page_says(mirror: Looking, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_deletions_are_held_as_the_page_says(
+    mirror: InProcessMirror, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (mirror.root / "sub").mkdir()
     mirror.write(**{f"f{number}": f"giraffe {number}" for number in range(9)})
     mirror.write(**{f"sub/f{number}": f"zebra {number}" for number in range(11)})
     mirror.mirror.load()
-    mirror.look()
+    mirror.sync_and_check()
     before = mirror.extracted()
     undo = HELD[reason](mirror)
     number = {"root_missing": 20}.get(reason, 11)
@@ -327,19 +329,19 @@ def test_deletions_are_held_as_the_page_says(mirror: Looking, reason: str, capsy
         # Elsewhere one goes: it is held where all is.
         (mirror.root / "f0.txt").unlink()
         number += reason != "unreadable"
-    mirror.glance()
+    mirror.sync_to_end()
     assert mirror.mirror.hold is not None
     assert (mirror.mirror.hold.reason, mirror.mirror.hold.files) == (reason, number)
     assert (noted(mirror, "held"), noted(mirror, "held_files")) == (reason, number)
-    assert len(mirror.found("zebra")) == 11
-    assert len(mirror.found("giraffe")) == 9 - (reason == "unreadable")
+    assert len(mirror.search_names("zebra")) == 11
+    assert len(mirror.search_names("giraffe")) == 9 - (reason == "unreadable")
     if reason != "root_missing":
         # The command ends with the reason; without a folder it does not begin.
         assert watch_folder(mirror.services.settings, WatchOptions(mirror.root, once=True)) == 1
         assert f"{number} files are missing" in capsys.readouterr().err
 
     undo()
-    mirror.look()
+    mirror.sync_and_check()
     assert (mirror.mirror.hold, noted(mirror, "held")) == (None, None)
-    assert len(mirror.found("zebra")) == 11
+    assert len(mirror.search_names("zebra")) == 11
     assert mirror.extracted() == before

@@ -68,8 +68,8 @@ def test_redacted_workflow_stores_no_personal_data(stack: Composed, tmp_path: Pa
     with stack.rig.services.cache.connect() as connection:
         known = set(connection.scalars(sa.select(vectors.c.text_hash)))
     assert {text_hash(text) for text in texts} <= known
-    assert stack.cli.found("jane.doe", "redacted") == set()
-    assert stack.cli.found("1234567", "redacted") == set()
+    assert stack.cli.search_names("jane.doe", "redacted") == set()
+    assert stack.cli.search_names("1234567", "redacted") == set()
     query = sa.select(versions.c.title).where(versions.c.title.contains("jane"))
     assert stack.rig.rows(query) == []
 

@@ -245,7 +245,7 @@ class Cli:
         with self.services() as services:
             return services.store.count(collection, where or Filter())
 
-    def found(self, words: str, collection: str) -> set[str]:
+    def search_names(self, words: str, collection: str) -> set[str]:
         """Names of the files that a search by words finds; quicker than a command."""
         with self.services() as services:
             return {Path(hit.source).name for hit in search(services, words, collection, mode="sparse").hits}

@@ -172,7 +172,7 @@ class MirrorRig:
         """Runs of the flow that were begun."""
         return int(self.rig.scalar(sa.select(sa.func.count()).select_from(attempts)))
 
-    def found(self, words: str) -> set[str]:
+    def search_names(self, words: str) -> set[str]:
         """Sources that a search by words finds, relative to the folder."""
         hits = search(self.rig.services, words, self.collection, mode="sparse", limit=100).hits
         return {str(Path(hit.source).relative_to(self.root)) for hit in hits}
@@ -190,7 +190,7 @@ def mirrored(rig: FlowRig, root: Path, **settings: Any) -> Iterator[MirrorRig]:
         mirror.kill()
 
 
-class Looking(MirrorRig):
+class InProcessMirror(MirrorRig):
     """A mirror in this process, which scans when the test calls it."""
 
     def __init__(self, rig: FlowRig, root: Path, folder: WatchFolder, **settings: Any) -> None:
@@ -201,28 +201,28 @@ class Looking(MirrorRig):
         self.folder = folder
         self.mirror = Mirror(self.services, folder)
 
-    def with_settle(self, milliseconds: int) -> Looking:
+    def with_settle(self, milliseconds: int) -> InProcessMirror:
         """Another mirror of the same folder, for which files have to rest longer."""
-        return Looking(self.rig, self.root, self.folder, watch_settle_ms=milliseconds)
+        return InProcessMirror(self.rig, self.root, self.folder, watch_settle_ms=milliseconds)
 
-    def glance(self) -> None:
-        """Look until nothing is left to do, and wait for the work, whatever comes of it."""
+    def sync_to_end(self) -> None:
+        """Scan until nothing is left to do, and wait for the work, successful or not."""
         while (wait := self.mirror.sync()) is not None:
             time.sleep(wait)
         busy = sa.select(sa.func.count()).select_from(attempts).where(attempts.c.state.in_(ACTIVE))
         assert eventually(lambda: self.rig.scalar(busy) == 0)
 
-    def look(self) -> None:
-        """The same, and then folder and catalog are equal."""
-        self.glance()
+    def sync_and_check(self) -> None:
+        """Scan until nothing is left to do, and check that folder and catalog are equal."""
+        self.sync_to_end()
         if self.mirror.hold is None:
             self.await_step()
 
-    def again(self) -> None:
-        """The same with a mirror that remembers nothing, as after a crash."""
+    def sync_after_restart(self) -> None:
+        """Do this with a new mirror that remembers nothing, as after a crash."""
         self.mirror = Mirror(self.services, self.folder)
         self.mirror.load()
-        self.look()
+        self.sync_and_check()
 
     def write(self, **files: str) -> None:
         for name, text in files.items():
