@@ -1,4 +1,4 @@
-"""Fixtures of all tests. What several modules use lies in `tests/support`, which is on the path."""
+"""Fixtures of all tests. Rigs that several modules use are in `tests/support`, which is on the path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-# How fast a machine makes examples is no property of the code.
+# The speed of making examples is a property of the machine, not of the code.
 hypothesis_settings.register_profile("docrelay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("docrelay")
 
@@ -31,7 +31,7 @@ def needs() -> Callable[..., None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_settings() -> object:
-    """No setting of the user who runs the tests reaches a stack that they start."""
+    """Remove the user's DOCRELAY_ variables, so that they reach no stack of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("DOCRELAY_") and "_TEST_" not in name]:
             patch.delenv(name)

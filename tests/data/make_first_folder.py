@@ -209,7 +209,7 @@ def completed(recording: dict[str, Any]) -> None:
 
 
 def reindexed() -> None:
-    """One collection in a new index, with the old one beside it; one half built, and paused."""
+    """Re-index one collection and keep its old index; half build the index of another, and pause."""
     for name in ("rebuilt", "halfway"):
         ingest(name)
     run("reindex", "-c", "rebuilt", "--chunk-tokens", "32")
@@ -370,7 +370,7 @@ def is_open(http: httpx.Client) -> bool:
 
 
 def promised(recording: dict[str, Any]) -> None:
-    """Two orders of paths: the API dies while it takes in the first, and before it begins the second."""
+    """Two path jobs: the API dies during the intake of the first, before the second begins."""
     start("api", "api", REDIS_URL=REDIS_URL, WATCH="")
     with client(recording["keys"]["admin"]["key"]) as http:
         until(lambda: is_open(http))

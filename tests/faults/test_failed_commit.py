@@ -23,7 +23,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
 
 
 def test_failed_commit_loses_no_original(rig: FlowRig, tmp_path: Path) -> None:
-    """finalize cannot commit for a while: the copy of the file is still there, so the batch can begin anew."""
+    """finalize cannot commit for a while: the copy of the file is still there, so the batch can start again."""
     (path,) = write_documents(tmp_path / "in", 1, seed=77)
     refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON batches WHEN NEW.state = 'done'"
     with writing(rig.services.catalog) as connection:

@@ -82,7 +82,7 @@ def test_killed_process_loses_no_document(rig: FlowRig, tmp_path: Path, blow: Bl
         needs("tesseract")
         scans = SCANS
         (tmp_path / "in").mkdir()
-        for number in range(scans):  # by their names they are taken in first
+        for number in range(scans):  # by their names they are ingested first
             write_scan(tmp_path / "in" / f"a-scan-{number}.png", number)
     write_documents(tmp_path / "in", NUMBER - scans, words=WORDS, seed=seed)
     part = random.Random(seed).choice(blow.parts)
@@ -116,7 +116,7 @@ def strike(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
     assert visitor.visitor in hit or blow.gate == SANDBOX
     killed = psutil.Process(blow.find(rig, part, visitor))
     killed.kill()
-    # The pool of a killed worker ends with it; a worker that only lost Redis, or the clock, goes on with its task.
+    # The pool of a killed worker ends with it; a worker that only lost Redis or beat continues its task.
     gone = {killed.pid, *([visitor.pid] if blow.dies and runs_tasks else [])}
     assert eventually(lambda: not any(lives(pid) for pid in gone)), gone
     return hit
@@ -151,7 +151,7 @@ def test_power_cut_before_anything_is_searchable_loses_no_document(tmp_path: Pat
         assert rig.wait(job) == {"completed": 12}
         rig.assert_at_rest(job)
         rig.assert_exact()
-        # A client that follows the job and has seen those that are lost goes on with these.
+        # A client that follows the job and has seen the lost events continues with these.
         assert rig.scalar(sa.select(sa.func.min(events.c.id)).where(events.c.id > last)) > last_event
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL for every part of the private stack: no orphans, and what can live on does."""
+"""SIGKILL for every process of the private stack: no orphans, and the other processes continue if they can."""
 
 from __future__ import annotations
 

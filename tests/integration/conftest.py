@@ -1,4 +1,4 @@
-"""What several modules of these tests share; each module gets a stack of its own."""
+"""Fixtures that several modules of these tests use; each module gets its own stack."""
 
 from __future__ import annotations
 

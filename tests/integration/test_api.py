@@ -171,7 +171,7 @@ LETTER = b"Write to anna@example.org about the tides.\n"
 
 
 def masked(api: Api, job: str) -> str:
-    """What stands in the place of the address in the one letter of a job."""
+    """Text that replaced the address in the only letter of a job."""
     (document,) = api.client.documents(job)
     (text,) = [chunk.text for chunk in api.client.chunks(document.document_id)]
     return text.removeprefix("Write to ").partition(" about")[0]
@@ -256,7 +256,7 @@ def test_documents_of_a_job_are_paged_and_filtered_by_state(api: Api) -> None:
 
 
 def read_events(api: Api, job: str, last: int = 0, limit: int = 1000) -> list[Any]:
-    """Events with an id, as many as wanted or all to the end."""
+    """Events with an id: at most `limit`, or all up to the end of the job."""
     lines, read = EventParser(), []
     headers = {"Last-Event-ID": str(last)} if last else {}
     with api.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as response:
@@ -664,7 +664,7 @@ def test_every_row_of_the_error_tables_is_tested() -> None:
 
 @pytest.fixture(scope="module")
 def alien(api: Api) -> None:
-    """A collection of another model beside the one that is there by default."""
+    """A second collection, made with another model."""
     api.submit(("there.txt", b"There."))
     with api.cli.services() as services, writing(services.catalog) as connection:
         other = replace(services.fingerprint, model="another")
@@ -867,7 +867,7 @@ def test_api_threads_have_short_time_slices(api: Api) -> None:
 
 
 def slice_and_niceness(thread: int) -> tuple[int, int]:
-    """What sched_getattr(2) tells of a thread: its slice in nanoseconds, and its niceness."""
+    """Time slice in nanoseconds and niceness of a thread, as sched_getattr(2) reports them."""
     attributes = ctypes.create_string_buffer(ATTRIBUTES.size)
     number = {"x86_64": 315, "aarch64": 275}.get(platform.machine())
     if number is None or ctypes.CDLL(None).syscall(ctypes.c_long(number), thread, attributes, ATTRIBUTES.size, 0):

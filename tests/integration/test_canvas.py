@@ -50,7 +50,7 @@ def test_missing_original_fails_its_document_as_unreadable(around: Around, tmp_p
 
 
 def test_disk_error_in_extract_fails_as_unavailable(around: Around, tmp_path: Path) -> None:
-    """What lasts longer than all tries is a dead letter, of one batch alone, and trying again cures it."""
+    """An error that outlasts all tries fails the documents of its batch alone, and a retry completes them."""
     some(tmp_path, 12, 35)
     rig, manager = around.rig, TaskManager(around.rig.services)
     with around.halted("extract"):
@@ -94,7 +94,7 @@ def test_ocr_task_beyond_the_time_limit_is_killed_and_repeated(
 
 
 def test_text_that_cannot_be_chunked_is_extracted_again_alone(around: Around, tmp_path: Path) -> None:
-    """It can be loaded, but not cut: its document begins anew alone, and is then read as it is."""
+    """The text can be loaded, but not cut: its document is extracted again in a batch of its own."""
     some(tmp_path, 4, 23)
     rig = around.rig
     with around.halted("extract"):
@@ -165,7 +165,7 @@ def test_endpoint_that_stays_down_fails_all_documents(around: Around, tmp_path: 
 
 
 def test_damaged_vectors_split_the_batch_and_are_computed_again(around: Around, tmp_path: Path) -> None:
-    """It is not known which document is at fault: every document of the part begins anew alone, and all complete."""
+    """The damaged document is unknown, so each document of the part is processed again alone, and all complete."""
     rig = around.rig
     some(tmp_path, 4, 28)
     with around.halted("store"):
@@ -235,7 +235,7 @@ def test_finalize_fails_only_incomplete_documents(around: Around, tmp_path: Path
 def test_finalize_killed_after_the_switch_fails_no_document(
     around: Around, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What readers see has not failed, whatever comes after."""
+    """A document that readers see already has not failed, even if the rest of finalize fails."""
     rig = around.rig
     path = some(tmp_path, 1, 32)[0]
     rig.ingest(path, collection="f3")

@@ -375,7 +375,7 @@ def test_vectors_are_cached_while_others_write_in_the_catalog(tmp_path: Path) ->
 
 
 def test_unusable_cache_is_ignored_only_with_sqlite(catalog: Engine) -> None:
-    """A server that does not answer is asked again; a worker that passed it by would embed everything anew."""
+    """An unreachable server is tried again: a worker that ignored it would embed all texts a second time."""
     expected = nullcontext() if catalog.dialect.name == "sqlite" else pytest.raises(sa.exc.DBAPIError)
     with expected, vector_cache.ignore_if_unusable(), catalog.connect() as connection:
         connection.exec_driver_sql("SELECT * FROM there_is_no_such_table")
@@ -434,7 +434,7 @@ def test_only_one_of_many_concurrent_claims_wins(catalog: Engine) -> None:
 
 
 def test_concurrent_last_tasks_are_counted_once(catalog: Engine) -> None:
-    """What is counted inside a commit: is this the batch's last task, is this the job's last document?"""
+    """Counted inside one commit: whether this is the last task of the batch, and the last document of the job."""
     rounds, fans = 10, 4
     with writing(catalog) as connection:
         batches = []
@@ -485,7 +485,7 @@ def test_admission_window_holds_for_concurrent_admissions(catalog: Engine) -> No
 
 
 def test_concurrent_intakes_record_the_same_files_once(catalog: Engine) -> None:
-    """In opposite orders, too: no writer waits for the other for ever, and each file becomes one document."""
+    """Also in opposite orders: no deadlock of the writers, and each file becomes one document."""
     names = [f"/{number}.txt" for number in range(8)]
 
     def door(order: int) -> list[Recorded]:

@@ -34,7 +34,7 @@ NASTY = "evil\x1b[31m\r\nname\u202e.txt"
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """`docrelay up` on a data folder; every test has a collection of its own."""
+    """`docrelay up` on a data folder; every test uses its own collection."""
     with cli_on(tmp_path_factory.mktemp("cli") / "data") as rig, rig.up():
         yield rig
 
@@ -370,7 +370,7 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     # By code: the others are left alone; nothing has changed, so it fails again, and says so.
     (again,) = cli.json("failures", "retry", "--code", "encrypted", "--job", job, code=1)["jobs"]
     assert (again["documents"], [failure["code"] for failure in again["failures"]]) == (1, ["encrypted"])
-    # Mended at the source, by relative path.
+    # The source file is repaired; the retry names it by a relative path.
     shutil.copy(SAMPLES / "annual_report.pdf", folder / "locked.pdf")
     monkeypatch.chdir(folder)
     (mended,) = cli.json("failures", "retry", "locked.pdf")["jobs"]
@@ -444,7 +444,7 @@ def test_cancelled_update_leaves_the_older_version(cli: Cli, tmp_path: Path) -> 
 
 
 def newest_job(cli: Cli, command: subprocess.Popen[str], documents: int) -> str:
-    """The id of the job that the command opened, as soon as this many documents were taken in."""
+    """Id of the job that the command opened, as soon as it has this many documents."""
     query = sa.select(submissions.c.job_id).order_by(sa.literal_column("rowid").desc())
     number = len(cli.rows(query))
     assert until(lambda: len(cli.rows(query)) >= number + documents, command)
@@ -457,7 +457,7 @@ def open_work(job: str) -> sa.Select[tuple[str]]:
 
 
 def test_heartbeat_of_an_intake_is_not_listed_as_a_worker(cli: Cli, tmp_path: Path) -> None:
-    """While files are taken in, the door's heart beats among the workers' hearts."""
+    """An intake has a heartbeat in Redis like a worker, but is not listed among the workers."""
     write_documents(tmp_path / "in", 12, words=20, seed=14)
     with cli.gates.closed(INTAKE), cli.services() as services:
         command = cli.start("ingest", tmp_path / "in", "-c", "door", "--json")

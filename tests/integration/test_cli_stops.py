@@ -33,7 +33,7 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
 
 
 def ends_unfinished(cli: Cli) -> bool:
-    """Whether the stack ends while no task may begin; one that waits at the gate goes on as soon as no other would.
+    """Whether the stack ends while no task may begin; the gate opens when no other task would begin.
 
     The beat process is stopped after all other processes, and ends at once.
     """
@@ -116,7 +116,7 @@ def test_up_ends_by_a_signal_and_leaves_nothing(cli: Cli) -> None:
     with cli.up() as process:  # SIGTERM at its end
         assert len(cli.left()) > 5
         joined = cli.start("up")
-        # An interpreter that is interrupted before it runs any program says so in ways of its own.
+        # An interpreter that is interrupted before it runs the program prints its own message.
         assert eventually(
             lambda: any("site-packages" in mapping.path for mapping in psutil.Process(joined.pid).memory_maps())
         )

@@ -43,7 +43,7 @@ def fp32() -> Embedder:
 
 @pytest.fixture(scope="module")
 def plain() -> Vectors:
-    """The same texts through sentence-transformers alone."""
+    """Vectors of the same texts, computed by sentence-transformers without our code."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(resolve("all-MiniLM-L6-v2").folder), device="cpu", local_files_only=True)

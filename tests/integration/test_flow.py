@@ -34,7 +34,7 @@ def cached(rig: FlowRig) -> int:
 
 
 def embedded(rig: FlowRig, job: str) -> int:
-    """Chunks of a job that were embedded anew."""
+    """Number of chunks of a job that were embedded, not read from the cache."""
     fresh = sa.func.sum(attempts.c.chunks_embedded - attempts.c.chunks_cached)
     return int(rig.scalar(sa.select(fresh).where(attempts.c.job_id == job)) or 0)
 
@@ -121,7 +121,7 @@ def test_a_changed_file_replaces_its_version(rig: FlowRig, tmp_path: Path) -> No
         watcher.join()
     new = live_version(rig, path, "replaced")
     assert new != old
-    # Whatever version a reader was sent to, all its points were there at that moment.
+    # Every version that was live at some moment had all its points at that moment.
     assert {version for version, _, _ in seen} == {old, new}
     assert [status for status in seen if status[1] != status[2]] == []
     rig.assert_exact("replaced")
@@ -129,7 +129,7 @@ def test_a_changed_file_replaces_its_version(rig: FlowRig, tmp_path: Path) -> No
 
 
 def watch(rig: FlowRig, path: Path, seen: list[tuple[str, int, int]], ended: threading.Event) -> None:
-    """Note (live version, its chunks, its live points) for as long as both looks at the catalog agree."""
+    """Record (live version, its chunks, its live points) whenever two reads of the catalog agree."""
     query = (
         sa.select(versions.c.id, versions.c.chunks)
         .join(documents, documents.c.live_version_id == versions.c.id)

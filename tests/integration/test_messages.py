@@ -1,4 +1,4 @@
-"""Messages lost, duplicated, replayed and unheard of; reconcilers that look at once, and what merely waits."""
+"""Lost, duplicated, replayed, unknown and waiting messages, and several reconcilers at the same time."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def both(pool: ThreadPoolExecutor, rig: FlowRig) -> list[list[str]]:
 
 
 def test_message_with_an_unknown_task_name_is_discarded(around: Around, tmp_path: Path) -> None:
-    """A task name that no worker knows is thrown away; the worker goes on."""
+    """A message with an unknown task name is discarded; the worker continues."""
     rig = around.rig
     some(tmp_path, 2, 50)
     with rig.broker() as connection, connection.Producer(serializer="json") as producer:
@@ -173,7 +173,7 @@ def test_waiting_messages_are_not_published_again(
     assert len(still.tasks_of(job, tasks.c.state == "due")) == 120
     assert still.messages() == {"extract": 120}
     assert [reconciler.reconcile(still.services) for _ in range(5)] == [[]] * 5
-    # Of what is lost, each is published once, however many reconcilers look.
+    # Each lost message is published once, by any number of reconcilers.
     key = next(iter(queued(still, "extract")))
     lost = {json.loads(still.services.redis.lpop(key))["headers"]["id"] for _ in range(5)}
     with ThreadPoolExecutor(4) as pool:
@@ -326,11 +326,11 @@ def waiting(still: FlowRig, seconds: float) -> Services:
 def test_documents_of_a_stage_without_a_worker_fail(
     still: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its documents wait for a while and then fail; what merely has its queue is no worker for it."""
+    """Its documents wait for a while and then fail; a worker that only serves its queue does not count."""
     monkeypatch.setattr(reconciler, "GRACE_S", 0.0)
     job = at_the_ghost(still, tmp_path)
     returned = [reconciler.reconcile(waiting(still, 3600)) for _ in range(5)]
-    # A queue that no installation knows is looked into too: each is published again once, not at every look.
+    # An unknown queue is read too: each message is published again once, not at every run.
     assert sum(map(len, returned)) == 2
     assert sum(map(len, queued(still, "ghosts").values())) == 2
     stop = start_heartbeat(still.services.redis, "able@1", 0.1, 5.0, serves=["ghost@ghosts"])
@@ -348,13 +348,13 @@ def test_documents_of_a_stage_without_a_worker_fail(
     assert still.finished(job)
     (hint,) = {row.hint for row in still.rows(sa.select(failures.c.hint).where(failures.c.job_id == job))}
     assert "docrelay worker extract --queues ghosts" in hint
-    # What is left of the batch goes on to its end, by stages that workers have.
+    # The rest of the batch is completed by stages that workers have.
     assert {row.stage for row in still.tasks_of(job, tasks.c.state == "due")} == {"chunk"}
     assert sum(map(len, queued(still, "chunk").values())) == 2
 
 
 def test_time_without_a_worker_counts_only_while_a_reconciler_runs(still: FlowRig, tmp_path: Path) -> None:
-    """A stack that was down over night begins anew to wait."""
+    """After a night without a stack, the waiting time starts again."""
     job = at_the_ghost(still, tmp_path)
     reconciler.reconcile(waiting(still, 3600))
     assert 0 < still.services.redis.ttl(unserved.UNSERVED) <= unserved.FORGOTTEN_S + 30

@@ -1,4 +1,4 @@
-"""What a mirror does about each thing that may happen in a folder: real stack, one look after the other."""
+"""Mirror of a folder after each kind of change, on a real stack, one scan after the other."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_file_open_for_writing_is_read_when_closed(mirror: InProcessMirror) -> N
     mirror.sync_and_check()
     assert mirror.extracted() == before + 1
 
-    # A log is renamed by the process that goes on writing to it: nothing of it is new.
+    # A log file is renamed by the process that still writes to it: no text is extracted again.
     with path.open("a"):
         path.rename(mirror.root / "old.txt")
         time.sleep(3 * REST_MS / 1000)
@@ -188,11 +188,11 @@ def test_events_delayed_by_a_slow_scan_stay_trusted(
 def test_change_without_an_event_is_found_and_ends_trust_in_events(
     stack: FlowRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system tells of a change by the name that it was made by: here one that lies elsewhere, and goes."""
+    """The event names the path by which the change was made: here a path elsewhere, which is removed."""
     root = tmp_path / "folder"
     root.mkdir()
     mirror = InProcessMirror(stack, root, WatchFolder(path=root), watch_rescan_s=2.0, watch_poll_s=0.5)
-    # However soon after the change the next look at the whole folder comes, it is the one that finds it.
+    # The next scan of the whole folder finds the change, however soon it comes.
     monkeypatch.setattr("pipeline.watch.mirror.OVERDUE_S", 0.0)
     with watching(mirror.services, mirror.folder):
         (tmp_path / "elsewhere.txt").write_text("zebra")
@@ -228,7 +228,7 @@ def test_polling_needs_no_events(stack: FlowRig, tmp_path: Path, monkeypatch: py
 
 
 def test_names_that_are_not_utf_8_are_mirrored(stack: FlowRig, tmp_path: Path) -> None:
-    """Beside one that is written as its source is; reported by events, renamed, and gone."""
+    """A file whose name is not UTF-8 next to one named like its source: reported by events, renamed and removed."""
     root = tmp_path / "folder"
     root.mkdir()
     mirror = InProcessMirror(stack, root, WatchFolder(path=root))
@@ -634,7 +634,7 @@ def test_file_removed_before_reading_is_read_when_it_returns(mirror: InProcessMi
 
 
 def die_over(mirror: InProcessMirror) -> None:
-    """What is in the folder is taken in, and the watcher dies before it has noted that."""
+    """The files are ingested, and the watcher dies before it has stored that."""
     take = apply.ingest_files
 
     class Killed(BaseException):
@@ -664,7 +664,7 @@ def test_watcher_killed_over_a_replaced_file_continues(mirror: InProcessMirror) 
 
 
 def test_watcher_killed_over_routed_files_continues(stack: FlowRig, tmp_path: Path) -> None:
-    """It takes its own document away, and none that came by another door under the same source."""
+    """Its own document is removed; a document of the same source that a command ingested stays."""
     root = tmp_path / "folder"
     root.mkdir()
     chosen = {"routed": {"collections": {"text/*": "route-notes"}}}
@@ -700,7 +700,7 @@ def test_document_of_another_row_stays(mirror: InProcessMirror) -> None:
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_file_routed_to_another_collection_leaves_nothing_behind(stack: FlowRig, tmp_path: Path, dies: bool) -> None:
-    """The former document goes once the new one is there, and not before; what came by another door stays."""
+    """The old document is removed when the new one is live, not before; documents of other ingests stay."""
     root, notes = tmp_path / "folder", f"left-{dies}"
     root.mkdir()
     chosen = {"routed": {"collections": {"text/*": notes}}}

@@ -16,7 +16,7 @@ SCANS = ("crane_book_exif.jpg", "project_file_mixed.pdf")
 
 
 def programs_but(name: str, folder: Path) -> Path:
-    """A folder with every program of PATH but this one."""
+    """A folder with links to every program of PATH except this one."""
     folder.mkdir()
     for directory in map(Path, os.environ["PATH"].split(os.pathsep)):
         for program in directory.iterdir() if directory.is_dir() else ():
@@ -32,7 +32,7 @@ def codes(report: dict[str, list[dict[str, str]]]) -> dict[str, str]:
 def test_scans_fail_without_tesseract_and_succeed_on_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needs: Callable[..., None]
 ) -> None:
-    """Scans fail, everything else completes; once it is installed, trying again is enough: nothing is started anew."""
+    """Scans fail, other files complete. After the installation a retry is enough: no process is restarted."""
     needs("tesseract")
     folder, real = tmp_path / "in", Path(shutil.which("tesseract") or "")
     write_documents(folder, 5)
@@ -56,7 +56,7 @@ def test_scans_fail_without_tesseract_and_succeed_on_retry(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "127.0.0.1:9"])
 def test_incomplete_endpoint_settings_are_wrong_use(tmp_path: Path, url: str) -> None:
-    """No dimension, no scheme: it is wrong use, reported before anything is started or ingested."""
+    """Without a dimension or a scheme the command ends with code 2 before it starts or ingests anything."""
     write_documents(tmp_path / "in", 1)
     with cli_on(tmp_path / "data", embedding_model="mine", embedding_url=url) as cli:
         for words in (("ingest", tmp_path / "in"), ("search", "anything")):

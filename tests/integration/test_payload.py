@@ -77,7 +77,7 @@ def client() -> Iterator[QdrantClient]:
 
 
 def fill(client: QdrantClient) -> None:
-    """Write the three chunks, and an older version of the second one that is not live."""
+    """Write the three chunks, and an older version of the second chunk that is not live."""
     store = QdrantStore(client)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Payload indexes have no effect in the local Qdrant")

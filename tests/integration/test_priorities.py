@@ -1,4 +1,4 @@
-"""Priorities on Redis: where a message lies until a worker takes it, and whose is taken first.
+"""Priorities on Redis: the list in which a message waits, and the order in which workers read messages.
 
 The extract worker of this stack has a pool of threads, and its embed worker comes late.
 """
@@ -74,7 +74,7 @@ def test_thread_pool_worker_does_the_same_work(rig: FlowRig, tmp_path: Path) -> 
 
 
 def submit(rig: FlowRig, folder: Path, urgency: int | None) -> str:
-    """A job as a door opens it: without a priority, the setting's."""
+    """Open a job as the CLI does: without a priority it gets that of the settings."""
     write_documents(folder / str(urgency), NUMBER, seed=70 + (urgency or 0))
     request = Request([folder / str(urgency)], collection=f"urgency-{urgency}", priority=urgency)
     files = find(rig.services, request)

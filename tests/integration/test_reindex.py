@@ -91,7 +91,7 @@ class Load:
         while not self._end.is_set():
             try:
                 hits = search(services, "Letter of series 7", self.collection, 20, "dense").hits
-            except Exception as error:  # whatever it is, a reader has seen it
+            except Exception as error:  # a reader sees every error
                 self.problems.append(f"{type(error).__name__}: {error}")
                 continue
             self.asked += 1
@@ -248,7 +248,7 @@ def tagged(rig: FlowRig, paths: list[Path], tag: str) -> None:
 
 
 def test_validation_refuses_a_reindex_with_its_reason(rig: FlowRig, tmp_path: Path) -> None:
-    """A text that was not kept, of a file that is gone, cannot be made anew: the old index goes on answering."""
+    """A text that was not kept cannot be read again from a missing file: the old index stays live."""
     paths = write_documents(tmp_path, 6, seed=9)
     assert rig.ingest(tmp_path, collection="gate") == {"completed": 6}
     lose_texts(rig, "gate", paths[:1])
@@ -533,7 +533,7 @@ def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path
 
 
 def test_failing_reindex_delays_no_other_and_is_refused_after_its_last_error(rig: FlowRig, tmp_path: Path) -> None:
-    """Its index is not there: that is reported, tried again, and in the end the user has to say how to go on."""
+    """Its index is missing: the error is reported and retried, and at last the user has to decide."""
     write_documents(tmp_path, 2, seed=13)
     for name in ("broken", "sound"):
         assert rig.ingest(tmp_path, collection=name) == {"completed": 2}
@@ -634,7 +634,7 @@ def test_document_failed_in_a_reindex_is_retried_with_its_workflow(rig: FlowRig,
 
 
 def test_kept_text_is_removed_only_when_a_new_text_was_read(rig: FlowRig, tmp_path: Path) -> None:
-    """Read again: a file that is gone keeps the text that older extractors read; one that is damaged keeps its own."""
+    """Extract again: a missing file keeps the text of the older extractors, a damaged file keeps its own text."""
     gone, there = write_documents(tmp_path, 2, seed=20)
     assert rig.ingest(tmp_path, collection="reread") == {"completed": 2}
     query = sa.select(versions.c.id, versions.c.content_sha256, versions.c.extraction, documents.c.source)

@@ -149,7 +149,7 @@ def test_missing_point_is_refused_and_made_again(rig: FlowRig, tmp_path: Path) -
 
 
 def corrupt(folder: Path) -> list[Path]:
-    """Three files that are damaged, one that is empty, and two sound ones; the damaged ones."""
+    """Write three damaged files, an empty one and two good ones. Returns the damaged files."""
     write_documents(folder, 2, seed=36)
     (folder / "empty.txt").write_text(" \n")
     paths = [folder / f"damaged-{number}.pdf" for number in range(3)]
@@ -159,7 +159,7 @@ def corrupt(folder: Path) -> list[Path]:
 
 
 def test_reindex_by_code_processes_repaired_files(stack: Composed, tmp_path: Path) -> None:
-    """Two of three damaged files are mended: those three are done and no other; what fails again is named."""
+    """Two of three damaged files are repaired: only these three are processed; the one that fails again is named."""
     paths = corrupt(tmp_path)
     failed = stack.ingest(tmp_path, workflow="ingest", collection="code", code=1)
     assert sorted(failure["code"] for failure in failed["failures"]) == ["corrupt"] * 3 + ["empty"]
@@ -197,7 +197,7 @@ def begun(rig: FlowRig, collection: str) -> bool:
 
 @contextmanager
 def at_work(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
-    """A document in whose stage a worker is, for a minute as the catalog says; the job. It goes on after the block."""
+    """Job of a document that a worker has processed for a minute, by the catalog; it continues after the block."""
     path = write_documents(folder / "long", 1, seed=37)[0]
     hold = folder / "hold"
     hold.touch()
@@ -241,7 +241,7 @@ def test_long_document_delays_the_switch_but_no_other_work(stack: Composed, tmp_
 
 
 def test_reindex_keeps_redacted_text_and_added_metadata(stack: Composed, tmp_path: Path) -> None:
-    """Each document is made anew by the workflow that made it, from the text that was kept."""
+    """Each document is processed again by its own workflow, from the kept text."""
     rig, letter = stack.rig, tmp_path / "letter.md"
     letter.write_text(f"# Complaint of {REDACTED}\n\nThe siren rang all night, wrote {REDACTED} to the harbour.\n")
     noted = write_documents(tmp_path / "noted", 1, seed=40)[0]

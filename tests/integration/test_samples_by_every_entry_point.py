@@ -1,4 +1,4 @@
-"""The sample documents through every door of one stack: each ends as planted.toml says, and is found on its page.
+"""The sample documents through every entry point of one stack: each ends as planted.toml says, on its page.
 
 Texts are kept by content, so OCR runs for the door that comes first; the others find what it has read. How OCR gets
 its work is the same for all: it is behind the doors.
@@ -25,12 +25,12 @@ EXPECTED = {row["name"]: row["expected"] for row in FILES}
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Api]:
-    """A stack with all doors open: its commands, its API, a folder that the API may read, and one that is watched."""
+    """A stack with all entry points: commands, API, a folder that the API may read, and a watched folder."""
     needs("tesseract")
     data = tmp_path_factory.mktemp("planted") / "data"
     watched(data).mkdir()
     watch = json.dumps([{"path": str(watched(data)), "collection": "watched"}])
-    # The stack answers its heart later when OCR has both cores.
+    # Heartbeats come later when OCR has both cores.
     more = {"watch": watch, "watch_settle_ms": 200, "dead_after_s": 8.0}
     with api_on(data, api_roots=(str(DOCUMENTS),), **more) as running_api:
         yield running_api
@@ -40,7 +40,7 @@ def watched(data: Path) -> Path:
     return data.with_name("watched")
 
 
-# The doors: each takes the samples into the collection of its name, and answers how they ended
+# The entry points: each ingests the samples into the collection of its name and returns their outcomes
 
 
 def by_command(api: Api) -> dict[str, str]:

@@ -68,7 +68,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def offspring() -> list[psutil.Process]:
-    """Living processes that the sandbox of this tester started, in whatever generation, orphans too."""
+    """Living processes that the sandbox of this test process started, with their descendants and orphans."""
     return [process for process in psutil.process_iter() if process.pid != os.getpid() and is_of_sandbox(process)]
 
 
@@ -108,7 +108,7 @@ def test_plug_in_error_keeps_its_code_hint_and_nearest_class(sandbox: Sandbox, t
 def test_invalid_answer_is_refused_before_the_time_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, deed: str, memory_mb: int
 ) -> None:
-    """Chatter read as a length lies below a large limit, and a length may lie: neither is a time-out."""
+    """Text read as a length is below a large limit, and a length may be false: neither waits for the time limit."""
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
     sandbox = Sandbox(memory_mb, module="bad_extractor")
     with pytest.raises(Crashed):
@@ -135,7 +135,7 @@ def test_idle_child_that_is_killed_is_replaced(sandbox: Sandbox, tmp_path: Path)
 
 
 def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Nor is it while the caller goes on growing."""
+    """The limit counts the memory of the child, also while the caller grows."""
     hoard = [b"x" * (MEMORY_MB << 20)]
     done = threading.Event()
 
@@ -227,7 +227,7 @@ def test_hostile_files_in_one_batch_with_good_ones(rig: FlowRig, tmp_path: Path)
     assert counts["completed"] >= 8
     rig.assert_at_rest(job)
     assert len(rig.stored()) == len(set(rig.stored(live=True)))
-    # Whatever was started to read them is gone, but for the sandboxes themselves and their watchers.
+    # Every process that read them is gone, except the sandboxes and their watchers.
     assert eventually(lambda: not rig.processes("extract", "tesseract"))
 
 

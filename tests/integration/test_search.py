@@ -46,7 +46,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) ->
         copy = folder / "samples" / path.name
         copy.write_bytes(path.read_bytes())
         os.utime(copy, (1_600_000_000 + number * 86_400,) * 2)
-    # The stack answers its heart later when OCR has both cores.
+    # Heartbeats come later when OCR has both cores.
     with cli_on(folder / "data", embedding_model="all-MiniLM-L6-v2", dead_after_s=8.0) as rig, rig.up():
         report = rig.json("ingest", folder / "samples", code=1)
         failed = {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}

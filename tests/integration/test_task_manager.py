@@ -1,4 +1,4 @@
-"""`TaskManager` over the real stack: status, progress, subscription, cancelling; and what the logs tell."""
+"""`TaskManager` on the real stack: status, progress, subscription and cancelling; content of the logs."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_subscription_reports_a_job_from_start_to_end(rig: FlowRig, manager: Tas
         for _ in range(5):
             before = [len(fractions(kept)) for kept in seen]
             rig.gates.let("embed")
-            # Whatever else they have seen, each follower sees what came of this task.
+            # Each follower sees the result of this task.
             assert eventually(lambda before=before: have_seen_more(seen, before))
         assert eventually(lambda: all(any(status.eta_s for status in kept) for kept in seen))
         (at_work,) = rig.gates.arrived("embed")
@@ -167,7 +167,7 @@ def test_queues_fill_while_a_worker_is_stopped(rig: FlowRig, manager: TaskManage
 
 
 def test_documents_are_working_queued_or_waiting(rig: FlowRig, manager: TaskManager, tmp_path: Path) -> None:
-    """Waiting for admission, queued, worked at, ended: four things that look different."""
+    """A document that waits for admission, is queued, is processed or has ended has its own activity."""
     paths = write_documents(tmp_path / "in", 40, words=20, seed=35)
     batch, window = rig.settings.batch_documents, rig.settings.window
     first, third, last = (derive_document_id("told", str(paths[position])) for position in (0, 2 * batch, -1))
@@ -217,7 +217,7 @@ def test_task_manager_cancels_and_retries(rig: FlowRig, manager: TaskManager, tm
 
 
 def test_log_lines_carry_ids_and_no_text(rig: FlowRig, manager: TaskManager, tmp_path: Path, needs: object) -> None:
-    """JSON lines; the door's request id in every process that a document goes through; no text of a document."""
+    """JSON lines with the request id in every process that handles the document, and no text of a document."""
     folder = tmp_path / "in"
     write_documents(folder, 6, seed=37)
     (folder / "planted.md").write_text(f"# {PLANTED}\n\nThe {PLANTED} swims in every log, or in none.\n")

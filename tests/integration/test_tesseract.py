@@ -1,4 +1,4 @@
-"""OCR: whichever way up the page is, in whatever mode its pixels come, words are read or the reason is reported."""
+"""OCR of pages in every rotation and pixel mode: words are read, or the reason is reported."""
 
 from __future__ import annotations
 

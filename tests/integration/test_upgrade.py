@@ -1,4 +1,4 @@
-"""A data folder of version 0.1.0, killed in the middle of its work, is opened by today's code, which goes on with it.
+"""A data folder of version 0.1.0, killed in the middle of its work, is opened by today's code and completed.
 
 The tests use the doors, plain SQL and the literal names of keys, never names of modules: what was stored or sent once
 keeps its name. They change parts of the folder that are apart from each other.
@@ -372,7 +372,7 @@ def test_interrupted_job_is_completed(first: Upgraded, collection: str) -> None:
 
 
 def test_messages_of_the_older_release_are_processed(tmp_path: Path) -> None:
-    """On a Redis that kept them; without beat first, so that nothing is sent anew in their place."""
+    """On a Redis that kept the messages; first without beat, so that no message is published again."""
     with first_folder(tmp_path, sources=False) as folder, redis_of(folder) as (url, connection):
         queued = [key for key in folder.recorded["redis"] if key["type"] == "list"]
         sent = {json.loads(message)["headers"]["id"] for key in queued for message in key["value"]}

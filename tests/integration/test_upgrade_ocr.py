@@ -22,7 +22,7 @@ OCR_TASKS = """SELECT tasks.id, tasks.starts, tasks.state FROM tasks JOIN batche
 FINISHED = "SELECT count(*) FROM events WHERE job_id = ? AND kind = 'job.finished'"
 
 STEPS = {"plain": [], "masked": ["redact"], "counted": ["count_words"]}
-"""Stages in the plan that the batch of each scan has of its own, by collection; those of `counted` are of a plug-in."""
+"""Stages in the stored plan of each scan's batch, by collection; those of `counted` come from a plug-in."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_a_folder_in_the_settings_is_mirrored_by_up(tmp_path: Path) -> None:
         assert eventually(lambda: (current := watcher(cli)) is not None and current.pid != first.pid)
         assert runs(cli) == before + 1
 
-        # A second one waits its turn, and one look is refused.
+        # A second watcher waits for its turn, and a single scan is refused.
         once = cli.run("watch", root, "--once")
         assert (once.code, "Another process watches" in once.err) == (2, True)
 

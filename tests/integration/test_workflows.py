@@ -149,7 +149,7 @@ def test_bad_sidecar_fails_only_its_document(stack: Composed, tmp_path: Path, co
 
 
 def trouble(folder: Path, **texts: str) -> dict[str, Path]:
-    """Documents that do not matter, and some whose text tells the stage what to do."""
+    """Ordinary documents, and some whose text makes the stage fail."""
     write_documents(folder, 4)
     for name, text in texts.items():
         (folder / f"{name}.txt").write_text(f"{text}, said the cat to the other cat.\n")
@@ -192,7 +192,7 @@ def test_plug_in_stage_is_retried_and_repeated_after_a_kill(stack: Composed, tmp
     stack.rig.assert_at_rest(report["job"])
     starts = stack.rig.tasks_of(report["job"], tasks.c.stage == "trouble")
     assert max(row.starts for row in starts) > 1
-    # Metrics and the timeline tell of the stage as of any other.
+    # Metrics and the timeline contain the stage like any other.
     after = counters(stack, "trouble")
     assert after.get("retried", 0) > before.get("retried", 0)
     assert after["done"] > before.get("done", 0)
@@ -222,7 +222,7 @@ def test_plug_in_stage_works_on_scanned_documents(stack: Composed, tmp_path: Pat
 
 @contextmanager
 def held(stack: Composed, folder: Path, collection: str) -> Iterator[str]:
-    """A job of six documents whose stage is at work, and goes on when the block ends."""
+    """Job of six documents whose stage is running; it continues when the block ends."""
     write_documents(folder / "in", 6)
     hold = folder / "hold"
     hold.touch()
@@ -319,7 +319,7 @@ def test_broken_plug_in_entry_is_named_and_skipped(stack: Composed) -> None:
     assert "this package needs a library" in refused.json["error"]["hint"]
 
 
-# The other doors
+# The other entry points
 
 
 WORKFLOWS = ("redacted", "enriched", "routed", "counted")

@@ -86,14 +86,14 @@ class Api:
         return job
 
     def only(self, job: str) -> Any:
-        """The one document of a job."""
+        """The only document of a job."""
         (document,) = self.client.documents(job)
         return self.client.document(document.document_id)
 
 
 @contextmanager
 def api_on(folder: Path, *, keyed: bool = False, **settings: Any) -> Iterator[Api]:
-    """A stack with its API on a data folder of its own."""
+    """A stack with its API on its own data folder."""
     with cli_on(folder, **settings) as cli:
         key = cli.run("keys", "create", "tests", "--scope", "admin", "--json").json["key"] if keyed else None
         with cli.up():

@@ -36,7 +36,7 @@ DIM = 16
 
 @dataclass
 class Endpoint:
-    """An OpenAI-compatible endpoint that answers as the texts tell it: a text may hold `refuse`, `busy` or `busy-2`."""
+    """An OpenAI-compatible endpoint controlled by the texts: a text may contain `refuse`, `busy` or `busy-2`."""
 
     seen: Counter[str] = field(default_factory=Counter)
     down: bool = False
@@ -79,7 +79,7 @@ def serving(endpoint: Endpoint) -> Iterator[str]:
 
 
 class Store:
-    """The stand-in for a Qdrant server, on a port of its own; it can be down for a while and keeps its points."""
+    """The stand-in for a Qdrant server on its own port; it can be stopped for a while and keeps its points."""
 
     def __init__(self) -> None:
         Handler.stand_in = StandIn(None, None)
@@ -110,7 +110,7 @@ class Around:
         return Halted(self.rig, part)
 
     def reconcile(self, job: str) -> None:
-        """Look again and again until the job is finished."""
+        """Run the reconciler until the job is finished."""
 
         def ended() -> bool:
             reconciler.reconcile(self.rig.services)
@@ -143,7 +143,7 @@ class Halted:
 
 def stands_still(process: psutil.Process) -> bool:
     try:
-        # What ends meanwhile is a zombie until its parent, which stands still, goes on.
+        # A child that ends now is a zombie until its stopped parent continues.
         return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True

@@ -35,7 +35,7 @@ PATIENCE_S = 120
 FORKS = """
 import atexit, importlib, json, os, pkgutil, sys, tempfile, threading, traceback
 
-os.environ["TTY_COMPATIBLE"] = "0"  # whatever this process has: what its forks print goes to files
+os.environ["TTY_COMPATIBLE"] = "0"  # independent of this process: its children print into files
 import pipeline.api.models, pipeline.engine.broker, pipeline.cli, pipeline.stack.logs
 import pipeline.ingest.retry, pipeline.vectorstore.remote
 import pipeline.stack.client, rich._emoji_codes, sqlalchemy.dialects.sqlite
@@ -70,7 +70,7 @@ for line in sys.stdin:
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(environment)
-            # Packages that a test has installed beside.
+            # Packages that a test has installed.
             sys.path[1:1] = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
             importlib.invalidate_caches()
             sys.argv = ["docrelay", *words]
@@ -107,7 +107,7 @@ class Ended:
 
     @property
     def json(self) -> Any:
-        """The one JSON document on stdout: anything before or after it is an error."""
+        """The only JSON document on stdout; other output is an error."""
         return json.loads(self.out)
 
 
@@ -209,7 +209,7 @@ class Cli:
         for process in self.left():
             process.kill()
 
-    # Reading, beside the command line
+    # Reading without the command line
 
     @property
     def settings(self) -> Settings:

@@ -144,7 +144,7 @@ class Cluster:
         assert process.returncode in (0, 1), process.returncode
         return json.loads(printed)
 
-    # What the tests look at
+    # Values that the tests read
 
     @contextmanager
     def rig(self) -> Iterator[FlowRig]:

@@ -52,7 +52,7 @@ class FirstFolder:
             return connection.execute(query, values).fetchall()
 
     def value(self, query: str, *values: object) -> Any:
-        """The one value that a query gives."""
+        """The only value of a query."""
         ((value,),) = self.rows(query, *values)
         return value
 
@@ -139,7 +139,7 @@ def same(recorded: Any, today: Any, path: str = "") -> list[str]:
 
 @contextmanager
 def redis_of(folder: FirstFolder) -> Iterator[tuple[str, redis.Redis]]:
-    """A Redis with everything that was in the one of the killed workers; its URL, and a connection."""
+    """A Redis with the content of that of the killed workers. Yields its URL and a connection."""
     port = free_port()
     process = subprocess.Popen([_redis_server(), "--port", str(port), "--save", ""], stdout=subprocess.DEVNULL)
     url = f"redis://127.0.0.1:{port}/0"

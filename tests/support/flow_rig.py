@@ -71,7 +71,7 @@ class FlowRig:
         return self.take(files, collection, priority)
 
     def take(self, files: list[Candidate], collection: str, priority: int = 5) -> str:
-        """Take in what a walk found."""
+        """Ingest the files of a walk."""
         with writing(self.services.catalog) as connection:
             size = sum(file.size for file in files)
             job = jobs.create(connection, Job(collection, "ingest", priority), uuid.uuid4().hex[:8], size).id
@@ -161,7 +161,7 @@ class FlowRig:
         return self.services.store.ids(collection, Filter(live=live))
 
     def expected(self, collection: str = "documents") -> set[str]:
-        """Ids of the points that there must be: every live document read, cut and named anew from its file."""
+        """Expected ids of the points: every live document extracted, chunked and named again from its file."""
         query = sa.select(documents.c.source, documents.c.live_version_id)
         query = query.where(documents.c.collection == collection, documents.c.live_version_id.is_not(None))
         return {name for source, version in self.rows(query) for name in self.chunk_ids(path_of(source), version)}
@@ -224,7 +224,7 @@ class FlowRig:
 
 @contextmanager
 def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> Iterator[FlowRig]:
-    """A stack on a data folder of its own, ready; when the block ends, nothing of it is left."""
+    """A ready stack on its own data folder; after the block no process of it is left."""
     chosen = Settings(data_dir=folder, **{**QUICK, **settings})
     wanted = launch(chosen, processes(chosen)) if launch is not None else None
     mark = uuid.uuid4().hex

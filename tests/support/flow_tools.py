@@ -37,7 +37,7 @@ def write_scan(path: Path, number: int) -> None:
 def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float = 0.05) -> bool:
     """Whether it becomes true within a time that is only there to end a hopeless wait.
 
-    Looking takes a quarter of one core at most: what is waited for runs on the same cores.
+    Polling takes a quarter of one core at most: what is waited for runs on the same cores.
     """
     deadline = time.monotonic() + seconds
     while (began := time.monotonic()) < deadline:
@@ -69,7 +69,7 @@ def writes_on(path: Path) -> Iterator[None]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there and has not ended: where no parent waits for one that has, it stays as a zombie."""
+    """Whether a process exists and is no zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -64,7 +64,7 @@ def named_pdf(folder: Path) -> Path:
 
 
 def symlink_out(folder: Path) -> Path:
-    """A link to a file that lies outside the folder."""
+    """A link to a file outside the folder."""
     path = folder / "passwords.txt"
     path.symlink_to("/etc/passwd")
     return path

@@ -70,5 +70,5 @@ def _outcome(path: Path) -> tuple[str, str]:
         return error.code, error.message
     except MemoryError:
         return "out_of_memory", ""
-    except Exception as error:  # what an extractor lets through is what the test looks for
+    except Exception as error:  # the test reports every exception that an extractor lets through
         return f"{type(error).__name__}: {error}", ""

@@ -1,4 +1,4 @@
-"""What the tests of the mirror share: a real watcher process beside a real stack, and what must hold at rest."""
+"""Rig of the mirror tests: a real watcher process, a real stack, and the checks that must hold at rest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NEVER_SO_LONG_MS = 500
 
 
 class MirrorRig:
-    """A folder that is watched by a process of its own."""
+    """A folder that its own process watches."""
 
     def __init__(self, rig: FlowRig, root: Path, **settings: Any) -> None:
         self.rig = rig

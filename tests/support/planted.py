@@ -20,7 +20,7 @@ FINE = [row for row in FILES if row["expected"] == "completed"]
 
 
 def pages_of(hits: Iterable[Hit], text: str) -> set[int | None]:
-    """The pages on which a text begins in the hits, wherever its lines break; of one that is in none: no page."""
+    """Pages on which a text begins in the hits, with any line breaks; empty if no hit contains it."""
     spread = re.compile(r"\s+".join(map(re.escape, text.split(" "))))
     return {_page_of(hit, match.start()) for hit in hits for match in spread.finditer(hit.text)}
 

@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parent / "plugin_package"
 
 
 def install(target: Path) -> None:
-    """Install the package into a folder of its own, as pip does it anywhere."""
+    """Install the package with pip into a separate folder."""
     copy = target.with_name(f"{target.name}-source")
     subprocess.run(["cp", "-r", str(PACKAGE), str(copy)], check=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]

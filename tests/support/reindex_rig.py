@@ -41,7 +41,7 @@ def live(rig: FlowRig, collection: str) -> indexes.Index:
 
 
 def held(rig: FlowRig, index: str) -> set[str]:
-    """Versions that stand in an index beside the live one."""
+    """Versions in the new index, which is not live yet."""
     query = sa.select(shadows.c.live_version_id).where(
         shadows.c.index_name == index, shadows.c.live_version_id.is_not(None)
     )

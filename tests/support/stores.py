@@ -83,7 +83,7 @@ LIBRARY: list[dict[str, Any]] = [
 
 @dataclass
 class Placement:
-    """A store, and a collection of its own for one test."""
+    """A store with a separate collection for one test."""
 
     store: VectorStore
     name: str
@@ -92,7 +92,7 @@ class Placement:
 @pytest.fixture(scope="session")
 def stand_in() -> Iterator[str]:
     command = [sys.executable, str(STAND_IN), "--port", "0", "--until-eof"]
-    # It outlives the stack that happens to run when it is first wanted, so it must not bear that one's mark.
+    # It outlives the stack that runs at its start, so it must not carry the mark of that stack.
     own = {name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}
     with subprocess.Popen(command, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

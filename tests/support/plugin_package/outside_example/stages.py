@@ -1,4 +1,4 @@
-"""Stages: one that does as the text tells it, one that counts words, one that leaves chunks out."""
+"""Stages: one that fails as the text says, one that counts words, one that leaves out chunks."""
 
 import os
 import signal
@@ -40,6 +40,6 @@ def trouble(document: Document, about: About, *, hold: str = "") -> Document:
 
 @stage(queue="words")
 def count_words(chunks: list[Chunk], about: About, *, at_least: int = 0) -> list[Chunk]:
-    """Note the number of words; chunks with fewer than wanted are left out."""
+    """Add the number of words; chunks with fewer than `at_least` words are left out."""
     counted = [replace(chunk, metadata={"words": len(chunk.text.split()), "of": about.title}) for chunk in chunks]
     return [chunk for chunk in counted if chunk.metadata["words"] >= at_least]
