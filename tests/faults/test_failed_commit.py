@@ -1,4 +1,4 @@
-"""A transaction that the database refuses at its end: what the stage did is done again, and nothing was removed."""
+"""A commit that the database refuses: the stage is repeated, and no file was removed."""
 
 from __future__ import annotations
 

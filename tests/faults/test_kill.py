@@ -129,7 +129,7 @@ def at_it(rig: FlowRig, job: str, blow: Blow, part: str) -> set[str]:
 
 
 def test_power_cut_before_anything_is_searchable_loses_no_document(tmp_path: Path) -> None:
-    """What stages commit until then does not wait for the disk: all of it is gone, and is done again."""
+    """Commits before it do not wait for the disk: all of them are lost, and their work is repeated."""
     data, durable = tmp_path / "data", tmp_path / "lasting.db"
     write_documents(tmp_path / "in", 12, words=WORDS, seed=77)
     with stack_on(data, **SLOW) as rig:
@@ -156,7 +156,7 @@ def test_power_cut_before_anything_is_searchable_loses_no_document(tmp_path: Pat
 
 
 def is_embedded(rig: FlowRig, job: str) -> bool:
-    """Whether all that is left to do is to store the points."""
+    """Whether only the points have to be stored."""
     is_upsert = tasks.c.stage == "upsert"
     return bool(rig.tasks_of(job, is_upsert)) and not rig.tasks_of(job, ~is_upsert, tasks.c.state != "done")
 

@@ -488,12 +488,14 @@ def test_concurrent_intakes_record_the_same_files_once(catalog: Engine) -> None:
     """Also in opposite orders: no deadlock of the writers, and each file becomes one document."""
     names = [f"/{number}.txt" for number in range(8)]
 
-    def door(order: int) -> list[Recorded]:
+    def record_files(order: int) -> list[Recorded]:
         with writing(catalog) as connection:
             return take(connection, begin_job(connection), *names[::order])
 
     every_record = [
-        record for recorded in all_at_once([partial(door, order) for order in (1, -1, 1, -1)]) for record in recorded
+        record
+        for recorded in all_at_once([partial(record_files, order) for order in (1, -1, 1, -1)])
+        for record in recorded
     ]
     assert sorted(record.outcome for record in every_record) == ["joined"] * 24 + ["new"] * 8
     with catalog.connect() as connection:

@@ -64,14 +64,14 @@ def test_files_become_searchable_while_workers_are_killed(services: Cluster, tmp
     samples = [ROOT / "samples" / "documents" / name for name in SAMPLES]
     with services.rig() as rig:
         services.gates.close("extract", "embed" + WORKED, "upsert" + WORKED)
-        door = services.run("ingest", *map(str, [*letters, *samples]), "--json")
+        command = services.run("ingest", *map(str, [*letters, *samples]), "--json")
         for host in ("extract-1", "extract-2"):
             services.gates.arrived("extract", part=host)
         services.gates.open("extract")
         killed = [services.kill_in_the_act(rig, stage) for stage in ("embed", "upsert")]
         assert [host.rpartition("-")[0] for host in killed] == ["embed", "upsert"]
-        report = json.loads(door.communicate(timeout=PATIENCE_S)[0])
-        assert door.returncode == 1
+        report = json.loads(command.communicate(timeout=PATIENCE_S)[0])
+        assert command.returncode == 1
         assert rig.codes(report["job"]) == expected() | {letter.name: "completed" for letter in letters}
         rig.assert_at_rest(report["job"])
         rig.assert_exact()
@@ -92,7 +92,7 @@ def test_documents_complete_after_redis_lost_everything(services: Cluster, tmp_p
     """It holds hints: what is due is published again from the catalog."""
     letters = write_documents(tmp_path / "more", 8, words=1000, seed=2)
     with services.rig() as rig, services.gates.closed("upsert"):
-        door = services.run("ingest", *map(str, letters), "--json")
+        command = services.run("ingest", *map(str, letters), "--json")
         embedded = sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id)
         embedded = embedded.where(tasks.c.stage == "embed", tasks.c.state == "done", batches.c.state == "active")
         services.gates.arrived("upsert")
@@ -100,7 +100,7 @@ def test_documents_complete_after_redis_lost_everything(services: Cluster, tmp_p
         assert rig.rows(embedded)
         rig.services.redis.flushall()
         services.gates.open("upsert")
-        report = json.loads(door.communicate(timeout=PATIENCE_S)[0])
+        report = json.loads(command.communicate(timeout=PATIENCE_S)[0])
         assert report["completed"] == len(letters)
         rig.assert_at_rest(report["job"])
         rig.assert_exact()

@@ -304,11 +304,11 @@ def test_interrupted_path_job_is_repeated_and_ends_once(
     with writing(services.catalog) as connection:
         job = record_job(connection, services, Request([tmp_path / "in"], "ordered"), ()).id
         orders.add(connection, job, {"paths": [str(tmp_path / "in")], "glob": None, "tags": None})
-    taker = PathJobRunner(services)
+    runner = PathJobRunner(services)
     try:
-        assert eventually(lambda: broken.is_set() and (taker.wake() or rig.finished(job)), pause=0.2)
+        assert eventually(lambda: broken.is_set() and (runner.wake() or rig.finished(job)), pause=0.2)
     finally:
-        taker.close()
+        runner.close()
     assert rig.counts(job) == {"completed": 6}
     rig.assert_at_rest(job)
     with services.catalog.connect() as connection:

@@ -77,9 +77,9 @@ def test_batch_on_rabbitmq_completes_although_workers_are_killed(
     letters = write_documents(tmp_path / "letters", 14, words=600)
     with cluster(tmp_path / "cluster", postgres, DOCRELAY_BROKER_URL=broker) as services, services.rig() as rig:
         services.gates.close("embed" + WORKED, "upsert" + WORKED)
-        door = services.run("ingest", *map(str, letters), "--json")
+        command = services.run("ingest", *map(str, letters), "--json")
         killed = [services.kill_in_the_act(rig, stage) for stage in ("embed", "upsert")]
-        report = json.loads(door.communicate(timeout=240)[0])
+        report = json.loads(command.communicate(timeout=240)[0])
         assert report["completed"] == len(letters)
         rig.assert_exact()
         assert eventually(lambda: not any(queue_depths(rig.services).values()))

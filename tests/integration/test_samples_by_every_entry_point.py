@@ -1,7 +1,7 @@
 """The sample documents through every entry point of one stack: each ends as planted.toml says, on its page.
 
-Texts are kept by content, so OCR runs for the door that comes first; the others find what it has read. How OCR gets
-its work is the same for all: it is behind the doors.
+Texts are kept by content, so OCR runs for the first entry point only, and the others use its result. How OCR gets its
+work does not depend on the entry point.
 """
 
 from __future__ import annotations
@@ -80,16 +80,16 @@ def ended(api: Api, job: str) -> dict[str, str]:
     return {Path(document.source).name: document.code or document.state for document in api.client.documents(job)}
 
 
-DOORS = {"command": by_command, "upload": by_upload, "paths": by_paths, "watched": by_folder}
+ENTRY_POINTS = {"command": by_command, "upload": by_upload, "paths": by_paths, "watched": by_folder}
 
 
 # What must hold behind each
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_every_sample_ends_and_is_found_as_its_table_says(api: Api, door: str) -> None:
-    assert DOORS[door](api) == EXPECTED
-    assert amiss(api, door) == []
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_every_sample_ends_and_is_found_as_its_table_says(api: Api, entry_point: str) -> None:
+    assert ENTRY_POINTS[entry_point](api) == EXPECTED
+    assert amiss(api, entry_point) == []
 
 
 def test_reindexed_samples_end_and_are_found_as_their_table_says(api: Api) -> None:

@@ -134,7 +134,7 @@ def test_idle_child_that_is_killed_is_replaced(sandbox: Sandbox, tmp_path: Path)
     assert sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
-def test_the_peak_of_the_caller_is_not_the_child_s(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_peak_memory_of_the_caller_does_not_count_for_the_child(sandbox: Sandbox, tmp_path: Path) -> None:
     """The limit counts the memory of the child, also while the caller grows."""
     hoard = [b"x" * (MEMORY_MB << 20)]
     done = threading.Event()

@@ -249,7 +249,7 @@ def test_redis_by_url_is_used_and_nothing_started(rig: Rig, tmp_path: Path) -> N
         assert not (tmp_path / "elsewhere").exists()
     assert eventually(rig.gone)
     with pytest.raises(StackUnavailable, match=r"127\.0\.0\.1 does not answer"), connect(elsewhere):
-        raise AssertionError("nobody listens there any more")
+        raise AssertionError("no server listens there")
     with peek(elsewhere) as peeked:
         assert peeked is None
 

@@ -1,7 +1,7 @@
 """A data folder of version 0.1.0, killed in the middle of its work, is opened by today's code and completed.
 
-The tests use the doors, plain SQL and the literal names of keys, never names of modules: what was stored or sent once
-keeps its name. They change parts of the folder that are apart from each other.
+The tests use the entry points, plain SQL and the literal names of keys, never names of modules: stored and sent names
+do not change. Each test changes another part of the folder.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The stack of today on the folder of then."""
+    """Today's stack on the data folder of the older version."""
 
     folder: FirstFolder
     cli: Cli
@@ -235,7 +235,7 @@ def test_a_failed_document_is_tried_again_by_the_plan_of_its_job(first: Upgraded
 
 
 @pytest.mark.parametrize(
-    ("place", "collection", "words"),
+    ("source_folder", "collection", "words"),
     [
         ("harbour", "harbour", ()),
         ("cards", "cards", ("-w", "enriched", "--option", 'fields=["department"]')),
@@ -243,10 +243,10 @@ def test_a_failed_document_is_tried_again_by_the_plan_of_its_job(first: Upgraded
     ],
 )
 def test_files_that_were_ingested_are_unchanged(
-    first: Upgraded, place: str, collection: str, words: tuple[str, ...]
+    first: Upgraded, source_folder: str, collection: str, words: tuple[str, ...]
 ) -> None:
     """Where this fails since files are read or cut otherwise now, what it expects has to change, not the folder."""
-    report = first.cli.json("ingest", first.folder.sources / place, "-c", collection, *words)
+    report = first.cli.json("ingest", first.folder.sources / source_folder, "-c", collection, *words)
     assert report["documents"] == report["unchanged"] > 1
     assert (report["completed"], report["embedded"], report["cached"]) == (0, 0, 0)
 
@@ -275,7 +275,7 @@ def test_a_watched_folder_goes_on(first: Upgraded) -> None:
     assert (watched["root"], watched["held"]) == (str(first.folder.sources / "watched"), None)
     (first.folder.sources / "watched" / "stays.txt").unlink()
     assert eventually(lambda: first.names("file rope", "watched") == everything - {"stays.txt"}, PATIENCE_S)
-    assert first.folder.value(attempts) == was, "a file that had not changed was taken in anew"
+    assert first.folder.value(attempts) == was, "an unchanged file was ingested again"
 
 
 def test_reindex_of_the_older_release_is_rolled_back(first: Upgraded) -> None:

@@ -117,7 +117,7 @@ def gone_while_it_is_watched(mirror: InProcessMirror) -> str:
 
 
 def fails_alone(mirror: InProcessMirror, *make: Callable[[Path], object]) -> str:
-    """Files that are made so are refused, and no other; each is taken when there is something better in its place."""
+    """Only the files made by `make` are refused; each is ingested when a good file replaces it."""
     mirror.write(a="zebra")
     paths = [mirror.root / f"wrong-{number}.txt" for number in range(len(make))]
     for path, make_one in zip(paths, make, strict=True):

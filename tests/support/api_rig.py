@@ -1,4 +1,4 @@
-"""What the tests of the API share: `docrelay up` as a child process, and real HTTP to its API."""
+"""Rig of the API tests: `docrelay up` as a child process, and real HTTP to its API."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Api:
         self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def announced(self) -> str:
-        """The URL that `up` has said last."""
+        """The URL that `up` has printed last."""
         addresses: list[str] = []
 
         def said() -> bool:

@@ -99,7 +99,7 @@ class Store:
 
 @dataclass
 class Around:
-    """The stack and what stands around it."""
+    """The stack with its endpoint, store and Tesseract."""
 
     rig: FlowRig
     endpoint: Endpoint
@@ -121,7 +121,7 @@ class Around:
 
 @dataclass
 class Halted:
-    """A part of the stack that stands still for a block."""
+    """Stop the processes of a part of the stack for a block."""
 
     rig: FlowRig
     part: str
@@ -150,7 +150,7 @@ def stands_still(process: psutil.Process) -> bool:
 
 
 def slow_tesseract(base: Path) -> Path:
-    """A folder with the real program under a shell script that takes its time once, when asked to."""
+    """A folder with a shell script that runs the real program, slowly once if a test wants it."""
     real = shutil.which("tesseract")
     wrapper = base / "bin" / "tesseract"
     wrapper.parent.mkdir()
@@ -192,7 +192,7 @@ def spoil(path: Path, word: str) -> None:
 
 @contextmanager
 def surrounded(base: Path) -> Iterator[Around]:
-    """A stack with all that, in a folder."""
+    """A stack with endpoint, store and Tesseract in a folder."""
     endpoint, store = Endpoint(), Store()
     with serving(endpoint) as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{slow_tesseract(base)}:{os.environ['PATH']}")

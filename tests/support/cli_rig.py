@@ -1,4 +1,4 @@
-"""What the tests of the command line share: the real `docrelay` as child processes on a data folder of their own."""
+"""Rig of the command line tests: the real `docrelay` as child processes on a separate data folder."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ for line in sys.stdin:
             os.environ.clear()
             os.environ.update(environment)
             # Packages that a test has installed.
-            sys.path[1:1] = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+            sys.path[1:1] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
             importlib.invalidate_caches()
             sys.argv = ["docrelay", *words]
             end_with(main)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    print(json.dumps({"code": code, "out": told[0], "err": told[1]}), flush=True)
+        output = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+    print(json.dumps({"code": code, "out": output[0], "err": output[1]}), flush=True)
 """
 """The same entry point in forks of one process that has imported everything: a tenth of a command's time."""
 
@@ -99,7 +99,7 @@ def forks() -> subprocess.Popen[str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command said, and how it ended."""
+    """Output and exit code of a command."""
 
     code: int
     out: str
@@ -168,7 +168,7 @@ class Cli:
         return Ended(**json.loads(process.stdout.readline()))
 
     def json(self, *words: str | Path, code: int = 0) -> Any:
-        """What a command answers with --json; it must end with this code."""
+        """Output of a command with --json, parsed; it must end with this code."""
         ended = self.quick(*words, "--json")
         assert ended.code == code, ended
         return ended.json
@@ -197,11 +197,11 @@ class Cli:
         return marked(self.mark, self.folder)
 
     def gone(self) -> bool:
-        """Whether, after a while, no process is left."""
+        """Wait until no process is left; whether that was reached."""
         return eventually(lambda: not self.left(), PATIENCE_S, 0.1)
 
     def clear(self) -> None:
-        """End what a failed test left behind."""
+        """Kill the processes that a failed test left."""
         for process in self._started:
             process.kill()
             process.communicate()
@@ -216,7 +216,7 @@ class Cli:
         return Settings(data_dir=self.folder, **self.chosen)
 
     def rows(self, query: sa.Select[Any]) -> Sequence[Any]:
-        """What the catalog holds; none as long as there is no catalog."""
+        """Rows of the catalog; none if there is no catalog yet."""
         if not (self.folder / "catalog.db").exists():
             return []
         engine = sa.create_engine(f"sqlite:///{self.folder}/catalog.db")
@@ -251,13 +251,13 @@ class Cli:
             return {Path(hit.source).name for hit in search(services, words, collection, mode="sparse").hits}
 
     def status(self, document_id: str) -> Any:
-        """What the TaskManager knows of an id; quicker than a command."""
+        """Status of an id by the TaskManager; quicker than a command."""
         with self.services() as services:
             return TaskManager(services).status(document_id)
 
 
 def said(value: object) -> str:
-    """A setting as the environment says it."""
+    """Value of a setting as text of an environment variable."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
@@ -272,7 +272,7 @@ def cli_on(folder: Path, **settings: Any) -> Iterator[Cli]:
 
 
 def until(what: Callable[[], object], process: subprocess.Popen[str], seconds: float = PATIENCE_S) -> bool:
-    """Whether it becomes true while the process lives."""
+    """Whether the condition becomes true while the process lives."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         if what():

@@ -119,7 +119,7 @@ class Cluster:
             process.kill()
 
     def is_healthy(self, host: str) -> bool:
-        """What the service's health check says."""
+        """Whether the health check of the service succeeds."""
         service = host if host in BACKING else host.rpartition("-")[0]
         kind, *line = self.services[service]["healthcheck"]["test"]
         line = ["sh", "-c", *line] if kind == "CMD-SHELL" else line
@@ -132,7 +132,7 @@ class Cluster:
     def run(self, *line: str) -> subprocess.Popen[bytes]:
         """`docker compose run --rm docrelay ...`"""
         service = self.services["docrelay"]
-        environment = self.environment("docrelay", "door")
+        environment = self.environment("docrelay", "command")
         return subprocess.Popen(
             [*service["entrypoint"], *line], env=environment, cwd=self.folder, stdout=subprocess.PIPE
         )

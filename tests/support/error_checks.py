@@ -1,4 +1,4 @@
-"""What every entry point makes of an error."""
+"""Code, exit code and HTTP status of an error at every entry point."""
 
 from __future__ import annotations
 

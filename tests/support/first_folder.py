@@ -22,13 +22,13 @@ from postgres_server import free_port
 
 KEPT = Path(__file__).parents[1] / "data"
 BASE = Path("/tmp/docrelay-first")
-"""Where the files lay that the folder was made of: their paths are in the catalog and in the points."""
+"""Folder of the ingested files: their paths are in the catalog and in the points."""
 
 PASSING = {"created_at", "finished_at", "failed_at", "soak_until", "seconds", "documents_per_s", "eta_s", "score"}
 """Fields of answers whose values depend on the clock, on the machine, or on what else is in the index."""
 
 OWN = ("DATA_DIR", "API_PORT", "API_ROOTS")
-"""Settings that are another thing here."""
+"""Settings whose values differ on this machine."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class FirstFolder:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that it was made with, as the rigs take them."""
+        """Settings that it was made with, as arguments of the rigs."""
         made_with = self.recorded["settings"].items()
         kept = {name.lower(): value for name, value in made_with if name not in OWN}
         return {**kept, "api_roots": (str(self.sources / "shared"),)}
 
     def rows(self, query: str, *values: object) -> list[Any]:
-        """What the catalog holds, asked in plain SQL: names of tables and columns are what must not change."""
+        """Rows of the catalog by plain SQL: names of tables and columns must not change."""
         with closing(sqlite3.connect(f"file:{self.data}/catalog.db?mode=ro", uri=True)) as connection:
             return connection.execute(query, values).fetchall()
 
@@ -78,7 +78,7 @@ class FirstFolder:
 
 @contextmanager
 def first_folder(folder: Path, *, name: str = "first_folder", sources: bool = True) -> Iterator[FirstFolder]:
-    """The folder as if it had been left this moment.
+    """The folder as if its stack had been killed now.
 
     Args:
         folder: where it is unpacked.

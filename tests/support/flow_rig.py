@@ -1,4 +1,4 @@
-"""What the tests of the flow share: a running stack, submitting and waiting, and what must hold when all is quiet."""
+"""Rig of the flow tests: a running stack, submitting and waiting, and checks of a stack at rest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ Arrange = Callable[[Settings, list[ProcessSpec]], Launch]
 
 
 class FlowRig:
-    """A stack that runs, and what a test asks of it. Waiting is bounded everywhere."""
+    """A running stack with the calls that tests make. Every wait has a limit."""
 
     def __init__(self, settings: Settings, gates: Gates | None = None) -> None:
         self.settings = settings
@@ -66,7 +66,7 @@ class FlowRig:
     # Submitting and waiting
 
     def submit(self, *paths: Path, collection: str = "documents", priority: int = 5) -> str:
-        """Take files and folders in as a job; returns its id."""
+        """Ingest files and folders as a job. Returns its id."""
         files = list(walk(paths, self.settings.max_file_mb << 20, self.settings.data_dir))
         return self.take(files, collection, priority)
 
@@ -79,7 +79,7 @@ class FlowRig:
         return job
 
     def wait(self, job: str, seconds: float = 240.0) -> dict[str, int]:
-        """Wait until the job is finished; how many documents had which outcome."""
+        """Wait until the job is finished. Returns the number of documents by outcome."""
         if not eventually(lambda: self.finished(job), seconds):
             raise AssertionError(f"job not finished: {self.describe(job)}")
         return self.counts(job)
@@ -104,13 +104,13 @@ class FlowRig:
         return {source.rpartition("/")[2]: code for source, code in self.codes_by_source(job).items()}
 
     def codes_by_source(self, job: str) -> dict[str, str]:
-        """The same by whole source."""
+        """Outcome or error code by source."""
         query = sa.select(submissions.c.source, submissions.c.outcome, submissions.c.code)
         rows = self.rows(query.where(submissions.c.job_id == job))
         return {source: code or str(outcome) for source, outcome, code in rows}
 
     def describe(self, job: str) -> str:
-        """What a failed wait says."""
+        """Text of a failed wait: the state of the job."""
         states = self.rows(
             sa.select(tasks.c.stage, tasks.c.state, tasks.c.runner, tasks.c.starts, batches.c.state)
             .join(batches, batches.c.id == tasks.c.batch_id)
@@ -147,7 +147,7 @@ class FlowRig:
         return [line for line in lines if line.get("event") == event]
 
     def state(self) -> StackState:
-        """The stack as it says it is."""
+        """The state that the stack reports."""
         state = running(self.settings.model_copy(update={"redis_url": None}))
         assert state is not None
         return state

@@ -35,7 +35,7 @@ def write_scan(path: Path, number: int) -> None:
 
 
 def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float = 0.05) -> bool:
-    """Whether it becomes true within a time that is only there to end a hopeless wait.
+    """Whether the condition becomes true within a limit that only a hang reaches.
 
     Polling takes a quarter of one core at most: what is waited for runs on the same cores.
     """

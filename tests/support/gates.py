@@ -57,7 +57,7 @@ class Gates:
         assert eventually(lambda: not any(self.waiting(name) for name in names or ("*",)), pause=0.01)
 
     def let(self, name: str, number: int = 1) -> None:
-        """Let visitors of a closed gate through, this many."""
+        """Let this many visitors of a closed gate through."""
         for _ in range(number):
             (self.folder / f"{name}.{next(self._passes)}.pass").touch()
 
@@ -67,7 +67,7 @@ class Gates:
         return [visitor for visitor in visitors if visitor is not None and lives(visitor.pid)]
 
     def arrived(self, name: str, number: int = 1, *, part: str | None = None, within: float = 120.0) -> list[Visitor]:
-        """Wait until so many wait at a gate, be it on this worker; who they are.
+        """Wait until so many visitors wait at a gate, on one worker if `part` is given. Returns them.
 
         Args:
             name: the gate.

@@ -86,7 +86,7 @@ def symlink_loop(folder: Path) -> Path:
 
 
 def folder_loop(folder: Path) -> Path:
-    """A folder that contains a link to itself, which a walk must not follow for ever."""
+    """A folder that contains a link to itself, which a walk must not follow endlessly."""
     (folder / "inside").mkdir()
     path = folder / "inside" / "again"
     path.symlink_to(folder, target_is_directory=True)
@@ -101,7 +101,7 @@ def dangling(folder: Path) -> Path:
 
 
 def fifo(folder: Path) -> Path:
-    """A named pipe: opening it waits for ever."""
+    """A named pipe: opening it waits endlessly."""
     path = folder / "pipe.txt"
     os.mkfifo(path)
     return path

@@ -87,7 +87,7 @@ def cyclic_pages_pdf(folder: Path) -> Path:
 
 
 def cyclic_outline_pdf(folder: Path) -> Path:
-    """An outline whose entries follow each other for ever."""
+    """An outline whose entries follow each other in a circle."""
     catalog = b"<< /Type /Catalog /Pages 2 0 R /Outlines 6 0 R >>"
     outline = b"<< /Type /Outlines /First 7 0 R /Last 8 0 R /Count 2 >>"
     entry = b"<< /Title (Round) /Parent 6 0 R /Next %d 0 R /First %d 0 R /Dest [3 0 R /Fit] >>"

@@ -1,4 +1,4 @@
-"""Reads one file in a child process under limits, as a worker's supervisor would, and says how it ended."""
+"""Reads one file in a child process under limits, as a worker's supervisor does, and reports how the child ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ending:
 
 
 def read_limited(path: Path) -> Ending:
-    """Read the file with 2 GiB of address space and 60 seconds; the child and all its own are gone after it."""
+    """Read the file with 2 GiB of address space and 60 seconds; then kill the child and its descendants."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["extractors"])
     ours, theirs = context.Pipe(duplex=False)

@@ -34,6 +34,6 @@ class Given(BaseEmbedding):
 client = QdrantClient(path=TASK["path"])
 store = QdrantVectorStore(collection_name=TASK["collection"], client=client, text_key="text", dense_vector_name="dense")
 index = VectorStoreIndex.from_vector_store(store, embed_model=Given())
-[found] = index.as_retriever(similarity_top_k=1, vector_store_kwargs={"qdrant_filters": LIVE}).retrieve("anything")
+[hit] = index.as_retriever(similarity_top_k=1, vector_store_kwargs={"qdrant_filters": LIVE}).retrieve("anything")
 client.close()
-print(json.dumps({"text": found.node.get_content(), "metadata": found.node.metadata}))
+print(json.dumps({"text": hit.node.get_content(), "metadata": hit.node.metadata}))

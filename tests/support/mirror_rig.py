@@ -53,13 +53,13 @@ class MirrorRig:
         self._process = subprocess.Popen([sys.executable, "-m", "pipeline.watch", "--name", "watch"], env=environment)
 
     def kill(self) -> None:
-        """SIGKILL, as if the machine had lost it."""
+        """Kill the watcher with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> int:
-        """Ask it to end; its exit code."""
+        """Stop the watcher with SIGTERM. Returns its exit code."""
         assert self._process is not None
         self._process.terminate()
         return self._process.wait(120)
@@ -78,7 +78,7 @@ class MirrorRig:
         return {row.source: row.content_sha256 for row in self.rig.rows(query)}
 
     def wanted(self) -> dict[str, str]:
-        """What must be searchable."""
+        """Expected searchable documents."""
         from hashlib import sha256
 
         return {source: sha256(text.encode()).hexdigest() for source, text in self.names().items() if text}
@@ -99,7 +99,7 @@ class MirrorRig:
         assert eventually(lambda: self.rig.scalar(waiting) == 0, seconds, 0.1)
 
     def describe(self) -> str:
-        """What differs."""
+        """Differences between folder and catalog."""
         have, want = self.searchable(), self.wanted()
         lacking = {name for name, content in want.items() if have.get(name) != content}
         log = self.rig.settings.data_dir / "logs" / "watch.log"
@@ -160,16 +160,16 @@ class MirrorRig:
             assert tag_lists == [list(folder.tags_of("" if below == "." else below) or ())] * len(tag_lists), row.source
 
     def embedded(self) -> int:
-        """Texts that the embedding worker says it has given to its model; what came from the cache does not count."""
+        """Number of texts that the embedding worker logged as embedded; cached vectors do not count."""
         return sum(line["embedded"] for line in self.rig.logged("stage.done") if "embedded" in line)
 
     def texts_known(self) -> int:
-        """Different texts that there are vectors of."""
+        """Number of different texts with stored vectors."""
         with self.rig.services.cache.connect() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(vectors)) or 0
 
     def extracted(self) -> int:
-        """Runs of the flow that were begun."""
+        """Number of attempts."""
         return int(self.rig.scalar(sa.select(sa.func.count()).select_from(attempts)))
 
     def search_names(self, words: str) -> set[str]:
@@ -241,7 +241,7 @@ class InProcessMirror(MirrorRig):
 
 @contextmanager
 def watching(services: Services, *folders: WatchFolder) -> Iterator[list[str]]:
-    """A watcher in this process, and what it says."""
+    """Run a watcher in this process. Yields the lines that it prints."""
     ended, said = threading.Event(), list[str]()
     thread = threading.Thread(target=watch_all, args=(services, folders, ended, said.append))
     thread.start()

@@ -1,4 +1,4 @@
-"""The table of the sample documents, and where what it names is found."""
+"""The table of the sample documents, and the pages on which its texts are found."""
 
 from __future__ import annotations
 

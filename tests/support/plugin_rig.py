@@ -50,7 +50,7 @@ class Composed:
     rig: FlowRig
 
     def ingest(self, *paths: Path, workflow: str, collection: str, code: int = 0) -> Any:
-        """What `docrelay ingest --json` answers."""
+        """Report of `docrelay ingest --json`."""
         return self.cli.json("ingest", *map(str, paths), "-w", workflow, "-c", collection, code=code)
 
     @contextmanager

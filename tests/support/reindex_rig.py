@@ -1,4 +1,4 @@
-"""What the tests of the re-index share: waiting for a state, and what stands where."""
+"""Rig of the re-index tests: waiting for a state, and reading the indexes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def held(rig: FlowRig, index: str) -> set[str]:
 
 
 def half_built(rig: FlowRig, request: ReindexRequest, number: int) -> set[str]:
-    """Begin a re-index and pause it when this many documents, but not all, are begun; their versions in it, built."""
+    """Start a re-index and pause it after this many documents. Returns their versions in the new index."""
     begun = reindex.start(rig.services, request.model_copy(update={"per_minute": number}))
     with writing(rig.services.catalog) as connection:
         newest = reindexes.newest(connection, begun.collection)

@@ -1,4 +1,4 @@
-"""What the tests of the stack share: small workers, commands as child processes, a list of the stack's processes."""
+"""Rig of the stack tests: small workers, commands as child processes, and the list of the stack's processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Rig:
         return next((process for process in processes if process.name == name), None)
 
     def clear(self) -> None:
-        """End what a failed test left behind."""
+        """Kill the processes that a failed test left."""
         for process in self.ours():
             process.kill()
 

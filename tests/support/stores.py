@@ -1,4 +1,4 @@
-"""The stores that the contract is tried on: Edge, the client's local engine, the same over HTTP, a real server."""
+"""The stores that the contract is tested on: Edge, the client's local engine, the same over HTTP, a real server."""
 
 from __future__ import annotations
 
@@ -93,8 +93,10 @@ class Placement:
 def stand_in() -> Iterator[str]:
     command = [sys.executable, str(STAND_IN), "--port", "0", "--until-eof"]
     # It outlives the stack that runs at its start, so it must not carry the mark of that stack.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}
-    with subprocess.Popen(command, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.communicate(timeout=60)
