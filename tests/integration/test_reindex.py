@@ -303,9 +303,12 @@ def test_reindex_in_place_reads_only_its_folder_again(rig: FlowRig, tmp_path: Pa
 def test_reindex_can_be_paused_resumed_and_cancelled(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path, 12, seed=5)
     assert rig.ingest(tmp_path, collection="calm") == {"completed": 12}
+    assert rig.ingest(tmp_path, collection="driven") == {"completed": 12}
     reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128", per_minute=1))
     assert reindex.pause(rig.services, "calm").paused
-    time.sleep(2.0)
+    # The driver goes through all re-indexes: it has passed the paused one when it has built another.
+    reindex.start(rig.services, ReindexRequest(collection="driven", model="hashing-128"))
+    reached(rig, "driven", "soaking")
     assert reindex.status(rig.services, "calm").lacks["missing"] == 12
     with pytest.raises(BadRequest, match="under way"):
         reindex.start(rig.services, ReindexRequest(collection="calm", model="hashing-128"))
