@@ -22,17 +22,17 @@ demo: $(VENV)/.installed ## Install, ingest samples/documents, search them
 
 install: $(VENV)/.installed ## Make .venv with the pinned packages and the command docrelay
 
-# mypy takes one core, most of the time alone, so the unit tests run beside it.
+# mypy takes one core, most of the time alone, so the unit tests run beside it. Files in their order: by default those of
+# fewest tests come last, and some of them are the longest ones.
 check: $(VENV)/.installed-for-tests style ## Style, types, contracts and unit tests; needs no service
 	@echo "== unit tests, and mypy beside them"
 	@$(BIN)/mypy > $(VENV)/mypy.log 2>&1 & types=$$!; \
-	$(BIN)/pytest -q -n $(CORES) --dist loadfile tests/unit; tests=$$?; \
+	$(BIN)/pytest -q -n $(CORES) --dist loadfile --no-loadscope-reorder tests/unit; tests=$$?; \
 	wait $$types; types=$$?; cat $(VENV)/mypy.log; exit $$((tests || types))
 
 test: check ## Everything: what check does, then tests on real services, then the ones that kill processes
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
 	@echo "== integration tests"
-# Files in their order: by default those of fewest tests come last, and they are the longest ones.
 # Tests wait as much as they compute: one process more than there are cores.
 	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 1 : 4 )) --dist loadfile --no-loadscope-reorder tests/integration
 	@echo "== faults, one after the other"
