@@ -14,7 +14,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
-from flow_tools import eventually, write_documents
+from flow_tools import cmdline, eventually, write_documents
 
 from embeddings.sources import resolve
 from pipeline.catalog.database.schema import documents, jobs, submissions, versions
@@ -37,7 +37,7 @@ def ends_unfinished(cli: Cli) -> bool:
 
     The beat process is stopped after all other processes, and ends at once.
     """
-    assert eventually(lambda: not any("beat" in process.cmdline() for process in cli.left()))
+    assert eventually(lambda: not any("beat" in cmdline(process) for process in cli.left()))
     cli.gates.open("extract")
     return cli.gone()
 

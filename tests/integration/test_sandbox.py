@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from flow_rig import FlowRig, stack_on
-from flow_tools import eventually, write_documents
+from flow_tools import cmdline, eventually, write_documents
 from hostile import HOSTILE, HostileCase
 
 from extractors.errors import Corrupt, Crashed, ExtractError
@@ -181,7 +181,7 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     try:
         assert eventually((tmp_path / "begun").exists)
         left = [process for process in psutil.process_iter() if carries(process, mark) and process.pid != caller.pid]
-        assert any("sleep" in " ".join(process.cmdline()) for process in left)
+        assert any("sleep" in " ".join(cmdline(process)) for process in left)
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()

@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 import redis
-from flow_tools import eventually
+from flow_tools import cmdline, eventually
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from stack_rig import READY, SLEEP, Rig, checked_rig, cmdline, hear, tell, worker
+from stack_rig import READY, SLEEP, Rig, checked_rig, hear, tell, worker
 
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.settings import Settings

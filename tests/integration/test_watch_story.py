@@ -10,7 +10,7 @@ import psutil
 import sqlalchemy as sa
 from api_rig import Api
 from cli_rig import Cli, cli_on
-from flow_tools import eventually, writes_on
+from flow_tools import cmdline, eventually, writes_on
 
 from pipeline.catalog.database.schema import attempts
 
@@ -19,7 +19,7 @@ SETTINGS = {"watch_settle_ms": 200, "watch_rescan_s": 5, "api_port": 0}
 
 def watcher(cli: Cli) -> psutil.Process | None:
     """The process that watches."""
-    watchers = [process for process in cli.left() if "pipeline.watch" in " ".join(process.cmdline())]
+    watchers = [process for process in cli.left() if "pipeline.watch" in " ".join(cmdline(process))]
     return watchers[0] if watchers else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
-from flow_tools import eventually, lives
+from flow_tools import cmdline, eventually, lives
 from gates import FOLDER, Gates, gates_of
 from kombu.connection import Connection as BrokerConnection
 
@@ -219,7 +219,7 @@ class FlowRig:
         """Living processes of a part of the stack whose command line has the word."""
         sid = self.part(part).pid
         members = [process for process in psutil.process_iter() if _sid(process.pid) == sid and lives(process.pid)]
-        return [process for process in members if word in " ".join(_cmdline(process))]
+        return [process for process in members if word in " ".join(cmdline(process))]
 
 
 @contextmanager
@@ -274,10 +274,3 @@ def _sid(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
-
-
-def _cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

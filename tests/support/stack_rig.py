@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from flow_tools import eventually
+from flow_tools import cmdline, eventually
 
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, running
@@ -143,10 +143,3 @@ def tell(process: subprocess.Popen[str], line: str) -> None:
 def hear(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-def cmdline(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
