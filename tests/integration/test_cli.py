@@ -7,11 +7,13 @@ import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import docx
+import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
@@ -33,10 +35,16 @@ NASTY = "evil\x1b[31m\r\nname\u202e.txt"
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
-    """`docrelay up` on a data folder; every test uses its own collection."""
-    with cli_on(tmp_path_factory.mktemp("cli") / "data") as rig, rig.up():
-        yield rig
+def rig_and_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cli, subprocess.Popen[str]]]:
+    """`docrelay up` on a data folder; at the end it stops on SIGTERM and leaves no process."""
+    with cli_on(tmp_path_factory.mktemp("cli") / "data") as rig, rig.up() as process:
+        yield rig, process
+
+
+@pytest.fixture(scope="module")
+def cli(rig_and_up: tuple[Cli, subprocess.Popen[str]]) -> Cli:
+    """The commands on that stack; every test uses its own collection."""
+    return rig_and_up[0]
 
 
 def spell(folder: Path, **files: str) -> Path:
@@ -51,7 +59,7 @@ def spell(folder: Path, **files: str) -> Path:
 
 def test_second_ingest_processes_only_changed_files(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "in", walrus="A walrus sings.", heron="A heron wades.", lynx="A lynx waits.")
-    first = cli.run("ingest", folder, "-c", "plain", "--json").json
+    first = cli.json("ingest", folder, "-c", "plain")
     assert first.keys() >= INGEST_KEYS
     assert (first["documents"], first["completed"], first["failed"], first["failures"]) == (3, 3, 0, [])
     assert first["chunks"] == first["embedded"] == cli.count(collection="plain") == 3
@@ -86,17 +94,17 @@ def test_tags_are_given_kept_replaced_and_searched_by(cli: Cli, tmp_path: Path) 
     assert (names_with_tags("sea"), names_with_tags("land")) == (set(), {"auk.txt", "owl.txt"})
     document_id = derive_document_id("tags", str(folder / "owl.txt"))
     assert cli.json("status", document_id)["tags"] == ["land"]
-    assert re.search(r"tags +land", cli.run("status", document_id).out)
+    assert re.search(r"tags +land", cli.quick("status", document_id).out)
     cli.json("ingest", folder / "owl.txt", "-c", "tags", "--tag", "")
     assert names_with_tags("land") == {"auk.txt"}
     for command in (("ingest", folder, "--tag", "no tag"), ("search", "auk", "--tag", "no,tag")):
-        refused = cli.run(*command, "-c", "tags", "--json")
+        refused = cli.quick(*command, "-c", "tags", "--json")
         assert (refused.code, refused.json["error"]["code"]) == (2, "bad_request")
 
 
 def test_search_prints_hits_as_json(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "in", one="Barnacles grow below.", two="Sails hang above."), "-c", "hits")
-    answer = cli.run("search", "barnacles", "-c", "hits", "-n", "1", "--json").json
+    answer = cli.json("search", "barnacles", "-c", "hits", "-n", "1")
     assert answer["query"] == "barnacles"
     (hit,) = answer["hits"]
     assert hit.keys() >= HIT_KEYS
@@ -113,7 +121,7 @@ def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
     assert "2 documents: 1 completed, 1 failed; 1 chunk in" in ended.out
     assert re.search(rf"empty +{re.escape(str(folder / 'bad.txt'))}\n +The file has no bytes\.", ended.out)
     assert "100%, 2 of 2 documents" in ended.err
-    shown = cli.run("search", "gannets", "-c", "lines").out
+    shown = cli.quick("search", "gannets", "-c", "lines").out
     assert f"1. {folder / 'good.txt'}, line 1  (" in shown
     assert "Gannets dive." in shown
 
@@ -177,7 +185,7 @@ def test_names_are_never_printed_raw(cli: Cli, tmp_path: Path) -> None:
 
 def test_markup_in_names_is_printed_literally(cli: Cli, tmp_path: Path) -> None:
     folder = spell(tmp_path / "[red]in", **{":smile: [b]x": ""})
-    ended = cli.run("ingest", folder, "-c", "markup")
+    ended = cli.quick("ingest", folder, "-c", "markup")
     assert f"{folder}/:smile: [b]x.txt" in ended.out
 
 
@@ -228,7 +236,7 @@ def test_empty_folder_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_unknown_collection_is_refused(cli: Cli) -> None:
-    ended = cli.run("search", "anything", "-c", "never-filled", "--json")
+    ended = cli.quick("search", "anything", "-c", "never-filled", "--json")
     assert ended.code == 2
     assert ended.json["error"]["code"] == "unknown_id"
     assert "never-filled" in ended.json["error"]["message"]
@@ -238,7 +246,7 @@ def test_another_model_for_a_collection_is_refused(cli: Cli, tmp_path: Path) -> 
     folder = spell(tmp_path / "in", a="Plovers.")
     cli.json("ingest", folder, "-c", "space")
     for words in (("search", "x"), ("ingest", folder)):
-        ended = cli.run(*words, "-c", "space", env={"DOCRELAY_EMBEDDING_MODEL": "all-MiniLM-L6-v2"})
+        ended = cli.quick(*words, "-c", "space", env={"DOCRELAY_EMBEDDING_MODEL": "all-MiniLM-L6-v2"})
         assert ended.code == 2
         assert "space_mismatch" in ended.err
 
@@ -248,9 +256,9 @@ def test_another_model_for_a_collection_is_refused(cli: Cli, tmp_path: Path) -> 
 
 def test_searches_answer_while_files_are_ingested(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "first", a="The cormorant dries its wings."), "-c", "busy")
-    write_documents(tmp_path / "in", 120, seed=11)
+    write_documents(tmp_path / "in", 40, seed=11)
     ingests = [cli.start("ingest", tmp_path / "in", "-c", "busy", "--json") for _ in range(2)]
-    searches = [cli.start("search", "cormorant wings", "-c", "busy", "--json") for _ in range(5)]
+    searches = [cli.start("search", "cormorant wings", "-c", "busy", "--json") for _ in range(3)]
     for search in searches:
         ended = cli.end(search)
         assert ended.code == 0, ended
@@ -258,9 +266,9 @@ def test_searches_answer_while_files_are_ingested(cli: Cli, tmp_path: Path) -> N
     ended = [cli.end(ingest) for ingest in ingests]
     assert [result.code for result in ended] == [0, 0], ended
     for result in ended:
-        assert result.json["documents"] == result.json["completed"] + result.json["unchanged"] == 120
+        assert result.json["documents"] == result.json["completed"] + result.json["unchanged"] == 40
     live = cli.count(Filter(live=True), "busy")
-    assert live == cli.count(collection="busy") == cli.json("status")["collections"]["busy"] >= 121
+    assert live == cli.count(collection="busy") == cli.json("status")["collections"]["busy"] >= 41
 
 
 # Status
@@ -304,12 +312,12 @@ def test_status_of_stack_job_document_and_task(cli: Cli, tmp_path: Path) -> None
 
 
 def test_no_wait_then_follow(cli: Cli, tmp_path: Path) -> None:
-    write_documents(tmp_path / "in", 30, seed=12)
+    write_documents(tmp_path / "in", 12, seed=12)
     submitted = cli.json("ingest", tmp_path / "in", "-c", "later", "--no-wait")
-    assert submitted["documents"] == 30
-    followed = cli.run("status", submitted["job"][:10], "--follow")
+    assert submitted["documents"] == 12
+    followed = cli.quick("status", submitted["job"][:10], "--follow")
     assert followed.code == 0
-    assert "30 documents: 30 completed" in followed.out
+    assert "12 documents: 12 completed" in followed.out
     assert cli.count(collection="later") == cli.json("status", submitted["job"])["chunks"]
 
 
@@ -436,7 +444,7 @@ def test_cancelled_update_leaves_the_older_version(cli: Cli, tmp_path: Path) -> 
     assert names
     with cli.services() as services:
         assert eventually(lambda: not any(TaskManager(services).queues().depth[stage] for stage in STAGES))
-    assert eventually(lambda: not cli.rows(open_work(job)), pause=0.2)
+    assert eventually(lambda: not cli.rows(open_work(job)))
     # Nothing of the cancelled versions is left, and what was searchable is.
     if ended.json["completed"] == 0:
         assert cli.count(collection="stopped") == cli.count(Filter(live=True), "stopped") == before
@@ -478,3 +486,19 @@ def test_data_folder_before_and_after_the_subcommand(cli: Cli, tmp_path: Path) -
         shown = json.loads(cli.quick(*words).out)
         assert shown["data_dir"] == {"value": str(elsewhere), "origin": "command line"}
     assert cli.quick("--data-dir", elsewhere, "status").out.startswith("Nothing was ingested yet")
+
+
+# A second `docrelay up`
+
+
+def test_second_up_ends_by_a_signal_and_the_first_goes_on(rig_and_up: tuple[Cli, subprocess.Popen[str]]) -> None:
+    cli, first = rig_and_up
+    assert len(cli.left()) > 5
+    second = cli.start("up")
+    # An interpreter that is interrupted before it runs the program prints its own message.
+    assert eventually(
+        lambda: any("site-packages" in mapping.path for mapping in psutil.Process(second.pid).memory_maps())
+    )
+    second.send_signal(signal.SIGINT)
+    assert second.wait(120) in (0, 130, -signal.SIGINT)
+    assert first.poll() is None

@@ -7,10 +7,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
@@ -18,8 +20,11 @@ from flow_tools import cmdline, eventually, write_documents
 
 from embeddings.sources import resolve
 from pipeline.catalog.database.schema import documents, jobs, submissions, versions
-from pipeline.gates_for_tests import INTAKE
-from pipeline.stack import running
+from pipeline.gates_for_tests import INTAKE, SUPERVISOR
+from pipeline.stack import Launch, processes, running
+from pipeline.stack.child import UNUSABLE_WEIGHT
+from pipeline.stack.folder import Folder, open_log
+from pipeline.stack.state import read
 
 TAKEN = sa.select(submissions.c.job_id)
 FILES = 12
@@ -65,11 +70,11 @@ def test_job_continues_after_ctrl_c(cli: Cli, tmp_path: Path) -> None:
     follower.send_signal(signal.SIGINT)
     assert cli.end(follower).code == 130
     assert ends_unfinished(cli)
-    followed = cli.run("status", job, "--follow", "--json")
-    assert (followed.code, followed.json["completed"], followed.json["documents"]) == (0, recorded, recorded)
-    again = cli.run("ingest", tmp_path / "in", "--json")
-    assert again.code == 0, again
-    assert (again.json["unchanged"], again.json["completed"]) == (recorded, FILES - recorded)
+    with cli.held():
+        followed = cli.json("status", job, "--follow")
+        assert (followed["completed"], followed["documents"]) == (recorded, recorded)
+        again = cli.json("ingest", tmp_path / "in")
+        assert (again["unchanged"], again["completed"]) == (recorded, FILES - recorded)
     assert cli.gone()
 
 
@@ -93,14 +98,14 @@ def test_job_continues_after_a_killed_ingest(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_status_and_cancel_without_a_stack(cli: Cli, tmp_path: Path) -> None:
-    empty = cli.run("status")
+    empty = cli.quick("status")
     assert (empty.code, empty.out) == (0, "Nothing was ingested yet. Begin with: docrelay ingest PATH\n")
     assert cli.json("status")["queues"] is None
     assert cli.json("failures", "list") == {"failures": []}
     assert cli.json("failures", "retry") == {"jobs": []}
     write_documents(tmp_path / "in", FILES, words=40, seed=23)
     cli.gates.close("extract")
-    job = cli.run("ingest", tmp_path / "in", "--no-wait", "--json").json["job"]
+    job = cli.json("ingest", tmp_path / "in", "--no-wait")["job"]
     assert ends_unfinished(cli)
     status = cli.json("status", job)
     assert (status["state"], status["documents"]) == ("running", FILES)
@@ -110,19 +115,6 @@ def test_status_and_cancel_without_a_stack(cli: Cli, tmp_path: Path) -> None:
     followed = cli.quick("status", job, "--follow", "--json")
     assert (followed.code, json.loads(followed.out)["cancelled"]) == (1, FILES - status["completed"])
     assert cli.left() == []
-
-
-def test_up_ends_by_a_signal_and_leaves_nothing(cli: Cli) -> None:
-    with cli.up() as process:  # SIGTERM at its end
-        assert len(cli.left()) > 5
-        joined = cli.start("up")
-        # An interpreter that is interrupted before it runs the program prints its own message.
-        assert eventually(
-            lambda: any("site-packages" in mapping.path for mapping in psutil.Process(joined.pid).memory_maps())
-        )
-        joined.send_signal(signal.SIGINT)
-        assert joined.wait(120) in (0, 130, -signal.SIGINT)
-        assert process.poll() is None
 
 
 # What cannot be reached or started
@@ -153,7 +145,8 @@ def test_unreachable_services_end_a_command_with_a_code(cli: Cli, tmp_path: Path
         (("status",), {"DOCRELAY_DATA_DIR": str(torn)}),
     ]
     for words, environment in cases:
-        ended = cli.run(*words, env=environment)
+        run = cli.run if environment is unreachable else cli.quick  # a process of its own once; else a fork
+        ended = run(*words, env=environment)
         assert (ended.code, ended.out) == (3, ""), (words, environment, ended)
         assert ended.err.startswith("error stack_unavailable: "), ended
         assert "Traceback" not in ended.err
@@ -164,9 +157,38 @@ def test_unreachable_services_end_a_command_with_a_code(cli: Cli, tmp_path: Path
 def test_missing_model_is_wrong_use(cli: Cli, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 1)
     (tmp_path / "model").mkdir()
-    ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
+    ended = cli.quick("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
     assert (ended.code, "Traceback" in ended.err) == (2, False)
     assert cli.left() == []
+
+
+@contextmanager
+def embed_worker_alone(cli: Cli) -> Iterator[None]:
+    """A supervisor that commands find in the block, and that starts Redis and the embed worker when the block ends."""
+    specs = tuple(spec for spec in processes(cli.settings) if spec.name == "embed-1")
+    # One exit is enough: each start loads torch. The exit status UNUSABLE counts for more than one.
+    launch = Launch(str(cli.folder), specs, max_failed_starts=UNUSABLE_WEIGHT)
+    folder = Folder(cli.folder)
+    folder.create()
+    cli.gates.close(SUPERVISOR)
+    with (
+        open_log(folder.log("supervisor")) as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline.stack.supervisor"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=cli.environment,
+        ) as supervisor,
+    ):
+        assert supervisor.stdin is not None
+        try:
+            with supervisor.stdin:
+                supervisor.stdin.write(launch.to_json().encode())
+            cli.gates.arrived(SUPERVISOR)
+            yield
+        finally:
+            cli.gates.open(SUPERVISOR)
 
 
 def test_stack_whose_workers_cannot_load_the_model_is_reported(cli: Cli, tmp_path: Path) -> None:
@@ -177,12 +199,20 @@ def test_stack_whose_workers_cannot_load_the_model_is_reported(cli: Cli, tmp_pat
     shutil.copytree(model, tmp_path / "model", ignore=shutil.ignore_patterns("*.safetensors"))
     with (model / "model.safetensors").open("rb") as weights:
         (tmp_path / "model" / "model.safetensors").write_bytes(weights.read(1000))
-    ended = cli.run("ingest", tmp_path / "in", env={"DOCRELAY_EMBEDDING_MODEL": str(tmp_path / "model")})
-    assert ended.code == 3
-    said = ended.err.splitlines()
+    cli.chosen["embedding_model"] = str(tmp_path / "model")
+    printed = tmp_path / "printed"
+    with embed_worker_alone(cli), printed.open("w") as err:
+        command = cli.start("ingest", tmp_path / "in", stderr=err)
+        assert until(lambda: "Starting the stack" in printed.read_text(), command)
+    assert cli.end(command).code == 3
+    text = printed.read_text()
+    said = text.splitlines()
     assert [line for line in said if "ends again and again before it is ready" in line and "cannot work:" in line], said
-    assert "superuser" not in ended.err
-    assert "Traceback" not in ended.err
+    state = read(Folder(cli.folder).state_file)
+    assert state is not None
+    assert [process.restarts for process in state.processes if process.name == "embed-1"] == [1]
+    assert "superuser" not in text
+    assert "Traceback" not in text
     assert cli.gone()
 
 
@@ -208,12 +238,12 @@ def test_config_shows_values_and_origins(cli: Cli, tmp_path: Path) -> None:
         "DOCRELAY_EMBEDDING_URL": "https://user:hush@models.example/v1",
         "DOCRELAY_OCR_LANGUAGES": "",
     }
-    for words in (("config", "--json"), ("config",)):
-        ended = cli.run(*words, env=environment)
+    shown = [cli.quick(*words, env=environment) for words in (("config",), ("config", "--json"))]
+    for ended in shown:
         assert ended.code == 0
         assert "hush" not in ended.out + ended.err
         assert "sh@" not in ended.out
-    settings = cli.run("config", "--json", env=environment).json
+    settings = shown[1].json
     assert settings["ocr_dpi"] == {"value": 200, "origin": "file"}
     assert settings["log_level"] == {"value": "error", "origin": "environment"}
     assert settings["ocr_languages"] == {"value": "deu+eng", "origin": "default"}
@@ -238,7 +268,7 @@ def test_config_refuses_unknown_and_invalid_settings(
 ) -> None:
     cli.folder.mkdir()
     (cli.folder / "docrelay.toml").write_text(file)
-    ended = cli.run("config", env=environment)
+    ended = cli.quick("config", env=environment)
     assert (ended.code, ended.out) == (2, "")
     assert message in ended.err
 

@@ -27,6 +27,8 @@ from pipeline import stack
 from pipeline.search import search
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.stack.folder import Folder
+from pipeline.stack.lease import FileLock
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 
@@ -191,6 +193,18 @@ class Cli:
             assert self.gone(), self.left()
         finally:
             self.clear()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let the private stack that the first command in the block starts run until the block ends.
+
+        A share of the lease is held, as by a command that uses the stack; nothing is started here.
+        """
+        folder = Folder(self.folder)
+        folder.create()
+        with FileLock(folder.lease_lock) as lease:
+            assert lease.acquire(shared=True, timeout_s=PATIENCE_S)
+            yield
 
     def left(self) -> list[psutil.Process]:
         """Processes that carry this rig's mark."""
