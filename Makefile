@@ -33,8 +33,8 @@ check: $(VENV)/.installed-for-tests style ## Style, types, contracts and unit te
 test: check ## Everything: what check does, then tests on real services, then the ones that kill processes
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
 	@echo "== integration tests"
-# Tests wait as much as they compute: one process more than there are cores.
-	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 1 : 4 )) --dist loadfile --no-loadscope-reorder tests/integration
+# Tests wait as much as they compute: two processes more than there are cores.
+	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 2 : 6 )) --dist loadgroup --no-loadscope-reorder tests/integration
 	@echo "== faults, one after the other"
 	@$(BIN)/pytest -q tests/faults
 	@echo "All checks and all tests passed."

@@ -7,13 +7,12 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 import sqlalchemy as sa
-from flow_rig import FlowRig, stack_on
+from flow_rig import FlowRig
 from flow_tools import eventually, write_documents
 from hostile import HOSTILE, HostileCase, fifo, named, sparse, symlink_out, unix_socket
 
@@ -36,10 +35,9 @@ NOTHING_THERE = ("folder loop", "folder named like a file")
 """What a walk steps into or past: there is no file, so there is nothing to refuse."""
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("intake") / "data") as rig:
-        yield rig
+@pytest.fixture
+def rig(shared_stack: FlowRig) -> FlowRig:
+    return shared_stack
 
 
 @pytest.fixture
@@ -244,10 +242,10 @@ def test_folder_with_every_kind_of_bad_path_is_ingested(rig: FlowRig, tmp_path: 
     folder = rig.settings.data_dir.parent
     write_documents(folder / "good", 5, seed=7)
     expected = {str(built(case, folder)): case for case in PATHS}
-    job = rig.submit(folder)
+    job = rig.submit(folder, collection="paths")
     rig.wait(job)
     rig.assert_at_rest(job)
-    rig.assert_exact()
+    rig.assert_exact("paths")
     codes = {str(candidate.path): candidate.source for candidate in walk([folder], MAX_BYTES, rig.settings.data_dir)}
     sources = rig.codes_by_source(job)
     assert len(sources) == len(set(sources))
@@ -256,7 +254,8 @@ def test_folder_with_every_kind_of_bad_path_is_ingested(rig: FlowRig, tmp_path: 
         assert outcome in case.expected or (outcome == "nothing" and case.name in NOTHING_THERE), (case.name, outcome)
     assert not [source for source in sources if str(rig.settings.data_dir) in source]
     assert sum(code == "completed" for code in sources.values()) >= 5 + sum(case.kind == "name" for case in PATHS)
-    stored = rig.rows(sa.select(documents.c.source).where(documents.c.live_version_id.is_not(None)))
+    live = sa.select(documents.c.source).where(documents.c.live_version_id.is_not(None))
+    stored = rig.rows(live.where(documents.c.collection == "paths"))
     assert {row.source for row in stored} == {name for name, code in sources.items() if code == "completed"}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flow_rig import FlowRig, stack_on
+from flow_rig import FlowRig
 from flow_tools import eventually, writes_on
 from mirror_rig import NEVER_SO_LONG_MS, REST_MS, InProcessMirror, watching
 from planted import DOCUMENTS
@@ -39,10 +39,9 @@ from pipeline.watch.lease import Lease
 from pipeline.watch.mirror import Mirror
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("mirror") / "data", max_file_mb=1) as rig:
-        yield rig
+@pytest.fixture
+def stack(shared_stack: FlowRig) -> FlowRig:
+    return shared_stack
 
 
 @pytest.fixture

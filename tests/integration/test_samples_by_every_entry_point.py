@@ -1,20 +1,19 @@
 """The sample documents through every entry point of one stack: each ends as planted.toml says, on its page.
 
-Texts are kept by content, so OCR runs for the first entry point only, and the others use its result. How OCR gets its
-work does not depend on the entry point.
+Texts are kept by content, so OCR runs for the first entry point only, and the others use its result (the tests of
+searching share the stack, and may come before). How OCR gets its work does not depend on the entry point.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from api_rig import Api, api_on
+from api_rig import Api
 from flow_tools import eventually
 from planted import DOCUMENTS, FILES, pages_of
 
@@ -23,17 +22,9 @@ from pipeline.catalog.database.schema import documents
 EXPECTED = {row["name"]: row["expected"] for row in FILES}
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Api]:
-    """A stack with all entry points: commands, API, a folder that the API may read, and a watched folder."""
-    needs("tesseract")
-    data = tmp_path_factory.mktemp("planted") / "data"
-    watched(data).mkdir()
-    watch = json.dumps([{"path": str(watched(data)), "collection": "watched"}])
-    # Heartbeats come later when OCR has both cores.
-    more = {"watch": watch, "watch_settle_ms": 200, "dead_after_s": 8.0}
-    with api_on(data, api_roots=(str(DOCUMENTS),), **more) as running_api:
-        yield running_api
+@pytest.fixture
+def api(samples_api: Api) -> Api:
+    return samples_api
 
 
 def watched(data: Path) -> Path:

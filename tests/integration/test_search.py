@@ -7,13 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cli_rig import Cli, cli_on
+from api_rig import Api
+from cli_rig import Cli
 from planted import DOCUMENTS, FILES, FINE, SEARCHES, pages_of
 
 import embeddings
@@ -37,22 +38,19 @@ finally:
 
 
 @pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Iterator[Cli]:
-    """`docrelay up` with the real model, and the samples in it; their times are set so that they can be asked for."""
-    needs("tesseract")
-    folder = tmp_path_factory.mktemp("search")
-    (folder / "samples").mkdir()
+def cli(samples_api: Api) -> Cli:
+    """Commands on a stack with the real model, and the samples in it, with times that can be searched by."""
+    cli = samples_api.cli
+    (cli.folder.parent / "samples").mkdir()
     for number, path in enumerate(sorted(DOCUMENTS.iterdir())):
-        copy = folder / "samples" / path.name
+        copy = Path(where(cli, path.name))
         copy.write_bytes(path.read_bytes())
         os.utime(copy, (1_600_000_000 + number * 86_400,) * 2)
-    # Heartbeats come later when OCR has both cores.
-    with cli_on(folder / "data", embedding_model="all-MiniLM-L6-v2", dead_after_s=8.0) as rig, rig.up():
-        report = rig.json("ingest", folder / "samples", code=1)
-        failed = {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
-        assert failed == {row["name"]: row["expected"] for row in FILES if row["expected"] != "completed"}
-        assert report["completed"] == len(FINE)
-        yield rig
+    report = cli.json("ingest", cli.folder.parent / "samples", code=1)
+    failed = {Path(failure["source"]).name: failure["code"] for failure in report["failures"]}
+    assert failed == {row["name"]: row["expected"] for row in FILES if row["expected"] != "completed"}
+    assert report["completed"] == len(FINE)
+    return cli
 
 
 @pytest.fixture(scope="module")

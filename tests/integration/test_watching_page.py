@@ -6,13 +6,13 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from error_checks import reported_codes
-from flow_rig import FlowRig, stack_on
+from flow_rig import FlowRig
 from flow_tools import eventually, writes_on
 from mirror_rig import NEVER_SO_LONG_MS, InProcessMirror, watching
 
@@ -35,10 +35,9 @@ def section(title: str) -> str:
     return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("page") / "data", max_file_mb=1) as rig:
-        yield rig
+@pytest.fixture
+def stack(shared_stack: FlowRig) -> FlowRig:
+    return shared_stack
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def write_scan(path: Path, number: int) -> None:
 def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float = 0.05) -> bool:
     """Whether the condition becomes true within a limit that only a hang reaches.
 
-    Polling takes a quarter of one core at most: what is waited for runs on the same cores.
+    Polling takes a tenth of one core at most: what is waited for runs on the same cores.
     """
     deadline = time.monotonic() + seconds
     while (began := time.monotonic()) < deadline:
@@ -45,7 +45,7 @@ def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float 
         with suppress(redis.exceptions.ConnectionError):
             if what():
                 return True
-        time.sleep(max(pause, min(3 * (time.monotonic() - began), 0.5)))
+        time.sleep(max(pause, min(9 * (time.monotonic() - began), 1.0)))
     return bool(what())
 
 
