@@ -522,7 +522,7 @@ def test_original_removed_before_the_commit_is_copied_again(rig: FlowRig, tmp_pa
 def test_files_are_copied_in_while_others_can_write(rig: FlowRig, tmp_path: Path) -> None:
     """A backfill that reads files again neither reads nor writes any while it holds the catalog's write lock."""
     write_documents(tmp_path, 3, seed=21)
-    (tmp_path / "large.txt").write_text("A long letter from the harbour. " * 150_000)  # more than is held in memory
+    (tmp_path / "large.txt").write_text("A letter from the harbour." + "\n" * 4_800_000)  # more than is held in memory
     assert rig.ingest(tmp_path, collection="unlocked") == {"completed": 4}
     begun = begun_by_hand(rig, "unlocked")
     services = Services(rig.settings)
