@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 from api_rig import Api, OtherApi, api_on, with_settings
@@ -294,7 +293,7 @@ def test_event_stream_above_the_limit_is_refused_as_busy(api: Api) -> None:
     open_job = api.client.submit(("open.txt", b"Open."), more=True).job_id
     with ExitStack() as held:
         for _ in range(4):
-            stream = httpx.stream("GET", f"{api.url}/v1/jobs/{open_job}/events", timeout=30)
+            stream = api.anonymous.stream("GET", f"/v1/jobs/{open_job}/events")
             assert held.enter_context(stream).status_code == 200
         refused = api.http.get(f"/v1/jobs/{open_job}/events")
         assert (refused.status_code, refused.json()["code"]) == (503, "busy")

@@ -27,7 +27,11 @@ from pipeline.services import Services
 
 
 class Api:
-    """A stack with its API; `http` sends what a test wants, `client` is ours."""
+    """A stack with its API.
+
+    `client` is our client. `http` sends any request with the key, `anonymous` without one; making an HTTP client
+    costs more than ten requests, so tests share these two.
+    """
 
     def __init__(self, cli: Cli, key: str | None = None) -> None:
         self.cli = cli
@@ -36,6 +40,7 @@ class Api:
         self.client = Client(self.url, key)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+        self.anonymous = httpx.Client(base_url=self.url, timeout=60)
 
     def announced(self) -> str:
         """The URL that `up` has printed last."""
@@ -78,6 +83,7 @@ class Api:
     def close(self) -> None:
         self.client.close()
         self.http.close()
+        self.anonymous.close()
 
     def submit(self, *files: Any, **options: Any) -> str:
         """Submit and wait; the job's id."""
