@@ -8,6 +8,9 @@ SUITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:
 PYTHON ?= $(shell for found in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$found -c '$(SUITS)' 2>/dev/null && echo $$found && break; done)
 
+# A stack is ten processes: without compiled files each of them compiles all that it imports, at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
