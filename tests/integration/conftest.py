@@ -15,7 +15,7 @@ from canvas_rig import Around, surrounded
 from flow_rig import FlowRig, stack_on
 from planted import DOCUMENTS
 
-SHARED = ("shared_stack", "samples_api")
+SHARED = ("shared_stack", "samples_api", "keyed_api")
 """Fixtures of a whole session: stacks that several modules use."""
 
 
@@ -45,6 +45,16 @@ def samples_api(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., N
     # Heartbeats come later when OCR has both cores.
     more = {"embedding_model": "all-MiniLM-L6-v2", "watch": folders, "watch_settle_ms": 200, "dead_after_s": 8.0}
     with api_on(data, api_roots=(str(DOCUMENTS),), **more) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def keyed_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A stack whose API asks for keys and sends webhooks to this machine; it may read `../readable`."""
+    data = tmp_path_factory.mktemp("keyed") / "data"
+    readable = data.with_name("readable")
+    readable.mkdir()
+    with api_on(data, keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(readable),)) as api:
         yield api
 
 

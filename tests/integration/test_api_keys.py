@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from api_rig import Api, api_on
+from api_rig import Api
 from flow_tools import eventually
 
 from pipeline import AsyncClient, Client
@@ -28,10 +28,8 @@ from pipeline.notify.webhook_signature import verify
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    folder = tmp_path_factory.mktemp("keyed")
-    with api_on(folder / "data", keyed=True, webhook_private=True, max_file_mb=1) as running_api:
-        yield running_api
+def api(keyed_api: Api) -> Api:
+    return keyed_api
 
 
 def key_of(api: Api, *words: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 import requests
 import schemathesis
 import sqlalchemy as sa
-from api_rig import Api, api_on
+from api_rig import Api
 from flow_tools import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
@@ -28,21 +27,18 @@ GONE = [f"upload://gone-{number}.txt" for number in range(3)]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("root")
+def api(keyed_api: Api) -> Api:
+    return keyed_api
+
+
+@pytest.fixture(scope="module")
+def root(api: Api) -> Path:
+    """A folder that the API may read."""
+    folder = api.cli.folder.with_name("readable")
     (folder / "tides.txt").write_text("High water is at noon.")
     (folder / "below").mkdir()
     (folder / "below" / "log.md").write_text("# Log\n\nThe pilot came aboard.")
     return folder
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Api]:
-    folder = tmp_path_factory.mktemp("described")
-    with api_on(
-        folder / "data", keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(root),)
-    ) as running_api:
-        yield running_api
 
 
 @pytest.fixture(scope="module")
