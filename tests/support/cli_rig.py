@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
 import signal
 import subprocess
@@ -12,8 +10,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ import psutil
 import sqlalchemy as sa
 from flow_rig import MARK, QUICK, marked
 from flow_tools import eventually
+from forked_commands import Ended, run_in_fork
 from gates import FOLDER, Gates, gates_of
 
 from pipeline import stack
@@ -34,83 +31,6 @@ from pipeline.vectorstore.base import Filter
 
 DOCRELAY = str(Path(sys.executable).with_name("docrelay"))
 PATIENCE_S = 120
-FORKS = """
-import atexit, importlib, json, os, pkgutil, sys, tempfile, threading, traceback
-
-os.environ["TTY_COMPATIBLE"] = "0"  # independent of this process: its children print into files
-import pipeline.api.models, pipeline.engine.broker, pipeline.cli, pipeline.stack.logs
-import pipeline.ingest.retry, pipeline.vectorstore.remote
-import pipeline.stack.client, rich._emoji_codes, sqlalchemy.dialects.sqlite
-import typer._adapters, typer._click._textwrap, typer._click.decorators, typer.rich_utils
-for one in pkgutil.iter_modules(pipeline.cli.__path__, "pipeline.cli."):
-    importlib.import_module(one.name)
-from pipeline.cli import main
-
-
-def end_with(command):
-    # As an interpreter ends, but for taking itself to pieces: that costs a fork more than most commands do.
-    code = 0
-    try:
-        command()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    threading._shutdown()
-    atexit._run_exitfuncs()
-    sys.stdout.flush(), sys.stderr.flush()
-    os._exit(code)
-
-
-for line in sys.stdin:
-    words, folder, environment = json.loads(line)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if not child:
-            os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2), os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.chdir(folder)
-            os.environ.clear()
-            os.environ.update(environment)
-            # Packages that a test has installed.
-            sys.path[1:1] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
-            importlib.invalidate_caches()
-            sys.argv = ["docrelay", *words]
-            end_with(main)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        output = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    print(json.dumps({"code": code, "out": output[0], "err": output[1]}), flush=True)
-"""
-"""The same entry point in forks of one process that has imported everything: a tenth of a command's time."""
-
-
-@cache
-def forks() -> subprocess.Popen[str]:
-    """The process whose forks are commands: one for all rigs of this process, and of no stack."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", FORKS],
-        env={name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    atexit.register(process.communicate)
-    return process
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Output and exit code of a command."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The only JSON document on stdout; other output is an error."""
-        return json.loads(self.out)
 
 
 class Cli:
@@ -162,12 +82,7 @@ class Cli:
 
     def quick(self, *words: str | Path | bytes, env: dict[str, str] | None = None) -> Ended:
         """Run a command in a fork of a process that is ready for it."""
-        process = forks()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        said = [[os.fsdecode(word) for word in words], str(Path.cwd()), {**self.environment, **(env or {})}]
-        process.stdin.write(json.dumps(said) + "\n")
-        return Ended(**json.loads(process.stdout.readline()))
+        return run_in_fork([os.fsdecode(word) for word in words], {**self.environment, **(env or {})}, Path.cwd())
 
     def json(self, *words: str | Path, code: int = 0) -> Any:
         """Output of a command with --json, parsed; it must end with this code."""

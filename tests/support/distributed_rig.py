@@ -7,7 +7,6 @@ PostgreSQL is the real one, and Qdrant is the stand-in under tests/support until
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -25,6 +24,7 @@ import sqlalchemy as sa
 from compose_file import load
 from flow_rig import FlowRig, marked
 from flow_tools import eventually
+from forked_commands import run_in_fork
 from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
@@ -125,7 +125,8 @@ class Cluster:
         line = ["sh", "-c", *line] if kind == "CMD-SHELL" else line
         line = [self._probe(word) for word in line] + (["-p", str(self.postgres.port)] if service == "postgres" else [])
         if service not in BACKING and line[-1] == "worker":
-            line += ["--name", host]
+            assert line[0] == "python"
+            return run_in_fork([*line[1:], "--name", host], self.environment(service, host), Path("/")).code == 0
         environment = self.environment(service, host)
         return subprocess.run(line, env=environment, cwd="/", capture_output=True, check=False).returncode == 0
 
@@ -139,10 +140,9 @@ class Cluster:
 
     def answer(self, *line: str) -> Any:
         """What a command prints as JSON."""
-        process = self.run(*line, "--json")
-        printed = process.communicate(timeout=PATIENCE_S)[0]
-        assert process.returncode in (0, 1), process.returncode
-        return json.loads(printed)
+        ended = run_in_fork([*line, "--json"], self.environment("docrelay", "command"), self.folder)
+        assert ended.code in (0, 1), ended
+        return ended.json
 
     # Values that the tests read
 
