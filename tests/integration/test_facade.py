@@ -7,18 +7,46 @@ from pathlib import Path
 
 import pytest
 from flow_rig import QUICK
-from flow_tools import write_documents
+from flow_tools import eventually, write_documents
 
 from pipeline import Docrelay, Filter
 from pipeline.errors import BadRequest, UnknownId
 from pipeline.settings import Settings
 from pipeline.stack import running
+from pipeline.stack.folder import Folder
+from pipeline.stack.lease import FileLock
 
 
 @pytest.fixture(scope="module")
-def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docrelay]:
-    with Docrelay(tmp_path_factory.mktemp("facade") / "data", **QUICK) as relay:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder whose stack, once a test has started it, runs until the last test has ended."""
+    folder = Folder(tmp_path_factory.mktemp("facade") / "data")
+    folder.create()
+    with FileLock(folder.lease_lock) as lease:
+        assert lease.acquire(shared=True, timeout_s=120)
+        yield folder.data_dir
+    # Every `Docrelay` of the tests has let go of it.
+    assert eventually(lambda: running(Settings(data_dir=folder.data_dir)) is None)
+
+
+@pytest.fixture(scope="module")
+def relay(data: Path) -> Iterator[Docrelay]:
+    with Docrelay(data, **QUICK) as relay:
         yield relay
+
+
+# The first test of this module: it starts the stack that the others find.
+def test_facade_without_a_with_block_starts_the_stack_and_works_again_after_close(data: Path, tmp_path: Path) -> None:
+    relay = Docrelay(data, **QUICK)
+    assert running(Settings(data_dir=data)) is None
+    (tmp_path / "a.txt").write_text("One line.", "utf-8")
+    try:
+        assert relay.ingest(tmp_path / "a.txt").completed == 1
+        assert running(Settings(data_dir=data)) is not None
+        relay.close()
+        assert relay.ingest(tmp_path / "a.txt").unchanged == 1
+    finally:
+        relay.close()
 
 
 def test_facade_finds_ingested_text(relay: Docrelay, tmp_path: Path) -> None:
@@ -69,17 +97,3 @@ def test_facade_refuses_wrong_use(relay: Docrelay, tmp_path: Path) -> None:
     with pytest.raises(BadRequest):
         Docrelay(no_such_setting=1)
     assert relay.search("anything", collection="not-there-yet").hits == []
-
-
-def test_facade_without_a_with_block_starts_the_stack_until_close(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    relay = Docrelay(data, **QUICK)
-    assert running(Settings(data_dir=data)) is None
-    (tmp_path / "a.txt").write_text("One line.", "utf-8")
-    try:
-        assert relay.ingest(tmp_path / "a.txt").completed == 1
-        assert running(Settings(data_dir=data)) is not None
-        relay.close()
-        assert relay.ingest(tmp_path / "a.txt").unchanged == 1
-    finally:
-        relay.close()
