@@ -35,7 +35,7 @@ def test_query_refused_by_the_endpoint_is_reported(stack: tuple[Api, ExitStack])
     api, _ = stack
 
     status, problem = searched(api, "refuse")
-    ended = api.cli.run("search", "refuse", "--json")
+    ended = api.cli.quick("search", "refuse", "--json")
 
     assert (status, problem["code"], problem["hint"]) == (503, "endpoint_error", EndpointError.hint)
     assert problem["title"] == EndpointError.__doc__
@@ -49,8 +49,8 @@ def test_dead_endpoint_is_an_unavailable_service(stack: tuple[Api, ExitStack], t
     endpoint.close()
 
     status, problem = searched(api, "harbour")
-    ended = api.cli.run("search", "harbour", "--json")
-    people = api.cli.run("search", "harbour")
+    ended = api.cli.quick("search", "harbour", "--json")
+    people = api.cli.quick("search", "harbour")
 
     assert (status, problem["code"], problem["hint"]) == (503, "endpoint_busy", EndpointBusy.hint)
     assert "cannot be reached" in problem["detail"]
@@ -65,6 +65,6 @@ def test_dead_endpoint_of_a_server_has_the_same_code_and_exit_code(stack: tuple[
     api, endpoint = stack
     endpoint.close()
 
-    ended = api.cli.run("search", "harbour", "--json", "--server", api.url)
+    ended = api.cli.quick("search", "harbour", "--json", "--server", api.url)
 
     assert (ended.code, ended.json["error"]["code"]) == (3, "endpoint_busy")
