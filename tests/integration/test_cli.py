@@ -424,21 +424,21 @@ def test_ingesting_a_restored_file_removes_its_failure(cli: Cli, tmp_path: Path)
 
 
 def test_cancelled_update_leaves_the_older_version(cli: Cli, tmp_path: Path) -> None:
-    paths = write_documents(tmp_path / "in", 24, seed=13)
-    assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == 24
+    paths = write_documents(tmp_path / "in", 12, seed=13)
+    assert cli.json("ingest", tmp_path / "in", "-c", "stopped")["completed"] == 12
     before = cli.count(Filter(live=True), "stopped")
     for number, path in enumerate(paths):
         path.write_text(" ".join(f"word{number}x{position}" for position in range(800)))
     with cli.gates.closed("embed"):
         command = cli.start("ingest", tmp_path / "in", "-c", "stopped", "--json")
-        job = newest_job(cli, command, 24)
+        job = newest_job(cli, command, 12)
         cli.gates.arrived("embed")
         cancelled = cli.json("cancel", job)
     ended = cli.end(command)
     assert ended.code == 1
     assert ended.json["state"] == "cancelled"
     assert ended.json["cancelled"] == cancelled["cancelled"] > 0
-    assert ended.json["cancelled"] + ended.json["completed"] == 24
+    assert ended.json["cancelled"] + ended.json["completed"] == 12
     assert cli.json("cancel", job)["cancelled"] == 0
     names = cli.search_names("letter series", "stopped")
     assert names
