@@ -37,7 +37,7 @@ test: check ## Everything: what check does, then tests on real services, then th
 	@.ci/packages $(if $(CI),--required) tesseract redis postgres
 	@echo "== integration tests"
 # Tests wait as much as they compute: two processes more than there are cores.
-	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 2 : 6 )) --dist loadgroup --no-loadscope-reorder tests/integration
+	@$(BIN)/pytest -q -n $$(( $(CORES) < 4 ? $(CORES) + 2 : 6 )) --dist loadfile --no-loadscope-reorder tests/integration
 	@echo "== faults, one after the other"
 	@$(BIN)/pytest -q tests/faults
 	@echo "All checks and all tests passed."

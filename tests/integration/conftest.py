@@ -8,29 +8,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from api_rig import Api, api_on
 from canvas_rig import Around, surrounded
-from flow_rig import FlowRig, stack_on
+from flow_rig import MARK, FlowRig, stack_on
+from gates import FOLDER
 from planted import DOCUMENTS
+from xdist.scheduler import LoadFileScheduling
 
-SHARED = ("shared_stack", "samples_api", "keyed_api")
-"""Fixtures of a whole session: stacks that several modules use."""
+STACKS = {
+    "shared_stack": ("test_flow", "test_intake", "test_mirror", "test_watching_page"),
+    "samples_api": ("test_search", "test_samples_by_every_entry_point"),
+    "keyed_api": ("test_api_keys", "test_api_schema"),
+}
+"""Fixtures of a whole session, and the modules whose tests use them."""
+
+GROUPS = {module: stack for stack, modules in STACKS.items() for module in modules}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let `--dist loadgroup` run the tests of a shared stack in one process, and those of each module."""
-    for item in items:
-        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
+class ByStack(LoadFileScheduling):
+    """Runs the tests of a file in one process (`--dist loadfile`), and the files that share a stack too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return GROUPS.get(Path(file).stem, file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByStack | None:
+    # Not by the mark `xdist_group`: pytest-xdist 3.8 writes groups into ids that pytest 9.2 no longer reads.
+    return ByStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     """A stack with the settings of all rigs, for files up to a megabyte."""
-    with stack_on(tmp_path_factory.mktemp("shared") / "data", max_file_mb=1) as rig:
+    data = tmp_path_factory.mktemp("shared") / "data"
+    with stack_on(data, max_file_mb=1) as rig, pytest.MonkeyPatch.context() as patch:
+        # What other tests of this process start is no part of the stack.
+        patch.delenv(MARK)
+        patch.delenv(FOLDER)
         yield rig
 
 
