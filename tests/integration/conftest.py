@@ -26,6 +26,9 @@ STACKS = {
 }
 """Fixtures of a whole session, and the modules whose tests use them."""
 
+LONG = {"test_upgrade", "test_reindex", "test_workflows"}
+"""Modules that take minutes begin first: at the end the other processes would wait for them."""
+
 GROUPS = {module: stack for stack, modules in STACKS.items() for module in modules}
 
 
@@ -35,6 +38,10 @@ class ByStack(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
         return GROUPS.get(Path(file).stem, file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)
