@@ -65,12 +65,16 @@ for line in sys.stdin:
 """The entry point of `docrelay`, and of modules of Docrelay, for each line of standard input in a fork."""
 
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")}
+"""As it is before the first test: what a module sets for its own tests is not for the commands of the others."""
+
+
 @cache
 def forks() -> subprocess.Popen[str]:
     """The process whose forks are commands: one for all rigs of this process, and of no stack."""
     process = subprocess.Popen(
         [sys.executable, "-c", FORKS],
-        env={name: value for name, value in os.environ.items() if not name.startswith("DOCRELAY_")},
+        env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
