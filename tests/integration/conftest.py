@@ -27,7 +27,7 @@ STACKS = {
 """Fixtures of a whole session, and the modules whose tests use them."""
 
 LONG = {"test_upgrade", "test_reindex", "test_workflows"}
-"""Modules that take minutes begin first: at the end the other processes would wait for them."""
+"""Modules that take longest begin first: at the end the other processes would wait for them."""
 
 GROUPS = {module: stack for stack, modules in STACKS.items() for module in modules}
 

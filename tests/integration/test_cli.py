@@ -257,12 +257,15 @@ def test_another_model_for_a_collection_is_refused(cli: Cli, tmp_path: Path) -> 
 def test_searches_answer_while_files_are_ingested(cli: Cli, tmp_path: Path) -> None:
     cli.json("ingest", spell(tmp_path / "first", a="The cormorant dries its wings."), "-c", "busy")
     write_documents(tmp_path / "in", 40, seed=11)
-    ingests = [cli.start("ingest", tmp_path / "in", "-c", "busy", "--json") for _ in range(2)]
-    searches = [cli.start("search", "cormorant wings", "-c", "busy", "--json") for _ in range(3)]
-    for search in searches:
-        ended = cli.end(search)
-        assert ended.code == 0, ended
-        assert ended.json["hits"][0]["text"] == "The cormorant dries its wings."
+    with cli.gates.closed("embed"):
+        ingests = [cli.start("ingest", tmp_path / "in", "-c", "busy", "--json") for _ in range(2)]
+        cli.gates.arrived("embed")
+        searches = [cli.start("search", "cormorant wings", "-c", "busy", "--json") for _ in range(3)]
+        for search in searches:
+            ended = cli.end(search)
+            assert ended.code == 0, ended
+            assert ended.json["hits"][0]["text"] == "The cormorant dries its wings."
+        assert [ingest.poll() for ingest in ingests] == [None, None]
     ended = [cli.end(ingest) for ingest in ingests]
     assert [result.code for result in ended] == [0, 0], ended
     for result in ended:
