@@ -24,7 +24,8 @@ class Page:
     `number` counts from 1 and is None where the format has no pages (a text file). `label` is the
     printed page number ("iv", "A-3") where the file records one. `confidence` is OCR's mean word
     confidence, 0 to 1. `origin` says where the text is from, or why there is none: `empty` has no writing,
-    `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR.
+    `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR. `warnings` are sentences on
+    how this page was read: why by OCR, what of it was left out.
     """
 
     number: int | None
@@ -32,6 +33,12 @@ class Page:
     label: str | None = None
     origin: Origin = "text"
     confidence: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Page:
+        """Make a page from its fields as JSON has them."""
+        return cls(**{**data, "warnings": tuple(data.get("warnings", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,8 @@ class Document:
     """A document's extracted text: ordered pages, the sections over them, and warnings.
 
     A format without pages yields exactly one page whose number is None. Sections are ordered by
-    `char_start` and do not overlap; text before the first heading belongs to none.
+    `char_start` and do not overlap; text before the first heading belongs to none. `warnings` are sentences about
+    the file; `missing` are those of them that name a part which is not in the text (an attached file, a damaged page).
     """
 
     media_type: str
@@ -60,6 +68,7 @@ class Document:
     language: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -128,9 +137,10 @@ class Document:
         return cls(
             **{
                 **data,
-                "pages": tuple(Page(**page) for page in data["pages"]),
+                "pages": tuple(map(Page.from_json, data["pages"])),
                 "sections": tuple(Section(tuple(s["path"]), s["char_start"], s["char_end"]) for s in data["sections"]),
                 "warnings": tuple(data["warnings"]),
+                "missing": tuple(data.get("missing", ())),
             }
         )
 

@@ -167,11 +167,18 @@ def _clean(document: Document) -> Document:
     return replace(
         document,
         pages=tuple(
-            replace(page, text=_safe(page.text), label=page.label and _safe(page.label)) for page in document.pages
+            replace(
+                page,
+                text=_safe(page.text),
+                label=page.label and _safe(page.label),
+                warnings=tuple(map(_safe, page.warnings)),
+            )
+            for page in document.pages
         ),
         sections=tuple(replace(s, path=tuple(map(_safe, s.path))) for s in document.sections),
         metadata={_safe(key): _safe(value) for key, value in document.metadata.items()},
         warnings=tuple(map(_safe, document.warnings)),
+        missing=tuple(map(_safe, document.missing)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from embeddings.base import Device, Precision
-from extractors.options import Options, PdfEngine
+from extractors.options import OcrMode, Options, PdfEngine
 from pipeline.errors import BadRequest
 from pipeline.names import COLLECTION
 from pipeline.settings.watch_folders import WatchFolder, apart, parse
@@ -68,10 +68,14 @@ class Settings(BaseModel):
 
     pdf_engine: PdfEngine = Field("pdfium", description="pdfium, pypdf, or pypdf2 (extra)")
     passwords: tuple[str, ...] = Field((), description="tried in order on encrypted files")
+    ocr: OcrMode = Field("auto", description="pages read by OCR: auto (what the text layer does not hold), force, off")
     ocr_languages: str = Field("deu+eng", pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$", description="Tesseract's languages")
     ocr_dpi: int = Field(300, ge=72, le=600, description="resolution at which PDF pages are rendered for OCR")
     ocr_timeout_s: float = Field(120.0, gt=0, description="seconds for the OCR of one page")
     ocr_group_pages: int = Field(4, ge=1, description="pages that one OCR task carries")
+    languages: tuple[str, ...] = Field(
+        (), description="languages of the documents, e.g. de,en: decides between encodings that fit equally well"
+    )
     max_file_mb: int = Field(512, ge=1, description="megabytes of one file at most")
     max_pages: int = Field(20_000, ge=1, description="pages of one file at most")
     max_chars: int = Field(50_000_000, ge=1, description="characters of extracted text of one file at most")
@@ -181,7 +185,9 @@ class Settings(BaseModel):
             max_pages=self.max_pages,
             max_chars=self.max_chars,
             max_image_pixels=self.max_image_pixels,
+            ocr=self.ocr,
             ocr_languages=self.ocr_languages,
+            languages=self.languages,
             ocr_dpi=self.ocr_dpi,
             ocr_timeout_s=self.ocr_timeout_s,
         )
@@ -246,7 +252,7 @@ def _read(name: str, value: str) -> Any:
             return value
     if name == "api_roots":
         return tuple(root.strip() for root in value.split(",") if root.strip())
-    return tuple(value.split(",")) if name == "passwords" else value
+    return tuple(value.split(",")) if name in ("passwords", "languages") else value
 
 
 def _file(folder: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Texts:
         spool, prefix = self._services.spool, batch_prefix(self._batch_id)
         names = [name for name in spool.names(prefix) if name.startswith("ocr-")]
         groups = [read_json(spool, f"{prefix}/{name}") for name in names]
-        pages = [Page(**page) for group in groups for page in group["pages"]]
+        pages = [Page.from_json(page) for group in groups for page in group["pages"]]
         return pages, [warning for group in groups for warning in group["warnings"]]
 
 

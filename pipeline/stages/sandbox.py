@@ -73,7 +73,7 @@ class Sandbox:
     def ocr(self, path: Path, numbers: list[int], options: Options, timeout_s: float) -> tuple[list[Page], list[str]]:
         """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Raises ExtractError."""
         answer = self._ask("ocr", path, options, numbers, timeout_s)
-        return [Page(**page) for page in answer["pages"]], answer["warnings"]
+        return [Page.from_json(page) for page in answer["pages"]], answer["warnings"]
 
     def warm_up(self) -> None:
         """Start the child, so that the first file does not wait for it."""
