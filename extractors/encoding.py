@@ -28,6 +28,18 @@ BOMS = (
 """UTF-32-LE stands before UTF-16-LE, whose mark is its beginning."""
 
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+SUPERSETS = {
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "shift_jis_2004": "cp932",
+    "gb2312": "gb18030",
+    "euc_kr": "cp949",
+}
+"""Codecs that programs on Windows write under the name of a smaller one. Every other answer of chardet stands: cp1251
+is no superset of ISO 8859-5, nor cp1253 of ISO 8859-7."""
+
 ESCAPES = re.compile(rb"\x1b[$(]|~\{|\+[A-Za-z0-9+/]{3,}-")
 """ASCII bytes that may be ISO-2022, HZ or UTF-7."""
 
@@ -93,8 +105,9 @@ def _utf8(data: bytes) -> Decoded | None:
 
 def _legacy(data: bytes) -> Decoded | None:
     """What chardet finds in a sample, provided that it decodes the whole."""
-    guesses = chardet.detect_all(_sample(data), prefer_superset=True, compat_names=False)
-    names = [str(guess["encoding"]) for guess in guesses if guess["encoding"]]
+    guesses = chardet.detect_all(_sample(data), prefer_superset=False, compat_names=False)
+    found = [str(guess["encoding"]) for guess in guesses if guess["encoding"]]
+    names = [name for one in found for name in (SUPERSETS.get(one, one), one)]
     if not names:
         return None
     for name in names:

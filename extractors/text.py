@@ -13,7 +13,7 @@ from extractors.errors import TooLarge, Unsupported
 from extractors.options import Options
 from extractors.registry import extractor
 
-__all__ = ["extract_markdown", "extract_text", "markdown_sections"]
+__all__ = ["extract_csv", "extract_markdown", "extract_text", "extract_tsv", "markdown_sections"]
 
 BYTES_PER_CHAR = 4
 """The most that any encoding here spends on one character."""
@@ -39,8 +39,29 @@ def extract_text(path: Path, options: Options) -> Document:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    decoded = _read(path, options)
-    return _document("text/plain", decoded, ())
+    return _document("text/plain", _read(path, options), ())
+
+
+@extractor("text/csv")
+def extract_csv(path: Path, options: Options) -> Document:
+    """Read a table of comma-separated values as the text that it is.
+
+    Raises:
+        TooLarge: it cannot have fewer than `options.max_chars` characters.
+        Unsupported: it is not text.
+    """
+    return _document("text/csv", _read(path, options), ())
+
+
+@extractor("text/tab-separated-values")
+def extract_tsv(path: Path, options: Options) -> Document:
+    """Read a table of tab-separated values as the text that it is.
+
+    Raises:
+        TooLarge: it cannot have fewer than `options.max_chars` characters.
+        Unsupported: it is not text.
+    """
+    return _document("text/tab-separated-values", _read(path, options), ())
 
 
 @extractor("text/markdown", suffixes=(".md",))

@@ -179,3 +179,26 @@ def test_markdown_is_read_with_its_encoding_and_sections(tmp_path: Path) -> None
     assert document.metadata == {"encoding": "utf-16-le"}
     (section,) = document.sections
     assert (section.path, section.char_start, section.char_end) == (("Größe",), 0, len("# Größe\ntext\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Республика Татарстан: новости, архив, справочник. Учредитель: агентство.\n" * 3, "iso8859-5"),
+        ("Άνεμοι και θάλασσα. Ό,τι έγραψε ο ποιητής, το έγραψε για Έλληνες και Άραβες.\n" * 3, "iso8859-7"),
+        ("Pfad C:\\Daten\\~temp\n日本語の文章です。設定を確かめてください。\n" * 3, "cp932"),
+        ("Türkiye'nin güneşli şehirlerinde ağaçlar çiçek açıyor, ığdır yağmurlu.\n" * 3, "iso8859-9"),
+    ],
+)
+def test_a_codec_is_not_taken_for_one_that_maps_its_bytes_otherwise(text: str, encoding: str) -> None:
+    decoded = decode(text.encode(encoding))
+    assert decoded is not None
+    assert decoded.text == text
+
+
+@pytest.mark.parametrize(("name", "media_type"), [("a.csv", "text/csv"), ("a.tsv", "text/tab-separated-values")])
+def test_tables_of_values_are_text_with_a_type_of_their_own(tmp_path: Path, name: str, media_type: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"part,price\r\nvalve,3\r\n")
+    document = extract(path)
+    assert (document.media_type, document.text) == (media_type, "part,price\nvalve,3\n")
