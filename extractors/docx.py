@@ -1,23 +1,22 @@
 """Word files: .docx, and the text of .docm and .dotx.
 
 Text is in document order, headers before it and footers after it, each once. Pages are known only where
-the file records where they break; a file that records none yields one page without a number.
+Word has laid the file out and recorded where they end; any other file yields one page without a number.
+A paragraph, a list item and a table row is a line each (see `docx_writer`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from extractors.document import Document, Page, Section
+from extractors.document import Document
 from extractors.docx_body import Block, BodyReader
-from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.docx_package import is_encrypted_package, open_package
 from extractors.docx_styles import RELATIONSHIPS, Numbering, Styles, W, attribute, is_on
-from extractors.errors import Corrupt, TooLarge
+from extractors.docx_writer import Writer
+from extractors.errors import Corrupt
 from extractors.options import Options
 from extractors.registry import DOCX, extractor
 
@@ -33,8 +32,6 @@ METADATA = {
     "lastModifiedBy": "last_modified_by",
 }  # fmt: skip
 """Core properties that are kept, and their names in `Document.metadata`."""
-
-SPACE = re.compile(r"(?<!\s)\s+")
 
 
 @extractor(DOCX)
@@ -54,7 +51,7 @@ def extract_docx(path: Path, options: Options) -> Document:
 
 
 def _document(source: _Source, options: Options) -> Document:
-    writer = _Writer(options.max_chars)
+    writer = Writer(options.max_chars, source.is_laid_out)
     reader = BodyReader(source.styles, source.numbering, source.notes, source.section_starts, source.figure)
     for text in dict.fromkeys(reader.story(part) for part in source.beside("header")):
         writer.add(Block(text))
@@ -96,6 +93,11 @@ class _Source:
         }
 
     @property
+    def is_laid_out(self) -> bool:
+        """Whether Word has recorded where pages end. An author's page break alone does not number the pages."""
+        return next(self.body.iter(W + "lastRenderedPageBreak"), None) is not None
+
+    @property
     def section_starts(self) -> list[str]:
         """How each section after the first begins: the break is recorded with the section that it opens."""
         return [attribute(properties, "type") or "nextPage" for properties in self._sections()[1:]]
@@ -133,10 +135,9 @@ class _Source:
 
 
 def _root(source: Any, kind: str) -> Any:
-    try:
-        return _element(source.part_related_by(kind))
-    except KeyError:
-        return None
+    """The root of the first part of this kind, or None; some programs write two of a kind where one is allowed."""
+    parts = (relation.target_part for relation in source.rels.values() if relation.reltype == kind)
+    return next(map(_element, parts), None)
 
 
 def _element(part: Any) -> Any:
@@ -157,74 +158,3 @@ def _all(root: Any, tag: str) -> Iterable[Any]:
 def _metadata(root: Any) -> dict[str, str]:
     values = {} if root is None else {child.tag.rpartition("}")[2]: (child.text or "").strip() for child in root}
     return {name: values[key] for key, name in METADATA.items() if values.get(key)}
-
-
-@dataclass(slots=True)
-class _Writer:
-    """Puts blocks together; knows where each heading starts and where pages end."""
-
-    max_chars: int
-    _parts: list[str] = field(default_factory=list)
-    _size: int = 0
-    _space: str = ""
-    _group: str | None = None
-    _paged: bool = False
-    _headings: list[tuple[int, int, str]] = field(default_factory=list)
-    _body_end: int = 0
-
-    def add(self, block: Block) -> None:
-        """Append a block; page breaks at its ends and between blocks become one boundary."""
-        text = block.text.strip()
-        self._paged = self._paged or HARD_BREAK in block.text or RENDERED_BREAK in block.text
-        if not text:
-            self._space += block.text
-            return
-        lead, tail = block.text[: block.text.index(text)], block.text[block.text.index(text) + len(text) :]
-        self._put(self._boundary(self._space + lead, block.group))
-        if block.level is not None:
-            self._headings.append((self._size, block.level, " ".join(text.split())))
-        self._put(SPACE.sub(lambda match: _breaks(match[0]) or match[0], text))
-        self._space, self._group = tail, block.group
-
-    def end_body(self) -> None:
-        """Say that what follows belongs to no section."""
-        self._body_end = self._size
-
-    def pages(self, max_pages: int) -> tuple[Page, ...]:
-        """The pages, numbered if the file records where any page ends.
-
-        `HARD_BREAK` is as long as `PAGE_SEPARATOR`, so offsets hold in `Document.text` as well.
-        """
-        texts = "".join(self._parts).split(HARD_BREAK)
-        if len(texts) > max_pages:
-            raise TooLarge(f"The file has {len(texts)} pages; `max_pages` allows {max_pages}.")
-        return tuple(
-            Page(number if self._paged else None, text, origin="text" if text else "empty")
-            for number, text in enumerate(texts, 1)
-        )
-
-    def sections(self) -> tuple[Section, ...]:
-        """A section from each heading to the next, with the path of headings above it."""
-        ends = [start for start, _, _ in self._headings[1:]] + [self._body_end]
-        path: list[tuple[int, str]] = []
-        sections = []
-        for (start, level, title), end in zip(self._headings, ends, strict=False):
-            path = [*(upper for upper in path if upper[0] < level), (level, title)]
-            sections.append(Section(tuple(name for _, name in path), start, end))
-        return tuple(sections)
-
-    def _boundary(self, space: str, group: str | None) -> str:
-        if not self._size:
-            return HARD_BREAK * space.count(HARD_BREAK)
-        return _breaks(space) or ("\n" if group and group == self._group else "\n\n")
-
-    def _put(self, text: str) -> None:
-        self._parts.append(text)
-        self._size += len(text)
-        if self._size > self.max_chars:
-            raise TooLarge(f"The file holds more than {self.max_chars} characters (`max_chars`).")
-
-
-def _breaks(space: str) -> str:
-    """One `HARD_BREAK` for each page that ends here; Word records an author's break a second time as rendered."""
-    return HARD_BREAK * max(space.count(HARD_BREAK), space.count(RENDERED_BREAK))

@@ -8,7 +8,7 @@ from typing import Any
 
 from extractors.docx_figures import figure_lines
 from extractors.docx_inline import HARD_BREAK, MC, RENDERED_BREAK, Inline, InlineReader
-from extractors.docx_styles import Numbering, Styles, W
+from extractors.docx_styles import Numbering, Styles, W, attribute
 
 __all__ = ["CELL_SEPARATOR", "Block", "BodyReader"]
 
@@ -81,8 +81,8 @@ class BodyReader:
         number = self._styles.numbering(paragraph)
         marker = self._numbering.marker(*number) if number else ""
         text = self._take_carried() + (HARD_BREAK if self._styles.breaks_page(paragraph) else "") + inline.text
-        if paragraph.find(f"{W}pPr/{W}rPr/{W}del") is not None:
-            self._carried = text  # the end of this paragraph is deleted: it runs on into the next
+        if _runs_on(paragraph):
+            self._carried = text
         elif text.strip():
             level = self._styles.heading_level(paragraph)
             yield Block(_marked(marker, text), level, "list" if marker and level is None else None)
@@ -139,6 +139,13 @@ def _children(container: Any) -> Iterator[Any]:
             yield from _children(next(iter(child), ()))
         else:
             yield child
+
+
+def _runs_on(paragraph: Any) -> bool:
+    """Whether the next paragraph goes on in the same line: this one's end is deleted, or it is a drop cap."""
+    if paragraph.find(f"{W}pPr/{W}rPr/{W}del") is not None:
+        return True
+    return attribute(paragraph, "pPr/framePr", "dropCap") in ("drop", "margin")
 
 
 def _continues(cell: Any) -> bool:

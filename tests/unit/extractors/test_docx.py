@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import docx
+import pytest
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from word_files import add, box, element, paragraph, read, read_xml, run
@@ -27,6 +28,23 @@ def test_insertions_are_in_and_deletions_out(tmp_path: Path) -> None:
         f'<w:tbl><w:tr><w:trPr><w:del w:id="6"/></w:trPr><w:tc>{paragraph(run("struck"))}</w:tc></w:tr></w:tbl>',
     )
     assert document.text == "Rent is 120 euro\n\nFirst half, second half."
+
+
+@pytest.mark.parametrize("kind", ["drop", "margin"])
+def test_a_drop_cap_belongs_to_its_word(kind: str, tmp_path: Path) -> None:
+    frame = f'<w:framePr w:dropCap="{kind}" w:lines="3" w:wrap="around" w:vAnchor="text" w:hAnchor="text"/>'
+    document = read_xml(
+        tmp_path,
+        paragraph(run("Before")),
+        paragraph(run("O"), properties=frame),
+        paragraph(run("nce upon a tide")),
+        paragraph(run("„A"), properties=frame),
+        paragraph(run("m Hafen“")),
+        paragraph(run("A frame"), properties='<w:framePr w:dropCap="none" w:w="2000"/>'),
+        paragraph(run("stands alone")),
+        paragraph(run("Z"), properties=frame),
+    )
+    assert document.text == "Before\n\nOnce upon a tide\n\n„Am Hafen“\n\nA frame\n\nstands alone\n\nZ"
 
 
 def test_a_text_box_stands_once_after_its_paragraph(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from word_files import SPACES, add, element, paragraph, read, read_xml, run
 
 from extractors.document import Document
-from extractors.docx import _Writer
 from extractors.docx_body import Block
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.docx_styles import W
+from extractors.docx_writer import Writer
 
 
 def test_headings_become_sections(tmp_path: Path) -> None:
@@ -129,6 +129,43 @@ def test_without_recorded_breaks_there_are_no_page_numbers(tmp_path: Path) -> No
     assert [(page.number, page.text) for page in read(word, tmp_path).pages] == [(None, "One")]
 
 
+def test_a_hard_page_break_alone_numbers_no_page(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.add_paragraph("Cover").add_run().add_break(WD_BREAK.PAGE)
+    word.add_heading("Chapter", 1).paragraph_format.page_break_before = True
+    word.add_paragraph("The end of a line").runs[0].add_break(WD_BREAK.PAGE)
+    word.paragraphs[-1].add_run("goes on.")
+    word.add_section(WD_SECTION.NEW_PAGE)
+    word.add_paragraph("Last")
+    document = read(word, tmp_path)
+    assert [(page.number, page.text) for page in document.pages] == [
+        (None, "Cover\n\nChapter\n\nThe end of a line\ngoes on.\n\nLast")
+    ]
+
+
+def test_a_laid_out_file_of_hard_breaks_is_numbered(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.add_paragraph("one").add_run().add_break(WD_BREAK.PAGE)
+    word.add_paragraph("two").add_run().add_break(WD_BREAK.PAGE)
+    add(word, paragraph("<w:r><w:lastRenderedPageBreak/></w:r>", run("three")))
+    assert [(page.number, page.text) for page in read(word, tmp_path).pages] == [(1, "one"), (2, "two"), (3, "three")]
+
+
+def test_a_paragraph_an_item_and_a_row_is_a_line_each(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.add_paragraph("First")
+    word.add_paragraph("")
+    word.add_paragraph("Item", style="List Bullet")
+    word.add_paragraph("Item", style="List Bullet")
+    table = word.add_table(2, 2)
+    for cell in (cell for row in table.rows for cell in row.cells):
+        cell.text = "two\nparagraphs"
+    word.add_paragraph("Last")
+    lines = [line for line in read(word, tmp_path).text.splitlines() if line.strip()]
+    row = "two paragraphs | two paragraphs"
+    assert lines == ["First", "- Item", "- Item", row, row, "Last"]
+
+
 def test_every_kind_of_page_break_counts_once(tmp_path: Path) -> None:
     word = docx.Document()
     word.add_paragraph("one").add_run().add_break(WD_BREAK.PAGE)
@@ -166,13 +203,26 @@ def test_core_properties_are_the_metadata(tmp_path: Path) -> None:
     assert "comments" not in document.metadata
 
 
+def test_a_second_part_of_core_properties_is_passed_over(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.core_properties.title = "Berths"
+    blob = f"<x:coreProperties xmlns:x='{CORE_NAMESPACE}'/>".encode()
+    content_type = "application/vnd.openxmlformats-package.core-properties+xml"
+    second = Part(PackURI("/docProps/core2.xml"), content_type, blob, word.part.package)
+    word.part.package.relate_to(second, RT.CORE_PROPERTIES)
+    word.add_paragraph("Text")
+    document = read(word, tmp_path)
+    assert (document.text, document.metadata["title"]) == ("Text", "Berths")
+
+
+CORE_NAMESPACE = "http://schemas.openxmlformats.org/package/2006/metadata/core-properties"
 pieces = st.lists(st.sampled_from(["word", " ", "\n", HARD_BREAK, RENDERED_BREAK, "Umlaut ä", "😀"]), max_size=6)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(pieces, st.sampled_from([None, None, 1, 2])), max_size=8))
-def test_offsets_hold_and_no_word_is_lost(blocks: list[tuple[list[str], int | None]]) -> None:
-    writer = _Writer(1_000_000)
+@given(st.lists(st.tuples(pieces, st.sampled_from([None, None, 1, 2])), max_size=8), st.booleans())
+def test_offsets_hold_and_no_word_is_lost(blocks: list[tuple[list[str], int | None]], laid_out: bool) -> None:
+    writer = Writer(1_000_000, laid_out)
     texts = [("".join(parts), level) for parts, level in blocks]
     for text, level in texts:
         writer.add(Block(text, level))

@@ -9,6 +9,7 @@ from pathlib import Path
 import docx
 import pytest
 from docx.enum.text import WD_BREAK
+from word_files import add, paragraph, run
 
 from extractors.docx import extract_docx, is_encrypted_package
 from extractors.errors import Corrupt, Encrypted, TooLarge
@@ -117,7 +118,7 @@ def test_bytes_characters_and_pages_above_the_limit_are_refused(plain: Path, tmp
     word = docx.Document()
     for _ in range(5):
         word.add_paragraph("x").add_run().add_break(WD_BREAK.PAGE)
-    word.add_paragraph("x")
+    add(word, paragraph("<w:r><w:lastRenderedPageBreak/></w:r>", run("x")))
     word.save(tmp_path / "pages.docx")
     assert len(extract_docx(tmp_path / "pages.docx", Options(max_pages=6)).pages) == 6
     with pytest.raises(TooLarge, match="max_pages"):

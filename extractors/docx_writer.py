@@ -1,0 +1,95 @@
+"""Put the blocks of a Word file together to pages and sections."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from extractors.document import Page, Section
+from extractors.docx_body import Block
+from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
+from extractors.errors import TooLarge
+
+__all__ = ["Writer"]
+
+SPACE = re.compile(r"(?<!\s)\s+")
+
+
+@dataclass(slots=True)
+class Writer:
+    """Puts blocks together; knows where each heading starts and where pages end.
+
+    A paragraph, a list item and a table row is a line of its own, and only a line break within it begins another; so
+    paragraphs are counted as the lines that are not blank.
+
+    Args:
+        max_chars: the most characters that the text may have.
+        is_laid_out: whether Word has recorded where pages end. If not, a break that the author set ends a
+            paragraph: the pages around it cannot be numbered, as the long ones among them are not known.
+    """
+
+    max_chars: int
+    is_laid_out: bool
+    _parts: list[str] = field(default_factory=list)
+    _size: int = 0
+    _space: str = ""
+    _group: str | None = None
+    _headings: list[tuple[int, int, str]] = field(default_factory=list)
+    _body_end: int = 0
+
+    def add(self, block: Block) -> None:
+        """Append a block; page breaks at its ends and between blocks become one boundary."""
+        whole = block.text if self.is_laid_out else block.text.replace(HARD_BREAK, "\n").replace(RENDERED_BREAK, " ")
+        text = whole.strip()
+        if not text:
+            self._space += whole
+            return
+        lead, tail = whole[: whole.index(text)], whole[whole.index(text) + len(text) :]
+        self._put(self._boundary(self._space + lead, block.group))
+        if block.level is not None:
+            self._headings.append((self._size, block.level, " ".join(text.split())))
+        self._put(SPACE.sub(lambda match: _breaks(match[0]) or match[0], text))
+        self._space, self._group = tail, block.group
+
+    def end_body(self) -> None:
+        """Say that what follows belongs to no section."""
+        self._body_end = self._size
+
+    def pages(self, max_pages: int) -> tuple[Page, ...]:
+        """The pages, numbered if Word has laid the file out; else one page without a number.
+
+        `HARD_BREAK` is as long as `PAGE_SEPARATOR`, so offsets hold in `Document.text` as well.
+        """
+        texts = "".join(self._parts).split(HARD_BREAK)
+        if len(texts) > max_pages:
+            raise TooLarge(f"The file has {len(texts)} pages; `max_pages` allows {max_pages}.")
+        return tuple(
+            Page(number if self.is_laid_out else None, text, origin="text" if text else "empty")
+            for number, text in enumerate(texts, 1)
+        )
+
+    def sections(self) -> tuple[Section, ...]:
+        """A section from each heading to the next, with the path of headings above it."""
+        ends = [start for start, _, _ in self._headings[1:]] + [self._body_end]
+        path: list[tuple[int, str]] = []
+        sections = []
+        for (start, level, title), end in zip(self._headings, ends, strict=False):
+            path = [*(upper for upper in path if upper[0] < level), (level, title)]
+            sections.append(Section(tuple(name for _, name in path), start, end))
+        return tuple(sections)
+
+    def _boundary(self, space: str, group: str | None) -> str:
+        if not self._size:
+            return HARD_BREAK * space.count(HARD_BREAK)
+        return _breaks(space) or ("\n" if group and group == self._group else "\n\n")
+
+    def _put(self, text: str) -> None:
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size > self.max_chars:
+            raise TooLarge(f"The file holds more than {self.max_chars} characters (`max_chars`).")
+
+
+def _breaks(space: str) -> str:
+    """One `HARD_BREAK` for each page that ends here; Word records an author's break a second time as rendered."""
+    return HARD_BREAK * max(space.count(HARD_BREAK), space.count(RENDERED_BREAK))
