@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin, TiffTags
 
 from extractors.errors import Corrupt, TooLarge
 from extractors.image import extract_image, render
@@ -70,6 +70,50 @@ def test_every_page_of_a_tiff_is_a_page(tmp_path: Path) -> None:
     assert render(path, 2, OPTIONS).info["dpi"] == (200.0, 200.0)
     with pytest.raises(Corrupt):
         render(path, 4, OPTIONS)
+
+
+def tiff(path: Path, kinds: list[dict[int, int]]) -> Path:
+    """Write a TIFF with one frame for each set of tags; a frame's width says which one it is."""
+    with TiffImagePlugin.AppendingTiffWriter(str(path), new=True) as file:
+        for number, tags in enumerate(kinds):
+            information = TiffImagePlugin.ImageFileDirectory_v2()
+            for tag, value in tags.items():
+                information.tagtype[tag] = TiffTags.LONG if tag == 254 else TiffTags.SHORT
+                information[tag] = value
+            picture((60 + 10 * number, 40)).save(file, "TIFF", tiffinfo=information)
+            file.newFrame()
+    return path
+
+
+REDUCED, MASK, PAGE_OF_MANY, OLD_REDUCED, OLD_PAGE = {254: 1}, {254: 4}, {254: 2}, {255: 2}, {255: 3}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "widths"),
+    [
+        ([{}, REDUCED, {}, REDUCED], [60, 80]),
+        ([{}, REDUCED, REDUCED, REDUCED], [60]),
+        ([REDUCED, {}], [70]),
+        ([{}, MASK, {254: 5}, PAGE_OF_MANY, {254: 3}], [60, 90]),
+        ([OLD_PAGE, OLD_REDUCED, OLD_PAGE], [60, 80]),
+        ([REDUCED, REDUCED], [60, 70]),
+    ],
+    ids=["previews", "pyramid", "preview first", "masks", "old tag", "no frame is a page"],
+)
+def test_smaller_copies_and_masks_are_no_pages(kinds: list[dict[int, int]], widths: list[int], tmp_path: Path) -> None:
+    path = tiff(tmp_path / "frames.tif", kinds)
+    numbers = list(range(1, len(widths) + 1))
+    assert extract_image(path, OPTIONS).pending == numbers
+    assert [render(path, number, OPTIONS).width for number in numbers] == widths
+    with pytest.raises(Corrupt):
+        render(path, len(widths) + 1, OPTIONS)
+
+
+def test_smaller_copies_do_not_count_as_pages_for_the_limit(tmp_path: Path) -> None:
+    path = tiff(tmp_path / "frames.tif", [{}, REDUCED, REDUCED])
+    assert extract_image(path, Options(max_pages=1)).pending == [1]
+    with pytest.raises(TooLarge, match="max_pages"):
+        extract_image(tiff(tmp_path / "many.tif", [REDUCED] * 11 + [{}]), Options(max_pages=1))
 
 
 def test_only_the_first_frame_of_an_animation_is_read(tmp_path: Path) -> None:
