@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from extractors.transparency import on_paper
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -31,7 +33,7 @@ MAX_ENLARGED = 40_000_000
 
 
 def flatten(image: Image) -> Image:
-    """Return the picture in 8-bit grey, transparency on white, dark writing on light ground.
+    """Return the picture in 8-bit grey, dark writing on light ground.
 
     Any mode of Pillow is taken: bits, palettes, alpha, CMYK, Lab, 16 and 32 bits a channel.
     """
@@ -45,10 +47,7 @@ def _grey(image: Image) -> Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         return _from_deep(image)
     if image.has_transparency_data:
-        from PIL import Image as Pillow
-
-        clear = image.convert("RGBA")
-        return Pillow.alpha_composite(Pillow.new("RGBA", clear.size, "white"), clear).convert("L")
+        return on_paper(image)
     if image.mode == "LAB":
         return image.getchannel("L")
     return image.convert("L") if image.mode in ("1", "L", "RGB") else image.convert("RGB").convert("L")

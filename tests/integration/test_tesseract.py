@@ -56,6 +56,14 @@ def test_white_on_black_is_read() -> None:
 
 
 @pytest.mark.usefixtures("ocr")
+@pytest.mark.parametrize("ink", [(255, 255, 255), (255, 230, 0), (0, 0, 0)])
+def test_writing_of_any_colour_on_a_transparent_ground_is_read(ink: tuple[int, int, int]) -> None:
+    image = Image.new("RGBA", (1100, 420), (*ink, 0))
+    image.putalpha(page().point(lambda value: 255 - value))
+    assert tesseract.read_image(image, OPTIONS)[0] == TEXT
+
+
+@pytest.mark.usefixtures("ocr")
 def test_small_letters_of_a_screenshot_are_enlarged() -> None:
     assert "pays its berth before winter" in tesseract.read_image(page((440, 150), 11), OPTIONS)[0]
 
