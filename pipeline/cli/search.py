@@ -49,7 +49,9 @@ def search(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            "--source", help="Only sources like this glob, e.g. '*.pdf'; may be repeated.", show_default=False
+            "--source",
+            help="Only sources of this name or like this glob, e.g. '*.pdf'; may be repeated.",
+            show_default=False,
         ),
     ] = None,
     media_type: Annotated[

@@ -75,9 +75,7 @@ def _elsewhere(connection: Connection, name: str) -> str:
 def find(connection: Connection, collection: str, name: str) -> dict[str, str]:
     """Find documents by source, folder or id: {id: source}. Deleted ones only if points of theirs may be left."""
     given = os.fsencode(name).decode("utf-8", "backslashreplace")
-    path = source_of_path(name)
-    folder = (given if "://" in given else path).rstrip("/") + "/"
-    return lookup.find(connection, collection, (given, path), folder)
+    return lookup.find(connection, collection, (given, source_of_path(name)))
 
 
 def release(services: Services) -> int:

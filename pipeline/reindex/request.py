@@ -13,6 +13,7 @@ from embeddings.base import Fingerprint
 from embeddings.errors import BadConfig, ModelUnavailable
 from embeddings.known_models import find
 from pipeline.catalog import Connection
+from pipeline.catalog.documents import lookup
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.reindex import missing_documents
@@ -104,7 +105,8 @@ def resolve(services: Services, connection: Connection, request: ReindexRequest)
     if live is None:
         raise UnknownId(f"There is no collection {name}.", "See what there is with: docrelay status")
     spec = _spec(services, request, live)
-    resolved = ResolvedRequest(live, spec, _space(services, spec), options_of(services, request))
+    options = _spelled(connection, name, options_of(services, request))
+    resolved = ResolvedRequest(live, spec, _space(services, spec), options)
     if resolved.in_place and not missing_documents.list_selected(connection, name, resolved.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
     changed = (resolved.space, services.cutting(spec)) != (live.fingerprint, services.cutting(live.spec))
@@ -153,6 +155,12 @@ def options_of(services: Services, request: ReindexRequest) -> Options:
         code=request.code,
         soak_s=services.settings.reindex_soak_s,
     )
+
+
+def _spelled(connection: Connection, collection: str, options: Options) -> Options:
+    """The options, with the path as sources of the collection spell it."""
+    known = [] if options.path is None else lookup.spellings(connection, collection, options.path)
+    return replace(options, path=known[0]) if known else options
 
 
 def _source(path: str) -> str:

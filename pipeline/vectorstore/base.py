@@ -43,7 +43,7 @@ class Hit:
 class Filter:
     """Selects points: those that meet all given conditions.
 
-    `source` is a glob over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
+    `sources` are names or globs over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
     is a page that the point is on; times are ISO 8601 in UTC and compare the
     source's modification time; `orders` are the first and the last number of a chunk in its document;
     a point must have at least one of `tags`. None and empty mean "any".

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pipeline.errors import BadRequest
+from pipeline.source_names import is_exact, select
 from pipeline.vectorstore.base import Filter
-from pipeline.vectorstore.source_globs import is_exact, select
 
 __all__ = ["INDEXED", "MAX_SOURCES", "AnyOf", "Between", "Condition", "Flag", "Within", "conditions", "resolve_sources"]
 

@@ -16,6 +16,7 @@ from pipeline.catalog.database.schema import (
     versions,
 )
 from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, matches
+from pipeline.source_names import ascii_prefix, spelling_of
 
 __all__ = [
     "KNOWN",
@@ -24,6 +25,7 @@ __all__ = [
     "find",
     "possibly_known",
     "sources",
+    "spellings",
     "unchanged_sources",
 ]
 
@@ -86,23 +88,13 @@ def collection_of(connection: Connection, document_id: str) -> str | None:
     return name
 
 
-def find(connection: Connection, collection: str, names: Collection[str], folder: str) -> dict[str, str]:
+def find(connection: Connection, collection: str, names: Collection[str]) -> dict[str, str]:
     """Find documents by id, by source, or by the folder that their source is in: {id: source}.
 
     Deleted ones are left out, unless points of theirs may be left.
-
-    Args:
-        connection: the catalog.
-        collection: the collection.
-        names: ids and sources.
-        folder: what the sources of documents in a folder begin with; it ends with a slash.
     """
-    is_named = sa.or_(
-        documents.c.id.in_(names),
-        documents.c.source.in_(names),
-        # Not LIKE, which takes capital letters for small ones on SQLite.
-        sa.func.substr(documents.c.source, 1, len(folder)) == folder,
-    )
+    spelled = {spelling for name in names for spelling in spellings(connection, collection, name)}
+    is_named = sa.or_(documents.c.id.in_(names), *(_is_or_is_below(spelling) for spelling in spelled))
     has_points = sa.exists().where(versions.c.document_id == documents.c.id, versions.c.removed_at.is_(None))
     rows = connection.execute(
         sa.select(documents.c.id, documents.c.source).where(
@@ -110,3 +102,29 @@ def find(connection: Connection, collection: str, names: Collection[str], folder
         )
     )
     return {row.id: row.source for row in rows}
+
+
+def spellings(connection: Connection, collection: str, name: str) -> list[str]:
+    """How sources of a collection spell a file or a folder; empty if no source has the name.
+
+    A source that has exactly this name, or is in a folder of it, goes first: only without one the names count that
+    are the same in NFC.
+    """
+    stored = storable(name)
+    of_collection = documents.c.collection == collection
+    exact = sa.select(documents.c.id).where(of_collection, _is_or_is_below(stored)).limit(1)
+    if stored.isascii() or connection.scalar(exact) is not None:
+        return [stored]
+    beginning = ascii_prefix(stored)
+    similar = sa.func.substr(documents.c.source, 1, len(beginning)) == beginning
+    known = connection.scalars(sa.select(documents.c.source).where(of_collection, similar))
+    return sorted({spelling for source in known if (spelling := spelling_of(source, stored)) is not None})
+
+
+def _is_or_is_below(name: str) -> sa.ColumnElement[bool]:
+    """The condition that a source is this file, or is in this folder: an absolute one, or a URI."""
+    if not name.startswith("/") and "://" not in name:
+        return documents.c.source == name
+    folder = name.rstrip("/") + "/"
+    # Not LIKE, which takes capital letters for small ones on SQLite.
+    return sa.or_(documents.c.source == name, sa.func.substr(documents.c.source, 1, len(folder)) == folder)

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import BadRequest
 from pipeline.search import resolve_media_types
-from pipeline.vectorstore.source_globs import matches
+from pipeline.source_names import matches
 
 
 def test_media_types_are_resolved_without_duplicates() -> None:

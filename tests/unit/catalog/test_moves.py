@@ -66,6 +66,21 @@ def sources(connection: Connection) -> dict[str, str]:
     return {row.id: row.source for row in rows}
 
 
+def test_documents_are_found_by_either_spelling_of_a_name(connection: Connection) -> None:
+    """A file from macOS in a folder named on Linux, and two files whose names only look the same."""
+    mixed = "/srv/B\u00fccher/U\u0308bersicht.txt"
+    document_id = live(connection, mixed)
+    composed, decomposed = live(connection, "/srv/caf\u00e9.txt", "b"), live(connection, "/srv/cafe\u0301.txt", "c")
+
+    for name in ("/srv/B\u00fccher/\u00dcbersicht.txt", "/srv/Bu\u0308cher", "/srv/B\u00fccher/", mixed, document_id):
+        assert lookup.find(connection, "documents", [name]) == {document_id: mixed}
+    assert lookup.find(connection, "documents", ["/srv/caf\u00e9.txt"]) == {composed: "/srv/caf\u00e9.txt"}
+    assert lookup.find(connection, "documents", ["/srv/cafe\u0301.txt"]) == {decomposed: "/srv/cafe\u0301.txt"}
+    assert lookup.find(connection, "documents", ["/srv/\u00dcbersicht.txt", "\u00dcbersicht.txt", "/srv/b"]) == {}
+    assert lookup.find(connection, "other", ["/srv/B\u00fccher"]) == {}
+    assert lookup.spellings(connection, "documents", "/srv/Bu\u0308cher") == ["/srv/B\u00fccher"]
+
+
 def test_a_renamed_document_keeps_id_and_version(connection: Connection) -> None:
     document_id = live(connection, "/a.txt")
     version = live_versions.live_version_ids(connection, [document_id])

@@ -148,6 +148,8 @@ def mode_of(name: str) -> Mode:
         (Filter(sources=("boat yard.pdf",)), [0, 1]),
         (Filter(sources=("file:///srv/docs/l*",)), [2, 3]),
         (Filter(sources=("*.txt", "x.PDF")), [2, 3]),
+        (Filter(sources=("a[1].txt",)), [2]),
+        (Filter(sources=("a[1]*",)), [2]),
         (Filter(sources=("*.docx",)), []),
         (Filter(tags=("boats",)), [0, 1]),
         (Filter(tags=("rules/2026",)), [0]),
