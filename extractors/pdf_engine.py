@@ -17,10 +17,7 @@ from typing import Protocol, TypeAlias
 
 from extractors.options import Options
 
-__all__ = ["HYPHEN", "MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "OpenPdf", "PdfFile", "RawPage"]
-
-HYPHEN = "\ufffe"
-"""Stands in a raw text for a hyphen at the end of a line, line break included; pdfium's own convention."""
+__all__ = ["MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "OpenPdf", "PdfFile", "RawPage"]
 
 SPARSE_CHARS = 50
 """With fewer printed characters than this, a page is looked at: is its content in a picture?"""

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from extractors.divided_words import HYPHEN
 from extractors.errors import Corrupt, ExtractError
 from extractors.options import Options
-from extractors.pdf_engine import HYPHEN, MAX_BOOKMARKS, Bookmark, RawPage
+from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, RawPage
 from extractors.pdf_pdfium import unlocked
 
 __all__ = ["PypdfFile", "open_pdf", "open_with"]

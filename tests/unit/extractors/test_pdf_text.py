@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.pdf_engine import HYPHEN
+from extractors.divided_words import HYPHEN
 from extractors.pdf_text import is_garbage, tidy
 
 
