@@ -212,6 +212,9 @@ class Chunk(BaseModel):
     text: str
     page_start: int | None
     page_end: int | None
+    paragraph_start: int | None = None
+    paragraph_end: int | None = None
+    prefix: str = ""
     line_start: int | None = None
     line_end: int | None = None
     char_start: int
