@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Literal
 
-__all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section", "Table"]
+__all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section"]
 
 PAGE_SEPARATOR = "\n"
 """Stands between two pages in `Document.text`."""
@@ -25,7 +25,8 @@ class Page:
     printed page number ("iv", "A-3") where the file records one. `confidence` is OCR's mean word
     confidence, 0 to 1. `origin` says where the text is from, or why there is none: `empty` has no writing,
     `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR. `warnings` are sentences on
-    how this page was read: why by OCR, what of it was left out.
+    how this page was read: why by OCR, what of it was left out. The text of a `doubtful` page gives way to what OCR
+    reads; otherwise both are put together.
     """
 
     number: int | None
@@ -34,6 +35,7 @@ class Page:
     origin: Origin = "text"
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
+    doubtful: bool = False
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Page:
@@ -54,27 +56,12 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """A table in the text, as offsets into `Document.text`: its rows are lines.
-
-    `header_end` is where the row of its column names ends, or `char_start` where it has none. In a `quoted` table
-    (CSV) a line break between double quotes belongs to its row.
-    """
-
-    char_start: int
-    header_end: int
-    char_end: int
-    quoted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Document:
     """A document's extracted text: ordered pages, the sections over them, and warnings.
 
     A format without pages yields exactly one page whose number is None. Sections are ordered by
     `char_start` and do not overlap; text before the first heading belongs to none. `warnings` are sentences about
     the file; `missing` are those of them that name a part which is not in the text (an attached file, a damaged page).
-    `tables` are ordered by `char_start` and do not overlap.
     """
 
     media_type: str
@@ -84,7 +71,6 @@ class Document:
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
 
     @property
     def text(self) -> str:
@@ -104,20 +90,11 @@ class Document:
     def with_pages(self, read: dict[int, Page]) -> Document:
         """Return the document with the given pages put in the place of their numbers.
 
-        Sections and tables move with the pages they begin and end on; within a page that is replaced, an offset falls
+        Sections move with the pages they begin and end on; within a page that is replaced, an offset falls
         back to the page's beginning.
         """
         pages = tuple(read.get(page.number, page) if page.number else page for page in self.pages)
-        return replace(self, pages=pages).moved(_shift(self, pages))
-
-    def moved(self, shifted: Callable[[int], int]) -> Document:
-        """Return the document with the offsets of sections and tables changed by a function that keeps their order."""
-        sections = (replace(s, char_start=shifted(s.char_start), char_end=shifted(s.char_end)) for s in self.sections)
-        tables = (
-            Table(shifted(table.char_start), shifted(table.header_end), shifted(table.char_end), table.quoted)
-            for table in self.tables
-        )
-        return replace(self, sections=tuple(sections), tables=tuple(tables))
+        return replace(self, pages=pages, sections=tuple(_moved(self, pages)) if self.sections else ())
 
     def rewritten(self, find: Callable[[str], Iterable[tuple[int, int, str]]]) -> Document:
         """Return the document with what `find` names replaced, in the text, the titles of sections and the metadata.
@@ -145,9 +122,12 @@ class Document:
         def plain(text: str) -> str:
             return _replaced(text, _disjoint(find(text)), 0)
 
-        sections = tuple(replace(section, path=tuple(map(plain, section.path))) for section in self.sections)
+        sections = tuple(
+            Section(tuple(map(plain, section.path)), shifted(section.char_start), shifted(section.char_end))
+            for section in self.sections
+        )
         metadata = {name: plain(value) for name, value in self.metadata.items()}
-        return replace(self, pages=tuple(pages), sections=sections, metadata=metadata).moved(shifted)
+        return replace(self, pages=tuple(pages), sections=sections, metadata=metadata)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON-ready data."""
@@ -163,7 +143,6 @@ class Document:
                 "sections": tuple(Section(tuple(s["path"]), s["char_start"], s["char_end"]) for s in data["sections"]),
                 "warnings": tuple(data["warnings"]),
                 "missing": tuple(data.get("missing", ())),
-                "tables": tuple(Table(**table) for table in data.get("tables", ())),
             }
         )
 
@@ -188,8 +167,8 @@ def _replaced(text: str, spans: list[tuple[int, int, str]], start: int) -> str:
     return "".join([*pieces, text[position - start :]])
 
 
-def _shift(before: Document, pages: tuple[Page, ...]) -> Callable[[int], int]:
-    """The function from an offset in a document to that in the document with these pages."""
+def _moved(before: Document, pages: tuple[Page, ...]) -> Iterator[Section]:
+    """The sections of a document whose pages were replaced by these."""
     old, new = before.page_starts, _starts(pages)
     old_end, new_end = len(before.text), new[-1] + len(pages[-1].text)
 
@@ -199,7 +178,9 @@ def _shift(before: Document, pages: tuple[Page, ...]) -> Callable[[int], int]:
         index = bisect_right(old, offset) - 1
         return new[index] + (offset - old[index] if before.pages[index] is pages[index] else 0)
 
-    return shifted
+    for section in before.sections:
+        start = shifted(section.char_start)
+        yield replace(section, char_start=start, char_end=max(start, shifted(section.char_end)))
 
 
 def _starts(pages: tuple[Page, ...]) -> list[int]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from extractors.document import Document, Origin, Page
+from extractors.document import Document, Origin, Page, Section
 from extractors.errors import (
     Corrupt,
     Empty,
@@ -19,6 +19,7 @@ from extractors.errors import (
     TooLarge,
     is_of_system,
 )
+from extractors.merged_text import merged
 from extractors.options import Options
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
@@ -138,10 +139,21 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
 
 
 def _better(before: Page, read: Page) -> Page:
-    """Return the page as OCR read it, with its label; the sparse text layer where OCR read nothing."""
-    if before.text.strip() and not read.text.strip():
-        return replace(before, origin="unread" if read.origin == "unread" else "text")
-    return replace(read, label=before.label)
+    """Return the page as OCR read it, with its label and its text layer; that alone where OCR read nothing."""
+    warnings = (*before.warnings, *read.warnings)
+    if not before.text.strip():
+        return replace(read, label=before.label, warnings=warnings)
+    if not read.text.strip():
+        return _as_before(before, read.origin, warnings)
+    text = read.text if before.doubtful else merged(before.text, read.text)
+    return replace(read, text=text, label=before.label, warnings=warnings)
+
+
+def _as_before(before: Page, origin: Origin, warnings: tuple[str, ...]) -> Page:
+    """The page with its text layer alone, as OCR ended with the origin `empty`, `failed` or `unread`."""
+    unread = replace(before, origin="unread" if origin == "unread" else "text", doubtful=False)
+    kept = ("OCR read nothing on this page: its text layer is kept.",) if origin == "empty" else ()
+    return replace(unread, warnings=(*warnings, *kept))
 
 
 def _check_size(document: Document, options: Options) -> None:
@@ -163,7 +175,7 @@ def _clean(document: Document) -> Document:
     """Remove NUL characters and replace lone surrogates by U+FFFD: databases, JSON and tokenizers refuse both."""
     text = document.text
     if "\0" in text:
-        document = document.moved(_without_nul(text))
+        document = replace(document, sections=tuple(_moved(text, document.sections)))
     return replace(
         document,
         pages=tuple(
@@ -182,8 +194,8 @@ def _clean(document: Document) -> Document:
     )
 
 
-def _without_nul(text: str) -> Callable[[int], int]:
-    """The function from an offset in the text to that in the text without its NUL characters."""
+def _moved(text: str, sections: tuple[Section, ...]) -> Iterator[Section]:
+    """Yield the sections with their offsets after the NUL characters are removed."""
     at = gone = 0
 
     def shifted(offset: int) -> int:
@@ -192,7 +204,8 @@ def _without_nul(text: str) -> Callable[[int], int]:
         at = offset
         return offset - gone
 
-    return shifted
+    for section in sections:
+        yield replace(section, char_start=shifted(section.char_start), char_end=shifted(section.char_end))
 
 
 def _safe(text: str) -> str:

@@ -190,8 +190,28 @@ def test_finish_keeps_labels_and_sparse_text() -> None:
     before = (Page(1, "Scan 7", "i", "pending"), Page(2, "Scan 8", "ii", "pending"), Page(3, "text", "iii"))
     pages = [Page(1, "read", origin="ocr", confidence=0.8), Page(2, "", origin="empty")]
     document = finish(Document("x", before), pages, ["a warning"])
-    assert document.pages == (Page(1, "read", "i", "ocr", 0.8), Page(2, "Scan 8", "ii", "text"), Page(3, "text", "iii"))
+    kept = ("OCR read nothing on this page: its text layer is kept.",)
+    assert document.pages == (
+        Page(1, "read\nScan 7", "i", "ocr", 0.8),
+        Page(2, "Scan 8", "ii", "text", warnings=kept),
+        Page(3, "text", "iii"),
+    )
     assert document.warnings == ("a warning",)
+
+
+def test_finish_keeps_why_a_page_was_read_by_ocr_and_what_ocr_said_of_it() -> None:
+    before = Page(1, "Scan 7", origin="pending", warnings=("Read by OCR: a reason.",))
+    page = Page(1, "Scan 7\nread", origin="ocr", confidence=0.4, warnings=("OCR is unsure.",))
+    after = finish(Document("x", (before,)), [page]).pages[0]
+    assert (after.text, after.warnings) == ("Scan 7\nread", ("Read by OCR: a reason.", "OCR is unsure."))
+
+
+def test_a_doubtful_text_layer_gives_way_to_ocr_and_stays_where_ocr_reads_nothing() -> None:
+    before = Document("x", (Page(1, "xbufs", origin="pending", doubtful=True),))
+    assert finish(before, [Page(1, "water", origin="ocr")]).pages == (Page(1, "water", origin="ocr"),)
+    kept = finish(before, [Page(1, "", origin="empty")]).pages[0]
+    assert (kept.text, kept.origin, kept.doubtful) == ("xbufs", "text", False)
+    assert Page.from_json(json.loads(json.dumps(before.to_json()))["pages"][0]) == before.pages[0]
 
 
 def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
