@@ -12,10 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from extractors.document import PAGE_SEPARATOR, Document, Origin, Page, Section
+from extractors.document import PAGE_SEPARATOR, Document, Page, Section
 from extractors.errors import Corrupt, TooLarge
 from extractors.options import Options
-from extractors.pdf_engine import SPARSE_CHARS, Bookmark, OpenPdf, PdfFile, RawPage
+from extractors.pdf_engine import Bookmark, OpenPdf, PdfFile, RawPage
+from extractors.pdf_ocr import why_ocr
 from extractors.pdf_text import is_garbage, tidy
 from extractors.registry import extractor, renderer
 
@@ -26,9 +27,6 @@ __all__ = ["ENGINES", "extract_pdf", "render_page"]
 
 ENGINES = {"pdfium": "extractors.pdf_pdfium", "pypdf": "extractors.pdf_pypdf", "pypdf2": "extractors.pdf_pypdf2"}
 """Engine name to the module whose `open_pdf` it is; imported when asked for."""
-
-SCAN_SHARE = 0.5
-"""A picture over this share of a page with hardly any text is a scan."""
 
 MAX_TITLE = 300
 SEARCHED_CHARS = 100_000
@@ -103,22 +101,19 @@ def _extras(pdf: PdfFile) -> tuple[list[Bookmark], dict[str, str], list[str]]:
 
 
 def _pages(raws: list[RawPage | None]) -> tuple[Page, ...]:
-    origins = [_origin(raw) for raw in raws]
     texts = tidy(["" if raw is None or is_garbage(raw.text) else raw.text for raw in raws])
-    labels = [raw.label if raw else None for raw in raws]
-    rows = enumerate(zip(texts, labels, origins, strict=True), start=1)
-    return tuple(Page(number, text, label, origin) for number, (text, label, origin) in rows)
+    rows = enumerate(zip(raws, texts, strict=True), start=1)
+    return tuple(
+        Page(number, "", origin="failed") if raw is None else _page(number, raw, text) for number, (raw, text) in rows
+    )
 
 
-def _origin(raw: RawPage | None) -> Origin:
-    """Whether the text layer is what one sees on the page."""
-    if raw is None:
-        return "failed"
-    printed = len("".join(raw.text.split()))
-    if not printed:
-        return "pending" if raw.marked else "empty"
-    scanned = printed < SPARSE_CHARS and raw.picture >= SCAN_SHARE
-    return "pending" if scanned or is_garbage(raw.text) else "text"
+def _page(number: int, raw: RawPage, text: str) -> Page:
+    """The page with its text layer, and why that is not enough, if it is not."""
+    why = "its text layer stands for no characters" if is_garbage(raw.text) else why_ocr(raw.drawn, raw.text)
+    if why:
+        return Page(number, text, raw.label, "pending", warnings=(f"Read by OCR: {why}.",))
+    return Page(number, text, raw.label, "text" if text else "empty")
 
 
 def _unread(raws: list[RawPage | None]) -> list[str]:

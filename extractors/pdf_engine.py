@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 from extractors.options import Options
 
-__all__ = ["MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "OpenPdf", "PdfFile", "RawPage"]
+__all__ = ["MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "Drawn", "OpenPdf", "PdfFile", "RawPage"]
 
 SPARSE_CHARS = 50
 """With fewer printed characters than this, a page is looked at: is its content in a picture?"""
@@ -26,17 +26,33 @@ MAX_BOOKMARKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class RawPage:
-    """A page as the engine gives it.
+class Drawn:
+    """What is drawn on a page; the shares are of the page's area, 0 to 1.
 
-    `picture` is the share of the page that its largest picture covers, 0 to 1; `marked` tells whether
-    anything is drawn at all. Both are only meaningful where the text is sparse.
+    Attributes:
+        pictures: what all pictures together cover, stamps included.
+        bare: what pictures cover where no text of the text layer stands.
+        outlines: segments of filled paths that may be the outlines of letters.
+        stamps: annotations that are drawn and may hold writing.
+        marked: whether anything is drawn at all.
+        writing: what looks like writing and is not covered by the text layer; None where it was not looked at.
     """
+
+    pictures: float = 0.0
+    bare: float = 0.0
+    outlines: int = 0
+    stamps: int = 0
+    marked: bool = False
+    writing: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """A page as the engine gives it: its text layer, its printed number, and what is drawn."""
 
     text: str
     label: str | None = None
-    picture: float = 0.0
-    marked: bool = False
+    drawn: Drawn = Drawn()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,8 @@ import pypdfium2.raw as pdfium_c
 
 from extractors.errors import Corrupt, Encrypted
 from extractors.options import Options
-from extractors.pdf_engine import MAX_BOOKMARKS, SPARSE_CHARS, Bookmark, RawPage
+from extractors.pdf_drawn import Looks
+from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,6 +45,7 @@ class PdfiumFile:
 
     def __init__(self, document: Any) -> None:
         self._document = document
+        self.looks = Looks()
 
     @property
     def page_count(self) -> int:
@@ -59,9 +61,13 @@ class PdfiumFile:
         """Read one page, with what is filled into its form fields."""
         with _page(self._document, index) as page:
             text = _text(page)
-            sparse = len("".join(text.split())) < SPARSE_CHARS
-            picture, marked = _drawn(page) if sparse else (0.0, True)
-        return RawPage(text, self._document.get_page_label(index) or None, picture, marked)
+            drawn = self.looks.at(page, text)
+        return RawPage(text, self._document.get_page_label(index) or None, drawn)
+
+    def drawn(self, index: int, text: str) -> Drawn:
+        """What is drawn on a page whose text layer another engine read."""
+        with _page(self._document, index) as page:
+            return self.looks.at(page, text)
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -203,16 +209,3 @@ def _field_value(form: Any, annotation: Any) -> str:
     buffer = (pdfium_c.FPDF_WCHAR * (size // 2))()
     pdfium_c.FPDFAnnot_GetFormFieldValue(form, annotation, buffer, size)
     return bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", errors="replace")
-
-
-def _drawn(page: Any) -> tuple[float, bool]:
-    """(share of the page that its largest picture covers, whether anything is drawn)."""
-    width, height = page.get_size()
-    area, largest, marked = max(width * height, 1.0), 0.0, False
-    for item in islice(page.get_objects(max_depth=5), MAX_OBJECTS):
-        marked = True
-        if item.type == pdfium_c.FPDF_PAGEOBJ_IMAGE:
-            with suppress(pdfium.PdfiumError):
-                left, bottom, right, top = item.get_bounds()
-                largest = max(largest, (right - left) * (top - bottom) / area)
-    return min(largest, 1.0), marked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -14,21 +14,22 @@ from typing import Any, BinaryIO
 from extractors.divided_words import HYPHEN
 from extractors.errors import Corrupt, ExtractError
 from extractors.options import Options
-from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, RawPage
-from extractors.pdf_pdfium import unlocked
+from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
+from extractors.pdf_pdfium import PdfiumFile, unlocked
+from extractors.pdf_pdfium import open_pdf as open_by_pdfium
 
 __all__ = ["PypdfFile", "open_pdf", "open_with"]
 
 MAX_DEPTH = 15
 LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W_])")
-PAINTING = frozenset(b"Do BI f F f* S s B B* b b* sh Tj TJ ' \"".split()) | {b"INLINE IMAGE"}
 
 
 class PypdfFile:
     """An open PDF, read by pypdf or by its predecessor: their readers have the same shape."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, reader: Any, drawings: PdfiumFile | None) -> None:
         self._reader = reader
+        self._drawings = drawings
         self._count: int = len(reader.pages)
         self._labels: list[str] = self._read_labels()
 
@@ -44,11 +45,17 @@ class PypdfFile:
         return {key.lstrip("/").lower(): str(value) for key, value in entries.items() if str(value)}
 
     def page(self, index: int) -> RawPage:
-        """Read one page, and see on the way what it paints."""
-        page = self._reader.pages[index]
-        painted = _Painted(page)
-        text = LINE_END_HYPHEN.sub(HYPHEN, page.extract_text(visitor_operand_before=painted.see))
-        return RawPage(text, self._labels[index] if self._labels else None, painted.picture, painted.marked)
+        """Read one page; what is drawn on it pdfium sees, whose eyes OCR has as well."""
+        text = LINE_END_HYPHEN.sub(HYPHEN, self._reader.pages[index].extract_text())
+        return RawPage(text, self._labels[index] if self._labels else None, self._drawn(index, text))
+
+    def _drawn(self, index: int, text: str) -> Drawn:
+        try:
+            return self._drawings.drawn(index, text) if self._drawings else Drawn(marked=True)
+        except MemoryError:
+            raise
+        except Exception:  # a damaged page that pypdf can read all the same
+            return Drawn(marked=True)
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -68,31 +75,6 @@ class PypdfFile:
         recorded = "/PageLabels" in self._reader.trailer["/Root"]
         labels = list(getattr(self._reader, "page_labels", ())) if recorded else []
         return labels if len(labels) == self._count else []
-
-
-class _Painted:
-    """Looks over the operators of a page for pictures and other marks."""
-
-    def __init__(self, page: Any) -> None:
-        self.picture = 0.0
-        self.marked = False
-        self._area = max(float(page.mediabox.width) * float(page.mediabox.height), 1.0)
-        resources = page.get("/Resources")
-        objects = resources.get_object().get("/XObject") if resources else None
-        self._objects = objects.get_object() if objects else {}
-
-    def see(self, operator: bytes, operands: Any, matrix: list[float], _: Any) -> None:
-        """Note what one operator paints; `matrix` is the transformation in force."""
-        if operator in PAINTING:
-            self.marked = True
-        inline = operator in {b"BI", b"INLINE IMAGE"}
-        if inline or (operator == b"Do" and operands and self._is_picture(operands[0])):
-            share = abs(matrix[0] * matrix[3] - matrix[1] * matrix[2]) / self._area
-            self.picture = max(self.picture, min(share, 1.0))
-
-    def _is_picture(self, name: Any) -> bool:
-        reference = self._objects.get(name)
-        return reference is not None and reference.get_object().get("/Subtype") == "/Image"
 
 
 @contextmanager
@@ -118,14 +100,28 @@ def open_with(library: ModuleType, path: Path, options: Options) -> Iterator[Pyp
     """
     # their warnings about damaged files quote the document, which has no place in a log
     logging.getLogger(library.__name__).setLevel(logging.CRITICAL)
-    with path.open("rb") as stream:
-        yield _opened(library, stream, path, options)
+    with path.open("rb") as stream, _drawings(path, options) as drawings:
+        yield _opened(library, stream, path, options, drawings)
 
 
-def _opened(library: ModuleType, stream: BinaryIO, path: Path, options: Options) -> PypdfFile:
+@contextmanager
+def _drawings(path: Path, options: Options) -> Iterator[PdfiumFile | None]:
+    """The file as pdfium sees it; None where pdfium cannot open it."""
+    with ExitStack() as stack:
+        try:
+            drawings = stack.enter_context(open_by_pdfium(path, options))
+        except ExtractError:
+            yield None
+        else:
+            yield drawings
+
+
+def _opened(
+    library: ModuleType, stream: BinaryIO, path: Path, options: Options, drawings: PdfiumFile | None
+) -> PypdfFile:
     try:
         reader = _reader(library, stream)
-        return PypdfFile(reader or library.PdfReader(unlocked(path, options)))
+        return PypdfFile(reader or library.PdfReader(unlocked(path, options)), drawings)
     except (ExtractError, MemoryError):
         raise
     except Exception as error:  # these readers let any exception of the language escape on a damaged file

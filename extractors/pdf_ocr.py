@@ -1,0 +1,76 @@
+"""Which pages of a PDF are read by OCR, and the sentence that says why.
+
+What is drawn decides: the area of text against that of pictures, outlines of letters, and stamps, and where that
+leaves it open, whether what the text layer does not cover looks like writing.
+"""
+
+from __future__ import annotations
+
+from extractors.pdf_engine import SPARSE_CHARS, Drawn
+
+__all__ = ["needs_look", "why_ocr"]
+
+SCAN_SHARE = 0.5
+"""Pictures that cover this share of a page, outside its text, are the page; smaller ones stand beside the text."""
+FIGURE_SHARE = 0.25
+"""Smaller pictures are never read for their writing."""
+CHAR_SHARE = 1e-4
+"""What one character takes of a page, line spacing included: 5 x 10 points of A4."""
+OUTLINES_PER_CHAR = 12
+"""Segments of a letter's outline; with fewer for each character the text layer holds what the outlines draw."""
+LEAST_OUTLINES = 400
+LEAST_WRITING = 0.004
+"""A smaller share of a page is a logo, or noise."""
+SCAN_DENSITY = 0.015
+"""The least share of a scan that writing covers."""
+DENSE = 0.12
+"""Share of a smaller picture that writing covers if it is a piece of a page; screenshots and diagrams are looser."""
+
+
+def needs_look(drawn: Drawn, text: str) -> bool:
+    """Whether the page must be drawn to see if it holds writing that its text layer does not."""
+    chars = _printed(text)
+    if not chars:
+        return False
+    if chars < SPARSE_CHARS and (drawn.stamps or drawn.outlines >= LEAST_OUTLINES // 4):
+        return True
+    return drawn.bare >= FIGURE_SHARE or _outlined(drawn, chars)
+
+
+def why_ocr(drawn: Drawn, text: str) -> str | None:
+    """Return why a page is to be read by OCR, as the end of a sentence; None if its text layer is enough."""
+    chars = _printed(text)
+    if not chars:
+        return "it has no text layer" if drawn.marked else None
+    if _is_scan(drawn, chars):
+        return f"pictures cover {drawn.pictures:.0%} of the page, and its text layer has only {chars} characters"
+    if _outlined(drawn, chars) and (drawn.writing or 0.0) >= max(LEAST_WRITING, _share(chars) / 3):
+        return "writing on it is drawn as outlines"
+    if chars < SPARSE_CHARS and drawn.stamps and (drawn.writing or 0.0) >= LEAST_WRITING:
+        return "a stamp on it holds writing"
+    return None
+
+
+def _is_scan(drawn: Drawn, chars: int) -> bool:
+    """Whether pictures hold so much writing that the text layer is not the page."""
+    if drawn.bare >= SCAN_SHARE and (chars < SPARSE_CHARS or drawn.writing is None):
+        return True
+    writing = drawn.writing or 0.0
+    density = writing / max(drawn.bare, 1e-6)
+    if drawn.bare >= SCAN_SHARE:
+        return density >= SCAN_DENSITY and writing >= _share(chars) / 3
+    return drawn.bare >= FIGURE_SHARE and density >= DENSE and writing >= 2 * _share(chars)
+
+
+def _outlined(drawn: Drawn, chars: int) -> bool:
+    """Whether there are many more outlines than the text layer's characters."""
+    least = LEAST_OUTLINES if chars >= SPARSE_CHARS else LEAST_OUTLINES // 4
+    return drawn.outlines >= max(least, OUTLINES_PER_CHAR * chars)
+
+
+def _share(chars: int) -> float:
+    return chars * CHAR_SHARE
+
+
+def _printed(text: str) -> int:
+    return len("".join(text.split()))

@@ -1,0 +1,157 @@
+"""Which pages of a PDF wait for OCR: what is drawn decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from pdf_sheets import HEIGHT, LETTER, WIDTH, lines_of_text, outlined, photograph, placed, sheet, writing
+from PIL import Image, ImageDraw
+
+from extractors import Options, Page, extract
+from extractors.options import PdfEngine
+
+WHOLE = (0, 0, WIDTH, HEIGHT)
+SIGNED = b"BT /F 8 Tf 40 20 Td (Signing envelope no. 7F3A19C2-55D0-4E6B-9B1C-0A8842D7E610, page 1 of 2) Tj ET"
+HEADER = lines_of_text(5)
+"""A header of more than 200 characters."""
+
+
+@cache
+def _scan() -> Image.Image:
+    return writing()
+
+
+def _page(folder: Path, data: bytes, engine: PdfEngine = "pdfium") -> Page:
+    path = folder / "file.pdf"
+    path.write_bytes(data)
+    return extract(path, Options(pdf_engine=engine)).pages[0]
+
+
+def _strips(count: int) -> bytes:
+    image, height = _scan(), HEIGHT / count
+    rows = image.height // count
+    parts = [image.crop((0, number * rows, image.width, (number + 1) * rows)) for number in range(count)]
+    drawn = [placed(number, 0, HEIGHT - (number + 1) * height, WIDTH, height) for number in range(count)]
+    return sheet(b" ".join([*drawn, SIGNED]), parts)
+
+
+def _tiles() -> bytes:
+    image, parts, drawn = _scan(), [], []
+    for number in range(12):
+        column, row = number % 3, number // 3
+        left, top = column * image.width // 3, row * image.height // 4
+        parts.append(image.crop((left, top, left + image.width // 3, top + image.height // 4)))
+        drawn.append(placed(number, column * WIDTH / 3, HEIGHT - (row + 1) * HEIGHT / 4, WIDTH / 3, HEIGHT / 4))
+    return sheet(b" ".join([*drawn, SIGNED]), parts)
+
+
+def _hidden_layer(lines: int) -> bytes:
+    """A scan with the text layer of a scanning program: invisible, over its first lines."""
+    image = writing(LETTER * 2)
+    rows = []
+    for number in range(lines):
+        top = (image.height / 12 + number * 38 * 1.8 + 38) / image.height * HEIGHT
+        rows.append(b"1 0 0 1 50 %f Tm (%s) Tj" % (HEIGHT - top, LETTER[number % len(LETTER)].encode()))
+    return sheet(placed(0, *WHOLE) + b" BT /F 18 Tf 3 Tr " + b" ".join(rows) + b" ET", [image])
+
+
+SCANS: dict[str, Callable[[], bytes]] = {
+    "signed scan": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan()]),
+    "scan that a form XObject draws": lambda: sheet(b"/X Do " + SIGNED, [_scan()], form=placed(0, *WHOLE)),
+    "scan in a form that is scaled": lambda: sheet(
+        b"q 2 0 0 2 0 0 cm /X Do Q " + SIGNED, [_scan()], form=placed(0, 0, 0, WIDTH / 2, HEIGHT / 2)
+    ),
+    "scan under a text header": lambda: sheet(HEADER + placed(0, 0, 0, WIDTH, 700), [_scan()]),
+    "half a page of scan under a header": lambda: sheet(
+        lines_of_text(8) + placed(0, 30, 30, 535, 500), [writing(LETTER * 2, (1240, 1160))]
+    ),
+    "scan in strips": lambda: _strips(60),
+    "scan in tiles": _tiles,
+    "pale scan": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan().point(lambda grey: 190 + grey // 5)]),
+    "white on black": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan().point(lambda grey: 255 - grey)]),
+    "writing as outlines": lambda: sheet(outlined(LETTER)),
+    "outlines under a header": lambda: sheet(HEADER + outlined(LETTER * 2, 700)),
+    "stamp alone": lambda: sheet(b"", stamps=[b"BT /F 30 Tf 10 40 Td (Received) Tj ET"]),
+    "stamp beside a page number": lambda: sheet(
+        b"BT /F 9 Tf 300 20 Td (Page 4) Tj ET", stamps=[b"BT /F 24 Tf 10 40 Td (Received 12 March) Tj ET"]
+    ),
+    "scan with a text layer over one line": lambda: _hidden_layer(1),
+}
+
+
+@pytest.mark.parametrize("kind", SCANS)
+def test_a_page_whose_writing_is_not_in_its_text_layer_waits_for_ocr(tmp_path: Path, kind: str) -> None:
+    page = _page(tmp_path, SCANS[kind]())
+    assert page.origin == "pending"
+    assert len(page.warnings) == 1
+    assert page.warnings[0].startswith("Read by OCR: ")
+
+
+def _chart() -> Image.Image:
+    image = Image.new("L", (900, 700), 255)
+    draw = ImageDraw.Draw(image)
+    for number in range(12):
+        draw.line((60, 50 + 50 * number, 860, 50 + 50 * number), fill=200)
+        draw.rectangle((80 + 62 * number, 640 - 40 * (number % 7 + 2), 120 + 62 * number, 640), fill=60 + 12 * number)
+    return image
+
+
+def _texture() -> Image.Image:
+    return photograph((620, 877), seed=4).point(lambda grey: 215 + grey // 8)
+
+
+DIGITAL: dict[str, Callable[[], bytes]] = {
+    "text": lambda: sheet(lines_of_text(50)),
+    "photograph beside text": lambda: sheet(lines_of_text(20) + placed(0, 60, 60, 475, 400), [photograph()]),
+    "photograph as the ground of a title": lambda: sheet(placed(0, *WHOLE) + lines_of_text(2), [photograph()]),
+    "texture behind a page of text": lambda: sheet(placed(0, *WHOLE) + lines_of_text(50), [_texture()]),
+    "plain ground behind a few lines": lambda: sheet(
+        placed(0, *WHOLE) + lines_of_text(4), [Image.new("L", (80, 90), 230)]
+    ),
+    "chart beside text": lambda: sheet(lines_of_text(12) + placed(0, 30, 30, 535, 420), [_chart()]),
+    "small picture of writing beside text": lambda: sheet(lines_of_text(30) + placed(0, 60, 60, 200, 280), [_scan()]),
+    "logo": lambda: sheet(lines_of_text(10) + placed(0, 430, 760, 120, 50), [writing(["KQ"], (240, 100), 60)]),
+    "form with rules": lambda: sheet(
+        lines_of_text(6) + b" ".join(b"60 %d 400 14 re S" % (30 + 20 * n) for n in range(30))
+    ),
+    "recognised scan": lambda: _hidden_layer(16),
+    "outlines that the text layer repeats": lambda: sheet(lines_of_text(16, 700) + outlined(LETTER[:1], 780)),
+    "small stamp on a page of text": lambda: sheet(
+        lines_of_text(50), stamps=[b"BT /F 30 Tf 10 40 Td (Received) Tj ET"]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DIGITAL)
+def test_a_page_whose_text_layer_is_the_page_is_not_read_by_ocr(tmp_path: Path, kind: str) -> None:
+    page = _page(tmp_path, DIGITAL[kind]())
+    assert (page.origin, page.warnings) == ("text", ())
+
+
+@pytest.mark.parametrize("engine", ["pypdf", "pypdf2"])
+def test_the_other_engines_decide_alike(tmp_path: Path, engine: PdfEngine) -> None:
+    if engine == "pypdf2":
+        pytest.importorskip("PyPDF2", exc_type=ImportError)
+    assert _page(tmp_path, SCANS["signed scan"](), engine).origin == "pending"
+    assert _page(tmp_path, SCANS["writing as outlines"](), engine).origin == "pending"
+    assert _page(tmp_path, DIGITAL["photograph beside text"](), engine).origin == "text"
+
+
+def test_the_text_layer_of_a_page_that_waits_is_kept(tmp_path: Path) -> None:
+    page = _page(tmp_path, SCANS["signed scan"]())
+    assert page.text == "Signing envelope no. 7F3A19C2-55D0-4E6B-9B1C-0A8842D7E610, page 1 of 2"
+    assert page.warnings == (
+        "Read by OCR: pictures cover 100% of the page, and its text layer has only 63 characters.",
+    )
+
+
+def test_a_turned_page_with_shifted_boxes_is_looked_at_in_place(tmp_path: Path) -> None:
+    boxes = b"/MediaBox [-100 -50 %d %d] /CropBox [0 0 %d %d] /Rotate 90" % (WIDTH + 9, HEIGHT + 9, WIDTH, HEIGHT)
+    plain = b"/MediaBox [0 0 %d %d]" % (WIDTH, HEIGHT)
+    for kind, origin in (("signed scan", "pending"), ("recognised scan", "text")):
+        data = {**SCANS, **DIGITAL}[kind]()
+        assert plain in data
+        assert _page(tmp_path, data.replace(plain, boxes)).origin == origin
