@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from extractors.errors import Corrupt, Encrypted
 from extractors.options import Options
+from extractors.pdf_chars import annotated, has_annotations
 from extractors.pdf_drawn import Looks
 from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
+from extractors.pdf_structure import LazyStructure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,9 +45,10 @@ _lock = threading.RLock()
 class PdfiumFile:
     """An open PDF, read by pdfium."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Any, structure: LazyStructure) -> None:
         self._document = document
         self.looks = Looks()
+        self._structure = structure
 
     @property
     def page_count(self) -> int:
@@ -58,9 +61,9 @@ class PdfiumFile:
         return {key.lower(): value for key, value in self._document.get_metadata_dict(skip_empty=True).items()}
 
     def page(self, index: int) -> RawPage:
-        """Read one page, with what is filled into its form fields."""
+        """Read one page, with its form fields and annotations."""
         with _page(self._document, index) as page:
-            text = _text(page)
+            text = self._text(page, index)
             drawn = self.looks.at(page, text)
         return RawPage(text, self._document.get_page_label(index) or None, drawn)
 
@@ -68,6 +71,15 @@ class PdfiumFile:
         """What is drawn on a page whose text layer another engine read."""
         with _page(self._document, index) as page:
             return self.looks.at(page, text)
+
+    def _text(self, page: Any, index: int) -> str:
+        textpage = page.get_textpage()
+        try:
+            text = _with_lam_alef(textpage, textpage.get_text_range())
+            structure = self._structure() if has_annotations(page) else None
+            return annotated(textpage, text, structure, index) if structure else text
+        finally:
+            textpage.close()
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -86,8 +98,8 @@ def open_pdf(path: Path, options: Options) -> Iterator[PdfiumFile]:
         Encrypted: no password opens it, or its encryption is unknown to pdfium.
         Corrupt: it is no PDF that pdfium can repair.
     """
-    with _lock, _open(path, options) as document:
-        yield PdfiumFile(document)
+    with _lock, _open(path, options) as document, _structure(document, path) as structure:
+        yield PdfiumFile(document, structure)
 
 
 def render(path: Path, page_number: int, options: Options) -> Image:
@@ -100,6 +112,7 @@ def render(path: Path, page_number: int, options: Options) -> Image:
     with _lock, _open(path, options) as document:
         if not 1 <= page_number <= len(document):
             raise IndexError(f"The file has {len(document)} pages; page {page_number} was asked for.")
+        _start_form(document, path)
         with _page(document, page_number - 1) as page:
             return _drawing(page, options)
 
@@ -110,11 +123,8 @@ def unlocked(path: Path, options: Options) -> BytesIO:
     Raises:
         Encrypted, Corrupt: as `open_pdf`.
     """
-    plain = BytesIO()
     with _lock, _open(path, options) as document:
-        document.save(plain, flags=pdfium_c.FPDF_REMOVE_SECURITY)
-    plain.seek(0)
-    return plain
+        return _without_encryption(document)
 
 
 def _drawing(page: Any, options: Options) -> Image:
@@ -141,10 +151,39 @@ def _scale(width: float, height: float, options: Options) -> float:
 def _open(path: Path, options: Options) -> Iterator[Any]:
     document = _unlock(path, options)
     try:
-        document.init_forms()
         yield document
     finally:
         document.close()
+
+
+@contextmanager
+def _structure(document: Any, path: Path) -> Iterator[LazyStructure]:
+    def open_file() -> BinaryIO:
+        encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document) >= 0
+        return _without_encryption(document) if encrypted else path.open("rb")
+
+    structure = LazyStructure(open_file)
+    try:
+        yield structure
+    finally:
+        structure.close()
+
+
+def _without_encryption(document: Any) -> BytesIO:
+    plain = BytesIO()
+    document.save(plain, flags=pdfium_c.FPDF_REMOVE_SECURITY)
+    plain.seek(0)
+    return plain
+
+
+def _start_form(document: Any, path: Path) -> None:
+    """Let pdfium draw form fields. It walks the whole form for it, so that one that never ends is not started."""
+    if pdfium_c.FPDF_GetFormType(document) == pdfium_c.FORMTYPE_NONE:
+        return
+    with _structure(document, path) as open_structure:
+        structure = open_structure()
+        if structure and structure.has_bounded_form():
+            document.init_forms()
 
 
 def _unlock(path: Path, options: Options) -> Any:
@@ -168,17 +207,6 @@ def _page(document: Any, index: int) -> Iterator[Any]:
         page.close()
 
 
-def _text(page: Any) -> str:
-    """The page's text in pdfium's order, then the values of its form fields."""
-    textpage = page.get_textpage()
-    try:
-        text = _with_lam_alef(textpage, textpage.get_text_range())
-    finally:
-        textpage.close()
-    fields = [value for value in _field_values(page) if value.strip()] if page.formenv else []
-    return "\n".join([text, *fields]) if fields else text
-
-
 def _with_lam_alef(textpage: Any, text: str) -> str:
     """Mend the Arabic ligature lam-alef: pdfium turns the letters of the one glyph round with the line."""
     letters = list(text)
@@ -188,24 +216,3 @@ def _with_lam_alef(textpage: Any, text: str) -> str:
         if drawn == list(match[0]) and textpage.get_charbox(at) == textpage.get_charbox(at + 1):
             letters[match.start() : match.end()] = reversed(match[0])
     return "".join(letters)
-
-
-def _field_values(page: Any) -> Iterator[str]:
-    """What is filled into the page's form; pdfium's text leaves it out, since fields are drawn apart."""
-    for index in range(min(pdfium_c.FPDFPage_GetAnnotCount(page), MAX_OBJECTS)):
-        annotation = pdfium_c.FPDFPage_GetAnnot(page, index)
-        if annotation:
-            try:
-                yield _field_value(page.formenv, annotation)
-            finally:
-                pdfium_c.FPDFPage_CloseAnnot(annotation)
-
-
-def _field_value(form: Any, annotation: Any) -> str:
-    kind = pdfium_c.FPDFAnnot_GetFormFieldType(form, annotation)
-    if kind not in {pdfium_c.FPDF_FORMFIELD_TEXTFIELD, pdfium_c.FPDF_FORMFIELD_COMBOBOX}:
-        return ""
-    size = pdfium_c.FPDFAnnot_GetFormFieldValue(form, annotation, None, 0)
-    buffer = (pdfium_c.FPDF_WCHAR * (size // 2))()
-    pdfium_c.FPDFAnnot_GetFormFieldValue(form, annotation, buffer, size)
-    return bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", errors="replace")

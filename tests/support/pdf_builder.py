@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-__all__ = ["PICTURE", "book", "pdf", "show"]
+__all__ = ["PICTURE", "annotated", "at", "book", "pdf", "show"]
 
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 PICTURE = b"q 200 0 0 200 0 0 cm /I Do Q"
@@ -45,6 +45,24 @@ def book(pages: Sequence[bytes], catalog: bytes = b"", extra: Sequence[bytes] = 
     for index, content in enumerate(pages):
         objects += [_page(first + 2 * index + 1), b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)]
     return pdf(objects, trailer)
+
+
+def at(x: float, y: float, text: str) -> bytes:
+    """The operators that write a line at a place, in letters of 10 points."""
+    return b"BT /F 10 Tf %d %d Td (%s) Tj ET " % (x, y, text.encode("cp1252"))
+
+
+def annotated(content: bytes, *annotations: bytes, catalog: bytes = b"", extra: Sequence[bytes] = ()) -> bytes:
+    """A page of 200 x 200 points with annotations, which are the objects from number 5; `extra` objects follow.
+
+    All of them are fields of the form.
+    """
+    numbers = b" ".join(b"%d 0 R" % (5 + index) for index in range(len(annotations)))
+    objects = [b"<< /Type /Annot %s >>" % annotation for annotation in annotations]
+    form = b"/AcroForm << /Fields [%s] /DA (/F 9 Tf) >> " % numbers
+    file = book([content], form + catalog, [*objects, *extra])
+    # longer, so that readers rebuild the table of objects
+    return file.replace(b"/MediaBox", b"/Annots [%s] /MediaBox" % numbers)
 
 
 def _page(content: int) -> bytes:

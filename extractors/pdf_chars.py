@@ -1,0 +1,67 @@
+"""Where the characters of a page stand, as pdfium sees them, and which texts stand over them."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+from typing import Any
+
+import pypdfium2.raw as pdfium_c
+
+from extractors.pdf_annotations import MAX_ANNOTATIONS
+from extractors.pdf_placement import Run, turned, with_annotations
+from extractors.pdf_structure import PdfStructure
+
+__all__ = ["annotated", "has_annotations"]
+
+SILENT = frozenset(
+    [
+        pdfium_c.FPDF_ANNOT_LINK,
+        pdfium_c.FPDF_ANNOT_POPUP,
+        pdfium_c.FPDF_ANNOT_PRINTERMARK,
+        pdfium_c.FPDF_ANNOT_TRAPNET,
+    ]
+)
+"""Kinds of annotations without text, which most files have; for others the file is opened once more."""
+MAX_RUNS = 100_000
+
+
+def has_annotations(page: Any) -> bool:
+    """Whether anything but links lies over the page."""
+    return any(_kind(page, index) not in SILENT for index in range(_count(page)))
+
+
+def annotated(textpage: Any, text: str, structure: PdfStructure, index: int) -> str:
+    """The page's text with its annotations at their places."""
+    annotations = structure.annotations(index)
+    if not annotations:
+        return text
+    quarters = structure.rotation(index)
+    runs = [Run(r.start, r.end, *turned(r[2:], quarters)) for r in _runs(textpage, text)]
+    turned_annotations = [replace(a, box=turned(a.box, quarters)) for a in annotations]
+    return with_annotations(text, runs, turned_annotations)
+
+
+def _count(page: Any) -> int:
+    return int(min(pdfium_c.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS))
+
+
+def _kind(page: Any, index: int) -> int:
+    annotation = pdfium_c.FPDFPage_GetAnnot(page, index)
+    if not annotation:
+        return int(pdfium_c.FPDF_ANNOT_POPUP)
+    try:
+        return int(pdfium_c.FPDFAnnot_GetSubtype(annotation))
+    finally:
+        pdfium_c.FPDFPage_CloseAnnot(annotation)
+
+
+def _runs(textpage: Any, text: str) -> list[Run]:
+    """The printed characters of the page, each as a run."""
+    box, runs = pdfium_c.FS_RECTF(), list[Run]()
+    for char in range(min(textpage.count_chars(), MAX_RUNS)):
+        at = pdfium_c.FPDFText_GetTextIndexFromCharIndex(textpage, char)
+        printed = 0 <= at < len(text) and not text[at].isspace()
+        if printed and pdfium_c.FPDFText_GetLooseCharBox(textpage, char, ctypes.byref(box)):
+            runs.append(Run(at, at + 1, box.left, box.bottom, box.right, box.top))
+    return runs
