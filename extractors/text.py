@@ -1,9 +1,10 @@
-"""Text and Markdown in any encoding. The text stays as it is in the source; only line ends are made equal."""
+"""Text, Markdown and CSV in any encoding. The text stays as it is in the source; only line ends are made equal."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from extractors.encoding import Decoded, decode
 from extractors.errors import TooLarge, Unsupported
 from extractors.options import Options
 from extractors.registry import extractor
+from extractors.tables import csv_table, markdown_tables
 
 __all__ = ["extract_csv", "extract_markdown", "extract_text", "extract_tsv", "markdown_sections"]
 
@@ -42,28 +44,6 @@ def extract_text(path: Path, options: Options) -> Document:
     return _document("text/plain", _read(path, options), ())
 
 
-@extractor("text/csv")
-def extract_csv(path: Path, options: Options) -> Document:
-    """Read a table of comma-separated values as the text that it is.
-
-    Raises:
-        TooLarge: it cannot have fewer than `options.max_chars` characters.
-        Unsupported: it is not text.
-    """
-    return _document("text/csv", _read(path, options), ())
-
-
-@extractor("text/tab-separated-values")
-def extract_tsv(path: Path, options: Options) -> Document:
-    """Read a table of tab-separated values as the text that it is.
-
-    Raises:
-        TooLarge: it cannot have fewer than `options.max_chars` characters.
-        Unsupported: it is not text.
-    """
-    return _document("text/tab-separated-values", _read(path, options), ())
-
-
 @extractor("text/markdown", suffixes=(".md",))
 def extract_markdown(path: Path, options: Options) -> Document:
     """Read a Markdown file: its text as it is, its headings as sections.
@@ -73,7 +53,30 @@ def extract_markdown(path: Path, options: Options) -> Document:
         Unsupported: it is not text.
     """
     decoded = _read(path, options)
-    return _document("text/markdown", decoded, tuple(markdown_sections(decoded.text)))
+    document = _document("text/markdown", decoded, tuple(markdown_sections(decoded.text)))
+    return replace(document, tables=markdown_tables(decoded.text))
+
+
+@extractor("text/csv")
+def extract_csv(path: Path, options: Options) -> Document:
+    """Read a table of comma-separated values: its text as it is, its rows as those of a table.
+
+    Raises:
+        TooLarge: it cannot have fewer than `options.max_chars` characters.
+        Unsupported: it is not text.
+    """
+    return _table("text/csv", path, options)
+
+
+@extractor("text/tab-separated-values")
+def extract_tsv(path: Path, options: Options) -> Document:
+    """Read a table of tab-separated values as `extract_csv` does.
+
+    Raises:
+        TooLarge: it cannot have fewer than `options.max_chars` characters.
+        Unsupported: it is not text.
+    """
+    return _table("text/tab-separated-values", path, options)
 
 
 def markdown_sections(text: str) -> Iterator[Section]:
@@ -97,6 +100,12 @@ def _read(path: Path, options: Options) -> Decoded:
         raise Unsupported("The file is not text.")
     text = decoded.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
     return Decoded(text, decoded.encoding, decoded.damaged)
+
+
+def _table(media_type: str, path: Path, options: Options) -> Document:
+    decoded = _read(path, options)
+    table = csv_table(decoded.text)
+    return replace(_document(media_type, decoded, ()), tables=(table,) if table else ())
 
 
 def _document(media_type: str, decoded: Decoded, sections: tuple[Section, ...]) -> Document:

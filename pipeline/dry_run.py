@@ -162,7 +162,7 @@ def _run_embed(trial: Trial, _step: WorkflowStep) -> Trial:
     if trial.chunks is None:
         raise BadRequest("There are no chunks yet.", "Write chunk() before embed().")
     embedder = trial.services.models.embedder(trial.services.spec, trial.services.fingerprint)
-    return replace(trial, vectors=embedder.embed([chunk.text for chunk in trial.chunks]))
+    return replace(trial, vectors=embedder.embed([chunk.searched_text for chunk in trial.chunks]))
 
 
 def _run_upsert(trial: Trial, _step: WorkflowStep) -> Trial:

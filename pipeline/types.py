@@ -33,7 +33,9 @@ class Chunk:
     pages. `page_breaks` holds (offset in `text`, number of the page that begins there) for each page
     that begins inside. `section` is the path of titles. `tokens` counts special tokens too. `metadata` is
     what stages of a workflow have added. `line_start` and `line_end` are the lines of its first and last
-    character, counted from 1, in text and Markdown; None in other formats.
+    character, counted from 1, in text, Markdown and CSV; `paragraph_start` and `paragraph_end` its paragraphs in other
+    formats without pages, where a paragraph is a line that is not blank; None elsewhere. `prefix` is the header row of
+    the table that the chunk continues, "" elsewhere: it is not part of `text`, but embedded and searched with it.
     """
 
     order: int
@@ -48,6 +50,14 @@ class Chunk:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     line_start: int | None = None
     line_end: int | None = None
+    paragraph_start: int | None = None
+    paragraph_end: int | None = None
+    prefix: str = ""
+
+    @property
+    def searched_text(self) -> str:
+        """The text that is embedded and whose words are searched: the prefix on a line of its own, and the text."""
+        return f"{self.prefix}\n{self.text}" if self.prefix else self.text
 
 
 @dataclass(frozen=True, slots=True)

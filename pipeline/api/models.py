@@ -196,6 +196,13 @@ class Receipt(BaseModel):
     failed: int = Field(examples=[0])
     chunks: int = Field(examples=[31])
     points: int | None = Field(description="in the store now; null when it cannot be asked", examples=[31])
+    incomplete: bool = Field(False, description="whether a part of the file is not in the text", examples=[True])
+    missing: list[str] = Field(
+        [], description="the parts that are not in the text", examples=[["Page 7 could not be read."]]
+    )
+    page_warnings: list[str] = Field(
+        [], description="how pages were read", examples=[["Pages 2-3: Read by OCR: the page is a picture."]]
+    )
 
 
 class DocumentDetail(DocumentStatus):
@@ -212,6 +219,9 @@ class Chunk(BaseModel):
     text: str
     page_start: int | None
     page_end: int | None
+    paragraph_start: int | None = None
+    paragraph_end: int | None = None
+    prefix: str = ""
     line_start: int | None = None
     line_end: int | None = None
     char_start: int

@@ -69,14 +69,17 @@ def explain_interruption(manager: JobManager, job_id: str, files: int = 0) -> in
 def _print_result(report: dict[str, Any], status: JobStatus) -> None:
     """Print the counts of a job that has ended, and its failures."""
     parts = [f"{report[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if report[name]]
+    if report["incomplete"]:
+        parts.insert(1, f"{report['incomplete']} of them incomplete")
     out.print(
         f"{quantity(report['documents'], 'document')}: {', '.join(parts) or 'nothing to do'}; "
         f"{quantity(report['chunks'], 'chunk')} in {duration(report['seconds'])}."
     )
-    if status.pages_failed:
+    if report["incomplete"]:
+        pages = f"{quantity(status.pages_failed, 'page')} could not be read. " if status.pages_failed else ""
         out.print(
-            f"{quantity(status.pages_failed, 'page')} could not be read; what OCR failed on is tried again when the "
-            "file is ingested again. A document's warnings: docrelay status ID"
+            f"{pages}Which part of a document is missing: docrelay status ID; "
+            "pages that OCR failed on are read again when the file is ingested again."
         )
     for failure in report["failures"][:SHOWN_FAILURES]:
         out.print(Text.assemble(("  ", ""), (failure["code"], "bold"), f"  {plain(failure['source'])}"))

@@ -165,6 +165,8 @@ def _print_hit(number: int, hit: Hit, query: str) -> None:
     out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), pages, f"  ({hit.score:.3f})"))
     if hit.section:
         out.print(Text(f"   {plain(' › '.join(hit.section))}", style="italic"))
+    if hit.prefix:
+        out.print(Text(f"   {plain(hit.prefix)}", style="dim"))
     before, after = "… " if start else "", " …" if start + len(shown_text) < len(hit.text) else ""
     out.print(Text("   " + plain(before + " ".join(shown_text.split()) + after)))
 
@@ -180,12 +182,14 @@ def _pages(hit: Hit, start: int) -> str:
 
 
 def _lines(hit: Hit) -> str:
-    """Lines of the passage, for an editor; its characters if the source has no lines."""
-    if hit.line_start is None:
-        return f", characters {hit.char_start}-{hit.char_end}"
-    if hit.line_end in (None, hit.line_start):
-        return f", line {hit.line_start}"
-    return f", lines {hit.line_start}-{hit.line_end}"
+    """Lines of the passage, for an editor; its paragraphs, or characters, if the source has no lines."""
+    for word, first, last in (
+        ("line", hit.line_start, hit.line_end),
+        ("paragraph", hit.paragraph_start, hit.paragraph_end),
+    ):
+        if first is not None:
+            return f", {word} {first}" if last in (None, first) else f", {word}s {first}-{last}"
+    return f", characters {hit.char_start}-{hit.char_end}"
 
 
 def _utc(moment: str | None) -> str | None:

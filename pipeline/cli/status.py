@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["status"]
 
+SENTENCES = {"missing": "Not in the text:", "warnings": "Warnings:", "page_warnings": "How pages were read:"}
+"""Fields of a document that hold sentences, with the heading under which they are printed."""
+
 
 def status(
     context: typer.Context,
@@ -123,7 +126,7 @@ def _print(shown: JobStatus | DocumentStatus | TaskStatus | SystemStatus) -> Non
 def _print_fields(shown: DocumentStatus | TaskStatus) -> None:
     """Print the fields of a status that have a value."""
     table = Table.grid(padding=(0, 2))
-    for name, value in shown.model_dump(exclude={"timeline", "warnings"}).items():
+    for name, value in shown.model_dump(exclude={"timeline", *SENTENCES}).items():
         if value not in (None, "", []):
             text = ", ".join(value) if isinstance(value, list) else str(value)
             table.add_row(name, Text(plain(text)))
@@ -133,8 +136,13 @@ def _print_fields(shown: DocumentStatus | TaskStatus) -> None:
 def _print_history(document: DocumentStatus) -> None:
     for step in document.timeline:
         out.print(f"  {step.at}  {step.state}")
-    for warning in document.warnings:
-        out.print(Text(plain(f"  {warning}")))
+    for name, heading in SENTENCES.items():
+        # What is missing is a warning too: it is printed once.
+        listed = [text for text in getattr(document, name) if name == "missing" or text not in document.missing]
+        if listed:
+            out.print(heading)
+        for text in listed:
+            out.print(Text(plain(f"  {text}")))
 
 
 def _print_system(system: SystemStatus) -> None:

@@ -15,7 +15,18 @@ from pipeline.cli.output import FAILED, note, out, plain, print_json, quantity
 __all__ = ["try_file"]
 
 SHOWN_CHARS = 240
-POINT_FIELDS = ("source", "title", "page_start", "page_end", "line_start", "line_end", "section", "tags", "added")
+POINT_FIELDS = (
+    "source",
+    "title",
+    "page_start",
+    "page_end",
+    "line_start",
+    "line_end",
+    "prefix",
+    "section",
+    "tags",
+    "added",
+)
 """Fields of a point's payload that are shown besides its text; `--json` has all of them."""
 
 SHOWN_ROWS = 5

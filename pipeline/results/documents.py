@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from pipeline.results.base import Result
 
 __all__ = ["Activity", "Deleted", "DocumentStatus", "Step"]
@@ -22,7 +24,9 @@ class DocumentStatus(Result):
     """A document: its state, what is being done about it, its receipt and its way through the stages.
 
     Receipt: pages = pages_text + pages_ocr + pages_empty + pages_failed, chunks = points of the live version.
-    `searchable` tells whether readers see a version of it, be it an older one.
+    `searchable` tells whether readers see a version of it, be it an older one. `warnings` are about the file,
+    `page_warnings` say how pages were read, and `missing` names the parts of the file that are not in the text: a
+    completed document with such parts is `incomplete`.
     """
 
     id: str
@@ -46,6 +50,9 @@ class DocumentStatus(Result):
     pages_failed: int
     chunks: int
     warnings: list[str]
+    page_warnings: list[str] = Field([])
+    missing: list[str] = Field([])
+    incomplete: bool = False
     code: str | None
     message: str | None
     hint: str | None

@@ -39,7 +39,8 @@ class FailureRecord(Result):
 class JobStatus(Result):
     """A job. `failed` means that it ended with at least one failed document; the others are completed.
 
-    `pages_failed` counts pages of its completed documents that could not be read.
+    `incomplete` counts those of its completed documents of which a part could not be read, `pages_failed` the pages of
+    its completed documents that could not be read.
     """
 
     id: str
@@ -59,6 +60,7 @@ class JobStatus(Result):
     active: dict[str, int]
     chunks: int
     pages_failed: int
+    incomplete: int = 0
     stages: Stages
     fraction: float
     documents_per_s: float | None
@@ -83,6 +85,7 @@ class IngestReport(Result):
     cancelled: int
     chunks: int
     pages_failed: int
+    incomplete: int
     embedded: int
     cached: int
     seconds: float
@@ -94,7 +97,7 @@ class IngestReport(Result):
         same = ("state", "collection", "documents", "completed", "unchanged", "failed", "cancelled", "chunks")
         return cls(
             job=status.id,
-            **{name: getattr(status, name) for name in (*same, "pages_failed")},
+            **{name: getattr(status, name) for name in (*same, "pages_failed", "incomplete")},
             embedded=status.stages.chunks_embedded.done - status.stages.chunks_cached,
             cached=status.stages.chunks_cached,
             seconds=round(seconds, 3),

@@ -13,7 +13,9 @@ __all__ = ["Hit", "SearchResult"]
 class Hit(Result):
     """A passage: `text` is the source's extracted text from char_start to char_end.
 
-    `line_start` and `line_end` are its lines in text and Markdown, counted from 1; None in other formats.
+    `line_start` and `line_end` are its lines in text, Markdown and CSV, counted from 1; `paragraph_start` and
+    `paragraph_end` its paragraphs in other formats without pages; None elsewhere. `prefix` is the header row of the
+    table that the passage continues, "" elsewhere.
     """
 
     score: float
@@ -24,9 +26,12 @@ class Hit(Result):
     page_end: int | None
     line_start: int | None = None
     line_end: int | None = None
+    paragraph_start: int | None = None
+    paragraph_end: int | None = None
     char_start: int
     char_end: int
     text: str
+    prefix: str = ""
     title: str | None
     media_type: str | None
     section: list[str]

@@ -2,8 +2,8 @@
 
 A chunk begins at the end of the one before, less the overlap, and takes as much text as fits; then it is
 ended at the best break in its later part: a paragraph, a sentence, a line, a word, and only then a token.
-It never leaves its section. Text is tokenised in windows of about a chunk: no call gets 50 MB of text, or
-10 MB without a space, and the cost grows linearly with the length.
+It never leaves its section, and within a table it ends with a row. Text is tokenised in windows of about a
+chunk: no call gets 50 MB of text, or 10 MB without a space, and the cost grows linearly with the length.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from uuid import UUID, uuid5
@@ -19,6 +20,7 @@ from uuid import UUID, uuid5
 from embeddings.base import Tokenizer
 from extractors.document import Document, Section
 from pipeline.stages.breaks import best_break, character_start, resume_at
+from pipeline.stages.table_rows import TableRows
 from pipeline.types import Chunk
 
 __all__ = ["chunk_id", "cut", "text_hash", "with_lines"]
@@ -40,34 +42,56 @@ def cut(document: Document, tokenizer: Tokenizer, max_tokens: int = 256, overlap
     at most half a chunk, are repeated from the chunk before, in whole sentences or words. A chunk has at
     most 16 characters per token of `max_tokens`.
 
+    Within a table a chunk ends with a row, unless the row alone is longer; a chunk that begins below the header row
+    has that row as its `prefix`, which counts: at most half of the chunk, the rest of a longer one is left out.
+
     Raises:
         ValueError: `max_tokens` leaves no room beside the special tokens, or not for one character.
     """
     if max_tokens <= tokenizer.special_tokens or overlap_tokens < 0:
         raise ValueError(f"cannot cut into chunks of {max_tokens} tokens with an overlap of {overlap_tokens}")
     text, pages = document.text, _Pages(document)
-    cutter = _Cutter(text, tokenizer, max_tokens, overlap_tokens)
+    cutter = _Cutter(text, TableRows(document, text), tokenizer, max_tokens, overlap_tokens)
     spans = ((span, path) for start, end, path in _scopes(document, text) for span in cutter.spans(start, end))
     chunks = [
-        Chunk(order, text[start:end], start, end, *pages.span(start, end), section, tokens)
-        for order, ((start, end, tokens), section) in enumerate(spans)
+        Chunk(order, text[start:end], start, end, *pages.span(start, end), section, tokens, prefix=prefix)
+        for order, ((start, end, tokens, prefix), section) in enumerate(spans)
     ]
     return with_lines(document, chunks)
 
 
 def with_lines(document: Document, chunks: list[Chunk]) -> list[Chunk]:
-    """Return the chunks with their line numbers; unchanged for documents that have no lines."""
-    if document.media_type not in _LINED or any(page.number is not None for page in document.pages):
+    """Return the chunks of a document without pages with their line or paragraph numbers; others unchanged."""
+    if any(page.number is not None for page in document.pages):
         return chunks
+    is_lined = document.media_type in _LINED
+    counted = _lines if is_lined else _paragraphs
     text, numbered = document.text, list[Chunk]()
-    at, line = 0, 1
+
+    def between(start: int, end: int) -> int:
+        """How many lines or paragraphs that begin at or before `start` end before `end`."""
+        return counted(text[start : text.rfind("\n", start, end) + 1])
+
+    at, number = 0, 1
     for chunk in chunks:
         start = chunk.char_start
-        line += text.count("\n", at, start) if start >= at else -text.count("\n", start, at)
-        last = line + text.count("\n", start, max(chunk.char_end - 1, start))
-        numbered.append(replace(chunk, line_start=line, line_end=last))
+        number += between(at, start) if start >= at else -between(start, at)
+        last = number + between(start, max(chunk.char_end - 1, start))
+        numbered.append(
+            replace(chunk, line_start=number, line_end=last)
+            if is_lined
+            else replace(chunk, paragraph_start=number, paragraph_end=last)
+        )
         at = start
     return numbered
+
+
+def _lines(text: str) -> int:
+    return text.count("\n")
+
+
+def _paragraphs(text: str) -> int:
+    return sum(not line.isspace() for line in text.splitlines(keepends=True))
 
 
 def chunk_id(version_id: str, order: int, text: str) -> str:
@@ -129,8 +153,12 @@ def _leads(section: Section, following: Section | None, text: str) -> bool:
 class _Cutter:
     """Cuts one text; the tokenizer reads a window at a time."""
 
-    def __init__(self, text: str, tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int) -> None:
+    def __init__(
+        self, text: str, tables: TableRows, tokenizer: Tokenizer, max_tokens: int, overlap_tokens: int
+    ) -> None:
         self._text = text
+        self._tables = tables
+        self._fitted = lru_cache(maxsize=16)(self._fit)
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self._room = max_tokens - tokenizer.special_tokens
@@ -138,14 +166,14 @@ class _Cutter:
         self._max_chars = max_tokens * _CHARS_PER_TOKEN
         self._chars_per_token = 4.0
 
-    def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield start, end and tokens of each chunk of one scope."""
+    def spans(self, start: int, end: int) -> Iterator[tuple[int, int, int, str]]:
+        """Yield start, end, tokens and prefix of each chunk of one scope."""
         begin = self._skip(start, end)
         end = begin + len(self._text[begin:end].rstrip())
         if begin < end <= begin + self._max_chars:
             tokens = self._count(begin, end)
             if tokens <= self._max_tokens:
-                yield begin, end, tokens
+                yield begin, end, tokens, self._prefix(begin)
                 return
         done = begin  # everything before it is in a chunk
         while done < end:
@@ -154,7 +182,7 @@ class _Cutter:
                 begin = done
                 continue
             stop, tokens, starts = chunk
-            yield begin, stop, tokens
+            yield begin, stop, tokens, self._prefix(begin)
             done = self._skip(stop, end)
             begin = self._resume(begin, stop, starts) or done
 
@@ -162,14 +190,36 @@ class _Cutter:
         match = _TEXT.search(self._text, position, end)
         return match.start() if match else end
 
+    def _prefix(self, begin: int) -> str:
+        """The header row that goes with a chunk from `begin`, as far as it fits; "" outside of tables."""
+        header = self._tables.header(begin)
+        return self._fitted(header) if header else ""
+
+    def _fit(self, header: str) -> str:
+        spans = self._tokenizer.offsets(header[: self._max_chars])
+        if len(spans) <= self._room // 2 and len(header) <= self._max_chars // 2:
+            return header
+        reach = spans[self._room // 2][0] if len(spans) > self._room // 2 else self._max_chars // 2
+        return header[: min(reach, self._max_chars // 2)].rstrip()
+
+    def _room_after(self, begin: int) -> int:
+        """Tokens that a chunk from `begin` has for its text beside its prefix and the special tokens."""
+        prefix = self._prefix(begin)
+        return self._max_tokens - self._tokenizer.count([prefix])[0] if prefix else self._room
+
     def _count(self, start: int, end: int) -> int:
-        return self._tokenizer.count([self._text[start:end]])[0]
+        prefix, text = self._prefix(start), self._text[start:end]
+        return self._tokenizer.count([f"{prefix}\n{text}" if prefix else text])[0]
 
     def _chunk(self, begin: int, done: int, end: int) -> tuple[int, int, list[int]] | None:
         """Find end, tokens and token starts of the chunk at `begin`; None if it cannot get beyond `done`."""
         limit, starts = self._window(begin, end)
         while limit > done:
             stop = best_break(self._text, begin, max(done, begin), limit, limit == end)
+            whole_rows = self._tables.end_before(begin, max(done, begin), stop) if stop < end else stop
+            if whole_rows is None and begin < done:
+                return None  # without the overlap the row may fit
+            stop = stop if whole_rows is None else whole_rows
             tokens = self._count(begin, stop)
             if tokens <= self._max_tokens:
                 return stop, tokens, starts
@@ -179,25 +229,25 @@ class _Cutter:
 
     def _window(self, begin: int, end: int) -> tuple[int, list[int]]:
         """Find how far a chunk from `begin` can reach, and where its tokens start."""
-        furthest = min(end, begin + self._max_chars)
-        size = int(self._room * self._chars_per_token * _WINDOW_SPARE) + 1
+        furthest, room = min(end, begin + self._max_chars), self._room_after(begin)
+        size = int(room * self._chars_per_token * _WINDOW_SPARE) + 1
         while True:
             stop = min(furthest, begin + size)
             starts = [begin + span[0] for span in self._tokenizer.offsets(self._text[begin:stop])]
-            if len(starts) > self._room or stop == furthest:
+            if len(starts) > room or stop == furthest:
                 break
             size *= 2
         if starts:
             self._chars_per_token = (stop - begin) / len(starts)
-        reach = starts[self._room] if len(starts) > self._room else furthest
+        reach = starts[room] if len(starts) > room else furthest
         return max(reach, begin + 1), starts
 
     def _tighter(self, begin: int, stop: int) -> int:
         """Find a limit before `stop`, after a chunk up to `stop` was too long."""
         if stop <= begin + 1:
             raise ValueError(f"the character at offset {begin} alone is longer than {self._max_tokens} tokens")
-        spans = self._tokenizer.offsets(self._text[begin:stop])
-        limit = begin + spans[self._room][0] if len(spans) > self._room else begin + (stop - begin) // 2
+        spans, room = self._tokenizer.offsets(self._text[begin:stop]), self._room_after(begin)
+        limit = begin + spans[room][0] if len(spans) > room else begin + (stop - begin) // 2
         return min(max(limit, begin + 1), stop - 1)
 
     def _resume(self, begin: int, stop: int, starts: list[int]) -> int | None:
@@ -207,4 +257,5 @@ class _Cutter:
             return None
         earliest = starts[max(inside - self._overlap, 1)]
         start = resume_at(self._text, character_start(self._text, earliest, begin), stop)
+        start = self._tables.start_after(start, stop)
         return start if begin < start < stop else None

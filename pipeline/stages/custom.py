@@ -56,17 +56,18 @@ def run_document_stage(stage: Stage, step: Step, document: Document, facts: Abou
     """Run a document stage on a document.
 
     Raises:
-        StageFailed: it returns no document, or one whose sections lie outside its text.
+        StageFailed: it returns no document, or one whose sections or tables lie outside its text.
         Exception: the function raised it.
     """
     result = stage.run(document, facts, step.options)
     if not isinstance(result, Document) or not result.pages:
         raise StageFailed(f"The stage {step.key} gave {type(result).__name__} instead of a document with pages.")
     length = len(result.text.encode("utf-8", "strict").decode())
-    if any(not 0 <= section.char_start <= section.char_end <= length for section in result.sections):
+    spans = (*result.sections, *result.tables)
+    if any(not 0 <= span.char_start <= span.char_end <= length for span in spans):
         raise StageFailed(
-            f"The stage {step.key} changed the text and left a section outside of it.",
-            "Change texts with Document.rewritten, which moves the sections too.",
+            f"The stage {step.key} changed the text and left a section or a table outside of it.",
+            "Change texts with Document.rewritten, which moves sections and tables too.",
         )
     return result
 

@@ -39,13 +39,13 @@ def work(services: Services, claim: Claim) -> Done:
     if index is None:
         return Done(lambda _connection: None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
-    hashes = [text_hash(chunk.text) for _, chunk in part.chunks]
+    hashes = [text_hash(chunk.searched_text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.spec, index.fingerprint)
     space = index.fingerprint.id
     known: dict[str, Vectors] = {}
     with vector_cache.ignore_if_unusable(), services.cache.connect() as connection:
         known = vector_cache.lookup(connection, space, hashes)
-    wanted_texts = [(name, chunk.text) for name, chunk in part.chunks if name in wanted]
+    wanted_texts = [(name, chunk.searched_text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
     by_hash = {**known, **fresh}
     empty = np.zeros(index.fingerprint.dim, dtype=np.float32)  # for a document that has failed or was cancelled

@@ -26,6 +26,7 @@ from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
 from pipeline.stages.done import Done, OcrFanOut
 from pipeline.stages.kept_texts import known_text
+from pipeline.stages.receipt import sentences
 from pipeline.stages.sandbox import NoRoom, Sandbox
 
 __all__ = ["page_groups", "title_of", "work"]
@@ -135,7 +136,7 @@ def describe(document: Document, source: str) -> dict[str, object]:
         "pages_empty": origins.count("empty"),
         "pages_failed": origins.count("failed") + origins.count("unread"),
         "pages_unread": origins.count("unread"),
-        "warnings": list(document.warnings),
+        **sentences(document),
     }
 
 

@@ -88,7 +88,7 @@ def points(part: Part, vectors: Vectors, keep: Set[str], fingerprint: str) -> li
         for (attempt_id, chunk), vector in zip(part.chunks, vectors, strict=True)
         if attempt_id in keep
     ]
-    sparse = encode_passages([chunk.text for _, chunk, _ in chosen])
+    sparse = encode_passages([chunk.searched_text for _, chunk, _ in chosen])
     return [
         Point(
             id=chunk_id(about.version_id, chunk.order, chunk.text),

@@ -43,6 +43,7 @@ from pipeline.catalog.work import (
 )
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.status import document_status
 from pipeline.catalog.work.workload import UNKNOWN_KB
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.errors.problem import Problem
@@ -210,6 +211,7 @@ def test_catalog_of_the_first_migration_is_migrated_with_its_rows(url: str) -> N
         connection.execute(schema.jobs.update().values(samples=[[0.0, 0.3]]))
         downgrade(connection, "first")
         assert "pages_scanned" not in str(described(connection)["attempts"])
+        assert "parts_missing" not in str(described(connection)["versions"])
     with opened(url) as engine, engine.connect() as connection:
         assert described(connection) == now
 
@@ -227,6 +229,32 @@ def test_catalog_of_another_version_is_refused(url: str) -> None:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'zzzz'"))
     with pytest.raises(StackUnavailable, match="Another version"):
         open_catalog(url)
+
+
+def test_completed_documents_with_a_missing_part_are_counted(catalog: Engine) -> None:
+    """Of a version that was read before missing parts were kept, the pages that failed are known."""
+    facts: list[dict[str, object]] = [
+        {"missing": ["The attached file a.dwg is not read."], "parts_missing": 1},
+        {"pages_failed": 2},
+        {"missing": [], "parts_missing": 0},
+        {"parts_missing": 3, "missing": ["x"]},
+    ]
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        taken = take(connection, job, *(f"/{number}.pdf" for number in range(len(facts))))
+        attempt_ids = [str(record.attempt_id) for record in taken]
+        query = sa.select(schema.attempts.c.id, schema.attempts.c.version_id)
+        version_ids: dict[str, str] = {row.id: row.version_id for row in connection.execute(query)}
+        made = dict(zip((version_ids[name] for name in attempt_ids), facts, strict=True))
+        describe_versions(connection, made)
+        attempts.complete(connection, attempt_ids[:3])  # the last one is still in work
+        counts = document_groups.count(connection, job, document_groups.of_job(connection, job))
+        assert (counts["incomplete"], counts["pages_failed"]) == (2, 2)
+        live = {record.document_id: version_ids[str(record.attempt_id)] for record in taken[:3]}
+        live_versions.switch(connection, live)
+        shown = [document_status(connection, record.document_id, ()) for record in taken]
+    assert [status.missing for status in shown] == [facts[0]["missing"], ["2 pages could not be read."], [], ["x"]]
+    assert [status.incomplete for status in shown] == [True, True, False, False]
 
 
 def test_document_is_recorded_processed_and_completed(catalog: Engine) -> None:

@@ -87,19 +87,32 @@ def test_document_failed_in_ocr_is_read_when_ingested_again(broken: Tesseract, t
         shutil.copy(SAMPLES / name, folder)
     with cli_on(tmp_path / "data") as cli, cli.up():
         first = cli.json("ingest", folder, code=1)
-        assert (first["completed"], first["pages_failed"]) == (1, 2)
+        assert (first["completed"], first["pages_failed"], first["incomplete"]) == (1, 2, 1)
         assert [failure["code"] for failure in first["failures"]] == ["ocr_failed"]
         assert "Page 2 could not be read by OCR" in shown(cli, MIXED)
-        assert "2 pages could not be read" in cli.quick("ingest", folder).out
+        status = cli.json("status", id_of(cli, MIXED))
+        assert (status["incomplete"], status["missing"]) == (True, ["Pages 2, 4 could not be read by OCR."])
+        assert "Not in the text:\n  Pages 2, 4 could not be read by OCR." in cli.quick("status", status["id"]).out
+        again = cli.quick("ingest", folder).out
+        assert "2 pages could not be read" in again
+        assert "1 completed, 1 of them incomplete, 1 failed" in again
         broken.mend()
         second = cli.json("ingest", folder)
         assert (second["completed"], second["unchanged"], second["pages_failed"]) == (2, 0, 0)
+        assert second["incomplete"] == 0
+        mended = cli.json("status", status["id"])
+        assert (mended["incomplete"], mended["missing"]) == (False, [])
         assert "could not be read" not in shown(cli, MIXED)
         third = cli.json("ingest", folder)
         assert (third["completed"], third["unchanged"], third["embedded"]) == (0, 2, 0)
 
 
+def id_of(cli: Cli, name: str) -> str:
+    """The id of the document of a file."""
+    (hit,) = [hit for hit in cli.json("search", "ferry", "--limit", "50")["hits"] if hit["source"].endswith(name)][:1]
+    return str(hit["document_id"])
+
+
 def shown(cli: Cli, name: str) -> str:
     """What `docrelay status` says of the document of a file."""
-    (hit,) = [hit for hit in cli.json("search", "ferry", "--limit", "50")["hits"] if hit["source"].endswith(name)][:1]
-    return cli.quick("status", hit["document_id"]).out
+    return cli.quick("status", id_of(cli, name)).out

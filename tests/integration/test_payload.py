@@ -45,7 +45,23 @@ ABOUT = About(
 TEXTS = ("The harbour master checks every boat.", "Planks of larch and oak.", "Wages are paid on Friday.")
 ADDED = {"department": "harbour", "tags": ["night", "boats"]}
 CHUNKS = [
-    Chunk(order, text, 100 * order, 100 * order + len(text), 2, 3, ((4, 3),), ("Rules", "At night"), 9, ADDED, 5, 7)
+    Chunk(
+        order,
+        text,
+        100 * order,
+        100 * order + len(text),
+        2,
+        3,
+        ((4, 3),),
+        ("Rules", "At night"),
+        9,
+        ADDED,
+        line_start=5,
+        line_end=7,
+        paragraph_start=8,
+        paragraph_end=9,
+        prefix="Rule | Since",
+    )
     for order, text in enumerate(TEXTS)
 ]
 
@@ -113,9 +129,12 @@ def test_the_fields_of_a_chunk() -> None:
         "page_breaks": [[4, 3]],
         "line_start": 5,
         "line_end": 7,
+        "paragraph_start": 8,
+        "paragraph_end": 9,
         "char_start": 100,
         "char_end": 124,
         "section": ["Rules", "At night"],
+        "prefix": "Rule | Since",
         "added": {"department": "harbour", "tags": ["night", "boats"]},
         "document_id": "d1",
         "version_id": "v1",

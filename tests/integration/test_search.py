@@ -66,6 +66,19 @@ def where(cli: Cli, name: str) -> str:
 # Through the command
 
 
+def test_every_passage_of_a_table_is_found_by_the_names_of_its_columns(cli: Cli, services: Services) -> None:
+    folder = cli.folder.parent / "tables"
+    folder.mkdir()
+    rows = [f"{n},valve {n:03},{n * 7 % 90}" for n in range(200)]
+    (folder / "stock.csv").write_text("\n".join(["Number,Article,Pigeonhole", *rows]), encoding="utf-8")
+    assert cli.json("ingest", folder, "--collection", "tables")["chunks"] > 4
+    hits = search(services, "pigeonhole", "tables", 50, "sparse").hits
+    lines = [line for hit in sorted(hits, key=lambda hit: hit.char_start) for line in hit.text.split("\n")]
+    assert set(rows) < set(lines) <= {*rows, "Number,Article,Pigeonhole"}
+    assert {hit.prefix for hit in hits} == {"", "Number,Article,Pigeonhole"}
+    assert "Number,Article,Pigeonhole" in cli.run("search", "valve 150", "--collection", "tables", "-n", "1").stdout
+
+
 def test_every_planted_string_is_found_on_its_page(cli: Cli, services: Services) -> None:
     """Each file's first one through the command, the others through what the command calls."""
     lost, asked = [], set[str]()

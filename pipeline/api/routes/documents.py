@@ -135,6 +135,9 @@ def _receipt(status: DocumentStatus, points: int | None) -> Receipt:
         failed=status.pages_failed,
         chunks=status.chunks,
         points=points,
+        incomplete=status.incomplete,
+        missing=status.missing,
+        page_warnings=status.page_warnings,
     )
 
 

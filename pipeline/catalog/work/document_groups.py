@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, submissions, versions
+from pipeline.catalog.database.schema import attempts, is_incomplete, submissions, versions
 from pipeline.catalog.work.workload import LONG_SUFFIXES, SUFFIX_LENGTH, UNKNOWN_KB, DocumentGroup
 
 __all__ = [
@@ -90,8 +90,9 @@ def _work(job_id: str) -> sa.Select[Any]:
         sa.func.sum(sa.case((attempts.c.state == "completed", versions.c[name]), else_=0)).label(name)
         for name in ("chunks", "pages_failed")
     ]
+    incomplete = sa.case((sa.and_(attempts.c.state == "completed", is_incomplete()), 1), else_=0)
     return (
-        sa.select(*sums, *done)
+        sa.select(*sums, *done, sa.func.sum(incomplete).label("incomplete"))
         .join(submissions, submissions.c.attempt_id == attempts.c.id)
         .join(versions, versions.c.id == attempts.c.version_id)
         .where(submissions.c.job_id == job_id)

@@ -241,4 +241,13 @@ def _version_facts(version: Any) -> dict[str, Any]:
         "pages_failed": version.pages_failed,
         "chunks": version.chunks,
         "warnings": list(version.warnings or []),
+        "page_warnings": list(version.page_warnings or []),
+        "missing": list(version.missing or []) or _missing_pages(version),
+        "incomplete": version.live_at is not None and bool(version.parts_missing or version.pages_failed),
     }
+
+
+def _missing_pages(version: Any) -> list[str]:
+    """What is missing of a version that was read before this was kept: only the number of pages is known."""
+    number = version.pages_failed
+    return [f"{number} {'page' if number == 1 else 'pages'} could not be read."] if number else []

@@ -14,8 +14,9 @@ from embeddings import load_tokenizer
 from embeddings.base import Tokenizer
 from embeddings.tokenizer import CautiousTokenizer
 from extractors import extract
-from extractors.document import PAGE_SEPARATOR, Document, Page, Section
+from extractors.document import PAGE_SEPARATOR, Document, Page, Section, Table
 from extractors.errors import Unsupported
+from extractors.tables import csv_table, markdown_tables
 from pipeline.stages.chunking import chunk_id, cut, text_hash, with_lines
 from pipeline.types import Chunk
 
@@ -357,3 +358,93 @@ def test_chunk_ids_are_stable() -> None:
     assert first_id == "fd31c7c2-3e1c-51ec-9e3c-d1bbac769917"
     assert len({first_id, chunk_id("v2", 0, "text"), chunk_id("v1", 1, "text"), chunk_id("v1", 0, "texts")}) == 4
     assert text_hash("text") == "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
+
+
+HEADER = "| Article | Stock (pieces) | Shelf |"
+
+
+def stock(rows: int, cell: str = "F4") -> str:
+    return "\n".join([HEADER, "|---|---|---|", *(f"| valve {n:04} | {n * 7} | {cell} |" for n in range(rows))])
+
+
+def with_tables(text: str, media_type: str = "text/markdown") -> Document:
+    tables = markdown_tables(text) if media_type == "text/markdown" else (csv_table(text),)
+    return Document(media_type, (Page(None, text),), tables=tuple(table for table in tables if table))
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_each_chunk_of_a_table_has_the_header_and_whole_rows(name: str):
+    text = f"# Stock list\n\nCounted in May.\n\n{stock(60)}\n\nThat was all. {'It is a long story. ' * 30}"
+    document, tokenizer = with_tables(text), TOKENIZERS[name]
+    chunks = cut(document, tokenizer, 80, 16)
+    end = document.tables[0].char_end
+    inside = [chunk for chunk in chunks if document.tables[0].header_end <= chunk.char_start < end]
+    assert len(inside) > 5
+    for chunk in inside:
+        assert chunk.prefix == HEADER
+        assert chunk.text.startswith("| valve")
+        assert all(row.endswith("|") for row in chunk.text[: end - chunk.char_start].split("\n") if row.startswith("|"))
+    for chunk in chunks:
+        assert chunk.text == text[chunk.char_start : chunk.char_end]
+        assert chunk.tokens == tokenizer.count([chunk.searched_text])[0] <= 80
+        assert chunk in inside or not chunk.prefix
+    assert visible(text) <= {at for chunk in chunks for at in visible(chunk.text, chunk.char_start)}
+
+
+def test_csv_is_never_cut_within_a_row():
+    lines = [f'{n},"Pump {n}, new\nSee the manual. Really.",{n * 3}.50' for n in range(80)]
+    text = "number,remark,price\n" + "\n".join(lines) + "\n"
+    document = with_tables(text, "text/csv")
+    chunks = cut(document, TOKENIZERS["minilm"], 96, 24)
+    assert len(chunks) > 10
+    assert {chunk.prefix for chunk in chunks[1:]} == {"number,remark,price"}
+    for chunk in chunks:
+        assert chunk.text.removeprefix("number,remark,price\n").count('"') % 2 == 0
+        assert re.match(r"number|\d+,\"Pump", chunk.text)
+        assert chunk.text.endswith(".50")
+
+
+def test_a_row_longer_than_a_chunk_is_cut_and_nothing_is_lost():
+    text = "a,b\n" + "word " * 300 + ",1\nshort,2\n"
+    chunks = cut(with_tables(text, "text/csv"), TOKENIZERS["minilm"], 64, 8)
+    assert visible(text) == {at for chunk in chunks for at in visible(chunk.text, chunk.char_start)}
+    assert all(chunk.tokens <= 64 for chunk in chunks)
+
+
+def test_of_a_header_longer_than_half_a_chunk_the_beginning_is_the_prefix():
+    header = ",".join(f"column {n}" for n in range(100))
+    text = header + "\n" + "\n".join(",".join(str(n + m) for m in range(100)) for n in range(5))
+    chunks = cut(with_tables(text, "text/csv"), TOKENIZERS["minilm"], 64, 8)
+    prefixes = {chunk.prefix for chunk in chunks if chunk.prefix}
+    assert prefixes
+    assert all(header.startswith(prefix) and prefix.startswith("column 0,column 1") for prefix in prefixes)
+    assert all(chunk.tokens == TOKENIZERS["minilm"].count([chunk.searched_text])[0] <= 64 for chunk in chunks)
+
+
+@quick
+@given(texts, st.lists(st.integers(0, 400), min_size=3, max_size=9), st.booleans())
+def test_with_any_tables_nothing_is_lost(text: str, bounds: list[int], quoted: bool):
+    offsets = sorted(min(bound, len(text)) for bound in bounds)
+    spans = zip(offsets[::3], offsets[1::3], offsets[2::3], strict=False)
+    document = replace(plain(text), tables=tuple(Table(a, b, c, quoted) for a, b, c in spans if a < c))
+    tokenizer = TOKENIZERS["minilm"]
+    try:
+        chunks = cut(document, tokenizer, 24, 6)
+    except ValueError:
+        reject()
+    assert visible(text) == {at for chunk in chunks for at in visible(chunk.text, chunk.char_start)}
+    assert all(chunk.tokens == tokenizer.count([chunk.searched_text])[0] <= 24 for chunk in chunks)
+
+
+def test_a_document_without_pages_and_lines_has_paragraphs():
+    text = "One. Once upon a time.\n\nTwo.\n \nThree.\nFour is " + "long " * 40 + "\nFive."
+    document = Document("application/x-letter", (Page(None, text),))
+    chunks = cut(document, TOKENIZERS["minilm"], 24, 0)
+    paragraphs = [line for line in text.split("\n") if line.strip()]
+    for chunk in chunks:
+        first, last = chunk.paragraph_start, chunk.paragraph_end
+        assert chunk.line_start is None
+        assert chunk.text.split("\n")[0] in paragraphs[first - 1]
+        assert chunk.text.split("\n")[-1] in paragraphs[last - 1]
+    assert chunks[0].paragraph_start == 1
+    assert chunks[-1].paragraph_end == 5

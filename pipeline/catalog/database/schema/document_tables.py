@@ -6,7 +6,18 @@ import sqlalchemy as sa
 
 from pipeline.catalog.database.schema.columns import Id, Name, Text, metadata
 
-__all__ = ["collections", "counters", "documents", "indexes", "reindexes", "seen", "shadows", "versions", "watched"]
+__all__ = [
+    "collections",
+    "counters",
+    "documents",
+    "indexes",
+    "is_incomplete",
+    "reindexes",
+    "seen",
+    "shadows",
+    "versions",
+    "watched",
+]
 
 collections = sa.Table(
     "collections",
@@ -116,7 +127,19 @@ versions = sa.Table(
     sa.Column("live_at", sa.Double),
     sa.Column("retired_at", sa.Double),
     sa.Column("removed_at", sa.Double),
+    sa.Column("missing", sa.JSON),
+    sa.Column("parts_missing", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("page_warnings", sa.JSON),
+    # As the user asked for it; NULL is the setting.
+    sa.Column("ocr", Id),
+    sa.Column("chunker", Id, nullable=False, server_default=""),
 )
+
+
+def is_incomplete() -> sa.ColumnElement[bool]:
+    """The condition that a part of a version's file is not in its text: a page, an attached file and so on."""
+    return sa.or_(versions.c.parts_missing > 0, versions.c.pages_failed > 0)
+
 
 watched = sa.Table(
     "watched",

@@ -34,6 +34,7 @@ jobs = sa.Table(
     sa.Column("paths", sa.JSON(none_as_null=True)),
     sa.Column("confined", sa.Boolean, nullable=False),
     sa.Column("open_until", sa.Double),
+    sa.Column("ocr", Id),
 )
 
 submissions = sa.Table(
