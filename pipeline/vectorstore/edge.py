@@ -22,8 +22,9 @@ from pipeline.vectorstore.checks import (
     missing_collection,
 )
 from pipeline.vectorstore.conditions import MAX_SOURCES, resolve_sources
-from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_query, plain_payload
+from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_queries, plain_payload
 from pipeline.vectorstore.edge_shards import Collection, ShardFolder, translate_engine_errors
+from pipeline.vectorstore.fusion import Scored, rank
 
 __all__ = ["EdgeStore"]
 
@@ -163,9 +164,11 @@ class EdgeStore:
             if not opened or not exact:
                 return []
             check_length(collection, query.dense, opened.space.dim)
-            request = native_query(query, exact)
-            points = opened.shard.query(request) if request else []
-            return [Hit(str(point.id), point.score, plain_payload(point.payload)) for point in points]
+            rankings = {
+                ranking: [(str(point.id), point.score) for point in opened.shard.query(request)]
+                for ranking, request in native_queries(query, exact).items()
+            }
+            return _hits(opened.shard, rank(query.mode, rankings, query.limit))
 
     def maintain(self) -> None:
         """Flush to the disk, and free the space of deleted points.
@@ -195,6 +198,12 @@ class EdgeStore:
         self._changed += changed
         if self._changed >= MAINTAIN_EVERY:
             self.maintain()
+
+
+def _hits(shard: EdgeShard, ranked: Sequence[Scored]) -> list[Hit]:
+    records = shard.retrieve([point for point, _ in ranked], with_payload=True, with_vector=False) if ranked else []
+    payloads = {str(record.id): plain_payload(record.payload) for record in records}
+    return [Hit(point, score, payloads[point]) for point, score in ranked]
 
 
 def _count(shard: EdgeShard, where: EdgeFilter) -> int:

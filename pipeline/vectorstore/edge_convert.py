@@ -9,9 +9,9 @@ import qdrant_edge as edge
 from pipeline.vectorstore.base import Filter, Point, Query
 from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
 from pipeline.vectorstore.edge_shards import LIVE
-from pipeline.vectorstore.fusion import RRF_K, depth
+from pipeline.vectorstore.fusion import Ranking, depth
 
-__all__ = ["native_filter", "native_payload", "native_point", "native_query", "plain_payload"]
+__all__ = ["native_filter", "native_payload", "native_point", "native_queries", "plain_payload"]
 
 
 def native_point(point: Point) -> edge.Point:
@@ -37,29 +37,19 @@ def native_filter(where: Filter) -> edge.Filter:
     return edge.Filter(must=[_condition(condition) for condition in conditions(where)])
 
 
-def native_query(query: Query, where: Filter) -> edge.QueryRequest | None:
-    """Convert a query to a search request; None when the question has no words that count."""
+def native_queries(query: Query, where: Filter) -> dict[Ranking, edge.QueryRequest]:
+    """Convert a query to a search request for each ranking that it needs; none for a question without words."""
     exact = native_filter(where)
-    rankings = _rankings(query)
-    if not rankings:
-        return None
-    if query.mode != "hybrid":
-        params = edge.SearchParams(exact=True) if query.exact else None
-        return edge.QueryRequest(query.limit, query=rankings[0], filter=exact, with_payload=True, params=params)
-    prefetches = [edge.Prefetch(depth(query.limit), query=ranking, filter=exact) for ranking in rankings]
-    # The stubs declare Rrf beside Fusion, not under it.
-    fusion: Any = edge.Fusion.Rrf(k=RRF_K)
-    return edge.QueryRequest(query.limit, query=fusion, prefetches=prefetches, with_payload=True)
-
-
-def _rankings(query: Query) -> list[edge.Query]:
-    rankings = []
+    limit = depth(query.limit) if query.mode == "hybrid" else query.limit
+    params = edge.SearchParams(exact=True) if query.exact else None
+    requests: dict[Ranking, edge.QueryRequest] = {}
     if query.mode != "sparse" and query.dense is not None:
-        rankings.append(edge.Query.Nearest(query.dense, using="dense"))
+        dense = edge.Query.Nearest(query.dense, using="dense")
+        requests["dense"] = edge.QueryRequest(limit, query=dense, filter=exact, params=params)
     if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
-        words = edge.SparseVector(query.sparse.indices, query.sparse.values)
-        rankings.append(edge.Query.Nearest(words, using="sparse"))
-    return rankings
+        words = edge.Query.Nearest(edge.SparseVector(query.sparse.indices, query.sparse.values), using="sparse")
+        requests["sparse"] = edge.QueryRequest(limit, query=words, filter=exact)
+    return requests
 
 
 def _condition(condition: Condition) -> edge.FieldCondition:

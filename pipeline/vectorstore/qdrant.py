@@ -15,12 +15,13 @@ from pipeline.errors import StackUnavailable
 from pipeline.vectorstore.base import Filter, Hit, Point, Query
 from pipeline.vectorstore.checks import check_bounded, check_finite, check_name, check_query, check_space
 from pipeline.vectorstore.conditions import INDEXED, MAX_SOURCES, resolve_sources
+from pipeline.vectorstore.fusion import Scored, rank
 from pipeline.vectorstore.qdrant_convert import (
     AlreadyThere,
     NoCollection,
     native_filter,
     native_point,
-    native_query,
+    native_queries,
     translate_server_errors,
 )
 
@@ -169,10 +170,14 @@ class QdrantStore:
         check_query(query)
         with suppress(NoCollection), translate_server_errors(check_name(collection)):
             exact = self._exact(collection, query.where)
-            request = native_query(query, exact) if exact else None
-            if request is not None:
-                points = self._client.query_points(collection, **request).points
-                return [Hit(str(point.id), point.score, point.payload or {}) for point in points]
+            requests = native_queries(query, exact) if exact else {}
+            if requests:
+                answers = self._client.query_batch_points(collection, [*requests.values()])
+                rankings = {
+                    ranking: [(str(point.id), point.score) for point in answer.points]
+                    for ranking, answer in zip(requests, answers, strict=True)
+                }
+                return self._hits(collection, rank(query.mode, rankings, query.limit))
         return []
 
     def maintain(self) -> None:
@@ -181,6 +186,14 @@ class QdrantStore:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _hits(self, collection: str, ranked: Sequence[Scored]) -> list[Hit]:
+        """Read the payloads of ranked points; a point that was deleted meanwhile is left out."""
+        if not ranked:
+            return []
+        records = self._client.retrieve(collection, [point for point, _ in ranked], with_payload=True)
+        payloads = {str(record.id): record.payload or {} for record in records}
+        return [Hit(point, score, payloads[point]) for point, score in ranked if point in payloads]
 
     def _info(self, collection: str) -> models.CollectionInfo | None:
         with suppress(NoCollection), translate_server_errors(collection):

@@ -14,9 +14,9 @@ from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnava
 from pipeline.vectorstore.base import Filter, Point, Query
 from pipeline.vectorstore.checks import missing_collection
 from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
-from pipeline.vectorstore.fusion import RRF_K, depth
+from pipeline.vectorstore.fusion import Ranking, depth
 
-__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_query", "translate_server_errors"]
+__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_queries", "translate_server_errors"]
 
 
 class NoCollection(BadRequest):
@@ -40,19 +40,19 @@ def native_filter(where: Filter) -> models.Filter:
     return models.Filter(must=[_condition(condition) for condition in conditions(where)])
 
 
-def native_query(query: Query, where: Filter) -> dict[str, Any] | None:
-    """Convert a query to arguments of `QdrantClient.query_points`; None when the question has no words that count."""
-    exact = native_filter(where)
-    rankings = _rankings(query)
-    if not rankings:
-        return None
-    common: dict[str, Any] = {"limit": query.limit, "with_payload": True}
+def native_queries(query: Query, where: Filter) -> dict[Ranking, models.QueryRequest]:
+    """Convert a query to a search request for each ranking that it needs; none for a question without words."""
+    limit = depth(query.limit) if query.mode == "hybrid" else query.limit
+    common: dict[str, Any] = {"limit": limit, "filter": native_filter(where)}
     if query.exact:
-        common["search_params"] = models.SearchParams(exact=True)
-    if query.mode != "hybrid":
-        return {**common, **rankings[0], "query_filter": exact}
-    prefetches = [models.Prefetch(**ranking, filter=exact, limit=depth(query.limit)) for ranking in rankings]
-    return {**common, "prefetch": prefetches, "query": models.RrfQuery(rrf=models.Rrf(k=RRF_K))}
+        common["params"] = models.SearchParams(exact=True)
+    requests: dict[Ranking, models.QueryRequest] = {}
+    if query.mode != "sparse":
+        requests["dense"] = models.QueryRequest(query=query.dense, using="dense", **common)
+    if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
+        words = models.SparseVector(indices=query.sparse.indices, values=query.sparse.values)
+        requests["sparse"] = models.QueryRequest(query=words, using="sparse", **common)
+    return requests
 
 
 @contextmanager
@@ -92,16 +92,6 @@ def _refused(collection: str, status: int, text: str) -> PipelineError:
     if status == 0 or status in (400, 413, 422):
         return BadRequest(f"Qdrant refuses the request: {text}")
     return StackUnavailable(f"Qdrant answers {status}: {text}")
-
-
-def _rankings(query: Query) -> list[dict[str, Any]]:
-    rankings: list[dict[str, Any]] = []
-    if query.mode != "sparse":
-        rankings.append({"query": query.dense, "using": "dense"})
-    if query.mode != "dense" and query.sparse is not None and query.sparse.indices:
-        words = models.SparseVector(indices=query.sparse.indices, values=query.sparse.values)
-        rankings.append({"query": words, "using": "sparse"})
-    return rankings
 
 
 def _condition(condition: Condition) -> models.FieldCondition:

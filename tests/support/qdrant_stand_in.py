@@ -147,6 +147,17 @@ def upsert(stand_in: StandIn, name: str, body: Body) -> Any:
     return done()
 
 
+@route("POST", "/collections/{name}/points")
+def retrieve(stand_in: StandIn, name: str, body: Body) -> Any:
+    asked = models.PointRequest.model_validate(body)
+    return stand_in.client.retrieve(name, asked.ids, with_payload=asked.with_payload or False)
+
+
+@route("POST", "/collections/{name}/points/query/batch")
+def query_batch(stand_in: StandIn, name: str, body: Body) -> Any:
+    return [query(stand_in, name, search) for search in body["searches"]]
+
+
 @route("POST", "/collections/{name}/points/query")
 def query(stand_in: StandIn, name: str, body: Body) -> Any:
     asked = models.QueryRequest.model_validate(body)

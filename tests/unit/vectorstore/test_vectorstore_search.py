@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import stores
-from stores import EMPTY, Placement, fill, matching, vectors
+from stores import EMPTY, Placement, fill, matching, points, vectors
 
 from pipeline.errors import BadRequest
 from pipeline.vectorstore import Filter, Mode, Query
-from pipeline.vectorstore.fusion import RRF_K, depth
+from pipeline.vectorstore.fusion import DENSE_SHARE, HALF
 from pipeline.vectorstore.sparse import encode_passages, encode_query
 
 stand_in = stores.stand_in
@@ -63,23 +64,52 @@ def test_sparse_is_bm25(placement: Placement) -> None:
         scores = bm25(question)
         order = [int(number) for number in np.argsort(-scores, kind="stable") if scores[number] > 0]
         assert [hit.payload["n"] for hit in hits] == order
-        np.testing.assert_allclose([hit.score for hit in hits], scores[order], rtol=1e-4)
+        expected = scores[order] / (scores[order] + HALF)
+        np.testing.assert_allclose([hit.score for hit in hits], expected, rtol=1e-4)
 
 
-def test_hybrid_is_reciprocal_rank_fusion(placement: Placement) -> None:
+def test_hybrid_adds_the_scores_of_both(placement: Placement) -> None:
     fill(placement, [{"n": number} for number in range(len(TEXTS))], TEXTS)
     question, dense = "larch planks of the hull and the harbour boat", vectors(1, seed=11)[0]
 
     hits = placement.store.search(placement.name, Query("hybrid", 9, dense.tolist(), encode_query(question)))
 
-    expected: dict[int, float] = {}
-    for scores, least in ((vectors(len(TEXTS)) @ dense, -2.0), (bm25(question), 0.0)):
-        ranked = [int(number) for number in np.argsort(-scores) if scores[number] > least]
-        for rank, number in enumerate(ranked[: depth(9)]):
-            expected[number] = expected.get(number, 0.0) + 1 / (rank + RRF_K)
-    assert {hit.payload["n"]: pytest.approx(hit.score, rel=1e-4) for hit in hits} == expected
+    cosines, words = np.clip(vectors(len(TEXTS)) @ dense, 0, 1), bm25(question)
+    expected = DENSE_SHARE * cosines + (1 - DENSE_SHARE) * words / (words + HALF)
+    assert {hit.payload["n"]: pytest.approx(hit.score, rel=1e-4, abs=1e-6) for hit in hits} == dict(enumerate(expected))
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert len({round(score, 9) for score in expected.values()}) > len(TEXTS) // 2
+    assert [hit.payload["n"] for hit in hits] not in (np.argsort(-cosines).tolist(), np.argsort(-words).tolist())
+
+
+@pytest.mark.parametrize("mode", ["dense", "sparse", "hybrid"])
+def test_scores_lie_between_0_and_1_in_the_order_of_the_hits(placement: Placement, mode: str) -> None:
+    fill(placement, [{"n": number} for number in range(len(TEXTS))], TEXTS)
+    opposite = (-vectors(len(TEXTS))[0]).tolist()
+
+    hits = placement.store.search(placement.name, Query(mode_of(mode), 9, opposite, encode_query("larch " * 40)))
+
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) >= 0
+    assert 0 < max(scores) <= 1
+
+
+@pytest.mark.parametrize("question", ["KP-4567", "Where do I order part KP-4567?"])
+def test_the_named_one_of_near_identical_records_is_first(placement: Placement, question: str) -> None:
+    texts = [f"Spare part KP-{4000 + number * 7}: seal for the crane. Order the part here." for number in range(100)]
+    common, apart = vectors(1)[0], vectors(len(texts), seed=5) * np.float32(0.25)
+    records = [
+        replace(point, dense=(common + vector).tolist())
+        for point, vector in zip(points([{"n": number} for number in range(100)], texts), apart, strict=True)
+    ]
+    placement.store.ensure(placement.name, stores.SPACE)
+    placement.store.upsert(placement.name, records)
+    # By its vector alone the named record is about the last of all.
+    away = (common - apart[81]).tolist()
+
+    for mode, place in (("sparse", 0), ("hybrid", 0), ("dense", 99)):
+        query = Query(mode_of(mode), 100, away, encode_query(question))
+        assert [hit.payload["n"] for hit in placement.store.search(placement.name, query)].index(81) == place
 
 
 def test_a_text_without_words_is_stored_and_found_by_its_vector(placement: Placement) -> None:
