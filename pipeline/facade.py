@@ -16,7 +16,7 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.results import FailureRecord, IngestReport, JobStatus, SearchResult
-from pipeline.search import search
+from pipeline.search import SearchOptions, search
 from pipeline.services import Services
 from pipeline.settings import load_settings
 from pipeline.task_manager import TaskManager
@@ -111,19 +111,20 @@ class Docrelay:
         self,
         query: str,
         *,
-        collection: str | None = None,
+        collection: str | Sequence[str] | None = None,
         limit: int = 10,
         mode: Mode = "hybrid",
         where: Filter | None = None,
+        **options: Unpack[SearchOptions],
     ) -> SearchResult:
-        """Search a collection; the best hit comes first. A collection that does not exist yet has no hits.
+        """Search one or more collections; the best hit comes first. A collection that does not exist yet has no hits.
 
         Raises:
-            BadRequest: an empty query, a wrong limit or filter.
-            SpaceMismatch: the collection was made with another model than the configured one.
+            BadRequest: an empty query, a wrong limit, option or filter.
+            SpaceMismatch: a collection was made with another model than the configured one, or than the others.
             StackUnavailable: the stack could not be started, or does not answer.
         """
-        return search(self.services, query, collection or self.settings.collection, limit, mode, where)
+        return search(self.services, query, collection or self.settings.collection, limit, mode, where, **options)
 
 
 class Jobs:

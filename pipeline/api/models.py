@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -110,6 +110,18 @@ class SearchRequest(RequestBody):
     limit: int = Field(10, ge=1, le=1000)
     mode: Mode = "hybrid"
     filter: SearchFilter = SearchFilter()
+    collections: list[CollectionName] = Field(
+        [], max_length=20, description="searched beside `collection`", examples=[["documents"]]
+    )
+    min_score: float | None = Field(None, ge=0, le=1, description="leaves out hits with a lower score")
+    group: Literal["document"] | None = Field(
+        None, description="the best passage of each document, with further ones below it; `limit` counts documents"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every collection that the request names, once."""
+        return tuple(dict.fromkeys([*([self.collection] if self.collection else []), *self.collections]))
 
 
 class RetryRequest(RequestBody):

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from pipeline.cli.connect import connected_services
-from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json
+from pipeline.cli.options import DataDir, Json, Server, settings_of
+from pipeline.cli.output import command, print_json
 from pipeline.errors import BadRequest, UnknownId
 
 if TYPE_CHECKING:
-    from pipeline.results import Hit, SearchResult
+    from pipeline.results import SearchResult
+    from pipeline.search import Question, SearchOptions
     from pipeline.settings import Settings
-    from pipeline.types import Mode
-    from pipeline.vectorstore.base import Filter
 
-__all__ = ["excerpt", "search"]
+__all__ = ["search"]
 
-SHOWN_CHARS = 400
-MARGIN = 40
-"""Characters shown before the first word that matches."""
 
-WORD = re.compile(r"\w{4,}")
+class SearchGroup(StrEnum):
+    """What hits are put together by."""
+
+    document = "document"
 
 
 class SearchMode(StrEnum):
@@ -41,7 +39,15 @@ class SearchMode(StrEnum):
 def search(
     context: typer.Context,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for.", show_default=False)],
-    collection: Collection = None,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--collection",
+            "-c",
+            help="Collection; the setting `collection` by default; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Hits at most.")] = 5,
     mode: Annotated[
         SearchMode, typer.Option("--mode", "-m", help="By meaning, by words, or both.")
@@ -70,12 +76,22 @@ def search(
         str | None,
         typer.Option("--before", help="Modified before (ISO 8601).", show_default=False),
     ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option("--min-score", min=0, max=1, help="Only hits with at least this score.", show_default=False),
+    ] = None,
+    group: Annotated[
+        SearchGroup | None,
+        typer.Option(
+            "--group", help="Hits by document: the best passage of each; -n counts documents.", show_default=False
+        ),
+    ] = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Search, with page and passage of every hit."""
-    from pipeline.search import resolve_media_types
+    from pipeline.search import Question, resolve_media_types
     from pipeline.types import canonical
     from pipeline.vectorstore.base import Filter
 
@@ -88,108 +104,50 @@ def search(
         modified_before=_utc(before),
     )
     settings = settings_of(context, data_dir, server)
+    names = tuple(dict.fromkeys(collection or ()))
+    options: SearchOptions = {"min_score": min_score, "group": group.value if group else None}
+    asked = Question(query, names or (settings.collection,), limit, mode.value, condition, **options)
     if settings.server is not None:
-        result = _search_on_server(settings, query, collection, limit, mode.value, condition)
+        result = _search_on_server(settings, asked, names, options)
     else:
-        result = _search_here(settings, query, collection, limit, mode.value, condition, quiet=json)
+        result = _search_here(settings, asked, are_named=bool(names), quiet=json)
     if json:
         print_json(result.model_dump())
     else:
-        _print_result(result, is_filtered=condition != Filter())
+        from pipeline.cli.search_output import print_result
+
+        print_result(result, is_filtered=condition != Filter() or min_score is not None)
 
 
 def _search_on_server(
-    settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter
+    settings: Settings, asked: Question, names: Sequence[str], options: SearchOptions
 ) -> SearchResult:
     """Search on the server that the settings name; without a collection in that of the server's settings."""
     from pipeline.cli.remote import client_of
 
-    names = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
-    where = {name: getattr(condition, name) for name in names if getattr(condition, name)}
-    return client_of(settings).search(query, collection, limit, mode, where)
+    fields = ("sources", "media_types", "tags", "page", "modified_after", "modified_before")
+    where = {name: getattr(asked.where, name) for name in fields if getattr(asked.where, name)}
+    collection = names if len(names) > 1 else next(iter(names), None)
+    return client_of(settings).search(asked.text, collection, asked.limit, asked.mode, where, **options)
 
 
-def _search_here(
-    settings: Settings, query: str, collection: str | None, limit: int, mode: Mode, condition: Filter, *, quiet: bool
-) -> SearchResult:
-    """Search on this machine; a collection that was never written to needs no stack.
+def _search_here(settings: Settings, asked: Question, *, are_named: bool, quiet: bool) -> SearchResult:
+    """Search on this machine; collections that were never written to need no stack.
 
     Raises:
         UnknownId: the user named a collection that does not exist.
     """
-    from pipeline.results import SearchResult
-    from pipeline.search import find_index
-    from pipeline.search import search as search_index
+    from pipeline.search import answer, find_indexes
     from pipeline.services import Services
 
-    name = collection or settings.collection
-    if find_index(Services(settings), query, name, limit):
-        with connected_services(settings, quiet=quiet) as services:
-            return search_index(services, query, name, limit, mode, condition)
-    if collection is not None:
-        raise UnknownId(f"There is no collection {collection}.", f"What there is: {command('status')}")
-    return SearchResult(query=query, mode=mode, collection=name, hits=[])
-
-
-def excerpt(text: str, query: str, size: int) -> tuple[int, str]:
-    """The part of a passage to show: the window that holds the most words of the query.
-
-    Returns:
-        Where the part begins in the text, and the part: at most `size` characters, cut between words.
-    """
-    if len(text) <= size:
-        return 0, text
-    query_words = {word.casefold() for word in WORD.findall(query)}
-    matches = [match.start() for match in WORD.finditer(text) if match[0].casefold() in query_words]
-    starts = [max(offset - MARGIN, 0) for offset in matches] or [0]
-    start = max(starts, key=lambda begin: sum(begin <= offset < begin + size for offset in matches))
-    start = min(start, len(text) - size)
-    if start:
-        start = text.find(" ", start) + 1 or start
-    return start, text[start : start + size].rsplit(" ", 1)[0]
-
-
-def _print_result(result: SearchResult, *, is_filtered: bool) -> None:
-    for number, hit in enumerate(result.hits, 1):
-        _print_hit(number, hit, result.query)
-    if not result.hits:
-        filtered = " under these filters" if is_filtered else ""
-        out.print(
-            f"Nothing is found in the collection {result.collection}{filtered}. What is there: {command('status')}"
-        )
-
-
-def _print_hit(number: int, hit: Hit, query: str) -> None:
-    start, shown_text = excerpt(hit.text, query, SHOWN_CHARS)
-    pages = _pages(hit, start)
-    out.print(Text.assemble((f"{number}. ", "bold"), (plain(hit.source), "bold"), pages, f"  ({hit.score:.3f})"))
-    if hit.section:
-        out.print(Text(f"   {plain(' › '.join(hit.section))}", style="italic"))
-    if hit.prefix:
-        out.print(Text(f"   {plain(hit.prefix)}", style="dim"))
-    before, after = "… " if start else "", " …" if start + len(shown_text) < len(hit.text) else ""
-    out.print(Text("   " + plain(before + " ".join(shown_text.split()) + after)))
-
-
-def _pages(hit: Hit, start: int) -> str:
-    """Pages of the passage, and the page on which the shown part begins; its lines if the source has no pages."""
-    if hit.page_start is None:
-        return _lines(hit)
-    if hit.page_end in (None, hit.page_start):
-        return f", page {hit.page_start}"
-    shown = max((page for offset, page in hit.page_breaks if offset <= start), default=hit.page_start)
-    return f", pages {hit.page_start}-{hit.page_end}, shown from page {shown}"
-
-
-def _lines(hit: Hit) -> str:
-    """Lines of the passage, for an editor; its paragraphs, or characters, if the source has no lines."""
-    for word, first, last in (
-        ("line", hit.line_start, hit.line_end),
-        ("paragraph", hit.paragraph_start, hit.paragraph_end),
-    ):
-        if first is not None:
-            return f", {word} {first}" if last in (None, first) else f", {word}s {first}-{last}"
-    return f", characters {hit.char_start}-{hit.char_end}"
+    known = find_indexes(Services(settings), asked)
+    for name in asked.collections:
+        if are_named and name not in known:
+            raise UnknownId(f"There is no collection {name}.", f"What there is: {command('status')}")
+    if not known:
+        return answer(Services(settings), asked)
+    with connected_services(settings, quiet=quiet) as services:
+        return answer(services, asked)
 
 
 def _utc(moment: str | None) -> str | None:

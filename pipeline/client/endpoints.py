@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from urllib.parse import quote
 
 import httpx
@@ -24,6 +24,9 @@ from pipeline.results import (
     SystemStatus,
     TaskStatus,
 )
+
+if TYPE_CHECKING:
+    from pipeline.search import SearchOptions
 
 __all__ = [
     "cancel",
@@ -108,13 +111,19 @@ def content(document_id: str) -> Request[bytes]:
 
 def search(
     query: str,
-    collection: str | None = None,
+    collection: str | Sequence[str] | None = None,
     limit: int = 10,
     mode: str = "hybrid",
     where: dict[str, Any] | None = None,
+    **options: Unpack[SearchOptions],
 ) -> Request[SearchResult]:
-    """The best passages for a question; `where` has sources, media_types, tags, page, modified_after and so on."""
-    body = {"query": query, "limit": limit, "mode": mode, "filter": where or {}} | _optional(collection=collection)
+    """The best passages for a question, of one or more collections.
+
+    `where` has sources, media_types, tags, page, modified_after and so on; `options` are min_score and group.
+    """
+    named = "collection" if isinstance(collection, str | None) else "collections"
+    body = {"query": query, "limit": limit, "mode": mode, "filter": where or {}} | _optional(**options)
+    body |= _optional(**{named: collection if isinstance(collection, str | None) else list(collection)})
     return Request("POST", "/v1/search", _model(SearchResult), json=body)
 
 

@@ -24,9 +24,9 @@ import structlog
 from celery import Celery, signals
 
 from embeddings.errors import EmbedError
-from pipeline.catalog.index import indexes
 from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
+from pipeline.engine import model_calls
 from pipeline.engine.celery_app import all_queues, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.process import Worker, freeze
@@ -173,7 +173,7 @@ def _prepare(worker: Worker, group: str) -> None:
     if group == "embed":
         _keep_memory()
         services.models.embedder(services.spec, services.fingerprint)
-        serve(services.redis, "embed", {"embed_query": partial(_embed_query, services)})
+        serve(services.redis, model_calls.SUBJECT, model_calls.methods_of(services))
     elif group == "store" and services.settings.qdrant_url is None:
         from pipeline.vectorstore.remote import SUBJECT, methods_of
 
@@ -187,14 +187,6 @@ def _keep_memory() -> None:
         c_library = ctypes.CDLL(None)
         c_library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
         c_library.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
-
-
-def _embed_query(services: Services, text: str, index: str) -> list[float]:
-    """Embed a question with the model of an index."""
-    with services.catalog.connect() as connection:
-        row = indexes.get(connection, index)
-    embedder = services.models.embedder(row.spec, row.fingerprint)
-    return [float(value) for value in embedder.embed_query(text)]
 
 
 def _report_ready(services: Services, name: str) -> None:

@@ -6,7 +6,7 @@ from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentStatus, Step
 from pipeline.results.jobs import FailureRecord, IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
-from pipeline.results.search import Hit, SearchResult
+from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, TaskStatus, WatchedFolder, WorkerStatus
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "IngestReport",
     "JobState",
     "JobStatus",
+    "Passage",
     "QueueStatistics",
     "ReindexPlan",
     "ReindexStatus",

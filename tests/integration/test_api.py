@@ -636,6 +636,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a time that is not ISO 8601": search({"query": "x", "filter": {"modified_after": "soon"}}),
     "a search by an invalid tag": search({"query": "x", "filter": {"tags": ["a b"]}}),
     "a search in an unknown collection": search({"query": "x", "collection": "nowhere"}),
+    "a search in collections of which one is unknown": search({"query": "x", "collections": ["nowhere"]}),
+    "a score above 1": search({"query": "x", "min_score": 1.5}),
     "a retry of what has not failed": asked("/v1/failures/retry", "POST", json={"ids": ["nobody"]}),
     "a re-index to a model that is a folder": asked("/v1/reindex/plan", "POST", json={"model": "ROOT"}),
     # Addresses and who asks

@@ -13,7 +13,7 @@ from pipeline.catalog.api.listing import list_collections
 from pipeline.composition.plugins import discover
 from pipeline.errors import UnknownId
 from pipeline.results import SearchResult
-from pipeline.search import find_index, search
+from pipeline.search import Question, answer, find_indexes
 from pipeline.types import canonical
 from pipeline.vectorstore.base import Filter
 
@@ -34,12 +34,20 @@ def find(request: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
         modified_after=conditions.modified_after,
         modified_before=conditions.modified_before,
     )
-    collection = request.collection or api.settings.collection
-    if not find_index(api.services, request.query, collection, request.limit):
-        if request.collection is not None:
-            raise UnknownId(f"There is no collection {collection}.", "What there is: GET /v1/collections")
-        return SearchResult(query=request.query, mode=request.mode, collection=collection, hits=[])
-    return search(api.services, request.query, collection, request.limit, request.mode, where)
+    question = Question(
+        request.query,
+        request.names or (api.settings.collection,),
+        request.limit,
+        request.mode,
+        where,
+        min_score=request.min_score,
+        group=request.group,
+    )
+    known = find_indexes(api.services, question)
+    for name in request.names:
+        if name not in known:
+            raise UnknownId(f"There is no collection {name}.", "What there is: GET /v1/collections")
+    return answer(api.services, question)
 
 
 @router.get("/v1/workflows", tags=["facts"], summary="Workflows")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cli.search import excerpt
+from pipeline.cli.search_output import excerpt
 
 
 def test_an_excerpt_shows_the_words_of_the_question() -> None:
