@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Literal
 
-__all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section"]
+__all__ = ["PAGE_SEPARATOR", "Document", "Origin", "Page", "Section", "Table"]
 
 PAGE_SEPARATOR = "\n"
 """Stands between two pages in `Document.text`."""
@@ -56,12 +56,27 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table in the text, as offsets into `Document.text`: its rows are lines.
+
+    `header_end` is where the row of its column names ends, or `char_start` where it has none. In a `quoted` table
+    (CSV) a line break between double quotes belongs to its row.
+    """
+
+    char_start: int
+    header_end: int
+    char_end: int
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document's extracted text: ordered pages, the sections over them, and warnings.
 
     A format without pages yields exactly one page whose number is None. Sections are ordered by
     `char_start` and do not overlap; text before the first heading belongs to none. `warnings` are sentences about
     the file; `missing` are those of them that name a part which is not in the text (an attached file, a damaged page).
+    `tables` are ordered by `char_start` and do not overlap.
     """
 
     media_type: str
@@ -71,6 +86,7 @@ class Document:
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     @property
     def text(self) -> str:
@@ -90,11 +106,20 @@ class Document:
     def with_pages(self, read: dict[int, Page]) -> Document:
         """Return the document with the given pages put in the place of their numbers.
 
-        Sections move with the pages they begin and end on; within a page that is replaced, an offset falls
+        Sections and tables move with the pages they begin and end on; within a page that is replaced, an offset falls
         back to the page's beginning.
         """
         pages = tuple(read.get(page.number, page) if page.number else page for page in self.pages)
-        return replace(self, pages=pages, sections=tuple(_moved(self, pages)) if self.sections else ())
+        return replace(self, pages=pages).moved(_shift(self, pages))
+
+    def moved(self, shifted: Callable[[int], int]) -> Document:
+        """Return the document with the offsets of sections and tables changed by a function that keeps their order."""
+        sections = (replace(s, char_start=shifted(s.char_start), char_end=shifted(s.char_end)) for s in self.sections)
+        tables = (
+            Table(shifted(table.char_start), shifted(table.header_end), shifted(table.char_end), table.quoted)
+            for table in self.tables
+        )
+        return replace(self, sections=tuple(sections), tables=tuple(tables))
 
     def rewritten(self, find: Callable[[str], Iterable[tuple[int, int, str]]]) -> Document:
         """Return the document with what `find` names replaced, in the text, the titles of sections and the metadata.
@@ -122,12 +147,9 @@ class Document:
         def plain(text: str) -> str:
             return _replaced(text, _disjoint(find(text)), 0)
 
-        sections = tuple(
-            Section(tuple(map(plain, section.path)), shifted(section.char_start), shifted(section.char_end))
-            for section in self.sections
-        )
+        sections = tuple(replace(section, path=tuple(map(plain, section.path))) for section in self.sections)
         metadata = {name: plain(value) for name, value in self.metadata.items()}
-        return replace(self, pages=tuple(pages), sections=sections, metadata=metadata)
+        return replace(self, pages=tuple(pages), sections=sections, metadata=metadata).moved(shifted)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON-ready data."""
@@ -143,6 +165,7 @@ class Document:
                 "sections": tuple(Section(tuple(s["path"]), s["char_start"], s["char_end"]) for s in data["sections"]),
                 "warnings": tuple(data["warnings"]),
                 "missing": tuple(data.get("missing", ())),
+                "tables": tuple(Table(**table) for table in data.get("tables", ())),
             }
         )
 
@@ -167,8 +190,8 @@ def _replaced(text: str, spans: list[tuple[int, int, str]], start: int) -> str:
     return "".join([*pieces, text[position - start :]])
 
 
-def _moved(before: Document, pages: tuple[Page, ...]) -> Iterator[Section]:
-    """The sections of a document whose pages were replaced by these."""
+def _shift(before: Document, pages: tuple[Page, ...]) -> Callable[[int], int]:
+    """The function from an offset in a document to that in the document with these pages."""
     old, new = before.page_starts, _starts(pages)
     old_end, new_end = len(before.text), new[-1] + len(pages[-1].text)
 
@@ -178,9 +201,7 @@ def _moved(before: Document, pages: tuple[Page, ...]) -> Iterator[Section]:
         index = bisect_right(old, offset) - 1
         return new[index] + (offset - old[index] if before.pages[index] is pages[index] else 0)
 
-    for section in before.sections:
-        start = shifted(section.char_start)
-        yield replace(section, char_start=start, char_end=max(start, shifted(section.char_end)))
+    return shifted
 
 
 def _starts(pages: tuple[Page, ...]) -> list[int]:
