@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from extractors.document import Document, Origin, Page, Section
+from extractors.document import Document, Origin, Page
 from extractors.errors import (
     Corrupt,
     Empty,
@@ -175,7 +175,7 @@ def _clean(document: Document) -> Document:
     """Remove NUL characters and replace lone surrogates by U+FFFD: databases, JSON and tokenizers refuse both."""
     text = document.text
     if "\0" in text:
-        document = replace(document, sections=tuple(_moved(text, document.sections)))
+        document = document.moved(_without_nul(text))
     return replace(
         document,
         pages=tuple(
@@ -194,8 +194,8 @@ def _clean(document: Document) -> Document:
     )
 
 
-def _moved(text: str, sections: tuple[Section, ...]) -> Iterator[Section]:
-    """Yield the sections with their offsets after the NUL characters are removed."""
+def _without_nul(text: str) -> Callable[[int], int]:
+    """The function from an offset in the text to that in the text without its NUL characters."""
     at = gone = 0
 
     def shifted(offset: int) -> int:
@@ -204,8 +204,7 @@ def _moved(text: str, sections: tuple[Section, ...]) -> Iterator[Section]:
         at = offset
         return offset - gone
 
-    for section in sections:
-        yield replace(section, char_start=shifted(section.char_start), char_end=shifted(section.char_end))
+    return shifted
 
 
 def _safe(text: str) -> str:
