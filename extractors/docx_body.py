@@ -2,62 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from extractors.docx_blocks import CELL_SEPARATOR, LIST, Block, is_continued, row_blocks, without_breaks
 from extractors.docx_figures import figure_lines
-from extractors.docx_inline import HARD_BREAK, MC, RENDERED_BREAK, Inline, InlineReader
-from extractors.docx_styles import Numbering, Styles, W, attribute
+from extractors.docx_inline import HARD_BREAK, MC, Inline, InlineReader
+from extractors.docx_parts import WordParts
+from extractors.docx_pictures import A, drawing_lines
+from extractors.docx_styles import RELATIONSHIPS, W, attribute
 
-__all__ = ["CELL_SEPARATOR", "Block", "BodyReader"]
+__all__ = ["BodyReader"]
 
-CELL_SEPARATOR = " | "
 TRANSPARENT = frozenset(W + tag for tag in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo"))
 """Wrappers around paragraphs, rows and cells that are looked through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A paragraph, a list item or a table row.
-
-    `text` may hold page breaks (see `docx_inline`). `level` is 0 for a title, 1 to 9 for a heading.
-    `group` is the same for neighbours that belong on adjoining lines: items of lists, rows of a table.
-    """
-
-    text: str
-    level: int | None = None
-    group: str | None = None
 
 
 class BodyReader:
     """Reads the blocks of a document's stories (body, headers, cells, boxes), each list counted on.
 
     Args:
-        styles: the document's styles.
-        numbering: the document's lists.
-        notes: footnotes and endnotes by ("footnote" or "endnote", id); each is read at its first reference.
-        section_starts: how each section of the body after the first begins ("nextPage", "continuous", ...).
-        figure: gives the root of a chart or SmartArt of the body by its relationship id, or None.
+        parts: the document's parts. Each footnote, endnote and comment is read at its first reference.
+        embedded: gives the blocks of a document within the document (`w:altChunk`) by its relationship id.
     """
 
-    def __init__(
-        self,
-        styles: Styles,
-        numbering: Numbering,
-        notes: dict[tuple[str, str], Any],
-        section_starts: list[str],
-        figure: Callable[[str], Any],
-    ) -> None:
-        self._styles = styles
-        self._numbering = numbering
-        self._notes = dict(notes)
-        self._section_starts = list(section_starts)
-        self._figure = figure
+    def __init__(self, parts: WordParts, embedded: Callable[[str], Iterable[Block]]) -> None:
+        self._styles = parts.styles
+        self._numbering = parts.numbering
+        self._notes = parts.notes
+        self._section_starts = parts.section_starts
+        self._figure = parts.figure
+        self._embedded = embedded
         self._beside = False
         self._inline = InlineReader()
         self._carried = ""
         self._tables = 0
+        self._captions: set[str] = set()  # a logo that stands on many pages is described once
 
     def blocks(self, container: Any) -> Iterator[Block]:
         """Yield the blocks of a body, cell, header, note or text box in their order."""
@@ -65,14 +45,18 @@ class BodyReader:
             if child.tag == W + "p":
                 yield from self._paragraph(child)
             elif child.tag == W + "tbl":
+                if self._carried:
+                    yield Block(self._take_carried())
                 yield from self._table(child)
+            elif child.tag == W + "altChunk" and not self._beside:
+                yield from self._embedded(child.get(f"{{{RELATIONSHIPS}}}id", ""))
         if self._carried:
             yield Block(self._take_carried())
 
     def story(self, container: Any) -> str:
         """The whole text of something that stands beside the body, in a part of its own: a header, a note."""
         outer, self._beside = self._beside, True
-        text = "\n".join(filter(None, (_without_breaks(block.text) for block in self.blocks(container))))
+        text = "\n".join(filter(None, (without_breaks(block.text) for block in self.blocks(container))))
         self._beside = outer
         return text
 
@@ -85,7 +69,7 @@ class BodyReader:
             self._carried = text
         elif text.strip():
             level = self._styles.heading_level(paragraph)
-            yield Block(_marked(marker, text), level, "list" if marker and level is None else None)
+            yield Block(_marked(marker, text), level, LIST if marker and level is None else None)
         elif text:
             yield Block(text)
         yield from self._hanging(inline)
@@ -93,10 +77,13 @@ class BodyReader:
             yield Block(HARD_BREAK)
 
     def _hanging(self, inline: Inline) -> Iterator[Block]:
-        """Text boxes and figures anchored in the paragraph, and the notes it refers to, right after it."""
+        """What is anchored in the paragraph, right after it: text boxes, pictures, figures, notes, comments."""
         for box in inline.boxes:
-            for block in self.blocks(box):
-                yield Block(_without_breaks(block.text), None, block.group)
+            yield from self._box(box)
+        for caption in dict.fromkeys(map(without_breaks, inline.captions)):
+            if caption not in self._captions:
+                self._captions.add(caption)
+                yield Block(caption)
         for name in () if self._beside else inline.figures:
             root = self._figure(name)
             for line in [] if root is None else figure_lines(root, CELL_SEPARATOR):
@@ -104,7 +91,25 @@ class BodyReader:
         for reference in inline.notes:
             note = self._notes.pop(reference, None)
             if note is not None:
-                yield Block(self.story(note))
+                yield self._note(note)
+
+    def _box(self, box: Any) -> Iterator[Block]:
+        if box.tag == A + "txBody":
+            yield from (Block(line) for line in drawing_lines(box))
+        else:
+            yield from (Block(without_breaks(block.text), None, block.group) for block in self.blocks(box))
+
+    def _note(self, note: Any) -> Block:
+        text = self.story(note)
+        if note.tag != W + "comment" or not text:
+            return Block(text)
+        author = without_breaks(note.get(W + "author", ""))
+        return Block(f"Comment ({author}): {text}" if author else f"Comment: {text}")
+
+    def comments(self) -> Iterator[Block]:
+        """Yield the comments that no paragraph read so far refers to."""
+        for reference in [reference for reference in self._notes if reference[0] == "comment"]:
+            yield self._note(self._notes.pop(reference))
 
     def _next_section_turns_page(self) -> bool:
         start = self._section_starts.pop(0) if self._section_starts else "continuous"
@@ -120,14 +125,14 @@ class BodyReader:
         for row in _children(table):
             if row.tag != W + "tr" or row.find(f"{W}trPr/{W}del") is not None:
                 continue
-            cells = [cell for cell in _children(row) if cell.tag == W + "tc"]
-            if len(cells) == 1 and not _continues(cells[0]):
+            cells = [cell for cell in _children(row) if cell.tag == W + "tc" and not _is_deleted_cell(cell)]
+            if len(cells) == 1 and not is_continued(cells[0]):
                 yield from self.blocks(cells[0])  # a frame around text, not a row of values
             else:
-                yield _row([self._cell(cell) for cell in cells], group)
+                yield from row_blocks([self._cell(cell) for cell in cells], group)
 
-    def _cell(self, cell: Any) -> str:
-        return "" if _continues(cell) else " ".join(block.text for block in self.blocks(cell))
+    def _cell(self, cell: Any) -> list[Block]:
+        return [] if is_continued(cell) else list(self.blocks(cell))
 
 
 def _children(container: Any) -> Iterator[Any]:
@@ -148,35 +153,8 @@ def _runs_on(paragraph: Any) -> bool:
     return attribute(paragraph, "pPr/framePr", "dropCap") in ("drop", "margin")
 
 
-def _continues(cell: Any) -> bool:
-    """Whether the cell only continues a merged one, above it or to its left."""
-    for merge in ("vMerge", "hMerge"):
-        merging = cell.find(f"{W}tcPr/{W}{merge}")
-        if merging is not None and merging.get(W + "val", "continue") == "continue":
-            return True
-    return False
-
-
-def _row(cells: list[str], group: str) -> Block:
-    """One line; page breaks inside cells, which each cell records for itself, are counted once."""
-    text = CELL_SEPARATOR.join(_without_breaks(cell) for cell in cells)
-    breaks = (
-        "".join(mark * max(cell.count(mark) for cell in cells) for mark in (HARD_BREAK, RENDERED_BREAK))
-        if cells
-        else ""
-    )
-    leading = any((set(cell) & {HARD_BREAK, RENDERED_BREAK}) and not _before_break(cell) for cell in cells)
-    if not text.strip(" |"):
-        return Block(breaks)
-    return Block(breaks + text if leading else text + breaks, None, group)
-
-
-def _before_break(cell: str) -> str:
-    return cell.replace(RENDERED_BREAK, HARD_BREAK).partition(HARD_BREAK)[0].strip()
-
-
-def _without_breaks(text: str) -> str:
-    return " ".join(text.split())
+def _is_deleted_cell(cell: Any) -> bool:
+    return cell.find(f"{W}tcPr/{W}cellDel") is not None
 
 
 def _marked(marker: str, text: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CHART", "DIAGRAM", "figure_lines"]
+__all__ = ["CHART", "CHART_EX", "DIAGRAM", "figure_lines"]
 
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 CHART = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+CHART_EX = "{http://schemas.microsoft.com/office/drawing/2014/chartex}"
 DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 
 
@@ -20,6 +21,9 @@ def figure_lines(root: Any, separator: str) -> list[str]:
     if root.tag == CHART + "chartSpace":
         titles = [_text(title) for title in root.iter(CHART + "title")]
         return [line for line in [*titles, *_rows(root, separator)] if line]
+    if root.tag == CHART_EX + "chartSpace":
+        titles = [_text(title) for title in root.iter(CHART_EX + "title")]
+        return [line for line in [*titles, *_levels(root, separator)] if line]
     if root.tag == DIAGRAM + "dataModel":
         return [line for paragraph in root.iter(A + "p") if (line := _text(paragraph))]
     return []
@@ -41,16 +45,30 @@ def _rows(root: Any, separator: str) -> list[str]:
     return [names, *(separator.join(row) for row in rows)]
 
 
+def _levels(root: Any, separator: str) -> list[str]:
+    """The rows of a chart of the newer kinds (waterfall, tree map): a dimension has levels, a level has points."""
+    columns = [
+        {int(point.get("idx")): _number(point.text or "") for point in level.iter(CHART_EX + "pt") if _is_placed(point)}
+        for level in root.iter(CHART_EX + "lvl")
+    ]
+    places = sorted({place for column in columns for place in column})
+    return [separator.join(column.get(place, "") for column in columns) for place in places]
+
+
+def _is_placed(point: Any) -> bool:
+    return str(point.get("idx", "")).isdecimal()
+
+
 def _points(series: Any, what: str) -> dict[int, str]:
     """The values that Word keeps of a series' names, categories or numbers, by their place."""
     values = series.find(CHART + what)
     points = [] if values is None else list(values.iter(CHART + "pt"))
-    return {int(p.get("idx")): _value(p) for p in points if p.get("idx", "").isdecimal()}
+    return {int(p.get("idx")): _number(p.findtext(CHART + "v") or "") for p in points if _is_placed(p)}
 
 
-def _value(point: Any) -> str:
-    """As a reader sees it: 2.4, where the file has 2.3999999999999999."""
-    text = (point.findtext(CHART + "v") or "").strip()
+def _number(text: str) -> str:
+    """As a reader sees it: 2.4, where the file has 2.3999999999999999; other texts as they are."""
+    text = text.strip()
     try:
         return f"{float(text):.15g}"
     except ValueError:

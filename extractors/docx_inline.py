@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from extractors.docx_figures import CHART, DIAGRAM
-from extractors.docx_styles import RELATIONSHIPS, W, is_on
+from extractors.docx_figures import CHART, CHART_EX, DIAGRAM
+from extractors.docx_forms import control_value, field_value
+from extractors.docx_math import M, latex
+from extractors.docx_pictures import DESCRIBED, A, V, described, shape_text
+from extractors.docx_styles import RELATIONSHIPS, W, attribute, is_on
+from extractors.docx_symbols import in_unicode, symbol
 
 __all__ = ["HARD_BREAK", "RENDERED_BREAK", "Inline", "InlineReader"]
 
@@ -16,37 +20,32 @@ HARD_BREAK = "\f"
 RENDERED_BREAK = "\v"
 """Where a page ended when Word last laid the document out; an author's break leaves one of these as well."""
 
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}"
 
-GREEK = dict(
-    zip(
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        "αβχδεφγηιϕκλμνοπθρστυϖωξψζΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ",
-        strict=True,
-    )
-)
-"""The letters of the font Symbol."""
-WINGDINGS = {
-    0x6C: "●", 0x6E: "■", 0x6F: "□", 0x71: "❑", 0x76: "❖", 0xA7: "▪", 0xA8: "◻", 0xD8: "➢", 0xDF: "←", 0xE0: "→",
-    0xE1: "↑", 0xE2: "↓", 0xE8: "➔", 0xF0: "⇨", 0xFB: "✗", 0xFC: "✓", 0xFD: "☒", 0xFE: "☑",
-}  # fmt: skip
-"""What the font Wingdings shows at these codes."""
+MAX_FIELDS = 32
+"""Fields within fields that are looked at; Word's own limit is lower."""
+WORDY = (
+    W + "t", W + "sym", W + "txbxContent", M + "t", EMOJI + "symEx", CHART + "chart", CHART_EX + "chart",
+    DIAGRAM + "relIds", A + "txBody", V + "textpath", V + "shape", *DESCRIBED,
+)  # fmt: skip
+"""Elements that say something, or may do so."""
 
 
 @dataclass(slots=True)
 class Inline:
     """What stands in a paragraph: its text with page breaks, and what hangs on it.
 
-    `notes` are ("footnote" or "endnote", id) in order; `boxes` are the `w:txbxContent` of its text boxes;
-    `figures` are the relationship ids of its charts and SmartArt.
+    `notes` are ("footnote", "endnote" or "comment", id) in order; `boxes` are the `w:txbxContent` of its text boxes
+    and the `a:txBody` of its drawings; `figures` are the relationship ids of its charts and SmartArt; `captions` are
+    the descriptions of its pictures and the texts of its WordArt.
     """
 
     parts: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
     boxes: list[Any] = field(default_factory=list)
     figures: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -54,19 +53,29 @@ class Inline:
         return "".join(self.parts)
 
 
+@dataclass(slots=True)
+class _Field:
+    """A field that is open: whether its result is reached, whether that says anything, and its `w:ffData`."""
+
+    in_result: bool = False
+    says: bool = False
+    data: Any = None
+
+
 class InlineReader:
     """Reads paragraphs one after the other; a field may begin in one and end in another.
 
-    Elements it does not know are looked into: text is only ever in `w:t` and `m:t`.
+    Elements it does not know are looked into: text is only ever in `w:t` and in formulas.
     """
 
     def __init__(self) -> None:
         self._inline = Inline()
         self._hidden = 0
-        self._fields: list[bool] = []  # for each open field: is its result reached
+        self._font = ""
+        self._fields: list[_Field] = []
+        self._readings: list[str] = []  # of the ruby texts just before
         self._handlers: dict[str, Callable[[Any], None]] = {
             W + "t": self._text,
-            M + "t": self._text,
             W + "tab": self._say("\t"),
             W + "ptab": self._say("\t"),
             W + "cr": self._say("\n"),
@@ -79,17 +88,19 @@ class InlineReader:
             W + "fldChar": self._field,
             W + "footnoteReference": self._note("footnote"),
             W + "endnoteReference": self._note("endnote"),
+            W + "commentReference": self._note("comment"),
             W + "txbxContent": lambda element: self._inline.boxes.append(element),
+            A + "txBody": lambda element: self._inline.boxes.append(element),
             CHART + "chart": self._figure("id"),
+            CHART_EX + "chart": self._figure("id"),
             DIAGRAM + "relIds": self._figure("dm"),
             MC + "AlternateContent": self._alternative,
             M + "oMath": self._formula,
-            M + "f": self._fraction,
-            M + "sup": self._marked("^"),
-            M + "sub": self._marked("_"),
-            M + "rad": self._marked("√"),
-            M + "d": self._delimited,
-            M + "nary": self._n_ary,
+            W + "sdt": self._control,
+            W + "ruby": self._ruby,
+            V + "shape": self._shape,
+            V + "textpath": lambda element: self._caption(element.get("string", "")),
+            **dict.fromkeys(DESCRIBED, self._described),
         }
         for tag in ("pPr", "rPr", "sdtPr", "del", "moveFrom", "rt"):
             self._handlers[W + tag] = lambda element: None
@@ -98,7 +109,8 @@ class InlineReader:
         """Read the children of a `w:p`."""
         self._inline = Inline()
         self._children(paragraph)
-        self._fields = [reached for reached in self._fields if reached]  # an instruction ends with its paragraph
+        self._end_ruby()
+        self._fields = [opened for opened in self._fields if opened.in_result]  # an instruction ends with its paragraph
         return self._inline
 
     def _children(self, element: Any) -> None:
@@ -111,20 +123,17 @@ class InlineReader:
 
     def _emit(self, text: str) -> None:
         """Keep the text, unless it is hidden or the result of a field inside another field's instruction."""
-        inside_instruction = len(self._fields) > 1 and not all(self._fields[:-1])
-        if not self._hidden and not inside_instruction:
-            self._inline.parts.append(text)
+        fields = self._fields[-MAX_FIELDS:]
+        inside_instruction = not all(outer.in_result for outer in fields[:-1])
+        if self._hidden or inside_instruction or not text:
+            return
+        self._end_ruby()
+        self._inline.parts.append(text)
+        for opened in fields if text.strip() else ():
+            opened.says = opened.in_result
 
     def _say(self, text: str) -> Callable[[Any], None]:
         return lambda element: self._emit(text)
-
-    def _marked(self, mark: str) -> Callable[[Any], None]:
-        def handle(element: Any) -> None:
-            if any(True for _ in element.iter(M + "t")):
-                self._emit(mark)
-            self._children(element)
-
-        return handle
 
     def _note(self, kind: str) -> Callable[[Any], None]:
         return lambda element: self._inline.notes.append((kind, element.get(W + "id", "")))
@@ -133,12 +142,14 @@ class InlineReader:
         return lambda element: self._inline.figures.append(element.get(f"{{{RELATIONSHIPS}}}{name}", ""))
 
     def _text(self, element: Any) -> None:
-        self._emit((element.text or "").replace("\n", " ").replace("\r", " "))
+        self._emit(in_unicode((element.text or "").replace("\n", " ").replace("\r", " "), self._font))
 
     def _run(self, run: Any) -> None:
         hidden = is_on(run, "rPr/vanish")
         self._hidden += hidden
+        outer, self._font = self._font, attribute(run, "rPr/rFonts", "ascii") or ""
         self._children(run)
+        self._font = outer
         self._hidden -= hidden
 
     def _break(self, element: Any) -> None:
@@ -155,14 +166,7 @@ class InlineReader:
             code = int(element.get(W + "char", ""), 16)
         except ValueError:
             return
-        font = element.get(W + "font", "").lower()
-        low = code & 0xFF if 0xF000 <= code <= 0xF0FF else code
-        if "wingdings" in font:
-            self._emit(WINGDINGS.get(low, ""))
-        elif font == "symbol":
-            self._emit(GREEK.get(chr(low), chr(low) if low < 0x7F else ""))
-        elif not 0xD800 <= code <= 0xDFFF and code <= 0x10FFFF and not 0xE000 <= code <= 0xF8FF:
-            self._emit(chr(code))
+        self._emit(symbol(element.get(W + "font", ""), code))
 
     def _emoji(self, element: Any) -> None:
         code = element.get(EMOJI + "char", "")
@@ -174,42 +178,62 @@ class InlineReader:
     def _field(self, element: Any) -> None:
         kind = element.get(W + "fldCharType")
         if kind == "begin":
-            self._fields.append(False)
+            self._fields.append(_Field(data=element.find(W + "ffData")))
         elif self._fields and kind == "separate":
-            self._fields[-1] = True
+            self._fields[-1].in_result = True
         elif self._fields and kind == "end":
-            self._fields.pop()
+            closed = self._fields.pop()
+            if closed.data is not None and not closed.says:
+                self._emit(field_value(closed.data))
+
+    def _control(self, element: Any) -> None:
+        before = len(self._inline.parts)
+        self._children(element)
+        if not "".join(self._inline.parts[before:]).strip():
+            self._emit(control_value(element.find(W + "sdtPr")))
+
+    def _ruby(self, element: Any) -> None:
+        """The characters, and their reading in brackets after the last of them: words stay in one piece."""
+        readings, self._readings = self._readings, []
+        base = element.find(W + "rubyBase")
+        self._children(() if base is None else base)
+        self._readings = [*readings, "".join(text.text or "" for text in element.iterfind(f"{W}rt//{W}t"))]
+
+    def _end_ruby(self) -> None:
+        if self._readings:
+            self._inline.parts.append(f"({''.join(self._readings)})")
+            self._readings = []
+
+    def _shape(self, element: Any) -> None:
+        self._caption(shape_text(element))
+        self._children(element)
+
+    def _described(self, element: Any) -> None:
+        self._caption(described(element))
+        self._children(element)
+
+    def _caption(self, text: str) -> None:
+        if text.strip() and not self._hidden:
+            self._inline.captions.append(text)
 
     def _alternative(self, element: Any) -> None:
         """The same content for newer and older programs: read once, the newer form if it says anything."""
-        wordy = (W + "t", W + "txbxContent", M + "t", EMOJI + "symEx", CHART + "chart", DIAGRAM + "relIds")
         for form in (*element.findall(MC + "Choice"), *element.findall(MC + "Fallback")):
-            if next(form.iter(*wordy), None) is not None:
+            if any(_says_something(part) for part in form.iter(*WORDY)):
                 self._children(form)
                 return
 
     def _formula(self, element: Any) -> None:
-        self._children(element)
+        try:
+            self._emit(latex(element))
+        except RecursionError:  # nested too deep: its characters without their places
+            self._emit("".join(text.text or "" for text in element.iter(M + "t")))
         following = element.getnext()
         if following is not None and following.tag == element.tag:
             self._emit(" ")  # two formulas side by side are two
 
-    def _fraction(self, element: Any) -> None:
-        for index, part in enumerate(element.findall(M + "num") + element.findall(M + "den")):
-            if index:
-                self._emit("/")
-            self._children(part)
 
-    def _delimited(self, element: Any) -> None:
-        self._emit(_math_character(element, "dPr/begChr", "("))
-        self._children(element)
-        self._emit(_math_character(element, "dPr/endChr", ")"))
-
-    def _n_ary(self, element: Any) -> None:
-        self._emit(_math_character(element, "naryPr/chr", "∫"))
-        self._children(element)
-
-
-def _math_character(element: Any, path: str, usual: str) -> str:
-    setting = element.find("/".join(M + step for step in path.split("/")))
-    return usual if setting is None else str(setting.get(M + "val") or "")
+def _says_something(element: Any) -> bool:
+    if element.tag in DESCRIBED:
+        return bool(described(element))
+    return element.tag != V + "shape" or bool(shape_text(element))

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from lxml import etree
 
+from extractors.docx_embedded import embedded_name
+from extractors.docx_links import EMBEDDED, FIGURES, KEPT, MAIN, TEXTUAL, Link
 from extractors.errors import Corrupt, Encrypted, TooLarge
 from extractors.options import Options
 
@@ -41,22 +42,9 @@ WORD_MAIN_TYPES = (
     "application/vnd.ms-word.template.macroEnabledTemplate.main+xml",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
 )
-KEPT = frozenset(
-    (
-        "officeDocument",
-        "core-properties",
-        "styles",
-        "numbering",
-        "settings",
-        "footnotes",
-        "endnotes",
-        "header",
-        "footer",
-        "chart",
-        "diagramData",
-    )
-)
-"""Last words of the relationship types whose parts carry text or say how to read it."""
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+MAX_NAME_AT = 64 * 1024
+"""The bytes of an embedded object that are searched for its file name."""
 STRICT = (
     (
         b"http://purl.oclc.org/ooxml/wordprocessingml/main",
@@ -87,7 +75,47 @@ def is_encrypted_package(path: Path) -> bool:
             return content.find(ENCRYPTED_STREAM) >= 0
 
 
-def open_package(path: Path, options: Options) -> WordDocument:
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A document of another kind within the document: the name of its part, and its content."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(slots=True)
+class Budget:
+    """The bytes of parts that may still be inflated; a document and those within it share one."""
+
+    left: int = MAX_XML_BYTES
+
+    def take(self, size: int) -> None:
+        """Count a part that is about to be inflated.
+
+        Raises:
+            TooLarge: nothing is left.
+        """
+        self.left -= size
+        if self.left < 0:
+            raise TooLarge(f"The Word file holds more than {MAX_XML_BYTES} bytes of XML.")
+
+
+@dataclass(frozen=True, slots=True)
+class WordPackage:
+    """An opened Word file.
+
+    `chunks` are the documents within it by their relationship id. `missing` are sentences on parts whose text cannot
+    be read, `damaged` on other parts that cannot.
+    """
+
+    word: WordDocument
+    chunks: dict[str, Aside]
+    budget: Budget
+    missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def open_package(source: Path | BytesIO, options: Options, budget: Budget | None = None) -> WordPackage:
     """Open a .docx, .docm or .dotx with python-docx.
 
     Raises:
@@ -97,15 +125,17 @@ def open_package(path: Path, options: Options) -> WordDocument:
     """
     import docx
 
-    if is_encrypted_package(path):
+    if isinstance(source, Path) and is_encrypted_package(source):
         raise Encrypted
     try:
-        with zipfile.ZipFile(path) as archive:
-            copy = _Package(archive, options).normalised()
-        return docx.Document(copy)
+        with zipfile.ZipFile(source) as archive:
+            package = _Package(archive, options, budget or Budget())
+            copy = package.normalised()
+        sentences = tuple(package.missing), tuple(package.damaged)
+        return WordPackage(docx.Document(copy), package.chunks, package.budget, *sentences)
     except etree.XMLSyntaxError as error:
         raise Corrupt(f"A part of the Word file is not well-formed: {error.msg}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGE as error:
         raise Corrupt(f"The Word file is damaged: {error}") from error
     except (KeyError, ValueError, AttributeError, AssertionError) as error:  # how python-docx says "no such part"
         raise Corrupt(f"The Word file lacks a part that it needs: {error}") from error
@@ -117,9 +147,12 @@ class _Package:
 
     archive: zipfile.ZipFile
     options: Options
+    budget: Budget
     names: dict[str, zipfile.ZipInfo] = field(init=False)
     kept: dict[str, bytes] = field(default_factory=dict)
-    inflated: int = 0
+    chunks: dict[str, Aside] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         entries = self.archive.infolist()
@@ -145,33 +178,56 @@ class _Package:
 
     def _walk(self, start: str) -> None:
         """Keep every part that text can be reached through, from the part `start` on ("" is the package)."""
-        waiting = [start]
+        waiting = [(start, "")]
         while waiting:
-            source = waiting.pop()
+            source, kind = waiting.pop()
             relations = _relations_name(source)
             if relations.lower() not in self.names:
                 continue
             root = _parse(self._read(relations))
-            targets = self._followed(root, posixpath.dirname(source))
+            for relation in list(root):
+                link, known = Link.of(relation, source, kind), len(self.kept)
+                if relation.tag == RELATION and self._keep(link):
+                    relation.set("Target", "/" + link.target)
+                    waiting += [(link.target, link.kind)] if len(self.kept) > known else []
+                else:
+                    root.remove(relation)
+                    self._pass_over(link)
             self.kept[relations] = _serialised(root)
-            for target in targets:
-                if target not in self.kept:
-                    self.kept[target] = self._read(target)
-                    waiting.append(target)
 
-    def _followed(self, relations: Any, folder: str) -> list[str]:
-        """Names of the kept targets; every other relationship is taken out of `relations`."""
-        targets = []
-        for relation in list(relations):
-            kind = str(relation.get("Type", "")).rpartition("/")[2]
-            target = posixpath.normpath(posixpath.join("/" + folder, unquote(relation.get("Target", "")))).lstrip("/")
-            inside = relation.get("TargetMode", "Internal") != "External" and target.lower() in self.names
-            if relation.tag == RELATION and kind in KEPT and inside:
-                relation.set("Target", "/" + target)
-                targets.append(target)
-            else:
-                relations.remove(relation)
-        return targets
+    def _keep(self, link: Link) -> bool:
+        """Keep the part that the link leads to, if it is of a kind that is read and whole."""
+        if link.kind not in KEPT or not self._holds(link):
+            return False
+        try:
+            if link.target not in self.kept:
+                content = self._read(link.target)
+                if link.kind != MAIN:
+                    _parse(content)
+                self.kept[link.target] = content
+        except (*DAMAGE, etree.XMLSyntaxError):
+            if link.kind == MAIN:
+                raise
+            sentences = self.missing if link.kind in TEXTUAL else self.damaged
+            sentences.append(f"The part {link.target} of the Word file is damaged and was left out.")
+            return False
+        return True
+
+    def _pass_over(self, link: Link) -> None:
+        """Say what is not read through this link; keep a document of another kind for its own reader."""
+        name = posixpath.basename(link.target)
+        if link.kind == "aFChunk" and link.source_kind == MAIN and self._holds(link):
+            self.chunks[link.id] = Aside(name, self._content(link.target))
+        elif link.kind in EMBEDDED and link.source_kind not in FIGURES and self._holds(link):
+            name = embedded_name(self._beginning(link.target)) or name
+            self.missing.append(f"The embedded file {name} is not in the text; save it as a file of its own.")
+        elif link.kind == "subDocument":
+            self.missing.append(f"The sub-document {name} is a file of its own; its text is not in this one.")
+        elif link.kind in TEXTUAL and link.is_inside and not self._holds(link):
+            self.missing.append(f"The Word file lacks its part {link.target}.")
+
+    def _holds(self, link: Link) -> bool:
+        return link.is_inside and link.target.lower() in self.names
 
     def _content_types(self) -> bytes:
         types = _parse(self._read("[Content_Types].xml"))
@@ -181,18 +237,26 @@ class _Package:
         return _serialised(types)
 
     def _read(self, name: str) -> bytes:
-        entry = self.names.get(name.lower())
-        if entry is None:
-            raise Corrupt(f"The Word file lacks its part {name}.")
-        self.inflated += entry.file_size
-        if self.inflated > MAX_XML_BYTES:
-            raise TooLarge(f"The Word file holds more than {MAX_XML_BYTES} bytes of XML.")
-        content = self.archive.read(entry)  # zipfile stops at the declared size, and checks the sum
+        content = self._content(name)
         if b"<!DOCTYPE" in content.replace(b"\0", b""):
             raise Corrupt(f"The part {name} of the Word file declares a document type; Word never writes one.")
         for strict, known in STRICT:
             content = content.replace(strict, known)
         return content
+
+    def _content(self, name: str) -> bytes:
+        entry = self.names.get(name.lower())
+        if entry is None:
+            raise Corrupt(f"The Word file lacks its part {name}.")
+        self.budget.take(entry.file_size)
+        return self.archive.read(entry)  # zipfile stops at the declared size, and checks the sum
+
+    def _beginning(self, name: str) -> bytes:
+        try:
+            with self.archive.open(self.names[name.lower()]) as part:
+                return part.read(MAX_NAME_AT)
+        except DAMAGE:
+            return b""
 
 
 def _relations_name(part: str) -> str:

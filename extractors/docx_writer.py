@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from extractors.document import Page, Section
-from extractors.docx_body import Block
+from extractors.docx_blocks import Block
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.errors import TooLarge
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import docx
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml.parser import parse_xml
 
 from extractors.document import Document
@@ -19,6 +21,11 @@ SPACES = (
     'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math" '
     'xmlns:v="urn:schemas-microsoft-com:vml" '
     'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" '
+    'xmlns:w14="http://schemas.microsoft.com/office/word/2010/wordml" '
+    'xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing" '
+    'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" '
+    'xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture" '
+    'xmlns:o="urn:schemas-microsoft-com:office:office" '
     'xmlns:symex="http://schemas.microsoft.com/office/word/2015/wordml/symex"'
 )
 
@@ -46,6 +53,22 @@ def read_xml(folder: Path, *fragments: str) -> Document:
     word = docx.Document()
     add(word, *fragments)
     return read(word, folder)
+
+
+def relate(word: Any, kind: str, name: str, content: bytes, content_type: str = "application/octet-stream") -> str:
+    """Add a part below word/ that the document refers to, and return the relationship's id."""
+    part = Part(PackURI(f"/word/{name}"), content_type, content, word.part.package)
+    relationship = f"http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}"
+    return str(word.part.relate_to(part, relationship))
+
+
+def raw_row(*cells: str) -> str:
+    """A table row; each cell is the XML of its paragraphs and tables."""
+    return f"<w:tr>{''.join(f'<w:tc>{cell}</w:tc>' for cell in cells)}</w:tr>"
+
+
+def raw_table(*rows: str) -> str:
+    return f"<w:tbl>{''.join(rows)}</w:tbl>"
 
 
 def paragraph(*content: str, properties: str = "") -> str:

@@ -8,7 +8,7 @@ import docx
 import pytest
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
-from word_files import add, box, element, paragraph, read, read_xml, run
+from word_files import add, box, element, paragraph, raw_row, raw_table, read, read_xml, run
 
 from extractors.docx_styles import RELATIONSHIPS
 
@@ -120,7 +120,7 @@ def test_formulas_are_read_in_a_line(tmp_path: Path) -> None:
     half = f"<m:f><m:num>{letter('1')}</m:num><m:den>{letter('2')}</m:den></m:f>"
     square = f"<m:sSup><m:e>{letter('v')}</m:e><m:sup>{letter('2')}</m:sup></m:sSup>"
     formula = f"<m:oMath>{letter('E=')}{half}{letter('m')}{square}</m:oMath>"
-    assert read_xml(tmp_path, paragraph(formula, f"<m:oMath>{letter('c')}</m:oMath>")).text == "E=1/2mv^2 c"
+    assert read_xml(tmp_path, paragraph(formula, f"<m:oMath>{letter('c')}</m:oMath>")).text == (r"E=\frac{1}{2}mv^2 c")
 
 
 def test_tables_are_read_row_by_row(tmp_path: Path) -> None:
@@ -137,6 +137,32 @@ def test_tables_are_read_row_by_row(tmp_path: Path) -> None:
     word.add_paragraph("After")
     text = read(word, tmp_path).text
     assert text == "Prices\n\nBoat | Wide\nMerged | A 1 | 10\n | B 2 | 90 in | side\n\nAfter".replace("\n |", "\n|")
+
+
+def test_a_table_in_a_cell_is_read_row_by_row(tmp_path: Path) -> None:
+    def p(text: str) -> str:
+        return paragraph(run(text))
+
+    inner = raw_table(raw_row(p("force"), p("40 kN")), raw_row(p("stroke"), p("120 mm")))
+    deeper = raw_table(
+        raw_row(p("x"), raw_table(raw_row(p("1"), p("2")), raw_row(p("3"), p("4")))), raw_row(p("y"), p("5"))
+    )
+    document = read_xml(
+        tmp_path,
+        raw_table(
+            raw_row(p("Machine"), p("Values"), p("Note")), raw_row(p("Press"), p("") + inner + p(""), p("oiled"))
+        ),
+        p("First column"),
+        raw_table(raw_row(inner, p("after")), raw_row(p("before") + inner + p("below"), p("last"))),
+        p("Deeper"),
+        raw_table(raw_row(deeper, p("beside"))),
+    )
+    assert document.text == (
+        "Machine | Values | Note\nPress\nforce | 40 kN\nstroke | 120 mm\noiled\n\n"
+        "First column\n\nforce | 40 kN\nstroke | 120 mm\nafter\n"
+        "before\nforce | 40 kN\nstroke | 120 mm\nbelow | last\n\n"
+        "Deeper\n\nx\n1 | 2\n3 | 4\ny | 5\nbeside"
+    )
 
 
 def test_a_frame_of_one_cell_keeps_its_paragraphs_and_headings(tmp_path: Path) -> None:

@@ -1,0 +1,93 @@
+"""`Block`: a paragraph, a list item or a table row of a Word file; and how a row is put together from its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
+from extractors.docx_styles import W
+
+__all__ = ["CELL_SEPARATOR", "LIST", "Block", "is_continued", "row_blocks", "without_breaks"]
+
+CELL_SEPARATOR = " | "
+LIST = "list"
+"""The group of the items of lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, a list item or a table row.
+
+    `text` may hold page breaks (see `docx_inline`). `level` is 0 for a title, 1 to 9 for a heading.
+    `group` is the same for neighbours that belong on adjoining lines: items of lists, rows of a table.
+    """
+
+    text: str
+    level: int | None = None
+    group: str | None = None
+
+
+def is_continued(cell: Any) -> bool:
+    """Whether the cell only continues a merged one, above it or to its left."""
+    for merge in ("vMerge", "hMerge"):
+        merging = cell.find(f"{W}tcPr/{W}{merge}")
+        if merging is not None and merging.get(W + "val", "continue") == "continue":
+            return True
+    return False
+
+
+def without_breaks(text: str) -> str:
+    """The text in one line, without page breaks."""
+    return " ".join(text.split())
+
+
+def row_blocks(cells: list[list[Block]], group: str) -> Iterator[Block]:
+    """Yield the line of a row; a table of several rows within a cell interrupts it by a line for each of its rows.
+
+    Page breaks inside cells, which each cell records for itself, are counted once.
+    """
+    lines = [line for line in _lines(cells) if line.strip(" |")]
+    before, after = _page_breaks(["".join(block.text for block in cell) for cell in cells])
+    if not lines:
+        yield Block(before + after)
+        return
+    lines[0], lines[-1] = before + lines[0], lines[-1] + after
+    for line in lines:
+        yield Block(line, None, group)
+
+
+def _lines(cells: list[list[Block]]) -> Iterator[str]:
+    line: list[str] = []
+    for cell in cells:
+        line.append("")
+        for rows in _pieces(cell):
+            if len(rows) == 1:
+                line[-1:] = [" ".join([*filter(None, line[-1:]), *rows])]
+            else:
+                yield CELL_SEPARATOR.join(line).removesuffix(CELL_SEPARATOR)
+                yield from rows
+                line = []
+    yield CELL_SEPARATOR.join(line)
+
+
+def _pieces(cell: list[Block]) -> Iterator[list[str]]:
+    """The parts of a cell: the text of its paragraphs, or the rows of a table in it."""
+    for group, blocks in groupby(cell, key=lambda block: None if block.group == LIST else block.group):
+        texts = [text for block in blocks if (text := without_breaks(block.text))]
+        if texts:
+            yield texts if group else [" ".join(texts)]
+
+
+def _page_breaks(cells: list[str]) -> tuple[str, str]:
+    """The page breaks of a row that stand before its text, and those after it."""
+    marks = (HARD_BREAK, RENDERED_BREAK)
+    breaks = "".join(mark * max((cell.count(mark) for cell in cells), default=0) for mark in marks)
+    leading = any((set(cell) & set(marks)) and not _before_break(cell) for cell in cells)
+    return (breaks, "") if leading else ("", breaks)
+
+
+def _before_break(cell: str) -> str:
+    return cell.replace(RENDERED_BREAK, HARD_BREAK).partition(HARD_BREAK)[0].strip()
