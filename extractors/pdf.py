@@ -48,11 +48,13 @@ def extract_pdf(path: Path, options: Options) -> Document:
             raise TooLarge(f"The PDF has {pdf.page_count} pages; `max_pages` allows {options.max_pages}.")
         raws = _bounded(_read(pdf), options)
         bookmarks, metadata, warnings = _extras(pdf)
+        missing = _missing(pdf)
     if not any(raws):
         raise Corrupt("The PDF has no page that can be read.")
     pages = _pages(raws)
     sections = tuple(_sections(bookmarks, pages))
-    return Document("application/pdf", pages, sections, metadata=metadata, warnings=(*_unread(raws), *warnings))
+    missing = (*_unread(raws), *missing)
+    return Document("application/pdf", pages, sections, None, metadata, (*warnings, *missing), missing)
 
 
 @renderer("application/pdf")
@@ -98,6 +100,16 @@ def _extras(pdf: PdfFile) -> tuple[list[Bookmark], dict[str, str], list[str]]:
         raise
     except Exception:  # as for a page
         return [], {}, ["The outline or the metadata could not be read."]
+
+
+def _missing(pdf: PdfFile) -> tuple[str, ...]:
+    """Attached files and other parts that are not read."""
+    try:
+        return tuple(pdf.missing())
+    except MemoryError:
+        raise
+    except Exception:  # as for a page
+        return ("Files may be attached to the PDF: its list of them could not be read.",)
 
 
 def _pages(raws: list[RawPage | None]) -> tuple[Page, ...]:

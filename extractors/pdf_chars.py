@@ -1,18 +1,16 @@
-"""Where the characters of a page stand, as pdfium sees them, and which texts stand over them."""
+"""Where the characters of a page stand, as pdfium sees them, and whether anything stands over them."""
 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import replace
 from typing import Any
 
 import pypdfium2.raw as pdfium_c
 
 from extractors.pdf_annotations import MAX_ANNOTATIONS
-from extractors.pdf_placement import Run, turned, with_annotations
-from extractors.pdf_structure import PdfStructure
+from extractors.pdf_placement import Run
 
-__all__ = ["annotated", "has_annotations"]
+__all__ = ["has_annotations", "runs_of"]
 
 SILENT = frozenset(
     [
@@ -31,17 +29,6 @@ def has_annotations(page: Any) -> bool:
     return any(_kind(page, index) not in SILENT for index in range(_count(page)))
 
 
-def annotated(textpage: Any, text: str, structure: PdfStructure, index: int) -> str:
-    """The page's text with its annotations at their places."""
-    annotations = structure.annotations(index)
-    if not annotations:
-        return text
-    quarters = structure.rotation(index)
-    runs = [Run(r.start, r.end, *turned(r[2:], quarters)) for r in _runs(textpage, text)]
-    turned_annotations = [replace(a, box=turned(a.box, quarters)) for a in annotations]
-    return with_annotations(text, runs, turned_annotations)
-
-
 def _count(page: Any) -> int:
     return int(min(pdfium_c.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS))
 
@@ -56,7 +43,7 @@ def _kind(page: Any, index: int) -> int:
         pdfium_c.FPDFPage_CloseAnnot(annotation)
 
 
-def _runs(textpage: Any, text: str) -> list[Run]:
+def runs_of(textpage: Any, text: str) -> list[Run]:
     """The printed characters of the page, each as a run."""
     box, runs = pdfium_c.FS_RECTF(), list[Run]()
     for char in range(min(textpage.count_chars(), MAX_RUNS)):

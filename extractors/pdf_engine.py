@@ -78,6 +78,9 @@ class PdfFile(Protocol):
     def page(self, index: int) -> RawPage:
         """Read one page, counted from 0. Any exception means that this page cannot be read."""
 
+    def missing(self) -> list[str]:
+        """Return the sentences that name parts which are not in the text, such as attached files."""
+
     def outline(self) -> Iterator[Bookmark]:
         """Yield at most `MAX_BOOKMARKS` bookmarks that point to a page, in the order of the outline."""
 

@@ -7,21 +7,22 @@ import math
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from itertools import islice
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from extractors.errors import Corrupt, Encrypted
 from extractors.options import Options
-from extractors.pdf_chars import annotated, has_annotations
+from extractors.pdf_chars import has_annotations, runs_of
 from extractors.pdf_drawn import Looks
 from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
-from extractors.pdf_structure import LazyStructure
+from extractors.pdf_structure import LazyStructure, PdfStructure, open_structure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,8 +46,9 @@ _lock = threading.RLock()
 class PdfiumFile:
     """An open PDF, read by pdfium."""
 
-    def __init__(self, document: Any, structure: LazyStructure) -> None:
+    def __init__(self, document: Any, path: Path, structure: LazyStructure) -> None:
         self._document = document
+        self._path = path
         self.looks = Looks()
         self._structure = structure
 
@@ -76,10 +78,16 @@ class PdfiumFile:
         textpage = page.get_textpage()
         try:
             text = _with_lam_alef(textpage, textpage.get_text_range())
-            structure = self._structure() if has_annotations(page) else None
-            return annotated(textpage, text, structure, index) if structure else text
+            if not has_annotations(page):
+                return text
+            return self._structure.annotated(text, lambda: runs_of(textpage, text), index)
         finally:
             textpage.close()
+
+    def missing(self) -> list[str]:
+        """Name the attached files, and what could not be read of the structure."""
+        attachments = pdfium_c.FPDFDoc_GetAttachmentCount(self._document) > 0 or _names_embedded_file(self._path)
+        return self._structure.missing(attachments=attachments)
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -99,7 +107,7 @@ def open_pdf(path: Path, options: Options) -> Iterator[PdfiumFile]:
         Corrupt: it is no PDF that pdfium can repair.
     """
     with _lock, _open(path, options) as document, _structure(document, path) as structure:
-        yield PdfiumFile(document, structure)
+        yield PdfiumFile(document, path, structure)
 
 
 def render(path: Path, page_number: int, options: Options) -> Image:
@@ -158,15 +166,20 @@ def _open(path: Path, options: Options) -> Iterator[Any]:
 
 @contextmanager
 def _structure(document: Any, path: Path) -> Iterator[LazyStructure]:
-    def open_file() -> BinaryIO:
-        encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document) >= 0
-        return _without_encryption(document) if encrypted else path.open("rb")
+    with ExitStack() as streams:
 
-    structure = LazyStructure(open_file)
-    try:
-        yield structure
-    finally:
-        structure.close()
+        def opened() -> PdfStructure:
+            encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document) >= 0
+            stream: IO[bytes] = _without_encryption(document) if encrypted else path.open("rb")
+            return open_structure(streams.enter_context(stream))
+
+        yield LazyStructure(opened)
+
+
+def _names_embedded_file(path: Path) -> bool:
+    """Whether the file says that it has a stream which is an attached file; such an entry is never compressed."""
+    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
+        return data.find(b"/EmbeddedFile") >= 0
 
 
 def _without_encryption(document: Any) -> BytesIO:
@@ -180,8 +193,8 @@ def _start_form(document: Any, path: Path) -> None:
     """Let pdfium draw form fields. It walks the whole form for it, so that one that never ends is not started."""
     if pdfium_c.FPDF_GetFormType(document) == pdfium_c.FORMTYPE_NONE:
         return
-    with _structure(document, path) as open_structure:
-        structure = open_structure()
+    with _structure(document, path) as lazy:
+        structure = lazy()
         if structure and structure.has_bounded_form():
             document.init_forms()
 

@@ -17,6 +17,8 @@ from extractors.options import Options
 from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
 from extractors.pdf_pdfium import PdfiumFile, unlocked
 from extractors.pdf_pdfium import open_pdf as open_by_pdfium
+from extractors.pdf_pieces import Pieces
+from extractors.pdf_structure import LazyStructure, PdfStructure
 
 __all__ = ["PypdfFile", "open_pdf", "open_with"]
 
@@ -29,6 +31,7 @@ class PypdfFile:
 
     def __init__(self, reader: Any, drawings: PdfiumFile | None) -> None:
         self._reader = reader
+        self._structure = LazyStructure(lambda: PdfStructure(reader))
         self._drawings = drawings
         self._count: int = len(reader.pages)
         self._labels: list[str] = self._read_labels()
@@ -45,9 +48,12 @@ class PypdfFile:
         return {key.lstrip("/").lower(): str(value) for key, value in entries.items() if str(value)}
 
     def page(self, index: int) -> RawPage:
-        """Read one page; what is drawn on it pdfium sees, whose eyes OCR has as well."""
-        text = LINE_END_HYPHEN.sub(HYPHEN, self._reader.pages[index].extract_text())
-        return RawPage(text, self._labels[index] if self._labels else None, self._drawn(index, text))
+        """Read one page with its annotations; what is drawn on it pdfium sees, whose eyes OCR has as well."""
+        pieces = Pieces()
+        text = self._reader.pages[index].extract_text(visitor_text=pieces.add)
+        annotated = self._structure.annotated(text, lambda: pieces.runs(text), index)
+        raw = LINE_END_HYPHEN.sub(HYPHEN, annotated)
+        return RawPage(raw, self._labels[index] if self._labels else None, self._drawn(index, raw))
 
     def _drawn(self, index: int, text: str) -> Drawn:
         try:
@@ -56,6 +62,10 @@ class PypdfFile:
             raise
         except Exception:  # a damaged page that pypdf can read all the same
             return Drawn(marked=True)
+
+    def missing(self) -> list[str]:
+        """Name the attached files."""
+        return self._structure.missing(attachments=True)
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import IO, Any
 
-from extractors.pdf_annotations import Annotation, read_annotations
+from extractors.pdf_annotations import read_annotations
+from extractors.pdf_attachments import attached_files, not_read
 from extractors.pdf_objects import dictionary, elements
+from extractors.pdf_placement import Run, turned, with_annotations
 
 __all__ = ["LazyStructure", "PdfStructure", "open_structure"]
 
+MAX_PAGES = 5_000
+"""Pages that are searched for files pinned to them."""
 MAX_DEPTH = 32
 """Levels of a form's tree that pdfium descends."""
 MAX_FIELDS = 50_000
@@ -26,13 +31,20 @@ class PdfStructure:
         self._pages = reader.pages
         self._root = reader.trailer["/Root"]
 
-    def annotations(self, index: int) -> list[Annotation]:
-        """What is drawn over the page of this index and written beside it."""
-        return read_annotations(self._pages[index])
+    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
+        """The text of the page of this index with its annotations at their places; `runs` is where its text stands."""
+        page = self._pages[index]
+        annotations = read_annotations(page)
+        if not annotations:
+            return text
+        quarters = int(page.get("/Rotate", 0)) // 90 % 4
+        upright = [Run(run.start, run.end, *turned(run[2:], quarters)) for run in runs()]
+        return with_annotations(text, upright, [replace(a, box=turned(a.box, quarters)) for a in annotations])
 
-    def rotation(self, index: int) -> int:
-        """By how many quarters of a circle the page is shown turned clockwise."""
-        return int(self._pages[index].get("/Rotate", 0)) // 90 % 4
+    def attachments(self) -> list[str]:
+        """The sentences that name the attached files, which are not read."""
+        pages = (self._pages[index] for index in range(min(len(self._pages), MAX_PAGES)))
+        return not_read(attached_files(self._root, pages))
 
     def has_bounded_form(self) -> bool:
         """Whether a program that follows the tree of form fields without looking where it has been comes to an end."""
@@ -47,12 +59,14 @@ class PdfStructure:
         return visits < MAX_FIELDS
 
 
+NOT_READ = "Form fields, notes or attached files of the PDF could not be read: the file is damaged."
+
+
 class LazyStructure:
     """A PDF's structure, opened when it is first asked for."""
 
-    def __init__(self, open_file: Callable[[], BinaryIO]) -> None:
-        self._open_file = open_file
-        self._stream: BinaryIO | None = None
+    def __init__(self, open_file: Callable[[], PdfStructure]) -> None:
+        self._open = open_file
         self._structure: PdfStructure | None = None
         self.failed = False
 
@@ -60,21 +74,37 @@ class LazyStructure:
         """The structure; None if the file's objects cannot be read."""
         if self._structure is None and not self.failed:
             try:
-                self._stream = self._open_file()
-                self._structure = open_structure(self._stream)
+                self._structure = self._open()
             except MemoryError:
                 raise
             except Exception:  # pypdf lets any exception of the language escape on a damaged file
                 self.failed = True
         return self._structure
 
-    def close(self) -> None:
-        """Close the file, if it was opened."""
-        if self._stream:
-            self._stream.close()
+    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
+        """The text of the page of this index with its annotations; as it is if these cannot be read."""
+        structure = self()
+        try:
+            return structure.annotated(text, runs, index) if structure else text
+        except MemoryError:
+            raise
+        except Exception:  # as for the file
+            self.failed = True
+            return text
+
+    def missing(self, *, attachments: bool) -> list[str]:
+        """The sentences that name what is not in the text; attached files only where they are asked for."""
+        structure = self() if attachments else None
+        try:
+            files = structure.attachments() if structure else []
+        except MemoryError:
+            raise
+        except Exception:  # as for the file
+            self.failed, files = True, []
+        return [*files, NOT_READ] if self.failed else files
 
 
-def open_structure(stream: BinaryIO) -> PdfStructure:
+def open_structure(stream: IO[bytes]) -> PdfStructure:
     """Open a PDF that is not encrypted. Any exception means that its objects cannot be read."""
     import pypdf
 

@@ -9,14 +9,15 @@ from pdf_builder import annotated, at, book, show
 
 from extractors import Document, Options, extract
 from extractors.errors import Empty
+from extractors.options import PdfEngine
 
 NAME = at(10, 150, "Name:")
 
 
-def _read(folder: Path, data: bytes) -> Document:
+def _read(folder: Path, data: bytes, engine: PdfEngine = "pdfium") -> Document:
     path = folder / "file.pdf"
     path.write_bytes(data)
-    return extract(path, Options())
+    return extract(path, Options(pdf_engine=engine))
 
 
 def _text(folder: Path, content: bytes, *annotations: bytes, extra: tuple[bytes, ...] = ()) -> str:
@@ -221,3 +222,23 @@ def test_a_form_is_drawn_for_ocr(tmp_path: Path) -> None:
     path = tmp_path / "file.pdf"
     path.write_bytes(annotated(b"", field, extra=(filled,)))
     assert render_page(path, 1, Options(ocr_dpi=72)).getpixel((100, 100)) == 0
+
+
+@pytest.mark.parametrize("engine", ["pypdf", "pypdf2"])
+def test_other_engines_place_annotations_too(tmp_path: Path, engine: PdfEngine) -> None:
+    if engine == "pypdf2":
+        pytest.importorskip("PyPDF2", exc_type=ImportError)
+    content = NAME + at(30, 120, "Vegan") + at(10, 50, "Signed.")
+    fields = [
+        _field(b"Btn", (10, 117, 22, 129), b"/AS /Yes"),
+        _field(b"Tx", (60, 145, 190, 160), b"/V (Okonjo)"),
+        b"/Subtype /FreeText /Rect [10 70 190 90] /Contents (no nuts)",
+        b"/Subtype /Text /Rect [0 90 9 99] /T (Ada) /Contents (ask again)",
+    ]
+    document = _read(tmp_path, annotated(content, *fields), engine)
+    assert document.text == "Name: Okonjo\n☒ Vegan\nno nuts\nSigned.\nNote (Ada): ask again"
+
+
+def test_a_damaged_annotation_does_not_take_the_page_with_it(tmp_path: Path) -> None:
+    document = _read(tmp_path, annotated(NAME, _field(b"Tx", (60, 145, 190, 160), b"/V 6 0 R"), extra=(b"<< /A",)))
+    assert document.text == "Name:"
