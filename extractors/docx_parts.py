@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from extractors.docx_numbering import Numbering
 from extractors.docx_package import WordPackage
-from extractors.docx_styles import RELATIONSHIPS, Numbering, Styles, W, attribute, is_on
+from extractors.docx_styles import RELATIONSHIPS, Styles, W, attribute, is_on
 from extractors.errors import Corrupt
 
 __all__ = ["WordParts"]

@@ -183,7 +183,7 @@ NUMBERING = """<w:numbering>
 <w:abstractNum w:abstractNumId="91">
 <w:lvl w:ilvl="0"><w:numFmt w:val="bullet"/><w:lvlText w:val="&#xF0B7;"/></w:lvl></w:abstractNum>
 <w:abstractNum w:abstractNumId="92">
-<w:lvl w:ilvl="0"><w:numFmt w:val="upperRoman"/><w:lvlText w:val="§ %1"/></w:lvl></w:abstractNum>
+<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="upperRoman"/><w:lvlText w:val="§ %1"/></w:lvl></w:abstractNum>
 <w:num w:numId="90"><w:abstractNumId w:val="90"/></w:num>
 <w:num w:numId="91"><w:abstractNumId w:val="91"/></w:num>
 <w:num w:numId="92"><w:abstractNumId w:val="92"/></w:num>
