@@ -35,5 +35,5 @@ __all__ = [
     "renderer",
 ]
 
-EXTRACTOR_VERSION = "1"
+EXTRACTOR_VERSION = "2"
 """Raise it when the same file yields another text: documents that were ingested before then count as outdated."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
+from extractors.options import OcrMode
 from pipeline import stack
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
@@ -33,6 +34,7 @@ class IngestOptions(TypedDict, total=False):
     priority: int
     tags: Sequence[str]
     options: Mapping[str, Any]
+    ocr: OcrMode
 
 
 class Docrelay:

@@ -15,9 +15,21 @@ from typing import Any
 
 from embeddings.base import Precision
 from extractors import EXTRACTOR_VERSION
+from extractors.options import OcrMode
 from pipeline.settings import Settings
 
-__all__ = ["CHUNKER_VERSION", "PLAIN", "IndexSpec", "Plan", "Step", "extraction", "recipe", "spec_of"]
+__all__ = [
+    "CHUNKER_VERSION",
+    "EARLIER_CHUNKERS",
+    "PLAIN",
+    "IndexSpec",
+    "Plan",
+    "Step",
+    "earlier_extractions",
+    "extraction",
+    "recipe",
+    "spec_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +128,11 @@ def _steps(rows: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:
 PLAIN = Plan()
 
 
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
+"""Raise it when the same text yields other chunks: documents that were cut before then count as outdated."""
+
+EARLIER_CHUNKERS = ("1", "2")
+"""Versions of the chunker before: their points are outdated, but no change that a user made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +163,34 @@ def spec_of(settings: Settings) -> IndexSpec:
     )
 
 
-def extraction(settings: Settings) -> str:
-    """Name what decides the text of a file: the extractors' version, a hyphen, and a hash of their settings."""
-    parts = (settings.pdf_engine, settings.ocr_languages, settings.ocr_dpi)
-    return f"{EXTRACTOR_VERSION}-{sha256(repr(parts).encode()).hexdigest()[:12]}"
+def extraction(settings: Settings, ocr: OcrMode | None = None) -> str:
+    """Name what decides the text of a file: the extractors' version, a hyphen, and a hash of their settings.
+
+    Args:
+        settings: the settings.
+        ocr: which pages are read by OCR; None as the settings say.
+    """
+    parts = (*_first_parts(settings), ocr or settings.ocr, settings.languages)
+    return f"{EXTRACTOR_VERSION}-{_hash(parts)}"
 
 
-def recipe(reading: str, cutting: tuple[int, int], fingerprint: str, plan: str = "") -> str:
+def earlier_extractions(settings: Settings, ocr: OcrMode | None = None) -> tuple[str, ...]:
+    """Names that `extraction` gave in earlier versions to what these settings mean today."""
+    as_then = (ocr or settings.ocr) == "auto" and not settings.languages  # version 1 had neither setting
+    return (f"1-{_hash(_first_parts(settings))}",) if as_then else ()
+
+
+def _first_parts(settings: Settings) -> tuple[object, ...]:
+    return (settings.pdf_engine, settings.ocr_languages, settings.ocr_dpi)
+
+
+def _hash(parts: tuple[object, ...]) -> str:
+    return sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def recipe(
+    reading: str, cutting: tuple[int, int], fingerprint: str, plan: str = "", chunker: str = CHUNKER_VERSION
+) -> str:
     """Name the way documents become points, in 32 hexadecimal digits.
 
     Args:
@@ -161,6 +198,7 @@ def recipe(reading: str, cutting: tuple[int, int], fingerprint: str, plan: str =
         cutting: maximum tokens of a chunk, and tokens of overlap.
         fingerprint: `Fingerprint.id` of the vectors' space.
         plan: what a workflow does beyond the plain flow (`Plan.mark`); "" for plain ingest.
+        chunker: version of the chunker.
     """
-    parts = (reading, CHUNKER_VERSION, *cutting, fingerprint, *([plan] if plan else []))
+    parts = (reading, chunker, *cutting, fingerprint, *([plan] if plan else []))
     return sha256(repr(parts).encode()).hexdigest()[:32]

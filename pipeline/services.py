@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import redis
 import structlog
 from redis import Redis
 
 import embeddings
-from embeddings.base import Embedder, Fingerprint, Tokenizer
+from embeddings.base import Fingerprint, Tokenizer
 from extractors import EXTRACTOR_VERSION
+from extractors.options import OcrMode, Options
 from pipeline.catalog import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.index.vector_cache import open_cache
-from pipeline.errors import SpaceMismatch, StackUnavailable
+from pipeline.errors import StackUnavailable
+from pipeline.models import Models
 from pipeline.names import PREFIX
-from pipeline.plan import PLAIN, IndexSpec, Plan, extraction, recipe, spec_of
+from pipeline.plan import (
+    CHUNKER_VERSION,
+    EARLIER_CHUNKERS,
+    PLAIN,
+    IndexSpec,
+    Plan,
+    earlier_extractions,
+    extraction,
+    recipe,
+    spec_of,
+)
 from pipeline.settings import Settings
 from pipeline.spool import Spool, open_spool
 
 if TYPE_CHECKING:
+    from pipeline.catalog.documents.versions import SameRecipes
     from pipeline.catalog.index.indexes import Index
     from pipeline.vectorstore import VectorStore
 
@@ -156,10 +168,19 @@ class Services:
         """Maximum tokens of a chunk in new collections."""
         return self.models.chunk_tokens(self.spec)
 
-    @cached_property
+    @property
     def extraction(self) -> str:
-        """Name of what decides the text of a file: version and settings of the extractors."""
-        return extraction(self.settings)
+        """Name of what decides the text of a file by the settings: `extraction_of` without a mode."""
+        return self.extraction_of(None)
+
+    def extraction_of(self, ocr: OcrMode | None) -> str:
+        """Name of what decides the text of a file: version and settings of the extractors, with this OCR mode."""
+        return extraction(self.settings, ocr)
+
+    def options_of(self, ocr: OcrMode | None) -> Options:
+        """Options of the extractors for a document; `ocr` in place of that setting."""
+        options = self.settings.options
+        return options if ocr is None else replace(options, ocr=ocr)
 
     def cutting(self, spec: IndexSpec, plan: Plan = PLAIN) -> tuple[int, int]:
         """Maximum tokens of a chunk and tokens of overlap: of the plan, else of the index."""
@@ -171,6 +192,22 @@ class Services:
     def recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
         """Name of what decides the points of an index besides the content: extraction, plan, chunking, vector space."""
         return recipe(reading or self.extraction, self.cutting(index.spec, plan), index.fingerprint.id, plan.mark)
+
+    def same_recipes(self, index: Index, ocr: OcrMode | None, plan: Plan = PLAIN) -> SameRecipes:
+        """Recipes by which an unchanged file counts as unchanged in a job that asks for this OCR mode.
+
+        These are the recipe of today and those of earlier versions of extractors and chunker under the same settings:
+        a new version makes documents outdated, but does not read them again. A job without a mode leaves documents as
+        they are for which a user asked for one.
+        """
+        cutting = self.cutting(index.spec, plan)
+
+        def recipes(mode: OcrMode | None) -> frozenset[str]:
+            names = (self.extraction_of(mode), *earlier_extractions(self.settings, mode))
+            pairs = itertools.product(names, (CHUNKER_VERSION, *EARLIER_CHUNKERS))
+            return frozenset(recipe(name, cutting, index.fingerprint.id, plan.mark, version) for name, version in pairs)
+
+        return {mode: recipes(ocr or mode) for mode in (None, *get_args(OcrMode))}
 
     def known_recipe(self, index: Index, reading: str | None = None, plan: Plan = PLAIN) -> str:
         """The recipe, computed from what is in memory alone: for a transaction that holds the write lock.
@@ -194,10 +231,9 @@ class Services:
             except ModelFactsMissing as error:
                 self.models.load_facts(error.spec)
 
-    @cached_property
-    def reading(self) -> str:
+    def reading_of(self, ocr: OcrMode | None) -> str:
         """Name of the way files are read: the same file, read in the same way, fails in the same way."""
-        return sha256(repr((EXTRACTOR_VERSION, self.settings.options)).encode()).hexdigest()[:32]
+        return sha256(repr((EXTRACTOR_VERSION, self.options_of(ocr))).encode()).hexdigest()[:32]
 
     def announce(self, job_id: str) -> None:
         """Notify the followers of a job that the catalog has changed."""
@@ -206,82 +242,6 @@ class Services:
         except redis.RedisError:
             # Followers also read the status on their own.
             return
-
-
-MAX_LOADED = 2
-"""Models in memory at once: of the index that answers, and of the index that is being built."""
-
-CACHED_TOKENIZERS = 16
-
-
-class Models:
-    """The embedding models, by the spec of an index. Thread-safe."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._loaded: OrderedDict[embeddings.EmbedderConfig, Embedder] = OrderedDict()
-        self._lock = threading.Lock()
-        self._facts: dict[embeddings.EmbedderConfig, embeddings.ModelInfo] = {}
-        self._tokenizer = lru_cache(CACHED_TOKENIZERS)(embeddings.load_tokenizer)
-
-    def config(self, spec: IndexSpec) -> embeddings.EmbedderConfig:
-        """How the model is loaded here, with device and key of the settings. The key goes to their endpoint only."""
-        settings = self._settings
-        return embeddings.EmbedderConfig(
-            model=spec.model,
-            precision=spec.precision,
-            device=settings.embedding_device,
-            threads=1,
-            base_url=spec.url,
-            api_key=settings.embedding_api_key if spec.url == settings.embedding_url else None,
-            dim=spec.dim,
-        )
-
-    def has_facts(self, spec: IndexSpec) -> bool:
-        """Whether the facts of the model are in memory."""
-        return self.config(spec) in self._facts
-
-    def load_facts(self, spec: IndexSpec) -> embeddings.ModelInfo:
-        """The facts of the model, from memory or from its files. The model is not loaded."""
-        config = self.config(spec)
-        facts = self._facts.get(config)
-        if facts is None:
-            # Never dropped: one transaction may need the facts of the models of all collections.
-            facts = self._facts[config] = embeddings.describe(config)
-        return facts
-
-    def fingerprint(self, spec: IndexSpec) -> Fingerprint:
-        """The vector space of the model. The model is not loaded."""
-        return self.load_facts(spec).fingerprint
-
-    def chunk_tokens(self, spec: IndexSpec) -> int:
-        """Maximum tokens of a chunk: as the spec says, but never more than the model reads."""
-        return min(spec.chunk_tokens, self.load_facts(spec).max_tokens)
-
-    def tokenizer(self, spec: IndexSpec) -> Tokenizer:
-        """The tokenizer of the model. The model is not loaded."""
-        return self._tokenizer(self.config(spec))
-
-    def embedder(self, spec: IndexSpec, space: Fingerprint) -> Embedder:
-        """Load the model, or return it if it is loaded; the least recently used model is dropped.
-
-        Raises:
-            SpaceMismatch: the installed model makes vectors of another space.
-        """
-        config = self.config(spec)
-        with self._lock:
-            if config not in self._loaded:
-                while len(self._loaded) >= MAX_LOADED:
-                    self._loaded.popitem(last=False)
-                self._loaded[config] = embeddings.load(config)
-            self._loaded.move_to_end(config)
-            embedder = self._loaded[config]
-        if embedder.fingerprint != space:
-            raise SpaceMismatch(
-                f"The model {space.model} that this worker finds is not the one (revision {space.revision}) "
-                "that the collection was made with."
-            )
-        return embedder
 
 
 def _connect(url: str) -> Redis:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from extractors.options import OcrMode
 from pipeline.ingest.request import Line, MediaType
 from pipeline.names import COLLECTION
 from pipeline.results import DocumentStatus
@@ -84,6 +85,11 @@ class JobRequest(RequestBody):
         json_schema_extra=TAG_LIST,
         description="of the documents; without it they keep theirs",
         examples=[["invoice"]],
+    )
+    ocr: OcrMode | None = Field(
+        None,
+        description="which pages are read by OCR: those whose text does not hold what is drawn, all, or none",
+        examples=["auto"],
     )
     webhook: WebhookRequest | None = None
 

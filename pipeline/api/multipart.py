@@ -19,7 +19,7 @@ from pipeline.ingest.uploads import Draft, Upload, source_of
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
 
 FILE_FIELDS = ("file", "files")
-FIELDS = ("collection", "workflow", "options", "priority", "tags", "webhook", "job", "more")
+FIELDS = ("collection", "workflow", "options", "priority", "ocr", "tags", "webhook", "job", "more")
 """Fields that hold for the whole request."""
 
 FILE_DETAILS = ("source", "metadata")

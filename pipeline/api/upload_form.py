@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
+from extractors.options import OcrMode
 from pipeline.api.models import EXAMPLE_JOB, TAG, WebhookRequest
 from pipeline.api.multipart import read_object
 from pipeline.errors import BadRequest, Invalid
@@ -59,6 +60,13 @@ OPENAPI_FORM: dict[str, Any] = {
                             "example": "{}",
                         },
                         "priority": {"type": "integer", "minimum": 1, "maximum": 10, "example": 5},
+                        "ocr": {
+                            "type": "string",
+                            "enum": list(get_args(OcrMode)),
+                            "description": "which pages are read by OCR: those whose text does not hold what is drawn, "
+                            "all, or none",
+                            "example": "auto",
+                        },
                         "tags": {
                             "type": "string",
                             "pattern": f"^({TAG}(,{TAG}){{0,{MAX_TAGS - 1}}})?$",
@@ -107,6 +115,7 @@ def submission_of(fields: Mapping[str, str]) -> Submission:
         _number(fields.get("priority")),
         tags=_tags(fields.get("tags")),
         options=None if options is None else read_object("options", options),
+        ocr=cast(OcrMode | None, fields.get("ocr")),  # checked with the other terms
     )
 
 

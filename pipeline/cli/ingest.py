@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from pipeline.cli.options import (
     Collection,
     DataDir,
     Json,
+    Ocr,
     Priority,
     Server,
     Tags,
@@ -22,6 +23,7 @@ from pipeline.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from extractors.options import OcrMode
     from pipeline.ingest.request import Request
     from pipeline.settings import Settings
 
@@ -35,6 +37,7 @@ def ingest(
     workflow: Workflow = None,
     option: WorkflowOption = None,
     priority: Priority = None,
+    ocr: Ocr = None,
     tag: Tags = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all files are taken in.")] = False,
     json: Json = False,
@@ -51,7 +54,8 @@ def ingest(
         run = _ingest_here
     tags = [name for name in tag if name] if tag else None
     options = options_of(option) if option else None
-    request = Request(paths, collection, workflow, priority, tags=tags, options=options)
+    mode = cast("OcrMode | None", ocr)  # checked with the rest of the request
+    request = Request(paths, collection, workflow, priority, tags=tags, options=options, ocr=mode)
     raise typer.Exit(run(settings, request, not no_wait, json))
 
 

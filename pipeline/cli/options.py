@@ -16,6 +16,7 @@ __all__ = [
     "DataDir",
     "Json",
     "Name",
+    "Ocr",
     "Priority",
     "Server",
     "Tags",
@@ -51,6 +52,15 @@ Collection = Annotated[
     typer.Option("--collection", "-c", help="Collection; the setting `collection` by default.", show_default=False),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Its name in logs.")]
+Ocr = Annotated[
+    str | None,
+    typer.Option(
+        "--ocr",
+        metavar="auto|force|off",
+        help="Pages read by OCR: those whose text does not hold what is drawn, all, or none.",
+        show_default=False,
+    ),
+]
 Priority = Annotated[
     int | None,
     typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 10 is the most urgent.", show_default=False),

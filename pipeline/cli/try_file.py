@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline.cli.options import DataDir, Json, Workflow, local_settings_of
+from pipeline.cli.options import DataDir, Json, Ocr, Workflow, local_settings_of
 from pipeline.cli.output import FAILED, note, out, plain, print_json, quantity
 
 __all__ = ["try_file"]
@@ -37,6 +37,7 @@ def try_file(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A single file.", show_default=False)],
     workflow: Workflow = None,
+    ocr: Ocr = None,
     json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -44,7 +45,7 @@ def try_file(
     from pipeline.dry_run import try_file as dry_run
     from pipeline.services import Services
 
-    settings = local_settings_of(context, data_dir)
+    settings = local_settings_of(context, data_dir, ocr=ocr)
     result = dry_run(Services(settings), file, workflow or settings.workflow)
     error = result["error"]
     if json:

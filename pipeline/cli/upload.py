@@ -95,6 +95,7 @@ class Upload:
             workflow=request.workflow,
             options=request.options,
             priority=request.priority,
+            ocr=request.ocr,
             tags=request.tags,
             sources=[uploaded_source(file.source) for file in group],
             job=self.job_id or None,

@@ -28,16 +28,18 @@ Part: TypeAlias = tuple[str, Any]
 class Options(TypedDict, total=False):
     """Options of a submission; the server's settings decide about those that are left out.
 
-    `options` are parameters of the workflow. `webhook` has `url` and `secret`. `tags` replace the tags of all documents
-    of the submission, [] removes them. `sources` are the URIs of the files, in their order, and `metadata` the metadata
-    of each, in the same order, {} for a file without. `job` adds the files to a job that was begun with `more`, and
-    `more` keeps it open for further ones; `job` without `more` and without files closes it.
+    `options` are parameters of the workflow, `ocr` is auto, force or off. `webhook` has `url` and `secret`. `tags`
+    replace the tags of all documents of the submission, [] removes them. `sources` are the URIs of the files, in their
+    order, and `metadata` the metadata of each, in the same order, {} for a file without. `job` adds the files to a job
+    that was begun with `more`, and `more` keeps it open for further ones; `job` without `more` and without files closes
+    it.
     """
 
     collection: str | None
     workflow: str | None
     options: Mapping[str, Any] | None
     priority: int | None
+    ocr: str | None
     webhook: Mapping[str, str] | None
     tags: Sequence[str] | None
     sources: Sequence[str]
@@ -83,7 +85,7 @@ class Page(Generic[T]):
 
 def job_fields(options: Options) -> dict[str, Any]:
     """The options that are about the job as a whole and are given."""
-    names = ("collection", "workflow", "options", "priority", "tags", "webhook")
+    names = ("collection", "workflow", "options", "priority", "ocr", "tags", "webhook")
     values: dict[str, Any] = {name: options.get(name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.catalog import Connection
-from pipeline.catalog.documents.versions import Placement
+from pipeline.catalog.documents.versions import Placement, SameRecipes
 from pipeline.catalog.index import collections
 from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
@@ -30,12 +30,18 @@ def placement_of(
     """
     collection = routed or job.collection
     index = collections.register(connection, collection, services.fingerprint, services.spec)
-    placement = Placement(index.name, job.workflow, services.extraction, collection)
-    return placement, services.known_recipe(index, plan=job.plan)
+    extraction = services.extraction_of(job.ocr)
+    recipe = services.known_recipe(index, extraction, job.plan)
+    same = services.same_recipes(index, job.ocr, job.plan)
+    return Placement(index.name, job.workflow, extraction, collection, ocr=job.ocr, same=same), recipe
 
 
-def current_recipe(services: Services, connection: Connection, job: Job, routed: str | None) -> str | None:
-    """The recipe that `placement_of` would return, without writing; None if the collection is not known yet.
+def current_recipe(
+    services: Services, connection: Connection, job: Job, routed: str | None
+) -> tuple[str, SameRecipes] | None:
+    """The recipe of `placement_of`, and those that count as the same; None if the collection is not known yet.
+
+    Nothing is written.
 
     Raises:
         SpaceMismatch: the collection was made with another model than the configured one.
@@ -43,4 +49,6 @@ def current_recipe(services: Services, connection: Connection, job: Job, routed:
     index = collections.check_space(connection, routed or job.collection, services.fingerprint)
     if index is None:
         return None
-    return services.recipe(index if index.pinned else replace(index, spec=services.spec), plan=job.plan)
+    index = index if index.pinned else replace(index, spec=services.spec)
+    recipe = services.recipe(index, services.extraction_of(job.ocr), job.plan)
+    return recipe, services.same_recipes(index, job.ocr, job.plan)

@@ -81,11 +81,13 @@ def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) 
     new: list[FileContent] = []
     with services.catalog.connect() as connection:
         for routed, group in _by_collection(contents).items():
-            recipe = current_recipe(services, connection, job, routed)
+            recipes = current_recipe(services, connection, job, routed)
             unchanged: set[str] = set()
-            if recipe is not None:
+            if recipes is not None:
                 files = [content.file for content in group]
-                unchanged = lookup.unchanged_sources(connection, routed or job.collection, recipe, files)
+                unchanged = lookup.unchanged_sources(
+                    connection, routed or job.collection, recipes[0], files, recipes[1]
+                )
             new += [content for content in group if content.file.source not in unchanged]
     return new
 
@@ -134,13 +136,14 @@ def _record_group(
     placement = replace(placement, batch_id=batch_id)
     collection, files = placement.collection, [content.file for content in contents]
     known = lookup.possibly_known(connection, collection, [file.source for file in files])
-    suspects = failures.sources_with_reading(connection, collection, services.reading, known)
+    reading = services.reading_of(job.ocr)
+    suspects = failures.sources_with_reading(connection, collection, reading, known)
     results: list[IntakeResult] = []
     is_any_new = False
     for file in files:
         cause = None
         if file.source in suspects:
-            cause = records.unchanged_failure(connection, collection, recipe, services.reading, file)
+            cause = records.unchanged_failure(connection, collection, recipe, reading, file)
         if cause is not None:
             document_id = records.reject(connection, job.id, file.source, file.size, cause, collection)
             tagging.set_tags(connection, document_id, file.tags)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from extractors.options import OcrMode
 from pipeline.errors import BadRequest
 
 __all__ = ["Line", "MediaType", "Request", "options_of", "read_json"]
@@ -26,7 +27,8 @@ class Request:
     """A request to ingest; None stands for the setting.
 
     `tags` are for all documents; None leaves those that they have. `confined`: files are read below `api_roots` only.
-    `options` are parameters of the workflow; those that are not named are as `workflow_options` says.
+    `options` are parameters of the workflow; those that are not named are as `workflow_options` says. `ocr` says which
+    pages are read by OCR; None leaves documents as they are that did not change.
     """
 
     paths: Sequence[Path]
@@ -37,6 +39,7 @@ class Request:
     tags: Sequence[str] | None = None
     confined: bool = False
     options: Mapping[str, Any] | None = None
+    ocr: OcrMode | None = None
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:

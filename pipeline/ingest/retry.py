@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import structlog
 
+from extractors.options import OcrMode
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.id_lists import split_list
@@ -17,7 +18,7 @@ from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord, newest
 from pipeline.catalog.index import collections
 from pipeline.catalog.work import batches, failures, jobs
-from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.jobs import Job, JobTerms
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
 from pipeline.errors import UnknownId
@@ -46,7 +47,8 @@ def retry(services: Services, names: Sequence[str], *, code: str | None, job_id:
         job_id: only failures of this job.
 
     Returns:
-        Ids of the new jobs, one for each collection, workflow and its options, and for what had been named at first.
+        Ids of the new jobs, one for each collection, workflow and its options, OCR mode, and what had been named at
+        first.
 
     Raises:
         UnknownId: one of the documents has not failed.
@@ -58,13 +60,14 @@ def retry(services: Services, names: Sequence[str], *, code: str | None, job_id:
     with services.catalog.connect() as connection:
         submitted = failures.submitting_jobs(connection, [failure.document_id for failure in chosen])
         origins = {failure.document_id: submitted.get(failure.document_id, failure.job_id) for failure in chosen}
-        workflows = jobs.workflows(connection, set(origins.values()))
+        terms = jobs.terms(connection, set(origins.values()))
         named = jobs.named_paths(connection, set(origins.values()))
     for failure in chosen:
         origin = origins[failure.document_id]
-        workflow, parameters = workflows.get(origin, (services.settings.workflow, {}))
-        options = json.dumps(parameters, sort_keys=True)
-        groups[_Group(failure.collection, workflow, options, named.get(origin, NamedPaths(())))].append(failure)
+        asked = terms.get(origin) or JobTerms(services.settings.workflow, {}, None)
+        options = json.dumps(asked.parameters, sort_keys=True)
+        common = _Group(failure.collection, asked.workflow, options, asked.ocr, named.get(origin, NamedPaths(())))
+        groups[common].append(failure)
     return [_retry(services, common, group) for common, group in groups.items()]
 
 
@@ -75,6 +78,7 @@ class _Group(NamedTuple):
     workflow: str
     options: str
     """Parameters that the job was given, as JSON."""
+    ocr: OcrMode | None
     named: NamedPaths
 
 
@@ -102,10 +106,10 @@ def choose(services: Services, names: Sequence[str], *, code: str | None, job_id
 
 def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -> str:
     request_id = uuid.uuid4().hex[:12]
-    collection, workflow, options, named = common
+    collection, workflow, options, ocr, named = common
     plan = plan_for(services, workflow, json.loads(options))
     check_served(services, plan)
-    job = Job(collection, workflow, services.settings.priority, plan)
+    job = Job(collection, workflow, services.settings.priority, plan, ocr)
     candidates = {failure.document_id: find_again(services.settings, named, failure.source) for failure in group}
     gone = [failure for failure in group if candidates[failure.document_id].problem is not None]
     copies = _kept_copies(services, gone)

@@ -7,10 +7,11 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 
+from extractors.options import OcrMode
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import collections
@@ -35,7 +36,7 @@ def find(services: Services, request: Request) -> list[Candidate]:
     """Check the request and find its files. Nothing is recorded, and no running stack is needed.
 
     Raises:
-        BadRequest: no such path, workflow, or a wrong priority, tag, option or collection name.
+        BadRequest: no such path, workflow, or a wrong priority, tag, option, OCR mode or collection name.
         SpaceMismatch: the collection holds vectors of another model.
     """
     check(services, request)
@@ -47,7 +48,7 @@ def check(services: Services, request: Request) -> None:
     """Check everything of a request but its paths.
 
     Raises:
-        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
+        BadRequest: no such workflow, or a wrong priority, tag, option, OCR mode or collection name.
         SpaceMismatch: the collection holds vectors of another model.
         NoWorker: the private stack that runs cannot do the workflow.
     """
@@ -64,7 +65,7 @@ def check_terms(services: Services, request: Request) -> Plan:
         The plan of its workflow.
 
     Raises:
-        BadRequest: no such workflow, or a wrong priority, tag, option or collection name.
+        BadRequest: no such workflow, or a wrong priority, tag, option, OCR mode or collection name.
         NoWorker: the private stack that runs cannot do the workflow.
     """
     collection, workflow, urgency = _with_defaults(services, request)
@@ -72,6 +73,8 @@ def check_terms(services: Services, request: Request) -> Plan:
         raise BadRequest(f"{collection!r} is no name for a collection.", "Use 1 to 64 letters, digits, _ and -.")
     if not 1 <= urgency <= 10:
         raise BadRequest(f"There is no priority {urgency}.", "Priorities go from 1 to 10; 10 is the most urgent.")
+    if request.ocr is not None and request.ocr not in get_args(OcrMode):
+        raise BadRequest(f"There is no OCR mode {request.ocr!r}.", "The modes are auto, force and off.")
     canonical(request.tags)
     plan = plan_for(services, workflow, request.options)
     check_served(services, plan)
@@ -119,7 +122,7 @@ def new_job(services: Services, request: Request) -> Job:
     """
     collection, workflow, urgency = _with_defaults(services, request)
     _ = services.fingerprint  # reads files of the model, which the transaction that records the job must not do
-    return Job(collection, workflow, urgency, plan_for(services, workflow, request.options))
+    return Job(collection, workflow, urgency, plan_for(services, workflow, request.options), request.ocr)
 
 
 def record_job(

@@ -197,7 +197,12 @@ def _job(
     job = jobs.open_for_uploads(connection, options.job)
     if job is None:
         raise Conflict(f"The job {options.job} waits for no further files.", "Begin a new one.")
-    asked = {"collection": request.collection, "workflow": request.workflow, "priority": request.priority}
+    asked = {
+        "collection": request.collection,
+        "workflow": request.workflow,
+        "priority": request.priority,
+        "ocr": request.ocr,
+    }
     other = [name for name, value in asked.items() if value is not None and value != getattr(job, name)]
     if request.options is not None and request.options != Plan.from_json(job.plan).told:
         other.append("options")

@@ -127,7 +127,9 @@ def _prepare_one(
 ) -> _Prepared:
     has_original = services.spool.exists(key_of_original(document))
     # Without the file the kept text is all there is, and is used.
-    extraction = services.extraction if reindex.options.re_extract and has_original else document.extraction
+    extraction = (
+        services.extraction_of(document.ocr) if reindex.options.re_extract and has_original else document.extraction
+    )
     return _Prepared(document, plan, extraction, services.recipe(target, extraction, plan), has_original)
 
 
@@ -179,7 +181,7 @@ def _unchanged(connection: Connection, reindex: Reindex, index: str, documents: 
 
 def _new_attempt(connection: Connection, reindex: Reindex, index: str, item: _Prepared) -> str:
     document = item.document
-    placement = Placement(index, document.workflow, item.extraction)
+    placement = Placement(index, document.workflow, item.extraction, ocr=document.ocr)
     if reindex.in_place:
         records.cancel_current(connection, document.document_id)
     attempt_id = new_attempt(connection, reindex.job_id, document.document_id, item.recipe, document.file, placement)

@@ -42,6 +42,7 @@ class DocumentStatus(Result):
     content_sha256: str | None
     media_type: str | None
     title: str | None
+    ocr: str | None = None
     size: int
     pages: int
     pages_text: int

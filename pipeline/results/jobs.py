@@ -48,6 +48,7 @@ class JobStatus(Result):
     collection: str
     workflow: str
     priority: int
+    ocr: str | None = None
     created_at: str | None
     finished_at: str | None
     seconds: float

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from extractors.options import OcrMode
 from pipeline.errors import BadRequest
 from pipeline.names import COLLECTION
 from pipeline.types import Tags, canonical
@@ -66,6 +67,7 @@ class WatchFolder(BaseModel):
     collection: str | None = Field(None, pattern=COLLECTION)
     tags: CanonicalTags = None
     workflow: str | None = None
+    ocr: OcrMode | None = None
     delete_missing: bool = True
     rules: tuple[WatchRule, ...] = ()
 

@@ -18,7 +18,7 @@ from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.plugins import find_chunker
-from pipeline.plan import IndexSpec, Plan
+from pipeline.plan import CHUNKER_VERSION, IndexSpec, Plan
 from pipeline.services import Services
 from pipeline.spool import Spool
 from pipeline.stages.artifacts import Part, part_key
@@ -66,7 +66,7 @@ def work(services: Services, claim: Claim) -> Done:
             _cut(services, (spec, claim.plan), attempt, texts.load(attempt), cuts)
             texts.keep(attempt)  # only now: a damaged text would have raised an error
         except ExtractError as error:
-            cuts.failed[attempt.attempt_id] = failure_of(services, "chunk", error)
+            cuts.failed[attempt.attempt_id] = failure_of(services, "chunk", error, attempt.ocr)
         except Exception as error:  # its text is damaged, or the chunker fails on it: the other documents continue
             if len(current) == 1 or retries.is_service_error(error):
                 raise
@@ -111,7 +111,11 @@ def _cut(
     cuts.chunks[attempt.attempt_id] = chunks
     cuts.chars += sum(len(chunk.text) for chunk in chunks)
     cuts.about[attempt.attempt_id] = about(attempt, document)
-    cuts.facts[attempt.version_id] = {**describe(document, attempt.source), "chunks": len(chunks)}
+    cuts.facts[attempt.version_id] = {
+        **describe(document, attempt.source),
+        "chunks": len(chunks),
+        "chunker": CHUNKER_VERSION,
+    }
 
 
 def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict[str, About]) -> None:

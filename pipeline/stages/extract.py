@@ -12,6 +12,7 @@ import structlog
 
 from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
+from extractors.options import OcrMode
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import describe_versions
@@ -91,13 +92,13 @@ def _read_one(
             write_json(services.spool, key, document.to_json())
         if document is None:
             with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
-                document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
+                document = sandbox.extract(path, services.options_of(attempt.ocr), settings.extract_timeout_s)
             read.files += 1
             # The version may name older extractors, whose text is not kept any more.
-            anew = {"extraction": services.extraction}
+            anew = {"extraction": services.extraction_of(attempt.ocr)}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
-        read.failed[attempt.attempt_id] = failure_of(services, "extract", error)
+        read.failed[attempt.attempt_id] = failure_of(services, "extract", error, attempt.ocr)
         return {}
     except NoRoom as error:
         if not claim.last_try:
@@ -117,11 +118,11 @@ def _read_one(
     return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
 
 
-def failure_of(services: Services, stage: str, error: ExtractError | OSError) -> Failure:
+def failure_of(services: Services, stage: str, error: ExtractError | OSError, ocr: OcrMode | None) -> Failure:
     """Return the failure of an unreadable file; if reading it again the same way would fail again, it says so."""
     if isinstance(error, OSError):
         return Failure(stage, problem_of(Unreadable(GONE, GONE_HINT)))
-    reading = services.reading if isinstance(error, PERMANENT) else None
+    reading = services.reading_of(ocr) if isinstance(error, PERMANENT) else None
     return Failure(stage, problem_of(error), reading)
 
 

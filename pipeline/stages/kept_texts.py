@@ -55,7 +55,7 @@ def _kept(services: Services, key: str) -> Document | None:
 
 def keep_text(services: Services, attempt: BatchedAttempt, document: Document) -> None:
     """Keep the text of a document for later re-indexes, if it was read in the way that its version asks for."""
-    if not services.settings.keep_texts or attempt.extraction != services.extraction:
+    if not services.settings.keep_texts or attempt.extraction != services.extraction_of(attempt.ocr):
         return
     key = text_key_of(attempt.content_sha256, attempt.source, attempt.extraction)
     before = None if attempt.anew else _kept(services, key)

@@ -33,9 +33,9 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
         with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
             # Each page has its own limit; this one ends what hangs elsewhere.
             timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
-            pages, warnings = sandbox.ocr(path, numbers, settings.options, timeout_s)
+            pages, warnings = sandbox.ocr(path, numbers, services.options_of(attempt.ocr), timeout_s)
     except (ExtractError, FileNotFoundError, PermissionError) as error:
-        failure = failure_of(services, "ocr", error)
+        failure = failure_of(services, "ocr", error, attempt.ocr)
         if isinstance(error, TimedOut):
             failure = replace(failure, problem=replace(failure.problem, hint=TIMEOUT_HINT))
         return Done(lambda connection: attempts.fail(connection, {attempt.attempt_id: failure}))

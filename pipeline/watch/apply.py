@@ -189,7 +189,8 @@ def ingest(
             watched_files.store(connection, unfinished)
         tags = {key: in_place_of(seen[key].tags, known[key].tags if key in known else None) for key in keys}
         files = [replace(candidates[key], tags=tags[key]) for key in keys]
-        request = Request([folder.path], collection, folder.workflow, request_id=watched_files.new_request_id())
+        request_id = watched_files.new_request_id()
+        request = Request([folder.path], collection, folder.workflow, request_id=request_id, ocr=folder.ocr)
         job_id = open_job(services, request, files)
         ingest_files(services, job_id, files)
         rows |= _store_ingested(services, job_id, keys, seen)

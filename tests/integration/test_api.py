@@ -583,6 +583,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "options that are not JSON, in a form": posted(field("options", "mask"), part(FILE), END),
     "a priority out of range": posted(field("priority", "11"), part(FILE), END),
     "a priority out of range, for paths": wanted({"paths": ["ROOT"], "priority": 11}),
+    "an unknown OCR mode": posted(field("ocr", "always"), part(FILE), END),
+    "an unknown OCR mode, for paths": wanted({"paths": ["ROOT"], "ocr": "always"}),
     "a priority that is not a number": posted(field("priority", "high"), part(FILE), END),
     "a collection name with `../`": posted(field("collection", "../x"), part(FILE), END),
     "a collection name with `../`, for paths": wanted({"paths": ["ROOT"], "collection": "../x"}),

@@ -89,7 +89,9 @@ def submit_paths(
     body: JobRequest, response: Response, api: Api, authentication: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
-    fingerprint_of_body = sha256(body.model_dump_json().encode("utf-8", "surrogatepass")).hexdigest()
+    # A field that is not given is left out: a request of an earlier version keeps its fingerprint.
+    text = body.model_dump_json(exclude={"ocr"} if body.ocr is None else None)
+    fingerprint_of_body = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     caller = authentication.caller()
     idempotent = _idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
     earlier = stored_answer(api.services, idempotent)
@@ -101,7 +103,9 @@ def submit_paths(
 def _open_path_job(api: ApiState, body: JobRequest, caller: Caller, idempotent: IdempotentRequest | None) -> str:
     """Check the request and make a job of its paths, which a thread reads afterwards; the job's id."""
     paths = allowed_paths(body.paths, api.settings.api_roots)
-    submission = Submission(paths, body.collection, body.workflow, body.priority, tags=body.tags, options=body.options)
+    submission = Submission(
+        paths, body.collection, body.workflow, body.priority, tags=body.tags, options=body.options, ocr=body.ocr
+    )
     check(api.services, submission)
     options = SubmitOptions(idempotent, _hook(api, body.webhook), caller.key)
     job_id = submit_paths_job(api.services, api.writer, submission, body.glob, options)

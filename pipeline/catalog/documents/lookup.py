@@ -15,7 +15,7 @@ from pipeline.catalog.database.schema import (
     storable,
     versions,
 )
-from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, matches
+from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, SameRecipes, matches
 from pipeline.source_names import ascii_prefix, spelling_of
 
 __all__ = [
@@ -57,8 +57,13 @@ def possibly_known(connection: Connection, collection: str, sources: Collection[
     return known
 
 
-def unchanged_sources(connection: Connection, collection: str, recipe: str, files: Sequence[FileRecord]) -> set[str]:
-    """Sources of those of these files whose live version has the same content and was made by this recipe."""
+def unchanged_sources(
+    connection: Connection, collection: str, recipe: str, files: Sequence[FileRecord], same: SameRecipes | None = None
+) -> set[str]:
+    """Sources of those of these files whose live version has the same content and was made by this recipe.
+
+    `same`: recipes by which it counts as made already.
+    """
     by_source = {storable(file.source): file for file in files}
     unchanged: set[str] = set()
     for group in split_list(by_source):
@@ -71,7 +76,7 @@ def unchanged_sources(connection: Connection, collection: str, recipe: str, file
         )
         for row in connection.execute(query).mappings():
             file = by_source[row["source"]]
-            if matches(row, file, recipe) and not row["pages_unread"]:
+            if matches(row, file, recipe, same) and not row["pages_unread"]:
                 unchanged.add(file.source)
     return unchanged
 

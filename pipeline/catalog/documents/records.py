@@ -68,9 +68,9 @@ def record(
 ) -> Recorded:
     """Record one file of a job.
 
-    A live version with the same content and recipe makes it `unchanged`, unless OCR failed on a page of it; a running
-    attempt for the same is joined; anything else becomes a new version with a new attempt, which replaces a running
-    one.
+    A live version with the same content and recipe, or one of `placement.same`, makes it `unchanged`, unless OCR failed
+    on a page of it; a running attempt for the same is joined; anything else becomes a new version with a new attempt,
+    which replaces a running one.
 
     Args:
         connection: a writing transaction.
@@ -116,13 +116,13 @@ def _record_known(
     connection: Connection, job_id: str, document_id: str, recipe: str, file: FileRecord, placement: Placement
 ) -> Recorded:
     live, running = live_and_running(connection, document_id)
-    if live is not None and matches(live, file, recipe) and not live["pages_unread"]:
+    if live is not None and matches(live, file, recipe, placement.same) and not live["pages_unread"]:
         cancel_current(connection, document_id)
         # Whatever went wrong with another content, this one is there and searchable.
         failures.delete_of_documents(connection, [document_id])
         point_at_completed(connection, document_id, live["id"])
         return Recorded(document_id, None, "unchanged")
-    if running is not None and matches(running, file, recipe):
+    if running is not None and matches(running, file, recipe, placement.same):
         return Recorded(document_id, running["attempt_id"], "joined")
     cancel_current(connection, document_id)
     attempt_id = new_attempt(connection, job_id, document_id, recipe, file, placement)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from extractors.options import OcrMode
 from pipeline.catalog.database.bulk_update import update_each
 from pipeline.catalog.database.schema import attempts, documents, versions
 from pipeline.names import ACTIVE
@@ -20,6 +21,7 @@ __all__ = [
     "NAMESPACE",
     "FileRecord",
     "Placement",
+    "SameRecipes",
     "add_attempt",
     "add_version",
     "describe_versions",
@@ -29,6 +31,9 @@ __all__ = [
     "newest",
     "point_at_completed",
 ]
+
+SameRecipes: TypeAlias = Mapping[str | None, Collection[str]]
+"""Recipes beside the own one by which a version is what a job asks for, by the OCR mode that the version has."""
 
 NAMESPACE = uuid.UUID("0c0a7e0e-4d5a-5b43-8f4e-52a4d9c1f0d7")
 """Ids of documents and versions are derived in it."""
@@ -53,7 +58,8 @@ class FileRecord:
 class Placement:
     """Where a version's points go, by which workflow, and how its text was read (`recipes.extraction`).
 
-    `collection` is the index's; "" stands for the job's own. `batch_id`: the batch that makes them, if known.
+    `collection` is the index's; "" stands for the job's own. `batch_id`: the batch that makes them, if known. `ocr`:
+    which pages are read by OCR, None as the settings say. `same`: recipes by which a version counts as made already.
     """
 
     index: str
@@ -61,6 +67,8 @@ class Placement:
     extraction: str = ""
     collection: str = ""
     batch_id: str | None = None
+    ocr: OcrMode | None = None
+    same: SameRecipes = field(default_factory=dict)
 
 
 def new_attempt(
@@ -81,7 +89,9 @@ def new_attempt(
     if version is not None and reusable:
         version_id = version.id
         # Its points may have been removed when it failed; now it gets new ones.
-        connection.execute(versions.update().where(versions.c.id == version_id).values(removed_at=None))
+        connection.execute(
+            versions.update().where(versions.c.id == version_id).values(removed_at=None, ocr=placement.ocr)
+        )
     else:
         version_id = add_version(connection, document_id, recipe, file, placement, version)
     number = connection.scalar(
@@ -125,6 +135,7 @@ def add_version(
         "index_name": placement.index,
         "workflow": placement.workflow,
         "extraction": placement.extraction,
+        "ocr": placement.ocr,
         "size": file.size,
         "modified_at": file.modified_at,
         "created_at": time.time(),
@@ -157,10 +168,12 @@ def live_and_running(
     return live.mappings().one_or_none(), running.mappings().one_or_none()
 
 
-def matches(version: Mapping[Any, Any], file: FileRecord, recipe: str) -> bool:
-    """Whether a version is what this content and recipe would make."""
-    same = version["content_sha256"] == file.content_sha256 and version["recipe"] == recipe
-    return bool(same and (version["metadata"] or {}) == file.metadata)
+def matches(version: Mapping[Any, Any], file: FileRecord, recipe: str, same: SameRecipes | None = None) -> bool:
+    """Whether a version is what this content and recipe, or one of the `same` recipes, would make."""
+    is_same = version["recipe"] == recipe or version["recipe"] in (same or {}).get(version["ocr"], ())
+    return bool(
+        is_same and version["content_sha256"] == file.content_sha256 and (version["metadata"] or {}) == file.metadata
+    )
 
 
 def point_at_completed(connection: Connection, document_id: str, version_id: str) -> None:

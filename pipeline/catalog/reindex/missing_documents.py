@@ -9,6 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from extractors.options import OcrMode
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
 from pipeline.catalog.documents.versions import FileRecord
@@ -42,6 +43,7 @@ class MissingDocument:
     file: FileRecord
     workflow: str
     extraction: str
+    ocr: OcrMode | None = None
 
 
 def list_missing(
@@ -177,6 +179,7 @@ def _columns(version: Any) -> tuple[Any, ...]:
         version.c.workflow,
         version.c.extraction,
         version.c.metadata,
+        version.c.ocr,
     )
 
 
@@ -207,4 +210,4 @@ def _from(query: sa.Select[*tuple[Any, ...]], collection: str, index: str) -> sa
 
 def _missing_document(row: sa.Row[Any]) -> MissingDocument:
     file = FileRecord(row.source, row.content_sha256, row.size, row.modified_at, row.metadata or {})
-    return MissingDocument(row.id, row.version_id, file, row.workflow, row.extraction)
+    return MissingDocument(row.id, row.version_id, file, row.workflow, row.extraction, row.ocr)

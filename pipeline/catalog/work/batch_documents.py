@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from extractors.options import OcrMode
 from pipeline.catalog.database.schema import attempts, documents, reindexes, versions
 from pipeline.catalog.index import second_index
 from pipeline.names import ACTIVE
@@ -23,7 +24,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BatchedAttempt:
-    """A document of a batch, with its attempt; `anew`: its file is read even if its extracted text was kept."""
+    """A document of a batch, with its attempt; `anew`: its file is read even if its extracted text was kept.
+
+    `ocr`: which of its pages are read by OCR; None as the settings say.
+    """
 
     attempt_id: str
     document_id: str
@@ -42,6 +46,7 @@ class BatchedAttempt:
     metadata: Mapping[str, Any] | None = None
     tags: Sequence[str] = ()
     anew: bool = False
+    ocr: OcrMode | None = None
 
 
 def running(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
@@ -69,6 +74,7 @@ def _running() -> sa.Select[Any]:
             versions.c.media_type,
             versions.c.title,
             versions.c.metadata,
+            versions.c.ocr,
             _anew().label("anew"),
         )
         .join(documents, documents.c.id == attempts.c.document_id)

@@ -28,6 +28,7 @@ def job_status(row: Any, progress: JobProgress, batches: Count) -> JobStatus:
         collection=row.collection,
         workflow=row.workflow,
         priority=row.priority,
+        ocr=row.ocr,
         created_at=iso(row.created_at),
         finished_at=iso(row.finished_at),
         seconds=round(seconds, 3),

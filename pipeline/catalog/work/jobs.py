@@ -6,11 +6,12 @@ import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from extractors.options import OcrMode
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import batches, jobs, orders, reindexes, submissions
 from pipeline.catalog.work import events, outbox
@@ -19,6 +20,7 @@ from pipeline.types import NamedPaths
 
 __all__ = [
     "Job",
+    "JobTerms",
     "create",
     "exists",
     "finish_if_complete",
@@ -34,10 +36,10 @@ __all__ = [
     "reopen",
     "row",
     "set_expected_bytes",
+    "terms",
     "unfinished",
     "with_active_batches",
     "with_open_intake",
-    "workflows",
 ]
 
 OVERHEAD_BYTES = 2048
@@ -46,12 +48,16 @@ OVERHEAD_BYTES = 2048
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is fixed when a job is created, however its workflow changes later; the priority is 1 to 10."""
+    """What is fixed when a job is created, however its workflow changes later; the priority is 1 to 10.
+
+    `ocr`: which pages of its documents are read by OCR; None as the settings say.
+    """
 
     collection: str
     workflow: str
     priority: int
     plan: Plan = PLAIN
+    ocr: OcrMode | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -89,6 +95,7 @@ def create(
         "samples": [],
         "paths": None if named.paths is None else list(named.paths),
         "confined": named.confined,
+        "ocr": job.ocr,
     }
     connection.execute(jobs.insert(), row)
     events.add(connection, "job.created", [(job.id, None)])
@@ -97,9 +104,9 @@ def create(
 
 def get(connection: Connection, job_id: str) -> Job:
     """A job by its id; it must exist."""
-    query = sa.select(jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan).where(jobs.c.id == job_id)
-    row = connection.execute(query).one()
-    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), job_id)
+    columns = (jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan, jobs.c.ocr)
+    row = connection.execute(sa.select(*columns).where(jobs.c.id == job_id)).one()
+    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), row.ocr, job_id)
 
 
 def named_paths(connection: Connection, job_ids: Collection[str]) -> dict[str, NamedPaths]:
@@ -111,12 +118,21 @@ def named_paths(connection: Connection, job_ids: Collection[str]) -> dict[str, N
     return by_job
 
 
-def workflows(connection: Connection, job_ids: Collection[str]) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """The workflows of these jobs by job, each with the parameters that the job was given."""
-    by_job: dict[str, tuple[str, Mapping[str, Any]]] = {}
+class JobTerms(NamedTuple):
+    """What a job was submitted with: its workflow with the parameters that were given, and its OCR mode."""
+
+    workflow: str
+    parameters: Mapping[str, Any]
+    ocr: OcrMode | None
+
+
+def terms(connection: Connection, job_ids: Collection[str]) -> dict[str, JobTerms]:
+    """What these jobs were submitted with, by job."""
+    by_job: dict[str, JobTerms] = {}
+    columns = (jobs.c.id, jobs.c.workflow, jobs.c.plan, jobs.c.ocr)
     for group in split_list(job_ids):
-        rows = connection.execute(sa.select(jobs.c.id, jobs.c.workflow, jobs.c.plan).where(jobs.c.id.in_(group)))
-        by_job |= {row.id: (row.workflow, Plan.from_json(row.plan).told) for row in rows}
+        rows = connection.execute(sa.select(*columns).where(jobs.c.id.in_(group)))
+        by_job |= {row.id: JobTerms(row.workflow, Plan.from_json(row.plan).told, row.ocr) for row in rows}
     return by_job
 
 

@@ -233,6 +233,7 @@ def _version_facts(version: Any) -> dict[str, Any]:
         "content_sha256": version.content_sha256,
         "media_type": version.media_type,
         "title": version.title,
+        "ocr": version.ocr,
         "size": version.size,
         "pages": version.pages_text + version.pages_ocr + version.pages_empty + version.pages_failed,
         "pages_text": version.pages_text,
