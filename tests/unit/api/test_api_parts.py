@@ -163,7 +163,8 @@ def test_the_openapi_patterns_accept_what_the_api_accepts(alone: TestClient) -> 
     form = content["multipart/form-data"]["schema"]
     fields = form["properties"]
     assert (fields.keys(), "required" in form) == ({"file", *FILE_DETAILS, *FIELDS}, False)
-    assert [name for name, value in fields.items() if "enum" in value] == ["more"]
+    choices = {name: value["enum"] for name, value in fields.items() if "enum" in value}
+    assert choices == {"ocr": ["auto", "force", "off"], "more": ["true", "false"]}
     assert fields["file"].keys() == {"type", "items", "description"}
 
     tag, path = schemas["SearchFilter"]["tags"]["items"], schemas["ReindexRequest"]["path"]["anyOf"][0]
