@@ -33,6 +33,8 @@ MAX_OBJECTS = 2_000
 MAX_SIDE = 32_000
 """Tesseract refuses pictures of more than 32,767 pixels in one direction."""
 
+XFA = frozenset({pdfium_c.FORMTYPE_XFA_FULL, pdfium_c.FORMTYPE_XFA_FOREGROUND})
+
 ALEF_LAM = re.compile("[\u0627\u0622\u0623\u0625]\u0644")
 """An alef of any kind and a lam: two letters, or the ligature read backwards."""
 
@@ -78,7 +80,8 @@ class PdfiumFile:
         textpage = page.get_textpage()
         try:
             text = _with_lam_alef(textpage, textpage.get_text_range())
-            if not has_annotations(page):
+            is_xfa = index == 0 and pdfium_c.FPDF_GetFormType(self._document) in XFA
+            if not is_xfa and not has_annotations(page):
                 return text
             return self._structure.annotated(text, lambda: runs_of(textpage, text), index)
         finally:

@@ -19,6 +19,8 @@ OTHER_COLUMN = 50.0
 SAME_LINE = 0.4
 """Share of its height by which a piece of text must overlap a field to stand on its line."""
 ROW = 10.0
+CJK = "\u2e80"
+"""From this character on, scripts have no spaces between words."""
 MAX_COMPARISONS = 20_000_000
 """Above this, annotations are put at the end of the page."""
 
@@ -88,9 +90,11 @@ class Layout:
         before, after = self._neighbours(annotation.box) if annotation.kind in {"value", "tick"} else (None, None)
         order = (-annotation.box[3], annotation.box[0])
         if annotation.kind == "tick" and after and _is_nearer(after, before, annotation.box):
-            return Insertion(after.start, order, self._spaced(after.start, f"{annotation.text} "))
+            at = self._word_edge(after.start, -1)
+            return Insertion(at, order, self._spaced(at, f"{annotation.text} "))
         if before:
-            return Insertion(before.end, order, self._spaced(before.end, f" {annotation.text}"))
+            at = self._word_edge(before.end, 1)
+            return Insertion(at, order, self._spaced(at, f" {annotation.text}"))
         text = f"{annotation.text} {annotation.label}".strip()
         above = self._above(annotation.box)
         if above is None:
@@ -115,6 +119,12 @@ class Layout:
         middle = (box[1] + box[3]) / 2
         above = [line for line in self._lines if (line.bottom + line.top) / 2 >= middle]
         return min(above, key=lambda line: _distance(line, box), default=None)
+
+    def _word_edge(self, at: int, step: int) -> int:
+        """The nearest offset in this direction that is not within a word: a field may lie over its label."""
+        while self._text[at - 1 : at + 1].isalnum() and at > 0 and max(self._text[at - 1 : at + 1]) < CJK:
+            at += step
+        return min(at, len(self._text))
 
     def _spaced(self, at: int, text: str) -> str:
         before = self._text[at - 1 : at]

@@ -12,6 +12,7 @@ from extractors.pdf_annotations import read_annotations
 from extractors.pdf_attachments import attached_files, not_read
 from extractors.pdf_objects import dictionary, elements
 from extractors.pdf_placement import Run, turned, with_annotations
+from extractors.pdf_xfa import is_laid_out_by_viewer, xfa_text
 
 __all__ = ["LazyStructure", "PdfStructure", "open_structure"]
 
@@ -32,7 +33,12 @@ class PdfStructure:
         self._root = reader.trailer["/Root"]
 
     def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
-        """The text of the page of this index with its annotations at their places; `runs` is where its text stands."""
+        """The text of the page of this index with its annotations at their places; `runs` is where its text stands.
+
+        The first page of a form that the viewer lays out is the form's text.
+        """
+        if index == 0 and is_laid_out_by_viewer(self._root):
+            return xfa_text(self._root)
         page = self._pages[index]
         annotations = read_annotations(page)
         if not annotations:
@@ -68,17 +74,17 @@ class LazyStructure:
     def __init__(self, open_file: Callable[[], PdfStructure]) -> None:
         self._open = open_file
         self._structure: PdfStructure | None = None
-        self.failed = False
+        self._is_damaged = False
 
     def __call__(self) -> PdfStructure | None:
         """The structure; None if the file's objects cannot be read."""
-        if self._structure is None and not self.failed:
+        if self._structure is None and not self._is_damaged:
             try:
                 self._structure = self._open()
             except MemoryError:
                 raise
             except Exception:  # pypdf lets any exception of the language escape on a damaged file
-                self.failed = True
+                self._is_damaged = True
         return self._structure
 
     def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
@@ -89,7 +95,7 @@ class LazyStructure:
         except MemoryError:
             raise
         except Exception:  # as for the file
-            self.failed = True
+            self._is_damaged = True
             return text
 
     def missing(self, *, attachments: bool) -> list[str]:
@@ -100,8 +106,8 @@ class LazyStructure:
         except MemoryError:
             raise
         except Exception:  # as for the file
-            self.failed, files = True, []
-        return [*files, NOT_READ] if self.failed else files
+            self._is_damaged, files = True, []
+        return [*files, NOT_READ] if self._is_damaged else files
 
 
 def open_structure(stream: IO[bytes]) -> PdfStructure:

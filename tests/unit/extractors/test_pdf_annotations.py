@@ -242,3 +242,10 @@ def test_other_engines_place_annotations_too(tmp_path: Path, engine: PdfEngine) 
 def test_a_damaged_annotation_does_not_take_the_page_with_it(tmp_path: Path) -> None:
     document = _read(tmp_path, annotated(NAME, _field(b"Tx", (60, 145, 190, 160), b"/V 6 0 R"), extra=(b"<< /A",)))
     assert document.text == "Name:"
+
+
+def test_a_field_that_lies_over_its_label_divides_no_word(tmp_path: Path) -> None:
+    tick = _field(b"Btn", (14, 147, 22, 159), b"/AS /Yes")
+    value = _field(b"Tx", (20, 95, 90, 110), b"/V (Okonjo)")
+    text = _text(tmp_path, at(10, 150, "Newsletter by post") + at(10, 100, "Surname: here"), tick, value)
+    assert text == "☒ Newsletter by post\nSurname: here Okonjo"
