@@ -21,6 +21,8 @@ SAME_LINE = 0.4
 ROW = 10.0
 CJK = "\u2e80"
 """From this character on, scripts have no spaces between words."""
+NEAR = 2.0
+"""Text within so many points of a tick box is beside it."""
 MAX_COMPARISONS = 20_000_000
 """Above this, annotations are put at the end of the page."""
 
@@ -142,7 +144,7 @@ def _inserted(text: str, insertions: list[Insertion]) -> str:
 
 
 def _is_nearer(after: Run, before: Run | None, box: Box) -> bool:
-    return before is None or after.left - box[2] <= 1.5 * max(box[0] - before.right, 0.0)
+    return before is None or after.left - box[2] <= 1.5 * max(box[0] - before.right, NEAR)
 
 
 def _row(height: float) -> int:
