@@ -1,7 +1,7 @@
-"""Detect the encoding of a text file: exact rules first, statistics (chardet) last.
+"""Detect the encoding of a text file: exact rules first, then how well each code page makes it read.
 
-UTF-8 that decodes is UTF-8; NUL bytes mean UTF-16 or UTF-32 or no text at all; only then chardet is
-asked, on a sample of bounded size that starts where the text stops being ASCII.
+UTF-8 that decodes is UTF-8; NUL bytes mean UTF-16 or UTF-32 or no text at all; escape sequences are known by chardet,
+which also says whether it is text at all. A code page is judged on a sample of bounded size: lines that are not ASCII.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import chardet
+
+from extractors.code_pages import CODECS, EBCDIC, Reading, readings
 
 __all__ = ["Decoded", "decode", "text_of"]
 
@@ -28,19 +31,18 @@ BOMS = (
 """UTF-32-LE stands before UTF-16-LE, whose mark is its beginning."""
 
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-SUPERSETS = {
-    "iso8859-1": "cp1252",
-    "iso8859-9": "cp1254",
-    "iso8859-11": "cp874",
-    "tis-620": "cp874",
-    "shift_jis_2004": "cp932",
-    "gb2312": "gb18030",
-    "euc_kr": "cp949",
-}
-"""Codecs that programs on Windows write under the name of a smaller one. Every other answer of chardet stands: cp1251
-is no superset of ISO 8859-5, nor cp1253 of ISO 8859-7."""
+JUDGED_BYTES = 3000
+MAX_BONUS = 20.0
+HIGH = bytes(range(128, 256))
+SURE_MARGIN, SURE_BYTES = 8.0, 12
+"""A code page is sure where the next one is less likely by e to this power, and so many bytes are not ASCII."""
 
-ESCAPES = re.compile(rb"\x1b[$(]|~\{|\+[A-Za-z0-9+/]{3,}-")
+DECLARED = re.compile(rb"^[^<]{0,9}<\?xml[^>]+encoding|<meta[^>]+charset", re.IGNORECASE)
+
+SUPERSETS = {"ascii": "utf-8", "iso8859-11": "cp874", "tis-620": "cp874", "gb2312": "gb18030", "euc_kr": "cp949"}
+"""Codecs that chardet names and a larger one includes."""
+
+ESCAPES = re.compile(rb"\x1b[$(]|~\{|\+[A-Za-z0-9+/]{3,}")
 """ASCII bytes that may be ISO-2022, HZ or UTF-7."""
 
 LAYOUT = frozenset("\t\n\v\f\r\x08\x1b\x1a\x00\x85")
@@ -49,21 +51,30 @@ LAYOUT = frozenset("\t\n\v\f\r\x08\x1b\x1a\x00\x85")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A file's text, the codec it was read by, and whether some bytes did not fit and became U+FFFD."""
+    """A file's text, the codec it was read by, and whether some bytes did not fit and became U+FFFD.
+
+    `uncertain` where the bytes are few or another codec fits nearly as well.
+    """
 
     text: str
     encoding: str
     damaged: bool = False
+    uncertain: bool = False
 
 
-def decode(data: bytes) -> Decoded | None:
-    """Decode a whole file, or return None if it is not text. The byte order mark is not part of the text."""
+def decode(data: bytes, languages: Iterable[str] = ()) -> Decoded | None:
+    """Decode a whole file, or return None if it is not text. The byte order mark is not part of the text.
+
+    Args:
+        data: the file's bytes.
+        languages: those that texts are expected in (ISO 639-1), which decide between code pages; none expects any.
+    """
     for mark, encoding in BOMS:
         if data.startswith(mark):
             return _with_bom(data[len(mark) :], encoding)
     if b"\0" in data:
-        return _with_nul(data)
-    return _utf8(data) or _legacy(data)
+        return _with_nul(data, languages)
+    return _utf8(data) or _legacy(data, languages)
 
 
 def text_of(head: bytes) -> str | None:
@@ -77,7 +88,7 @@ def _with_bom(data: bytes, encoding: str) -> Decoded:
     return Decoded(text, encoding, damaged="\ufffd" in text)
 
 
-def _with_nul(data: bytes) -> Decoded | None:
+def _with_nul(data: bytes, languages: Iterable[str]) -> Decoded | None:
     """UTF-16 or UTF-32 without a mark, or a text that a crash padded with NUL bytes."""
     head = data[:SAMPLE_BYTES]
     guess = chardet.detect(head, prefer_superset=True, compat_names=False)["encoding"]
@@ -90,7 +101,7 @@ def _with_nul(data: bytes) -> Decoded | None:
     if data.count(b"\0") * 20 > len(data):
         return None
     rest = data.replace(b"\0", b"")
-    return _utf8(rest) or _legacy(rest)
+    return _utf8(rest) or _legacy(rest, languages)
 
 
 def _utf8(data: bytes) -> Decoded | None:
@@ -103,18 +114,53 @@ def _utf8(data: bytes) -> Decoded | None:
     return Decoded(text, "utf-8", damaged=True) if bad * 20 <= wide else None
 
 
-def _legacy(data: bytes) -> Decoded | None:
-    """What chardet finds in a sample, provided that it decodes the whole."""
-    guesses = chardet.detect_all(_sample(data), prefer_superset=False, compat_names=False)
-    found = [str(guess["encoding"]) for guess in guesses if guess["encoding"]]
-    names = [name for one in found for name in (SUPERSETS.get(one, one), one)]
-    if not names:
+def _legacy(data: bytes, languages: Iterable[str]) -> Decoded | None:
+    """By chardet where there are escape sequences or a declaration, by how it reads otherwise."""
+    if (text := _utf7(data)) is not None:
+        return Decoded(text, "utf-7")
+    sample = _sample(data)
+    guess = chardet.detect(sample, prefer_superset=False, compat_names=False)["encoding"]
+    if guess is None:
         return None
-    for name in names:
-        text = _try(data, name)
-        if text is not None:
-            return Decoded(text, name)
-    return Decoded(data.decode(names[0], errors="replace"), names[0], damaged=True)
+    name = SUPERSETS.get(guess, guess)
+    exact = name not in CODECS | EBCDIC or DECLARED.search(data, 0, JUDGED_BYTES)
+    if exact and (text := _try(data, name)) is not None:
+        return Decoded(text, name)
+    wide = len(sample) - len(sample.translate(None, HIGH))
+    found = _with_guess(readings(_judged(sample), languages), name, wide)
+    decoded = _first(data, found) or Decoded(data.decode(name, errors="replace"), name, damaged=True)
+    margin = found[0].score - found[1].score if len(found) > 1 else SURE_MARGIN
+    sure = decoded.text.isascii() or (margin >= SURE_MARGIN and wide >= SURE_BYTES)
+    return decoded if sure else replace(decoded, uncertain=True)
+
+
+def _with_guess(found: list[Reading], name: str, wide: int) -> list[Reading]:
+    """The readings with a bonus for that of chardet, whose models know more words: the more, the longer the text."""
+    bonus = min(MAX_BONUS, wide / 10)
+    judged = (replace(one, score=one.score + bonus) if name in one.codecs else one for one in found)
+    return sorted(judged, key=lambda one: -one.score)
+
+
+def _first(data: bytes, found: list[Reading]) -> Decoded | None:
+    """The best reading whose codec decodes the whole."""
+    for name in (name for reading in found for name in reading.codecs):
+        if (text := _try(data, name)) is not None:
+            return Decoded(text.replace("\x85", "\n") if name in EBCDIC else text, name)
+    return None
+
+
+def _utf7(data: bytes) -> str | None:
+    """UTF-7 that comes out as it went in: a plus sign in a plain text does not."""
+    text = _try(data, "utf-7") if data.isascii() and b"+" in data and b"\x1b" not in data else None
+    return text if text and not text.isascii() and text.encode("utf-7") == data else None
+
+
+def _judged(sample: bytes) -> bytes:
+    """The lines of the sample that are not ASCII, up to a size that is judged quickly; all of a short one."""
+    if len(sample) <= JUDGED_BYTES:
+        return sample
+    lines = [line for line in re.split(rb"(?<=[\n\r\x25])", sample) if not line.isascii()]
+    return b"".join(lines)[:JUDGED_BYTES]
 
 
 def _sample(data: bytes) -> bytes:

@@ -95,11 +95,11 @@ def markdown_sections(text: str) -> Iterator[Section]:
 def _read(path: Path, options: Options) -> Decoded:
     if path.stat().st_size > BYTES_PER_CHAR * options.max_chars:
         raise TooLarge(f"The text has more than {options.max_chars} characters, which `max_chars` does not allow.")
-    decoded = decode(path.read_bytes())
+    decoded = decode(path.read_bytes(), options.languages)
     if decoded is None:
         raise Unsupported("The file is not text.")
     text = decoded.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    return Decoded(text, decoded.encoding, decoded.damaged)
+    return replace(decoded, text=text)
 
 
 def _table(media_type: str, path: Path, options: Options) -> Document:
@@ -109,14 +109,23 @@ def _table(media_type: str, path: Path, options: Options) -> Document:
 
 
 def _document(media_type: str, decoded: Decoded, sections: tuple[Section, ...]) -> Document:
-    damage = f"Some bytes are not {decoded.encoding} and were replaced by U+FFFD."
     return Document(
         media_type,
         (Page(None, decoded.text),),
         sections,
         metadata={"encoding": decoded.encoding},
-        warnings=(damage,) if decoded.damaged else (),
+        warnings=tuple(_warnings(decoded)),
     )
+
+
+def _warnings(decoded: Decoded) -> Iterator[str]:
+    if decoded.damaged:
+        yield f"Some bytes are not {decoded.encoding} and were replaced by U+FFFD."
+    if decoded.uncertain:
+        yield (
+            f"The encoding is not certain: the text was read as {decoded.encoding}. If letters are wrong, "
+            "name the languages of the texts in the setting `languages`, or save the file as UTF-8."
+        )
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:

@@ -1,0 +1,156 @@
+"""Code pages: the one whose text reads best, the languages that are expected, and a warning where it is not certain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from extractors import Options, extract
+from extractors.code_pages import CODECS, EBCDIC
+from extractors.encoding import decode
+
+PHRASES = (Path(__file__).parents[2] / "data" / "german_phrases.txt").read_text("utf-8").splitlines()
+
+SENTENCES = {
+    "fr": "La facture a été réglée à l'échéance prévue, après un contrôle très sévère.",
+    "es": "El señor Muñoz pidió la reparación del camión después del almuerzo.",
+    "pt": "A manutenção não está concluída; as peças chegarão amanhã à estação.",
+    "sv": "Båten ligger förtöjd vid bryggan och får inte röras före påsk.",
+    "da": "Nøglen ligger på køkkenbordet, så døren står åben hele året.",
+    "pl": "Proszę zamknąć drzwi, ponieważ pada śnieg i jest bardzo źle na łące.",
+    "cs": "Příliš žluťoučký kůň úpěl ďábelské ódy v městské čtvrti.",
+    "hu": "Kérjük, őrizze meg a jegyet, mert a kapuőr később újra kéri tőle.",
+    "tr": "Müşteri, ödeme yapılmadığı için siparişin gönderilmediğini söyledi.",
+    "el": "Ό,τι έγραψε ο καπετάνιος στο ημερολόγιο χάθηκε στη φουρτούνα.",
+    "ru": "Договор вступает в силу со дня подписания обеими сторонами.",
+    "uk": "Їхній човен стоїть біля пристані, і його ніхто не чіпає.",
+    "bg": "Лодката е завързана на кея и не бива да се пипа до пролетта.",
+    "he": "הסירה קשורה ליד הרציף ואסור לגעת בה עד האביב.",
+    "ar": "القارب مربوط عند الرصيف ولا يجوز لمسه حتى الربيع.",
+    "th": "เรือจอดอยู่ที่ท่าเรือ ห้ามผู้ใดแตะต้องจนถึงฤดูร้อน",
+    "lv": "Laiva ir piesieta pie krasta, un to nedrīkst aiztikt līdz pavasarim šķūnī.",
+    "ja": "船は桟橋につながれています。春まで触らないでください。",
+    "zh": "船停在码头上，春天以前请不要动它，谢谢合作。",
+    "ko": "배는 부두에 묶여 있으니 봄까지 만지지 마십시오.",
+}
+PAGES = {
+    "fr": ("cp1252", "iso8859-15", "cp850", "mac-roman", "cp037", "cp500"),
+    "es": ("cp1252", "cp850", "mac-roman"),
+    "pt": ("cp1252", "cp850", "cp860"),
+    "sv": ("cp1252", "cp437", "cp865"),
+    "da": ("cp1252", "cp850", "mac-roman"),
+    "pl": ("cp1250", "iso8859-2", "cp852", "mac-latin2"),
+    "cs": ("cp1250", "iso8859-2", "cp852", "mac-latin2"),
+    "hu": ("cp1250", "iso8859-2", "cp852"),
+    "tr": ("cp1254", "iso8859-9", "cp857", "cp1026"),
+    "el": ("cp1253", "iso8859-7", "cp737", "mac-greek"),
+    "ru": ("cp1251", "koi8-r", "iso8859-5", "cp866", "mac-cyrillic"),
+    "uk": ("cp1251", "koi8-u", "iso8859-5", "cp1125", "mac-cyrillic"),
+    "bg": ("cp1251", "iso8859-5", "cp866", "cp855"),
+    "he": ("cp1255", "iso8859-8", "cp862"),
+    "ar": ("cp1256", "iso8859-6", "cp720"),
+    "th": ("cp874", "tis-620"),
+    "lv": ("cp1257", "iso8859-13", "cp775"),
+    "ja": ("cp932", "euc_jp", "iso2022_jp", "utf-7"),
+    "zh": ("gb18030", "gb2312", "hz", "utf-7"),
+    "ko": ("cp949", "euc_kr", "johab", "iso2022_kr"),
+}
+
+
+@pytest.mark.parametrize(("language", "page"), [(code, page) for code, pages in PAGES.items() for page in pages])
+def test_a_sentence_is_read_in_every_code_page_of_its_language(language: str, page: str) -> None:
+    decoded = decode(SENTENCES[language].encode(page))
+    assert decoded is not None
+    assert (decoded.text, decoded.damaged) == (SENTENCES[language], False)
+
+
+@pytest.mark.parametrize("page", ["cp1252", "iso8859-15", "cp850", "mac-roman"])
+def test_short_german_phrases_are_read_as_they_are(page: str) -> None:
+    readable = [phrase for phrase in PHRASES if phrase == phrase.encode(page, "replace").decode(page)]
+    read = [decode(phrase.encode(page)) for phrase in readable]
+    exact = sum(one is not None and one.text == phrase for one, phrase in zip(read, readable, strict=True))
+    assert len(readable) > 90
+    assert exact >= 0.97 * len(readable)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), st.sampled_from("äЖ語ßé€"))
+def test_every_text_that_is_valid_utf8_is_utf8(text: str, letter: str) -> None:
+    assume(not text.startswith("\ufeff"))
+    decoded = decode((text + letter).encode())
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding, decoded.uncertain) == (text + letter, "utf-8", False)
+
+
+@given(st.lists(st.sampled_from(PHRASES), min_size=4, max_size=40))
+def test_several_german_lines_are_certain(lines: list[str]) -> None:
+    text = "\r\n".join([*PHRASES[:8], *lines])
+    decoded = decode(text.encode("cp1252"))
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding, decoded.uncertain) == (text, "cp1252", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "language"),
+    [("Niğde", "cp857", "tr"), ("קוד מקור של Scala ממ", "iso8859-8", "he"), ("più £5", "mac-roman", "it")],
+)
+def test_expected_languages_decide_between_code_pages(text: str, page: str, language: str) -> None:
+    decoded = decode(text.encode(page), [language])
+    assert decoded is not None
+    assert decoded.text == text
+
+
+def test_expected_languages_change_what_is_read() -> None:
+    data = "Niğde".encode("cp857")
+    free, turkish = decode(data), decode(data, ("tr",))
+    assert free is not None
+    assert turkish is not None
+    assert free.text != turkish.text == "Niğde"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("bill.txt", "Gebühr 120,00 €\r\n"), ("greeting.md", "# Grüße aus Köln"), ("list.csv", "Müller;5 €")],
+)
+def test_a_short_text_is_windows_1252_with_a_warning(tmp_path: Path, name: str, data: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data.encode("cp1252"))
+    document = extract(path)
+    assert document.text == data.replace("\r\n", "\n")
+    (warning,) = document.warnings
+    assert "cp1252" in warning
+    assert "`languages`" in warning
+    assert document.missing == ()
+
+
+def test_expected_languages_reach_the_reader(tmp_path: Path) -> None:
+    path = tmp_path / "town.txt"
+    path.write_bytes("Niğde".encode("cp857"))
+    assert extract(path, Options(languages=("tr",))).text == "Niğde"
+
+
+def test_a_declared_encoding_is_taken() -> None:
+    text = '<?xml version="1.0" encoding="iso-8859-2"?><a>ł</a>'
+    decoded = decode(text.encode("iso8859-2"))
+    assert decoded is not None
+    assert decoded.text == text
+
+
+def test_lines_of_a_mainframe_end_where_they_should() -> None:
+    text = "Die Größe der Häuser überrascht\nStraße für Straße\n"
+    decoded = decode(text.encode("cp273").replace(b"\x25", b"\x15"))
+    assert decoded is not None
+    assert decoded.text == text
+
+
+@pytest.mark.parametrize("page", [*CODECS, *EBCDIC])
+def test_every_code_page_of_the_table_is_known_to_python(page: str) -> None:
+    assert "a".encode(page).decode(page) == "a"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_decode_or_are_no_text(data: bytes) -> None:
+    decoded = decode(data)
+    assert decoded is None or decoded.text.encode("utf-8", "surrogatepass") is not None
