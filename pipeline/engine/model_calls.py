@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
+from embeddings.windows import windows
 from pipeline.catalog.index import indexes
 from pipeline.rpc import Methods
 from pipeline.services import Services
@@ -12,10 +14,16 @@ __all__ = ["SUBJECT", "methods_of"]
 
 SUBJECT = "embed"
 
+MOST_WINDOWS = 8
+"""Parts of a long question that are embedded and searched with, at most."""
+
 
 def methods_of(services: Services) -> Methods:
     """Return the remote methods of a worker that embeds."""
-    return {"embed_query": partial(_embed_query, services)}
+    return {
+        "embed_query": partial(_embed_query, services),  # for processes of an older release
+        "embed_question": partial(_embed_question, services),
+    }
 
 
 def _embed_query(services: Services, text: str, index: str) -> list[float]:
@@ -24,3 +32,20 @@ def _embed_query(services: Services, text: str, index: str) -> list[float]:
         row = indexes.get(connection, index)
     embedder = services.models.embedder(row.spec, row.fingerprint)
     return [float(value) for value in embedder.embed_query(text)]
+
+
+def _embed_question(services: Services, text: str, index: str) -> list[dict[str, Any]]:
+    """Embed a question with the model of an index, in windows that the model reads whole.
+
+    Returns:
+        `start` and `end` of each window in the text, and its `vector`.
+    """
+    with services.catalog.connect() as connection:
+        row = indexes.get(connection, index)
+    embedder, tokenizer = services.models.embedder(row.spec, row.fingerprint), services.models.tokenizer(row.spec)
+    prefix = len(tokenizer.offsets(row.fingerprint.query_prefix))
+    spans = windows(text, tokenizer, embedder.max_tokens - tokenizer.special_tokens - prefix, MOST_WINDOWS)
+    return [
+        {"start": start, "end": end, "vector": [float(value) for value in embedder.embed_query(text[start:end])]}
+        for start, end in spans
+    ]

@@ -11,7 +11,7 @@ from pipeline.search.groups import by_document
 from pipeline.search.highlights import highlighted
 from pipeline.search.request import Question, SearchOptions, find_indexes
 from pipeline.search.retrieval import ROUNDS, search_vectors
-from pipeline.search.vectors import QuestionVectors
+from pipeline.search.vectors import Part, QuestionVectors
 from pipeline.services import Services
 from pipeline.types import Mode
 from pipeline.vectorstore.base import Filter, Query
@@ -58,6 +58,7 @@ def answer(services: Services, asked: Question) -> SearchResult:
         mode=asked.mode,
         collection=asked.collections[0],
         collections=list(asked.collections),
+        warnings=vectors.warnings,
         hits=[highlighted(hit, asked.text) for hit in shown],
     )
 
@@ -76,7 +77,21 @@ def _best(services: Services, asked: Question, vectors: QuestionVectors, limit: 
     """The best passages of all collections."""
     indexes = find_indexes(services, asked)
     found = [hit for name in indexes for hit in _hits_of(services, asked, vectors, (name, limit), indexes[name])]
-    return sorted(found, key=lambda hit: -hit.score)[:limit]
+    return _best_of(found)[:limit]
+
+
+def _best_of(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits, best first; each chunk once, with its best score."""
+    best: dict[tuple[str, str], Hit] = {}
+    for hit in sorted(hits, key=lambda hit: -hit.score):
+        best.setdefault((hit.collection, hit.chunk_id), hit)
+    return list(best.values())
+
+
+def _query(asked: Question, part: Part, limit: int) -> Query:
+    """The query for a part of the question."""
+    sparse = encode_query(asked.text[part.start : part.end]) if asked.mode != "dense" else None
+    return Query(asked.mode, limit, part.vector, sparse, asked.condition)
 
 
 def _hits_of(
@@ -87,11 +102,10 @@ def _hits_of(
     for _ in range(ROUNDS):
         if index is None:
             break
-        dense = vectors.of(index) if asked.mode != "sparse" else None
-        sparse = encode_query(asked.text) if asked.mode != "dense" else None
-        hits = search_vectors(services, index, Query(asked.mode, limit, dense, sparse, asked.condition))
-        if hits is not None:
-            return hits
+        parts = vectors.of(index) if asked.mode != "sparse" else [Part(0, len(asked.text))]
+        rankings = [search_vectors(services, index, _query(asked, part, limit)) for part in parts]
+        if None not in rankings:
+            return _best_of([hit for hits in rankings for hit in hits or ()])[:limit]
         # A re-index switched the collection to another index meanwhile, whose vectors may be of another model.
         index = find_indexes(services, asked).get(name)
     return []
