@@ -38,7 +38,8 @@ WORD_END = re.compile(r"[^\W_]+$")
 WORD_START = re.compile(r"[^\W_]+")
 FRAGMENTS = re.compile(r"[\w-]*(?:\ufffe[\w-]*)+")
 """What is left of a divided word does not count as a word."""
-DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u2010\u00ad][ \t]*\r?\n[ \t]*(?=[^\W_])")
+DIVIDED = re.compile(r"(?<=[^\W\d_])[-\u2010\u00ad\u00ac][ \t]*\r?\n[ \t]*(?:\r?\n[ \t]*(?=[a-zß-öø-ÿ]{2})|(?=[^\W_]))")
+"""A hyphen at the end of a line; a blank line may follow where the next one goes on in small letters."""
 ADVERB = re.compile(r"[a-z]{2,}(?:[bdehikrtuwy]|[fsl]|(?<=[hng])g|(?<=i)c|m)ly")
 WINDOW = 80
 """No word is longer: how far to look left and right of a hyphen."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from extractors.divided_words import joined
 from extractors.document import Document, Origin, Page
 from extractors.errors import (
     Corrupt,
@@ -71,14 +72,16 @@ def ocr(
 def finish(document: Document, pages: Iterable[Page], warnings: Iterable[str] = ()) -> Document:
     """Return the document with the pages that OCR read in their places, and with OCR's warnings.
 
-    Where OCR read nothing on a page, the text of its text layer stays.
+    Where OCR read nothing on a page, the text of its text layer stays. Words that a line end divides on an OCR page
+    are joined as the whole document writes them.
 
     Raises:
         Empty: there is no text, neither before nor now.
         OcrFailed: there is none, and OCR failed on a page.
     """
     before = {page.number: page for page in document.pages}
-    better = {page.number: _better(before.get(page.number, page), page) for page in pages if page.number is not None}
+    read = _undivided(document, list(pages))
+    better = {page.number: _better(before.get(page.number, page), page) for page in read if page.number is not None}
     whole = replace(document, warnings=(*document.warnings, *warnings))
     whole = whole.with_pages(better) if better else whole
     if not whole.pending:
@@ -136,6 +139,13 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
         return Page(number, "", origin=origin)
     text = _without_surrogates(text).replace("\0", "").strip()
     return Page(number, text, origin="ocr", confidence=confidence) if text else Page(number, "", origin="empty")
+
+
+def _undivided(document: Document, read: list[Page]) -> list[Page]:
+    """The pages that OCR read with their divided words joined; the document's other pages tell how it writes them."""
+    others = [page.text for page in document.pages if page.origin == "text"]
+    texts = joined([*(page.text for page in read), *others])
+    return [replace(page, text=text) for page, text in zip(read, texts, strict=False)]
 
 
 def _better(before: Page, read: Page) -> Page:

@@ -97,6 +97,8 @@ def test_the_middle_of_a_compound_of_three_words_is_no_hanging_hyphen() -> None:
         ("120,-\nEuro", "120,-\nEuro"),
         ("minus\n-5", "minus\n-5"),
         ("end-\n\nNew", "end-\n\nNew"),
+        ("zusammen-\n\nhängend", "zusammenhängend"),
+        ("Arbeits\u00ac\nzeit", "Arbeitszeit"),
         ("page 3-\n4", "page 3-\n4"),
     ],
 )
@@ -109,7 +111,7 @@ def test_another_page_says_how_a_word_is_written() -> None:
     assert joined(["data-\nbase", "a database"])[0] == "database"
 
 
-@given(st.lists(st.text(alphabet="aB1-\n \u2010ßthe"), max_size=4))
+@given(st.lists(st.text(alphabet="aB1-\n \u2010\u00acßthe"), max_size=4))
 def test_joining_plain_lines_changes_only_hyphens_and_space(pages: list[str]) -> None:
     for before, after in zip(pages, joined(pages), strict=True):
         assert [c for c in after if c.isalnum()] == [c for c in before if c.isalnum()]

@@ -214,6 +214,21 @@ def test_a_doubtful_text_layer_gives_way_to_ocr_and_stays_where_ocr_reads_nothin
     assert Page.from_json(json.loads(json.dumps(before.to_json()))["pages"][0]) == before.pages[0]
 
 
+def test_finish_joins_the_words_that_line_ends_divide_on_ocr_pages() -> None:
+    """Which hyphens belong to a word, the other pages tell, those with a text layer as well."""
+    before = (Page(1, "", origin="pending"), Page(2, "", origin="pending"), Page(3, "Die E-Bike-\nAkkus"))
+    pages = [
+        Page(1, "Der Stan-\ndard nennt Vor-\nund Nachteile, die Arbeits-\nzeit und das E-\nBike.", origin="ocr"),
+        Page(2, "- erster Punkt\n- 5 Grad\nSumme -\n12,50", origin="ocr"),
+    ]
+    document = finish(Document("x", before), pages)
+    assert [page.text for page in document.pages] == [
+        "Der Standard nennt Vor- und Nachteile, die Arbeitszeit und das E-Bike.",
+        "- erster Punkt\n- 5 Grad\nSumme -\n12,50",
+        before[2].text,
+    ]
+
+
 def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
     before = (Page(1, "", origin="pending"), Page(2, "", origin="pending"))
     document = finish(Document("x", before), [Page(1, "", origin="empty")])
