@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -54,8 +55,10 @@ GERMAN = {
     "fax200": "German OCR, fax 200 dpi",
     "image-only": "German OCR, image-only PDF",
 }
-ASKED = {GERMAN["clean300"]: 0.975, GERMAN["scan150"]: 0.95, ENCODINGS: 0.97, DOCX: 0.97}
+ASKED = {GERMAN["clean300"]: 0.975, GERMAN["scan150"]: 0.95, ENCODINGS: 0.97, DOCX: 0.985}
 """The least mean recall (share of exact texts for encodings). PDF is compared with pdfium instead."""
+NOTES = re.compile(r"\[Picture: [^\]]*\]|^Comment(?: \([^)]*\))?: .*$", re.MULTILINE)
+"""What Docrelay reads of a Word file and the transcripts leave out: descriptions of pictures, comments."""
 ORDER = (*GERMAN.values(), TESSERACT, ENCODINGS, PDF, PDF_RAW, PDF_KEPT, DOCX, PLAIN, CONTAINS)
 
 
@@ -118,6 +121,8 @@ def measure(corpora: Path, row: dict[str, Any]) -> list[Result]:
 def _full_text(corpora: Path, row: dict[str, Any], text: str) -> tuple[float, float]:
     truth = (corpora / row["gt"]).read_text("utf-8", errors="replace")
     if row["gt"].endswith(".md"):
+        if row["fmt"] == "docx":
+            text = NOTES.sub("", text)
         truth, text = strip_marks(truth), strip_marks(text)
     return score(truth, text)
 
@@ -206,8 +211,9 @@ _INTRODUCTION = (
     "hold (their published transcript). Recall: the share of the transcript's words that were read. Precision: the",
     "share of the words read that stand in the transcript. Both are means over the files of a class. The",
     "transcripts of docling's files are Markdown that leaves page headers out and describes pictures, so neither",
-    "can be 1 everywhere. Lowest: the lowest recall of a file. Failed: files that could not be read; they count as",
-    "recall 0. Required: the mean recall that the class must reach, where one is set; for PDF it is the recall of",
+    "can be 1 everywhere; comments and descriptions of pictures in Word files, which they leave out as well, are not",
+    "compared. Lowest: the lowest recall of a file. Failed: files that could not be read; they count as recall 0.",
+    "Required: the mean recall that the class must reach, where one is set; for PDF it is the recall of",
     "pdfium's own text.",
 )
 

@@ -52,11 +52,12 @@ def _document(parts: WordParts, options: Options) -> Document:
         writer.add(block)
     for text in dict.fromkeys(reader.story(part) for part in parts.beside("footer")):
         writer.add(Block(text))
-    missing = tuple(dict.fromkeys((*parts.package.missing, *embedded.missing)))
+    missing = tuple(dict.fromkeys((*parts.missing, *embedded.missing)))
     return Document(
         media_type=DOCX,
         pages=writer.pages(options.max_pages),
         sections=writer.sections(),
+        tables=writer.tables(),
         language=parts.metadata.get("language", "").split("-")[0].lower() or None,
         metadata=parts.metadata,
         warnings=(*missing, *parts.package.damaged),

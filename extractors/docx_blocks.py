@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
-from extractors.docx_styles import W
+from extractors.docx_styles import W, is_on
+from extractors.tables import has_header
 
-__all__ = ["CELL_SEPARATOR", "LIST", "Block", "is_continued", "row_blocks", "without_breaks"]
+__all__ = ["CELL_SEPARATOR", "LIST", "Block", "header_rows", "is_continued", "row_blocks", "without_breaks"]
 
 CELL_SEPARATOR = " | "
+CORNER = "\0"
+"""Stands for the empty corner of a table that names its columns and its rows."""
 LIST = "list"
 """The group of the items of lists."""
 
@@ -23,11 +26,13 @@ class Block:
 
     `text` may hold page breaks (see `docx_inline`). `level` is 0 for a title, 1 to 9 for a heading.
     `group` is the same for neighbours that belong on adjoining lines: items of lists, rows of a table.
+    `names_columns` says whether a table's row does so; None for what is no row.
     """
 
     text: str
     level: int | None = None
     group: str | None = None
+    names_columns: bool | None = None
 
 
 def is_continued(cell: Any) -> bool:
@@ -44,7 +49,7 @@ def without_breaks(text: str) -> str:
     return " ".join(text.split())
 
 
-def row_blocks(cells: list[list[Block]], group: str) -> Iterator[Block]:
+def row_blocks(cells: list[list[Block]], group: str, names_columns: bool = False) -> Iterator[Block]:
     """Yield the line of a row; a table of several rows within a cell interrupts it by a line for each of its rows.
 
     Page breaks inside cells, which each cell records for itself, are counted once.
@@ -56,7 +61,22 @@ def row_blocks(cells: list[list[Block]], group: str) -> Iterator[Block]:
         return
     lines[0], lines[-1] = before + lines[0], lines[-1] + after
     for line in lines:
-        yield Block(line, None, group)
+        yield Block(line, None, group, names_columns and len(lines) == 1)
+
+
+def header_rows(rows: list[Any], cells: list[list[list[Block]]]) -> int:
+    """How many rows at the beginning of a table name its columns: those that Word repeats on each page, or one.
+
+    Args:
+        rows: its rows (`w:tr`).
+        cells: for each row, the blocks of each cell.
+    """
+    repeated = len(list(takewhile(lambda row: is_on(row, "trPr/tblHeader"), rows)))
+    if repeated or len(rows) < 3 or not cells or len(cells[0]) < 2:
+        return repeated if repeated < len(rows) else 0
+    texts = [[" ".join(without_breaks(block.text) for block in cell) for cell in row] for row in cells]
+    texts[0][0] = texts[0][0] or CORNER
+    return int(has_header(texts))
 
 
 def _lines(cells: list[list[Block]]) -> Iterator[str]:

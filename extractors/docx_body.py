@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from extractors.docx_blocks import CELL_SEPARATOR, LIST, Block, is_continued, row_blocks, without_breaks
+from extractors.docx_blocks import CELL_SEPARATOR, LIST, Block, header_rows, is_continued, row_blocks, without_breaks
 from extractors.docx_figures import figure_lines
 from extractors.docx_inline import HARD_BREAK, MC, Inline, InlineReader
 from extractors.docx_parts import WordParts
@@ -122,14 +122,17 @@ class BodyReader:
     def _table(self, table: Any) -> Iterator[Block]:
         self._tables += 1
         group = f"table {self._tables}"
-        for row in _children(table):
-            if row.tag != W + "tr" or row.find(f"{W}trPr/{W}del") is not None:
-                continue
-            cells = [cell for cell in _children(row) if cell.tag == W + "tc" and not _is_deleted_cell(cell)]
-            if len(cells) == 1 and not is_continued(cells[0]):
-                yield from self.blocks(cells[0])  # a frame around text, not a row of values
+        rows = [row for row in _children(table) if row.tag == W + "tr" and row.find(f"{W}trPr/{W}del") is None]
+        cells = [self._row(row) for row in rows]
+        headers = header_rows(rows, cells)
+        for number, (row, contents) in enumerate(zip(rows, cells, strict=True)):
+            if len(contents) == 1 and not is_continued(next(iter(_cells(row)))):
+                yield from contents[0]  # a frame around text, not a row of values
             else:
-                yield from row_blocks([self._cell(cell) for cell in cells], group)
+                yield from row_blocks(contents, group, names_columns=number < headers)
+
+    def _row(self, row: Any) -> list[list[Block]]:
+        return [self._cell(cell) for cell in _cells(row)]
 
     def _cell(self, cell: Any) -> list[Block]:
         return [] if is_continued(cell) else list(self.blocks(cell))
@@ -153,8 +156,8 @@ def _runs_on(paragraph: Any) -> bool:
     return attribute(paragraph, "pPr/framePr", "dropCap") in ("drop", "margin")
 
 
-def _is_deleted_cell(cell: Any) -> bool:
-    return cell.find(f"{W}tcPr/{W}cellDel") is not None
+def _cells(row: Any) -> list[Any]:
+    return [cell for cell in _children(row) if cell.tag == W + "tc" and cell.find(f"{W}tcPr/{W}cellDel") is None]
 
 
 def _marked(marker: str, text: str) -> str:

@@ -74,13 +74,12 @@ class EmbeddedReader:
     def _word(self, part: Aside) -> Iterator[Block]:
         if self._depth == MAX_DEPTH:
             raise Unsupported("Documents within documents are read to a depth of 3.")
-        package = open_package(BytesIO(part.content), self._options, self._parts.package.budget)
-        parts = WordParts(package)
+        parts = WordParts(open_package(BytesIO(part.content), self._options, self._parts.package.budget))
         embedded = EmbeddedReader(parts, self._options, self._depth + 1)
         reader = BodyReader(parts, embedded.blocks)
         for block in (*reader.blocks(parts.body), *reader.comments()):
             yield Block(without_breaks(block.text), block.level, block.group and f"{part.name} {block.group}")
-        self.missing += [*package.missing, *embedded.missing]
+        self.missing += [*parts.missing, *embedded.missing]
 
 
 def _archive(content: bytes) -> Iterator[Block]:

@@ -104,13 +104,15 @@ class Budget:
 class WordPackage:
     """An opened Word file.
 
-    `chunks` are the documents within it by their relationship id. `missing` are sentences on parts whose text cannot
+    `chunks` are the documents within it by their relationship id; `embedded` are the other files within it: the
+    relationship id ("" outside of the body) and the name of each. `missing` are sentences on parts whose text cannot
     be read, `damaged` on other parts that cannot.
     """
 
     word: WordDocument
     chunks: dict[str, Aside]
     budget: Budget
+    embedded: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
     damaged: tuple[str, ...]
 
@@ -131,14 +133,15 @@ def open_package(source: Path | BytesIO, options: Options, budget: Budget | None
         with zipfile.ZipFile(source) as archive:
             package = _Package(archive, options, budget or Budget())
             copy = package.normalised()
-        sentences = tuple(package.missing), tuple(package.damaged)
-        return WordPackage(docx.Document(copy), package.chunks, package.budget, *sentences)
+        word = docx.Document(copy)
     except etree.XMLSyntaxError as error:
         raise Corrupt(f"A part of the Word file is not well-formed: {error.msg}") from error
     except DAMAGE as error:
         raise Corrupt(f"The Word file is damaged: {error}") from error
     except (KeyError, ValueError, AttributeError, AssertionError) as error:  # how python-docx says "no such part"
         raise Corrupt(f"The Word file lacks a part that it needs: {error}") from error
+    sentences = tuple(package.missing), tuple(package.damaged)
+    return WordPackage(word, package.chunks, package.budget, tuple(package.embedded), *sentences)
 
 
 @dataclass(slots=True)
@@ -151,6 +154,7 @@ class _Package:
     names: dict[str, zipfile.ZipInfo] = field(init=False)
     kept: dict[str, bytes] = field(default_factory=dict)
     chunks: dict[str, Aside] = field(default_factory=dict)
+    embedded: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
 
@@ -219,10 +223,11 @@ class _Package:
         if link.kind == "aFChunk" and link.source_kind == MAIN and self._holds(link):
             self.chunks[link.id] = Aside(name, self._content(link.target))
         elif link.kind in EMBEDDED and link.source_kind not in FIGURES and self._holds(link):
-            name = embedded_name(self._beginning(link.target)) or name
-            self.missing.append(f"The embedded file {name} is not in the text; save it as a file of its own.")
+            self.embedded.append((link.id if link.source_kind == MAIN else "", self._own_name(link.target)))
         elif link.kind == "subDocument":
             self.missing.append(f"The sub-document {name} is a file of its own; its text is not in this one.")
+        elif link.kind == "aFChunk" and self._holds(link):
+            self.missing.append(f"The embedded document {name} stands beside the text and was not read.")
         elif link.kind in TEXTUAL and link.is_inside and not self._holds(link):
             self.missing.append(f"The Word file lacks its part {link.target}.")
 
@@ -251,12 +256,13 @@ class _Package:
         self.budget.take(entry.file_size)
         return self.archive.read(entry)  # zipfile stops at the declared size, and checks the sum
 
-    def _beginning(self, name: str) -> bytes:
+    def _own_name(self, part: str) -> str:
+        """The name of an embedded file: the one that it was embedded by, or that of its part."""
         try:
-            with self.archive.open(self.names[name.lower()]) as part:
-                return part.read(MAX_NAME_AT)
+            with self.archive.open(self.names[part.lower()]) as content:
+                return embedded_name(content.read(MAX_NAME_AT)) or posixpath.basename(part)
         except DAMAGE:
-            return b""
+            return posixpath.basename(part)
 
 
 def _relations_name(part: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from extractors.docx_embedded import embedded_sentences, picture_sentences
 from extractors.docx_numbering import Numbering
 from extractors.docx_package import WordPackage
 from extractors.docx_styles import RELATIONSHIPS, Styles, W, attribute, is_on
@@ -52,6 +53,12 @@ class WordParts:
     def section_starts(self) -> list[str]:
         """How each section after the first begins: the break is recorded with the section that it opens."""
         return [attribute(properties, "type") or "nextPage" for properties in self._sections()[1:]]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sentences on what the file holds and is not in its text."""
+        embedded = embedded_sentences(self.body, self.package.embedded)
+        return (*self.package.missing, *embedded, *picture_sentences(self.body))
 
     def beside(self, kind: str) -> Iterator[Any]:
         """Each header or footer ("header", "footer") that any page shows, once."""

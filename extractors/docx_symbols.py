@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import ascii_letters
 
 __all__ = ["in_unicode", "symbol"]
@@ -9,6 +10,7 @@ __all__ = ["in_unicode", "symbol"]
 PRIVATE_USE = range(0xF000, 0xF100)
 """Where Word keeps the characters of a font that has no Unicode of its own."""
 
+PRIVATE = re.compile("[\uf000-\uf0ff]")
 SYMBOL_LETTERS = "αβχδεφγηιϕκλμνοπθρστυϖωξψζΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ"
 SYMBOL_UPPER = "€ϒ′≤⁄∞ƒ♣♦♥♠↔←↑→↓°±″≥×∝∂•÷≠≡≈…|─↵ℵℑℜ℘⊗⊕∅∩∪⊃⊇⊄⊂⊆∈∉∠∇®©™∏√⋅¬∧∨⇔⇐⇑⇒⇓◊⟨®©™∑⎛⎜⎝⎡⎢⎣⎧⎨⎩⎪ ⟩∫⌠⎮⌡⎞⎟⎠⎤⎥⎦⎫⎬⎭ "
 """The characters of Symbol from 0xA0 on."""
@@ -60,8 +62,4 @@ def in_unicode(text: str, font: str) -> str:
     Text in such a font without a private character is kept: Word falls back to another font where the letters are
     ordinary ones, and the name of the font alone does not tell.
     """
-    if not any(ord(character) in PRIVATE_USE for character in text):
-        return text
-    return "".join(
-        symbol(font, ord(character)) or character if ord(character) in PRIVATE_USE else character for character in text
-    )
+    return PRIVATE.sub(lambda match: symbol(font, ord(match[0])) or match[0], text)

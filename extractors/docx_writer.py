@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from extractors.document import Page, Section
+from extractors.document import Page, Section, Table
 from extractors.docx_blocks import Block
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.errors import TooLarge
@@ -36,6 +36,7 @@ class Writer:
     _group: str | None = None
     _headings: list[tuple[int, int, str]] = field(default_factory=list)
     _body_end: int = 0
+    _tables: list[Table] = field(default_factory=list)
 
     def add(self, block: Block) -> None:
         """Append a block; page breaks at its ends and between blocks become one boundary."""
@@ -48,8 +49,23 @@ class Writer:
         self._put(self._boundary(self._space + lead, block.group))
         if block.level is not None:
             self._headings.append((self._size, block.level, " ".join(text.split())))
+        start = self._size
         self._put(SPACE.sub(lambda match: _breaks(match[0]) or match[0], text))
+        if block.names_columns is not None:
+            self._end_row(start, block)
         self._space, self._group = tail, block.group
+
+    def _end_row(self, start: int, block: Block) -> None:
+        """Count the row that begins at this offset and ends here to its table; its header are the first rows."""
+        table = Table(start, start, start)
+        if self._tables and self._group == block.group:
+            table = self._tables.pop()
+        leads = block.names_columns and table.header_end == table.char_end
+        self._tables.append(Table(table.char_start, self._size if leads else table.header_end, self._size))
+
+    def tables(self) -> tuple[Table, ...]:
+        """The tables, with the rows that name their columns."""
+        return tuple(self._tables)
 
     def end_body(self) -> None:
         """Say that what follows belongs to no section."""

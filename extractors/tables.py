@@ -9,7 +9,7 @@ from itertools import islice
 
 from extractors.document import Table
 
-__all__ = ["csv_table", "header_of", "markdown_tables", "row_starts"]
+__all__ = ["csv_table", "has_header", "header_of", "markdown_tables", "row_starts"]
 
 MAX_TABLES = 10_000
 JUDGED_ROWS = 1000
@@ -44,10 +44,19 @@ def csv_table(text: str) -> Table | None:
     quoted = len(best) < len([line for line in sample.split("\n") if line.strip()])
     start = len(text) - len(text.lstrip("\n"))
     table = Table(start, start, len(text), quoted)
-    if not _has_header(best):
+    if not has_header(best):
         return table
     starts = row_starts(text, table)
     return Table(start, starts[1] if len(starts) > 1 else len(text), len(text), quoted)
+
+
+def has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: it holds no number, no empty cell and no value of the rows below."""
+    first, *rest = [[cell.strip() for cell in row] for row in rows]
+    if not all(first) or len(set(first)) < len(first) or any(NUMBER.fullmatch(cell) for cell in first):
+        return False
+    repeated = any(cell in {row[at] for row in rest if at < len(row)} for at, cell in enumerate(first))
+    return not repeated and all(len(cell) <= MAX_HEADER_CELL for cell in first)
 
 
 def header_of(text: str, table: Table) -> str:
@@ -105,11 +114,3 @@ def _likeness(rows: list[list[str]]) -> int:
     width = sorted(map(len, rows))[len(rows) // 2]
     alike = sum(len(row) == width for row in rows)
     return width if width > 1 and alike * 10 >= len(rows) * 9 else 0
-
-
-def _has_header(rows: list[list[str]]) -> bool:
-    first, *rest = [[cell.strip() for cell in row] for row in rows]
-    if not all(first) or len(set(first)) < len(first) or any(NUMBER.fullmatch(cell) for cell in first):
-        return False
-    repeated = any(cell in {row[at] for row in rest if at < len(row)} for at, cell in enumerate(first))
-    return not repeated and all(len(cell) <= MAX_HEADER_CELL for cell in first)

@@ -9,6 +9,8 @@ from pathlib import Path
 import docx
 import pytest
 from docx.opc.constants import RELATIONSHIP_TYPE as RT
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from word_files import SPACES, add, paragraph, read, relate, run
 
 from extractors.docx import extract_docx
@@ -189,3 +191,40 @@ def test_a_part_with_a_wrong_sum_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"xxx</w:footnotes>", b"xxy</w:footnotes>"))
     document = extract_docx(path, Options())
     assert (document.text, len(document.missing)) == ("Text", 1)
+
+
+def test_an_embedded_object_is_named_with_its_program(tmp_path: Path) -> None:
+    word = docx.Document()
+    name = relate(word, "oleObject", "embeddings/oleObject1.bin", b"x")
+    add(word, paragraph(f'<w:r><w:object><o:OLEObject ProgID="Visio.Drawing.15" r:id="{name}"/></w:object></w:r>'))
+    for number in range(60):
+        relate(word, "oleObject", f"embeddings/object{number + 2}.bin", b"x")
+    missing = read(word, tmp_path).missing
+    assert "oleObject1.bin (Visio.Drawing.15)" in missing[0]
+    assert (len(missing), missing[-1]) == (51, "11 more embedded files are not in the text.")
+
+
+def test_the_workbook_of_a_chart_is_not_missed(tmp_path: Path) -> None:
+    word = docx.Document()
+    chart = Part(
+        PackURI("/word/charts/chart1.xml"),
+        "application/vnd.openxmlformats-officedocument.drawingml.chart+xml",
+        b'<c:chartSpace xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"/>',
+        word.part.package,
+    )
+    word.part.relate_to(chart, RT.CHART)
+    workbook = Part(PackURI("/word/embeddings/Book.xlsx"), "application/zip", b"PK", word.part.package)
+    chart.relate_to(workbook, RT.PACKAGE)
+    word.add_paragraph("Text")
+    assert read(word, tmp_path).missing == ()
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.9, 1), (0.4, 0)])
+def test_a_picture_that_fills_a_page_is_missed(share: float, count: int, tmp_path: Path) -> None:
+    width, height = 12240 * 635, int(15840 * 635 * share)
+    picture = f'<wp:inline><wp:extent cx="{width}" cy="{height}"/><a:graphic><pic:pic/></a:graphic></wp:inline>'
+    word = docx.Document()
+    add(word, paragraph(run("Scan:"), f"<w:r><w:drawing>{picture}</w:drawing></w:r>"))
+    missing = read(word, tmp_path).missing
+    assert len(missing) == count
+    assert all(sentence.startswith("A picture fills most of a page;") for sentence in missing)

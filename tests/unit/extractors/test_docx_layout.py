@@ -235,3 +235,48 @@ def test_offsets_hold_and_no_word_is_lost(blocks: list[tuple[list[str], int | No
         assert " ".join(document.text[section.char_start : section.char_end].split()).startswith(title)
     assert HARD_BREAK not in document.text
     assert RENDERED_BREAK not in document.text
+
+
+REPEATED = "<w:tblHeader/>"
+
+
+def rows_of(document: Document) -> list[tuple[str, str]]:
+    """The header and the whole text of each table."""
+    text = document.text
+    return [(text[t.char_start : t.header_end], text[t.char_start : t.char_end]) for t in document.tables]
+
+
+def cells(*texts: str, properties: str = "") -> str:
+    inner = "".join(f"<w:tc>{paragraph(run(text))}</w:tc>" for text in texts)
+    return f"<w:tr><w:trPr>{properties}</w:trPr>{inner}</w:tr>"
+
+
+@pytest.mark.parametrize(
+    ("rows", "header"),
+    [
+        ((cells("Boat", "Berth"), cells("Ada", "3"), cells("Ida", "4")), "Boat | Berth"),
+        ((cells("Boat", "2026"), cells("Ada", "3"), cells("Ida", "4")), ""),
+        ((cells("", "Berth"), cells("Ada", "3"), cells("Ida", "4")), "| Berth"),
+        ((cells("Boat", ""), cells("Ada", "3"), cells("Ida", "4")), ""),
+        ((cells("Boat", "Berth"), cells("Ada", "3")), ""),
+        (
+            (cells("Boat", "2026", properties=REPEATED), cells("", "km", properties=REPEATED), cells("Ada", "3")),
+            "Boat | 2026\n| km",
+        ),
+        ((cells("Boat", "Berth", properties='<w:tblHeader w:val="0"/>'), cells("Ada", "3")), ""),
+    ],
+)
+def test_tables_know_the_rows_that_name_their_columns(rows: tuple[str, ...], header: str, tmp_path: Path) -> None:
+    document = read_xml(tmp_path, paragraph(run("Before")), f"<w:tbl>{''.join(rows)}</w:tbl>", paragraph(run("After")))
+    ((own, whole),) = rows_of(document)
+    assert own == header
+    assert document.text == f"Before\n\n{whole}\n\nAfter"
+
+
+def test_tables_stand_side_by_side_and_within_each_other(tmp_path: Path) -> None:
+    table = f"<w:tbl>{cells('Boat', 'Berth')}{cells('Ada', '3')}{cells('Ida', '4')}</w:tbl>"
+    frame = f"<w:tbl><w:tr><w:tc>{table}{paragraph()}</w:tc></w:tr></w:tbl>"
+    text = "Boat | Berth\nAda | 3\nIda | 4"
+    outer = f"<w:tbl><w:tr><w:tc>{table}{paragraph()}</w:tc><w:tc>{paragraph(run('x'))}</w:tc></w:tr></w:tbl>"
+    document = read_xml(tmp_path, table, paragraph(), frame, outer)
+    assert rows_of(document) == [("Boat | Berth", text), ("Boat | Berth", text), ("", f"{text}\nx")]
