@@ -1,4 +1,4 @@
-"""Text, Markdown and CSV in any encoding. The text stays as it is in the source; only line ends are made equal."""
+"""Text, Markdown and CSV in any encoding. The text is the source's, but for line ends and what is no text."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from extractors.document import Document, Page, Section
-from extractors.encoding import Decoded, decode
-from extractors.errors import TooLarge, Unsupported
 from extractors.options import Options
 from extractors.registry import extractor
+from extractors.source_text import SourceText, read_source, without_blobs
 from extractors.tables import csv_table, markdown_tables
 
 __all__ = ["extract_csv", "extract_markdown", "extract_text", "extract_tsv", "markdown_sections"]
-
-BYTES_PER_CHAR = 4
-"""The most that any encoding here spends on one character."""
 
 MAX_SECTIONS = 100_000
 MAX_TITLE = 300
@@ -52,9 +48,9 @@ def extract_markdown(path: Path, options: Options) -> Document:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    decoded = _read(path, options)
-    document = _document("text/markdown", decoded, tuple(markdown_sections(decoded.text)))
-    return replace(document, tables=markdown_tables(decoded.text))
+    source = _read(path, options)
+    document = _document("text/markdown", source, tuple(markdown_sections(source.text)))
+    return replace(document, tables=markdown_tables(source.text))
 
 
 @extractor("text/csv")
@@ -92,40 +88,24 @@ def markdown_sections(text: str) -> Iterator[Section]:
         yield Section(tuple(name for _, name in path if name), start, end)
 
 
-def _read(path: Path, options: Options) -> Decoded:
-    if path.stat().st_size > BYTES_PER_CHAR * options.max_chars:
-        raise TooLarge(f"The text has more than {options.max_chars} characters, which `max_chars` does not allow.")
-    decoded = decode(path.read_bytes(), options.languages)
-    if decoded is None:
-        raise Unsupported("The file is not text.")
-    text = decoded.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    return replace(decoded, text=text)
+def _read(path: Path, options: Options) -> SourceText:
+    return without_blobs(read_source(path, options))
 
 
 def _table(media_type: str, path: Path, options: Options) -> Document:
-    decoded = _read(path, options)
-    table = csv_table(decoded.text)
-    return replace(_document(media_type, decoded, ()), tables=(table,) if table else ())
+    source = _read(path, options)
+    table = csv_table(source.text)
+    return replace(_document(media_type, source, ()), tables=(table,) if table else ())
 
 
-def _document(media_type: str, decoded: Decoded, sections: tuple[Section, ...]) -> Document:
+def _document(media_type: str, source: SourceText, sections: tuple[Section, ...]) -> Document:
     return Document(
         media_type,
-        (Page(None, decoded.text),),
+        (Page(None, source.text),),
         sections,
-        metadata={"encoding": decoded.encoding},
-        warnings=tuple(_warnings(decoded)),
+        metadata={"encoding": source.encoding},
+        warnings=source.warnings,
     )
-
-
-def _warnings(decoded: Decoded) -> Iterator[str]:
-    if decoded.damaged:
-        yield f"Some bytes are not {decoded.encoding} and were replaced by U+FFFD."
-    if decoded.uncertain:
-        yield (
-            f"The encoding is not certain: the text was read as {decoded.encoding}. If letters are wrong, "
-            "name the languages of the texts in the setting `languages`, or save the file as UTF-8."
-        )
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:
