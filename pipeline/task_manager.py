@@ -14,26 +14,27 @@ from pipeline.catalog.api import listing
 from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
+from pipeline.catalog.documents.listing import count_outdated
 from pipeline.catalog.work import batches, events, failures, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
 from pipeline.catalog.work.progress import measure, store
+from pipeline.document_list import DocumentQuery, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.names import PREFIX
 from pipeline.results import (
     ActiveTask,
     Count,
+    DocumentList,
     DocumentStatus,
     FailureRecord,
     JobStatus,
     QueueStatistics,
     SystemStatus,
     TaskStatus,
-    WatchedFolder,
     WorkerStatus,
-    iso,
 )
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
@@ -100,6 +101,10 @@ class TaskManager:
         with self._services.catalog.connect() as connection:
             return listing.list_documents(connection, job_id, page)
 
+    def list_documents(self, query: DocumentQuery) -> DocumentList:
+        """List documents over all jobs, page by page."""
+        return list_documents(self._services, query)
+
     def points(self, status: DocumentStatus) -> int | None:
         """Count the points of a document's version in the store. Returns None when the store cannot be reached."""
         if status.version_id is None:
@@ -133,14 +138,15 @@ class TaskManager:
         with self._services.catalog.connect() as connection:
             states, chunks, failed = read.totals(connection)
             mirrored = watched_files.list_folders(connection)
-        connected = self._services.settings.redis_url is not None
+            outdated = count_outdated(connection)
         return SystemStatus(
             jobs=[],
             documents=states,
             collections=chunks,
+            outdated=outdated,
             failures=failed,
-            queues=self.queues() if connected else None,
-            watched=[_watched_folder(row) for row in mirrored],
+            queues=self.queues() if self._services.settings.redis_url is not None else None,
+            watched=[read.watched_folder(row) for row in mirrored],
         )
 
     def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
@@ -281,12 +287,6 @@ class TaskManager:
     def _resolve(self, id_or_prefix: str) -> tuple[str, str]:
         with self._services.catalog.connect() as connection:
             return read.resolve_id(connection, id_or_prefix)
-
-
-def _watched_folder(row: Any) -> WatchedFolder:
-    names = ("root", "files", "mode", "held", "held_files", "trouble")
-    fields = {name: getattr(row, name) for name in names}
-    return WatchedFolder(**fields, held_since=iso(row.held_since), looked_at=iso(row.looked_at))
 
 
 def _wait_for_news(news: Any, seconds: float) -> None:

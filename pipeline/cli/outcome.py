@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from pipeline.cli.follow import JobManager, duration
-from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, quantity
+from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, print_json, quantity, reread_command
 
 if TYPE_CHECKING:
     from pipeline.results import JobStatus
@@ -80,6 +80,11 @@ def _print_result(report: dict[str, Any], status: JobStatus) -> None:
         out.print(
             f"{pages}Which part of a document is missing: docrelay status ID; "
             "pages that OCR failed on are read again when the file is ingested again."
+        )
+    if report["outdated"]:
+        out.print(
+            f"{quantity(report['outdated'], 'unchanged document')} were read by an earlier version of Docrelay; "
+            f"to read them again: {reread_command(status.collection)}"
         )
     for failure in report["failures"][:SHOWN_FAILURES]:
         out.print(Text.assemble(("  ", ""), (failure["code"], "bold"), f"  {plain(failure['source'])}"))

@@ -33,6 +33,7 @@ __all__ = [
     "print_table",
     "quantity",
     "reporting",
+    "reread_command",
 ]
 
 FAILED = 1
@@ -68,6 +69,11 @@ def quantity(number: int, noun: str) -> str:
 def note(line: str) -> None:
     """Print a line that is not the result, such as progress, on stderr."""
     err.print(Text(plain(line)))
+
+
+def reread_command(collection: str) -> str:
+    """The command that reads the outdated documents of a collection again."""
+    return command(f"reindex --collection {collection} --outdated --per-minute 60")
 
 
 def command(words: str) -> str:

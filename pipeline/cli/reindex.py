@@ -63,6 +63,9 @@ def reindex(
     code: Annotated[
         str | None, typer.Option("--code", help="Only documents that failed with this code.", show_default=False)
     ] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only what an earlier version of Docrelay read; reads the files again.")
+    ] = False,
     priority: Annotated[
         int, typer.Option("--priority", "-p", min=1, max=10, help="1 to 10; 1 lets everything else go first.")
     ] = 1,
@@ -93,6 +96,7 @@ def reindex(
         before=before,
         extractor=extractor,
         code=code,
+        outdated=outdated,
         priority=priority,
         per_minute=per_minute,
         allow_failed=allow_failed,

@@ -72,6 +72,11 @@ def print_plan(plan: ReindexPlan, *, as_json: bool) -> None:
     )
     out.print(f"  {quantity(plan.documents, 'document')}, about {quantity(plan.chunks, 'chunk')}")
     out.print(f"  {plan.texts_kept} with their text kept, {plan.unreadable} with neither text nor file")
+    if plan.files_gone:
+        out.print(
+            f"  {quantity(plan.files_gone, 'document')} whose file is gone: the kept text is cut again; "
+            "ingest the file to have it read again"
+        )
     out.print(f"  stages: {', '.join(plan.stages)}")
     seconds = f"about {duration(plan.seconds)}" if plan.seconds is not None else "unknown: nothing was measured yet"
     out.print(f"  time: {seconds}; disk: about {plan.disk_bytes / 2**20:.0f} MB")

@@ -6,11 +6,12 @@ import os
 import socket
 from typing import Any
 
-from pipeline.client import Client
+from pipeline.client import Client, endpoints
+from pipeline.document_list import DocumentQuery
 from pipeline.ingest.walk import absolute, source_of
 from pipeline.names import UPLOAD
 from pipeline.reindex import ReindexRequest
-from pipeline.results import Deleted, ReindexPlan, ReindexStatus
+from pipeline.results import Deleted, DocumentList, ReindexPlan, ReindexStatus
 from pipeline.settings import Settings
 
 __all__ = [
@@ -40,6 +41,10 @@ class RemoteManager:
     def failures(self, *, code: str | None = None, job_id: str | None = None) -> list[Any]:
         """Documents that failed and have not succeeded since."""
         return self.client.failures(code, job_id)
+
+    def list_documents(self, query: DocumentQuery) -> DocumentList:
+        """List documents over all jobs, page by page."""
+        return self.client.send(endpoints.list_documents(query))
 
     def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
         """Delete failures; how many they were."""

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.connect import connected_services, manager_of, services_of_running_stack
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json, print_table, quantity
+from pipeline.cli.output import command, out, plain, print_json, print_table, quantity, reread_command
 from pipeline.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ def _print_system(system: SystemStatus) -> None:
     out.print(f"Documents: {states}")
     for name, chunks in system.collections.items():
         out.print(f"Collection {name}: {quantity(chunks, 'chunk')} searchable")
+        if outdated := system.outdated.get(name):
+            out.print(f"  {quantity(outdated, 'document')} outdated (read them again with: {reread_command(name)})")
     if system.failures:
         out.print(f"Failures: {system.failures} (see them with: {command('failures list')})")
     for folder in system.watched:

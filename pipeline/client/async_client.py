@@ -68,6 +68,7 @@ class AsyncClient:
     submit_paths = _method(endpoints.submit_paths)
     job = _method(endpoints.job)
     documents = _listing(endpoints.documents)
+    all_documents = _listing(endpoints.all_documents)
     document = _method(endpoints.document)
     chunks = _listing(endpoints.chunks)
     content = _method(endpoints.content)

@@ -77,6 +77,7 @@ class Client:
     submit_paths = _method(endpoints.submit_paths)
     job = _method(endpoints.job)
     documents = _listing(endpoints.documents)
+    all_documents = _listing(endpoints.all_documents)
     document = _method(endpoints.document)
     chunks = _listing(endpoints.chunks)
     content = _method(endpoints.content)

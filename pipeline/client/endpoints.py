@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from urllib.parse import quote
 
@@ -12,10 +13,13 @@ from pydantic import BaseModel
 
 from pipeline.api.models import Accepted, Chunk, DocumentDetail, DocumentState
 from pipeline.client.request import File, Options, Page, Request, job_fields
+from pipeline.document_list import DocumentQuery
 from pipeline.errors import BadRequest
 from pipeline.results import (
     Deleted,
+    DocumentList,
     DocumentStatus,
+    DocumentSummary,
     FailureRecord,
     JobStatus,
     ReindexPlan,
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.search import SearchOptions
 
 __all__ = [
+    "all_documents",
     "cancel",
     "chunks",
     "collections",
@@ -38,6 +43,7 @@ __all__ = [
     "documents",
     "failures",
     "job",
+    "list_documents",
     "plan_reindex",
     "purge",
     "reindex",
@@ -92,6 +98,28 @@ def documents(job_id: str, state: str | None = None, code: str | None = None) ->
     """The documents of a job, however many."""
     path, params = f"/v1/jobs/{quote(job_id)}/documents", {"state": state, "code": code}
     return _page(path, params, "documents", DocumentState)
+
+
+def all_documents(
+    collection: str | None = None,
+    state: str | None = None,
+    outdated: bool = False,
+    incomplete: bool = False,
+    source: str | None = None,
+) -> Request[Page[DocumentSummary]]:
+    """The documents of all jobs that meet all conditions; `source` is a name or a glob."""
+    params = {"collection": collection, "state": state, "source": source}
+    flags = {"outdated": outdated or None, "incomplete": incomplete or None}
+    return _page("/v1/documents", params | flags, "documents", DocumentSummary)
+
+
+def list_documents(query: DocumentQuery) -> Request[DocumentList]:
+    """One page of the documents of all jobs."""
+    fields = asdict(query)
+    flags = {name: fields.pop(name) or None for name in ("outdated", "incomplete")}
+    cursor = fields.pop("after")
+    params = {**fields, **flags, "cursor": cursor}
+    return Request("GET", "/v1/documents", _model(DocumentList), params)
 
 
 def document(document_id: str) -> Request[DocumentDetail]:

@@ -27,6 +27,7 @@ from pipeline.engine.admission import admit_safely
 from pipeline.plan import Plan
 from pipeline.reindex.source_files import copy_originals, key_of_original
 from pipeline.services import Services
+from pipeline.stages.kept_texts import text_key_of
 
 __all__ = ["backfill", "backfill_in_place"]
 
@@ -42,6 +43,7 @@ class _Prepared:
     extraction      how its file is read
     recipe          recipe of its points in the new index
     has_original    whether its file is in the spool
+    left_alone      it is only outdated, and there is neither its file nor its text to make it anew from
     """
 
     document: MissingDocument
@@ -49,6 +51,7 @@ class _Prepared:
     extraction: str
     recipe: str
     has_original: bool
+    left_alone: bool = False
 
 
 def backfill(services: Services, reindex: Reindex, index: str) -> int:
@@ -130,7 +133,9 @@ def _prepare_one(
     extraction = (
         services.extraction_of(document.ocr) if reindex.options.re_extract and has_original else document.extraction
     )
-    return _Prepared(document, plan, extraction, services.recipe(target, extraction, plan), has_original)
+    text_key = text_key_of(document.file.content_sha256, document.file.source, extraction)
+    left_alone = reindex.options.outdated and not has_original and not services.spool.exists(text_key)
+    return _Prepared(document, plan, extraction, services.recipe(target, extraction, plan), has_original, left_alone)
 
 
 def _renew_originals(services: Services, reindex: Reindex, begun: Sequence[_Prepared]) -> None:
@@ -157,7 +162,8 @@ def _begin_unchanged(
     current = reindexes.get(connection, reindex.id)
     if current.state != reindex.state or current.paused:
         return []  # paused, cancelled or rolled back meanwhile
-    unchanged = _unchanged(connection, reindex, index, [item.document for item in prepared])
+    ready = [item.document for item in prepared if not item.left_alone]
+    unchanged = _unchanged(connection, reindex, index, ready)
     begun = [item for item in prepared if item.document.document_id in unchanged]
     attempts = [(item.plan, _new_attempt(connection, current, index, item)) for item in begun]
     for plan, attempt_ids in _batches(attempts, services.settings.batch_documents):

@@ -58,6 +58,7 @@ def plan(services: Services, request: ReindexRequest) -> ReindexPlan:
         documents=len(chosen),
         texts_kept=kept,
         unreadable=unreadable,
+        files_gone=kept if resolved.options.re_extract else 0,
         chunks=chunks,
         stages=list(amounts),
         seconds=seconds_needed(amounts, stage_rates(recent, _processes(services))),

@@ -59,6 +59,9 @@ class ReindexRequest(BaseModel):
     before: datetime | None = Field(None, description="only documents last written before this time")
     extractor: Text | None = Field(None, description="only documents read by this version of the extractors")
     code: Text | None = Field(None, description="only documents that failed with this code")
+    outdated: bool = Field(
+        False, description="only documents read by an earlier version of Docrelay; their files are read again"
+    )
     priority: int = Field(1, ge=1, le=10, description="priority, 1 to 10; 1 leaves everything else first")
     per_minute: int | None = Field(None, ge=1, le=1_000_000, description="documents a minute at most")
     allow_failed: bool = Field(False, description="switch even if documents failed; they are not searchable then")
@@ -144,7 +147,7 @@ def options_of(services: Services, request: ReindexRequest) -> Options:
     if before is not None and before.tzinfo is None:
         before = before.replace(tzinfo=UTC)
     return Options(
-        re_extract=request.re_extract,
+        re_extract=request.re_extract or request.outdated,
         allow_failed=request.allow_failed,
         priority=request.priority,
         per_minute=request.per_minute,
@@ -153,6 +156,7 @@ def options_of(services: Services, request: ReindexRequest) -> Options:
         before=None if before is None else (before - EPOCH).total_seconds(),
         extractor=request.extractor,
         code=request.code,
+        outdated=request.outdated,
         soak_s=services.settings.reindex_soak_s,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.results.base import Count, Result, iso
-from pipeline.results.documents import Activity, Deleted, DocumentStatus, Step
+from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
 from pipeline.results.jobs import FailureRecord, IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
@@ -14,7 +14,9 @@ __all__ = [
     "Activity",
     "Count",
     "Deleted",
+    "DocumentList",
     "DocumentStatus",
+    "DocumentSummary",
     "FailureRecord",
     "Hit",
     "IngestReport",

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.results.base import Result
 
-__all__ = ["Activity", "Deleted", "DocumentStatus", "Step"]
+__all__ = ["Activity", "Deleted", "DocumentList", "DocumentStatus", "DocumentSummary", "Step"]
 
 Activity = Literal["waiting", "queued", "working", "retrying", "recovering", "ended"]
 
@@ -26,7 +26,7 @@ class DocumentStatus(Result):
     Receipt: pages = pages_text + pages_ocr + pages_empty + pages_failed, chunks = points of the live version.
     `searchable` tells whether readers see a version of it, be it an older one. `warnings` are about the file,
     `page_warnings` say how pages were read, and `missing` names the parts of the file that are not in the text: a
-    completed document with such parts is `incomplete`.
+    completed document with such parts is `incomplete`. An `outdated` one was read by an earlier version of Docrelay.
     """
 
     id: str
@@ -54,10 +54,38 @@ class DocumentStatus(Result):
     page_warnings: list[str] = Field([])
     missing: list[str] = Field([])
     incomplete: bool = False
+    outdated: bool = False
     code: str | None
     message: str | None
     hint: str | None
     timeline: list[Step]
+
+
+class DocumentSummary(Result):
+    """A document in a list. `media_type`, `title`, `size` and `chunks` are those of its searchable version, if any.
+
+    `has_original`: of an outdated document, whether its file is there to be read again; None of others.
+    """
+
+    id: str
+    collection: str
+    source: str
+    tags: list[str]
+    state: str
+    media_type: str | None
+    title: str | None
+    size: int | None
+    chunks: int | None
+    outdated: bool
+    incomplete: bool
+    has_original: bool | None
+
+
+class DocumentList(Result):
+    """One page of a list of documents; `next` is where the following page begins, None at the end."""
+
+    documents: list[DocumentSummary]
+    next: str | None
 
 
 class Deleted(Result):

@@ -40,7 +40,8 @@ class JobStatus(Result):
     """A job. `failed` means that it ended with at least one failed document; the others are completed.
 
     `incomplete` counts those of its completed documents of which a part could not be read, `pages_failed` the pages of
-    its completed documents that could not be read.
+    its completed documents that could not be read. `outdated` counts unchanged documents that an earlier version of
+    Docrelay read.
     """
 
     id: str
@@ -62,6 +63,7 @@ class JobStatus(Result):
     chunks: int
     pages_failed: int
     incomplete: int = 0
+    outdated: int = 0
     stages: Stages
     fraction: float
     documents_per_s: float | None
@@ -87,6 +89,7 @@ class IngestReport(Result):
     chunks: int
     pages_failed: int
     incomplete: int
+    outdated: int
     embedded: int
     cached: int
     seconds: float
@@ -98,7 +101,7 @@ class IngestReport(Result):
         same = ("state", "collection", "documents", "completed", "unchanged", "failed", "cancelled", "chunks")
         return cls(
             job=status.id,
-            **{name: getattr(status, name) for name in (*same, "pages_failed", "incomplete")},
+            **{name: getattr(status, name) for name in (*same, "pages_failed", "incomplete", "outdated")},
             embedded=status.stages.chunks_embedded.done - status.stages.chunks_cached,
             cached=status.stages.chunks_cached,
             seconds=round(seconds, 3),

@@ -13,7 +13,8 @@ class ReindexPlan(Result):
     """What a re-index would do.
 
     `seconds` goes by the model that is used now, and is None where nothing was measured yet; `unreadable` documents
-    have neither a kept text nor their file.
+    have neither a kept text nor their file. Where files are to be read again, `files_gone` of the documents with a kept
+    text have no file any more.
     """
 
     collection: str
@@ -25,6 +26,7 @@ class ReindexPlan(Result):
     documents: int
     texts_kept: int
     unreadable: int
+    files_gone: int = 0
     chunks: int
     stages: list[str]
     seconds: float | None

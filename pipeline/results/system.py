@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from pipeline.results.base import Result
 from pipeline.results.documents import Activity
 from pipeline.results.jobs import JobStatus
@@ -68,11 +70,12 @@ class WatchedFolder(Result):
 
 
 class SystemStatus(Result):
-    """Everything at a glance."""
+    """Everything at a glance; `outdated` are documents by collection that an earlier version of Docrelay read."""
 
     jobs: list[JobStatus]
     documents: dict[str, int]
     collections: dict[str, int]
+    outdated: dict[str, int] = Field({})
     failures: int
     queues: QueueStatistics | None
     watched: list[WatchedFolder]

@@ -6,18 +6,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import FileResponse
-from pydantic import StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.models import EXAMPLE_DOCUMENT, Cancelled, Chunk, Chunks, DocumentDetail, Jobs, Receipt
 from pipeline.api.problems import responses
-from pipeline.api.routes.jobs import ID
+from pipeline.api.routes.jobs import ID, State
 from pipeline.api.state import Api
+from pipeline.document_list import DocumentQuery, list_documents
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
+from pipeline.ingest.request import Line
 from pipeline.names import COLLECTION
-from pipeline.results import Deleted, DocumentStatus
+from pipeline.results import Deleted, DocumentList, DocumentStatus
 
 __all__ = ["router"]
 
@@ -28,6 +30,26 @@ router = APIRouter(
 DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 UNKNOWN = responses(404)
 BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+class ListQuery(BaseModel):
+    """Conditions of a list, which all hold together, and the page."""
+
+    collection: str | None = Field(None, pattern=COLLECTION)
+    state: State | None = None
+    outdated: bool = Field(False, description="only those that an earlier version of Docrelay read")
+    incomplete: bool = Field(False, description="only those of which a part could not be read")
+    source: Line | None = Field(None, min_length=1, max_length=4096, description="a name or a glob", examples=["*.pdf"])
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+@router.get("/v1/documents", summary="Documents")
+def documents(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> DocumentList:
+    """The documents of all jobs, page by page; deleted ones are listed only if the state asks for them."""
+    conditions = query.model_dump(exclude={"cursor"})
+    listed = list_documents(api.services, DocumentQuery(**conditions, after=unpack(query.cursor)))
+    return listed.model_copy(update={"next": pack(listed.next)})
 
 
 @router.get("/v1/documents/{document_id}", responses=UNKNOWN, summary="A document")

@@ -23,7 +23,7 @@ from pipeline.api.state import Api
 from pipeline.catalog.api.listing import Page
 from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus
 
-__all__ = ["ID", "JobId", "router"]
+__all__ = ["ID", "JobId", "State", "router"]
 
 ID = r"^[!-~]{1,64}$"
 """Any printable id is looked up; characters that a database refuses are refused here."""

@@ -69,6 +69,9 @@ def _stages(api: ApiState) -> Iterator[Metric]:
 
 def _catalog(system: SystemStatus) -> Iterator[Metric]:
     yield _gauge("docrelay_documents", "Documents by state.", "state", system.documents)
+    yield _gauge(
+        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", system.outdated
+    )
     yield _gauge("docrelay_chunks", "Chunks that are searchable.", "collection", system.collections)
     yield GaugeMetricFamily("docrelay_failures", "Documents that failed and are not cured.", value=system.failures)
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from extractors.options import OcrMode
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import attempts, documents, failures, shadows, versions
+from pipeline.catalog.database.schema import attempts, documents, failures, is_outdated, shadows, versions
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.reindex.reindexes import Options, Reindex
 from pipeline.names import ACTIVE
@@ -116,6 +116,8 @@ def _selection(options: Options) -> Iterator[sa.ColumnElement[bool]]:
         yield versions.c.media_type.in_(options.media_types)
     if options.before is not None:
         yield versions.c.modified_at < options.before
+    if options.outdated:
+        yield is_outdated()
     if options.extractor:
         yield versions.c.extraction.startswith(f"{options.extractor}-", autoescape=True)
 

@@ -49,7 +49,7 @@ class Options:
     """Options of a re-index, and its progress that outlives a restart.
 
     Which documents: below `path`, of one of `media_types`, last written before `before` (seconds since 1970), read by
-    this version of the `extractor`, failed with this `code`; None means any.
+    this version of the `extractor`, failed with this `code`; None means any. `outdated`: made by earlier versions.
     `per_minute` documents at most are begun while it builds, None for no limit; `fed_at` is when the last were begun.
     `allow_failed`: readers are switched although documents failed in the new index; `allow_lost`: they are switched
     back although documents failed in the old one. The switch has been waiting since `near_since`, and has let other
@@ -66,6 +66,7 @@ class Options:
     before: float | None = None
     extractor: str | None = None
     code: str | None = None
+    outdated: bool = False
     soak_s: float = 0.0
     fed_at: float = 0.0
     near_since: float = 0.0
@@ -75,7 +76,7 @@ class Options:
     def scoped(self) -> bool:
         """Whether only some of the documents are selected."""
         filters = (self.path, self.media_types, self.before, self.extractor, self.code)
-        return any(filter_ is not None for filter_ in filters)
+        return self.outdated or any(filter_ is not None for filter_ in filters)
 
 
 @dataclass(frozen=True, slots=True)

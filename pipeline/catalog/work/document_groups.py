@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import attempts, is_incomplete, submissions, versions
+from pipeline.catalog.database.schema import attempts, documents, is_incomplete, is_outdated, submissions, versions
 from pipeline.catalog.work.workload import LONG_SUFFIXES, SUFFIX_LENGTH, UNKNOWN_KB, DocumentGroup
 
 __all__ = [
@@ -47,6 +47,7 @@ def count(connection: Connection, job_id: str, groups: Iterable[DocumentGroup]) 
         "outcomes": dict(outcomes),
         "states": dict(states),
         "documents": sum(group.documents for group in groups),
+        "outdated": (connection.scalar(_outdated(job_id)) or 0) if outcomes["unchanged"] else 0,
         **{name: int(value or 0) for name, value in work.items()},
     }
 
@@ -96,4 +97,15 @@ def _work(job_id: str) -> sa.Select[Any]:
         .join(submissions, submissions.c.attempt_id == attempts.c.id)
         .join(versions, versions.c.id == attempts.c.version_id)
         .where(submissions.c.job_id == job_id)
+    )
+
+
+def _outdated(job_id: str) -> sa.Select[int]:
+    """How many of the unchanged documents of a job an earlier version of Docrelay made."""
+    return (
+        sa.select(sa.func.count())
+        .select_from(submissions)
+        .join(documents, documents.c.id == submissions.c.document_id)
+        .join(versions, versions.c.id == documents.c.live_version_id)
+        .where(submissions.c.job_id == job_id, submissions.c.outcome == "unchanged", is_outdated())
     )

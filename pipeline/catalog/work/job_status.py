@@ -38,6 +38,7 @@ def job_status(row: Any, progress: JobProgress, batches: Count) -> JobStatus:
         chunks=counts["chunks"],
         pages_failed=counts["pages_failed"],
         incomplete=counts["incomplete"],
+        outdated=counts["outdated"],
         stages=Stages(
             pages=Count(done=counts["pages_done"], total=counts["pages_total"]),
             chunks_embedded=Count(done=counts["chunks_embedded"], total=counts["chunks_total"]),

@@ -15,13 +15,14 @@ from pipeline.catalog.database.schema import (
     documents,
     events,
     failures,
+    is_outdated,
     jobs,
     tasks,
     versions,
 )
 from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
-from pipeline.results import ActiveTask, Activity, DocumentStatus, Step, TaskStatus, iso
+from pipeline.results import ActiveTask, Activity, DocumentStatus, Step, TaskStatus, WatchedFolder, iso
 
 __all__ = [
     "active_tasks",
@@ -31,6 +32,7 @@ __all__ = [
     "resolve_id",
     "task_status",
     "totals",
+    "watched_folder",
 ]
 
 SHORTEST_PREFIX = 6
@@ -69,7 +71,8 @@ def document_status(connection: Connection, document_id: str, alive: Collection[
         raise UnknownId(f"There is no document {document_id}.")
     attempt = _newest_attempt(connection, document)
     version_id = _version_of(document, attempt)
-    version = connection.execute(sa.select(versions).where(versions.c.id == version_id)).one_or_none()
+    query = sa.select(versions, is_outdated().label("outdated")).where(versions.c.id == version_id)
+    version = connection.execute(query).one_or_none()
     failure = connection.execute(sa.select(failures).where(failures.c.document_id == document_id))
     cause = failure.one_or_none()
     return DocumentStatus(
@@ -244,6 +247,7 @@ def _version_facts(version: Any) -> dict[str, Any]:
         "warnings": list(version.warnings or []),
         "page_warnings": list(version.page_warnings or []),
         "missing": list(version.missing or []) or _missing_pages(version),
+        "outdated": version.live_at is not None and bool(version.outdated),
         "incomplete": version.live_at is not None and bool(version.parts_missing or version.pages_failed),
     }
 
@@ -252,3 +256,10 @@ def _missing_pages(version: Any) -> list[str]:
     """What is missing of a version that was read before this was kept: only the number of pages is known."""
     number = version.pages_failed
     return [f"{number} {'page' if number == 1 else 'pages'} could not be read."] if number else []
+
+
+def watched_folder(row: Any) -> WatchedFolder:
+    """The status of a watched folder, from its row."""
+    names = ("root", "files", "mode", "held", "held_files", "trouble")
+    fields = {name: getattr(row, name) for name in names}
+    return WatchedFolder(**fields, held_since=iso(row.held_since), looked_at=iso(row.looked_at))

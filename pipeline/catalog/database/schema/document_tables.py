@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from extractors import EXTRACTOR_VERSION
 from pipeline.catalog.database.schema.columns import Id, Name, Text, metadata
+from pipeline.plan import CHUNKER_VERSION
 
 __all__ = [
     "collections",
@@ -12,6 +14,7 @@ __all__ = [
     "documents",
     "indexes",
     "is_incomplete",
+    "is_outdated",
     "reindexes",
     "seen",
     "shadows",
@@ -139,6 +142,12 @@ versions = sa.Table(
 def is_incomplete() -> sa.ColumnElement[bool]:
     """The condition that a part of a version's file is not in its text: a page, an attached file and so on."""
     return sa.or_(versions.c.parts_missing > 0, versions.c.pages_failed > 0)
+
+
+def is_outdated() -> sa.ColumnElement[bool]:
+    """The condition that an earlier version of the extractors or of the chunker made a version."""
+    is_read_now = versions.c.extraction.startswith(f"{EXTRACTOR_VERSION}-", autoescape=True)
+    return sa.or_(~is_read_now, versions.c.chunker != CHUNKER_VERSION)
 
 
 watched = sa.Table(

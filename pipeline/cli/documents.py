@@ -1,0 +1,81 @@
+"""`docrelay documents`: list documents, by collection, state, source, and what is the matter with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.connect import manager_of
+from pipeline.cli.options import DataDir, Json, Server, settings_of
+from pipeline.cli.output import out, plain, print_json, print_table, quantity, reread_command
+
+if TYPE_CHECKING:
+    from pipeline.results import DocumentList, DocumentSummary
+
+__all__ = ["documents"]
+
+
+def documents(
+    context: typer.Context,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="Only of this collection.", show_default=False)
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", help="Only in this state, e.g. completed or failed.", show_default=False)
+    ] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Only those that an earlier version of Docrelay read.")
+    ] = False,
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Only those of which a part could not be read.")
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only sources of this name or like this glob.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Documents at most.")] = 100,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
+    ] = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List documents, page by page."""
+    from pipeline.document_list import DocumentQuery
+
+    settings = settings_of(context, data_dir, server)
+    query = DocumentQuery(collection, state, outdated, incomplete, source, cursor, limit)
+    listed = manager_of(settings).list_documents(query)
+    if json:
+        print_json(listed.model_dump())
+    else:
+        _print(listed)
+
+
+def _print(listed: DocumentList) -> None:
+    if not listed.documents:
+        out.print("There are none.")
+        return
+    table = Table.grid(padding=(0, 2))
+    for document in listed.documents:
+        marks = ", ".join(name for name in ("outdated", "incomplete") if getattr(document, name))
+        gone = "; its file is gone" if document.has_original is False else ""
+        facts = (document.id, document.state, f"{marks}{gone}", document.collection, plain(document.source))
+        table.add_row(*map(Text, facts))
+    print_table(table)
+    _print_next_steps(listed.documents)
+    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
+    out.print(f"{quantity(len(listed.documents), 'document')}.{more}")
+
+
+def _print_next_steps(shown: list[DocumentSummary]) -> None:
+    """Say how the outdated documents are read again, and what becomes of those whose file is gone."""
+    for collection in sorted({document.collection for document in shown if document.outdated}):
+        out.print(f"Outdated documents stay searchable. Read them again with: {reread_command(collection)}")
+    if any(document.has_original is False for document in shown):
+        out.print("Where the file is gone, the kept text is cut again; ingest the file to have it read again.")
+    if any(document.incomplete for document in shown):
+        out.print("Which part of an incomplete document is missing: docrelay status ID")

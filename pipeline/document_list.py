@@ -1,0 +1,60 @@
+"""Lists of documents, page by page: for `docrelay documents` and `GET /v1/documents`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.catalog.documents import listing
+from pipeline.catalog.documents.listing import DocumentFilter
+from pipeline.ingest.walk import path_of
+from pipeline.results import DocumentList, DocumentSummary
+from pipeline.services import Services
+from pipeline.source_names import matches
+from pipeline.spool import original_key
+
+__all__ = ["DocumentQuery", "list_documents"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentQuery:
+    """Which documents are listed, all conditions together, and which page: the `limit` documents after an id.
+
+    `source` is a name or a glob, as for a search.
+    """
+
+    collection: str | None = None
+    state: str | None = None
+    outdated: bool = False
+    incomplete: bool = False
+    source: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+
+def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
+    """List documents in the order of their ids. Only the catalog and the files of outdated documents are looked at."""
+    source = query.source
+    where = DocumentFilter(
+        query.collection,
+        query.state,
+        query.outdated,
+        query.incomplete,
+        None if source is None else lambda name: matches(name, source),
+    )
+    with services.catalog.connect() as connection:
+        rows, after = listing.list_documents(connection, where, query.after, query.limit)
+    return DocumentList(documents=[_summary(services, row) for row in rows], next=after)
+
+
+def _summary(services: Services, row: Mapping[str, Any]) -> DocumentSummary:
+    content = row["content_sha256"]
+    has_original = _has_original(services, row["source"], content) if row["outdated"] else None
+    fields = {name: value for name, value in row.items() if name != "content_sha256"}
+    return DocumentSummary(**fields, has_original=has_original)
+
+
+def _has_original(services: Services, source: str, content: str) -> bool:
+    in_spool = services.spool.exists(original_key(content, source))
+    return in_spool or (source.startswith("/") and path_of(source).is_file())

@@ -1,0 +1,163 @@
+"""Lists of documents over all jobs: the API, and the catalog below it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pipeline.api.app import make_app
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import versions
+from pipeline.catalog.documents import deletion, live_versions, records
+from pipeline.catalog.documents.versions import FileRecord, Placement
+from pipeline.catalog.work import attempts, jobs
+from pipeline.catalog.work.failures import Failure
+from pipeline.catalog.work.jobs import Job
+from pipeline.document_list import DocumentQuery, list_documents
+from pipeline.errors.problem import Problem
+from pipeline.plan import CHUNKER_VERSION
+from pipeline.services import Services
+from pipeline.settings import load_settings
+
+CORRUPT = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
+
+
+class Catalog:
+    """A catalog with documents in any state, without a stack."""
+
+    def __init__(self, folder: Path) -> None:
+        settings = load_settings(
+            {"data_dir": folder, "embedding_model": "hashing", "redis_url": "redis://127.0.0.1:9/0"}
+        )
+        self.services = Services(settings)
+        self.extraction = self.services.extraction
+
+    def add(self, source: str, collection: str = "documents", end: str = "completed", **facts: Any) -> str:
+        """Record a document that ends so; `facts` are columns of its version. Returns its id."""
+        job = Job(collection, "ingest", 5)
+        placement = Placement(f"{collection}~1", extraction=self.extraction, collection=collection)
+        with writing(self.services.catalog) as connection:
+            jobs.create(connection, job, "request", 0)
+            if end == "refused":
+                return records.reject(connection, job.id, source, 1, CORRUPT, collection)
+            file = FileRecord(source, "ab" * 32, 10, 1.0)
+            taken = records.record(connection, job.id, "recipe", file, placement)
+            attempt, version = str(taken.attempt_id), versions.c.document_id == taken.document_id
+            connection.execute(versions.update().where(version).values({"chunker": CHUNKER_VERSION, **facts}))
+            if end in ("completed", "deleted"):
+                version_id = connection.scalar(versions.select().with_only_columns(versions.c.id).where(version))
+                live_versions.switch(connection, {taken.document_id: str(version_id)})
+                attempts.complete(connection, [attempt])
+            if end == "failed":
+                attempts.fail(connection, {attempt: CORRUPT})
+            if end == "deleted":
+                deletion.tombstone(connection, [taken.document_id], None)
+        return taken.document_id
+
+    def sources(self, **conditions: Any) -> set[str]:
+        """Sources that a list with these conditions has."""
+        listed = list_documents(self.services, DocumentQuery(**conditions))
+        assert listed.next is None
+        return {document.source for document in listed.documents}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    folder = tmp_path_factory.mktemp("list")
+    catalog = Catalog(folder / "data")
+    (folder / "there.txt").write_text("It is there.")
+    catalog.add("/srv/new.pdf")
+    catalog.add("/srv/by_former_chunker.pdf", chunker="2")
+    catalog.add("/srv/part.pdf", parts_missing=2)
+    catalog.add("/srv/pages.pdf", pages_failed=1)
+    catalog.add("/srv/failed.pdf", end="failed")
+    catalog.add("/srv/refused.pdf", end="refused")
+    catalog.add("/srv/deleted.pdf", end="deleted", extraction="1-abc")
+    catalog.add("/srv/queued.pdf", end="queued")
+    catalog.add("upload://letter.txt", "letters", extraction="1-abc")
+    catalog.add(str(folder / "there.txt"), "letters", extraction="1-abc")
+    yield catalog
+    catalog.services.catalog.dispose()
+
+
+def test_conditions_hold_together(catalog: Catalog) -> None:
+    all_there = catalog.sources()
+    assert len(all_there) == 9
+    assert "/srv/deleted.pdf" not in all_there
+    assert catalog.sources(incomplete=True) == {"/srv/part.pdf", "/srv/pages.pdf"}
+    outdated = catalog.sources(outdated=True)
+    assert {"/srv/by_former_chunker.pdf", "upload://letter.txt"} < outdated
+    assert len(outdated) == 3
+    assert catalog.sources(outdated=True, collection="documents") == {"/srv/by_former_chunker.pdf"}
+    assert catalog.sources(outdated=True, incomplete=True) == set()
+    assert catalog.sources(source="p*.pdf") == {"/srv/part.pdf", "/srv/pages.pdf"}
+    assert catalog.sources(source="/srv/part.pdf") == {"/srv/part.pdf"}
+    assert catalog.sources(source="letter.txt", collection="letters") == {"upload://letter.txt"}
+
+
+@pytest.mark.parametrize(
+    ("state", "sources"),
+    [
+        ("failed", {"/srv/failed.pdf", "/srv/refused.pdf"}),
+        ("deleted", {"/srv/deleted.pdf"}),
+        ("queued", {"/srv/queued.pdf"}),
+        ("cancelled", set()),
+    ],
+)
+def test_list_by_state(catalog: Catalog, state: str, sources: set[str]) -> None:
+    assert catalog.sources(state=state) == sources
+
+
+def test_outdated_documents_say_whether_their_file_is_there(catalog: Catalog) -> None:
+    listed = list_documents(catalog.services, DocumentQuery(outdated=True)).documents
+    has = {document.source.rpartition("/")[2]: document.has_original for document in listed}
+    assert has == {"by_former_chunker.pdf": False, "letter.txt": False, "there.txt": True}
+    current = list_documents(catalog.services, DocumentQuery(source="new.pdf")).documents
+    assert [document.has_original for document in current] == [None]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 100])
+@pytest.mark.parametrize("source", [None, "*.pdf"])
+def test_pages_hold_every_document_once(catalog: Catalog, limit: int, source: str | None) -> None:
+    whole = [row.id for row in list_documents(catalog.services, DocumentQuery(source=source)).documents]
+    seen, after = list[str](), None
+    while True:
+        page = list_documents(catalog.services, DocumentQuery(source=source, after=after, limit=limit))
+        seen += [row.id for row in page.documents]
+        assert len(page.documents) <= limit
+        if page.next is None:
+            break
+        assert len(page.documents) == limit
+        after = page.next
+    assert seen == whole
+
+
+def test_api_lists_documents(catalog: Catalog) -> None:
+    with TestClient(make_app(catalog.services, embedded=True), base_url="http://127.0.0.1") as client:
+        first = client.get("/v1/documents", params={"outdated": True, "limit": 2}).json()
+        assert len(first["documents"]) == 2
+        last = client.get("/v1/documents", params={"outdated": True, "cursor": first["next"]}).json()
+        assert last["next"] is None
+        rows = first["documents"] + last["documents"]
+        assert {row["source"] for row in rows} == catalog.sources(outdated=True)
+        assert {row["outdated"] for row in rows} == {True}
+        assert client.get("/v1/documents", params={"collection": "nothing"}).json() == {"documents": [], "next": None}
+        for wrong in (
+            {"state": "blue"},
+            {"limit": 0},
+            {"cursor": "x"},
+            {"outdated": "perhaps"},
+            {"collection": "../x"},
+        ):
+            answer = client.get("/v1/documents", params=wrong)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), wrong
+        parameters = client.get("/openapi.json").json()["paths"]["/v1/documents"]["get"]["parameters"]
+        named = {"collection", "state", "outdated", "incomplete", "source", "limit", "cursor"}
+        assert {parameter["name"] for parameter in parameters if parameter["in"] == "query"} == named, json.dumps(
+            parameters
+        )
