@@ -172,7 +172,8 @@ def _run_upsert(trial: Trial, _step: WorkflowStep) -> Trial:
     if trial.chunks is None or trial.vectors is None:
         raise BadRequest("There are no vectors yet.", "Write embed() before upsert().")
     part = Part(tuple(("trial", chunk) for chunk in trial.chunks), {"trial": trial.about})
-    return replace(trial, points=points(part, trial.vectors, {"trial"}, trial.services.fingerprint.id))
+    space = (trial.services.fingerprint.id, trial.services.spec.analyser)
+    return replace(trial, points=points(part, trial.vectors, {"trial"}, space))
 
 
 def _run_nothing(trial: Trial, _step: WorkflowStep) -> Trial:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "ACTIVE",
+    "ANALYSER",
     "COLLECTION",
     "MAINTENANCE",
     "MAINTENANCE_TASKS",
@@ -21,6 +22,9 @@ __all__ = [
 
 PREFIX = "docrelay:"
 """Beginning of every Redis key of Docrelay."""
+
+ANALYSER = 2
+"""Number of the analyser, by which new indexes match words; an index keeps its own."""
 
 STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
 """The built-in stages that workers run, in the order in which a document passes them."""

@@ -16,6 +16,7 @@ from typing import Any
 from embeddings.base import Precision
 from extractors import EXTRACTOR_VERSION
 from extractors.options import OcrMode
+from pipeline.names import ANALYSER
 from pipeline.settings import Settings
 
 __all__ = [
@@ -140,7 +141,8 @@ class IndexSpec:
     """What an index is made with: its model, and how texts are cut. Stored with the index; API keys never are.
 
     `url` and `dim` are those of an endpoint, None for a model that runs here; `chunk_tokens` as asked for, which
-    may be more than the model reads.
+    may be more than the model reads; `analyser` the number of what makes terms of words, 1 for an index that was stored
+    without it.
     """
 
     model: str
@@ -149,6 +151,7 @@ class IndexSpec:
     dim: int | None
     chunk_tokens: int
     overlap_tokens: int
+    analyser: int = 1
 
 
 def spec_of(settings: Settings) -> IndexSpec:
@@ -160,6 +163,7 @@ def spec_of(settings: Settings) -> IndexSpec:
         dim=settings.embedding_dim,
         chunk_tokens=settings.chunk_tokens,
         overlap_tokens=settings.chunk_overlap_tokens,
+        analyser=ANALYSER,
     )
 
 

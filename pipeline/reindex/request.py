@@ -21,7 +21,7 @@ from pipeline.catalog.reindex.reindexes import Options
 from pipeline.errors import BadRequest, Conflict, UnknownId
 from pipeline.ingest.request import Line, MediaType
 from pipeline.ingest.walk import source_of_path
-from pipeline.names import COLLECTION
+from pipeline.names import ANALYSER, COLLECTION
 from pipeline.plan import IndexSpec
 from pipeline.search import resolve_media_types
 from pipeline.services import Services
@@ -112,7 +112,11 @@ def resolve(services: Services, connection: Connection, request: ReindexRequest)
     resolved = ResolvedRequest(live, spec, _space(services, spec), options)
     if resolved.in_place and not missing_documents.list_selected(connection, name, resolved.options, limit=1):
         raise UnknownId(f"No document of the collection {name} is meant by this.")
-    changed = (resolved.space, services.cutting(spec)) != (live.fingerprint, services.cutting(live.spec))
+    changed = (resolved.space, services.cutting(spec), spec.analyser) != (
+        live.fingerprint,
+        services.cutting(live.spec),
+        live.spec.analyser,
+    )
     if resolved.in_place and changed:
         raise Conflict(
             "A model or a chunk size is one of the whole collection.", "Leave out what narrows the documents down."
@@ -180,6 +184,8 @@ def _spec(services: Services, request: ReindexRequest, live: Index) -> IndexSpec
     """The live index's spec with the request's changes. A collection that was never re-indexed follows the settings."""
     in_place = options_of(services, request).scoped
     spec = live.spec if live.pinned or in_place else services.spec
+    if not in_place:
+        spec = replace(spec, analyser=ANALYSER)
     changes: dict[str, Any] = {}
     if request.model is not None and request.model != spec.model:
         changes = {"model": request.model, **_endpoint(services, request.model)}

@@ -88,9 +88,10 @@ def _best_of(hits: Sequence[Hit]) -> list[Hit]:
     return list(best.values())
 
 
-def _query(asked: Question, part: Part, limit: int) -> Query:
+def _query(asked: Question, part: Part, limit: int, index: Index) -> Query:
     """The query for a part of the question."""
-    sparse = encode_query(asked.text[part.start : part.end]) if asked.mode != "dense" else None
+    text = asked.text[part.start : part.end]
+    sparse = encode_query(text, index.spec.analyser) if asked.mode != "dense" else None
     return Query(asked.mode, limit, part.vector, sparse, asked.condition)
 
 
@@ -103,7 +104,7 @@ def _hits_of(
         if index is None:
             break
         parts = vectors.of(index) if asked.mode != "sparse" else [Part(0, len(asked.text))]
-        rankings = [search_vectors(services, index, _query(asked, part, limit)) for part in parts]
+        rankings = [search_vectors(services, index, _query(asked, part, limit, index)) for part in parts]
         if None not in rankings:
             return _best_of([hit for hits in rankings for hit in hits or ()])[:limit]
         # A re-index switched the collection to another index meanwhile, whose vectors may be of another model.

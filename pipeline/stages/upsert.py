@@ -66,7 +66,7 @@ def store_part(services: Services, claim: Claim, part: int, wanted: Sequence[Bat
     services.store.ensure(index.name, index.fingerprint)
     if index.role == "live" and index.collection not in services.named:
         _set_alias(services, index)
-    services.store.upsert(index.name, points(loaded, vectors, keep, index.fingerprint.id))
+    services.store.upsert(index.name, points(loaded, vectors, keep, (index.fingerprint.id, index.spec.analyser)))
     return Counter(attempt_id for attempt_id, _ in loaded.chunks if attempt_id in keep)
 
 
@@ -81,14 +81,22 @@ def _set_alias(services: Services, index: Index) -> None:
     services.named.add(index.collection)
 
 
-def points(part: Part, vectors: Vectors, keep: Set[str], fingerprint: str) -> list[Point]:
-    """Make the points of a chunk batch, for the attempts in `keep`. `vectors`: (n, dim), in the order of its chunks."""
+def points(part: Part, vectors: Vectors, keep: Set[str], space: tuple[str, int]) -> list[Point]:
+    """Make the points of a chunk batch.
+
+    Args:
+        part: the chunk batch.
+        vectors: (n, dim), in the order of its chunks.
+        keep: the attempts whose points are made.
+        space: the id of the index's fingerprint, and its analyser.
+    """
+    fingerprint, analyser = space
     chosen = [
         (part.documents[attempt_id], chunk, vector)
         for (attempt_id, chunk), vector in zip(part.chunks, vectors, strict=True)
         if attempt_id in keep
     ]
-    sparse = encode_passages([chunk.searched_text for _, chunk, _ in chosen])
+    sparse = encode_passages([chunk.searched_text for _, chunk, _ in chosen], analyser)
     return [
         Point(
             id=chunk_id(about.version_id, chunk.order, chunk.text),

@@ -1,8 +1,11 @@
-"""BM25 term weights by the encoder of Qdrant Edge, for both stores.
+"""BM25 term weights, for both stores.
 
-English and German are distinguished by their stop words, and a passage is stemmed in its own language (anything else
-as English). A query has its words in both stems: stems of the other language hardly occur in the collection, so
-they do no harm, and one query searches both. Case, accents and ligatures do not matter.
+How texts become terms is the analyser's: each index keeps the one that it was made with, and its number is in the
+specification of the index.
+
+    1    words as Qdrant's own encoder divides them; stems of English and German
+    2    `pipeline.vectorstore.analysis`: stems of 18 languages, parts of German compounds, pairs of characters for
+         Chinese, Japanese, Korean, Thai, Lao, Khmer and Burmese, identifiers as a whole and by their parts
 
 Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009. The inverse document
 frequency is applied by the engine at search time.
@@ -10,63 +13,65 @@ frequency is applied by the engine at search time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from unicodedata import normalize
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 
-from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, Language, SnowballLanguage, SnowballParams
-
+from pipeline.names import ANALYSER
+from pipeline.vectorstore import analyser_1
+from pipeline.vectorstore.analysis import passages, queries
 from pipeline.vectorstore.base import SparseVector
 
 __all__ = ["encode_passages", "encode_query"]
 
-LANGUAGES = ("English", "German")
-"""The first one is used for any other language."""
-
 AVERAGE_WORDS = 100.0
-"""Words of an average chunk without stop words. nDCG@10 on Cranfield and MED: .367 and .715; with the encoder's
-own 256, meant for whole pages, .348 and .708."""
+"""Words of an average chunk without stop words."""
 
-SOFT_HYPHEN = "\u00ad"
+K, B = 1.2, 0.75
+
+CACHED_TERMS = 200_000
 
 
-def encode_passages(texts: Sequence[str]) -> list[SparseVector]:
+def encode_passages(texts: Sequence[str], analyser: int = ANALYSER) -> list[SparseVector]:
     """Weigh the words of passages.
 
+    Args:
+        texts: the passages.
+        analyser: that of the index that they are stored in.
+
     Returns:
-        One vector per text, in input order, indices ascending; an empty one for a text without words that count.
+        One vector per text, in input order, indices ascending; an empty one for a text without words.
     """
-    return [_passage(_plain(text)) for text in texts]
+    if analyser == 1:
+        return analyser_1.encode_passages(texts)
+    return [_passage(text) for text in texts]
 
 
-def encode_query(text: str) -> SparseVector:
-    """Weigh the words of a question: 1.0 for each distinct stem; empty if it has only stop words."""
-    plain = _plain(text)
-    stop_words = _language(plain)
-    vectors = (_encoder(stemmer, stop_words).embed_query(plain) for stemmer in LANGUAGES)
-    indices = sorted({index for vector in vectors for index in vector.indices})
-    return SparseVector(indices, [1.0] * len(indices))
+def encode_query(text: str, analyser: int = ANALYSER) -> SparseVector:
+    """Weigh the words of a question.
+
+    Args:
+        text: the question.
+        analyser: that of the index that is searched.
+
+    Returns:
+        A vector, indices ascending; with analyser 1 an empty one for a question that has only stop words.
+    """
+    return analyser_1.encode_query(text) if analyser == 1 else _vector(queries.terms(text))
 
 
-def _passage(plain: str) -> SparseVector:
-    language = _language(plain)
-    vector = _encoder(language, language).embed_document(plain)
-    pairs = sorted(zip(vector.indices, vector.values, strict=True))
-    return SparseVector([index for index, _ in pairs], [value for _, value in pairs])
+def _passage(text: str) -> SparseVector:
+    frequencies, length = passages.terms(text)
+    saturation = K * (1 - B + B * length / AVERAGE_WORDS)
+    return _vector({term: times * (K + 1) / (times + saturation) for term, times in frequencies.items()})
 
 
-def _plain(text: str) -> str:
-    """Normalise ligatures, combining marks and soft hyphens; replace lone surrogates, which cannot be encoded."""
-    return normalize("NFKC", text).replace(SOFT_HYPHEN, "").encode("utf-8", "replace").decode("utf-8")
+def _vector(weights: Mapping[str, float]) -> SparseVector:
+    # Of two terms with the same hash one is kept: one pair in four thousand million.
+    pairs = sorted({_hash(term): weight for term, weight in weights.items()}.items())
+    return SparseVector([index for index, _ in pairs], [weight for _, weight in pairs])
 
 
-def _language(plain: str) -> str:
-    """The language with the most distinct stop words in the text: it leaves the fewest words."""
-    return min(LANGUAGES, key=lambda language: len(_encoder(None, language).embed_query(plain).indices))
-
-
-@cache
-def _encoder(stemmer: str | None, stop_words: str) -> Bm25:
-    stem = SnowballParams(getattr(SnowballLanguage, stemmer)) if stemmer else DisabledStemmer()
-    words = getattr(Language, stop_words)
-    return Bm25(Bm25Config(avg_len=AVERAGE_WORDS, stopwords=words, stemmer=stem, lowercase=True, ascii_folding=True))
+@lru_cache(CACHED_TERMS)
+def _hash(term: str) -> int:
+    return int.from_bytes(blake2b(term.encode(), digest_size=4).digest(), "big")

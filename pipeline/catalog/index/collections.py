@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -21,7 +21,8 @@ __all__ = ["check_space", "register", "set_space"]
 def register(connection: Connection, name: str, space: Fingerprint, spec: IndexSpec) -> Index:
     """Get the live index of a collection; an unknown collection is recorded first.
 
-    The specification of an index follows the settings within its space; a pinned index stays as it is.
+    The specification of an index follows the settings within its space and with its analyser; a pinned index stays as
+    it is.
 
     Raises:
         SpaceMismatch: the collection holds another space, and was never re-indexed.
@@ -31,9 +32,11 @@ def register(connection: Connection, name: str, space: Fingerprint, spec: IndexS
         row = {"name": name, "fingerprint": asdict(space), "created_at": time.time()}
         connection.execute(collections.insert().values(row))
         return indexes.add(connection, Index(indexes.first_name(name), name, "live", space, spec))
-    if live.pinned or live.spec == spec:
+    # The points that the index has were made by its own analyser, and later ones must match them.
+    followed = replace(spec, analyser=live.spec.analyser)
+    if live.pinned or live.spec == followed:
         return live
-    indexes.set_spec(connection, live.name, spec)
+    indexes.set_spec(connection, live.name, followed)
     return indexes.get(connection, live.name)
 
 

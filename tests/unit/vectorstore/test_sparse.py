@@ -1,4 +1,4 @@
-"""BM25 weights: the same everywhere and always, any text, English and German."""
+"""BM25 weights of both analysers: the same everywhere and always, any text; and what analyser 1 matches."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.names import ANALYSER
 from pipeline.vectorstore import SparseVector
 from pipeline.vectorstore.sparse import encode_passages, encode_query
 
-HARBOUR = 1245317193
-"""The hash of the stem `harbour`: collections on disk hold it, so it may never change."""
+HARBOUR = {1: 1245317193, 2: 2655051595}
+"""The hash of the stem `harbour` by analyser: collections on disk hold it, so it may never change."""
+
+both = pytest.mark.parametrize("analyser", [1, ANALYSER])
 
 EMPTY = SparseVector([], [])
 
 
 def is_match(question: str, passage: str) -> bool:
-    [words] = encode_passages([passage])
-    return bool(set(encode_query(question).indices) & set(words.indices))
+    [words] = encode_passages([passage], 1)
+    return bool(set(encode_query(question, 1).indices) & set(words.indices))
 
 
 @pytest.mark.parametrize(
@@ -59,45 +62,60 @@ def test_other_words_and_stop_words_find_nothing(question: str, passage: str) ->
 
 @pytest.mark.parametrize("text", ["", " \n\t", "the of and", "und der das", "!?… — ·", "\u00ad", "\x00"])
 def test_a_text_without_words_is_empty(text: str) -> None:
-    assert encode_passages([text]) == [EMPTY]
-    assert encode_query(text) == EMPTY
+    assert encode_passages([text], 1) == [EMPTY]
+    assert encode_query(text, 1) == EMPTY
 
 
-def test_the_weights_are_canonical() -> None:
-    [passage] = encode_passages(["The harbour master checks the harbour."])
+@both
+def test_the_weights_are_canonical(analyser: int) -> None:
+    [passage] = encode_passages(["The harbour master checks the harbour."], analyser)
 
-    assert encode_query("harbour") == SparseVector([HARBOUR], [1.0])
+    assert encode_query("harbour", analyser) == SparseVector([HARBOUR[analyser]], [1.0])
     weights = dict(zip(passage.indices, passage.values, strict=True))
     # Two of four counted words: tf * (k + 1) / (tf + k * (1 - b + b * 4 / 100)) with k = 1.2, b = .75
-    assert weights[HARBOUR] == pytest.approx(2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 4 / 100)), rel=1e-6)
-    assert len(weights) == 3
+    assert weights[HARBOUR[analyser]] == pytest.approx(2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 4 / 100)), rel=1e-6)
+    # Analyser 2 keeps stop words, for questions of nothing else.
+    assert len(weights) == {1: 3, 2: 4}[analyser]
 
 
-def test_another_process_gives_the_same() -> None:
+@both
+def test_another_process_gives_the_same(analyser: int) -> None:
     text = "Der Hafenmeister prüft die Boote; the harbour master checks the boats."
-    code = f"from pipeline.vectorstore.sparse import *; print(encode_passages([{text!r}])[0], encode_query({text!r}))"
+    call = f"encode_passages([{text!r}], {analyser})[0], encode_query({text!r}, {analyser})"
+    code = f"from pipeline.vectorstore.sparse import *; print({call})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == f"{encode_passages([text])[0]} {encode_query(text)}"
+    assert done.stdout.strip() == f"{encode_passages([text], analyser)[0]} {encode_query(text, analyser)}"
 
 
-def test_many_texts_are_encoded_in_order() -> None:
+@both
+def test_many_texts_are_encoded_in_order(analyser: int) -> None:
     texts = ["boat", "", "larch", "boat"]
 
-    vectors = encode_passages(texts)
+    vectors = encode_passages(texts, analyser)
 
-    assert vectors == [encode_passages([text])[0] for text in texts]
-    assert encode_passages([]) == []
+    assert vectors == [encode_passages([text], analyser)[0] for text in texts]
+    assert encode_passages([], analyser) == []
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=()), max_size=200))
-def test_any_text_is_encoded(text: str) -> None:
-    [passage] = encode_passages([text])
-    query = encode_query(text)
+def test_new_indexes_have_the_newest_analyser() -> None:
+    assert encode_passages(["Rechnungen"]) == encode_passages(["Rechnungen"], ANALYSER)
+    assert encode_query("Rechnung") == encode_query("Rechnung", ANALYSER)
+    assert encode_query("Rechnung", 1) != encode_query("Rechnung", ANALYSER)
+
+
+@both
+@given(text=st.text(alphabet=st.characters(exclude_categories=()), max_size=200))
+def test_any_text_is_encoded(analyser: int, text: str) -> None:
+    [passage] = encode_passages([text], analyser)
+    query = encode_query(text, analyser)
 
     for vector in (passage, query):
         assert vector.indices == sorted(set(vector.indices))
         assert len(vector.values) == len(vector.indices)
         assert all(value > 0 for value in vector.values)
         assert all(0 <= index < 2**32 for index in vector.indices)
-    assert set(passage.indices) <= set(query.indices)
+    if analyser == 1:
+        assert set(passage.indices) <= set(query.indices)
+    assert bool(passage.indices) == bool(query.indices)
+    assert not passage.indices or set(passage.indices) & set(query.indices)

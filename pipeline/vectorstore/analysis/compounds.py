@@ -1,0 +1,61 @@
+"""Parts of German compounds: `Kündigungsfrist` is found by `Frist` and by `Kündigung`.
+
+No dictionary says where a word divides, so it is divided wherever German syllables allow it. Wrong parts are hardly
+ever words, and find nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pipeline.vectorstore.analysis.languages import stem
+
+__all__ = ["GERMAN", "parts"]
+
+GERMAN = "de"
+
+SHORTEST, LONGEST = 8, 40
+"""Letters of a word that is divided."""
+
+SHORTEST_PART = 4
+LINKS = ("s", "n")
+"""Letters between two parts: `Arbeit-s-zeit`, `Woche-n-ende`."""
+
+BEGIN = re.compile(
+    "(?:bl|br|dr|fl|fr|gl|gr|gn|kl|kr|kn|pf|pl|pr|pfl|ph|qu|sch|schl|schm|schn|schr|schw|sp|spr|spl|st|str|tr|th|wr|zw|"
+    "[bcdfghjklmnprstvwz])?[aeiouyäöü]"
+)
+"""How a part begins: with consonants that German has at the beginning of a word, or a vowel."""
+
+VOWEL = re.compile("[aeiouyäöü]")
+
+
+def parts(word: str) -> list[str]:
+    """The stems of what may be parts of a word in lower case; none for a short one.
+
+    Returns:
+        Distinct stems of at least three letters, in the order of their places.
+    """
+    if not SHORTEST <= len(word) <= LONGEST:
+        return []
+    found = (part for first, second in _divisions(word) for part in (second, first, _unlinked(first)) if part)
+    stems = dict.fromkeys(stem(part, GERMAN) for part in found)
+    return [term for term in stems if len(term) >= SHORTEST_PART - 1]
+
+
+def _divisions(word: str) -> Iterator[tuple[str, str]]:
+    for place in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
+        first, second = word[:place], word[place:]
+        if BEGIN.match(second) and VOWEL.search(first) and _can_end(first, second):
+            yield first, second
+
+
+def _can_end(first: str, second: str) -> bool:
+    """A part ends with a consonant, or with `e` before a consonant."""
+    last = first[-1]
+    return not VOWEL.match(last) or (last == "e" and not VOWEL.match(first[-2]) and not VOWEL.match(second))
+
+
+def _unlinked(first: str) -> str:
+    return first[:-1] if first.endswith(LINKS) and len(first) > SHORTEST_PART else ""

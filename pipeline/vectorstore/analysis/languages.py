@@ -1,0 +1,80 @@
+"""Which language a text is in, by its stop words, and the stems of words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+
+from py_rust_stemmers import SnowballStemmer
+
+from pipeline.vectorstore.analysis.folding import fold
+from pipeline.vectorstore.analysis.stop_words import LANGUAGES_OF, STOP_WORDS
+
+__all__ = ["DEFAULT", "LATIN", "detect", "languages_of_script", "stem", "stop_word_counts"]
+
+STEMMERS = {
+    "en": "english",
+    "de": "german",
+    "fr": "french",
+    "es": "spanish",
+    "it": "italian",
+    "pt": "portuguese",
+    "nl": "dutch",
+    "sv": "swedish",
+    "da": "danish",
+    "no": "norwegian",
+    "fi": "finnish",
+    "hu": "hungarian",
+    "ro": "romanian",
+    "tr": "turkish",
+    "ru": "russian",
+    "el": "greek",
+    "ar": "arabic",
+    "ta": "tamil",
+}
+
+LATIN = tuple(STOP_WORDS)
+DEFAULT = ("en", "de")
+"""The languages of a text without stop words: its words get the stems of both."""
+
+SCRIPTS = (
+    ("\u0370", "\u03ff", "el"),
+    ("\u0400", "\u052f", "ru"),
+    ("\u0600", "\u06ff", "ar"),
+    ("\u0b80", "\u0bff", "ta"),
+)
+"""First and last letter of a script, and the language whose stemmer serves it."""
+
+
+def detect(words: Iterable[str]) -> tuple[str, ...]:
+    """Detect the language of words in Latin letters: that with the most distinct stop words, several if equal."""
+    counts = stop_word_counts(words)
+    most = max(counts.values(), default=0)
+    return tuple(language for language in LATIN if counts[language] == most)[:2] if most else DEFAULT
+
+
+def stop_word_counts(words: Iterable[str]) -> Counter[str]:
+    """Count the distinct stop words of each language."""
+    found = {word.lower() for word in words} & LANGUAGES_OF.keys()
+    return Counter(language for word in found for language in LANGUAGES_OF[word])
+
+
+def languages_of_script(word: str) -> tuple[str, ...] | None:
+    """The language whose stemmer serves the word's script; None for Latin letters, () where there is no stemmer."""
+    first = word[0]
+    if first < "\u0250" or "\u1e00" <= first < "\u1f00":
+        return None
+    if "\u1f00" <= first < "\u2000":
+        return ("el",)
+    return tuple(language for low, high, language in SCRIPTS if low <= first <= high)
+
+
+def stem(word: str, language: str) -> str:
+    """The folded stem of a word in lower case."""
+    return fold(_stemmer(language).stem_word(word))
+
+
+@cache
+def _stemmer(language: str) -> SnowballStemmer:
+    return SnowballStemmer(STEMMERS[language])
