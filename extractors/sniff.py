@@ -193,7 +193,7 @@ def _text(path: Path, text: str) -> str:
     if HTML.match(begin) or (path.suffix.lower() in HTML_SUFFIXES and begin.lstrip().startswith("<")):
         raise Unsupported("The file is an HTML page, which is not supported.")
     own = _by_suffix(path)
-    return own if own and own.startswith("text/") else "text/plain"
+    return own if own and (own.startswith("text/") or own == "application/json") else "text/plain"
 
 
 def _by_suffix(path: Path) -> str | None:

@@ -9,6 +9,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 from extractors.document import Document, Page, Section
+from extractors.json_text import unescaped
 from extractors.options import Options
 from extractors.registry import extractor
 from extractors.source_text import SourceText, read_source, without_blobs
@@ -31,13 +32,13 @@ MARKS = re.compile(r"[*`]|(?<!\w)_+|_+(?!\w)|\{#[^{}]*\}$")
 
 @extractor("text/plain", suffixes=(".txt",))
 def extract_text(path: Path, options: Options) -> Document:
-    """Read a text file: one page without a number.
+    """Read a text file: one page without a number. Escapes of JSON are decoded, whatever the file's name.
 
     Raises:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    return _document("text/plain", _read(path, options), ())
+    return _document("text/plain", without_blobs(unescaped(read_source(path, options))), ())
 
 
 @extractor("text/markdown", suffixes=(".md",))

@@ -30,7 +30,7 @@ _CHARS_PER_TOKEN = 16
 """Bounds a chunk's characters where tokens do not: BERT reads a word of 10 MB as one [UNK], and spaces as nothing."""
 _WINDOW_SPARE = 1.25
 _TEXT = re.compile(r"\S")
-_LINED = ("text/plain", "text/markdown", "text/csv", "text/tab-separated-values")
+_LINED = ("text/plain", "text/markdown", "text/csv", "text/tab-separated-values", "application/json")
 """Types whose text is the file itself: its lines are those of the file, as an editor counts them."""
 
 

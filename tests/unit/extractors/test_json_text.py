@@ -1,0 +1,94 @@
+"""JSON: escapes are read as what they say, lines keep their numbers, and what is no JSON is plain text."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extractors import extract
+from extractors.json_text import unescaped
+from extractors.source_text import SourceText
+
+CUSTOMERS = [
+    {"kunde": "Bäckerei Schröder", "ort": "Lüneburg", "notiz": "Kühltruhe\nvor Pfingsten"},
+    {"kunde": "東京都水道局", "ort": "千代田区", "symbol": "🚰"},
+]
+
+
+def _read(folder: Path, name: str, source: str) -> tuple[str, str]:
+    path = folder / name
+    path.write_text(source, "utf-8")
+    document = extract(path)
+    return document.media_type, document.text
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson", "a.txt", "a", "a.log"])
+def test_escaped_letters_are_found(tmp_path: Path, name: str) -> None:
+    source = json.dumps(CUSTOMERS, indent=1)
+    media_type, text = _read(tmp_path, name, source)
+    assert media_type == ("application/json" if ".js" in name or ".nd" in name else "text/plain")
+    assert text == json.dumps(CUSTOMERS, indent=1, ensure_ascii=False).replace("\\n", " ")
+    assert text.count("\n") == source.count("\n")
+
+
+def test_each_line_of_json_lines_is_decoded(tmp_path: Path) -> None:
+    source = "\n".join(json.dumps(row) for row in CUSTOMERS) + "\n"
+    text = _read(tmp_path, "a.jsonl", source)[1]
+    assert "Lüneburg" in text.split("\n")[0]
+    assert "千代田区" in text.split("\n")[1]
+
+
+def test_every_escape_is_read() -> None:
+    source = r'{"a": "\"q\" \\ \/ \b\f\n\r\t é 😀 \u0007."}'
+    assert unescaped(SourceText(source, "utf-8")).text == '{"a": ""q" \\ /       é 😀  ."}'
+
+
+@pytest.mark.parametrize(
+    "source", ['{"a": "\\u00fc"', "{// c\n'a': \"\\u00fc\"}", "L = ['\\u00fc']", '"\\u00fc" is ü', "[" * 9999]
+)
+@pytest.mark.parametrize("name", ["a.json", "a.txt"])
+def test_what_is_no_json_stays_as_it_is(tmp_path: Path, name: str, source: str) -> None:
+    assert _read(tmp_path, name, source) == ("text/plain", source)
+
+
+def test_a_lone_surrogate_is_replaced(tmp_path: Path) -> None:
+    assert _read(tmp_path, "a.json", '{"a": "x\\ud83dy"}')[1] == '{"a": "x\ufffdy"}'
+
+
+def test_pictures_within_json_are_left_out(tmp_path: Path) -> None:
+    picture = b64encode(Random(2).randbytes(400)).decode().replace("/", "\\/")
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"name": "M\\u00fcller", "logo": "data:image\\/png;base64,{picture}"}}', "utf-8")
+    document = extract(path)
+    assert document.text == '{"name": "Müller", "logo": "[data]"}'
+    assert len(document.warnings) == 1
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)
+)
+
+
+@given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES), st.sampled_from([None, 1]))
+def test_strings_and_lines_of_any_json_come_out(value: Any, indent: int | None) -> None:
+    source = json.dumps(value, indent=indent)
+    text = unescaped(SourceText(source, "utf-8")).text
+    assert text.count("\n") == source.count("\n")
+    for string in _strings(value):
+        if all(char.isprintable() for char in string):
+            assert f'"{string}"' in text
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(one for part in value.values() for one in _strings(part))]
+    return [one for part in value for one in _strings(part)] if isinstance(value, list) else []
