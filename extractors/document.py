@@ -17,6 +17,10 @@ Origin = Literal["text", "ocr", "empty", "failed", "unread", "pending"]
 """Where a page's text comes from; a `pending` page has no usable text layer and waits for OCR."""
 
 
+Layer = Literal["keep", "check", "replace"]
+"""A text layer is kept beside what OCR reads, or only if OCR reads the same words, or only if OCR reads nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page: its text and how it was read.
@@ -25,8 +29,8 @@ class Page:
     printed page number ("iv", "A-3") where the file records one. `confidence` is OCR's mean word
     confidence, 0 to 1. `origin` says where the text is from, or why there is none: `empty` has no writing,
     `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR. `warnings` are sentences on
-    how this page was read: why by OCR, what of it was left out. The text of a `doubtful` page gives way to what OCR
-    reads; otherwise both are put together.
+    how this page was read: why by OCR, what of it was left out. `layer` says what becomes of a pending page's text when
+    OCR has read the page.
     """
 
     number: int | None
@@ -35,7 +39,7 @@ class Page:
     origin: Origin = "text"
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
-    doubtful: bool = False
+    layer: Layer = "keep"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Page:

@@ -6,11 +6,12 @@ layer is kept as the text layer has it, at the place where OCR found it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-__all__ = ["merged"]
+__all__ = ["agree", "merged"]
 
 SAME = 0.7
 """Share of a line's letters that stand in the other one, in order, from which both are one line."""
@@ -20,6 +21,7 @@ CANDIDATES = 4
 """Lines of the text layer that a line of OCR is compared with: those with which it shares the most."""
 GRAM = 3
 MAX_LINE = 400
+WORD = re.compile(r"[^\W_]+")
 MAX_LINES = 4_000
 
 
@@ -35,6 +37,12 @@ def merged(layer: str, read: str) -> str:
             lines.append(rest)
     whole = [kept[line] if isinstance(line, int) else line for line in _with_missing(lines, len(kept))]
     return "\n".join(_without_gaps(whole)).strip()
+
+
+def agree(layer: str, read: str) -> bool:
+    """Whether OCR reads at least half of the text layer's words; words of fewer than three letters do not count."""
+    words = {word for word in WORD.findall(layer.casefold()) if len(word) >= GRAM}
+    return bool(words) and 2 * len(words & set(WORD.findall(read.casefold()))) >= len(words)
 
 
 class _Layer:

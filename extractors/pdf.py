@@ -12,12 +12,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from extractors.document import PAGE_SEPARATOR, Document, Page, Section
+from extractors.document import PAGE_SEPARATOR, Document, Layer, Page, Section
 from extractors.errors import Corrupt, TooLarge
 from extractors.options import Options
+from extractors.page_numbers import page_list
 from extractors.pdf_engine import Bookmark, OpenPdf, PdfFile, RawPage
 from extractors.pdf_ocr import why_ocr
+from extractors.pdf_second import with_second_readings
 from extractors.pdf_text import is_garbage, tidy
+from extractors.pdf_trust import why_distrusted
 from extractors.registry import extractor, renderer
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ ENGINES = {"pdfium": "extractors.pdf_pdfium", "pypdf": "extractors.pdf_pypdf", "
 
 MAX_TITLE = 300
 SEARCHED_CHARS = 100_000
+NOT_READ = "Not read by OCR, as the setting `ocr` is `off`:"
 
 
 @extractor("application/pdf", suffixes=(".pdf",))
@@ -51,9 +55,9 @@ def extract_pdf(path: Path, options: Options) -> Document:
         missing = _missing(pdf)
     if not any(raws):
         raise Corrupt("The PDF has no page that can be read.")
-    pages = _pages(raws)
+    pages = _pages(with_second_readings(raws, path, options), options)
     sections = tuple(_sections(bookmarks, pages))
-    missing = (*_unread(raws), *missing)
+    missing = (*_unread(raws), *_left_out(pages), *missing)
     return Document("application/pdf", pages, sections, None, metadata, (*warnings, *missing), missing)
 
 
@@ -112,20 +116,39 @@ def _missing(pdf: PdfFile) -> tuple[str, ...]:
         return ("Files may be attached to the PDF: its list of them could not be read.",)
 
 
-def _pages(raws: list[RawPage | None]) -> tuple[Page, ...]:
+def _pages(raws: list[RawPage | None], options: Options) -> tuple[Page, ...]:
     texts = tidy(["" if raw is None or is_garbage(raw.text) else raw.text for raw in raws])
     rows = enumerate(zip(raws, texts, strict=True), start=1)
     return tuple(
-        Page(number, "", origin="failed") if raw is None else _page(number, raw, text) for number, (raw, text) in rows
+        Page(number, "", origin="failed") if raw is None else _page(number, raw, text, options)
+        for number, (raw, text) in rows
     )
 
 
-def _page(number: int, raw: RawPage, text: str) -> Page:
+def _page(number: int, raw: RawPage, text: str, options: Options) -> Page:
     """The page with its text layer, and why that is not enough, if it is not."""
-    why = "its text layer stands for no characters" if is_garbage(raw.text) else why_ocr(raw.drawn, raw.text)
-    if why:
-        return Page(number, text, raw.label, "pending", warnings=(f"Read by OCR: {why}.",))
-    return Page(number, text, raw.label, "text" if text else "empty")
+    why, layer = _why_ocr(raw, options)
+    notes = (raw.note,) if raw.note else ()
+    if not why:
+        return Page(number, text, raw.label, "text" if text else "empty", warnings=notes)
+    if options.ocr == "off":
+        off = f"{NOT_READ} {why}."
+        return Page(number, text, raw.label, "text" if text else "empty", warnings=(*notes, off))
+    return Page(number, text, raw.label, "pending", warnings=(*notes, f"Read by OCR: {why}."), layer=layer)
+
+
+def _why_ocr(raw: RawPage, options: Options) -> tuple[str | None, Layer]:
+    """Why the page is to be read by OCR, and what then becomes of its text layer."""
+    if options.ocr == "force":
+        return ("the setting `ocr` is `force`" if raw.drawn.marked else None), "replace"
+    distrusted = why_distrusted(raw.text, raw.drawn.unmapped)
+    return (distrusted, "check") if distrusted else (why_ocr(raw.drawn, raw.text), "keep")
+
+
+def _left_out(pages: tuple[Page, ...]) -> list[str]:
+    """Which pages OCR would have read."""
+    numbers = [page.number or 0 for page in pages if any(note.startswith(NOT_READ) for note in page.warnings)]
+    return [f"{page_list(numbers)}: writing is not read, as the setting `ocr` is `off`."] if numbers else []
 
 
 def _unread(raws: list[RawPage | None]) -> list[str]:

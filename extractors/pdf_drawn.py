@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pypdfium2.raw as pdfium_c
 
 from extractors.pdf_engine import Drawn
+from extractors.pdf_fonts import unmapped_share
 from extractors.pdf_ink import INK_DPI, writing_share
 from extractors.pdf_ocr import needs_look
+from extractors.pdf_trust import hardly_letters, needs_font_look
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -105,9 +107,10 @@ class Looks:
 
     def at(self, page: Any, text: str) -> Drawn:
         """Tell what is drawn on an open page with this text layer; the page is to be closed afterwards."""
+        unmapped = unmapped_share(page) if needs_font_look(text) else 0.0
         drawn = drawn_on(page, text, look=self._left > 0)
         self._left -= drawn.writing is not None
-        return drawn
+        return replace(drawn, unmapped=unmapped)
 
 
 def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
@@ -127,7 +130,7 @@ def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
     bare = seen.pictures.without(_text(page)).share if covered >= LEAST_PICTURE else 0.0
     drawn = Drawn(covered, bare, seen.outlines, len(stamps), seen.marked or bool(stamps))
     drawable = look and seen.budget > 0 and seen.outlines <= MAX_OUTLINES
-    return replace(drawn, writing=_writing(page)) if drawable and needs_look(drawn, text) else drawn
+    return replace(drawn, writing=_writing(page, text)) if drawable and needs_look(drawn, text) else drawn
 
 
 def text_boxes(page: Any) -> list[Box]:
@@ -236,10 +239,14 @@ def _stamp(annotation: Any) -> Box | None:
     return place.left, place.bottom, place.right, place.top
 
 
-def _writing(page: Any) -> float:
-    """Draw the page without its text layer, and see how much of what is left looks like writing."""
+def _writing(page: Any, text: str) -> float:
+    """Draw the page without its text layer, and see how much of what is left looks like writing.
+
+    Where the text layer has hardly any letters, glyphs that it does not name are left as well.
+    """
     boxes = text_boxes(page)
-    _hide_text(page.raw, pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, MAX_DEPTH)
+    if not hardly_letters(text):
+        _hide_text(page.raw, pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, MAX_DEPTH)
     page.set_rotation(0)
     left, bottom, right, top = _bounds(page)
     scale = min(INK_DPI / 72, MAX_LOOK_SIDE / max(right - left, top - bottom))

@@ -36,6 +36,7 @@ class Drawn:
         stamps: annotations that are drawn and may hold writing.
         marked: whether anything is drawn at all.
         writing: what looks like writing and is not covered by the text layer; None where it was not looked at.
+        unmapped: the share of the text layer's characters whose font does not say what they are, as far as looked at.
     """
 
     pictures: float = 0.0
@@ -44,15 +45,17 @@ class Drawn:
     stamps: int = 0
     marked: bool = False
     writing: float | None = None
+    unmapped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page as the engine gives it: its text layer, its printed number, and what is drawn."""
+    """A page as the engine gives it: its text layer, printed number, what is drawn, a sentence if read unusually."""
 
     text: str
     label: str | None = None
     drawn: Drawn = Drawn()
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ leaves it open, whether what the text layer does not cover looks like writing.
 from __future__ import annotations
 
 from extractors.pdf_engine import SPARSE_CHARS, Drawn
+from extractors.pdf_trust import hardly_letters
 
 __all__ = ["needs_look", "why_ocr"]
 
@@ -34,7 +35,7 @@ def needs_look(drawn: Drawn, text: str) -> bool:
         return False
     if chars < SPARSE_CHARS and (drawn.stamps or drawn.outlines >= LEAST_OUTLINES // 4):
         return True
-    return drawn.bare >= FIGURE_SHARE or _outlined(drawn, chars)
+    return drawn.bare >= FIGURE_SHARE or _outlined(drawn, chars) or hardly_letters(text)
 
 
 def why_ocr(drawn: Drawn, text: str) -> str | None:
@@ -43,12 +44,15 @@ def why_ocr(drawn: Drawn, text: str) -> str | None:
     if not chars:
         return "it has no text layer" if drawn.marked else None
     if _is_scan(drawn, chars):
-        return f"pictures cover {drawn.pictures:.0%} of the page, and its text layer has only {chars} characters"
-    if _outlined(drawn, chars) and (drawn.writing or 0.0) >= max(LEAST_WRITING, _share(chars) / 3):
-        return "writing on it is drawn as outlines"
-    if chars < SPARSE_CHARS and drawn.stamps and (drawn.writing or 0.0) >= LEAST_WRITING:
-        return "a stamp on it holds writing"
-    return None
+        return f"pictures cover {round(drawn.pictures, 1):.0%} of the page, and their writing is not in its text layer"
+    writing = drawn.writing or 0.0
+    if writing >= max(LEAST_WRITING, _share(chars) / 3):
+        if _outlined(drawn, chars):
+            return "writing on it is drawn as outlines"
+        if hardly_letters(text):
+            return "its text layer has hardly any of its letters"
+    stamped = chars < SPARSE_CHARS and drawn.stamps and writing >= LEAST_WRITING
+    return "a stamp on it holds writing" if stamped else None
 
 
 def _is_scan(drawn: Drawn, chars: int) -> bool:

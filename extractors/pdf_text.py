@@ -10,7 +10,7 @@ import re
 
 from extractors.divided_words import HYPHEN, undivided
 
-__all__ = ["is_garbage", "tidy"]
+__all__ = ["UNREADABLE", "is_garbage", "tidy"]
 
 LIGATURES = str.maketrans(
     {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}

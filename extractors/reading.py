@@ -20,7 +20,7 @@ from extractors.errors import (
     TooLarge,
     is_of_system,
 )
-from extractors.merged_text import merged
+from extractors.merged_text import agree, merged
 from extractors.options import Options
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
@@ -155,13 +155,16 @@ def _better(before: Page, read: Page) -> Page:
         return replace(read, label=before.label, warnings=warnings)
     if not read.text.strip():
         return _as_before(before, read.origin, warnings)
-    text = read.text if before.doubtful else merged(before.text, read.text)
-    return replace(read, text=text, label=before.label, warnings=warnings)
+    if before.layer == "replace" or (before.layer == "check" and not agree(before.text, read.text)):
+        return replace(read, label=before.label, warnings=warnings)
+    if before.layer == "check":
+        warnings = (*warnings, "OCR reads the same words as the text layer, which is kept.")
+    return replace(read, text=merged(before.text, read.text), label=before.label, warnings=warnings)
 
 
 def _as_before(before: Page, origin: Origin, warnings: tuple[str, ...]) -> Page:
     """The page with its text layer alone, as OCR ended with the origin `empty`, `failed` or `unread`."""
-    unread = replace(before, origin="unread" if origin == "unread" else "text", doubtful=False)
+    unread = replace(before, origin="unread" if origin == "unread" else "text", layer="keep")
     kept = ("OCR read nothing on this page: its text layer is kept.",) if origin == "empty" else ()
     return replace(unread, warnings=(*warnings, *kept))
 
@@ -178,7 +181,7 @@ def _check_text(document: Document) -> None:
         return
     if any(page.origin == "unread" for page in document.pages):
         raise OcrFailed(document.warnings[-1] if document.warnings else "")
-    raise Empty
+    raise Empty(" ".join(document.missing[:1]))
 
 
 def _clean(document: Document) -> Document:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
 from extractors.document import Document
+from extractors.page_numbers import page_list
 
 __all__ = ["MAX_SENTENCES", "bounded", "page_list", "sentences"]
 
@@ -16,9 +16,6 @@ MAX_SENTENCES = 50
 PAGES = re.compile(r"Pages? ((?:\d{1,9}(?:-\d{1,9})?(?:, )?)+)")
 RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 MAX_RANGE = 100_000
-
-SHOWN_RANGES = 20
-"""So many ranges of pages are named in one sentence at most."""
 
 
 def sentences(document: Document) -> dict[str, object]:
@@ -37,16 +34,6 @@ def bounded(texts: Sequence[str]) -> list[str]:
     if len(texts) <= MAX_SENTENCES:
         return list(texts)
     return [*texts[: MAX_SENTENCES - 1], f"And {len(texts) - MAX_SENTENCES + 1} more."]
-
-
-def page_list(numbers: Iterable[int]) -> str:
-    """Name pages: "Page 3", "Pages 3, 5-7"."""
-    ordered = sorted(set(numbers))
-    starts = [ordered[0], *(after for before, after in pairwise(ordered) if after != before + 1)]
-    ends = [*(before for before, after in pairwise(ordered) if after != before + 1), ordered[-1]]
-    ranges = [str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)]
-    more = f" and {len(ordered)} in all" if len(ranges) > SHOWN_RANGES else ""
-    return f"{'Page' if len(ordered) == 1 else 'Pages'} {', '.join(ranges[:SHOWN_RANGES])}{more}"
 
 
 def _page_warnings(document: Document) -> list[str]:

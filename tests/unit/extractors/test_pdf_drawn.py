@@ -144,7 +144,7 @@ def test_the_text_layer_of_a_page_that_waits_is_kept(tmp_path: Path) -> None:
     page = _page(tmp_path, SCANS["signed scan"]())
     assert page.text == "Signing envelope no. 7F3A19C2-55D0-4E6B-9B1C-0A8842D7E610, page 1 of 2"
     assert page.warnings == (
-        "Read by OCR: pictures cover 100% of the page, and its text layer has only 63 characters.",
+        "Read by OCR: pictures cover 100% of the page, and their writing is not in its text layer.",
     )
 
 

@@ -206,11 +206,12 @@ def test_finish_keeps_why_a_page_was_read_by_ocr_and_what_ocr_said_of_it() -> No
     assert (after.text, after.warnings) == ("Scan 7\nread", ("Read by OCR: a reason.", "OCR is unsure."))
 
 
-def test_a_doubtful_text_layer_gives_way_to_ocr_and_stays_where_ocr_reads_nothing() -> None:
-    before = Document("x", (Page(1, "xbufs", origin="pending", doubtful=True),))
-    assert finish(before, [Page(1, "water", origin="ocr")]).pages == (Page(1, "water", origin="ocr"),)
+def test_a_distrusted_text_layer_gives_way_to_ocr_and_stays_where_ocr_reads_nothing() -> None:
+    before = Document("x", (Page(1, "xbufs qvnq", origin="pending", layer="check"),))
+    assert finish(before, [Page(1, "water pump", origin="ocr")]).pages == (Page(1, "water pump", origin="ocr"),)
     kept = finish(before, [Page(1, "", origin="empty")]).pages[0]
-    assert (kept.text, kept.origin, kept.doubtful) == ("xbufs", "text", False)
+    assert (kept.text, kept.origin, kept.layer) == ("xbufs qvnq", "text", "keep")
+    assert kept.warnings == ("OCR read nothing on this page: its text layer is kept.",)
     assert Page.from_json(json.loads(json.dumps(before.to_json()))["pages"][0]) == before.pages[0]
 
 
@@ -227,6 +228,19 @@ def test_finish_joins_the_words_that_line_ends_divide_on_ocr_pages() -> None:
         "- erster Punkt\n- 5 Grad\nSumme -\n12,50",
         before[2].text,
     ]
+
+
+def test_a_distrusted_text_layer_that_ocr_confirms_is_kept() -> None:
+    before = Document("x", (Page(1, "KXRTB QWNVM 4711", origin="pending", layer="check"),))
+    page = finish(before, [Page(1, "KXRTB\nQWNVM 47I1\nstamp", origin="ocr")]).pages[0]
+    assert (page.text, page.origin) == ("KXRTB QWNVM 4711\nstamp", "ocr")
+    assert page.warnings == ("OCR reads the same words as the text layer, which is kept.",)
+
+
+def test_a_text_layer_to_be_replaced_stays_only_where_ocr_reads_nothing() -> None:
+    before = Document("x", (Page(1, "water pump", "i", "pending", layer="replace"),))
+    assert finish(before, [Page(1, "water pump two", origin="ocr")]).text == "water pump two"
+    assert finish(before, [Page(1, "", origin="unread")]).text == "water pump"
 
 
 def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
