@@ -76,6 +76,6 @@ def _print_next_steps(shown: list[DocumentSummary]) -> None:
     for collection in sorted({document.collection for document in shown if document.outdated}):
         out.print(f"Outdated documents stay searchable. Read them again with: {reread_command(collection)}")
     if any(document.has_original is False for document in shown):
-        out.print("Where the file is gone, the kept text is cut again; ingest the file to have it read again.")
+        out.print("Where the file is gone, the kept text is cut again; put the file back to have it read again.")
     if any(document.incomplete for document in shown):
         out.print("Which part of an incomplete document is missing: docrelay status ID")

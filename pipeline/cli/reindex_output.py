@@ -75,7 +75,7 @@ def print_plan(plan: ReindexPlan, *, as_json: bool) -> None:
     if plan.files_gone:
         out.print(
             f"  {quantity(plan.files_gone, 'document')} whose file is gone: the kept text is cut again; "
-            "ingest the file to have it read again"
+            "with the file back at its place, run the same command"
         )
     out.print(f"  stages: {', '.join(plan.stages)}")
     seconds = f"about {duration(plan.seconds)}" if plan.seconds is not None else "unknown: nothing was measured yet"

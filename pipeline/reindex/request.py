@@ -111,7 +111,8 @@ def resolve(services: Services, connection: Connection, request: ReindexRequest)
     options = _spelled(connection, name, options_of(services, request))
     resolved = ResolvedRequest(live, spec, _space(services, spec), options)
     if resolved.in_place and not missing_documents.list_selected(connection, name, resolved.options, limit=1):
-        raise UnknownId(f"No document of the collection {name} is meant by this.")
+        which = "is outdated" if resolved.options.outdated else "is meant by this"
+        raise UnknownId(f"No document of the collection {name} {which}.")
     changed = (resolved.space, services.cutting(spec), spec.analyser) != (
         live.fingerprint,
         services.cutting(live.spec),

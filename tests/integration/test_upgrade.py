@@ -303,6 +303,53 @@ def test_half_built_paused_reindex_continues(first: Upgraded) -> None:
     assert len(first.names("letter of the series halfway", "halfway", "dense")) == 12
 
 
+# Outdated documents
+
+
+def outdated(first: Upgraded, collection: str) -> dict[str, bool | None]:
+    """Names of the outdated documents of a collection, and whether their files are there."""
+    listed = first.cli.json("documents", "-c", collection, "--outdated", "--limit", "1000")["documents"]
+    return {Path(document["source"]).name: document["has_original"] for document in listed}
+
+
+def test_outdated_documents_are_read_again_by_the_command_that_is_printed(first: Upgraded) -> None:
+    folder, ask = first.folder.sources / "cards", ("a letter of the harbour office", "cards", "dense")
+    files = {path.name for path in folder.glob("*.txt")}
+    assert outdated(first, "cards") == dict.fromkeys(files, True)
+    assert first.names(*ask) == files, "outdated documents are searchable"
+    assert first.cli.json("status")["outdated"]["cards"] == len(files)
+    department = {hit["source"]: hit["added"] for hit in first.hits(*ask)}
+    assert first.cli.json("status", first.hits(*ask)[0]["document_id"])["outdated"] is True
+
+    words = ("ingest", folder, "-c", "cards", "-w", "enriched", "--option", 'fields=["department"]')
+    report = first.cli.json(*words)
+    assert (report["unchanged"], report["outdated"], report["completed"]) == (len(files), len(files), 0)
+    assert f"{len(files)} unchanged documents were read by an earlier version" in first.cli.quick(*words).out
+
+    (folder / "letter-001.txt").rename(folder / "letter-001.away")
+    assert outdated(first, "cards") == dict.fromkeys(files, True) | {"letter-001.txt": False}
+    plan = first.cli.json("reindex", "-c", "cards", "--outdated", "--plan")
+    facts = (plan["in_place"], plan["documents"], plan["files_gone"], plan["unreadable"])
+    assert facts == (True, len(files), 1, 0)
+
+    printed = first.cli.quick("status").out
+    (advised,) = re.findall(r"docrelay (reindex --collection cards --outdated [^)]*)\)", printed)
+    assert advised in first.cli.quick("documents", "-c", "cards", "--outdated").out
+    assert first.cli.json(*advised.split())["state"] == "done"
+    assert outdated(first, "cards") == {"letter-001.txt": False}
+    assert first.names(*ask) == files
+    assert {hit["source"]: hit["added"] for hit in first.hits(*ask)} == department, "the workflow of the job is kept"
+    assert first.cli.count(collection="cards") == first.folder.value(POINTS, "cards")
+
+    (folder / "letter-001.away").rename(folder / "letter-001.txt")
+    assert first.cli.json(*advised.split())["state"] == "done"
+    assert outdated(first, "cards") == {}
+    assert "cards" not in first.cli.json("status")["outdated"]
+    report = first.cli.json(*words)
+    assert (report["unchanged"], report["outdated"]) == (len(files), 0)
+    assert first.cli.json(*advised.split(), code=2)["error"]["code"] == "unknown_id", "nothing is left to do"
+
+
 # The API
 
 
