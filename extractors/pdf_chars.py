@@ -8,9 +8,10 @@ from typing import Any
 import pypdfium2.raw as pdfium_c
 
 from extractors.pdf_annotations import MAX_ANNOTATIONS
+from extractors.pdf_objects import Box
 from extractors.pdf_placement import Run
 
-__all__ = ["has_annotations", "runs_of"]
+__all__ = ["boxes_of", "has_annotations", "runs_of"]
 
 SILENT = frozenset(
     [
@@ -22,6 +23,7 @@ SILENT = frozenset(
 )
 """Kinds of annotations without text, which most files have; for others the file is opened once more."""
 MAX_RUNS = 100_000
+MAX_BOXES = 20_000
 
 
 def has_annotations(page: Any) -> bool:
@@ -44,11 +46,21 @@ def _kind(page: Any, index: int) -> int:
 
 
 def runs_of(textpage: Any, text: str) -> list[Run]:
-    """The printed characters of the page, each as a run."""
+    """The characters of the page, each as a run; spaces that pdfium has put between them are none."""
     box, runs = pdfium_c.FS_RECTF(), list[Run]()
     for char in range(min(textpage.count_chars(), MAX_RUNS)):
         at = pdfium_c.FPDFText_GetTextIndexFromCharIndex(textpage, char)
-        printed = 0 <= at < len(text) and not text[at].isspace()
+        printed = 0 <= at < len(text) and pdfium_c.FPDFText_IsGenerated(textpage, char) <= 0
         if printed and pdfium_c.FPDFText_GetLooseCharBox(textpage, char, ctypes.byref(box)):
             runs.append(Run(at, at + 1, box.left, box.bottom, box.right, box.top))
     return runs
+
+
+def boxes_of(textpage: Any) -> list[Box]:
+    """The boxes of the pieces that the page's text is drawn in."""
+    left, top, right, bottom = numbers = [ctypes.c_double() for _ in range(4)]
+    return [
+        (left.value, bottom.value, right.value, top.value)
+        for index in range(min(pdfium_c.FPDFText_CountRects(textpage, 0, -1), MAX_BOXES))
+        if pdfium_c.FPDFText_GetRect(textpage, index, *numbers)
+    ]

@@ -19,9 +19,12 @@ import pypdfium2.raw as pdfium_c
 
 from extractors.errors import Corrupt, Encrypted
 from extractors.options import Options
-from extractors.pdf_chars import has_annotations, runs_of
+from extractors.pdf_chars import boxes_of, has_annotations, runs_of
+from extractors.pdf_copies import is_drawn_over
 from extractors.pdf_drawn import Looks
 from extractors.pdf_engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
+from extractors.pdf_glyphs import may_be_mended, mended
+from extractors.pdf_placement import Run
 from extractors.pdf_structure import LazyStructure, PdfStructure, open_structure
 
 if TYPE_CHECKING:
@@ -80,10 +83,13 @@ class PdfiumFile:
         textpage = page.get_textpage()
         try:
             text = _with_lam_alef(textpage, textpage.get_text_range())
+            runs: list[Run] | None = None
+            if may_be_mended(text) or is_drawn_over(boxes_of(textpage)):
+                text, runs = mended(text, runs_of(textpage, text))
             is_xfa = index == 0 and pdfium_c.FPDF_GetFormType(self._document) in XFA
             if not is_xfa and not has_annotations(page):
                 return text
-            return self._structure.annotated(text, lambda: runs_of(textpage, text), index)
+            return self._structure.annotated(text, lambda: runs_of(textpage, text) if runs is None else runs, index)
         finally:
             textpage.close()
 

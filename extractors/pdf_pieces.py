@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from extractors.pdf_placement import Run
@@ -11,6 +12,9 @@ __all__ = ["Pieces"]
 CHAR_WIDTH = 0.5
 """Of the letters' height."""
 DESCENT, ASCENT = 0.2, 0.8
+ASIDE = 0.2
+"""A piece is a copy within this share of the letters' height."""
+MAX_COMPARED = 50
 MAX_PIECES = 100_000
 
 
@@ -36,6 +40,21 @@ class Pieces:
             shift = float(matrix[4]), float(matrix[5])
             self._pieces.append(_Piece(text, (x[0] + shift[0], x[1] + shift[1]), along, up))
 
+    def without_copies(self, text: str) -> str:
+        """The text without pieces that are drawn again a little aside; as it is if the pieces do not make it up."""
+        if "".join(piece.text for piece in self._pieces) != text:
+            return text
+        kept, drawn = list[_Piece](), defaultdict[str, list[_Piece]](list)
+        for piece in self._pieces:
+            printed = piece.text.strip()
+            if not any(_is_copy(piece, other) for other in drawn[printed][-MAX_COMPARED:]):
+                drawn[printed] += [piece] if printed else []
+                kept.append(piece)
+            elif piece.text.endswith("\n") and kept and not kept[-1].text.endswith("\n"):
+                kept[-1] = kept[-1]._replace(text=f"{kept[-1].text}\n")
+        self._pieces = kept
+        return "".join(piece.text for piece in kept)
+
     def runs(self, text: str) -> list[Run]:
         """The pieces as runs of the page's text; [] if the pieces are not what the text is made of."""
         if "".join(piece.text for piece in self._pieces) != text:
@@ -48,6 +67,12 @@ class Pieces:
                 runs.append(Run(first, first + len(printed), *_box(piece, len(printed))))
             start += len(piece.text)
         return runs
+
+
+def _is_copy(piece: _Piece, other: _Piece) -> bool:
+    height = abs(piece.up[0]) + abs(piece.up[1])
+    aside = (abs(a - b) for a, b in zip(piece.origin, other.origin, strict=True))
+    return max(aside) < ASIDE * height
 
 
 def _turned(matrix: Any, x: float, y: float) -> tuple[float, float]:

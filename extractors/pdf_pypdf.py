@@ -50,7 +50,7 @@ class PypdfFile:
     def page(self, index: int) -> RawPage:
         """Read one page with its annotations; what is drawn on it pdfium sees, whose eyes OCR has as well."""
         pieces = Pieces()
-        text = self._reader.pages[index].extract_text(visitor_text=pieces.add)
+        text = pieces.without_copies(self._reader.pages[index].extract_text(visitor_text=pieces.add))
         annotated = self._structure.annotated(text, lambda: pieces.runs(text), index)
         raw = LINE_END_HYPHEN.sub(HYPHEN, annotated)
         return RawPage(raw, self._labels[index] if self._labels else None, self._drawn(index, raw))
