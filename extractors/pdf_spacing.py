@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-ZÀ-Þ][^\WA-Z\d_]+")
 """A word whose letters someone typed apart; others without words beside them may be a list."""
 LETTER = "[A-Za-zÀ-\u058f]"
 """Of a script that has spaces between words and is written from left to right."""
-TORN = re.compile(rf"(?<={LETTER}{LETTER}) (?![aAIoOyYeEuUàÀ])({LETTER})(?=[ .,;:!?\r])")
+TORN = re.compile(rf"(?<={LETTER}{LETTER}) (?![aAIoOyYeEuUàÀ])({LETTER})(?=[ .,;:!?\r]|$)")
 """A letter by itself that is no word, after a word."""
 FOREIGN = "\u0590"
 """From this character on, scripts are written in other ways than one letter beside the other, with spaces."""

@@ -14,17 +14,18 @@ WIDTHS = {
     "i": 222,
     "l": 222,
     "t": 278,
+    "I": 278,
+    " ": 278,
     "r": 333,
     "c": 500,
     "v": 500,
     "s": 500,
-    "I": 278,
     "S": 667,
     "A": 667,
     "K": 667,
     "V": 667,
     "U": 722,
-    " ": 278,
+    "w": 722,
 }
 """Of Helvetica, in thousandths; other letters in use here are 556 wide."""
 
