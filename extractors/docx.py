@@ -22,6 +22,8 @@ from extractors.registry import DOCX, extractor
 
 __all__ = ["extract_docx", "is_encrypted_package"]
 
+MAX_SENTENCES = 100
+
 
 @extractor(DOCX)
 def extract_docx(path: Path, options: Options) -> Document:
@@ -52,7 +54,7 @@ def _document(parts: WordParts, options: Options) -> Document:
         writer.add(block)
     for text in dict.fromkeys(reader.story(part) for part in parts.beside("footer")):
         writer.add(Block(text))
-    missing = tuple(dict.fromkeys((*parts.missing, *embedded.missing)))
+    missing = _bounded([*parts.missing, *embedded.missing])
     return Document(
         media_type=DOCX,
         pages=writer.pages(options.max_pages),
@@ -63,3 +65,10 @@ def _document(parts: WordParts, options: Options) -> Document:
         warnings=(*missing, *parts.package.damaged),
         missing=missing,
     )
+
+
+def _bounded(sentences: list[str]) -> tuple[str, ...]:
+    """Each sentence once; of very many the first ones, and how many more there are."""
+    different = list(dict.fromkeys(sentences))
+    more = len(different) - MAX_SENTENCES
+    return tuple(different) if more <= 0 else (*different[:MAX_SENTENCES], f"{more} more parts are not in the text.")

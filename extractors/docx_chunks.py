@@ -5,6 +5,7 @@ Word itself takes them over into the document when it is saved; the programs tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -25,6 +26,10 @@ MAX_DEPTH = 3
 """Documents within documents that are read."""
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
 ARCHIVE_SUFFIXES = (".mht", ".mhtml", ".eml")
+ARCHIVES = ("message/rfc822", "multipart/related", "application/x-mimearchive")
+PAGES = ("text/html", "application/xhtml+xml")
+HTML = re.compile(rb"<(?:!doctype html|html|head|body|div|p|h[1-6]|table|ul|ol|span)\b")
+"""How a page begins that neither its name nor its type names as such."""
 ADVICE = "Open the file in Word and save it: Word takes the text over."
 
 
@@ -58,15 +63,14 @@ class EmbeddedReader:
             return []
 
     def _read(self, part: Aside) -> Iterator[Block]:
-        suffix = part.name[part.name.rfind(".") :].lower()
         beginning = part.content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if beginning.startswith(b"pk\x03\x04"):
             yield from self._word(part)
         elif beginning.startswith((b"{\\rtf", b"\xd0\xcf\x11\xe0")):
             raise Unsupported("RTF and old Word files are not read.")
-        elif suffix in ARCHIVE_SUFFIXES or beginning.startswith(b"mime-version:"):
+        elif part.media_type in ARCHIVES or beginning.startswith(b"mime-version:") or _has(part, ARCHIVE_SUFFIXES):
             yield from _archive(part.content)
-        elif suffix in HTML_SUFFIXES or beginning.startswith((b"<!doctype html", b"<html")):
+        elif part.media_type in PAGES or HTML.match(beginning) or _has(part, HTML_SUFFIXES):
             yield from html_blocks(part.content)
         else:
             yield from _text(part.content)
@@ -80,6 +84,10 @@ class EmbeddedReader:
         for block in (*reader.blocks(parts.body), *reader.comments()):
             yield Block(without_breaks(block.text), block.level, block.group and f"{part.name} {block.group}")
         self.missing += [*parts.missing, *embedded.missing]
+
+
+def _has(part: Aside, suffixes: tuple[str, ...]) -> bool:
+    return part.name.lower().endswith(suffixes)
 
 
 def _archive(content: bytes) -> Iterator[Block]:

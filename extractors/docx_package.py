@@ -77,9 +77,10 @@ def is_encrypted_package(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A document of another kind within the document: the name of its part, and its content."""
+    """A document of another kind within the document: the name of its part, its media type ("" if unknown)."""
 
     name: str
+    media_type: str
     content: bytes
 
 
@@ -154,6 +155,7 @@ class _Package:
     names: dict[str, zipfile.ZipInfo] = field(init=False)
     kept: dict[str, bytes] = field(default_factory=dict)
     chunks: dict[str, Aside] = field(default_factory=dict)
+    media_types: dict[str, str] = field(default_factory=dict)
     embedded: list[tuple[str, str]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
@@ -221,9 +223,13 @@ class _Package:
         """Say what is not read through this link; keep a document of another kind for its own reader."""
         name = posixpath.basename(link.target)
         if link.kind == "aFChunk" and link.source_kind == MAIN and self._holds(link):
-            self.chunks[link.id] = Aside(name, self._content(link.target))
+            self.chunks[link.id] = Aside(name, self._media_type(link.target), self._content(link.target))
         elif link.kind in EMBEDDED and link.source_kind not in FIGURES and self._holds(link):
             self.embedded.append((link.id if link.source_kind == MAIN else "", self._own_name(link.target)))
+        elif link.kind == "control":
+            self.missing.append(
+                f"The form control {name} (ActiveX) keeps its value outside of the text; it was not read."
+            )
         elif link.kind == "subDocument":
             self.missing.append(f"The sub-document {name} is a file of its own; its text is not in this one.")
         elif link.kind == "aFChunk" and self._holds(link):
@@ -240,6 +246,14 @@ class _Package:
             if override.get("ContentType") in WORD_MAIN_TYPES:
                 override.set("ContentType", MAIN_TYPE)
         return _serialised(types)
+
+    def _media_type(self, name: str) -> str:
+        if not self.media_types:
+            for kind in _parse(self._read("[Content_Types].xml")):
+                what = kind.get("PartName") or kind.get("Extension") or ""
+                self.media_types[what.lower()] = str(kind.get("ContentType", "")).partition(";")[0].strip().lower()
+        usual = self.media_types.get(name.rpartition(".")[2].lower(), "")
+        return self.media_types.get(f"/{name}".lower(), usual)
 
     def _read(self, name: str) -> bytes:
         content = self._content(name)

@@ -28,9 +28,9 @@ MHT = (
 )
 
 
-def chunk(word: docx.document.Document, name: str, content: bytes) -> None:
+def chunk(word: docx.document.Document, name: str, content: bytes, media_type: str = "application/x-other") -> None:
     """Embed a document of another kind at the end of the body."""
-    add(word, f'<w:altChunk r:id="{relate(word, "aFChunk", name, content)}"/>')
+    add(word, f'<w:altChunk r:id="{relate(word, "aFChunk", name, content, media_type)}"/>')
 
 
 def word_bytes(text: str, *chunks: tuple[str, bytes]) -> bytes:
@@ -67,6 +67,23 @@ def test_a_document_within_the_document_is_read_at_its_place(
     document = read(word, tmp_path)
     assert document.text == f"Before\n\n{text}\n\nAfter"
     assert (document.warnings, document.missing) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "text"),
+    [
+        (PAGE.encode(), "application/x-other", READ),
+        (b"Fan <b>nine</b> broke", "text/html", "Fan nine broke"),
+        (b"Fan <b>nine</b> broke", "text/plain", "Fan <b>nine</b> broke"),
+        (b"From: x\n" + MHT.encode("ascii"), "message/rfc822", READ),
+    ],
+)
+def test_a_part_with_any_name_is_read_by_its_type_and_content(
+    content: bytes, media_type: str, text: str, tmp_path: Path
+) -> None:
+    word = docx.Document()
+    chunk(word, "afchunk1.dat", content, media_type)
+    assert read(word, tmp_path).text == text
 
 
 def test_headings_of_a_document_within_the_document_are_sections(tmp_path: Path) -> None:
@@ -202,6 +219,18 @@ def test_an_embedded_object_is_named_with_its_program(tmp_path: Path) -> None:
     missing = read(word, tmp_path).missing
     assert "oleObject1.bin (Visio.Drawing.15)" in missing[0]
     assert (len(missing), missing[-1]) == (51, "11 more embedded files are not in the text.")
+
+
+def test_form_controls_of_another_kind_are_named(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.add_paragraph("Text")
+    relate(word, "control", "activeX/activeX1.xml", b"<x/>")
+    (sentence,) = read(word, tmp_path).missing
+    assert "activeX1.xml" in sentence
+    for number in range(2, 111):
+        relate(word, "control", f"activeX/activeX{number}.xml", b"<x/>")
+    missing = read(word, tmp_path).missing
+    assert (len(missing), missing[-1]) == (101, "10 more parts are not in the text.")
 
 
 def test_the_workbook_of_a_chart_is_not_missed(tmp_path: Path) -> None:
