@@ -3,6 +3,7 @@
     describe(config)         the facts and the vector space of a model, without loading it
     load_tokenizer(config)   its tokenizer, without torch
     load(config)             the embedder
+    load_reranker(name)      a cross-encoder, which reads question and passage together
 
 A leaf: no Celery, no Redis, no Qdrant, no settings. Importing it imports no model library.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from embeddings.base import Device, Embedder, Fingerprint, Precision, Tokenizer
+from embeddings.base import Device, Embedder, Fingerprint, Precision, Reranker, Tokenizer
 from embeddings.errors import (
     BadConfig,
     EmbedError,
@@ -21,6 +22,7 @@ from embeddings.errors import (
     GpuFull,
     HubUnreachable,
     ModelUnavailable,
+    RerankerUnavailable,
 )
 from embeddings.known_models import DEFAULT, MODELS, Model, OutsideModel, find, outside
 from embeddings.sources import Source, resolve
@@ -40,9 +42,12 @@ __all__ = [
     "ModelInfo",
     "ModelUnavailable",
     "OutsideModel",
+    "Reranker",
+    "RerankerUnavailable",
     "Tokenizer",
     "describe",
     "load",
+    "load_reranker",
     "load_tokenizer",
 ]
 
@@ -131,6 +136,19 @@ def load(config: EmbedderConfig | str = DEFAULT) -> Embedder:
     from embeddings.sentence_transformers import SentenceTransformerEmbedder
 
     return SentenceTransformerEmbedder(source, chosen.precision, chosen.device, chosen.threads)
+
+
+def load_reranker(name: str, device: Device = "auto", threads: int = 1) -> Reranker:
+    """Load a cross-encoder by its folder or its name on the hub.
+
+    Raises:
+        RerankerUnavailable: there is no such model, its files are damaged, or it gives no single score.
+        HubUnreachable: it is not on this machine and the hub cannot be reached.
+        BadConfig: no such device.
+    """
+    from embeddings.cross_encoder import CrossEncoderReranker
+
+    return CrossEncoderReranker(name, device, threads)
 
 
 def _config(config: EmbedderConfig | str) -> EmbedderConfig:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from embeddings.vectors import Vectors
 
-__all__ = ["Device", "Embedder", "Fingerprint", "Precision", "Tokenizer"]
+__all__ = ["Device", "Embedder", "Fingerprint", "Precision", "Reranker", "Tokenizer"]
 
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -74,3 +74,14 @@ class Embedder(Protocol):
 
     def embed_query(self, text: str) -> Vectors:
         """Embed a question: (dim,) float32, L2-normalised."""
+
+
+class Reranker(Protocol):
+    """Says how well passages answer a question, by reading both together."""
+
+    def score(self, question: str, texts: Sequence[str]) -> Vectors:
+        """Score passages.
+
+        Returns:
+            (n,) float32 from 0 to 1, input order, more is better; (0,) for no texts.
+        """

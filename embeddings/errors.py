@@ -4,6 +4,7 @@
     ├── BadConfig               bad_embedding_config   the configuration contradicts itself or the machine
     ├── ModelUnavailable        model_unavailable      no such model, or its files are missing or damaged
     │   └── HubUnreachable      hub_unreachable        transient: the model hub does not answer
+    ├── RerankerUnavailable     reranker_unavailable   no such cross-encoder, or its files are damaged
     ├── GpuFull                 gpu_full               transient: not even one text fits into the GPU's memory now
     └── EndpointError           endpoint_error         the endpoint refuses, or answers with something else
         └── EndpointBusy        endpoint_busy          transient: overloaded, failing or out of reach
@@ -14,7 +15,16 @@ A class docstring is its default message. `code` is stable, `hint` says what the
 
 from __future__ import annotations
 
-__all__ = ["BadConfig", "EmbedError", "EndpointBusy", "EndpointError", "GpuFull", "HubUnreachable", "ModelUnavailable"]
+__all__ = [
+    "BadConfig",
+    "EmbedError",
+    "EndpointBusy",
+    "EndpointError",
+    "GpuFull",
+    "HubUnreachable",
+    "ModelUnavailable",
+    "RerankerUnavailable",
+]
 
 
 class EmbedError(Exception):
@@ -53,6 +63,13 @@ class HubUnreachable(ModelUnavailable):
     code = "hub_unreachable"
     hint = "Check the network, download the model beforehand, or name a folder or an installed package."
     transient = True
+
+
+class RerankerUnavailable(EmbedError):
+    """The reranker is not there."""
+
+    code = "reranker_unavailable"
+    hint = "Set `reranker` to a cross-encoder with one score: a hub model (owner/name), or a folder that holds one."
 
 
 class GpuFull(EmbedError):

@@ -17,7 +17,7 @@ from embeddings.sources import Source
 from embeddings.tokenizer import encodable, tokenizer_of
 from embeddings.vectors import Vectors, in_order, normalize
 
-__all__ = ["SentenceTransformerEmbedder"]
+__all__ = ["SentenceTransformerEmbedder", "device_of"]
 
 _GPU_TOKEN_BUDGET = 16_384
 """Tokens of one batch on a GPU, which idles on batches that are right for a core.
@@ -55,7 +55,7 @@ class SentenceTransformerEmbedder:
         import torch
 
         torch.set_num_threads(threads)
-        self.device = _device(device)
+        self.device = device_of(device)
         self.precision = _precision(precision, self.device)
         self._source = source
         self._tokenizer = tokenizer_of(source)
@@ -106,7 +106,8 @@ class SentenceTransformerEmbedder:
         return np.concatenate([self._encode(texts[:middle]), self._encode(texts[middle:])])
 
 
-def _device(wanted: Device) -> str:
+def device_of(wanted: Device) -> str:
+    """The device of torch that is meant. Raises BadConfig if it is not there."""
     import torch
 
     available = torch.cuda.is_available()

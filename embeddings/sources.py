@@ -20,11 +20,11 @@ from embeddings.hub import fetch
 from embeddings.known_models import MODELS, Model, find, outside
 from embeddings.model_files import read_facts
 
-__all__ = ["Placement", "Source", "resolve"]
+__all__ = ["HUB_NAME", "Placement", "Source", "resolve"]
 
 Placement = Literal["package", "folder", "hub", "builtin", "endpoint"]
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _DESCRIPTION = ("*.json", "*/config.json")
 
 
@@ -75,7 +75,7 @@ def resolve(name: str) -> Source:
     if package is not None:
         facts = read_facts(package, name.replace("_", "-"))
         return Source(facts, "package", _package_revision(name.replace("-", "_")), package)
-    if _HUB_NAME.fullmatch(name):
+    if HUB_NAME.fullmatch(name):
         return _from_hub(name)
     raise ModelUnavailable(f"There is no embedding model {name!r}; known ones are: {', '.join(MODELS)}.")
 

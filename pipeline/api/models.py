@@ -123,6 +123,10 @@ class SearchRequest(RequestBody):
     group: Literal["document"] | None = Field(
         None, description="the best passage of each document, with further ones below it; `limit` counts documents"
     )
+    rerank: bool | None = Field(
+        None, description="whether the server's reranker orders the hits; by default if it has one"
+    )
+    rerank_depth: int | None = Field(None, ge=1, le=1000, description="passages that the reranker reads; 50 by default")
 
     @property
     def names(self) -> tuple[str, ...]:

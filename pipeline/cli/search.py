@@ -86,6 +86,18 @@ def search(
             "--group", help="Hits by document: the best passage of each; -n counts documents.", show_default=False
         ),
     ] = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option(
+            "--rerank/--no-rerank", help="Order by the reranker; by default if one is set up.", show_default=False
+        ),
+    ] = None,
+    rerank_depth: Annotated[
+        int | None,
+        typer.Option(
+            "--rerank-depth", min=1, max=1000, help="Passages that the reranker reads; 50.", show_default=False
+        ),
+    ] = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
@@ -105,7 +117,12 @@ def search(
     )
     settings = settings_of(context, data_dir, server)
     names = tuple(dict.fromkeys(collection or ()))
-    options: SearchOptions = {"min_score": min_score, "group": group.value if group else None}
+    options: SearchOptions = {
+        "min_score": min_score,
+        "group": group.value if group else None,
+        "rerank": rerank,
+        "rerank_depth": rerank_depth,
+    }
     asked = Question(query, names or (settings.collection,), limit, mode.value, condition, **options)
     if settings.server is not None:
         result = _search_on_server(settings, asked, names, options)

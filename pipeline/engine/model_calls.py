@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from embeddings import load_reranker
+from embeddings.base import Device, Reranker
 from embeddings.windows import windows
 from pipeline.catalog.index import indexes
 from pipeline.rpc import Methods
@@ -23,7 +25,23 @@ def methods_of(services: Services) -> Methods:
     return {
         "embed_query": partial(_embed_query, services),  # for processes of an older release
         "embed_question": partial(_embed_question, services),
+        "rerank": _Rerankers(services.settings.embedding_device).score,
     }
+
+
+class _Rerankers:
+    """The reranker of the last call that named one, loaded by the first."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._loaded: dict[str, Reranker] = {}
+
+    def score(self, model: str, question: str, texts: list[str]) -> list[float]:
+        """Say how well passages answer a question, from 0 to 1."""
+        if model not in self._loaded:
+            self._loaded.clear()
+            self._loaded[model] = load_reranker(model, self._device)
+        return [float(score) for score in self._loaded[model].score(question, texts)]
 
 
 def _embed_query(services: Services, text: str, index: str) -> list[float]:

@@ -62,6 +62,7 @@ class SearchResult(Result):
     """The hits for a question, best first.
 
     `collection` is the first of the `collections` that were searched. `warnings` say what of the question was not used.
+    The scores of `reranked` hits are those of the reranker.
     """
 
     query: str
@@ -69,4 +70,5 @@ class SearchResult(Result):
     collection: str
     collections: list[str] = Field([])
     warnings: list[str] = Field([])
+    reranked: bool = False
     hits: list[Hit]

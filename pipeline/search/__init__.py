@@ -1,10 +1,8 @@
 """Search: the best chunks for a question, of exactly one version of each document.
 
-request       what a search is asked for, checked, and the indexes that answer
-retrieval     hits of one index, of the version that the catalog shows
-answer        hits of all collections that are asked, in one order
-groups        hits by document
-highlights    where the words of the question stand in a hit
+The modules, in the order of their work: `request` (what is asked, checked, and the indexes that answer), `vectors` (of
+the question, in parts if it is long), `retrieval` (hits of one index), `candidates` (of all collections and parts),
+`reranking`, `groups` (hits by document), `highlights`, and `answer`, which calls them.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ __all__ = ["Group", "Question", "SearchOptions", "find_indexes", "resolve_media_
 MAX_HITS = 1000
 MAX_COLLECTIONS = 20
 
+RERANK_DEPTH = 50
+"""Passages that a reranker reads, unless a search says another number."""
+
 Group = Literal["document"]
 """What hits are put together by."""
 
@@ -28,11 +31,14 @@ class SearchOptions(TypedDict, total=False):
     """What a search may be given besides question, collections, limit, mode and filter; None is as left out.
 
     `min_score` leaves out hits with a lower score, from 0 to 1. `group` "document" gives the best passage of each
-    document, with further ones below it; the limit counts documents then.
+    document, with further ones below it; the limit counts documents then. `rerank` says whether the reranker of the
+    settings orders the hits, by default if one is set up, and `rerank_depth` how many passages it reads at least.
     """
 
     min_score: float | None
     group: Group | None
+    rerank: bool | None
+    rerank_depth: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Question:
     where: Filter = field(default_factory=Filter)
     min_score: float | None = None
     group: Group | None = None
+    rerank: bool | None = None
+    rerank_depth: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -61,10 +69,17 @@ class Question:
             raise BadRequest(f"The limit {self.limit} is out of range.", f"Take 1 to {MAX_HITS}.")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise BadRequest(f"The score {self.min_score:g} is out of range.", "Take 0 to 1.")
+        if self.rerank_depth is not None and not 1 <= self.rerank_depth <= MAX_HITS:
+            raise BadRequest(f"The depth {self.rerank_depth} is out of range.", f"Take 1 to {MAX_HITS}.")
         if self.group not in (None, "document"):
             raise BadRequest(f"Hits cannot be put together by {self.group!r}.", "Say: document.")
         if not 1 <= len(self.collections) <= MAX_COLLECTIONS:
             raise BadRequest(f"These are {len(self.collections)} collections.", f"Name 1 to {MAX_COLLECTIONS}.")
+
+    @property
+    def reranked_passages(self) -> int:
+        """How many passages a reranker reads, if there are as many."""
+        return max(self.rerank_depth or RERANK_DEPTH, self.limit)
 
     @property
     def condition(self) -> Filter:

@@ -640,6 +640,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a search in an unknown collection": search({"query": "x", "collection": "nowhere"}),
     "a search in collections of which one is unknown": search({"query": "x", "collections": ["nowhere"]}),
     "a score above 1": search({"query": "x", "min_score": 1.5}),
+    "a search by a reranker where none is set up": search({"query": "x", "rerank": True}),
     "a retry of what has not failed": asked("/v1/failures/retry", "POST", json={"ids": ["nobody"]}),
     "a re-index to a model that is a folder": asked("/v1/reindex/plan", "POST", json={"model": "ROOT"}),
     # Addresses and who asks

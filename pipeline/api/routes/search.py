@@ -42,6 +42,8 @@ def find(request: SearchRequest, api: Api, _caller: Reader) -> SearchResult:
         where,
         min_score=request.min_score,
         group=request.group,
+        rerank=request.rerank,
+        rerank_depth=request.rerank_depth,
     )
     known = find_indexes(api.services, question)
     for name in request.names:
