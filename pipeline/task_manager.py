@@ -15,6 +15,7 @@ from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.documents.listing import count_outdated
+from pipeline.catalog.index import indexes
 from pipeline.catalog.work import batches, events, failures, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
@@ -139,11 +140,13 @@ class TaskManager:
             states, chunks, failed = read.totals(connection)
             mirrored = watched_files.list_folders(connection)
             outdated = count_outdated(connection)
+            analysers = indexes.analysers(connection)
         return SystemStatus(
             jobs=[],
             documents=states,
             collections=chunks,
             outdated=outdated,
+            analysers=analysers,
             failures=failed,
             queues=self.queues() if self._services.settings.redis_url is not None else None,
             watched=[read.watched_folder(row) for row in mirrored],

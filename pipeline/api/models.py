@@ -283,10 +283,11 @@ class FormatFacts(BaseModel):
 
 
 class CollectionFacts(BaseModel):
-    """A collection, and the space of its vectors."""
+    """A collection, and the space of its vectors. An `analyser` below 2 matches words as earlier versions did."""
 
     name: str = Field(examples=["documents"])
     model: str = Field(examples=["all-MiniLM-L6-v2"])
     dim: int = Field(examples=[384])
+    analyser: int = Field(examples=[2])
     documents: int = Field(examples=[120])
     chunks: int = Field(examples=[2310])

@@ -14,6 +14,7 @@ from pipeline.cli.connect import connected_services, manager_of, services_of_run
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import command, out, plain, print_json, print_table, quantity, reread_command
 from pipeline.errors import BadRequest
+from pipeline.names import ANALYSER
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager
@@ -158,6 +159,9 @@ def _print_system(system: SystemStatus) -> None:
         out.print(f"Collection {name}: {quantity(chunks, 'chunk')} searchable")
         if outdated := system.outdated.get(name):
             out.print(f"  {quantity(outdated, 'document')} outdated (read them again with: {reread_command(name)})")
+        if (analyser := system.analysers.get(name, ANALYSER)) != ANALYSER:
+            upgrade = command(f"reindex --collection {name}")
+            out.print(f"  words are matched by analyser {analyser} (re-index to analyser {ANALYSER} with: {upgrade})")
     if system.failures:
         out.print(f"Failures: {system.failures} (see them with: {command('failures list')})")
     for folder in system.watched:

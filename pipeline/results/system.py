@@ -70,12 +70,16 @@ class WatchedFolder(Result):
 
 
 class SystemStatus(Result):
-    """Everything at a glance; `outdated` are documents by collection that an earlier version of Docrelay read."""
+    """Everything at a glance; `outdated` are documents by collection that an earlier version of Docrelay read.
+
+    `analysers` has the number of the analyser of each collection, by which its words are matched.
+    """
 
     jobs: list[JobStatus]
     documents: dict[str, int]
     collections: dict[str, int]
     outdated: dict[str, int] = Field({})
+    analysers: dict[str, int] = Field({})
     failures: int
     queues: QueueStatistics | None
     watched: list[WatchedFolder]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import attempts, collections, documents, failures, jobs, submissions, versions
+from pipeline.catalog.index import indexes
 from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
 
@@ -69,7 +70,7 @@ def _documents_of_job(job_id: str, page: Page) -> sa.Select[Any]:
 
 
 def list_collections(connection: Connection) -> list[dict[str, Any]]:
-    """List every collection: its name, its model and dimensions, and the numbers of its live documents and chunks."""
+    """List every collection: name, model, dimensions, analyser, and how many live documents and chunks it has."""
     counts = {
         row.collection: (row.documents, int(row.chunks or 0))
         for row in connection.execute(
@@ -82,12 +83,14 @@ def list_collections(connection: Connection) -> list[dict[str, Any]]:
             .group_by(documents.c.collection)
         )
     }
+    analysers = indexes.analysers(connection)
     rows = connection.execute(sa.select(collections).order_by(collections.c.name))
     return [
         {
             "name": row.name,
             "model": row.fingerprint["model"],
             "dim": row.fingerprint["dim"],
+            "analyser": analysers.get(row.name, 1),
             "documents": counts.get(row.name, (0, 0))[0],
             "chunks": counts.get(row.name, (0, 0))[1],
         }

@@ -22,6 +22,7 @@ from pipeline.plan import IndexSpec
 __all__ = [
     "Index",
     "add",
+    "analysers",
     "first_name",
     "get",
     "list_of_collection",
@@ -86,6 +87,12 @@ def live(connection: Connection, collection: str) -> Index | None:
     """The index of a collection that readers see; None for an unknown collection."""
     row = connection.execute(LIVE, {"collection": collection}).one_or_none()
     return None if row is None else _index(row)
+
+
+def analysers(connection: Connection) -> dict[str, int]:
+    """The analyser of each collection: that of its live index."""
+    query = sa.select(indexes.c.collection, indexes.c.making).where(indexes.c.role == "live")
+    return {row.collection: IndexSpec(**row.making).analyser for row in connection.execute(query)}
 
 
 def list_of_collection(connection: Connection, collection: str) -> list[Index]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -454,3 +455,20 @@ def test_a_freeze_ends_when_no_attempt_is_in_flight(waiting: Waiting) -> None:
     with writing(waiting.services.catalog) as connection:
         attempts.cancel(connection, attempts_table.c.id == waiting.attempt)
     assert cutover.is_idle(waiting.services, reindex(), "books~1", "books~2")
+
+
+def test_an_index_stored_without_its_analyser_has_the_first_one() -> None:
+    stored = {name: value for name, value in asdict(replace(MADE, analyser=2)).items() if name != "analyser"}
+
+    assert IndexSpec(**stored).analyser == 1
+
+
+def test_an_index_keeps_its_analyser_whatever_the_settings_are(connection: Connection) -> None:
+    newer = replace(MADE, analyser=2, chunk_tokens=64)
+
+    collections.register(connection, "c", OLD, MADE)
+    kept = collections.register(connection, "c", OLD, newer)
+
+    assert kept.spec == replace(MADE, analyser=1, chunk_tokens=64)
+    assert collections.register(connection, "d", OLD, newer).spec == newer
+    assert indexes.analysers(connection) == {"c": 1, "d": 2}
