@@ -13,6 +13,7 @@ from extractors.encoding import text_of
 from extractors.errors import Corrupt, Empty, Encrypted, TooLarge, Unsupported
 from extractors.options import Options
 from extractors.registry import BUILTIN, DOCX, formats
+from extractors.text_kinds import kind_of_text
 
 __all__ = ["sniff"]
 
@@ -188,10 +189,12 @@ def _kind(head: bytes, table: tuple[tuple[bytes, str], ...]) -> str | None:
 
 
 def _text(path: Path, text: str) -> str:
-    """Text is Markdown by its suffix, HTML by its beginning, and plain text otherwise."""
+    """HTML, mails and XML are known by their beginning, Markdown and tables by the suffix; the rest is plain text."""
     begin = text[:4096].lstrip("\ufeff")
     if HTML.match(begin) or (path.suffix.lower() in HTML_SUFFIXES and begin.lstrip().startswith("<")):
         raise Unsupported("The file is an HTML page, which is not supported.")
+    if kind := kind_of_text(text, path.suffix.lower()):
+        return kind
     own = _by_suffix(path)
     return own if own and (own.startswith("text/") or own == "application/json") else "text/plain"
 

@@ -65,12 +65,62 @@ def _sniff(folder: Path, data: bytes, name: str = "file.dat", **options: int) ->
         ("Ölpreis".encode("utf-32-be"), "text/plain"),
         ("Grüße aus Köln, wo die Häuser schön sind".encode("cp1252"), "text/plain"),
         (b'{"a": [1, 2]}', "text/plain"),
-        (b"<?xml version='1.0'?><note>text</note>", "text/plain"),
+        (b"<note>text</note>", "text/plain"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".pdf", ".docx", ".png", ".txt", ".exe"])
 def test_content_decides_whatever_the_suffix(tmp_path: Path, data: bytes, media_type: str, suffix: str) -> None:
     assert _sniff(tmp_path, data, f"file{suffix}") == media_type
+
+
+@pytest.mark.parametrize("suffix", ["", ".pdf", ".docx", ".png", ".exe", ".xml", ".nxml"])
+def test_declared_xml_is_xml_whatever_the_suffix(tmp_path: Path, suffix: str) -> None:
+    assert _sniff(tmp_path, b"<?xml version='1.0'?><note>text</note>", f"file{suffix}") == "application/xml"
+
+
+def test_xml_in_a_file_that_is_named_as_text_is_text(tmp_path: Path) -> None:
+    assert _sniff(tmp_path, b"<?xml version='1.0'?><note>text</note>", "file.txt") == "text/plain"
+    assert _sniff(tmp_path, b"<?xml version='1.0'?><rss><channel/></rss>", "file.txt") == "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
+        (
+            b"<?xml version='1.0'?>\n<!-- a --><!DOCTYPE svg PUBLIC 'a' 'b' [<!ENTITY x 'y'>]>\n<svg:svg a='b'/>",
+            "image/svg+xml",
+        ),
+        (b"\xef\xbb\xbf<rss version='2.0'><channel/></rss>", "application/rss+xml"),
+        (b"<rdf:RDF xmlns='http://purl.org/rss/1.0/'></rdf:RDF>", "application/rss+xml"),
+        (b"<feed xmlns='http://www.w3.org/2005/Atom'/>", "application/atom+xml"),
+        (b"From: a@b.c\r\nTo: d@e.f\r\nMIME-Version: 1.0\r\n\r\nx", "message/rfc822"),
+        (b"Return-Path: <a@b.c>\nReceived: from x\n by y\nSubject: z\n\nx", "message/rfc822"),
+        (b"From a@b.c Tue Jun  3 10:00:00 2025\nFrom: a@b.c\nDate: x\nMessage-ID: <1@b.c>\n\nx", "application/mbox"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".dat", ".xml"])
+def test_kinds_of_text_are_known_by_their_beginning(tmp_path: Path, data: bytes, media_type: str, suffix: str) -> None:
+    assert _sniff(tmp_path, data, f"file{suffix}") == media_type
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"From: Max\nTo: Eva\nDate: Monday\nSubject: a note\n\nDear Eva",
+        b"From here on in 2024\nSubject: none",
+        b"Date: today\n",
+        b"<feed>hay</feed>",
+    ],
+)
+def test_texts_that_only_begin_like_a_mail_or_a_feed_are_text(tmp_path: Path, data: bytes) -> None:
+    assert _sniff(tmp_path, data, "a.txt") == "text/plain"
+    assert _sniff(tmp_path, data, "a") == "text/plain"
+
+
+@pytest.mark.parametrize("part", [b"<!--", b"<?", b"<!DOCTYPE ", b"A: b\n", b"<!-->"])
+def test_hostile_beginnings_are_text(tmp_path: Path, part: bytes) -> None:
+    assert _sniff(tmp_path, part * 13_000, "a") == "text/plain"
 
 
 @pytest.mark.parametrize("name", ["a.md", "A.MARKDOWN"])
