@@ -11,7 +11,7 @@ from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.docx_styles import W, is_on
 from extractors.tables import has_header
 
-__all__ = ["CELL_SEPARATOR", "LIST", "Block", "header_rows", "is_continued", "row_blocks", "without_breaks"]
+__all__ = ["CELL_SEPARATOR", "LIST", "Block", "header_rows", "is_continued", "row_blocks", "splits", "without_breaks"]
 
 CELL_SEPARATOR = " | "
 CORNER = "\0"
@@ -55,11 +55,12 @@ def row_blocks(cells: list[list[Block]], group: str, names_columns: bool = False
     Page breaks inside cells, which each cell records for itself, are counted once.
     """
     lines = [line for line in _lines(cells) if line.strip(" |")]
-    before, after = _page_breaks(["".join(block.text for block in cell) for cell in cells])
+    before, after = _page_breaks([_text(cell) for cell in cells])
     if not lines:
         yield Block(before + after)
         return
-    lines[0], lines[-1] = before + lines[0], lines[-1] + after
+    lines[0] = before + lines[0]
+    lines[-1] += after
     for line in lines:
         yield Block(line, None, group, names_columns and len(lines) == 1)
 
@@ -101,13 +102,28 @@ def _pieces(cell: list[Block]) -> Iterator[list[str]]:
             yield texts if group else [" ".join(texts)]
 
 
+def splits(cells: list[list[Block]]) -> bool:
+    """Whether Word has laid the row out over two pages."""
+    return any(RENDERED_BREAK in _text(cell).lstrip() for cell in cells)
+
+
 def _page_breaks(cells: list[str]) -> tuple[str, str]:
-    """The page breaks of a row that stand before its text, and those after it."""
+    """The page breaks of a row that stand before its text, and those after it.
+
+    Word records for each cell where a page ends in it, and at the beginning of a cell that it is back on the page
+    before: only the first cell that has text says where the row begins.
+    """
     marks = (HARD_BREAK, RENDERED_BREAK)
-    breaks = "".join(mark * max((cell.count(mark) for cell in cells), default=0) for mark in marks)
-    leading = any((set(cell) & set(marks)) and not _before_break(cell) for cell in cells)
-    return (breaks, "") if leading else ("", breaks)
+    written = [cell for cell in cells if cell.strip()]
+    if not written:
+        return "".join(mark * max((cell.count(mark) for cell in cells), default=0) for mark in marks), ""
+    inside = [cell.lstrip() for cell in written]
+    before = written[0][: len(written[0]) - len(inside[0])]
+    return (
+        "".join(mark * before.count(mark) for mark in marks),
+        "".join(mark * max(cell.count(mark) for cell in inside) for mark in marks),
+    )
 
 
-def _before_break(cell: str) -> str:
-    return cell.replace(RENDERED_BREAK, HARD_BREAK).partition(HARD_BREAK)[0].strip()
+def _text(cell: list[Block]) -> str:
+    return "".join(block.text for block in cell)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from extractors.docx_blocks import CELL_SEPARATOR, LIST, Block, header_rows, is_continued, row_blocks, without_breaks
+from extractors.docx_blocks import (
+    CELL_SEPARATOR,
+    LIST,
+    Block,
+    header_rows,
+    is_continued,
+    row_blocks,
+    splits,
+    without_breaks,
+)
 from extractors.docx_figures import figure_lines
-from extractors.docx_inline import HARD_BREAK, MC, Inline, InlineReader
+from extractors.docx_inline import HARD_BREAK, MC, RENDERED_BREAK, Inline, InlineReader
 from extractors.docx_parts import WordParts
 from extractors.docx_pictures import A, drawing_lines
 from extractors.docx_styles import RELATIONSHIPS, W, attribute
@@ -37,6 +46,7 @@ class BodyReader:
         self._inline = InlineReader()
         self._carried = ""
         self._tables = 0
+        self._is_split = False
         self._captions: set[str] = set()  # a logo that stands on many pages is described once
 
     def blocks(self, container: Any) -> Iterator[Block]:
@@ -64,7 +74,7 @@ class BodyReader:
         inline = self._inline.read(paragraph)
         number = self._styles.numbering(paragraph)
         marker = self._numbering.marker(*number) if number else ""
-        text = self._take_carried() + (HARD_BREAK if self._styles.breaks_page(paragraph) else "") + inline.text
+        text = self._take_carried() + (HARD_BREAK if self._styles.breaks_page(paragraph) else "") + self._own(inline)
         if _runs_on(paragraph):
             self._carried = text
         elif text.strip():
@@ -75,6 +85,14 @@ class BodyReader:
         yield from self._hanging(inline)
         if paragraph.find(f"{W}pPr/{W}sectPr") is not None and self._next_section_turns_page():
             yield Block(HARD_BREAK)
+
+    def _own(self, inline: Inline) -> str:
+        """The paragraph's text; what follows a row over two pages repeats the page break that is within the row."""
+        text = inline.text
+        if self._is_split and text.lstrip(" \t\n").startswith(RENDERED_BREAK):
+            text = text.replace(RENDERED_BREAK, "", 1)
+        self._is_split = self._is_split and not text.strip()
+        return text
 
     def _hanging(self, inline: Inline) -> Iterator[Block]:
         """What is anchored in the paragraph, right after it: text boxes, pictures, figures, notes, comments."""
@@ -132,7 +150,9 @@ class BodyReader:
                 yield from row_blocks(contents, group, names_columns=number < headers)
 
     def _row(self, row: Any) -> list[list[Block]]:
-        return [self._cell(cell) for cell in _cells(row)]
+        cells = [self._cell(cell) for cell in _cells(row)]
+        self._is_split = splits(cells)
+        return cells
 
     def _cell(self, cell: Any) -> list[Block]:
         return [] if is_continued(cell) else list(self.blocks(cell))

@@ -17,6 +17,7 @@ __all__ = ["M", "latex"]
 M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
 HIGH = tuple(M + tag for tag in ("f", "nary", "m", "eqArr", "groupChr"))
 """Expressions that brackets grow with."""
+SPECIAL = frozenset("\\{}^_%&$#~ ")
 SKIPPED = frozenset((W + "del", W + "moveFrom", W + "rPr"))
 
 
@@ -55,7 +56,7 @@ def _is_set(element: Any, path: str) -> bool:
 def _script(mark: str, text: str) -> str:
     if not text:
         return ""
-    return mark + (text if len(text) == 1 and text.isalnum() else f"{{{text}}}")
+    return mark + (text if len(text) == 1 and text not in SPECIAL else f"{{{text}}}")
 
 
 def _base(element: Any) -> str:
@@ -180,8 +181,8 @@ def _matrix(element: Any) -> str:
 
 
 def _lines(element: Any) -> str:
-    lines = (latex(line).strip() for line in element.findall(M + "e"))
-    return "\\begin{aligned}" + " \\\\ ".join(lines) + "\\end{aligned}"
+    lines = [latex(line).strip() for line in element.findall(M + "e")]
+    return lines[0] if len(lines) == 1 else "\\begin{aligned}" + " \\\\ ".join(lines) + "\\end{aligned}"
 
 
 _HANDLERS: dict[str, Callable[[Any], str]] = {

@@ -193,6 +193,40 @@ def test_a_row_over_two_pages_is_one_row(tmp_path: Path) -> None:
     assert [page.text for page in document.pages] == ["left on | right on", "next |"]
 
 
+def test_a_row_on_a_new_page_begins_it(tmp_path: Path) -> None:
+    def row(*cells: str) -> str:
+        return f"<w:tr>{''.join(f'<w:tc><w:p>{cell}</w:p></w:tc>' for cell in cells)}</w:tr>"
+
+    broken = "<w:r><w:lastRenderedPageBreak/></w:r>"
+    document = read_xml(
+        tmp_path, f"<w:tbl>{row(run('a'), run('b'))}{row(broken + run('c'), run('d'))}</w:tbl>", paragraph(run("after"))
+    )
+    assert [page.text for page in document.pages] == ["a | b", "c | d\n\nafter"]
+
+
+def test_the_breaks_that_cells_and_the_next_row_repeat_count_once(tmp_path: Path) -> None:
+    """As Word records rows over two pages: each cell goes back to the page before, the next row repeats the break."""
+
+    def row(*cells: str) -> str:
+        return f"<w:tr>{''.join(f'<w:tc><w:p>{cell}</w:p></w:tc>' for cell in cells)}</w:tr>"
+
+    broken = "<w:r><w:lastRenderedPageBreak/></w:r>"
+    split = run("on one") + broken + run(" and two")
+    document = read_xml(
+        tmp_path,
+        f"<w:tbl>{row(run('a'), split, broken + run('c'))}{row(broken + run('d'), run('e'))}</w:tbl>",
+        f"<w:tbl>{row(split, broken + split)}</w:tbl>",
+        paragraph(broken, run("after")),
+        paragraph(broken, run("new")),
+    )
+    assert [page.text for page in document.pages] == [
+        "a | on one and two | c",
+        "d | e\n\non one and two | on one and two",
+        "after",
+        "new",
+    ]
+
+
 def test_core_properties_are_the_metadata(tmp_path: Path) -> None:
     word = docx.Document()
     word.core_properties.title, word.core_properties.author = "Berths", "A. Harbour"
