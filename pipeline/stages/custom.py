@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from extractors.document import Document
+from extractors.document import Document, Section, Table
 from extractors.errors import ExtractError
 from pipeline import retries
 from pipeline.catalog import Connection
@@ -63,7 +63,7 @@ def run_document_stage(stage: Stage, step: Step, document: Document, facts: Abou
     if not isinstance(result, Document) or not result.pages:
         raise StageFailed(f"The stage {step.key} gave {type(result).__name__} instead of a document with pages.")
     length = len(result.text.encode("utf-8", "strict").decode())
-    spans = (*result.sections, *result.tables)
+    spans: tuple[Section | Table, ...] = (*result.sections, *result.tables)
     if any(not 0 <= span.char_start <= span.char_end <= length for span in spans):
         raise StageFailed(
             f"The stage {step.key} changed the text and left a section or a table outside of it.",
