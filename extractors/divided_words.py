@@ -24,9 +24,14 @@ CONNECTORS = frozenset(["und", "oder", "bzw", "sowie", "bis", "and", "or", "to",
 HYPHENATED = re.compile(
     "self|well|non|half|all|quasi|semi|cross|high|low|long|short|full|double|single|zero|two|three|four|five|six|eight|"
     "nine|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|first|second|third|so|then|state|real|large|small|free|"
-    "steady|blunt"
+    "steady|blunt|best"
 )
 """English words that keep a hyphen before another word ("self-publishing")."""
+CLOSED = re.compile(
+    "out|over|under|up|down|on|with|any|some|every|where|there|here|fore|after|back|more|him|her|them|your|my|can|be|may|"
+    "what|when|who|how|hand|head|house|net|frame|time|wave"
+)
+"""English words that are written together with the word after them ("outbreak") unless the document shows otherwise."""
 SYLLABLE = re.compile(
     "(?:able|ance|ence|ate|ity|hood|dom|fold|ible|ing|ism|ist|ize|ment|tion|ward|ship|[ae]r|or)(?:s|d|ed)?|"
     "al|ally|ed|ered|est|ever|ful|less|ly|most|ness|self|selves|teen|ty|wise"
@@ -154,7 +159,7 @@ def _is_compound(left: str, right: str, vocabulary: Vocabulary) -> bool:
         return False
     if not SYLLABLE.fullmatch(right) and (HYPHENATED.fullmatch(left) or ADVERB.fullmatch(left)):
         return True
-    if min(len(left), len(right)) < LONG_HALF or SYLLABLE.fullmatch(right):
+    if min(len(left), len(right)) < LONG_HALF or SYLLABLE.fullmatch(right) or CLOSED.fullmatch(left):
         return False
     alone = vocabulary.counts[left] > 0 and vocabulary.counts[right] > 0
     closed = vocabulary.starts[left] + vocabulary.ends[right]

@@ -51,6 +51,7 @@ def test_an_english_compound_keeps_its_hyphen(left: str, right: str) -> None:
         ("in", "to"),
         ("meas", "ured"),
         ("boundar", "ies"),
+        ("over", "layer"),
     ],
 )
 def test_an_english_word_divided_at_a_syllable_is_whole(left: str, right: str) -> None:
