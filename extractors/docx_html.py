@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from lxml import html
@@ -28,7 +29,7 @@ def html_blocks(content: bytes, charset: str | None = None) -> list[Block]:
     """Return the blocks of an HTML page: headings, paragraphs, list items and table rows."""
     text = XML_DECLARATION.sub("", _text(content, charset))
     root = html.document_fromstring(text) if text.strip() else None
-    return [] if root is None else list(_Walk().blocks(root))
+    return [] if root is None else list(_Walk(count(1)).blocks(root))
 
 
 def _text(content: bytes, charset: str | None) -> str:
@@ -45,9 +46,10 @@ def _text(content: bytes, charset: str | None) -> str:
 
 
 class _Walk:
-    """Walks the elements of a page and gathers the text of each block."""
+    """Walks the elements of a page and gathers the text of each block; `tables` numbers the tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Iterator[int]) -> None:
+        self._numbers = tables
         self._parts: list[str] = []
         self._level: int | None = None
         self._group: str | None = None
@@ -84,14 +86,16 @@ class _Walk:
         self._parts, self._level, self._group = [], None, None
 
     def _table(self, table: Any) -> Iterator[Block]:
+        group = f"html {next(self._numbers)}"
         for row in table.iter("tr"):
             if next(row.iterancestors("table")) is not table:
                 continue
-            cells = [list(_Walk().cell(cell)) for cell in row if cell.tag in ("td", "th")]
+            own = [cell for cell in row if cell.tag in ("td", "th")]
+            cells = [list(_Walk(self._numbers).cell(cell)) for cell in own]
             if len(cells) == 1:
                 yield from cells[0]
             else:
-                yield from row_blocks(cells, f"html {id(table)}")
+                yield from row_blocks(cells, group, names_columns=all(cell.tag == "th" for cell in own))
 
     def cell(self, element: Any) -> Iterator[Block]:
         """Yield the blocks of a cell."""

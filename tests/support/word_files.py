@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from docx.oxml.parser import parse_xml
 
 from extractors.document import Document
 from extractors.docx import extract_docx
+from extractors.docx_styles import W
 from extractors.options import Options
 
 OPTIONS = Options()
@@ -28,6 +31,24 @@ SPACES = (
     'xmlns:o="urn:schemas-microsoft-com:office:office" '
     'xmlns:symex="http://schemas.microsoft.com/office/word/2015/wordml/symex"'
 )
+
+
+def new() -> Any:
+    """An empty document without python-docx's 800 kB of table styles, which would be parsed for each test."""
+    return docx.Document(BytesIO(_lean()))
+
+
+@cache
+def _lean() -> bytes:
+    word = docx.Document()
+    styles = word.styles.element
+    for style in [style for style in styles if style.get(f"{W}type") == "table" and style.get(f"{W}default") != "1"]:
+        styles.remove(style)
+    for name in [name for name, relation in word.part.rels.items() if relation.reltype.endswith("stylesWithEffects")]:
+        del word.part.rels[name]
+    stream = BytesIO()
+    word.save(stream)
+    return stream.getvalue()
 
 
 def element(xml: str) -> Any:
@@ -50,7 +71,7 @@ def add(word: Any, *fragments: str) -> None:
 
 def read_xml(folder: Path, *fragments: str) -> Document:
     """Read a document whose body is the given fragments."""
-    word = docx.Document()
+    word = new()
     add(word, *fragments)
     return read(word, folder)
 

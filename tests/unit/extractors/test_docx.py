@@ -250,3 +250,20 @@ def test_charts_and_smart_art_are_read_at_their_position(tmp_path: Path) -> None
     assert read(word, tmp_path).text == (
         "Before\n\nBerths let\nMoored | Ashore\nMay | 2.4 | 1\nJune | 7 |\n\nLaunch\nSail\n\nAfter"
     )
+
+
+def test_a_chart_of_the_newer_kinds_is_read_once(tmp_path: Path) -> None:
+    word = docx.Document()
+    space = "http://schemas.microsoft.com/office/drawing/2014/chartex"
+    rows = '<c:strDim><c:lvl><c:pt idx="0">Diesel</c:pt><c:pt idx="1">Oil</c:pt></c:lvl></c:strDim>'
+    numbers = '<c:numDim><c:lvl><c:pt idx="0">12.5</c:pt><c:pt idx="1">3</c:pt></c:lvl></c:numDim>'
+    title = f'<c:title><a:p xmlns:a="{DRAWING}"><a:r><a:t>Costs</a:t></a:r></a:p></c:title>'
+    xml = f'<c:chartSpace xmlns:c="{space}">{rows}{numbers}{title}</c:chartSpace>'
+    part = Part(PackURI("/word/charts/chartEx1.xml"), "application/xml", xml.encode(), word.part.package)
+    name = word.part.relate_to(part, "http://schemas.microsoft.com/office/2014/relationships/chartEx")
+    drawn = (
+        f'<w:r><mc:AlternateContent><mc:Choice Requires="cx1"><c:chart xmlns:c="{space}" r:id="{name}"/></mc:Choice>'
+        f"<mc:Fallback>{box('This chart is not available.')}</mc:Fallback></mc:AlternateContent></w:r>"
+    )
+    add(word, paragraph(run("Before"), drawn))
+    assert read(word, tmp_path).text == "Before\n\nCosts\nDiesel | 12.5\nOil | 3"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
-import docx
 import pytest
 from docx.opc.constants import RELATIONSHIP_TYPE as RT
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
-from word_files import SPACES, add, paragraph, read, relate, run
+from word_files import SPACES, add, new, paragraph, read, relate, run
 
 from extractors.docx import extract_docx
 from extractors.docx_package import Budget, open_package
@@ -28,13 +28,13 @@ MHT = (
 )
 
 
-def chunk(word: docx.document.Document, name: str, content: bytes, media_type: str = "application/x-other") -> None:
+def chunk(word: Any, name: str, content: bytes, media_type: str = "application/x-other") -> None:
     """Embed a document of another kind at the end of the body."""
     add(word, f'<w:altChunk r:id="{relate(word, "aFChunk", name, content, media_type)}"/>')
 
 
 def word_bytes(text: str, *chunks: tuple[str, bytes]) -> bytes:
-    word = docx.Document()
+    word = new()
     word.add_heading(text, 1)
     for name, content in chunks:
         chunk(word, name, content)
@@ -60,7 +60,7 @@ def word_bytes(text: str, *chunks: tuple[str, bytes]) -> bytes:
 def test_a_document_within_the_document_is_read_at_its_place(
     name: str, content: bytes, text: str, tmp_path: Path
 ) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Before")
     chunk(word, name, content)
     word.add_paragraph("After")
@@ -81,13 +81,24 @@ def test_a_document_within_the_document_is_read_at_its_place(
 def test_a_part_with_any_name_is_read_by_its_type_and_content(
     content: bytes, media_type: str, text: str, tmp_path: Path
 ) -> None:
-    word = docx.Document()
+    word = new()
     chunk(word, "afchunk1.dat", content, media_type)
     assert read(word, tmp_path).text == text
 
 
+def test_a_table_of_a_page_knows_the_row_that_names_its_columns(tmp_path: Path) -> None:
+    word = new()
+    table = "<table><tr><th>Boat<th>Berth</tr><tr><td>Ada<td>3</tr></table>"
+    chunk(word, "c.html", (table + table + f"<table><tr><td>{table}<td>x</tr></table>").encode())
+    document = read(word, tmp_path)
+    own = "Boat | Berth\nAda | 3"
+    assert document.text == f"{own}\n\n{own}\n\n{own}\nx"
+    headers = [document.text[table.char_start : table.header_end] for table in document.tables]
+    assert headers == ["Boat | Berth", "Boat | Berth", ""]
+
+
 def test_headings_of_a_document_within_the_document_are_sections(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     chunk(word, "c.html", PAGE.encode())
     chunk(word, "c.docx", word_bytes("Inner"))
     assert [section.path for section in read(word, tmp_path).sections] == [("Grüße",), ("Inner",)]
@@ -104,7 +115,7 @@ def test_headings_of_a_document_within_the_document_are_sections(tmp_path: Path)
     ],
 )
 def test_what_cannot_be_read_is_named(name: str, content: bytes, tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Before")
     chunk(word, name, content)
     document = read(word, tmp_path)
@@ -118,7 +129,7 @@ def test_documents_within_documents_end_at_a_depth(tmp_path: Path) -> None:
     content = word_bytes("level 5")
     for level in (4, 3, 2, 1):
         content = word_bytes(f"level {level}", ("c.docx", content))
-    word = docx.Document()
+    word = new()
     chunk(word, "c.docx", content)
     document = read(word, tmp_path)
     assert document.text == "level 1\n\nlevel 2\n\nlevel 3"
@@ -143,7 +154,7 @@ def test_a_comment_stands_after_the_paragraph_that_it_is_about(tmp_path: Path) -
         body = "".join(paragraph(run(text)) for text in texts)
         return f'<w:comment w:id="{number}" w:author="{author}">{body}</w:comment>'
 
-    word = docx.Document()
+    word = new()
     comments = comment(0, "M. Lind", "Too dear.", "Ask again.") + comment(1, "", "Yes") + comment(2, "X", "No anchor")
     relate(
         word,
@@ -168,7 +179,7 @@ def packed(name: str) -> bytes:
 
 
 def test_embedded_files_are_named(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Text")
     relate(word, "package", "embeddings/Prices.xlsx", b"PK\x03\x04")
     relate(word, "oleObject", "embeddings/oleObject1.bin", packed("Angebot März.pdf"))
@@ -184,7 +195,7 @@ def test_embedded_files_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "is_text"), [("footnotes", True), ("comments", True), ("numbering", False)])
 def test_a_damaged_part_is_left_out_and_named(kind: str, is_text: bool, tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Text")
     for old in [name for name, relation in word.part.rels.items() if relation.reltype.endswith(kind)]:
         del word.part.rels[old]
@@ -196,7 +207,7 @@ def test_a_damaged_part_is_left_out_and_named(kind: str, is_text: bool, tmp_path
 
 
 def test_a_part_with_a_wrong_sum_is_left_out(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Text")
     relate(word, "footnotes", "notes.xml", b"<w:footnotes>" + b"x" * 500 + b"</w:footnotes>")
     stored = io.BytesIO()
@@ -211,7 +222,7 @@ def test_a_part_with_a_wrong_sum_is_left_out(tmp_path: Path) -> None:
 
 
 def test_an_embedded_object_is_named_with_its_program(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     name = relate(word, "oleObject", "embeddings/oleObject1.bin", b"x")
     add(word, paragraph(f'<w:r><w:object><o:OLEObject ProgID="Visio.Drawing.15" r:id="{name}"/></w:object></w:r>'))
     for number in range(60):
@@ -222,7 +233,7 @@ def test_an_embedded_object_is_named_with_its_program(tmp_path: Path) -> None:
 
 
 def test_form_controls_of_another_kind_are_named(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     word.add_paragraph("Text")
     relate(word, "control", "activeX/activeX1.xml", b"<x/>")
     (sentence,) = read(word, tmp_path).missing
@@ -234,7 +245,7 @@ def test_form_controls_of_another_kind_are_named(tmp_path: Path) -> None:
 
 
 def test_the_workbook_of_a_chart_is_not_missed(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     chart = Part(
         PackURI("/word/charts/chart1.xml"),
         "application/vnd.openxmlformats-officedocument.drawingml.chart+xml",
@@ -252,7 +263,7 @@ def test_the_workbook_of_a_chart_is_not_missed(tmp_path: Path) -> None:
 def test_a_picture_that_fills_a_page_is_missed(share: float, count: int, tmp_path: Path) -> None:
     width, height = 12240 * 635, int(15840 * 635 * share)
     picture = f'<wp:inline><wp:extent cx="{width}" cy="{height}"/><a:graphic><pic:pic/></a:graphic></wp:inline>'
-    word = docx.Document()
+    word = new()
     add(word, paragraph(run("Scan:"), f"<w:r><w:drawing>{picture}</w:drawing></w:r>"))
     missing = read(word, tmp_path).missing
     assert len(missing) == count

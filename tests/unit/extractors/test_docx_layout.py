@@ -7,7 +7,6 @@ from pathlib import Path
 import docx
 import pytest
 from docx.enum.section import WD_SECTION
-from docx.enum.text import WD_BREAK
 from docx.opc.constants import RELATIONSHIP_TYPE as RT
 from docx.opc.packuri import PackURI
 from docx.opc.part import Part
@@ -123,34 +122,6 @@ def test_notes_stand_after_the_paragraph_that_refers_to_them(tmp_path: Path) -> 
     assert read(word, tmp_path).text == "word goes on\n\nfootnote 2\n\nagain\n\nendnote 1"
 
 
-def test_without_recorded_breaks_there_are_no_page_numbers(tmp_path: Path) -> None:
-    word = docx.Document()
-    word.add_paragraph("One")
-    assert [(page.number, page.text) for page in read(word, tmp_path).pages] == [(None, "One")]
-
-
-def test_a_hard_page_break_alone_numbers_no_page(tmp_path: Path) -> None:
-    word = docx.Document()
-    word.add_paragraph("Cover").add_run().add_break(WD_BREAK.PAGE)
-    word.add_heading("Chapter", 1).paragraph_format.page_break_before = True
-    word.add_paragraph("The end of a line").runs[0].add_break(WD_BREAK.PAGE)
-    word.paragraphs[-1].add_run("goes on.")
-    word.add_section(WD_SECTION.NEW_PAGE)
-    word.add_paragraph("Last")
-    document = read(word, tmp_path)
-    assert [(page.number, page.text) for page in document.pages] == [
-        (None, "Cover\n\nChapter\n\nThe end of a line\ngoes on.\n\nLast")
-    ]
-
-
-def test_a_laid_out_file_of_hard_breaks_is_numbered(tmp_path: Path) -> None:
-    word = docx.Document()
-    word.add_paragraph("one").add_run().add_break(WD_BREAK.PAGE)
-    word.add_paragraph("two").add_run().add_break(WD_BREAK.PAGE)
-    add(word, paragraph("<w:r><w:lastRenderedPageBreak/></w:r>", run("three")))
-    assert [(page.number, page.text) for page in read(word, tmp_path).pages] == [(1, "one"), (2, "two"), (3, "three")]
-
-
 def test_a_paragraph_an_item_and_a_row_is_a_line_each(tmp_path: Path) -> None:
     word = docx.Document()
     word.add_paragraph("First")
@@ -164,67 +135,6 @@ def test_a_paragraph_an_item_and_a_row_is_a_line_each(tmp_path: Path) -> None:
     lines = [line for line in read(word, tmp_path).text.splitlines() if line.strip()]
     row = "two paragraphs | two paragraphs"
     assert lines == ["First", "- Item", "- Item", row, row, "Last"]
-
-
-def test_every_kind_of_page_break_counts_once(tmp_path: Path) -> None:
-    word = docx.Document()
-    word.add_paragraph("one").add_run().add_break(WD_BREAK.PAGE)
-    rendered = "<w:r><w:lastRenderedPageBreak/></w:r>"
-    add(word, paragraph(rendered, run("two")))  # the same break
-    add(word, paragraph(run("still two "), rendered, run("three")))
-    word.add_heading("four", 1).paragraph_format.page_break_before = True
-    word.add_section(WD_SECTION.NEW_PAGE)
-    word.add_paragraph("five")
-    word.add_section(WD_SECTION.CONTINUOUS)
-    word.add_paragraph("still five")
-    document = read(word, tmp_path)
-    assert [page.number for page in document.pages] == [1, 2, 3, 4, 5]
-    assert [page.text for page in document.pages] == ["one", "two\n\nstill two", "three", "four", "five\n\nstill five"]
-    section = document.sections[0]
-    assert document.text[section.char_start : section.char_end] == "four\nfive\n\nstill five"
-
-
-def test_a_row_over_two_pages_is_one_row(tmp_path: Path) -> None:
-    def cell(text: str) -> str:
-        return f"<w:tc><w:p>{run(text)}<w:r><w:lastRenderedPageBreak/></w:r>{run(' on')}</w:p></w:tc>"
-
-    rows = f"<w:tbl><w:tr>{cell('left')}{cell('right')}</w:tr><w:tr>{'<w:tc><w:p>' + run('next') + '</w:p></w:tc>'}"
-    document = read_xml(tmp_path, rows + "<w:tc><w:p/></w:tc></w:tr></w:tbl>")
-    assert [page.text for page in document.pages] == ["left on | right on", "next |"]
-
-
-def test_a_row_on_a_new_page_begins_it(tmp_path: Path) -> None:
-    def row(*cells: str) -> str:
-        return f"<w:tr>{''.join(f'<w:tc><w:p>{cell}</w:p></w:tc>' for cell in cells)}</w:tr>"
-
-    broken = "<w:r><w:lastRenderedPageBreak/></w:r>"
-    document = read_xml(
-        tmp_path, f"<w:tbl>{row(run('a'), run('b'))}{row(broken + run('c'), run('d'))}</w:tbl>", paragraph(run("after"))
-    )
-    assert [page.text for page in document.pages] == ["a | b", "c | d\n\nafter"]
-
-
-def test_the_breaks_that_cells_and_the_next_row_repeat_count_once(tmp_path: Path) -> None:
-    """As Word records rows over two pages: each cell goes back to the page before, the next row repeats the break."""
-
-    def row(*cells: str) -> str:
-        return f"<w:tr>{''.join(f'<w:tc><w:p>{cell}</w:p></w:tc>' for cell in cells)}</w:tr>"
-
-    broken = "<w:r><w:lastRenderedPageBreak/></w:r>"
-    split = run("on one") + broken + run(" and two")
-    document = read_xml(
-        tmp_path,
-        f"<w:tbl>{row(run('a'), split, broken + run('c'))}{row(broken + run('d'), run('e'))}</w:tbl>",
-        f"<w:tbl>{row(split, broken + split)}</w:tbl>",
-        paragraph(broken, run("after")),
-        paragraph(broken, run("new")),
-    )
-    assert [page.text for page in document.pages] == [
-        "a | on one and two | c",
-        "d | e\n\non one and two | on one and two",
-        "after",
-        "new",
-    ]
 
 
 def test_core_properties_are_the_metadata(tmp_path: Path) -> None:

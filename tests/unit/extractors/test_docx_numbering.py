@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import docx
 import pytest
-from word_files import add, element, paragraph, read, run
+from word_files import add, element, new, paragraph, read, run
 
 from extractors.docx_numerals import numeral
 
@@ -19,7 +18,7 @@ def level(place: int, text: str, kind: str = "decimal", start: int | None = 1, m
 
 def numbered(folder: Path, items: list[tuple[int, int]], *lists: str, language: str = "") -> str:
     """The markers of items, given as (list, level); each list is the XML of its definition and of its instance."""
-    word = docx.Document()
+    word = new()
     numbering = word.part.numbering_part.element
     for child in list(numbering):
         numbering.remove(child)
@@ -74,7 +73,7 @@ def test_an_overridden_start_holds_after_each_restart(tmp_path: Path) -> None:
 
 
 def test_a_style_without_a_level_has_the_level_that_is_for_it(tmp_path: Path) -> None:
-    word = docx.Document()
+    word = new()
     numbering = word.part.numbering_part.element
     own = level(0, "%1") + level(1, "%1.%2", more='<w:pStyle w:val="Heading2"/>')
     numbering.insert(0, element(f'<w:abstractNum w:abstractNumId="90">{own}</w:abstractNum>'))
