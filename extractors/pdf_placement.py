@@ -23,8 +23,8 @@ CJK = "\u2e80"
 """From this character on, scripts have no spaces between words."""
 NEAR = 2.0
 """Text within so many points of a tick box is beside it."""
-MAX_COMPARISONS = 20_000_000
-"""Above this, annotations are put at the end of the page."""
+MAX_VISITS = 500_000
+"""Pieces of text of one page that are compared with fields; further fields stand at the end of the page."""
 
 
 class Run(NamedTuple):
@@ -56,7 +56,7 @@ def with_annotations(text: str, runs: list[Run], annotations: Iterable[Annotatio
     annotations = sorted(annotations, key=lambda a: (-a.box[3], a.box[0]))
     notes = [a.text for a in annotations if a.kind == "note"]
     shown = [a for a in annotations if a.kind != "note"]
-    layout = Layout(text, runs if len(shown) * len(runs) <= MAX_COMPARISONS else [])
+    layout = Layout(text, runs)
     body = _inserted(text, [layout.place(a) for a in shown if not layout.has(a)])
     return "\n".join([body.rstrip(), *notes] if notes else [body]).lstrip("\n")
 
@@ -78,6 +78,7 @@ class Layout:
         for run in runs:
             self._rows[_row((run.bottom + run.top) / 2)].append(run)
         self._lines = _lines(text, runs)
+        self._visits = 0
 
     def has(self, annotation: Annotation) -> bool:
         """Whether the page's own text shows the annotation's text at its place."""
@@ -99,14 +100,18 @@ class Layout:
             return Insertion(at, order, self._spaced(at, f" {annotation.text}"))
         text = f"{annotation.text} {annotation.label}".strip()
         above = self._above(annotation.box)
+        if self._visits >= MAX_VISITS:
+            return Insertion(len(self._text), order, f"\n{text}")
         if above is None:
             return Insertion(0, order, f"{text}\n")
         return Insertion(_line_end(self._text, above.end), order, f"\n{text}")
 
-    def _near(self, box: Box) -> Iterable[Run]:
+    def _near(self, box: Box) -> list[Run]:
         low, high = _row(box[1]) - 1, _row(box[3]) + 1
         rows = range(low, high + 1) if high - low < len(self._rows) else [r for r in self._rows if low <= r <= high]
-        return (run for row in rows for run in self._rows.get(row, ()))
+        runs = [run for row in rows for run in self._rows.get(row, ())] if self._visits < MAX_VISITS else []
+        self._visits += len(runs)
+        return runs
 
     def _neighbours(self, box: Box) -> tuple[Run | None, Run | None]:
         """The text left of a field, or in it, and the text right of it, on the same line and not far off."""
@@ -119,6 +124,7 @@ class Layout:
     def _above(self, box: Box) -> Run | None:
         """The line below which a text of its own stands."""
         middle = (box[1] + box[3]) / 2
+        self._visits += len(self._lines)
         above = [line for line in self._lines if (line.bottom + line.top) / 2 >= middle]
         return min(above, key=lambda line: _distance(line, box), default=None)
 

@@ -44,6 +44,8 @@ class PdfStructure:
         if not annotations:
             return text
         quarters = int(page.get("/Rotate", 0)) // 90 % 4
+        if not quarters:
+            return with_annotations(text, runs(), annotations)
         upright = [Run(run.start, run.end, *turned(run[2:], quarters)) for run in runs()]
         return with_annotations(text, upright, [replace(a, box=turned(a.box, quarters)) for a in annotations])
 

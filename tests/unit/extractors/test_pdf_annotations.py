@@ -249,3 +249,12 @@ def test_a_field_that_lies_over_its_label_divides_no_word(tmp_path: Path) -> Non
     value = _field(b"Tx", (20, 95, 90, 110), b"/V (Okonjo)")
     text = _text(tmp_path, at(10, 150, "Newsletter by post") + at(10, 100, "Surname: here"), tick, value)
     assert text == "☒ Newsletter by post\nSurname: here Okonjo"
+
+
+def test_fields_beyond_the_limit_stand_at_the_end_of_the_page(tmp_path: Path) -> None:
+    """Each of these fields covers the whole page, so that all its text would have to be looked at for each."""
+    content = b"".join(at(5 + number % 4 * 45, 190 - number // 4 * 2, f"label{number}") for number in range(300))
+    fields = [_field(b"Tx", (0, 0, 200, 200), b"/V (value%d)" % number) for number in range(1_000)]
+    words = _text(tmp_path, content, *fields).split()
+    assert sorted(words) == sorted([f"label{n}" for n in range(300)] + [f"value{n}" for n in range(1_000)])
+    assert words[-2:] == ["value998", "value999"]
