@@ -9,7 +9,7 @@ from pipeline.results import Hit, SearchResult
 from pipeline.search.candidates import Candidate, find_candidates
 from pipeline.search.groups import by_document
 from pipeline.search.highlights import highlighted
-from pipeline.search.request import Question, SearchOptions
+from pipeline.search.request import Question, SearchOptions, find_indexes
 from pipeline.search.reranking import is_reranked, reranked
 from pipeline.search.vectors import QuestionVectors
 from pipeline.services import Services
@@ -51,6 +51,7 @@ def answer(services: Services, asked: Question) -> SearchResult:
     if reads:
         candidates = reranked(services, asked, candidates)
     hits = _hits(asked, candidates)
+    analysers = {name: index.spec.analyser for name, index in find_indexes(services, asked).items()}
     return SearchResult(
         query=asked.text,
         mode=asked.mode,
@@ -58,7 +59,7 @@ def answer(services: Services, asked: Question) -> SearchResult:
         collections=list(asked.collections),
         warnings=[*vectors.warnings, *warnings],
         reranked=reads,
-        hits=[highlighted(hit, asked.text) for hit in hits],
+        hits=[highlighted(hit, asked.text, analysers) for hit in hits],
     )
 
 

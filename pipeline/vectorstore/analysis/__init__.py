@@ -7,6 +7,7 @@
     stop_words.py   the lists
     passages.py     terms of a passage
     queries.py      terms of a question
+    matches.py      where terms of a question stand in a passage
 
 All of it is analyser 2 of `pipeline.vectorstore.sparse`. A change of any term makes stored collections deaf for it, and
 so needs a new analyser.

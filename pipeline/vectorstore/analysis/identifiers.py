@@ -10,7 +10,7 @@ import re
 from pipeline.vectorstore.analysis.folding import fold
 from pipeline.vectorstore.analysis.words import PIECE, SPACED
 
-__all__ = ["joined", "pieces", "spaced", "whole"]
+__all__ = ["joined", "merged", "pieces", "spaced", "whole"]
 
 MAX_PIECES = 12
 """An identifier of more pieces, as a hash, is found as a whole and not by them."""
@@ -50,8 +50,9 @@ def spaced(text: str, any_case: bool) -> list[str]:
     if not any_case and not MAYBE_SPACED.search(text):
         return []
     found = (match.group() for match in SPACED.finditer(text))
-    return [_merged(run) for run in found if any_case or run.upper() == run]
+    return [merged(run) for run in found if any_case or run.upper() == run]
 
 
-def _merged(run: str) -> str:
+def merged(run: str) -> str:
+    """The term of groups of digits with spaces between them."""
     return "|".join(PIECE.findall(fold(run).replace(" ", "")))

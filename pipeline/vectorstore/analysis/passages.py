@@ -14,7 +14,7 @@ from pipeline.vectorstore.analysis.languages import detect, languages_of_script,
 from pipeline.vectorstore.analysis.stop_words import STOP_WORDS
 from pipeline.vectorstore.analysis.words import is_undivided, pairs, split
 
-__all__ = ["JOINTS", "terms"]
+__all__ = ["JOINTS", "terms", "terms_of_part"]
 
 JOINTS = re.compile("[-\u2010\u2011._@+#&'\u2019/:,=]")
 
@@ -59,7 +59,7 @@ def _of_word(word: str, languages: tuple[str, ...]) -> tuple[Frequencies, int]:
         singles = [char for char in sorted(set(word)) if char >= FIRST_SINGLE] if len(word) > 1 else []
         return tuple((term, 1.0) for term in (*found, *singles)), len(found)
     divided = JOINTS.split(word)
-    rows = [_of_part(part, languages) for part in divided if part]
+    rows = [terms_of_part(part, languages) for part in divided if part]
     wholes = _wholes(word, languages) if len(divided) > 1 else []
     frequencies = (*(row for part_rows, _ in rows for row in part_rows), *((term, 1.0) for term in wholes))
     return frequencies, sum(counted for _, counted in rows)
@@ -75,7 +75,8 @@ def _wholes(word: str, languages: tuple[str, ...]) -> list[str]:
     return [] if term is None else [term]
 
 
-def _of_part(part: str, languages: tuple[str, ...]) -> tuple[list[tuple[str, float]], int]:
+def terms_of_part(part: str, languages: tuple[str, ...]) -> tuple[list[tuple[str, float]], int]:
+    """Terms of a word without joints with their frequencies, and how many words it counts as."""
     if part.isdigit():
         return [(part, 1.0)], 1
     if any(char.isdigit() for char in part):

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from unicodedata import category
 
-__all__ = ["PIECE", "SPACED", "is_undivided", "pairs", "split"]
+__all__ = ["CLUSTER", "MARKS", "PIECE", "SPACED", "SPLIT", "is_undivided", "pairs", "split"]
 
 UNDIVIDED = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e80-\u0eff"  # Thai, Lao
