@@ -9,13 +9,15 @@ from typing import Any
 
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.docx_styles import W, is_on
-from extractors.tables import has_header
+from extractors.tables import JUDGED_ROWS, has_header
 
 __all__ = ["CELL_SEPARATOR", "LIST", "Block", "header_rows", "is_continued", "row_blocks", "splits", "without_breaks"]
 
 CELL_SEPARATOR = " | "
 CORNER = "\0"
 """Stands for the empty corner of a table that names its columns and its rows."""
+MAX_COLUMNS = 200
+"""Wider tables are not judged by their first row."""
 LIST = "list"
 """The group of the items of lists."""
 
@@ -73,9 +75,10 @@ def header_rows(rows: list[Any], cells: list[list[list[Block]]]) -> int:
         cells: for each row, the blocks of each cell.
     """
     repeated = len(list(takewhile(lambda row: is_on(row, "trPr/tblHeader"), rows)))
-    if repeated or len(rows) < 3 or not cells or len(cells[0]) < 2:
+    if repeated or len(rows) < 3 or not cells or not 2 <= len(cells[0]) <= MAX_COLUMNS:
         return repeated if repeated < len(rows) else 0
-    texts = [[" ".join(without_breaks(block.text) for block in cell) for cell in row] for row in cells]
+    judged = cells[:JUDGED_ROWS]
+    texts = [[" ".join(without_breaks(block.text) for block in cell) for cell in row] for row in judged]
     texts[0][0] = texts[0][0] or CORNER
     return int(has_header(texts))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from extractors.docx_fields import shown_by
 from extractors.docx_figures import CHART, CHART_EX, DIAGRAM
 from extractors.docx_forms import control_value, field_value
 from extractors.docx_math import M, latex
@@ -55,11 +56,12 @@ class Inline:
 
 @dataclass(slots=True)
 class _Field:
-    """A field that is open: whether its result is reached, whether that says anything, and its `w:ffData`."""
+    """A field that is open: whether its result is reached, whether that says anything, and what else it has."""
 
     in_result: bool = False
     says: bool = False
     data: Any = None
+    instruction: list[str] = field(default_factory=list)
 
 
 class InlineReader:
@@ -86,6 +88,7 @@ class InlineReader:
             EMOJI + "symEx": self._emoji,
             W + "r": self._run,
             W + "fldChar": self._field,
+            W + "instrText": self._instruction,
             W + "footnoteReference": self._note("footnote"),
             W + "endnoteReference": self._note("endnote"),
             W + "commentReference": self._note("comment"),
@@ -183,8 +186,13 @@ class InlineReader:
             self._fields[-1].in_result = True
         elif self._fields and kind == "end":
             closed = self._fields.pop()
-            if closed.data is not None and not closed.says:
-                self._emit(field_value(closed.data))
+            if not closed.says:
+                own = shown_by("".join(closed.instruction)) if closed.data is None else field_value(closed.data)
+                self._emit(own)
+
+    def _instruction(self, element: Any) -> None:
+        if self._fields and not self._fields[-1].in_result and not self._hidden:
+            self._fields[-1].instruction.append(element.text or "")
 
     def _control(self, element: Any) -> None:
         before = len(self._inline.parts)
