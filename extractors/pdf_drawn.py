@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import pypdfium2.raw as pdfium_c
 
 from extractors.pdf_engine import Drawn
 from extractors.pdf_fonts import unmapped_share
+from extractors.pdf_grid import UNIT, Box, Grid, Matrix, moved, product
 from extractors.pdf_ink import INK_DPI, writing_share
 from extractors.pdf_ocr import needs_look
 from extractors.pdf_trust import hardly_letters, needs_font_look
@@ -21,13 +22,8 @@ from extractors.pdf_trust import hardly_letters, needs_font_look
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Box", "Grid", "Looks", "drawn_on", "text_boxes"]
+__all__ = ["Looks", "drawn_on", "text_boxes"]
 
-Box: TypeAlias = tuple[float, float, float, float]
-"""Left, bottom, right, top in points of the page."""
-
-CELLS = 128
-"""Cells of the grid in each direction."""
 MAX_OBJECTS = 50_000
 MAX_DEPTH = 8
 MAX_ANNOTATIONS = 2_000
@@ -37,6 +33,8 @@ GLYPH_SIDE = 0.12
 LINE_SEGMENTS = 6
 """A path of fewer segments is a rule or a box."""
 
+COVERING = 0.5
+"""A picture of at least this share of the page hides what was drawn before it."""
 LEAST_PICTURE = 0.1
 """Pictures that together cover less of a page are not looked at: logos, icons, bullets."""
 MAX_OUTLINES = 1_000_000
@@ -46,46 +44,9 @@ MAX_LOOKS = 100
 """Pages of one file that are drawn only to be looked at; further ones are judged by areas alone."""
 COVERED_AROUND = 0.6
 """Around a line of text, in heights of the line: a recognised layer does not lie exactly on its scan."""
+EMPTY = 2
+"""Bytes of an empty string of pdfium, its end included."""
 STAMPS = frozenset({pdfium_c.FPDF_ANNOT_STAMP, pdfium_c.FPDF_ANNOT_WATERMARK})
-
-Matrix: TypeAlias = tuple[float, float, float, float, float, float]
-UNIT: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-
-
-class Grid:
-    """A set of cells of a page; each row is the bits of one integer."""
-
-    def __init__(self, page: Box) -> None:
-        self.page = page
-        self.rows = [0] * CELLS
-
-    @property
-    def share(self) -> float:
-        """Which share of the page is covered, 0 to 1."""
-        return sum(row.bit_count() for row in self.rows) / CELLS**2
-
-    def add(self, box: Box) -> None:
-        """Cover the cells whose middle lies in the box, at least one in each direction that lies on the page."""
-        left, bottom, right, top = self.page
-        columns = _cells(box[0] - left, box[2] - left, right - left)
-        rows = _cells(box[1] - bottom, box[3] - bottom, top - bottom)
-        bits = ((1 << len(columns)) - 1) << columns.start
-        for row in rows:
-            self.rows[row] |= bits
-
-    def without(self, other: Grid) -> Grid:
-        """The cells that the other grid does not cover."""
-        rest = Grid(self.page)
-        rest.rows = [mine & ~theirs for mine, theirs in zip(self.rows, other.rows, strict=True)]
-        return rest
-
-
-def _cells(low: float, high: float, size: float) -> range:
-    low, high = sorted((low / size * CELLS, high / size * CELLS))
-    if not low < CELLS or not high > 0:
-        return range(0)
-    first = max(0, min(CELLS - 1, round(low)))
-    return range(first, max(first + 1, min(CELLS, round(high))))
 
 
 @dataclass(slots=True)
@@ -95,8 +56,17 @@ class _Seen:
     pictures: Grid
     budget: int = MAX_OBJECTS
     outlines: int = 0
+    texts: int = 0
+    hidden: int = 0
     marked: bool = False
     buffer: Any = field(default_factory=lambda: [ctypes.c_float() for _ in range(4)])
+
+    def add_picture(self, box: Box) -> None:
+        """Count a picture; one of the page's size hides the text that was drawn before it."""
+        self.pictures.add(box)
+        left, bottom, right, top = self.pictures.page
+        if (box[2] - box[0]) * (box[3] - box[1]) >= COVERING * (right - left) * (top - bottom):
+            self.hidden = self.texts
 
 
 class Looks:
@@ -128,7 +98,7 @@ def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
         seen.pictures.add(box)
     covered = seen.pictures.share
     bare = seen.pictures.without(_text(page)).share if covered >= LEAST_PICTURE else 0.0
-    drawn = Drawn(covered, bare, seen.outlines, len(stamps), seen.marked or bool(stamps))
+    drawn = Drawn(covered, bare, seen.outlines, len(stamps), seen.marked or bool(stamps), 2 * seen.hidden > seen.texts)
     drawable = look and seen.budget > 0 and seen.outlines <= MAX_OUTLINES
     return replace(drawn, writing=_writing(page, text)) if drawable and needs_look(drawn, text) else drawn
 
@@ -172,12 +142,15 @@ def _look(holder: Any, count: Any, get: Any, matrix: Matrix, depth: int, seen: _
         item = get(holder, index)
         kind = pdfium_c.FPDFPageObj_GetType(item)
         seen.marked = True
-        if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
-            seen.pictures.add(_moved((0.0, 0.0, 1.0, 1.0), _product(_matrix(item), matrix)))
+        if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
+            seen.texts += 1
+            seen.hidden += pdfium_c.FPDFTextObj_GetTextRenderMode(item) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE
+        elif kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
+            seen.add_picture(moved((0.0, 0.0, 1.0, 1.0), product(_matrix(item), matrix)))
         elif kind == pdfium_c.FPDF_PAGEOBJ_PATH:
             seen.outlines += _outlines(item, matrix, seen)
         elif kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth:
-            inner = _product(_matrix(item), matrix)
+            inner = product(_matrix(item), matrix)
             _look(item, pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, inner, depth - 1, seen)
 
 
@@ -189,7 +162,7 @@ def _outlines(path: Any, matrix: Matrix, seen: _Seen) -> int:
     left, bottom, right, top = numbers = seen.buffer
     if not pdfium_c.FPDFPageObj_GetBounds(path, *numbers):
         return 0
-    box = _moved((left.value, bottom.value, right.value, top.value), matrix)
+    box = moved((left.value, bottom.value, right.value, top.value), matrix)
     sides = seen.pictures.page
     height = (box[3] - box[1]) / (sides[3] - sides[1])
     width = (box[2] - box[0]) / (sides[2] - sides[0])
@@ -202,20 +175,6 @@ def _matrix(item: Any) -> Matrix:
     if not pdfium_c.FPDFPageObj_GetMatrix(item, values):
         return UNIT
     return values.a, values.b, values.c, values.d, values.e, values.f
-
-
-def _product(first: Matrix, then: Matrix) -> Matrix:
-    a, b, c, d, e, f = first
-    m, n, o, p, x, y = then
-    return a * m + b * o, a * n + b * p, c * m + d * o, c * n + d * p, e * m + f * o + x, e * n + f * p + y
-
-
-def _moved(box: Box, matrix: Matrix) -> Box:
-    """The upright box around a box that the matrix moves, turns and stretches."""
-    a, b, c, d, e, f = matrix
-    corners = [(x * a + y * c + e, x * b + y * d + f) for x in (box[0], box[2]) for y in (box[1], box[3])]
-    xs, ys = [x for x, _ in corners], [y for _, y in corners]
-    return min(xs), min(ys), max(xs), max(ys)
 
 
 def _annotations(page: Any) -> Iterator[Any]:
@@ -231,12 +190,20 @@ def _annotations(page: Any) -> Iterator[Any]:
 def _stamp(annotation: Any) -> Box | None:
     """The place of an annotation that is drawn by a picture of its own and may hold writing."""
     hidden = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
-    if pdfium_c.FPDFAnnot_GetSubtype(annotation) not in STAMPS or pdfium_c.FPDFAnnot_GetFlags(annotation) & hidden:
+    if not _is_stamp(annotation) or pdfium_c.FPDFAnnot_GetFlags(annotation) & hidden:
         return None
     place = pdfium_c.FS_RECTF()
     if not pdfium_c.FPDFAnnot_HasKey(annotation, b"AP") or not pdfium_c.FPDFAnnot_GetRect(annotation, place):
         return None
     return place.left, place.bottom, place.right, place.top
+
+
+def _is_stamp(annotation: Any) -> bool:
+    """Whether the annotation is of a kind whose writing is not among the texts of annotations."""
+    kind = pdfium_c.FPDFAnnot_GetSubtype(annotation)
+    if kind == pdfium_c.FPDF_ANNOT_FREETEXT:
+        return bool(pdfium_c.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0) <= EMPTY)
+    return kind in STAMPS
 
 
 def _writing(page: Any, text: str) -> float:

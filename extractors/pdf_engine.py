@@ -35,6 +35,7 @@ class Drawn:
         outlines: segments of filled paths that may be the outlines of letters.
         stamps: annotations that are drawn and may hold writing.
         marked: whether anything is drawn at all.
+        hidden: whether most of the text layer is invisible, or lies under a picture: that of a scanning program.
         writing: what looks like writing and is not covered by the text layer; None where it was not looked at.
         unmapped: the share of the text layer's characters whose font does not say what they are, as far as looked at.
     """
@@ -44,6 +45,7 @@ class Drawn:
     outlines: int = 0
     stamps: int = 0
     marked: bool = False
+    hidden: bool = False
     writing: float | None = None
     unmapped: float = 0.0
 

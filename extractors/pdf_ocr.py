@@ -24,6 +24,12 @@ LEAST_WRITING = 0.004
 """A smaller share of a page is a logo, or noise."""
 SCAN_DENSITY = 0.015
 """The least share of a scan that writing covers."""
+UNREAD = 1 / 3
+"""So much writing beside a recognised text layer, against what the layer takes, is writing that was not recognised."""
+BESIDE = 1 / 5
+"""The same for a text layer that one sees: the head of a letter is less than this beside the letter's text."""
+UNSEEN_CHARS = 500
+"""A page that was not looked at is taken for a scan up to so many characters."""
 DENSE = 0.12
 """Share of a smaller picture that writing covers if it is a piece of a page; screenshots and diagrams are looser."""
 
@@ -57,12 +63,12 @@ def why_ocr(drawn: Drawn, text: str) -> str | None:
 
 def _is_scan(drawn: Drawn, chars: int) -> bool:
     """Whether pictures hold so much writing that the text layer is not the page."""
-    if drawn.bare >= SCAN_SHARE and (chars < SPARSE_CHARS or drawn.writing is None):
+    if drawn.bare >= SCAN_SHARE and chars < (UNSEEN_CHARS if drawn.writing is None else SPARSE_CHARS):
         return True
     writing = drawn.writing or 0.0
     density = writing / max(drawn.bare, 1e-6)
     if drawn.bare >= SCAN_SHARE:
-        return density >= SCAN_DENSITY and writing >= _share(chars) / 3
+        return density >= SCAN_DENSITY and writing >= _share(chars) * (UNREAD if drawn.hidden else BESIDE)
     return drawn.bare >= FIGURE_SHARE and density >= DENSE and writing >= 2 * _share(chars)
 
 

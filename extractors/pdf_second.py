@@ -6,6 +6,7 @@ fonts than pdfium does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,8 @@ __all__ = ["with_second_readings"]
 
 MAX_PAGES = 100
 """Pages of one file that are read a second time; pypdf takes up to a second for each."""
+MAPS = re.compile(r"/(GB-EUC|GBpc-EUC|GBK-EUC|GBK2K|ETen-B5|ETenms-B5|90ms-RKSJ|Uni(GB|CNS|JIS|KS)-(UCS2|UTF16))-[HV]")
+"""The predefined character maps that pypdf decodes."""
 NOTE = "Its text was read by the engine pypdf: that of pdfium {}."
 
 
@@ -68,9 +71,9 @@ def _fonts(page: Any) -> Iterator[Any]:
 
 
 def _says_its_characters(font: Any) -> bool:
-    """Not a font of glyph numbers: these pypdf would take for characters."""
+    """Not a font of glyph numbers, or of a character map that pypdf does not know: it would take them for UTF-16."""
     encoding = font.get("/Encoding")
-    return "/ToUnicode" in font or (isinstance(encoding, str) and not encoding.startswith("/Identity"))
+    return "/ToUnicode" in font or font.get("/Subtype") != "/Type0" or MAPS.fullmatch(str(encoding)) is not None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 
 from extractors.letter_pairs import PAIRS
 from extractors.pdf_text import UNREADABLE, is_garbage
@@ -29,8 +30,8 @@ ENOUGH_WORDS = 30
 """Different words that it takes to distrust a page by its words alone."""
 SOME_WORDS = 8
 """Different words that can vouch for a page whose fonts do not say which characters they show."""
-MAX_WORDS = 300
-MAX_CHARS = 20_000
+MAX_WORDS = 200
+MAX_CHARS = 6_000
 SHORT_CAPITALS = 5
 """Words in capitals up to this length may be abbreviations, codes, symbols of stocks."""
 LONGEST = 25
@@ -41,6 +42,7 @@ FEW_LETTERS = 0.1
 LETTERS_ENOUGH = 0.3
 MOST_UNREADABLE = 0.02
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
+DINGBATS = re.compile("[\u2701-\u27bf]")
 MOST_CONTROLS = 0.02
 """With more control characters letters are shifted, small ones to capitals: short words are looked at as well."""
 
@@ -78,7 +80,7 @@ def why_distrusted(text: str, unmapped: float = 0.0) -> str | None:
         text: the text layer of one page.
         unmapped: the share of its characters whose font does not say what they are, as far as known.
     """
-    if is_garbage(text):
+    if is_garbage(text) or _is_dingbats(text):
         return "its text layer stands for no characters that one could read"
     if unmapped >= MOST_UNMAPPED:
         words = words_of(text, codes_too=True)
@@ -123,12 +125,17 @@ def words_of(text: str, *, codes_too: bool = False) -> Words | None:
     text = text[:MAX_CHARS]
     codes_too = codes_too or len(CONTROLS.findall(text)) > MOST_CONTROLS * len(text)
     found = dict.fromkeys(word for word in WORD.findall(text) if codes_too or not _is_code(word))
-    words = {_plain(word) for word in list(found)[:MAX_WORDS]}
-    letters = sum(map(str.isalpha, text))
+    words = set(_plain(" ".join(islice(found, MAX_WORDS))).split())
     best = max((_judged(script, words) for script in PAIRS), key=lambda judged: judged.count)
-    alphabet = _alphabet(best.script)
-    own = sum(letter in alphabet for letter in _plain(text))
-    return best if best.count and own * 2 >= letters else None
+    plain = _plain(text)
+    own = sum(map(plain.count, _alphabet(best.script)))
+    return best if best.count and own * 2 >= sum(map(str.isalpha, plain)) else None
+
+
+def _is_dingbats(text: str) -> bool:
+    """Whether glyphs were taken for ornaments: pdfium reads names such as "a65" as those of Zapf Dingbats."""
+    printed = "".join(text.split())
+    return len(printed) >= LEAST_PRINTED and len(DINGBATS.findall(printed)) >= LETTERS_ENOUGH * len(printed)
 
 
 def _is_code(word: str) -> bool:

@@ -11,6 +11,7 @@ from pdf_sheets import HEIGHT, LETTER, WIDTH, lines_of_text, outlined, photograp
 from PIL import Image, ImageDraw
 
 from extractors import Options, Page, extract
+from extractors.errors import Empty
 from extractors.options import PdfEngine
 
 WHOLE = (0, 0, WIDTH, HEIGHT)
@@ -78,6 +79,17 @@ SCANS: dict[str, Callable[[], bytes]] = {
     "stamp beside a page number": lambda: sheet(
         b"BT /F 9 Tf 300 20 Td (Page 4) Tj ET", stamps=[b"BT /F 24 Tf 10 40 Td (Received 12 March) Tj ET"]
     ),
+    "scan with the long record of a signing service": lambda: sheet(
+        placed(0, *WHOLE)
+        + b"BT /F 5 Tf 6 TL 20 100 Td "
+        + b"(Signed by the tenant, page 1 of 2, envelope 7F3A) Tj T* " * 16
+        + b"ET",
+        [_scan()],
+    ),
+    "scan over the text that it hides": lambda: sheet(SIGNED + placed(0, *WHOLE), [_scan()]),
+    "free text without its words": lambda: sheet(b"", stamps=[b"BT /F 30 Tf 10 40 Td (Received) Tj ET"]).replace(
+        b"/Subtype /Stamp", b"/Subtype /FreeText"
+    ),
     "scan with a text layer over one line": lambda: _hidden_layer(1),
 }
 
@@ -117,6 +129,9 @@ DIGITAL: dict[str, Callable[[], bytes]] = {
     "form with rules": lambda: sheet(
         lines_of_text(6) + b" ".join(b"60 %d 400 14 re S" % (30 + 20 * n) for n in range(30))
     ),
+    "letter on the picture of a letterhead": lambda: sheet(
+        placed(0, *WHOLE) + lines_of_text(30, 680), [writing(["KESTREL QUAY LTD", "Harbour Road 7"])]
+    ),
     "recognised scan": lambda: _hidden_layer(16),
     "outlines that the text layer repeats": lambda: sheet(lines_of_text(16, 700) + outlined(LETTER[:1], 780)),
     "small stamp on a page of text": lambda: sheet(
@@ -146,6 +161,21 @@ def test_the_text_layer_of_a_page_that_waits_is_kept(tmp_path: Path) -> None:
     assert page.warnings == (
         "Read by OCR: pictures cover 100% of the page, and their writing is not in its text layer.",
     )
+
+
+def test_a_hidden_stamp_is_not_seen(tmp_path: Path) -> None:
+    data = sheet(b"", stamps=[b"BT /F 30 Tf 10 40 Td (Received) Tj ET"]).replace(
+        b"/Subtype /Stamp /F 4", b"/Subtype /Stamp /F 2"
+    )
+    with pytest.raises(Empty):
+        _page(tmp_path, data)
+
+
+def test_only_so_many_pages_of_a_file_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extractors.pdf_drawn.MAX_LOOKS", 0)
+    assert _page(tmp_path, SCANS["signed scan"]()).origin == "pending"
+    assert _page(tmp_path, DIGITAL["texture behind a page of text"]()).origin == "text"
+    assert _page(tmp_path, SCANS["half a page of scan under a header"]()).origin == "pending"
 
 
 def test_a_turned_page_with_shifted_boxes_is_looked_at_in_place(tmp_path: Path) -> None:

@@ -127,6 +127,11 @@ def test_digits_and_marks_alone_are_hardly_letters() -> None:
     assert not hardly_letters(ENGLISH)
 
 
+def test_glyphs_taken_for_ornaments_are_no_text() -> None:
+    assert why_distrusted("▼✐♥✉t❡s✥♦❢✥t❤❡✥s♦❝✐❡t②✥♦♥✥t❤❡✥t❤✐r❞✥♦❢✥❏✉♥❡✥❚❤❡✥✇❛") is not None
+    assert why_distrusted("✓ oiled ✓ checked ✗ cleaned ✓ tested " * 3) is None
+
+
 def _extract(folder: Path, data: bytes, ocr: OcrMode = "auto") -> Document:
     path = folder / "file.pdf"
     path.write_bytes(data)
