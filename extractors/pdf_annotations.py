@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from extractors.pdf_fields import field_label, is_tick, shown_value
+from extractors.pdf_fields import PASSWORD, field_label, is_tick, shown_value
 from extractors.pdf_objects import Box, box_of, dictionary, elements, entry, inherited, number, text, visible_text
 
 __all__ = ["MAX_ANNOTATIONS", "SILENT", "Annotation", "read_annotations"]
@@ -85,7 +85,13 @@ def _field(page: Any, raw: Any, box: Box) -> Iterator[Annotation]:
     elif is_tick(raw):
         yield Annotation("tick", shown_value(raw), box, field_label(raw))
     else:
-        yield Annotation("value", shown_value(raw), box)
+        yield Annotation("value", shown_value(raw) or _computed(page, raw), box)
+
+
+def _computed(page: Any, raw: Any) -> str:
+    """What a text field shows though no value is stored: a program fills it when the file is opened."""
+    is_plain = inherited(raw, "/FT") == "/Tx" and not number(raw, "/Ff") & PASSWORD
+    return _drawn_text(page, raw) if is_plain and inherited(raw, "/V") is None else ""
 
 
 def _typed(page: Any, raw: Any) -> str:

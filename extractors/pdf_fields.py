@@ -6,7 +6,7 @@ from typing import Any
 
 from extractors.pdf_objects import dictionary, elements, entry, inherited, number, text
 
-__all__ = ["TICKED", "UNTICKED", "field_label", "is_tick", "shown_value"]
+__all__ = ["PASSWORD", "TICKED", "UNTICKED", "field_label", "is_tick", "shown_value"]
 
 TICKED, UNTICKED = "☒", "☐"
 

@@ -15,7 +15,7 @@ __all__ = ["UNREADABLE", "is_garbage", "tidy"]
 LIGATURES = str.maketrans(
     {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
 )
-OLD_HYPHEN = re.compile(r"(?<=\w)\x02(?:\r?\n)?(?=\w)")
+OLD_HYPHEN = re.compile(r"(?<=\w)(?:\x02(?:\r?\n)?|\u2010[ \t]*\r?\n)(?=\w)")
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\x80-\x9f\ufffe\uffff]")
 UNREADABLE = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff\uffff]")
 

@@ -158,17 +158,32 @@ def test_notes_and_comments_stand_at_the_end_of_the_page_once(tmp_path: Path) ->
     assert _text(tmp_path, NAME, *notes) == "Name:\nNote (Ada): who is this?\nNote: check the date"
 
 
+def _appearance(content: bytes, resources: bytes = b"/Font << /F 3 0 R >>") -> bytes:
+    head = b"<< /Subtype /Form /BBox [0 0 130 20] /Resources << %s >> /Length %d >>" % (resources, len(content))
+    return b"%s\nstream\n%s\nendstream" % (head, content)
+
+
 def test_the_text_of_a_stamp_is_read_from_its_appearance(tmp_path: Path) -> None:
-    drawn = b"BT /F 10 Tf 2 2 Td (RECEIVED 3 May) Tj ET"
-    form = b"<< /Subtype /Form /BBox [0 0 90 20] /Resources << /Font << /F 3 0 R >> >> /Length %d >>"
-    form += b"\nstream\n%s\nendstream"
     stamps = [
         b"/Subtype /Stamp /Rect [10 90 100 110] /Contents (by the night desk) /AP << /N 7 0 R >>",
         b"/Subtype /Stamp /Rect [10 50 100 70] /Name /NotApproved",
     ]
-    assert _text(tmp_path, NAME, *stamps, extra=(form % (len(drawn), drawn),)) == (
+    assert _text(tmp_path, NAME, *stamps, extra=(_appearance(at(2, 2, "RECEIVED 3 May")),)) == (
         "Name:\nRECEIVED 3 May\nNot Approved\nNote: by the night desk"
     )
+
+
+def test_a_signature_is_read_as_it_is_drawn(tmp_path: Path) -> None:
+    """The appearance of a signature is a form within a form."""
+    signature = b"/Subtype /Widget /FT /Sig /T (s) /Rect [10 90 140 110] /V << /Name (Ada) >> /AP << /N 6 0 R >>"
+    extra = (_appearance(b"/FRM Do", b"/XObject << /FRM 7 0 R >>"), _appearance(at(2, 2, "Signed by Ada Okonjo")))
+    assert _text(tmp_path, NAME + at(10, 60, "Place"), signature, extra=extra) == "Name:\nSigned by Ada Okonjo\nPlace"
+
+
+@pytest.mark.parametrize(("more", "value"), [(b"", " 41.50 EUR"), (b"/V ()", ""), (b"/Ff 8192", "")])
+def test_a_field_without_a_stored_value_is_read_as_it_is_drawn(tmp_path: Path, more: bytes, value: str) -> None:
+    field = _field(b"Tx", (60, 145, 190, 160), b"/AP << /N 6 0 R >> " + more)
+    assert _text(tmp_path, NAME, field, extra=(_appearance(at(2, 2, "41.50 EUR")),)) == f"Name:{value}"
 
 
 def test_fields_of_a_page_that_is_shown_turned(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from extractors.pdf_text import is_garbage, tidy
     [
         (f"exam{HYPHEN}ple", "example"),
         ("exam\x02\r\nple", "example"),
+        ("exam\u2010\r\nple", "example"),
+        ("co\u2010op\r\nnext", "co\u2010op\nnext"),
         (f"Müller{HYPHEN}Lüdenscheidt", "Müller-Lüdenscheidt"),
         (f"COVID{HYPHEN}19", "COVID-19"),
         (f"2019{HYPHEN}2020", "2019-2020"),
