@@ -30,7 +30,7 @@ class Page:
     confidence, 0 to 1. `origin` says where the text is from, or why there is none: `empty` has no writing,
     `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR. `warnings` are sentences on
     how this page was read: why by OCR, what of it was left out. `layer` says what becomes of a pending page's text when
-    OCR has read the page.
+    OCR has read the page; `overlay`, the form fields and annotations that stand over it, is kept in any case.
     """
 
     number: int | None
@@ -40,6 +40,7 @@ class Page:
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
     layer: Layer = "keep"
+    overlay: str = ""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Page:

@@ -134,7 +134,8 @@ def _page(number: int, raw: RawPage, text: str, options: Options) -> Page:
     if options.ocr == "off":
         off = f"{NOT_READ} {why}."
         return Page(number, text, raw.label, "text" if text else "empty", warnings=(*notes, off))
-    return Page(number, text, raw.label, "pending", warnings=(*notes, f"Read by OCR: {why}."), layer=layer)
+    warnings = (*notes, f"Read by OCR: {why}.")
+    return Page(number, text, raw.label, "pending", warnings=warnings, layer=layer, overlay=raw.overlay)
 
 
 def _why_ocr(raw: RawPage, options: Options) -> tuple[str | None, Layer]:

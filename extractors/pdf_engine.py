@@ -52,12 +52,16 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class RawPage:
-    """A page as the engine gives it: its text layer, printed number, what is drawn, a sentence if read unusually."""
+    """A page as the engine gives it: its text layer, printed number, what is drawn, a sentence if read unusually.
+
+    `text` has the page's form fields and annotations at their places; `overlay` is these alone.
+    """
 
     text: str
     label: str | None = None
     drawn: Drawn = Drawn()
     note: str | None = None
+    overlay: str = ""
 
 
 @dataclass(frozen=True, slots=True)

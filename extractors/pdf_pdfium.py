@@ -70,16 +70,17 @@ class PdfiumFile:
     def page(self, index: int) -> RawPage:
         """Read one page, with its form fields and annotations."""
         with _page(self._document, index) as page:
-            text = self._text(page, index)
+            text, over = self._text(page, index)
             drawn = self.looks.at(page, text)
-        return RawPage(text, self._document.get_page_label(index) or None, drawn)
+        return RawPage(text, self._document.get_page_label(index) or None, drawn, overlay=over)
 
     def drawn(self, index: int, text: str) -> Drawn:
         """What is drawn on a page whose text layer another engine read."""
         with _page(self._document, index) as page:
             return self.looks.at(page, text)
 
-    def _text(self, page: Any, index: int) -> str:
+    def _text(self, page: Any, index: int) -> tuple[str, str]:
+        """(the page's text with its annotations, these alone)."""
         textpage = page.get_textpage()
         try:
             text = _with_lam_alef(textpage, textpage.get_text_range())
@@ -88,7 +89,7 @@ class PdfiumFile:
                 text, runs = mended(text, runs_of(textpage, text))
             is_xfa = index == 0 and pdfium_c.FPDF_GetFormType(self._document) in XFA
             if not is_xfa and not has_annotations(page):
-                return text
+                return text, ""
             return self._structure.annotated(text, lambda: runs_of(textpage, text) if runs is None else runs, index)
         finally:
             textpage.close()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from extractors.pdf_annotations import Annotation
 from extractors.pdf_objects import Box
 
-__all__ = ["Run", "turned", "with_annotations"]
+__all__ = ["Run", "overlay", "turned", "with_annotations"]
 
 MAX_GAP = 250.0
 """Points between a field and its label on the same line, at most."""
@@ -59,6 +59,12 @@ def with_annotations(text: str, runs: list[Run], annotations: Iterable[Annotatio
     layout = Layout(text, runs)
     body = _inserted(text, [layout.place(a) for a in shown if not layout.has(a)])
     return "\n".join([body.rstrip(), *notes] if notes else [body]).lstrip("\n")
+
+
+def overlay(annotations: Iterable[Annotation]) -> str:
+    """The texts of the annotations alone, from top to bottom; ticks say nothing without the text beside them."""
+    ordered = sorted(annotations, key=lambda a: (a.kind == "note", -a.box[3], a.box[0]))
+    return "\n".join(a.text for a in ordered if a.kind != "tick")
 
 
 def turned(box: Box, quarters: int) -> Box:

@@ -51,9 +51,9 @@ class PypdfFile:
         """Read one page with its annotations; what is drawn on it pdfium sees, whose eyes OCR has as well."""
         pieces = Pieces()
         text = pieces.without_copies(self._reader.pages[index].extract_text(visitor_text=pieces.add))
-        annotated = self._structure.annotated(text, lambda: pieces.runs(text), index)
+        annotated, over = self._structure.annotated(text, lambda: pieces.runs(text), index)
         raw = LINE_END_HYPHEN.sub(HYPHEN, annotated)
-        return RawPage(raw, self._labels[index] if self._labels else None, self._drawn(index, raw))
+        return RawPage(raw, self._labels[index] if self._labels else None, self._drawn(index, raw), overlay=over)
 
     def _drawn(self, index: int, text: str) -> Drawn:
         try:

@@ -33,11 +33,14 @@ def with_second_readings(raws: list[RawPage | None], path: Path, options: Option
         return raws
     better = dict(_readings(list(wanted)[:MAX_PAGES], path, options))
     return [
-        replace(raw, text=better[index], note=NOTE.format(wanted[index]), drawn=replace(raw.drawn, unmapped=0.0))
-        if raw and index in better
-        else raw
+        _improved(raw, better[index], wanted[index]) if raw and index in better else raw
         for index, raw in enumerate(raws)
     ]
+
+
+def _improved(raw: RawPage, text: str, why: str) -> RawPage:
+    whole = f"{text}\n{raw.overlay}" if raw.overlay else text
+    return replace(raw, text=whole, note=NOTE.format(why), drawn=replace(raw.drawn, unmapped=0.0))
 
 
 def _why_again(raw: RawPage) -> str | None:

@@ -11,7 +11,7 @@ from typing import IO, Any
 from extractors.pdf_annotations import read_annotations
 from extractors.pdf_attachments import attached_files, not_read
 from extractors.pdf_objects import dictionary, elements
-from extractors.pdf_placement import Run, turned, with_annotations
+from extractors.pdf_placement import Run, overlay, turned, with_annotations
 from extractors.pdf_xfa import is_laid_out_by_viewer, xfa_text
 
 __all__ = ["LazyStructure", "PdfStructure", "open_structure"]
@@ -32,22 +32,29 @@ class PdfStructure:
         self._pages = reader.pages
         self._root = reader.trailer["/Root"]
 
-    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
-        """The text of the page of this index with its annotations at their places; `runs` is where its text stands.
+    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> tuple[str, str]:
+        """(the text of the page of this index with its annotations at their places, the annotations alone).
+
+        Args:
+            text: the page's own text.
+            runs: tells where the text stands.
+            index: which page, from 0.
 
         The first page of a form that the viewer lays out is the form's text.
         """
         if index == 0 and is_laid_out_by_viewer(self._root):
-            return xfa_text(self._root)
+            return (xfa_text(self._root),) * 2
         page = self._pages[index]
         annotations = read_annotations(page)
+        alone = overlay(annotations)
         if not annotations:
-            return text
+            return text, alone
         quarters = int(page.get("/Rotate", 0)) // 90 % 4
         if not quarters:
-            return with_annotations(text, runs(), annotations)
+            return with_annotations(text, runs(), annotations), alone
         upright = [Run(run.start, run.end, *turned(run[2:], quarters)) for run in runs()]
-        return with_annotations(text, upright, [replace(a, box=turned(a.box, quarters)) for a in annotations])
+        annotations = [replace(a, box=turned(a.box, quarters)) for a in annotations]
+        return with_annotations(text, upright, annotations), alone
 
     def attachments(self) -> list[str]:
         """The sentences that name the attached files, which are not read."""
@@ -89,16 +96,16 @@ class LazyStructure:
                 self._is_damaged = True
         return self._structure
 
-    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> str:
-        """The text of the page of this index with its annotations; as it is if these cannot be read."""
+    def annotated(self, text: str, runs: Callable[[], list[Run]], index: int) -> tuple[str, str]:
+        """As `PdfStructure.annotated`; the page's own text and "" if the annotations cannot be read."""
         structure = self()
         try:
-            return structure.annotated(text, runs, index) if structure else text
+            return structure.annotated(text, runs, index) if structure else (text, "")
         except MemoryError:
             raise
         except Exception:  # as for the file
             self._is_damaged = True
-            return text
+            return text, ""
 
     def missing(self, *, attachments: bool) -> list[str]:
         """The sentences that name what is not in the text; attached files only where they are asked for."""

@@ -155,16 +155,23 @@ def _better(before: Page, read: Page) -> Page:
         return replace(read, label=before.label, warnings=warnings)
     if not read.text.strip():
         return _as_before(before, read.origin, warnings)
-    if before.layer == "replace" or (before.layer == "check" and not agree(before.text, read.text)):
-        return replace(read, label=before.label, warnings=warnings)
+    if before.layer == "replace" or (before.layer == "check" and not agree(_own_text(before), read.text)):
+        text = merged(before.overlay, read.text) if before.overlay else read.text
+        return replace(read, text=text, label=before.label, warnings=warnings)
     if before.layer == "check":
         warnings = (*warnings, "OCR reads the same words as the text layer, which is kept.")
     return replace(read, text=merged(before.text, read.text), label=before.label, warnings=warnings)
 
 
+def _own_text(page: Page) -> str:
+    """The text layer without what stands over the page."""
+    over = set(page.overlay.split("\n"))
+    return "\n".join(line for line in page.text.split("\n") if line not in over)
+
+
 def _as_before(before: Page, origin: Origin, warnings: tuple[str, ...]) -> Page:
     """The page with its text layer alone, as OCR ended with the origin `empty`, `failed` or `unread`."""
-    unread = replace(before, origin="unread" if origin == "unread" else "text", layer="keep")
+    unread = replace(before, origin="unread" if origin == "unread" else "text", layer="keep", overlay="")
     kept = ("OCR read nothing on this page: its text layer is kept.",) if origin == "empty" else ()
     return replace(unread, warnings=(*warnings, *kept))
 
@@ -196,6 +203,7 @@ def _clean(document: Document) -> Document:
                 page,
                 text=_safe(page.text),
                 label=page.label and _safe(page.label),
+                overlay=_safe(page.overlay),
                 warnings=tuple(map(_safe, page.warnings)),
             )
             for page in document.pages

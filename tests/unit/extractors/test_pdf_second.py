@@ -63,6 +63,13 @@ def test_letters_that_are_no_words_are_read_again(tmp_path: Path) -> None:
     assert (page.drawn.pictures, page.drawn.unmapped) == (0.5, 0.0)
 
 
+def test_what_stands_over_a_page_is_kept_beside_the_second_reading(tmp_path: Path) -> None:
+    wrong = RawPage("12. 34 (56) 78, 90 % " * 4, overlay="Note: which pump?")
+    (page,) = _again(tmp_path, _chinese(b"GBK-EUC-H", "gbk"), [wrong])
+    assert page is not None
+    assert page.text.strip() == f"{CHINESE}\nNote: which pump?"
+
+
 def test_glyph_numbers_of_a_font_without_characters_are_not_taken(tmp_path: Path) -> None:
     assert _again(tmp_path, _chinese(b"Identity-H", "utf-16-be"), [DIGITS]) == [DIGITS]
 

@@ -14,6 +14,7 @@ from pdf_builder import PICTURE, book, show
 from PIL import Image
 
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
+from extractors.document import Layer
 from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "documents"
@@ -241,6 +242,14 @@ def test_a_text_layer_to_be_replaced_stays_only_where_ocr_reads_nothing() -> Non
     before = Document("x", (Page(1, "water pump", "i", "pending", layer="replace"),))
     assert finish(before, [Page(1, "water pump two", origin="ocr")]).text == "water pump two"
     assert finish(before, [Page(1, "", origin="unread")]).text == "water pump"
+
+
+@pytest.mark.parametrize("layer", ["replace", "check"])
+def test_what_stands_over_a_page_is_kept_once_when_its_text_layer_is_not(layer: Layer) -> None:
+    over = "Checked by the typist\nNote: which pump?"
+    before = Document("x", (Page(1, f"xbufs qvnq\n{over}", origin="pending", layer=layer, overlay=over),))
+    (page,) = finish(before, [Page(1, "water pump\nChecked by the typlst", origin="ocr")]).pages
+    assert (page.text, page.overlay) == (f"water pump\n{over}", "")
 
 
 def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
