@@ -166,7 +166,8 @@ class _Package:
             raise TooLarge(f"The Word file has {len(entries)} parts; {MAX_PARTS} are allowed.")
         declared = sum(entry.file_size for entry in entries)
         if declared > self.options.max_bytes:
-            raise TooLarge(f"The Word file inflates to {declared} bytes; `max_bytes` allows {self.options.max_bytes}.")
+            allowed = f"`max_file_mb` allows {self.options.max_bytes >> 20} MB"
+            raise TooLarge(f"The Word file inflates to {declared} bytes; {allowed}.")
         if any(entry.flag_bits & 1 for entry in entries):
             raise Encrypted
         self.names = {entry.filename.replace("\\", "/").lstrip("/").lower(): entry for entry in entries}

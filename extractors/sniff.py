@@ -100,7 +100,7 @@ def sniff(path: Path, options: Options) -> str:
     if size == 0:
         raise Empty("The file has no bytes.")
     if size > options.max_bytes:
-        raise TooLarge(f"The file has {size} bytes; `max_bytes` allows {options.max_bytes}.")
+        raise TooLarge(f"The file has {size} bytes; `max_file_mb` allows {options.max_bytes >> 20} MB.")
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     media_type = _binary(path, head)

@@ -253,6 +253,8 @@ def _signatures(plan: Plan) -> Iterator[Signature]:
 
 def _output(trial: Trial) -> dict[str, Any]:
     """The output of the last stage of the trial."""
+    from pipeline.stages.receipt import sentences
+
     name, seconds = trial.took[-1]
     output: dict[str, Any] = {"stage": name, "seconds": round(seconds, 3)}
     if trial.points is not None:
@@ -266,4 +268,4 @@ def _output(trial: Trial) -> dict[str, Any]:
     facts = {"media_type": document.media_type, "title": trial.about.title, "pages": len(document.pages)}
     sections = [asdict(section) for section in document.sections]
     more = {"text": document.text, "sections": sections, "metadata": document.metadata}
-    return {**output, "document": {**facts, **more, "warnings": list(document.warnings)}}
+    return {**output, "document": {**facts, **more, **sentences(document)}}

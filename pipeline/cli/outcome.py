@@ -78,8 +78,8 @@ def _print_result(report: dict[str, Any], status: JobStatus) -> None:
     if report["incomplete"]:
         pages = f"{quantity(status.pages_failed, 'page')} could not be read. " if status.pages_failed else ""
         out.print(
-            f"{pages}Which part of a document is missing: docrelay status ID; "
-            "pages that OCR failed on are read again when the file is ingested again."
+            f"{pages}Which documents are incomplete: {command('documents --incomplete')}; which part is missing: "
+            f"{command('status ID')}; pages that OCR failed on are read again when the file is ingested again."
         )
     if report["outdated"]:
         out.print(

@@ -67,6 +67,8 @@ def _print_stage(output: dict[str, Any]) -> None:
         pages, characters = quantity(document["pages"], "page"), quantity(len(document["text"]), "character")
         out.print(Text(f"    {document['media_type']}, {pages}, {characters}"))
         out.print(Text(f"    {_short(document['text'])}"))
+        for sentence in dict.fromkeys((*document["missing"], *document["warnings"], *document["page_warnings"])):
+            out.print(Text(f"    {plain(sentence)}"))
     rows = output.pop("chunks", None) or output.pop("points", None) or output.pop("vectors", None) or []
     for row in rows[:SHOWN_ROWS]:
         _print_row(row)

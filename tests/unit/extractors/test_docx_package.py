@@ -111,7 +111,7 @@ def test_tables_nested_to_the_limit_of_the_parser_are_read_or_refused(plain: Pat
 
 
 def test_bytes_characters_and_pages_above_the_limit_are_refused(plain: Path, tmp_path: Path) -> None:
-    with pytest.raises(TooLarge, match="max_bytes"):
+    with pytest.raises(TooLarge, match="max_file_mb"):
         extract_docx(plain, Options(max_bytes=10_000))
     with pytest.raises(TooLarge, match="max_chars"):
         extract_docx(plain, Options(max_chars=5))

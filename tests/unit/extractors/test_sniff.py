@@ -176,7 +176,7 @@ def test_a_cut_container_is_corrupt(tmp_path: Path, keep: int) -> None:
 def test_the_size_limit_is_checked_first(tmp_path: Path) -> None:
     with pytest.raises(Empty):
         _sniff(tmp_path, b"")
-    with pytest.raises(TooLarge, match="max_bytes"):
+    with pytest.raises(TooLarge, match="max_file_mb"):
         _sniff(tmp_path, b"12345", max_bytes=4)
     assert _sniff(tmp_path, b"1234", max_bytes=4) == "text/plain"
 
