@@ -35,19 +35,19 @@ URI_PLAIN = {
 }
 """What a URI that is not base64 may hold, by the character before it."""
 
-TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
+TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 UUENCODED = re.compile(r"^begin(?:-base64)? [0-7]{3,4} [^\n]+\n(?:[ -`]{1,100}\n)+(?:end|====)$", re.MULTILINE)
 LINES = re.compile(
     r"(?:^[ \t>]*[A-Za-z0-9+/]{40,200}[ \t]*\n)+^[ \t>]*(?:[A-Za-z0-9+/]{40,200}|[A-Za-z0-9+/]{2,200}={1,2})[ \t]*$"
     r"(?:\n[ \t>]*[A-Za-z0-9+/]{2,76}={0,2}$(?=\s*(?:-----END|--|\Z)))?",
     re.MULTILINE,
 )
-HEX_ARRAY = re.compile(r"(?:\b0x[0-9A-Fa-f]{1,8},?\s{0,40}){64,}")
-HEX_PAIRS = re.compile(r"(?:\b[0-9A-Fa-f]{2}[ :\n]\s{0,20}){128,}")
+HEX_ARRAY = re.compile(r"0x(?:[0-9A-Fa-f]{1,8},?\s{0,40}0x){63,}[0-9A-Fa-f]{1,8}")
+HEX_PAIRS = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :\n]\s{0,20}){128,}")
 HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{129,}(?![0-9A-Za-z])")
 RUN = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
 PLAIN_WORD = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
-LONG_LINE = re.compile(r"[^\n]{500,}")
+LONG_LINE = re.compile(r"^[^\n]{500,}", re.MULTILINE)
 CODE = re.compile(r"\)\{|\};|=>|&&|\|\||\bfunction\b|\breturn\b|!0|!1|\bvoid 0\b|[\w%\])]\}[.#@\w*:]|;[\w-]+:|\.\w+\(")
 CLASSES = str.maketrans(ascii_uppercase + ascii_lowercase + digits, "u" * 26 + "l" * 26 + "d" * 10)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from extractors.letters import letters_of
 from extractors.shapes import shape
 
-__all__ = ["Reading", "readings"]
+__all__ = ["CODECS", "EBCDIC", "UTF16", "Reading", "is_hebrew_of_mainframes", "readings"]
 
 WEST = "en de fr es it pt nl da sv no fi is ga cy"
 CENTRAL = "pl cs sk sl hr hu ro"
@@ -99,7 +99,12 @@ EBCDIC = {
 }
 """Code pages of mainframes, where byte 0x40 is a space and 0x20 a control character."""
 
+UTF16 = {"utf-16-le": (-4.0, "zh zh-hant ja ko"), "utf-16-be": (-4.0, "zh zh-hant ja ko")}
+"""Without a byte order mark and without a character of ASCII, whose NUL bytes would tell."""
+
 MIN_EBCDIC = 8
+SURE_HEBREW = 15.0
+"""By so much Hebrew must be likelier than ASCII: text of capitals and @ is rare, but cp424 is rarer."""
 
 LANGUAGES = dict.fromkeys(["de", "en", "fr", "es", "it", "pt", "ru", "zh", "ja"], 0.0)
 LANGUAGES |= dict.fromkeys(["ga", "cy", "eo", "mt", "kk", "tg", "ur", "be", "mk"], -2.5)
@@ -131,13 +136,23 @@ def readings(data: bytes, expected: Iterable[str] = ()) -> list[Reading]:
     """
     wanted = {ALIASES.get(code.lower()[:2], code.lower()[:2]) for code in expected}
     ebcdic = len(data) >= MIN_EBCDIC and not (b" " in data or b"\n" in data)
-    pages = CODECS | EBCDIC if ebcdic else CODECS
+    pages = CODECS | (EBCDIC if ebcdic else {}) | (UTF16 if len(data) >= MIN_EBCDIC else {})
     texts: dict[str, list[str]] = {}
     for codec in pages:
         if (text := _decoded(data, codec)) is not None:
             texts.setdefault(text, []).append(codec)
     found = (_reading(text, {name: pages[name] for name in names}, wanted) for text, names in texts.items())
     return sorted(found, key=lambda one: -one.score)
+
+
+def is_hebrew_of_mainframes(data: bytes) -> bool:
+    """Whether ASCII bytes are Hebrew in cp424, where @ is the space and letters of ASCII are those of Hebrew."""
+    if len(data) < 2 * MIN_EBCDIC or data.count(b"@") * 25 < len(data) or b" " in data or b"\n" in data:
+        return False
+    if (text := _decoded(data, "cp424")) is None:
+        return False
+    english = _reading(data.decode("ascii"), {"cp1252": CODECS["cp1252"]}, set())
+    return _reading(text, {"cp424": EBCDIC["cp424"]}, set()).score > english.score + SURE_HEBREW
 
 
 def _reading(text: str, pages: dict[str, tuple[float, str]], wanted: set[str]) -> Reading:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import chardet
 
-from extractors.code_pages import CODECS, EBCDIC, Reading, readings
+from extractors.code_pages import CODECS, EBCDIC, UTF16, Reading, is_hebrew_of_mainframes, readings
 
 __all__ = ["Decoded", "decode", "text_of"]
 
@@ -33,6 +33,9 @@ BOMS = (
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 JUDGED_BYTES = 3000
 MAX_BONUS = 20.0
+LEAST_SCORE = -9.7
+"""Of a character, on average, in a text of ideograms; characters at random have about -11."""
+
 HIGH = bytes(range(128, 256))
 SURE_MARGIN, SURE_BYTES = 8.0, 12
 """A code page is sure where the next one is less likely by e to this power, and so many bytes are not ASCII."""
@@ -98,6 +101,8 @@ def _with_nul(data: bytes, languages: Iterable[str]) -> Decoded | None:
         text = _try(data, encoding) if len(data) <= JUDGED_CHARS else None
         if text and sum("\t" <= c <= "~" for c in text) * 2 > len(text):
             return Decoded(text, encoding)
+    if guess is None and (found := _utf16(data, head, languages)):
+        return found
     if data.count(b"\0") * 20 > len(data):
         return None
     rest = data.replace(b"\0", b"")
@@ -108,20 +113,30 @@ def _utf8(data: bytes) -> Decoded | None:
     """UTF-8, also where a few bytes are broken: a cut end, a line from elsewhere in a log."""
     text = _try(data, "utf-8")
     if text is not None:
-        return None if text.isascii() and ESCAPES.search(data, 0, SAMPLE_BYTES) else Decoded(text, "utf-8")
+        other = text.isascii() and (
+            ESCAPES.search(data, 0, SAMPLE_BYTES) or is_hebrew_of_mainframes(data[:JUDGED_BYTES])
+        )
+        return None if other else Decoded(text, "utf-8")
     text = data.decode("utf-8", errors="replace")
     wide, bad = sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)), text.count("\ufffd")
     return Decoded(text, "utf-8", damaged=True) if bad * 20 <= wide else None
+
+
+def _may_be_another(ascii_bytes: bytes) -> bool:
+    escaped = ESCAPES.search(ascii_bytes, 0, SAMPLE_BYTES)
+    return escaped is not None or is_hebrew_of_mainframes(ascii_bytes[:JUDGED_BYTES])
 
 
 def _legacy(data: bytes, languages: Iterable[str]) -> Decoded | None:
     """By chardet where there are escape sequences or a declaration, by how it reads otherwise."""
     if (text := _utf7(data)) is not None:
         return Decoded(text, "utf-7")
+    if data.isascii() and is_hebrew_of_mainframes(data[:JUDGED_BYTES]):
+        return Decoded(data.decode("cp424").replace("\x85", "\n"), "cp424")
     sample = _sample(data)
     guess = chardet.detect(sample, prefer_superset=False, compat_names=False)["encoding"]
     if guess is None:
-        return None
+        return _utf16(data, sample, languages)
     name = SUPERSETS.get(guess, guess)
     exact = name not in CODECS | EBCDIC or DECLARED.search(data, 0, JUDGED_BYTES)
     if exact and (text := _try(data, name)) is not None:
@@ -132,6 +147,16 @@ def _legacy(data: bytes, languages: Iterable[str]) -> Decoded | None:
     margin = found[0].score - found[1].score if len(found) > 1 else SURE_MARGIN
     sure = decoded.text.isascii() or (margin >= SURE_MARGIN and wide >= SURE_BYTES)
     return decoded if sure else replace(decoded, uncertain=True)
+
+
+def _utf16(data: bytes, sample: bytes, languages: Iterable[str]) -> Decoded | None:
+    """UTF-16 of ideograms alone, which reads well; what chardet takes for no text is none otherwise."""
+    best = next(iter(readings(sample[:JUDGED_BYTES], languages)), None) if len(data) % 2 == 0 else None
+    if best is None or best.codecs[0] not in UTF16 or best.score < LEAST_SCORE * len(best.text):
+        return None
+    if sum(char > "\u2e7f" for char in best.text) * 2 < len(best.text):
+        return None
+    return _first(data, [best])
 
 
 def _with_guess(found: list[Reading], name: str, wide: int) -> list[Reading]:

@@ -20,7 +20,10 @@ Source: the pairs are counted in the models of chardet 7.7 (0BSD), the character
 
 IDEOGRAPHIC = ("zh", "zh-hant", "ja", "ko")
 
-RARE_PAIR, RARE_ASCII, RARE_LETTER = log(2e-4), log(1e-4), log(4e-6)
+OF_OTHER_SCRIPTS = frozenset(["ru", "uk", "bg", "be", "mk", "sr", "kk", "tg", "el", "he", "ar", "fa", "ur", "th"])
+"""Languages in whose texts Latin words are names, which may be in any language."""
+
+RARE_PAIR, RARE_ASCII, RARE_LETTER, LATIN_NAME = log(2e-4), log(1e-4), log(4e-6), log(1e-2)
 RARE_IDEOGRAM, FOREIGN, ASCII_LETTER = log(1e-5), log(1e-6), log(1 / 40)
 """Logarithms of the probability of what the table does not hold."""
 
@@ -38,9 +41,10 @@ class Letters:
         if language in IDEOGRAPHIC:
             foreign = sum(n * (ASCII_LETTER if pair.isascii() else FOREIGN) for pair, n in self.pairs.items())
             return foreign + sum(n * known.get(char, RARE_IDEOGRAM) for char, n in self.wide.items())
-        return (
-            sum(n * (known.get(pair) or _unseen(pair[1], known)) for pair, n in self.pairs.items())
-            + FOREIGN * self.wide.total()
+        latin = LATIN_NAME if language in OF_OTHER_SCRIPTS else None
+        return FOREIGN * self.wide.total() + sum(
+            n * (known.get(pair) or (latin if latin and pair.isascii() else _unseen(pair[1], known)))
+            for pair, n in self.pairs.items()
         )
 
 

@@ -17,7 +17,7 @@ SYMBOLS = {
 }
 """The logarithm of how often symbols stand in texts."""
 
-OTHER_SYMBOL, NO_CHARACTER, WIDE_FORM = -10.0, -14.0, -3.0
+OTHER_SYMBOL, NO_CHARACTER, WIDE_FORM = -12.0, -14.0, -3.0
 OPENING = frozenset("«“„‘‚‹¿¡\xa0\xad\u200c’")
 CLOSING = frozenset("”»’›\xad\u200c")
 IN_WORDS = frozenset("|~{}[]\\^`@#$!")
@@ -53,7 +53,7 @@ def _order(before: str, here: str, kinds: str) -> float:
         return CASES[kinds]
     rare = not before.isascii() and _kind(before) == " "
     if rare and before not in OPENING and not kinds.isspace():
-        return -4.0 if before not in SYMBOLS else -3.0
+        return -6.0 if before not in SYMBOLS else -5.0
     return -2.0 if {before, here} == {" ", "\xa0"} else 0.0
 
 
@@ -68,8 +68,8 @@ def _symbol(before: str, here: str, left: str) -> float:
         return -0.5 if here == before else -5.0
     penalty = SYMBOLS.get(here) or _rare_symbol(here)
     if left != " " and not is_wide(here) and here not in CLOSING:
-        return penalty - 3.0
-    return penalty - 1.5 if left != " " and here == "’" else penalty
+        return penalty - 5.0
+    return penalty - 2.0 if left != " " and here in "’»›”" else penalty
 
 
 def _rare_symbol(char: str) -> float:

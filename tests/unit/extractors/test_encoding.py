@@ -50,7 +50,7 @@ PAGES = {
     "ru": ("cp1251", "koi8-r", "iso8859-5", "cp866", "mac-cyrillic"),
     "uk": ("cp1251", "koi8-u", "iso8859-5", "cp1125", "mac-cyrillic"),
     "bg": ("cp1251", "iso8859-5", "cp866", "cp855"),
-    "he": ("cp1255", "iso8859-8", "cp862"),
+    "he": ("cp1255", "iso8859-8", "cp862", "cp424"),
     "ar": ("cp1256", "iso8859-6", "cp720"),
     "th": ("cp874", "tis-620"),
     "lv": ("cp1257", "iso8859-13", "cp775"),
@@ -129,6 +129,29 @@ def test_expected_languages_reach_the_reader(tmp_path: Path) -> None:
     path = tmp_path / "town.txt"
     path.write_bytes("Niğde".encode("cp857"))
     assert extract(path, Options(languages=("tr",))).text == "Niğde"
+
+
+@pytest.mark.parametrize("language", ["zh", "ja", "ko"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_mark_and_without_ascii_is_read(language: str, encoding: str) -> None:
+    text = SENTENCES[language].replace(" ", "").replace(".", "")
+    decoded = decode(text.encode(encoding))
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding) == (text, encoding)
+
+
+def test_a_latin_name_in_a_text_of_another_script_decides_nothing() -> None:
+    text = "fullblock натрупване"
+    decoded = decode(text.encode("iso8859-5"))
+    assert decoded is not None
+    assert decoded.text == text
+
+
+@pytest.mark.parametrize("text", ["ada@example.org", "@ada@grace@joan", "a@b@c@d@e", "user@host:/path/to@file"])
+def test_addresses_are_no_hebrew(text: str) -> None:
+    decoded = decode(text.encode())
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding) == (text, "utf-8")
 
 
 def test_a_declared_encoding_is_taken() -> None:
