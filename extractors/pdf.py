@@ -142,7 +142,7 @@ def _why_ocr(raw: RawPage, options: Options) -> tuple[str | None, Layer]:
     """Why the page is to be read by OCR, and what then becomes of its text layer."""
     if options.ocr == "force":
         return ("the setting `ocr` is `force`" if raw.drawn.marked else None), "replace"
-    distrusted = why_distrusted(raw.text, raw.drawn.unmapped)
+    distrusted = why_distrusted(raw.text, raw.drawn.unmapped, raw.drawn.unmapped_text)
     return (distrusted, "check") if distrusted else (why_ocr(raw.drawn, raw.text), "keep")
 
 

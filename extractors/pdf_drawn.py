@@ -8,12 +8,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import pypdfium2.raw as pdfium_c
 
 from extractors.pdf_engine import Drawn
-from extractors.pdf_fonts import unmapped_share
+from extractors.pdf_fonts import unmapped_of
 from extractors.pdf_grid import UNIT, Box, Grid, Matrix, moved, product
 from extractors.pdf_ink import INK_DPI, writing_share
 from extractors.pdf_ocr import needs_look
@@ -42,6 +43,8 @@ MAX_LOOK_SIDE = 1_600
 """Pixels of the longer side of a page that is looked at."""
 MAX_LOOKS = 100
 """Pages of one file that are drawn only to be looked at; further ones are judged by areas alone."""
+MAX_LOOK_SECONDS = 20.0
+"""Seconds of computing that a file's pages may take for it; some drawings of maps take that for one page."""
 COVERED_AROUND = 0.6
 """Around a line of text, in heights of the line: a recognised layer does not lie exactly on its scan."""
 EMPTY = 2
@@ -74,13 +77,16 @@ class Looks:
 
     def __init__(self) -> None:
         self._left = MAX_LOOKS
+        self._seconds = MAX_LOOK_SECONDS
 
     def at(self, page: Any, text: str) -> Drawn:
         """Tell what is drawn on an open page with this text layer; the page is to be closed afterwards."""
-        unmapped = unmapped_share(page) if needs_font_look(text) else 0.0
-        drawn = drawn_on(page, text, look=self._left > 0)
+        unmapped, unmapped_text = unmapped_of(page) if needs_font_look(text) else (0.0, "")
+        begun = process_time()
+        drawn = drawn_on(page, text, look=self._left > 0 and self._seconds > 0)
+        self._seconds -= process_time() - begun
         self._left -= drawn.writing is not None
-        return replace(drawn, unmapped=unmapped)
+        return replace(drawn, unmapped=unmapped, unmapped_text=unmapped_text)
 
 
 def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:

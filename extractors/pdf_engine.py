@@ -38,6 +38,7 @@ class Drawn:
         hidden: whether most of the text layer is invisible, or lies under a picture: that of a scanning program.
         writing: what looks like writing and is not covered by the text layer; None where it was not looked at.
         unmapped: the share of the text layer's characters whose font does not say what they are, as far as looked at.
+        unmapped_text: these characters, where they are more than a few.
     """
 
     pictures: float = 0.0
@@ -48,6 +49,7 @@ class Drawn:
     hidden: bool = False
     writing: float | None = None
     unmapped: float = 0.0
+    unmapped_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

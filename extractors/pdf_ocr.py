@@ -30,8 +30,12 @@ BESIDE = 1 / 5
 """The same for a text layer that one sees: the head of a letter is less than this beside the letter's text."""
 UNSEEN_CHARS = 500
 """A page that was not looked at is taken for a scan up to so many characters."""
-DENSE = 0.12
-"""Share of a smaller picture that writing covers if it is a piece of a page; screenshots and diagrams are looser."""
+DENSE = 0.06
+"""Share of a smaller picture that writing covers if it is a piece of a page; charts and drawings are looser."""
+LARGE_FIGURE = 0.4
+LARGE, SMALL = 1 / 2, 2.0
+"""So much writing, against what the text takes, has a picture of at least `LARGE_FIGURE` to be read, and a smaller one:
+screenshots and diagrams beside text are left alone."""
 
 
 def needs_look(drawn: Drawn, text: str) -> bool:
@@ -69,7 +73,8 @@ def _is_scan(drawn: Drawn, chars: int) -> bool:
     density = writing / max(drawn.bare, 1e-6)
     if drawn.bare >= SCAN_SHARE:
         return density >= SCAN_DENSITY and writing >= _share(chars) * (UNREAD if drawn.hidden else BESIDE)
-    return drawn.bare >= FIGURE_SHARE and density >= DENSE and writing >= 2 * _share(chars)
+    against = LARGE if drawn.bare >= LARGE_FIGURE else SMALL
+    return drawn.bare >= FIGURE_SHARE and density >= DENSE and writing >= against * _share(chars)
 
 
 def _outlined(drawn: Drawn, chars: int) -> bool:

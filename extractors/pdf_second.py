@@ -40,13 +40,13 @@ def with_second_readings(raws: list[RawPage | None], path: Path, options: Option
 
 def _improved(raw: RawPage, text: str, why: str) -> RawPage:
     whole = f"{text}\n{raw.overlay}" if raw.overlay else text
-    return replace(raw, text=whole, note=NOTE.format(why), drawn=replace(raw.drawn, unmapped=0.0))
+    return replace(raw, text=whole, note=NOTE.format(why), drawn=replace(raw.drawn, unmapped=0.0, unmapped_text=""))
 
 
 def _why_again(raw: RawPage) -> str | None:
     if hardly_letters(raw.text):
         return "has hardly any letters"
-    return "is not to be trusted" if why_distrusted(raw.text, raw.drawn.unmapped) else None
+    return "is not to be trusted" if why_distrusted(raw.text, raw.drawn.unmapped, raw.drawn.unmapped_text) else None
 
 
 def _readings(indices: Iterable[int], path: Path, options: Options) -> Iterator[tuple[int, str]]:

@@ -36,7 +36,7 @@ SHORT_CAPITALS = 5
 """Words in capitals up to this length may be abbreviations, codes, symbols of stocks."""
 LONGEST = 25
 MOST_UNMAPPED = 0.5
-"""Share of characters without a character code in their font by which a page is distrusted."""
+"""Share of characters that their font does not name by which a page without `SOME_WORDS` is distrusted."""
 LEAST_PRINTED = 40
 FEW_LETTERS = 0.1
 LETTERS_ENOUGH = 0.3
@@ -73,19 +73,20 @@ class Words:
         return self.usual >= USUAL[self.script]
 
 
-def why_distrusted(text: str, unmapped: float = 0.0) -> str | None:
+def why_distrusted(text: str, unmapped: float = 0.0, unmapped_text: str = "") -> str | None:
     """Return why a text layer is not to be trusted, as the end of a sentence; None if it is.
 
     Args:
         text: the text layer of one page.
         unmapped: the share of its characters whose font does not say what they are, as far as known.
+        unmapped_text: these characters.
     """
     if is_garbage(text) or _is_dingbats(text):
         return "its text layer stands for no characters that one could read"
-    if unmapped >= MOST_UNMAPPED:
-        words = words_of(text, codes_too=True)
-        if words is None or words.count < SOME_WORDS or not words.are_words:
-            return "the fonts of its text layer do not say which characters they show"
+    vouched = words_of(unmapped_text or text, codes_too=True) if unmapped else None
+    known = vouched is not None and vouched.count >= SOME_WORDS
+    if (unmapped >= MOST_UNMAPPED and not known) or (vouched and known and not vouched.are_words):
+        return "the fonts of its text layer do not say which characters they show"
     words = words_of(text)
     if words and words.count >= ENOUGH_WORDS and not words.are_words:
         return "the letters of its text layer do not form words"

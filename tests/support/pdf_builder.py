@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-__all__ = ["PICTURE", "annotated", "at", "book", "pdf", "show"]
+__all__ = ["FONT", "PICTURE", "annotated", "at", "book", "pdf", "show"]
 
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 PICTURE = b"q 200 0 0 200 0 0 cm /I Do Q"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pdf_builder import book, pdf, show
+from pdf_builder import FONT, book, pdf, show
 
 from extractors import Document, Options, extract
 from extractors.errors import Empty
@@ -138,21 +138,26 @@ def _extract(folder: Path, data: bytes, ocr: OcrMode = "auto") -> Document:
     return extract(path, Options(ocr=ocr))
 
 
-def _glyph_numbers(lines: list[str]) -> bytes:
-    """A file whose font is of the kind Identity-H and says nothing about its characters: numbers from 3, the blank."""
+def _glyph_numbers(lines: list[str], head: list[str] | None = None) -> bytes:
+    """A file whose font is of the kind Identity-H and says nothing about its characters: numbers from 3, the blank.
+
+    The lines of the head are in an ordinary font.
+    """
     shown = b" ".join(b"<%s> Tj T*" % "".join(f"{ord(letter) - 29:04x}" for letter in line).encode() for line in lines)
-    content = b"BT /F 11 Tf 14 TL 50 700 Td %s ET" % shown
+    plain = b" ".join(b"(%s) Tj T*" % line.encode() for line in head or [])
+    content = b"BT /F 11 Tf 14 TL 50 500 Td %s ET BT /G 11 Tf 14 TL 50 800 Td %s ET" % (shown, plain)
     info = b"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
     return pdf(
         [
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R"
-            b" /Resources << /Font << /F 5 0 R >> >> >>",
+            b" /Resources << /Font << /F 5 0 R /G 8 0 R >> >> >>",
             b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
             b"<< /Type /Font /Subtype /Type0 /BaseFont /Subset /Encoding /Identity-H /DescendantFonts [6 0 R] >>",
             b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Subset %s /FontDescriptor 7 0 R >>" % info,
             b"<< /Type /FontDescriptor /FontName /Subset /Flags 4 /FontBBox [0 -200 1000 900] /StemV 80 >>",
+            FONT,
         ]
     )
 
@@ -161,6 +166,13 @@ def test_a_font_of_glyph_numbers_alone_is_not_trusted(tmp_path: Path) -> None:
     page = _extract(tmp_path, _glyph_numbers(["Minutes of the society", "The water pump is replaced"])).pages[0]
     assert (page.origin, page.layer) == ("pending", "check")
     assert page.warnings == ("Read by OCR: the fonts of its text layer do not say which characters they show.",)
+
+
+def test_a_readable_head_does_not_vouch_for_a_body_without_characters(tmp_path: Path) -> None:
+    words = ENGLISH.split()
+    body = [" ".join(words[at : at + 8]) for at in range(0, 40, 8)]
+    page = _extract(tmp_path, _glyph_numbers(body, ENGLISH.split("\n"))).pages[0]
+    assert (page.origin, page.layer) == ("pending", "check")
 
 
 def test_shifted_letters_of_an_ordinary_font_are_not_trusted(tmp_path: Path) -> None:
