@@ -23,6 +23,8 @@ CJK = "\u2e80"
 """From this character on, scripts have no spaces between words."""
 NEAR = 2.0
 """Text within so many points of a tick box is beside it."""
+FILLERS = "_.-…·"
+"""What forms have in the place where one writes."""
 MAX_VISITS = 500_000
 """Pieces of text of one page that are compared with fields; further fields stand at the end of the page."""
 
@@ -40,11 +42,12 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Insertion:
-    """A text and the offset where it goes; texts at the same offset are ordered from top to bottom."""
+    """A text, the offset where it goes, the box that it has on the page, and whether it stands on lines of its own."""
 
     at: int
-    order: tuple[float, float]
+    box: Box
     text: str
+    on_own_line: bool = False
 
 
 def with_annotations(text: str, runs: list[Run], annotations: Iterable[Annotation]) -> str:
@@ -97,20 +100,18 @@ class Layout:
     def place(self, annotation: Annotation) -> Insertion:
         """Where the annotation's text goes, and with which spaces or line ends around it."""
         before, after = self._neighbours(annotation.box) if annotation.kind in {"value", "tick"} else (None, None)
-        order = (-annotation.box[3], annotation.box[0])
         if annotation.kind == "tick" and after and _is_nearer(after, before, annotation.box):
             at = self._word_edge(after.start, -1)
-            return Insertion(at, order, self._spaced(at, f"{annotation.text} "))
+            return Insertion(at, annotation.box, self._spaced(at, f"{annotation.text} "))
         if before:
             at = self._word_edge(before.end, 1)
-            return Insertion(at, order, self._spaced(at, f" {annotation.text}"))
+            return Insertion(at, annotation.box, self._spaced(at, f" {annotation.text}"))
         text = f"{annotation.text} {annotation.label}".strip()
         above = self._above(annotation.box)
         if self._visits >= MAX_VISITS:
-            return Insertion(len(self._text), order, f"\n{text}")
-        if above is None:
-            return Insertion(0, order, f"{text}\n")
-        return Insertion(_line_end(self._text, above.end), order, f"\n{text}")
+            return Insertion(len(self._text), annotation.box, text, on_own_line=True)
+        at = 0 if above is None else _line_end(self._text, above.end)
+        return Insertion(at, annotation.box, text, on_own_line=True)
 
     def _near(self, box: Box) -> list[Run]:
         low, high = _row(box[1]) - 1, _row(box[3]) + 1
@@ -135,10 +136,10 @@ class Layout:
         return min(above, key=lambda line: _distance(line, box), default=None)
 
     def _word_edge(self, at: int, step: int) -> int:
-        """The nearest offset in this direction that is not within a word: a field may lie over its label."""
-        while self._text[at - 1 : at + 1].isalnum() and at > 0 and max(self._text[at - 1 : at + 1]) < CJK:
+        """The nearest offset in this direction outside of a word or a rule to write on, which fields lie over."""
+        while 0 < at < len(self._text) and _belong_together(self._text[at - 1], self._text[at]):
             at += step
-        return min(at, len(self._text))
+        return at
 
     def _spaced(self, at: int, text: str) -> str:
         before = self._text[at - 1 : at]
@@ -148,11 +149,29 @@ class Layout:
 
 
 def _inserted(text: str, insertions: list[Insertion]) -> str:
-    pieces, position = list[str](), 0
-    for insertion in sorted(insertions, key=lambda i: (i.at, i.order)):
-        pieces += [text[position : insertion.at], insertion.text]
-        position = insertion.at
+    pieces, position, before = list[str](), 0, None
+    for insertion in sorted(insertions, key=lambda i: (i.at, -i.box[3], i.box[0])):
+        pieces += [text[position : insertion.at], _lead(before, insertion), insertion.text]
+        position, before = insertion.at, insertion
+    if position == 0 and before and before.on_own_line:
+        pieces.append("\n")
     return "".join([*pieces, text[position:]])
+
+
+def _lead(before: Insertion | None, insertion: Insertion) -> str:
+    """What stands before an inserted text: on the line of a form's fields they stand beside each other."""
+    if not insertion.on_own_line:
+        return ""
+    if before is None or before.at < insertion.at or not before.on_own_line:
+        return "\n"
+    shared = min(before.box[3], insertion.box[3]) - max(before.box[1], insertion.box[1])
+    height = max(before.box[3] - before.box[1], insertion.box[3] - insertion.box[1])
+    return " " if insertion.box[0] >= before.box[2] and shared * 2 >= height else "\n"
+
+
+def _belong_together(before: str, after: str) -> bool:
+    is_word = before.isalnum() and after.isalnum() and max(before, after) < CJK
+    return is_word or (before == after and before in FILLERS)
 
 
 def _is_nearer(after: Run, before: Run | None, box: Box) -> bool:

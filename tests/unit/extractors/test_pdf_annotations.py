@@ -39,6 +39,24 @@ def test_a_value_stands_after_its_label(tmp_path: Path) -> None:
     assert _text(tmp_path, content, *fields) == expected
 
 
+def test_fields_beside_each_other_stand_on_one_line_under_their_labels(tmp_path: Path) -> None:
+    content = at(10, 180, "Item") + at(110, 180, "Count") + at(10, 60, "Total")
+    boxes = [(110, 120, 195, 135), (10, 120, 95, 135), (110, 150, 195, 165), (10, 150, 95, 165), (10, 20, 95, 35)]
+    fields = [_field(b"Tx", box, b"/V (%d-%d)" % box[:2]) for box in boxes]
+    assert _text(tmp_path, content, *fields) == "Item Count\n10-150 110-150\n10-120 110-120\nTotal\n10-20"
+
+
+def test_fields_above_all_text_begin_the_page(tmp_path: Path) -> None:
+    fields = [_field(b"Tx", (110, 170, 190, 185), b"/V (Okonjo)"), _field(b"Tx", (10, 170, 95, 185), b"/V (Kiel)")]
+    assert _text(tmp_path, at(10, 150, "(place)") + at(110, 150, "(name)"), *fields) == "Kiel Okonjo\n(place) (name)"
+
+
+def test_a_value_over_a_rule_to_write_on_stands_behind_it(tmp_path: Path) -> None:
+    fields = [_field(b"Tx", (42, 148, 70, 160), b"/V (Ada)"), _field(b"Tx", (130, 148, 160, 160), b"/V (May)")]
+    content = at(10, 150, "Name: __________ Date: ..........")
+    assert _text(tmp_path, content, *fields) == "Name: __________ Ada Date: .......... May"
+
+
 def test_a_value_under_its_label_stands_on_the_next_line(tmp_path: Path) -> None:
     content = at(10, 150, "Remarks") + at(10, 60, "End of form")
     value = _field(b"Tx", (10, 80, 190, 140), b"/V (two lines:\\rof text)")
