@@ -54,15 +54,16 @@ def _document(parts: WordParts, options: Options) -> Document:
         writer.add(block)
     for text in dict.fromkeys(reader.story(part) for part in parts.beside("footer")):
         writer.add(Block(text))
+    pages = writer.pages(options.max_pages)
     missing = _bounded([*parts.missing, *embedded.missing])
     return Document(
         media_type=DOCX,
-        pages=writer.pages(options.max_pages),
+        pages=pages,
         sections=writer.sections(),
         tables=writer.tables(),
         language=parts.metadata.get("language", "").split("-")[0].lower() or None,
         metadata=parts.metadata,
-        warnings=(*missing, *parts.package.damaged),
+        warnings=(*missing, *parts.package.damaged, *writer.warnings),
         missing=missing,
     )
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from extractors.document import Page, Section, Table
+from extractors.document import PAGE_SEPARATOR, Page, Section, Table
 from extractors.docx_blocks import Block
 from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
 from extractors.errors import TooLarge
 
 __all__ = ["Writer"]
 
+MAX_PAGE_CHARS = 20_000
+"""More than a page holds, in small print on large paper as well."""
+STALE = (
+    "Pages are not numbered: the file was changed after Word had recorded where its pages end. Open it in Word and "
+    "save it to have them numbered."
+)
 SPACE = re.compile(r"(?<!\s)\s+")
 
 
@@ -30,6 +36,7 @@ class Writer:
 
     max_chars: int
     is_laid_out: bool
+    warnings: list[str] = field(default_factory=list)
     _parts: list[str] = field(default_factory=list)
     _size: int = 0
     _space: str = ""
@@ -72,13 +79,16 @@ class Writer:
         self._body_end = self._size
 
     def pages(self, max_pages: int) -> tuple[Page, ...]:
-        """The pages, numbered if Word has laid the file out; else one page without a number.
+        """The pages, numbered if Word has laid the file out as it is now; else one page without a number.
 
         `HARD_BREAK` is as long as `PAGE_SEPARATOR`, so offsets hold in `Document.text` as well.
         """
         texts = "".join(self._parts).split(HARD_BREAK)
         if len(texts) > max_pages:
             raise TooLarge(f"The file has {len(texts)} pages; `max_pages` allows {max_pages}.")
+        if self.is_laid_out and max(map(len, texts)) > MAX_PAGE_CHARS:
+            self.warnings.append(STALE)
+            texts, self.is_laid_out = [PAGE_SEPARATOR.join(texts)], False
         return tuple(
             Page(number if self.is_laid_out else None, text, origin="text" if text else "empty")
             for number, text in enumerate(texts, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import docx
+import pytest
 from docx.enum.section import WD_SECTION
 from docx.enum.text import WD_BREAK
 from word_files import add, paragraph, read, read_xml, run
@@ -97,3 +98,21 @@ def test_the_breaks_that_cells_and_the_next_row_repeat_count_once(tmp_path: Path
         "after",
         "new",
     ]
+
+
+@pytest.mark.parametrize(("length", "numbers"), [(19_000, [1, 2]), (21_000, [None])])
+def test_a_page_longer_than_any_page_shows_that_the_layout_is_old(
+    length: int, numbers: list[int | None], tmp_path: Path
+) -> None:
+    word = docx.Document()
+    word.add_paragraph("Cover")
+    add(word, paragraph("<w:r><w:lastRenderedPageBreak/></w:r>", run("Chapter")))
+    word.add_heading("Added later", 1)
+    word.add_paragraph("x" * length)
+    document = read(word, tmp_path)
+    assert [page.number for page in document.pages] == numbers
+    assert document.text == f"Cover\nChapter\n\nAdded later\n\n{'x' * length}"
+    (section,) = document.sections
+    assert document.text[section.char_start :].startswith("Added later")
+    assert len(document.warnings) == (numbers == [None])
+    assert document.missing == ()
