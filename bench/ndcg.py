@@ -11,10 +11,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import TypeAlias
 
-__all__ = ["Corpus", "Search", "by_document", "evaluate", "ndcg", "read_corpus"]
+__all__ = ["Corpus", "Measure", "Search", "by_document", "evaluate", "first", "ndcg", "read_corpus"]
 
 Search: TypeAlias = Callable[[str], Iterable[tuple[str, float]]]
 """A question to (document id, score) of chunks; a document may come often."""
+
+
+Measure: TypeAlias = Callable[[list[str], dict[str, int]], float]
+"""Documents, best first, and the grades of the right ones, to a figure from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,16 @@ def ndcg(ranked: list[str], grades: dict[str, int], depth: int = 10) -> float:
     return _gain([grades.get(document, 0) for document in ranked[:depth]]) / ideal if ideal else 0.0
 
 
-def evaluate(search: Search, corpus: Corpus) -> float:
-    """Mean nDCG@10 over the questions that have a judgement."""
+def first(ranked: list[str], grades: dict[str, int]) -> float:
+    """1 if the first document is a right one."""
+    return float(bool(ranked) and grades.get(ranked[0], 0) > 0)
+
+
+def evaluate(search: Search, corpus: Corpus, measure: Measure | None = None) -> float:
+    """Mean of nDCG@10, or of another measure, over the questions that have a judgement."""
+    measure = measure or ndcg
     return fmean(
-        ndcg(by_document(search(text)), corpus.judged[number])
+        measure(by_document(search(text)), corpus.judged[number])
         for number, text in corpus.questions.items()
         if number in corpus.judged
     )

@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-__all__ = ["DEFAULT", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
+__all__ = ["DEFAULT", "ENGLISH", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
 
 Kind = Literal["sentence-transformers", "http", "hashing", "outside"]
 
@@ -41,6 +41,9 @@ class Model:
 
 
 DEFAULT = "all-MiniLM-L6-v2"
+
+ENGLISH = frozenset({DEFAULT, "all-mpnet-base-v2", "bge-small-en-v1.5"})
+"""Names of models that were trained on English alone, by their cards."""
 
 _ST: Kind = "sentence-transformers"
 _SEARCH = "Represent this sentence for searching relevant passages: "

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from embeddings.base import Fingerprint
 from pipeline.types import Mode
+from pipeline.vectorstore.fusion import DENSE_SHARE
 
 __all__ = ["Filter", "Hit", "Mode", "Point", "Query", "SparseVector", "VectorStore"]
 
@@ -65,7 +66,8 @@ class Filter:
 class Query:
     """A search: `dense` is needed by the modes dense and hybrid, `sparse` by sparse and hybrid.
 
-    `exact` compares with every vector, without an approximate index.
+    `exact` compares with every vector, without an approximate index. `dense_share` is the part of a hybrid score that
+    is the dense one, from 0 to 1.
     """
 
     mode: Mode
@@ -74,6 +76,7 @@ class Query:
     sparse: SparseVector | None = None
     where: Filter = field(default_factory=Filter)
     exact: bool = False
+    dense_share: float = DENSE_SHARE
 
 
 class VectorStore(Protocol):

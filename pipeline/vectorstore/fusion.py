@@ -4,7 +4,7 @@ The score of a hit is
 
     dense     the cosine of question and chunk; 0 for a negative one
     sparse    s / (s + HALF), where s is its BM25: a rare word counts for much, each further one for less
-    hybrid    DENSE_SHARE * dense + (1 - DENSE_SHARE) * sparse
+    hybrid    share * dense + (1 - share) * sparse, where the query says the share, DENSE_SHARE unless it does
 
 Scores are added, not ranks: of records that differ in one identifier, the identifier alone makes a difference in BM25,
 and no two middling ranks outvote it. Figures of what else was tried are in docs/retrieval.md.
@@ -50,23 +50,26 @@ def sparse_score(bm25: float) -> float:
     return bm25 / (bm25 + HALF) if bm25 > 0 else 0.0
 
 
-def rank(mode: Mode, rankings: Mapping[Ranking, Sequence[Scored]], limit: int) -> list[Scored]:
+def rank(
+    mode: Mode, rankings: Mapping[Ranking, Sequence[Scored]], limit: int, share: float = DENSE_SHARE
+) -> list[Scored]:
     """Rank points with scores from 0 to 1, in a mode.
 
     Args:
         mode: which rankings count.
         rankings: cosines of `dense` and BM25 of `sparse`, best first; one that is left out is empty.
         limit: how many results are wanted.
+        share: the part of a hybrid score that is the dense one.
     """
     dense, sparse = rankings.get("dense", []), rankings.get("sparse", [])
     if mode == "hybrid":
-        return fuse(dense, sparse, limit)
+        return fuse(dense, sparse, limit, share)
     if mode == "dense":
         return [(point, dense_score(cosine)) for point, cosine in dense[:limit]]
     return [(point, sparse_score(bm25)) for point, bm25 in sparse[:limit]]
 
 
-def fuse(dense: Sequence[Scored], sparse: Sequence[Scored], limit: int) -> list[Scored]:
+def fuse(dense: Sequence[Scored], sparse: Sequence[Scored], limit: int, share: float = DENSE_SHARE) -> list[Scored]:
     """Fuse two rankings.
 
     A point that only the words found has at most the lowest cosine of the dense ranking, and gets that; one that only
@@ -76,6 +79,7 @@ def fuse(dense: Sequence[Scored], sparse: Sequence[Scored], limit: int) -> list[
         dense: ids with their cosines, best first.
         sparse: ids with their BM25, best first; empty for a question without words.
         limit: how many results are wanted.
+        share: the part of a score that is the dense one.
 
     Returns:
         Ids with scores from 0 to 1, best first; of equal scores the higher cosine first, then the lower id.
@@ -83,12 +87,12 @@ def fuse(dense: Sequence[Scored], sparse: Sequence[Scored], limit: int) -> list[
     cosines, weights = dict(dense), dict(sparse)
     lowest = min(cosines.values(), default=0.0)
     rows = [
-        (_fused(cosines.get(point, lowest), weights.get(point, 0.0)), cosines.get(point, lowest), point)
+        (_fused(cosines.get(point, lowest), weights.get(point, 0.0), share), cosines.get(point, lowest), point)
         for point in cosines.keys() | weights.keys()
     ]
     best = sorted(rows, key=lambda row: (-row[0], -row[1], row[2]))[:limit]
     return [(point, score) for score, _, point in best]
 
 
-def _fused(cosine: float, bm25: float) -> float:
-    return DENSE_SHARE * dense_score(cosine) + (1 - DENSE_SHARE) * sparse_score(bm25)
+def _fused(cosine: float, bm25: float, share: float) -> float:
+    return share * dense_score(cosine) + (1 - share) * sparse_score(bm25)

@@ -11,7 +11,7 @@ from py_rust_stemmers import SnowballStemmer
 from pipeline.vectorstore.analysis.folding import fold
 from pipeline.vectorstore.analysis.stop_words import LANGUAGES_OF, STOP_WORDS
 
-__all__ = ["DEFAULT", "LATIN", "detect", "languages_of_script", "stem", "stop_word_counts"]
+__all__ = ["DEFAULT", "LATIN", "detect", "is_foreign", "languages_of_script", "stem", "stop_word_counts"]
 
 STEMMERS = {
     "en": "english",
@@ -38,6 +38,9 @@ LATIN = tuple(STOP_WORDS)
 DEFAULT = ("en", "de")
 """The languages of a text without stop words: its words get the stems of both."""
 
+FEW = 2
+"""So many stop words of another language are no accident: `war` and `man` are German ones, too."""
+
 SCRIPTS = (
     ("\u0370", "\u03ff", "el"),
     ("\u0400", "\u052f", "ru"),
@@ -52,6 +55,15 @@ def detect(words: Iterable[str]) -> tuple[str, ...]:
     counts = stop_word_counts(words)
     most = max(counts.values(), default=0)
     return tuple(language for language in LATIN if counts[language] == most)[:2] if most else DEFAULT
+
+
+def is_foreign(words: Iterable[str]) -> bool:
+    """Whether a question is in another language than English, as far as its stop words and letters tell."""
+    asked = list(words)
+    counts = stop_word_counts(asked)
+    english, other = counts.pop("en", 0), max(counts.values(), default=0)
+    has_other_letters = any(char.isalpha() and not char.isascii() for word in asked for char in word)
+    return (other >= FEW and other > english) or (has_other_letters and other >= english)
 
 
 def stop_word_counts(words: Iterable[str]) -> Counter[str]:
