@@ -13,6 +13,7 @@ from extractors.document import Document
 from extractors.docx_blocks import Block
 from extractors.docx_body import BodyReader
 from extractors.docx_chunks import EmbeddedReader
+from extractors.docx_embedded import page_pictures, picture_sentence
 from extractors.docx_package import is_encrypted_package, open_package
 from extractors.docx_parts import WordParts
 from extractors.docx_writer import Writer
@@ -23,6 +24,8 @@ from extractors.registry import DOCX, extractor
 __all__ = ["extract_docx", "is_encrypted_package"]
 
 MAX_SENTENCES = 100
+CHARS_BESIDE_SCAN = 1000
+"""With less text for each picture that fills a page, the pictures are taken for the content, as in a scan."""
 
 
 @extractor(DOCX)
@@ -42,8 +45,28 @@ def extract_docx(path: Path, options: Options) -> Document:
 
 
 def _document(parts: WordParts, options: Options) -> Document:
-    writer = Writer(options.max_chars, parts.is_laid_out)
     embedded = EmbeddedReader(parts, options)
+    writer = _written(parts, embedded, options)
+    pages = writer.pages(options.max_pages)
+    pictures = page_pictures(parts.body)
+    shown = [picture_sentence(pictures)] if pictures else []
+    are_content = sum(len(page.text) for page in pages) < pictures * CHARS_BESIDE_SCAN
+    missing = _bounded([*parts.missing, *embedded.missing, *(shown if are_content else [])])
+    return Document(
+        media_type=DOCX,
+        pages=pages,
+        sections=writer.sections(),
+        tables=writer.tables(),
+        language=parts.metadata.get("language", "").split("-")[0].lower() or None,
+        metadata=parts.metadata,
+        warnings=tuple(dict.fromkeys((*missing, *shown, *parts.package.damaged, *writer.warnings))),
+        missing=missing,
+    )
+
+
+def _written(parts: WordParts, embedded: EmbeddedReader, options: Options) -> Writer:
+    """Read everything in its order: headers, the body, comments without a place, footers."""
+    writer = Writer(options.max_chars, parts.is_laid_out)
     reader = BodyReader(parts, embedded.blocks)
     for text in dict.fromkeys(reader.story(part) for part in parts.beside("header")):
         writer.add(Block(text))
@@ -54,18 +77,7 @@ def _document(parts: WordParts, options: Options) -> Document:
         writer.add(block)
     for text in dict.fromkeys(reader.story(part) for part in parts.beside("footer")):
         writer.add(Block(text))
-    pages = writer.pages(options.max_pages)
-    missing = _bounded([*parts.missing, *embedded.missing])
-    return Document(
-        media_type=DOCX,
-        pages=pages,
-        sections=writer.sections(),
-        tables=writer.tables(),
-        language=parts.metadata.get("language", "").split("-")[0].lower() or None,
-        metadata=parts.metadata,
-        warnings=(*missing, *parts.package.damaged, *writer.warnings),
-        missing=missing,
-    )
+    return writer
 
 
 def _bounded(sentences: list[str]) -> tuple[str, ...]:

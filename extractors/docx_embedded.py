@@ -9,7 +9,7 @@ from typing import Any
 from extractors.docx_pictures import PIC, WP
 from extractors.docx_styles import RELATIONSHIPS, W
 
-__all__ = ["embedded_name", "embedded_sentences", "picture_sentences"]
+__all__ = ["embedded_name", "embedded_sentences", "page_pictures", "picture_sentence"]
 
 NATIVE = re.compile(
     rb"\x02\x00([^\x00-\x1f\\/]{1,255})\x00(?:[A-Za-z]:[\\/]|[\\/])?[^\x00-\x1f]{0,260}\x00\x00\x00\x03\x00"
@@ -49,16 +49,20 @@ def embedded_sentences(body: Any, embedded: Iterable[tuple[str, str]]) -> Iterat
         yield f"{len(files) - MAX_NAMED} more embedded files are not in the text."
 
 
-def picture_sentences(body: Any) -> Iterator[str]:
-    """Yield a sentence if pictures fill most of a page: scans, whose writing is not in the text."""
+def page_pictures(body: Any) -> int:
+    """How many pictures fill most of a page, as scans do; those behind the text are decoration."""
     size = next(body.iter(W + "pgSz"), None)
     width, height = (_number(size, W + "w", LETTER[0]), _number(size, W + "h", LETTER[1]))
     least = PAGE_SHARE * width * height * EMU_PER_TWIP**2
-    shown = [frame for kind in ("inline", "anchor") for frame in body.iter(WP + kind) if _area(frame) >= least]
-    count = sum(next(frame.iter(PIC + "pic"), None) is not None for frame in shown)
-    if count:
-        pictures = "A picture fills" if count == 1 else f"{count} pictures fill"
-        yield f"{pictures} most of a page; writing on them is not in the text. Save the file as PDF to have it read."
+    frames = [frame for kind in ("inline", "anchor") for frame in body.iter(WP + kind) if _area(frame) >= least]
+    shown = [frame for frame in frames if frame.get("behindDoc", "0") in ("0", "false")]
+    return sum(next(frame.iter(PIC + "pic"), None) is not None for frame in shown)
+
+
+def picture_sentence(count: int) -> str:
+    """Say that writing on this many pictures is not read."""
+    pictures = "A picture fills" if count == 1 else f"{count} pictures fill"
+    return f"{pictures} most of a page; writing on them is not in the text. Save the file as PDF to have it read."
 
 
 def _area(frame: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from extractors.docx_embedded import embedded_sentences, picture_sentences
+from extractors.docx_embedded import embedded_sentences
 from extractors.docx_numbering import Numbering
 from extractors.docx_package import WordPackage
 from extractors.docx_styles import RELATIONSHIPS, Styles, W, attribute, is_on
@@ -58,7 +58,7 @@ class WordParts:
     def missing(self) -> tuple[str, ...]:
         """Sentences on what the file holds and is not in its text."""
         embedded = embedded_sentences(self.body, self.package.embedded)
-        return (*self.package.missing, *embedded, *picture_sentences(self.body))
+        return (*self.package.missing, *embedded)
 
     def beside(self, kind: str) -> Iterator[Any]:
         """Each header or footer ("header", "footer") that any page shows, once."""

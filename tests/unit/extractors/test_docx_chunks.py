@@ -259,12 +259,22 @@ def test_the_workbook_of_a_chart_is_not_missed(tmp_path: Path) -> None:
     assert read(word, tmp_path).missing == ()
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.9, 1), (0.4, 0)])
-def test_a_picture_that_fills_a_page_is_missed(share: float, count: int, tmp_path: Path) -> None:
-    width, height = 12240 * 635, int(15840 * 635 * share)
-    picture = f'<wp:inline><wp:extent cx="{width}" cy="{height}"/><a:graphic><pic:pic/></a:graphic></wp:inline>'
+@pytest.mark.parametrize(
+    ("share", "behind", "text", "warned", "missed"),
+    [
+        (0.9, 0, "Scan", 1, 1),
+        (0.4, 0, "Scan", 0, 0),
+        (0.9, 1, "Scan", 0, 0),
+        (0.9, 0, "A long report. " * 100, 1, 0),
+    ],
+)
+def test_a_picture_that_fills_a_page_is_missed_where_it_is_the_content(
+    share: float, behind: int, text: str, warned: int, missed: int, tmp_path: Path
+) -> None:
+    extent = f'<wp:extent cx="{12240 * 635}" cy="{int(15840 * 635 * share)}"/>'
+    picture = f'<wp:anchor behindDoc="{behind}">{extent}<a:graphic><pic:pic/></a:graphic></wp:anchor>'
     word = new()
-    add(word, paragraph(run("Scan:"), f"<w:r><w:drawing>{picture}</w:drawing></w:r>"))
-    missing = read(word, tmp_path).missing
-    assert len(missing) == count
-    assert all(sentence.startswith("A picture fills most of a page;") for sentence in missing)
+    add(word, paragraph(run(text), f"<w:r><w:drawing>{picture}</w:drawing></w:r>"))
+    document = read(word, tmp_path)
+    assert (len(document.warnings), len(document.missing)) == (warned, missed)
+    assert all(sentence.startswith("A picture fills most of a page;") for sentence in document.warnings)
