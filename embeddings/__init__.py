@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from embeddings.base import Device, Embedder, Fingerprint, Precision, Reranker, Tokenizer
 from embeddings.errors import (
+    REMOTE_CODE,
     BadConfig,
     EmbedError,
     EndpointBusy,
@@ -60,7 +61,8 @@ class EmbedderConfig:
 
     `model` is a registry name, a hub name, a folder or an installed package; with a `base_url` it is the
     model's name at that OpenAI-compatible endpoint, and `dim` is needed unless the model is a known one.
-    `precision`, `device` and `threads` are for a model that runs here.
+    `precision`, `device` and `threads` are for a model that runs here; so is `remote_code`: whether a program that
+    comes with the model may run.
     """
 
     model: str = DEFAULT
@@ -70,6 +72,7 @@ class EmbedderConfig:
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     dim: int | None = None
+    remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,9 @@ def load(config: EmbedderConfig | str = DEFAULT) -> Embedder:
         return embedder
     from embeddings.sentence_transformers import SentenceTransformerEmbedder
 
-    return SentenceTransformerEmbedder(source, chosen.precision, chosen.device, chosen.threads)
+    return SentenceTransformerEmbedder(
+        source, chosen.precision, chosen.device, chosen.threads, remote_code=chosen.remote_code
+    )
 
 
 def load_reranker(name: str, device: Device = "auto", threads: int = 1) -> Reranker:
@@ -156,7 +161,12 @@ def _config(config: EmbedderConfig | str) -> EmbedderConfig:
 
 
 def _source(config: EmbedderConfig) -> Source:
-    return _endpoint(config) if config.base_url else resolve(config.model)
+    if config.base_url:
+        return _endpoint(config)
+    known = find(config.model)
+    if known is not None and known.remote_code and not config.remote_code:
+        raise ModelUnavailable(REMOTE_CODE.format(known.name))
+    return resolve(config.model)
 
 
 def _endpoint(config: EmbedderConfig) -> Source:

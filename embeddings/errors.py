@@ -16,6 +16,7 @@ A class docstring is its default message. `code` is stable, `hint` says what the
 from __future__ import annotations
 
 __all__ = [
+    "REMOTE_CODE",
     "BadConfig",
     "EmbedError",
     "EndpointBusy",
@@ -25,6 +26,13 @@ __all__ = [
     "ModelUnavailable",
     "RerankerUnavailable",
 ]
+
+
+REMOTE_CODE = (
+    "The model {!r} comes with a program of its own, which is not run: set `embedding_remote_code` to true if you "
+    "trust it, or have an endpoint serve the model (`embedding_url`)."
+)
+"""The message of `ModelUnavailable` for a model that needs `EmbedderConfig.remote_code`."""
 
 
 class EmbedError(Exception):

@@ -23,7 +23,8 @@ class Model:
 
     `hub` is its name on the hub; `package` an installed package whose folder `model/` holds it;
     `max_tokens` what it reads, special tokens included; `licence` an SPDX identifier; `size_mb` the
-    weights' size. Empty strings and 0 mean "none" or "not known".
+    weights' size. Empty strings and 0 mean "none" or "not known". A model with `remote_code` brings a program of
+    its own, which runs only where `EmbedderConfig.remote_code` allows it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Model:
     licence: str
     size_mb: int
     kind: Kind
+    remote_code: bool = False
 
 
 DEFAULT = "all-MiniLM-L6-v2"
@@ -68,6 +70,14 @@ _ROWS = (
     Model(
         "multilingual-e5-base", "intfloat/multilingual-e5-base", "",
         768, 512, "mean", True, "passage: ", "query: ", "MIT", 1112, _ST,
+    ),
+    Model(
+        "multilingual-e5-large", "intfloat/multilingual-e5-large", "",
+        1024, 512, "mean", True, "passage: ", "query: ", "MIT", 2240, _ST,
+    ),
+    Model(
+        "gte-multilingual-base", "Alibaba-NLP/gte-multilingual-base", "",
+        768, 8192, "cls", True, "", "", "Apache-2.0", 611, _ST, remote_code=True,
     ),
     Model(
         "bge-small-en-v1.5", "BAAI/bge-small-en-v1.5", "",

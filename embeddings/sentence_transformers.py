@@ -12,7 +12,7 @@ import numpy as np
 
 from embeddings.base import Device, Fingerprint, Precision
 from embeddings.batching import TOKEN_BUDGET, batches
-from embeddings.errors import BadConfig, GpuFull, ModelUnavailable
+from embeddings.errors import REMOTE_CODE, BadConfig, GpuFull, ModelUnavailable
 from embeddings.sources import Source
 from embeddings.tokenizer import encodable, tokenizer_of
 from embeddings.vectors import Vectors, in_order, normalize
@@ -42,6 +42,7 @@ class SentenceTransformerEmbedder:
         precision: "auto" is bf16 on a GPU or a processor that computes in it, fp32 elsewhere.
         device: "auto" is the GPU when there is one.
         threads: threads of one computation, for the whole process.
+        remote_code: whether a program that comes with the model may run.
 
     Raises:
         BadConfig: the device is not there.
@@ -50,7 +51,13 @@ class SentenceTransformerEmbedder:
     """
 
     def __init__(
-        self, source: Source, precision: Precision = "auto", device: Device = "auto", threads: int = 1
+        self,
+        source: Source,
+        precision: Precision = "auto",
+        device: Device = "auto",
+        threads: int = 1,
+        *,
+        remote_code: bool = False,
     ) -> None:
         import torch
 
@@ -59,7 +66,7 @@ class SentenceTransformerEmbedder:
         self.precision = _precision(precision, self.device)
         self._source = source
         self._tokenizer = tokenizer_of(source)
-        self._model = _load(source, self.device, self.precision)
+        self._model = _load(source, self.device, self.precision, remote_code)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -125,7 +132,7 @@ def _precision(wanted: Precision, device: str) -> str:
     return "bf16" if any(able.get(name) for name in ("bf16", "avx512_bf16", "amx_bf16")) else "fp32"
 
 
-def _load(source: Source, device: str, precision: str) -> Any:
+def _load(source: Source, device: str, precision: str, remote_code: bool) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
@@ -140,11 +147,14 @@ def _load(source: Source, device: str, precision: str) -> Any:
             revision=source.revision if hub else None,
             device=device,
             local_files_only=not hub,
+            trust_remote_code=remote_code,
             model_kwargs={"dtype": dtype},
         )
     except torch.OutOfMemoryError as error:
         raise GpuFull from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if "trust_remote_code" in str(error):
+            raise ModelUnavailable(REMOTE_CODE.format(source.model.name)) from error
         raise ModelUnavailable(f"The model {source.model.name!r} cannot be loaded: {error}") from error
     model.max_seq_length = source.model.max_tokens
     model.default_prompt_name = None

@@ -41,6 +41,7 @@ class Models:
             base_url=spec.url,
             api_key=settings.embedding_api_key if spec.url == settings.embedding_url else None,
             dim=spec.dim,
+            remote_code=settings.embedding_remote_code,
         )
 
     def has_facts(self, spec: IndexSpec) -> bool:

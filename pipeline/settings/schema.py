@@ -63,6 +63,7 @@ class Settings(BaseModel):
     embedding_dim: int | None = Field(
         None, ge=1, description="dimension of that endpoint's vectors, if not a known model"
     )
+    embedding_remote_code: bool = Field(False, description="whether a program that comes with a model may run")
     reranker: str | None = Field(None, description="cross-encoder (hub name or path) that orders hits; empty: none")
     chunk_tokens: int = Field(256, ge=16, le=8192, description="tokens of a chunk at most, special tokens counted")
     chunk_overlap_tokens: int = Field(32, ge=0, description="tokens that a chunk repeats of the one before")

@@ -20,16 +20,18 @@ def save_cross_encoder(folder: Path, *, labels: int = 1, seed: int = 7) -> Path:
     return folder
 
 
-def save_embedder(folder: Path, *, seed: int = 7, prompts: dict[str, str] | None = None, pooling: str = "mean") -> Path:
-    """Save an embedding model of one layer as sentence-transformers does. Returns the folder."""
+def save_embedder(
+    folder: Path, *, prompts: dict[str, str] | None = None, pooling: str = "mean", size: int = 32, seed: int = 7
+) -> Path:
+    """Save an embedding model of one layer, as sentence-transformers does. Returns the folder."""
     torch, transformers = _library("torch"), _library("transformers")
-    library, modules = _library("sentence_transformers"), _library("sentence_transformers.models")
+    library, modules = _library("sentence_transformers"), _library("sentence_transformers.sentence_transformer.modules")
     torch.manual_seed(seed)
     parts = folder.with_name(f"{folder.name}-parts")
-    transformers.BertModel(_config()).save_pretrained(parts)
+    transformers.BertModel(_config(hidden_size=size)).save_pretrained(parts)
     _save_tokenizer(parts)
     words = modules.Transformer(str(parts), max_seq_length=64)
-    layers = [words, modules.Pooling(32, pooling), modules.Normalize()]
+    layers = [words, modules.Pooling(size, pooling), modules.Normalize()]
     library.SentenceTransformer(modules=layers, prompts=prompts, device="cpu").save(str(folder))
     return folder
 
