@@ -24,11 +24,14 @@ ROW = 4.0
 WORD = re.compile(r"\S+")
 DOUBLED = re.compile(r"(?:([A-Za-zÀ-\u058f])\1){4}")
 """Letter by letter drawn twice."""
+NARROW = re.compile(r"ii|jj|II(?=[a-z])")
+"""Narrow letters whose copies stand further aside than half of their width; few languages have them doubled."""
+MANY_NARROW = 2
 
 
 def may_have_copies(text: str) -> bool:
     """Whether the text looks as if it were drawn twice letter by letter."""
-    return bool(DOUBLED.search(text))
+    return bool(DOUBLED.search(text)) or len(NARROW.findall(text)) >= MANY_NARROW
 
 
 def is_drawn_over(boxes: list[Box]) -> bool:
@@ -84,12 +87,10 @@ def copied(text: str, runs: list[Run]) -> set[int]:
 def _copied_of(word: list[int], at: dict[int, Run], copies: dict[int, Run], drawn: Drawn) -> list[int]:
     """The offsets of a word that go."""
     marked = [offset for offset in word if offset in copies]
-    if len(marked) == len(word):
+    if all(copies[offset].start in word for offset in marked) or len(marked) == len(word):
         return marked
     if len(marked) * DOUBTFUL < len(word):
         return []
-    if all(copies[offset].start in word for offset in marked):
-        return marked
     first = marked[0]
     aside = at[first].left - copies[first].left, at[first].bottom - copies[first].bottom
     return word if all(offset in copies or drawn.at(at[offset], aside) for offset in word) else []

@@ -66,6 +66,7 @@ def test_a_page_whose_lines_are_all_drawn_again_is_read_once(tmp_path: Path, eng
         b"BT /F 12 Tf 10 150 Td [(Invoice) -278 (total)] TJ ET BT /F 12 Tf 10.3 150 Td [(Inv) 0 (oice total)] TJ ET",
         _line(10, 150, "Invoice total", 8) + _line(12, 150, "Invoice total", 8),
         _letters(10, "Invoice total", copies=3, aside=0.2),
+        _letters(10, "Invoice total", copies=2, aside=1.0),
         _line(10, 150, "Invoice total") + _line(10.5, 149.5, "Invoice total"),
     ],
 )
