@@ -346,6 +346,17 @@ def test_scan_of_a_sub_folder_reads_only_that_sub_folder(
     assert mirror.search_names("zebra") == {"two/a.txt", "two/c.txt", "two/d.txt"}
 
 
+def test_ocr_mode_of_a_watched_folder_is_that_of_its_documents(stack: FlowRig, tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    root.mkdir()
+    mirror = InProcessMirror(stack, root, WatchFolder(path=root, ocr="off"))
+    mirror.mirror.load()
+    mirror.write(a="zebra")
+    mirror.sync_to_end()
+    query = sa.select(versions.c.ocr).join(documents, documents.c.live_version_id == versions.c.id)
+    assert [row.ocr for row in stack.rows(query.where(documents.c.collection == mirror.collection))] == ["off"]
+
+
 def test_sidecar_metadata_follows_its_file(stack: FlowRig, tmp_path: Path) -> None:
     root = tmp_path / "folder"
     root.mkdir()
