@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["calm", "deskew", "flatten", "skew_angle", "zoom_for"]
+__all__ = ["calm", "deskew", "flatten", "is_certain", "skew_angle", "zoom_for"]
 
 SPECKLED = 5.0
 """Grey levels by which a pixel typically leaves the line of its neighbours; clean scans stay below 3."""
@@ -26,6 +26,8 @@ PROFILE_SIDE = 1000
 """Pixels of the longer side on which the slope is measured."""
 PAGE_INCHES = 11.7
 """The longer side of A4: what a picture of unknown resolution is taken for."""
+LETTERS_PER_INCH = 14
+"""Letters without ascenders, one on the other, in an inch of common print: about 21 pixels each at 300 dpi."""
 MAX_SIDE = 32_000
 """Pixels; Tesseract refuses pictures from 32,768 on."""
 MAX_ENLARGED = 40_000_000
@@ -77,16 +79,27 @@ def calm(grey: Image) -> Image:
     return grey.filter(ImageFilter.GaussianBlur(0.6)) if float(np.median(bends)) >= SPECKLED else grey
 
 
-def zoom_for(size: tuple[int, int], dpi: float | None, target_dpi: int, max_pixels: int) -> float:
+def is_certain(dpi: float | None) -> bool:
+    """Whether a resolution that a file claims is one: 72 and 96 are written by programs that know none."""
+    return dpi is not None and 150 <= dpi <= 2400
+
+
+def zoom_for(
+    size: tuple[int, int], dpi: float | None, target_dpi: int, max_pixels: int, letters: float | None = None
+) -> float:
     """Return the factor that brings a picture of `size` pixels to about `target_dpi`.
 
-    `dpi` is what the file claims. 72 and 96 are written by programs that know no resolution, so a low
-    value is believed only if the page then has the size of a sheet; otherwise the picture is taken
-    for a sheet of A4. The result is between 1/4 and 4 and keeps to `max_pixels`.
+    `dpi` is what the file claims. Where that is uncertain, the height of the page's letters in pixels tells the
+    resolution. Without it a low claim is believed if the page then has the size of a sheet; otherwise the
+    picture is taken for a sheet of A4. The result is between 1/4 and 4 and keeps to `max_pixels`.
     """
     longer = max(size)
-    believable = dpi is not None and (150 <= dpi <= 2400 or (dpi >= 50 and 4 <= longer / dpi <= 20))
-    resolution = dpi if believable and dpi else longer / PAGE_INCHES
+    if dpi and is_certain(dpi):
+        resolution = dpi
+    elif letters:
+        resolution = min(letters * LETTERS_PER_INCH, 2.0 * target_dpi)
+    else:
+        resolution = dpi if dpi and dpi >= 50 and 4 <= longer / dpi <= 20 else longer / PAGE_INCHES
     zoom = min(4.0, max(0.25, target_dpi / max(resolution, 1.0)))
     if 0.95 < zoom < 1.2:
         zoom = 1.0

@@ -131,14 +131,16 @@ def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: C
         with _extract_errors():
             image = render(path, number, options)
             origin = "unread"
-            text, confidence = read_image(image, options)
+            text, confidence, warnings = read_image(image, options)
     except (OcrUnavailable, OutOfMemory):
         raise
     except ExtractError as error:
         warn(f"Page {number} could not be read by OCR: {error}")
         return Page(number, "", origin=origin)
     text = _without_surrogates(text).replace("\0", "").strip()
-    return Page(number, text, origin="ocr", confidence=confidence) if text else Page(number, "", origin="empty")
+    if not text:
+        return Page(number, "", origin="empty", warnings=warnings)
+    return Page(number, text, origin="ocr", confidence=confidence, warnings=warnings)
 
 
 def _undivided(document: Document, read: list[Page]) -> list[Page]:

@@ -10,64 +10,52 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import ChainMap
-from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from os import environ
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from extractors.errors import Corrupt, OcrUnavailable, TimedOut
+from extractors.ocr_words import Reading, Word
 from extractors.options import Options
-from extractors.page_image import calm, deskew, flatten, zoom_for
+from extractors.page_image import calm, deskew, flatten, is_certain, zoom_for
+from extractors.page_ink import letter_height, needs_local_threshold
+from extractors.page_light import even_light, full_contrast, without_screen
+from extractors.word_gaps import parted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["available", "read_image"]
+__all__ = ["PageText", "available", "read_image"]
+
+Threshold = Literal["global", "local"]
+"""How Tesseract tells ink from paper: by one grey level for the whole page, or by one for each place."""
+METHOD: dict[Threshold, int] = {"global": 0, "local": 2}
+"""Tesseract's numbers: Otsu and Sauvola."""
+OTHER: dict[Threshold, Threshold] = {"global": "local", "local": "global"}
 
 SURE = 0.7
 """Mean confidence from which a reading is taken without looking at the orientation."""
+DOUBTED = 0.85
+"""Mean confidence below which the page is read with the other threshold as well; clean pages stay above .9."""
+UNSURE = 0.6
+"""Mean confidence below which a page gets a warning."""
+MANY = 10
+"""Marks left out as noise from which a page gets a warning."""
+ENLARGED = 5 / 6
+"""How far a small picture is enlarged towards the wanted resolution: the rest costs time and shows nothing new."""
 OSD_SURE = 2.0
 """Tesseract's orientation confidence from which its word "upright" is final."""
 MARGIN = 20
 """White pixels put around the page: Tesseract misses writing that touches the edge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word that Tesseract read: its position, and its confidence (0 to 1)."""
+class PageText(NamedTuple):
+    """What OCR read on a page: the text, the mean word confidence (0 to 1; None without words), and warnings."""
 
     text: str
-    paragraph: tuple[int, int]
-    line: int
-    confidence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The result of one run of Tesseract."""
-
-    words: tuple[Word, ...]
-
-    @property
-    def confidence(self) -> float | None:
-        """Mean word confidence; None where no word was found."""
-        return sum(word.confidence for word in self.words) / len(self.words) if self.words else None
-
-    @property
-    def worth(self) -> float:
-        """Letters read with more than even confidence, less those read with less: compares orientations."""
-        return sum(len(word.text) * (word.confidence - 0.5) for word in self.words)
-
-    @property
-    def text(self) -> str:
-        """Words joined by spaces, lines by a newline, paragraphs by a blank line."""
-        paragraphs = (
-            "\n".join(" ".join(word.text for word in line) for _, line in groupby(paragraph, lambda word: word.line))
-            for _, paragraph in groupby(self.words, lambda word: word.paragraph)
-        )
-        return "\n\n".join(paragraphs)
+    confidence: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def available(languages: str) -> list[str]:
@@ -83,11 +71,8 @@ def available(languages: str) -> list[str]:
     return missing
 
 
-def read_image(image: Image, options: Options) -> tuple[str, float | None]:
+def read_image(image: Image, options: Options) -> PageText:
     """Read a picture of a page, whichever way up it is.
-
-    Returns:
-        The text, and the mean word confidence from 0 to 1 (None for a page without words).
 
     Raises:
         OcrUnavailable: Tesseract or one of `options.ocr_languages` is not installed.
@@ -97,22 +82,30 @@ def read_image(image: Image, options: Options) -> tuple[str, float | None]:
     """
     _require(options.ocr_languages)
     run = _Run(options.ocr_languages, options.ocr_dpi, options.ocr_timeout_s)
-    page = _prepare(image, options)
-    best = run.read(page)
+    page, threshold = _prepare(image, options)
+    best = run.read(page, threshold)
     if best.confidence is None or best.confidence < SURE:
-        best = _best_orientation(run, page, best)
-    return best.text, best.confidence
+        page, best = _best_orientation(run, page, best, threshold)
+    if best.seen and (best.confidence is None or best.confidence < DOUBTED):
+        best = _better_threshold(run, page, best, OTHER[threshold])
+    return PageText(best.text, best.confidence, _warnings(best))
 
 
-def _prepare(image: Image, options: Options) -> Image:
+def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
+    """Return the page as Tesseract reads it best, and how it is to tell ink from paper."""
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    zoom = zoom_for(image.size, _dpi(image), options.ocr_dpi, options.max_image_pixels)
-    grey = calm(flatten(image))
+    grey = full_contrast(even_light(calm(without_screen(flatten(image)))))
+    threshold: Threshold = "local" if needs_local_threshold(grey) else "global"
+    dpi = _dpi(image)
+    letters = None if is_certain(dpi) else letter_height(grey)
+    zoom = zoom_for(image.size, dpi, options.ocr_dpi, options.max_image_pixels, letters)
+    if zoom > 1:
+        zoom = max(1.0, zoom * ENLARGED)
     if zoom != 1:
         grey = grey.resize([max(1, round(side * zoom)) for side in grey.size], Resampling.LANCZOS)
-    return ImageOps.expand(deskew(grey), MARGIN, 255)
+    return ImageOps.expand(deskew(grey), MARGIN, 255), threshold
 
 
 def _dpi(image: Image) -> float | None:
@@ -123,20 +116,38 @@ def _dpi(image: Image) -> float | None:
         return None
 
 
-def _best_orientation(run: _Run, page: Image, first: Reading) -> Reading:
+def _best_orientation(run: _Run, page: Image, first: Reading, threshold: Threshold) -> tuple[Image, Reading]:
     """Turn the page as Tesseract's own orientation detection says, or, where that fails, every way."""
     if page.getextrema() == (255, 255):
-        return first
-    best = first
+        return page, first
+    best = page, first
     try:
-        for turn in run.turns(page, found_words=bool(first.words)):
-            best = max(best, run.read(_turned(page, turn)), key=lambda reading: reading.worth)
-            if best is not first and (best.confidence or 0) >= SURE:
+        for turn in run.turns(page, found_words=first.seen):
+            turned = _turned(page, turn)
+            best = max(best, (turned, run.read(turned, threshold)), key=lambda pair: pair[1].worth)
+            if best[1] is not first and (best[1].confidence or 0) >= SURE:
                 break
     except TimedOut:
         if not first.words:
             raise
     return best
+
+
+def _better_threshold(run: _Run, page: Image, first: Reading, threshold: Threshold) -> Reading:
+    """The page read with the other threshold, if that is the better reading and there is time for it."""
+    try:
+        return max(first, run.read(page, threshold), key=lambda reading: reading.worth)
+    except TimedOut:
+        return first
+
+
+def _warnings(reading: Reading) -> tuple[str, ...]:
+    unsure = reading.confidence is not None and reading.confidence < UNSURE
+    noisy = reading.dropped >= MANY
+    return (
+        *([f"OCR is unsure of this page: mean confidence {reading.confidence:.2f}."] if unsure else ()),
+        *([f"OCR left out {reading.dropped} marks of this page that are no words."] if noisy else ()),
+    )
 
 
 def _turned(page: Image, clockwise: int) -> Image:
@@ -151,15 +162,15 @@ class _Run:
 
     def __init__(self, languages: str, dpi: int, seconds: float) -> None:
         self.languages = languages
-        # Sauvola's threshold is local: a shadow or a tinted box does not swallow the writing in it.
-        self.config = f"--dpi {dpi} -c thresholding_method=2"
+        self.config = f"--dpi {dpi}"
         self.seconds = seconds
         self.deadline = monotonic() + seconds
 
-    def read(self, page: Image) -> Reading:
+    def read(self, page: Image, threshold: Threshold) -> Reading:
         """Read the page as it stands."""
-        rows = self._call("image_to_data", page, lang=self.languages, config=self.config).split("\n")
-        return Reading(tuple(word for row in rows[1:] if (word := _word(row.split("\t", 11)))))
+        config = f"{self.config} -c thresholding_method={METHOD[threshold]}"
+        rows = self._call("image_to_data", page, lang=self.languages, config=config).split("\n")
+        return Reading.of([word for row in rows[1:] if (word := _word(row.split("\t", 11), page))])
 
     def turns(self, page: Image, *, found_words: bool) -> tuple[int, ...]:
         """Clockwise quarter turns that may set the page upright, in degrees, the likeliest first.
@@ -198,11 +209,12 @@ class _Run:
         raise TimedOut(f"Reading the page took longer than {self.seconds:g} s (setting `ocr_timeout_s`).")
 
 
-def _word(fields: list[str]) -> Word | None:
+def _word(fields: list[str], page: Image) -> Word | None:
     if len(fields) < 12 or not fields[11].strip() or float(fields[10]) < 0:
         return None
-    _, _, block, paragraph, line = (int(field) for field in fields[:5])
-    return Word(fields[11].strip(), (block, paragraph), line, float(fields[10]) / 100)
+    _, _, block, paragraph, line, _, left, top, width, height = (int(field) for field in fields[:10])
+    text = parted(fields[11].strip(), (left, top, left + width, top + height), page)
+    return Word(text, (block, paragraph), line, float(fields[10]) / 100, width, height)
 
 
 def _require(languages: str) -> None:

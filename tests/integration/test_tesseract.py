@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from extractors import page_image, tesseract
 from extractors.errors import OcrUnavailable, TimedOut
+from extractors.ocr_words import Reading, Word
 from extractors.options import Options
 
 LINES = (
@@ -44,8 +45,9 @@ def page(size: tuple[int, int] = (1100, 420), height: int = 32, ink: int = 0, pa
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270, 3, -7, 183])
 def test_a_page_is_read_whichever_way_it_lies(degrees: int) -> None:
     turned = page().rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
-    text, confidence = tesseract.read_image(turned, OPTIONS)
+    text, confidence, warnings = tesseract.read_image(turned, OPTIONS)
     assert text == TEXT
+    assert warnings == ()
     assert confidence is not None
     assert 0.85 < confidence <= 1
 
@@ -84,7 +86,7 @@ def test_paragraphs_are_parted_by_a_blank_line() -> None:
 
 @pytest.mark.usefixtures("ocr")
 def test_a_blank_page_has_no_text_and_no_confidence() -> None:
-    assert tesseract.read_image(Image.new("L", (600, 800), 255), OPTIONS) == ("", None)
+    assert tesseract.read_image(Image.new("L", (600, 800), 255), OPTIONS) == ("", None, ())
 
 
 @pytest.mark.usefixtures("ocr")
@@ -183,6 +185,80 @@ def test_a_level_page_is_left_as_it_is() -> None:
 )
 def test_pictures_are_brought_to_the_wanted_resolution(size: tuple[int, int], dpi: int | None, zoom: float) -> None:
     assert page_image.zoom_for(size, dpi, 300, 120_000_000) == pytest.approx(zoom, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("size", "dpi", "letters", "zoom"),
+    [
+        ((640, 1110), None, 14.0, 1.53),  # a receipt: a sheet of A4 would be enlarged more than three times
+        ((640, 1110), 72, 14.0, 1.53),
+        ((640, 1110), 203, 30.0, 1.478),  # what a scanner claims holds, however high the letters are
+        ((2480, 3508), None, 20.0, 1.0),
+    ],
+)
+def test_letters_tell_the_resolution_where_the_file_does_not(
+    size: tuple[int, int], dpi: int | None, letters: float, zoom: float
+) -> None:
+    assert page_image.zoom_for(size, dpi, 300, 120_000_000, letters) == pytest.approx(zoom, rel=0.01)
+
+
+def receipt() -> tuple[Image.Image, list[str]]:
+    """A till's receipt: rules of stars and dashes, a dithered logo, a bar code; and the lines that are words."""
+    image = Image.new("L", (640, 720), 255)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=26)
+    shade = np.tile(np.linspace(40, 220, 260), (110, 1)).astype(np.uint8)
+    image.paste(Image.fromarray(shade).convert("1").convert("L"), (190, 20))
+    lines = [
+        "Harbour Street Bakery",
+        "Cheese scone 1.95",
+        "Orange juice 2.85",
+        "Total 4.80",
+        "Thank you for your visit",
+    ]
+    for row, line in enumerate(lines):
+        draw.text((40, 160 + row * 80), line, fill=0, font=font)
+    for top in (210, 370):
+        for left in range(40, 600, 16):
+            draw.text((left, top), "*", fill=0, font=font)
+    for left in range(40, 590, 22):
+        draw.rectangle((left, 300, left + 13, 302), fill=0)
+    for step, width in enumerate([2, 6, 2, 4, 2, 2, 6, 4, 2, 4] * 4):
+        draw.rectangle((150 + step * 8, 590, 149 + step * 8 + width, 670), fill=0)
+    return image, lines
+
+
+@pytest.mark.usefixtures("ocr")
+def test_rules_pictures_and_bar_codes_of_a_receipt_do_not_become_words() -> None:
+    image, lines = receipt()
+    words = " ".join(tesseract.read_image(image, OPTIONS).text.split())
+    assert [line for line in lines if line not in words] == []
+    assert sum(map(str.isalnum, words)) <= sum(map(str.isalnum, "".join(lines))) + 3
+
+
+@pytest.mark.usefixtures("ocr")
+def test_a_page_in_shade_and_one_printed_in_dots_are_read() -> None:
+    grey = np.asarray(page(), dtype=np.float64)
+    shade = np.linspace(1, 0.3, grey.shape[1])[None, :]
+    shaded = Image.fromarray((grey * 0.9 * shade).astype(np.uint8))
+    assert tesseract.read_image(shaded, OPTIONS).text.split() == TEXT.split()
+    dithered = Image.fromarray((grey * 0.65 + 75).astype(np.uint8)).convert("1")
+    assert tesseract.read_image(dithered, OPTIONS).text.split() == TEXT.split()
+
+
+@pytest.mark.usefixtures("ocr")
+def test_pale_writing_beside_black_is_read() -> None:
+    image = page((1100, 460))
+    ImageDraw.Draw(image).text((60, 320), "Lighthouse keeper", fill=165, font=ImageFont.load_default(size=32))
+    assert "Lighthouse keeper" in tesseract.read_image(image, OPTIONS).text
+
+
+def test_a_page_that_ocr_is_unsure_of_says_so() -> None:
+    unsure = Reading((Word("Teh", (1, 1), 1, 0.41),), dropped=12)
+    assert tesseract._warnings(unsure) == (
+        "OCR is unsure of this page: mean confidence 0.41.",
+        "OCR left out 12 marks of this page that are no words.",
+    )
+    assert tesseract._warnings(Reading((Word("The", (1, 1), 1, 0.9),), dropped=3)) == ()
 
 
 def test_enlarging_keeps_to_the_limit_of_pixels() -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
 from extractors.document import Layer
 from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
+from extractors.tesseract import PageText
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "documents"
 LONG = "A page with a text layer that is certainly long enough to be one."
@@ -109,9 +110,9 @@ def _scans(folder: Path, count: int) -> Path:
 def test_ocr_reads_the_pages_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
 
-    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+    def engine(image: Image.Image, options: Options) -> PageText:
         seen.append(image.size)
-        return ("found\0 ", 0.9) if len(seen) == 1 else (" ", None)
+        return PageText("found\0 ", 0.9) if len(seen) == 1 else PageText(" ", None)
 
     monkeypatch.setattr(TESSERACT, engine)
     pages = ocr(_scans(tmp_path, 2), [3, 2], Options(ocr_dpi=72))
@@ -122,9 +123,10 @@ def test_ocr_reads_the_pages_asked_for(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_page_that_ocr_cannot_read_does_not_affect_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = iter([Corrupt("odd picture"), ("found", 0.9)])
+    results: list[PageText | Corrupt] = [Corrupt("odd picture"), PageText("found", 0.9, ("OCR is unsure.",))]
+    answers = iter(results)
 
-    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+    def engine(image: Image.Image, options: Options) -> PageText:
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
@@ -134,6 +136,7 @@ def test_a_page_that_ocr_cannot_read_does_not_affect_the_others(
     document = read(_scans(tmp_path, 2))
     assert [page.origin for page in document.pages] == ["text", "unread", "ocr"]
     assert document.warnings == ("Page 2 could not be read by OCR: odd picture",)
+    assert document.pages[2].warnings[-1] == "OCR is unsure."
 
 
 def test_offsets_outside_the_file_make_it_corrupt(tmp_path: Path) -> None:
@@ -160,7 +163,7 @@ def test_a_scan_with_a_page_number_as_text_is_unread_if_ocr_fails_on_it() -> Non
 def test_errors_that_stop_ocr_are_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def engine(image: Image.Image, options: Options) -> tuple[str, float | None]:
+    def engine(image: Image.Image, options: Options) -> PageText:
         raise error
 
     monkeypatch.setattr(TESSERACT, engine)
@@ -179,7 +182,7 @@ def test_a_page_that_cannot_be_drawn_is_reported(tmp_path: Path) -> None:
 
 
 def test_read_is_empty_when_ocr_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TESSERACT, lambda image, options: ("", None))
+    monkeypatch.setattr(TESSERACT, lambda image, options: PageText("", None))
     path = tmp_path / "blank.pdf"
     path.write_bytes(book([PICTURE]))
     assert extract(path).pending == [1]
