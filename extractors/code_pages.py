@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from extractors.letters import letters_of
+from extractors.letters import is_wide, letters_of
 from extractors.shapes import shape
 
 __all__ = ["CODECS", "EBCDIC", "UTF16", "Reading", "is_hebrew_of_mainframes", "readings"]
@@ -103,6 +103,9 @@ UTF16 = {"utf-16-le": (-4.0, "zh zh-hant ja ko"), "utf-16-be": (-4.0, "zh zh-han
 """Without a byte order mark and without a character of ASCII, whose NUL bytes would tell."""
 
 MIN_EBCDIC = 8
+FEW_LETTERS, FEW_BYTES = -4.0, 2
+ONLY_UMLAUTS, MANY_UMLAUTS, UMLAUTS = 40.0, 5, frozenset("äöüÄÖÜß")
+LATIN = frozenset(f"{WEST} {CENTRAL} {BALTIC} tr eo mt vi".split())
 SURE_HEBREW = 15.0
 """By so much Hebrew must be likelier than ASCII: text of capitals and @ is rare, but cp424 is rarer."""
 
@@ -167,7 +170,20 @@ def _reading(text: str, pages: dict[str, tuple[float, str]], wanted: set[str]) -
     ]
     rows.sort(key=lambda row: -row[0])
     best, _, language = rows[0]
+    best += _of_few_letters(pairs, served)
     return Reading(best + shape(pairs), tuple(dict.fromkeys(codec for _, codec, _ in rows)), language, text)
+
+
+def _of_few_letters(pairs: Counter[tuple[str, str]], languages: set[str]) -> float:
+    """What few letters say beyond how likely each is: of two or less, they are Latin; umlauts alone are German."""
+    special = Counter[str]()
+    for (_, here), count in pairs.items():
+        if not here.isascii():
+            special[here] += count
+    if set(special) <= UMLAUTS and len(special) >= MANY_UMLAUTS:
+        return ONLY_UMLAUTS
+    size = sum(count * (2 if is_wide(char) else 1) for char, count in special.items())
+    return FEW_LETTERS if size <= FEW_BYTES and languages.isdisjoint(LATIN) else 0.0
 
 
 def _prior(language: str, wanted: set[str]) -> float:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from math import log
 from pathlib import Path
 
-__all__ = ["Letters", "letters_of"]
+__all__ = ["LETTERLIKE", "Letters", "is_wide", "letters_of"]
 
 TABLE = Path(__file__).with_name("letter_pairs.tsv")
 """A line per language: its code, a tab, and pairs of letters in bands, each half as frequent as the one before. For
@@ -19,6 +19,9 @@ Chinese, Japanese and Korean it holds the characters themselves, the most freque
 Source: the pairs are counted in the models of chardet 7.7 (0BSD), the characters in translations of GNU programs."""
 
 IDEOGRAPHIC = ("zh", "zh-hant", "ja", "ko")
+
+LETTERLIKE = frozenset("ªºµ")
+"""Symbols that Unicode counts as letters."""
 
 OF_OTHER_SCRIPTS = frozenset(["ru", "uk", "bg", "be", "mk", "sr", "kk", "tg", "el", "he", "ar", "fa", "ur", "th"])
 """Languages in whose texts Latin words are names, which may be in any language."""
@@ -67,7 +70,7 @@ def is_wide(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _normal(char: str) -> str:
-    letter = (char.isalpha() or unicodedata.category(char)[0] == "M") and not is_wide(char)
+    letter = char not in LETTERLIKE and (char.isalpha() or unicodedata.category(char)[0] == "M") and not is_wide(char)
     return char.lower()[0] if letter else " "
 
 

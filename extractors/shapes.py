@@ -6,20 +6,22 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-from extractors.letters import is_wide
+from extractors.letters import LETTERLIKE, is_wide
 
 __all__ = ["shape"]
 
 SYMBOLS = {
-    **dict.fromkeys("“”„’–—…€", -6.0),
-    **dict.fromkeys("\xa0‘°£«»", -7.0),
-    **dict.fromkeys("‚‹›©®™½¼²³×µ¡¿ªº±\xad\u200c\u200d\u200e\u200f،؛؟·•§", -8.0),
+    "’": -5.0,
+    **dict.fromkeys("–€", -5.5),
+    **dict.fromkeys("“”„—…", -6.0),
+    **dict.fromkeys("\xa0‘°£«»§²³½", -7.0),
+    **dict.fromkeys("‚‹›©®™¼×µ¡¿ªº±\xad\u200c\u200d\u200e\u200f،؛؟·•‰", -8.0),
 }
 """The logarithm of how often symbols stand in texts."""
 
 OTHER_SYMBOL, NO_CHARACTER, WIDE_FORM = -12.0, -14.0, -3.0
 OPENING = frozenset("«“„‘‚‹¿¡\xa0\xad\u200c’")
-CLOSING = frozenset("”»’›\xad\u200c")
+CLOSING = frozenset("”»’›\xad\u200c²³™®")
 IN_WORDS = frozenset("|~{}[]\\^`@#$!")
 """ASCII characters that do not stand next to a letter in a word: another code page has letters in their places."""
 
@@ -69,7 +71,7 @@ def _symbol(before: str, here: str, left: str) -> float:
     penalty = SYMBOLS.get(here) or _rare_symbol(here)
     if left != " " and not is_wide(here) and here not in CLOSING:
         return penalty - 5.0
-    return penalty - 2.0 if left != " " and here in "’»›”" else penalty
+    return penalty - 2.0 if left != " " and here in "»›”" else penalty
 
 
 def _rare_symbol(char: str) -> float:
@@ -86,7 +88,7 @@ def _box(char: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def _kind(char: str) -> str:
-    if char.isalpha():
+    if char.isalpha() and char not in LETTERLIKE:
         return "u" if char.isupper() else "l" if char.islower() else "o"
     return "o" if unicodedata.category(char)[0] == "M" else " "
 

@@ -76,6 +76,29 @@ def test_short_german_phrases_are_read_as_they_are(page: str) -> None:
     assert exact >= 0.97 * len(readable)
 
 
+WINDOWS_1252 = (
+    "It’s “fine” – really…", "Don’t panic", "The price is £5 or €6", "20 °C, 3 µm, ½ l, 5 m²", "„Guten Tag“, sagte er.",
+    "« Bonjour », dit-il.", "Copyright © 2024 Acme® GmbH™", "Preis: 12,50 €", "§ 5 Abs. 3 BGB", "• first\n• second",
+    "10% ± 2% × 3", "100 ‰", "µ-Controller", "»Ja«, sagte sie.", "ÄÖÜ äöü ß", "ü", "Tür", "ÖSTERREICH", "cœur", "Þór",
+    "¿Qué? ¡Hola!", "Müller;Köln;12,5\nJäger;Fürth;7\n", "int main() { // Rückgabewert prüfen\n return 0; }",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WINDOWS_1252)
+def test_signs_quotes_and_single_letters_are_windows_1252(text: str) -> None:
+    decoded = decode(text.encode("cp1252"))
+    assert decoded is not None
+    assert (decoded.text, decoded.encoding) == (text, "cp1252")
+
+
+@pytest.mark.parametrize("page", ["cp437", "cp850", "cp852"])
+def test_frames_of_dos_are_read(page: str) -> None:
+    text = "┌──────┬─────┐\n│ Name │ Ort │\n├──────┼─────┤\n│ Jörg │ Ulm │\n└──────┴─────┘\n"
+    decoded = decode(text.encode(page))
+    assert decoded is not None
+    assert decoded.text == text
+
+
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), st.sampled_from("äЖ語ßé€"))
 def test_every_text_that_is_valid_utf8_is_utf8(text: str, letter: str) -> None:
     assume(not text.startswith("\ufeff"))
