@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extractors.document import Document, Page
-from extractors.errors import Corrupt, TooLarge, is_of_system
+from extractors.errors import Corrupt, Empty, TooLarge, is_of_system
 from extractors.options import Options
 from extractors.registry import extractor, renderer
 
@@ -52,9 +52,12 @@ def extract_image(path: Path, options: Options) -> Document:
     """Look at a picture without decoding it: one `pending` page for each of its pages.
 
     Raises:
+        Empty: `options.ocr` is "off", and a picture has no other text.
         TooLarge: a frame declares more than `options.max_image_pixels`, or there are too many frames.
         Corrupt: it is no picture of these formats, or is cut off.
     """
+    if options.ocr == "off":
+        raise Empty("A picture has text by OCR alone, which the setting `ocr` turns off: set it to `auto`.")
     with _opened(path) as image:
         pages = len(_page_frames(image, options))
         return Document(

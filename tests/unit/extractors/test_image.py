@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin, TiffTags
 
-from extractors.errors import Corrupt, TooLarge
+from extractors.errors import Corrupt, Empty, TooLarge
 from extractors.image import extract_image, render
 from extractors.options import Options
 
@@ -59,6 +59,14 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "picture.tif"
     picture().save(path, "PNG")
     assert extract_image(path, OPTIONS).media_type == "image/png"
+
+
+def test_a_picture_without_ocr_has_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    picture().save(path)
+    with pytest.raises(Empty, match="`ocr`.*`auto`"):
+        extract_image(path, Options(ocr="off"))
+    assert extract_image(path, Options(ocr="force")).pending == [1]
 
 
 def test_every_page_of_a_tiff_is_a_page(tmp_path: Path) -> None:
