@@ -13,6 +13,8 @@ __all__ = ["ink_level", "letter_height", "needs_local_threshold"]
 
 FEW = 100
 """Strokes, below which nothing is said about letters."""
+MOST_PIXELS = 16_000_000
+"""Of a larger picture, the letters in its middle are measured."""
 STEM = 8
 """Pixels from the left edge of ink that count as a stroke."""
 HIGHEST = 3
@@ -44,7 +46,9 @@ def letter_height(grey: Image) -> float | None:
     """
     import numpy as np
 
-    ink = np.pad(np.asarray(grey) <= ink_level(grey), ((1, 1), (STEM, 0)))
+    rows = max(1, MOST_PIXELS // max(1, grey.width))
+    top = max(0, (grey.height - rows) // 2)
+    ink = np.pad(np.asarray(grey)[top : top + rows] <= ink_level(grey), ((1, 1), (STEM, 0)))
     stems = (ink[:, STEM:] & ~ink[:, :-STEM]).T.ravel()  # of a filled area, its left edge alone
     edges = np.flatnonzero(stems[1:] != stems[:-1])
     runs = edges[1::2] - edges[::2]

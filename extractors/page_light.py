@@ -21,6 +21,10 @@ DENSE = 0.02
 """The same share around a place, from which the dots there make up a grey."""
 SCREEN_BLUR = 1.3
 """Pixels; turns the dots into grey and leaves strokes of two pixels."""
+MOST_PIXELS = 40_000_000
+"""Larger pictures are not looked at for dots: no print has any at such a resolution."""
+STRIP = 256
+"""Rows that are evened out at once, to keep memory small."""
 UNEVEN = 25
 """Grey levels between the paper in the light and that in the shade, from which the light is evened out."""
 SHADE = 0.45
@@ -40,7 +44,7 @@ def without_screen(grey: Image) -> Image:
     from PIL import ImageFilter
 
     pixels = np.asarray(grey)
-    if min(pixels.shape) < 5 or _lone_dots(pixels[: max(5, pixels.shape[0] // 4 * 3)]).mean() < SCREENED / 4:
+    if min(pixels.shape) < 5 or pixels.size > MOST_PIXELS:
         return grey
     dots = _lone_dots(pixels)
     if dots.mean() < SCREENED:

@@ -64,7 +64,7 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
 def test_a_picture_without_ocr_has_no_text(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     picture().save(path)
-    with pytest.raises(Empty, match="`ocr`.*`auto`"):
+    with pytest.raises(Empty, match=r"`ocr`.*`auto`"):
         extract_image(path, Options(ocr="off"))
     assert extract_image(path, Options(ocr="force")).pending == [1]
 
