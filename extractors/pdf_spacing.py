@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 
@@ -12,8 +13,10 @@ __all__ = ["may_be_set_apart", "spaces_within_words"]
 
 SPACED = re.compile(r"(?<!\S)\S{1,3}(?: \S{1,3}){3,}(?!\S)")
 """May be letters that are set apart."""
-NAME = re.compile(r"[A-ZÀ-Þ][^\WA-Z\d_]+")
+NAME = re.compile(r"[A-ZÀ-Þ][^\WA-Z\d_]+|[A-ZÀ-Þ]{6,}")
 """A word whose letters someone typed apart; others without words beside them may be a list."""
+SINGLES = re.compile(r"(?<!\S)\S(?: \S){4,}(?!\S)")
+VOWEL = re.compile(r"[aeiouyäöü]|[^a-z\W\d_]")
 LETTER = "[A-Za-zÀ-\u058f]"
 """Of a script that has spaces between words and is written from left to right."""
 TORN = re.compile(rf"(?<={LETTER}{LETTER}) (?![aAIoOyYeEuUàÀ])({LETTER})(?=[ .,;:!?\r]|$)")
@@ -48,14 +51,29 @@ def spaces_within_words(text: str, runs: list[Run]) -> dict[int, str]:
     at = {run.start: run for run in runs if not text[run.start].isspace()}
     typed = {run.start for run in runs if text[run.start] == " "}
     spaces = _torn(text, at, typed)
-    for match in SPACED.finditer(text):
-        span = range(*match.span())
-        letters = [at[index] for index in span if index in at]
-        if _is_spaced(match[0]) and len(letters) == len(match[0].replace(" ", "")):
-            closed = _closed(letters)
-            is_word = len(closed) < match[0].count(" ") or NAME.fullmatch(match[0].replace(" ", ""))
-            spaces.update(closed if is_word or typed.isdisjoint(span) else {})
+    for low, high in _candidates(text):
+        if spaces.keys().isdisjoint(range(low, high)):
+            spaces.update(_closed_between(text[low:high], range(low, high), at, typed))
     return spaces
+
+
+def _candidates(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches that may be letters set apart; then those of single letters in them, beside which plain words stand."""
+    for match in SPACED.finditer(text):
+        yield match.span()
+        for inner in SINGLES.finditer(match[0]):
+            yield match.start() + inner.start(), match.start() + inner.end()
+
+
+def _closed_between(tokens: str, span: range, at: dict[int, Run], typed: set[int]) -> dict[int, str]:
+    """The spaces within words of a stretch of letters; {} if these may be a list."""
+    letters = [at[index] for index in span if index in at]
+    word = tokens.replace(" ", "")
+    if not _is_spaced(tokens) or len(letters) != len(word):
+        return {}
+    closed = _closed(letters)
+    is_word = len(closed) < tokens.count(" ") or NAME.fullmatch(word)
+    return closed if is_word or typed.isdisjoint(span) else {}
 
 
 def _closed(letters: list[Run]) -> dict[int, str]:
@@ -98,4 +116,5 @@ def _is_spaced(tokens: str) -> bool:
         and len(letters) * 2 > len(tokens.replace(" ", ""))
         and len(set(letters)) * 2 >= len(letters)
         and ordered * 2 < len(letters)
+        and any(map(VOWEL.match, letters))
     )

@@ -100,6 +100,12 @@ def test_letters_that_are_set_apart_are_words(tmp_path: Path, apart: float) -> N
 def test_letters_that_someone_typed_apart_are_words(tmp_path: Path) -> None:
     assert _text(tmp_path, _line(10, 150, "S u m m e  o f f e n")) == "Summe offen"
     assert _text(tmp_path, _line(10, 150, "R e c h n u n g")) == "Rechnung"
+    assert _text(tmp_path, _line(10, 150, "R E C H N U N G")) == "RECHNUNG"
+
+
+def test_plain_words_may_stand_beside_letters_that_are_set_apart(tmp_path: Path) -> None:
+    content = _letters(10, "total", 3.0) + _line(80, 150, "is due on 3 May")
+    assert _text(tmp_path, content) == "total is due on 3 May"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,9 @@ def test_letters_that_someone_typed_apart_are_words(tmp_path: Path) -> None:
     [
         _line(10, 150, "a b c d e f g"),
         _line(10, 150, "n k m p r s t v"),
+        _line(10, 150, "M T W T F S S"),
+        _letters(10, "hdnbpg", 3),
+        _line(10, 150, "b d a c e b a d"),
         _line(10, 150, "x + y = z + w + v + u"),
         _line(10, 150, "1 2 3 4 5 6 7 8"),
         _letters(10, "noxsu", 20),
