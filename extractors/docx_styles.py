@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ __all__ = ["RELATIONSHIPS", "Styles", "W", "attribute", "is_on"]
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
+PAGE_BREAK_BEFORE = f"{W}pPr/{W}pageBreakBefore"
 BODY_LEVEL = 9
 """The outline level that says "no heading"."""
 MAX_STYLE_CHAIN = 20
@@ -44,37 +46,22 @@ class Styles:
     def __init__(self, root: Any) -> None:
         styles = [] if root is None else root.findall(W + "style")
         self._by_id = {style.get(W + "styleId"): style for style in styles}
+        self._resolved: dict[str | None, _Style] = {}
         self._defaults = None if root is None else root.find(W + "docDefaults")
         self._default = next(
             (s.get(W + "styleId") for s in styles if s.get(W + "type") == "paragraph" and s.get(W + "default") == "1"),
             None,
         )
 
-    def chain(self, paragraph: Any) -> list[Any]:
-        """The paragraph's style and those it is based on, nearest first."""
-        styles: list[Any] = []
-        name = attribute(paragraph, "pPr/pStyle") or self._default
-        while name in self._by_id and len(styles) < MAX_STYLE_CHAIN:
-            styles.append(self._by_id[name])
-            name = attribute(styles[-1], "basedOn")
-        return styles
-
     def heading_level(self, paragraph: Any) -> int | None:
         """0 for a title, 1 to 9 for a heading, None for body text; the same in every language of Word."""
-        for source in [paragraph, *self.chain(paragraph)]:
-            level = attribute(source, "pPr/outlineLvl")
-            if level is not None and level.isdigit():
-                return int(level) + 1 if int(level) < BODY_LEVEL else None
-            if source is not paragraph and (named := _level_by_name(source)) is not None:
-                return named
-        return None
+        own = _outline_level(paragraph)
+        return self._style_of(paragraph).level if own is None else _heading(own)
 
     def breaks_page(self, paragraph: Any) -> bool:
         """Whether the paragraph starts on a new page by its own or its style's will."""
-        for source in [paragraph, *self.chain(paragraph)]:
-            if source.find(f"{W}pPr/{W}pageBreakBefore") is not None:
-                return is_on(source, "pPr/pageBreakBefore")
-        return False
+        own = _breaks_page(paragraph)
+        return self._style_of(paragraph).breaks_page if own is None else own
 
     def numbering(self, paragraph: Any) -> tuple[str, int | str] | None:
         """Numbering id and level of the paragraph, its own before its style's; None without one.
@@ -82,23 +69,78 @@ class Styles:
         The level counts from 0. It is the id of a style where the style that names the list leaves it out: the list
         says which of its levels is for which style.
         """
-        number: str | None = None
-        level: str | None = None
-        style = ""
-        for source in [paragraph, *self.chain(paragraph)]:
-            number = number or attribute(source, "pPr/numPr/numId")
-            level = level or attribute(source, "pPr/numPr/ilvl")
-            if number:
-                style = source.get(W + "styleId", "")
-                break
+        number, level, named_by = attribute(paragraph, "pPr/numPr/numId"), attribute(paragraph, "pPr/numPr/ilvl"), ""
+        if not number:
+            style = self._style_of(paragraph)
+            number, level, named_by = style.number, level or style.level_of_number, style.named_by
         if not number or number == "0":
             return None
-        return number, int(level) if level and level.isdecimal() and len(level) == 1 else style
+        return number, int(level) if level and level.isdecimal() and len(level) == 1 else named_by
+
+    def _style_of(self, paragraph: Any) -> _Style:
+        name = attribute(paragraph, "pPr/pStyle") or self._default
+        if name not in self._resolved:
+            self._resolved[name] = _resolved(self._chain(name))
+        return self._resolved[name]
+
+    def _chain(self, name: str | None) -> list[Any]:
+        """The style of this id and those it is based on, nearest first."""
+        styles: list[Any] = []
+        while name in self._by_id and len(styles) < MAX_STYLE_CHAIN:
+            styles.append(self._by_id[name])
+            name = attribute(styles[-1], "basedOn")
+        return styles
 
     @property
     def language(self) -> str:
         """The language of the default text, as "de-DE"; "" where the styles name none."""
         return attribute(self._defaults, "rPrDefault/rPr/lang") or ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """What a paragraph style says, what it inherits included; `named_by` is the style that names the list."""
+
+    level: int | None = None
+    breaks_page: bool = False
+    number: str | None = None
+    level_of_number: str | None = None
+    named_by: str = ""
+
+
+def _resolved(chain: list[Any]) -> _Style:
+    level = number = level_of_number = None
+    named_by = ""
+    for style in chain:
+        number = attribute(style, "pPr/numPr/numId")
+        level_of_number = level_of_number or attribute(style, "pPr/numPr/ilvl")
+        if number:
+            named_by = style.get(W + "styleId", "")
+            break
+    for style in chain:
+        outline = _outline_level(style)
+        level = _level_by_name(style) if outline is None else _heading(outline)
+        if outline is not None or level is not None:
+            break
+    breaks = next((own for own in map(_breaks_page, chain) if own is not None), False)
+    return _Style(level, breaks, number, level_of_number, named_by)
+
+
+def _outline_level(source: Any) -> int | None:
+    """The outline level of a paragraph or style, from 0; `BODY_LEVEL` says that it is no heading."""
+    level = attribute(source, "pPr/outlineLvl")
+    return int(level) if level and level.isdecimal() and len(level) == 1 else None
+
+
+def _heading(outline: int) -> int | None:
+    return outline + 1 if outline < BODY_LEVEL else None
+
+
+def _breaks_page(source: Any) -> bool | None:
+    """Whether the paragraph or style begins a page; None where it does not say."""
+    if source.find(PAGE_BREAK_BEFORE) is None:
+        return None
+    return is_on(source, "pPr/pageBreakBefore")
 
 
 def _level_by_name(style: Any) -> int | None:

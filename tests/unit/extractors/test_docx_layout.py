@@ -86,6 +86,15 @@ def test_headings_are_known_in_every_language(style: str, level: int | None, tmp
     assert paths == ([] if level is None else [(*(f"Level {upper}" for upper in range(1, level)), "Here")])
 
 
+@pytest.mark.parametrize("level", ["²", "9" * 5000, "-1", ""])
+def test_an_outline_level_that_is_no_level_makes_no_heading(level: str, tmp_path: Path) -> None:
+    odd = paragraph(
+        run("Text"), properties=f'<w:outlineLvl w:val="{level}"/><w:numPr><w:ilvl w:val="{level}"/></w:numPr>'
+    )
+    document = read_xml(tmp_path, odd)
+    assert (document.text, document.sections) == ("Text", ())
+
+
 def test_headers_and_footers_stand_once(tmp_path: Path) -> None:
     word = docx.Document()
     word.add_heading("Inside", 1)
