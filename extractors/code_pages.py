@@ -130,19 +130,20 @@ class Reading:
     text: str
 
 
-def readings(data: bytes, expected: Iterable[str] = ()) -> list[Reading]:
+def readings(data: bytes, expected: Iterable[str] = (), is_cut: bool = False) -> list[Reading]:
     """Return every different reading of the bytes, the best first; codecs that read them alike count as one.
 
     Args:
-        data: a text, or its beginning; a character that is cut off at the end counts for nothing.
+        data: a text, or a sample of one.
         expected: the languages that texts are expected in, ISO 639-1; none expects any.
+        is_cut: whether the last character may be incomplete; it counts for nothing.
     """
     wanted = {ALIASES.get(code.lower()[:2], code.lower()[:2]) for code in expected}
     ebcdic = len(data) >= MIN_EBCDIC and not (b" " in data or b"\n" in data)
     pages = CODECS | (EBCDIC if ebcdic else {}) | (UTF16 if len(data) >= MIN_EBCDIC else {})
     texts: dict[str, list[str]] = {}
     for codec in pages:
-        if (text := _decoded(data, codec)) is not None:
+        if (text := _decoded(data, codec, is_cut)) is not None:
             texts.setdefault(text, []).append(codec)
     found = (_reading(text, {name: pages[name] for name in names}, wanted) for text, names in texts.items())
     return sorted(found, key=lambda one: -one.score)
@@ -191,8 +192,8 @@ def _prior(language: str, wanted: set[str]) -> float:
     return LANGUAGES.get(language, OTHER_LANGUAGE) + missing
 
 
-def _decoded(data: bytes, codec: str) -> str | None:
+def _decoded(data: bytes, codec: str, is_cut: bool = False) -> str | None:
     try:
-        return codecs.getincrementaldecoder(codec)().decode(data)
+        return codecs.getincrementaldecoder(codec)().decode(data, final=not is_cut)
     except (UnicodeError, LookupError):
         return None

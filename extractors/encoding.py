@@ -32,6 +32,9 @@ BOMS = (
 
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 JUDGED_BYTES = 3000
+DEFAULT = "cp1252"
+"""Named where it reads a text as another code page does."""
+
 MAX_BONUS = 20.0
 LEAST_SCORE = -9.7
 """Of a character, on average, in a text of ideograms; characters at random have about -11."""
@@ -142,7 +145,10 @@ def _legacy(data: bytes, languages: Iterable[str]) -> Decoded | None:
     if exact and (text := _try(data, name)) is not None:
         return Decoded(text, name)
     wide = len(sample) - len(sample.translate(None, HIGH))
-    found = _with_guess(readings(_judged(sample), languages), name, wide)
+    is_whole = len(data) <= JUDGED_BYTES
+    found = _with_guess(readings(_judged(sample), languages, not is_whole), name, wide)
+    if is_whole and DEFAULT in found[0].codecs:
+        found[0] = replace(found[0], codecs=(DEFAULT, *found[0].codecs))
     decoded = _first(data, found) or Decoded(data.decode(name, errors="replace"), name, damaged=True)
     margin = found[0].score - found[1].score if len(found) > 1 else SURE_MARGIN
     sure = decoded.text.isascii() or (margin >= SURE_MARGIN and wide >= SURE_BYTES)
@@ -151,7 +157,7 @@ def _legacy(data: bytes, languages: Iterable[str]) -> Decoded | None:
 
 def _utf16(data: bytes, sample: bytes, languages: Iterable[str]) -> Decoded | None:
     """UTF-16 of ideograms alone, which reads well; what chardet takes for no text is none otherwise."""
-    best = next(iter(readings(sample[:JUDGED_BYTES], languages)), None) if len(data) % 2 == 0 else None
+    best = next(iter(readings(sample[:JUDGED_BYTES], languages, is_cut=True)), None) if len(data) % 2 == 0 else None
     if best is None or best.codecs[0] not in UTF16 or best.score < LEAST_SCORE * len(best.text):
         return None
     if sum(char > "\u2e7f" for char in best.text) * 2 < len(best.text):

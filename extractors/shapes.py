@@ -21,7 +21,7 @@ SYMBOLS = {
 
 OTHER_SYMBOL, NO_CHARACTER, WIDE_FORM = -12.0, -14.0, -3.0
 OPENING = frozenset("«“„‘‚‹¿¡\xa0\xad\u200c’")
-CLOSING = frozenset("”»’›\xad\u200c²³™®")
+CLOSING = frozenset("”»’›\xad\u200c™®")
 IN_WORDS = frozenset("|~{}[]\\^`@#$!")
 """ASCII characters that do not stand next to a letter in a word: another code page has letters in their places."""
 
@@ -69,7 +69,8 @@ def _symbol(before: str, here: str, left: str) -> float:
     if _box(here) and _box(before):
         return -0.5 if here == before else -5.0
     penalty = SYMBOLS.get(here) or _rare_symbol(here)
-    if left != " " and not is_wide(here) and here not in CLOSING:
+    exponent = here in "²³" and before in "mxy"
+    if left != " " and not is_wide(here) and here not in CLOSING and not exponent:
         return penalty - 5.0
     return penalty - 2.0 if left != " " and here in "»›”" else penalty
 
