@@ -36,6 +36,9 @@ LINE_SEGMENTS = 6
 
 COVERING = 0.5
 """A picture of at least this share of the page hides what was drawn before it."""
+PATTERN_GREY = (191, 191, 191)
+LEAST_PAINTED = 0.01
+"""Share of a page that looks like writing from which a pattern on it is taken for a picture, and no plain ground."""
 LEAST_PICTURE = 0.1
 """Pictures that together cover less of a page are not looked at: logos, icons, bullets."""
 MAX_OUTLINES = 1_000_000
@@ -57,12 +60,14 @@ class _Seen:
     """What the objects of a page add up to."""
 
     pictures: Grid
+    patterns: Grid
     budget: int = MAX_OBJECTS
     outlines: int = 0
     texts: int = 0
     hidden: int = 0
     marked: bool = False
     buffer: Any = field(default_factory=lambda: [ctypes.c_float() for _ in range(4)])
+    colour: Any = field(default_factory=lambda: [ctypes.c_uint() for _ in range(4)])
 
     def add_picture(self, box: Box) -> None:
         """Count a picture; one of the page's size hides the text that was drawn before it."""
@@ -97,7 +102,7 @@ def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
         text: its text layer.
         look: whether the page may be drawn, which costs up to a second, where only that can decide.
     """
-    seen = _Seen(Grid(_bounds(page)))
+    seen = _Seen(Grid(_bounds(page)), Grid(_bounds(page)))
     _look(page.raw, pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, UNIT, MAX_DEPTH, seen)
     stamps = [box for annotation in _annotations(page) if (box := _stamp(annotation))]
     for box in stamps:
@@ -105,8 +110,14 @@ def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
     covered = seen.pictures.share
     bare = seen.pictures.without(_text(page)).share if covered >= LEAST_PICTURE else 0.0
     drawn = Drawn(covered, bare, seen.outlines, len(stamps), seen.marked or bool(stamps), 2 * seen.hidden > seen.texts)
+    painted = seen.patterns.share >= COVERING and bool(text.strip())
     drawable = look and seen.budget > 0 and seen.outlines <= MAX_OUTLINES
-    return replace(drawn, writing=_writing(page, text)) if drawable and needs_look(drawn, text) else drawn
+    if not drawable or not (painted or needs_look(drawn, text)):
+        return drawn
+    writing = _writing(page, text)
+    if painted and writing >= LEAST_PAINTED:
+        drawn = replace(drawn, pictures=seen.patterns.share, bare=max(bare, seen.patterns.without(_text(page)).share))
+    return replace(drawn, writing=writing)
 
 
 def text_boxes(page: Any) -> list[Box]:
@@ -155,6 +166,8 @@ def _look(holder: Any, count: Any, get: Any, matrix: Matrix, depth: int, seen: _
             seen.add_picture(moved((0.0, 0.0, 1.0, 1.0), product(_matrix(item), matrix)))
         elif kind == pdfium_c.FPDF_PAGEOBJ_PATH:
             seen.outlines += _outlines(item, matrix, seen)
+            if _may_be_pattern(item, seen):
+                seen.patterns.add(moved(_box(seen.buffer), matrix))
         elif kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth:
             inner = product(_matrix(item), matrix)
             _look(item, pdfium_c.FPDFFormObj_CountObjects, pdfium_c.FPDFFormObj_GetObject, inner, depth - 1, seen)
@@ -165,15 +178,32 @@ def _outlines(path: Any, matrix: Matrix, seen: _Seen) -> int:
     segments = pdfium_c.FPDFPath_CountSegments(path)
     if segments < LINE_SEGMENTS:
         return 0
-    left, bottom, right, top = numbers = seen.buffer
-    if not pdfium_c.FPDFPageObj_GetBounds(path, *numbers):
+    if not pdfium_c.FPDFPageObj_GetBounds(path, *seen.buffer):
         return 0
-    box = moved((left.value, bottom.value, right.value, top.value), matrix)
+    box = moved(_box(seen.buffer), matrix)
     sides = seen.pictures.page
     height = (box[3] - box[1]) / (sides[3] - sides[1])
     width = (box[2] - box[0]) / (sides[2] - sides[0])
     # a whole line, or a whole page, may be one path: then it has the segments of many glyphs
     return segments if min(width, height) <= GLYPH_SIDE or segments >= 40 * LINE_SEGMENTS else 0
+
+
+def _box(numbers: Any) -> Box:
+    left, bottom, right, top = numbers
+    return left.value, bottom.value, right.value, top.value
+
+
+def _may_be_pattern(path: Any, seen: _Seen) -> bool:
+    """Whether a path may be filled with a pattern, which may hold a scan; its bounds are then in the buffer.
+
+    pdfium gives one and the same grey for the colour of every pattern.
+    """
+    colour = seen.colour
+    return bool(
+        pdfium_c.FPDFPageObj_GetFillColor(path, *colour)
+        and tuple(part.value for part in colour[:3]) == PATTERN_GREY
+        and pdfium_c.FPDFPageObj_GetBounds(path, *seen.buffer)
+    )
 
 
 def _matrix(item: Any) -> Matrix:

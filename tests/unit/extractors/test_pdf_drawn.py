@@ -59,6 +59,18 @@ def _hidden_layer(lines: int) -> bytes:
     return sheet(placed(0, *WHOLE) + b" BT /F 18 Tf 3 Tr " + b" ".join(rows) + b" ET", [image])
 
 
+def _painted() -> bytes:
+    """A scan that a pattern paints into a box of the page's size."""
+    pattern = b"<< /Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 %d %d] /XStep %d /YStep %d"
+    pattern = pattern % (WIDTH, HEIGHT, WIDTH, HEIGHT) + b" /Resources << /XObject << /P0 7 0 R >> >> /Length 31 >>"
+    data = sheet(b"/Pattern cs /Q scn 0 0 %d %d re f " % (WIDTH, HEIGHT) + SIGNED, [_scan()])
+    assert data.count(b"/XObject << /X 6 0 R") == 1
+    data = data.replace(b"/XObject << /X 6 0 R", b"/Pattern << /Q 8 0 R >> /XObject << /X 6 0 R")
+    content = placed(0, *WHOLE)
+    stream = pattern.replace(b"/Length 31", b"/Length %d" % len(content)) + b"\nstream\n" + content + b"\nendstream"
+    return data.replace(b"xref\n", b"8 0 obj\n" + stream + b"\nendobj\nxref\n", 1)
+
+
 SCANS: dict[str, Callable[[], bytes]] = {
     "signed scan": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan()]),
     "scan that a form XObject draws": lambda: sheet(b"/X Do " + SIGNED, [_scan()], form=placed(0, *WHOLE)),
@@ -71,6 +83,7 @@ SCANS: dict[str, Callable[[], bytes]] = {
     ),
     "scan in strips": lambda: _strips(60),
     "scan in tiles": _tiles,
+    "scan that a pattern paints": _painted,
     "pale scan": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan().point(lambda grey: 190 + grey // 5)]),
     "white on black": lambda: sheet(placed(0, *WHOLE) + SIGNED, [_scan().point(lambda grey: 255 - grey)]),
     "writing as outlines": lambda: sheet(outlined(LETTER)),
@@ -120,6 +133,7 @@ DIGITAL: dict[str, Callable[[], bytes]] = {
     "photograph beside text": lambda: sheet(lines_of_text(20) + placed(0, 60, 60, 475, 400), [photograph()]),
     "photograph as the ground of a title": lambda: sheet(placed(0, *WHOLE) + lines_of_text(2), [photograph()]),
     "texture behind a page of text": lambda: sheet(placed(0, *WHOLE) + lines_of_text(50), [_texture()]),
+    "grey box behind a few lines": lambda: sheet(b".75 g 0 0 595 842 re f 0 g " + lines_of_text(4)),
     "plain ground behind a few lines": lambda: sheet(
         placed(0, *WHOLE) + lines_of_text(4), [Image.new("L", (80, 90), 230)]
     ),
