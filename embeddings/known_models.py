@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-__all__ = ["DEFAULT", "ENGLISH", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
+__all__ = ["DEFAULT", "ENGLISH", "LEAST_COSINE", "MODELS", "Kind", "Model", "OutsideModel", "find", "outside"]
 
 Kind = Literal["sentence-transformers", "http", "hashing", "outside"]
 
@@ -46,6 +46,12 @@ DEFAULT = "all-MiniLM-L6-v2"
 
 ENGLISH = frozenset({DEFAULT, "all-mpnet-base-v2", "bge-small-en-v1.5"})
 """Names of models that were trained on English alone, by their cards."""
+
+LEAST_COSINE = dict.fromkeys(("multilingual-e5-small", "multilingual-e5-base", "multilingual-e5-large"), 0.7)
+"""Where the cosines of a model begin, by its card, for those whose cosines lie close together; others begin at 0.
+
+Source: https://huggingface.co/intfloat/multilingual-e5-small#faq, question 3.
+"""
 
 _ST: Kind = "sentence-transformers"
 _SEARCH = "Represent this sentence for searching relevant passages: "

@@ -9,7 +9,7 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.results import Hit
 from pipeline.search.request import Question, find_indexes
 from pipeline.search.retrieval import ROUNDS, search_vectors
-from pipeline.search.shares import dense_share
+from pipeline.search.shares import weighted
 from pipeline.search.vectors import Part, QuestionVectors
 from pipeline.services import Services
 from pipeline.vectorstore.base import Query
@@ -68,9 +68,8 @@ def _of_index(
     for part in vectors.of(index) if asked.mode != "sparse" else [Part(0, len(asked.text))]:
         text = asked.text[part.start : part.end]
         sparse = encode_query(text, index.spec.analyser) if asked.mode != "dense" else None
-        share = dense_share(text, index.fingerprint.model)
-        query = Query(asked.mode, limit, part.vector, sparse, asked.condition, dense_share=share)
-        hits = search_vectors(services, index, query)
+        query = Query(asked.mode, limit, part.vector, sparse, asked.condition)
+        hits = search_vectors(services, index, weighted(query, text, index.fingerprint.model))
         if hits is None:
             return None
         found += [Candidate(hit, text) for hit in hits]

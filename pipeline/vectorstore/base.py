@@ -67,7 +67,7 @@ class Query:
     """A search: `dense` is needed by the modes dense and hybrid, `sparse` by sparse and hybrid.
 
     `exact` compares with every vector, without an approximate index. `dense_share` is the part of a hybrid score that
-    is the dense one, from 0 to 1.
+    is the dense one, from 0 to 1. `least_cosine` is the cosine that scores 0.
     """
 
     mode: Mode
@@ -77,6 +77,7 @@ class Query:
     where: Filter = field(default_factory=Filter)
     exact: bool = False
     dense_share: float = DENSE_SHARE
+    least_cosine: float = 0.0
 
 
 class VectorStore(Protocol):

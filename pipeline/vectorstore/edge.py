@@ -168,7 +168,7 @@ class EdgeStore:
                 ranking: [(str(point.id), point.score) for point in opened.shard.query(request)]
                 for ranking, request in native_queries(query, exact).items()
             }
-            return _hits(opened.shard, rank(query.mode, rankings, query.limit, query.dense_share))
+            return _hits(opened.shard, rank(query.mode, rankings, query.limit, query.dense_share, query.least_cosine))
 
     def maintain(self) -> None:
         """Flush to the disk, and free the space of deleted points.

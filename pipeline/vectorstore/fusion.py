@@ -2,7 +2,7 @@
 
 The score of a hit is
 
-    dense     the cosine of question and chunk; 0 for a negative one
+    dense     the cosine of question and chunk; 0 for a negative one; stretched where a model's cosines begin above 0
     sparse    s / (s + HALF), where s is its BM25: a rare word counts for much, each further one for less
     hybrid    share * dense + (1 - share) * sparse, where the query says the share, DENSE_SHARE unless it does
 
@@ -40,9 +40,9 @@ def depth(limit: int) -> int:
     return max(DEPTH, 2 * limit)
 
 
-def dense_score(cosine: float) -> float:
-    """The score of a cosine."""
-    return min(max(cosine, 0.0), 1.0)
+def dense_score(cosine: float, least: float = 0.0) -> float:
+    """The score of a cosine; 0 for `least` and below."""
+    return min(max((cosine - least) / (1 - least), 0.0), 1.0)
 
 
 def sparse_score(bm25: float) -> float:
@@ -51,7 +51,11 @@ def sparse_score(bm25: float) -> float:
 
 
 def rank(
-    mode: Mode, rankings: Mapping[Ranking, Sequence[Scored]], limit: int, share: float = DENSE_SHARE
+    mode: Mode,
+    rankings: Mapping[Ranking, Sequence[Scored]],
+    limit: int,
+    share: float = DENSE_SHARE,
+    least: float = 0.0,
 ) -> list[Scored]:
     """Rank points with scores from 0 to 1, in a mode.
 
@@ -60,12 +64,14 @@ def rank(
         rankings: cosines of `dense` and BM25 of `sparse`, best first; one that is left out is empty.
         limit: how many results are wanted.
         share: the part of a hybrid score that is the dense one.
+        least: the cosine that scores 0.
     """
-    dense, sparse = rankings.get("dense", []), rankings.get("sparse", [])
+    dense = [(point, dense_score(cosine, least)) for point, cosine in rankings.get("dense", [])]
+    sparse = rankings.get("sparse", [])
     if mode == "hybrid":
         return fuse(dense, sparse, limit, share)
     if mode == "dense":
-        return [(point, dense_score(cosine)) for point, cosine in dense[:limit]]
+        return dense[:limit]
     return [(point, sparse_score(bm25)) for point, bm25 in sparse[:limit]]
 
 

@@ -177,7 +177,9 @@ class QdrantStore:
                     ranking: [(str(point.id), point.score) for point in answer.points]
                     for ranking, answer in zip(requests, answers, strict=True)
                 }
-                return self._hits(collection, rank(query.mode, rankings, query.limit, query.dense_share))
+                return self._hits(
+                    collection, rank(query.mode, rankings, query.limit, query.dense_share, query.least_cosine)
+                )
         return []
 
     def maintain(self) -> None:
