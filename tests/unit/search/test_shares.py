@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.search.shares import FOREIGN_SHARE, dense_share, least_cosine, weighted
 from pipeline.vectorstore import Query
-from pipeline.vectorstore.fusion import DENSE_SHARE, dense_score, fuse, rank
+from pipeline.vectorstore.fusion import DENSE_SHARE, Ranking, Scored, dense_score, fuse, rank
 
 ENGLISH, MULTILINGUAL = "all-MiniLM-L6-v2", "multilingual-e5-small"
 
@@ -51,6 +51,6 @@ def test_cosines_that_lie_close_together_are_stretched() -> None:
     assert (query.least_cosine, query.dense_share) == (0.7, DENSE_SHARE)
     assert [least_cosine(model) for model in (ENGLISH, "bge-m3", "unknown/model")] == [0, 0, 0]
     assert [dense_score(cosine, 0.7) for cosine in (0.2, 0.7, 0.85, 1.0)] == pytest.approx([0, 0, 0.5, 1])
-    close = {"dense": [("a", 0.94), ("b", 0.82)], "sparse": [("b", 2.0), ("a", 0.5)]}
+    close: dict[Ranking, list[Scored]] = {"dense": [("a", 0.94), ("b", 0.82)], "sparse": [("b", 2.0), ("a", 0.5)]}
     assert [rank("hybrid", close, 1, least=least)[0][0] for least in (0.0, 0.7)] == ["b", "a"]
-    assert rank("dense", close, 2, least=0.7) == [("a", pytest.approx(0.8)), ("b", pytest.approx(0.4))]
+    assert dict(rank("dense", close, 2, least=0.7)) == pytest.approx({"a": 0.8, "b": 0.4})
