@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
+from extractors.cards import unfolded
 from extractors.document import Document, Page, Section
 from extractors.json_text import unescaped
 from extractors.options import Options
@@ -32,13 +33,13 @@ MARKS = re.compile(r"[*`]|(?<!\w)_+|_+(?!\w)|\{#[^{}]*\}$")
 
 @extractor("text/plain", suffixes=(".txt",))
 def extract_text(path: Path, options: Options) -> Document:
-    """Read a text file: one page without a number. Escapes of JSON are decoded, whatever the file's name.
+    """Read a text file: one page without a number. JSON, vCards and calendars are decoded, whatever the file's name.
 
     Raises:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    return _document("text/plain", without_blobs(unescaped(read_source(path, options))), ())
+    return _document("text/plain", without_blobs(unfolded(unescaped(read_source(path, options)))), ())
 
 
 @extractor("text/markdown", suffixes=(".md",))
