@@ -10,7 +10,7 @@ from typing import Any, Literal
 from extractors.pdf_fields import PASSWORD, field_label, is_tick, shown_value
 from extractors.pdf_objects import Box, box_of, dictionary, elements, entry, inherited, number, text, visible_text
 
-__all__ = ["MAX_ANNOTATIONS", "SILENT", "Annotation", "read_annotations"]
+__all__ = ["MAX_ANNOTATIONS", "SILENT", "Annotation", "Kind", "read_annotations"]
 
 Kind = Literal["value", "tick", "block", "note"]
 
