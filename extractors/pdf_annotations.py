@@ -99,10 +99,12 @@ def _typed(page: Any, raw: Any) -> str:
 
 
 def _comment(raw: Any) -> str:
-    """What someone wrote about the page; a reply that only sets a state ("accepted") is none."""
+    """What a reader wrote about the page: no reply that only sets a state ("accepted"), no name of an attached file."""
     if entry(raw, "/StateModel") is not None:
         return ""
-    return text(entry(raw, "/Contents")) or visible_text(entry(raw, "/RC"))
+    comment = text(entry(raw, "/Contents")) or visible_text(entry(raw, "/RC"))
+    file = dictionary(raw, "/FS")
+    return "" if comment in {text(entry(file, "/UF")), text(entry(file, "/F"))} else comment
 
 
 def _note(raw: Any, comment: str) -> str:

@@ -137,6 +137,7 @@ def test_choices_are_read_as_they_are_shown(tmp_path: Path, more: bytes, value: 
         b"/Subtype /Link /Rect [0 0 99 99] /Contents (description of a link)",
         b"/Subtype /Popup /Rect [0 0 99 99] /Contents (window of a note)",
         b"/Subtype /FreeText /F 2 /Rect [0 0 99 99] /Contents (hidden)",
+        b"/Subtype /FileAttachment /Rect [0 0 9 9] /Contents (a.txt) /FS << /F (a.txt) >>",
         b"/Subtype /Text /Rect [0 0 9 9] /Contents (Accepted) /StateModel (Review) /State (Accepted)",
     ],
 )
