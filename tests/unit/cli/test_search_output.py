@@ -59,3 +59,16 @@ def test_collections_are_named_where_there_are_several(monkeypatch: pytest.Monke
 def test_warnings_come_before_the_hits(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = printed(monkeypatch, passage(), warnings=["The question was cut."])
     assert shown.startswith("The question was cut.\n1. /a.txt")
+
+
+def test_places_without_pages_are_lines_or_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    word = passage(source="/a.docx", section=["Care", "Oil"], paragraph_start=12, paragraph_end=14)
+    assert printed(monkeypatch, word).splitlines()[:2] == ["1. /a.docx, paragraphs 12-14  (0.500)", "   Care › Oil"]
+    assert ", paragraph 7  (" in printed(monkeypatch, passage(paragraph_start=7, paragraph_end=7))
+    assert ", lines 3-4  (" in printed(monkeypatch, passage(line_start=3, line_end=4))
+    assert f", characters 0-{len(TEXT)}  (" in printed(monkeypatch, passage())
+
+
+def test_the_header_row_of_a_table_stands_above_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = printed(monkeypatch, passage(text="| KP-1 | 7 |", prefix="| part | stock |"))
+    assert shown.splitlines()[1:] == ["   | part | stock |", "   | KP-1 | 7 |"]
