@@ -12,7 +12,7 @@ from extractors.shapes import shape
 
 __all__ = ["CODECS", "EBCDIC", "UTF16", "Reading", "is_hebrew_of_mainframes", "readings"]
 
-WEST = "en de fr es it pt nl da sv no fi is ga cy"
+WEST = "en de fr es it pt nl da sv no fi is ga cy br sq"
 CENTRAL = "pl cs sk sl hr hu ro"
 CYRILLIC = "ru uk bg be mk sr"
 BALTIC = "et lv lt"
@@ -110,7 +110,7 @@ SURE_HEBREW = 15.0
 """By so much Hebrew must be likelier than ASCII: text of capitals and @ is rare, but cp424 is rarer."""
 
 LANGUAGES = dict.fromkeys(["de", "en", "fr", "es", "it", "pt", "ru", "zh", "ja"], 0.0)
-LANGUAGES |= dict.fromkeys(["ga", "cy", "eo", "mt", "kk", "tg", "ur", "be", "mk"], -2.5)
+LANGUAGES |= dict.fromkeys(["ga", "cy", "br", "sq", "eo", "mt", "kk", "tg", "ur", "be", "mk"], -2.5)
 OTHER_LANGUAGE, UNEXPECTED = -0.9, -8.0
 """The same for languages: one that is not in the table, and one that is not among those expected."""
 
@@ -161,9 +161,9 @@ def is_hebrew_of_mainframes(data: bytes) -> bool:
 
 def _reading(text: str, pages: dict[str, tuple[float, str]], wanted: set[str]) -> Reading:
     pairs = Counter(zip(" " + text, text + " ", strict=True))
-    letters = letters_of(pairs)
+    letters, weigh_ascii = letters_of(pairs), pages.keys().isdisjoint(EBCDIC)
     served = {language for _, languages in pages.values() for language in languages.split()}
-    scores = {language: letters.score(language) + _prior(language, wanted) for language in served}
+    scores = {language: letters.score(language, weigh_ascii) + _prior(language, wanted) for language in served}
     rows = [
         (prior + scores[language], codec, language)
         for codec, (prior, languages) in pages.items()

@@ -16,7 +16,8 @@ TABLE = Path(__file__).with_name("letter_pairs.tsv")
 """A line per language: its code, a tab, and pairs of letters in bands, each half as frequent as the one before. For
 Chinese, Japanese and Korean it holds the characters themselves, the most frequent first.
 
-Source: the pairs are counted in the models of chardet 7.7 (0BSD), the characters in translations of GNU programs."""
+Source: the pairs are counted in the models of chardet 7.7 (0BSD); the characters, and the pairs of Albanian, in
+translations of GNU programs."""
 
 IDEOGRAPHIC = ("zh", "zh-hant", "ja", "ko")
 
@@ -27,6 +28,7 @@ OF_OTHER_SCRIPTS = frozenset(["ru", "uk", "bg", "be", "mk", "sr", "kk", "tg", "e
 """Languages in whose texts Latin words are names, which may be in any language."""
 
 RARE_PAIR, RARE_ASCII, RARE_LETTER, LATIN_NAME = log(2e-4), log(1e-4), log(4e-6), log(1e-2)
+ASCII_PAIRS = 80
 RARE_IDEOGRAM, FOREIGN, ASCII_LETTER = log(1e-5), log(1e-6), log(1 / 40)
 """Logarithms of the probability of what the table does not hold."""
 
@@ -38,15 +40,22 @@ class Letters:
     pairs: Counter[str]
     wide: Counter[str]
 
-    def score(self, language: str) -> float:
-        """The logarithm of the text's probability in this language."""
+    def score(self, language: str, weigh_ascii: bool = True) -> float:
+        """The logarithm of the text's probability in this language.
+
+        With `weigh_ascii` many pairs of ASCII letters count as a few: foreign words and program code are in any text.
+        """
         known = _table()[language]
+        count = sum(n for pair, n in self.pairs.items() if pair.isascii())
+        weight = min(1.0, ASCII_PAIRS / count) if weigh_ascii and count else 1.0
         if language in IDEOGRAPHIC:
-            foreign = sum(n * (ASCII_LETTER if pair.isascii() else FOREIGN) for pair, n in self.pairs.items())
+            foreign = sum(n * (weight * ASCII_LETTER if pair.isascii() else FOREIGN) for pair, n in self.pairs.items())
             return foreign + sum(n * known.get(char, RARE_IDEOGRAM) for char, n in self.wide.items())
         latin = LATIN_NAME if language in OF_OTHER_SCRIPTS else None
         return FOREIGN * self.wide.total() + sum(
-            n * (known.get(pair) or (latin if latin and pair.isascii() else _unseen(pair[1], known)))
+            n
+            * (weight if pair.isascii() else 1.0)
+            * (known.get(pair) or (latin if latin and pair.isascii() else _unseen(pair[1], known)))
             for pair, n in self.pairs.items()
         )
 

@@ -11,17 +11,17 @@ from extractors.letters import LETTERLIKE, is_wide
 __all__ = ["shape"]
 
 SYMBOLS = {
-    "’": -5.0,
+    **dict.fromkeys("’\xa0", -5.0),
     **dict.fromkeys("–€", -5.5),
     **dict.fromkeys("“”„—…", -6.0),
-    **dict.fromkeys("\xa0‘°£«»§²³½", -7.0),
+    **dict.fromkeys("‘°£«»§²³½", -7.0),
     **dict.fromkeys("‚‹›©®™¼×µ¡¿ªº±\xad\u200c\u200d\u200e\u200f،؛؟·•‰", -8.0),
 }
 """The logarithm of how often symbols stand in texts."""
 
 OTHER_SYMBOL, NO_CHARACTER, WIDE_FORM = -12.0, -14.0, -3.0
 OPENING = frozenset("«“„‘‚‹¿¡\xa0\xad\u200c’")
-CLOSING = frozenset("”»’›\xad\u200c™®")
+CLOSING = frozenset("”»’›\xa0\xad\u200c™®")
 IN_WORDS = frozenset("|~{}[]\\^`@#$!")
 """ASCII characters that do not stand next to a letter in a word: another code page has letters in their places."""
 

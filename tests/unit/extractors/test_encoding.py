@@ -163,6 +163,21 @@ def test_utf16_without_mark_and_without_ascii_is_read(language: str, encoding: s
     assert (decoded.text, decoded.encoding) == (text, encoding)
 
 
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        ("The program reads its settings at start. See the manual. " * 30 + "設定を確かめてください。", "cp932"),
+        ("The program reads its settings at start. See the manual. " * 30 + "Größe prüfen", "cp1252"),
+        ("Voir la page de dpkg\xa01.14, ou\xa0: la note\xa0! Puis la page\xa05.", "cp1252"),
+        ("Lidhja me shërbyesin dështoi, ju lutemi provoni përsëri më vonë.", "cp1252"),
+    ],
+)
+def test_texts_of_two_languages_and_with_hard_spaces_are_read(text: str, page: str) -> None:
+    decoded = decode(text.encode(page))
+    assert decoded is not None
+    assert decoded.text == text
+
+
 def test_a_latin_name_in_a_text_of_another_script_decides_nothing() -> None:
     text = "fullblock натрупване"
     decoded = decode(text.encode("iso8859-5"))
