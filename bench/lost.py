@@ -45,7 +45,7 @@ from pipeline.stages.kept_texts import text_key_of
 LEAST = 0.5
 """The share of the words that a completed document must have."""
 
-NOT_DOCUMENTS = ("retrieval", "gt", "utf8")
+NOT_DOCUMENTS = ("retrieval", "groundtruth", "gt", "utf8")
 """Folders of the corpora that hold truths and records, not files to be read."""
 
 CHILD = "--read-one"
