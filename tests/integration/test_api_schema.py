@@ -93,7 +93,11 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "options": one_of({}, None),
         "tags": tags,
     }
-    search["collection"] = one_of("documents", "gone", None)
+    search |= {
+        "collection": one_of("documents", "gone", None),
+        "collections": {"type": "array", "items": one_of("documents", "gone"), "maxItems": 2},
+        "rerank": one_of(False, None),  # no reranker is set up
+    }
     where |= {"media_types": {"type": "array", "items": one_of("text/plain", ".md")}, "tags": tags}
     schemas["RetryRequest"]["properties"] |= {
         "ids": {"type": "array", "items": one_of(*ids["failed"]), "maxItems": 1},
