@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extractors import Options, extract
@@ -107,6 +107,7 @@ def test_every_text_that_is_valid_utf8_is_utf8(text: str, letter: str) -> None:
     assert (decoded.text, decoded.encoding, decoded.uncertain) == (text + letter, "utf-8", False)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(PHRASES), min_size=4, max_size=40))
 def test_several_german_lines_are_certain(lines: list[str]) -> None:
     text = "\r\n".join([*PHRASES[:8], *lines])

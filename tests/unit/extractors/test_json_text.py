@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extractors import extract
@@ -76,6 +76,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VALUES) | st.dictionaries(st.text(), VALUES), st.sampled_from([None, 1]))
 def test_strings_and_lines_of_any_json_come_out(value: Any, indent: int | None) -> None:
     source = json.dumps(value, indent=indent)
