@@ -41,18 +41,30 @@ def ink_level(grey: Image) -> int:
 def letter_height(grey: Image) -> float | None:
     """Return how high the letters without ascenders are, in pixels; None where there are too few to say.
 
-    Upright strokes are measured: runs of ink in a column that are longer than strokes are thick. Most of them are no
-    higher than such a letter: the sides of round letters are shorter, few letters are higher.
+    A page on its side is measured as well: the strokes across a line are longer than those along it.
     """
     import numpy as np
 
     rows = max(1, MOST_PIXELS // max(1, grey.width))
     top = max(0, (grey.height - rows) // 2)
-    ink = np.pad(np.asarray(grey)[top : top + rows] <= ink_level(grey), ((1, 1), (STEM, 0)))
-    stems = (ink[:, STEM:] & ~ink[:, :-STEM]).T.ravel()  # of a filled area, its left edge alone
+    ink = np.asarray(grey)[top : top + rows] <= ink_level(grey)
+    heights = [height for height in map(_stroke_height, (ink, ink.T)) if height]
+    return max(heights, default=None)
+
+
+def _stroke_height(ink: NDArray[np.bool_]) -> float | None:
+    """The height of most upright strokes: runs of ink in a column that are longer than strokes are thick.
+
+    Most of them are no higher than a letter without ascender: the sides of round letters are shorter, few letters
+    are higher.
+    """
+    import numpy as np
+
+    padded = np.pad(ink, ((1, 1), (STEM, 0)))
+    stems = (padded[:, STEM:] & ~padded[:, :-STEM]).T.ravel()  # of a filled area, its left edge alone
     edges = np.flatnonzero(stems[1:] != stems[:-1])
     runs = edges[1::2] - edges[::2]
-    runs = runs[(runs >= 2) & (runs < grey.height // 8)]
+    runs = runs[(runs >= 2) & (runs < ink.shape[0] // 8)]
     if runs.size < FEW:
         return None
     upright = runs[runs > 2.5 * np.bincount(runs).argmax()]
