@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from pipeline.vectorstore.analysis.languages import stem
+from pipeline.vectorstore.analysis.stop_words import STOP_WORDS
 
 __all__ = ["GERMAN", "parts"]
 
@@ -28,6 +29,12 @@ BEGIN = re.compile(
 )
 """How a part begins: with consonants that German has at the beginning of a word, or a vowel."""
 
+ENDING = re.compile(
+    "[a-zäöü]{0,2}(?:tion|ation|ition|heit|keit|l?ichkeit|igkeit|barkeit|samkeit|losigkeit|lich|isch|schaft|erung|ierung|"
+    "igung|bar|sam|haft|los|ling|ment|ität|ismus|istisch|weise|ance|ence|able|ible|ness|ing|ung)(?:e|en|er|es|em|t|s|n)?"
+)
+"""Endings of words, with what stands before them in some: they are in too many words to be looked for."""
+
 VOWEL = re.compile("[aeiouyäöü]")
 
 
@@ -39,8 +46,8 @@ def parts(word: str) -> list[str]:
     """
     if not SHORTEST <= len(word) <= LONGEST:
         return []
-    found = (part for first, second in _divisions(word) for part in (second, first, _unlinked(first)) if part)
-    stems = dict.fromkeys(stem(part, GERMAN) for part in found)
+    divided = (part for first, second in _divisions(word) for part in (second, first, _unlinked(first)))
+    stems = dict.fromkeys(stem(part, GERMAN) for part in divided if _is_word(part))
     return [term for term in stems if len(term) >= SHORTEST_PART - 1]
 
 
@@ -55,6 +62,11 @@ def _can_end(first: str, second: str) -> bool:
     """A part ends with a consonant, or with `e` before a consonant."""
     last = first[-1]
     return not VOWEL.match(last) or (last == "e" and not VOWEL.match(first[-2]) and not VOWEL.match(second))
+
+
+def _is_word(part: str) -> bool:
+    """Whether a part may be a word that one looks for: no ending, and no preposition."""
+    return bool(part) and part not in STOP_WORDS[GERMAN] and not ENDING.fullmatch(part)
 
 
 def _unlinked(first: str) -> str:

@@ -113,6 +113,20 @@ def test_short_and_endless_words_are_not_divided(word: str) -> None:
     assert compounds.parts(word) == []
 
 
+@pytest.mark.parametrize(
+    ("question", "passage"),
+    [
+        ("vacation allowance", "Die Information über die Station ist nicht für die Presse."),
+        ("Mannschaft", "Die Landschaft an der Küste ist flach, und der Wind ist kalt."),
+        ("Freundlichkeit", "Die Haltbarkeit und die Pünktlichkeit sind wichtig."),
+        ("Versicherungen", "Die Erinnerungen an die Lieferung sind nicht zu finden."),
+        ("Überweisung", "Die Übernahme und die Überfahrt sind nicht möglich."),
+    ],
+)
+def test_endings_and_prepositions_are_no_parts(question: str, passage: str) -> None:
+    assert score(question, passage) == 0
+
+
 def test_other_languages_have_no_parts() -> None:
     assert score("port", "The transportation of goods is paid by the owner of the ship.") == 0
     assert score("sport", "The transport of the goods is not paid for.") == 0
