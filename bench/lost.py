@@ -9,8 +9,8 @@ pictures; the decoded text for text files. A document is lost when its text has 
 multiset; letters in Chinese, Japanese and Korean).
 
 What a page shows counts, not what a file holds: where Tesseract, reading the first pages, finds nearly none of the
-words of a text layer, or the layer has next to none, its own words are compared. Data URIs in text files are no words.
-A text file that is no UTF-8 is compared where chardet is sure of its encoding.
+words of a text layer, or the layer has next to none, its own words are compared. Data URIs and tags in text files are
+no words. A text file that is no UTF-8 is compared where chardet is sure of its encoding.
 
 Exit code: 0, or 1 if a document is lost.
 """
@@ -18,6 +18,7 @@ Exit code: 0, or 1 if a document is lost.
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
 import re
@@ -63,6 +64,7 @@ OCR_PAGES = 3
 
 OCR_DPI = 200
 LANGUAGES = "deu+eng"
+MARKUP = re.compile(r"<!--.*?-->|<[^<>]*>", re.DOTALL)
 DATA_URI = re.compile(rb"data:[\w.+/;=-]{0,100};base64,[A-Za-z0-9+/=\s]+")
 LIVE = """SELECT documents.source, versions.content_sha256, versions.extraction, versions.parts_missing
     FROM documents JOIN versions ON versions.id = documents.live_version_id ORDER BY documents.source"""
@@ -159,7 +161,7 @@ def picture_text(path: Path) -> str:
 
 
 def decoded(path: Path) -> str:
-    """The text by UTF-8, its byte order mark, or chardet if it is sure; without data URIs, JSON without escapes."""
+    """The text by UTF-8, its byte order mark, or chardet if it is sure; without data URIs, JSON escapes, XML tags."""
     import chardet
 
     data = DATA_URI.sub(b" ", path.read_bytes())
@@ -170,7 +172,9 @@ def decoded(path: Path) -> str:
     for encoding in encodings:
         with suppress(UnicodeDecodeError, LookupError):
             text = data.decode(encoding)
-            return json.dumps(json.loads(text), ensure_ascii=False) if path.suffix == ".json" else text
+            if path.suffix == ".json":
+                return json.dumps(json.loads(text), ensure_ascii=False)
+            return html.unescape(MARKUP.sub(" ", text)) if text.lstrip().startswith("<") else text
     return ""
 
 
