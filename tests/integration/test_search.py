@@ -76,7 +76,7 @@ def test_every_passage_of_a_table_is_found_by_the_names_of_its_columns(cli: Cli,
     lines = [line for hit in sorted(hits, key=lambda hit: hit.char_start) for line in hit.text.split("\n")]
     assert set(rows) < set(lines) <= {*rows, "Number,Article,Pigeonhole"}
     assert {hit.prefix for hit in hits} == {"", "Number,Article,Pigeonhole"}
-    assert "Number,Article,Pigeonhole" in cli.run("search", "valve 150", "--collection", "tables", "-n", "1").stdout
+    assert "Number,Article,Pigeonhole" in cli.run("search", "valve 150", "--collection", "tables", "-n", "1").out
 
 
 def test_every_planted_string_is_found_on_its_page(cli: Cli, services: Services) -> None:
@@ -122,7 +122,7 @@ def test_search_does_not_import_torch(cli: Cli) -> None:
         timeout=120,
         check=True,
     )
-    assert json.loads(ended.out)["hits"]
+    assert json.loads(ended.stdout)["hits"]
     assert "sqlalchemy" in ended.stderr
     assert not re.search("'(torch|transformers|sentence_transformers|tokenizers)'", ended.stderr)
 
