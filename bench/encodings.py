@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from extractors.encoding import decode
+from extractors.encodings.detect import decode
 
 HERE = Path(__file__).resolve().parent
 SENTENCES = HERE / "encoding_sentences.tsv"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from extractors.blobs import Blob, blobs, sentence, without
 from extractors.document import Document, Page, Section
+from extractors.text.blobs import Blob, blobs, sentence, without
 
 __all__ = ["Passages", "one_line"]
 

@@ -20,8 +20,8 @@ from extractors.errors import (
     TooLarge,
     is_of_system,
 )
-from extractors.merged_text import agree, merged
 from extractors.options import Options
+from extractors.pictures.merged_text import agree, merged
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
 
@@ -124,7 +124,7 @@ def _extract_errors() -> Iterator[None]:
 
 
 def _ocr_page(render: Render, path: Path, number: int, options: Options, warn: Callable[[str], None]) -> Page:
-    from extractors.tesseract import read_image
+    from extractors.pictures.tesseract import read_image
 
     origin: Origin = "failed"
     try:

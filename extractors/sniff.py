@@ -9,11 +9,11 @@ import re
 import zipfile
 from pathlib import Path
 
-from extractors.encoding import text_of
+from extractors.encodings.detect import text_of
 from extractors.errors import Corrupt, Empty, Encrypted, TooLarge, Unsupported
 from extractors.options import Options
 from extractors.registry import BUILTIN, DOCX, formats
-from extractors.text_kinds import kind_of_text
+from extractors.text.kinds import kind_of_text
 
 __all__ = ["sniff"]
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import lru_cache
 
 from extractors.document import Document, Table
-from extractors.tables import header_of, row_starts
+from extractors.text.tables import header_of, row_starts
 
 __all__ = ["TableRows"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from extractors import page_image, tesseract
 from extractors.errors import OcrUnavailable, TimedOut
-from extractors.ocr_words import Reading, Word
 from extractors.options import Options
+from extractors.pictures import page_image, tesseract
+from extractors.pictures.words import Reading, Word
 
 LINES = (
     "The harbour master wrote the letter on Monday.",
@@ -141,7 +141,9 @@ def test_tesseract_is_started_with_one_thread(tmp_path: Path, monkeypatch: pytes
 
 
 def test_importing_tesseract_loads_neither_numpy_nor_pillow() -> None:
-    code = "import sys, extractors.tesseract; print(sorted({'numpy', 'PIL', 'pytesseract'} & set(sys.modules)))"
+    code = (
+        "import sys, extractors.pictures.tesseract; print(sorted({'numpy', 'PIL', 'pytesseract'} & set(sys.modules)))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 

@@ -13,8 +13,8 @@ from docx.opc.part import Part
 from docx.oxml.parser import parse_xml
 
 from extractors.document import Document
-from extractors.docx import extract_docx
-from extractors.docx_styles import W
+from extractors.docx.extract import extract_docx
+from extractors.docx.styles import W
 from extractors.options import Options
 
 OPTIONS = Options()

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import extract
-from extractors.blobs import MARK, blobs, without
+from extractors.text.blobs import MARK, blobs, without
 
 PNG = Random(1).randbytes(3000)
 ENCODED = b64encode(PNG).decode()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import extract
-from extractors.cards import unfolded
-from extractors.source_text import SourceText
+from extractors.text.cards import unfolded
+from extractors.text.source_text import SourceText
 
 PHOTO = "\n ".join(wrap(b64encode(Random(3).randbytes(600)).decode(), 70))
 

@@ -10,7 +10,7 @@ from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from word_files import add, box, element, paragraph, raw_row, raw_table, read, read_xml, run
 
-from extractors.docx_styles import RELATIONSHIPS
+from extractors.docx.styles import RELATIONSHIPS
 
 
 def test_insertions_are_in_and_deletions_out(tmp_path: Path) -> None:

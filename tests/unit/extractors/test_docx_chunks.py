@@ -13,8 +13,8 @@ from docx.opc.packuri import PackURI
 from docx.opc.part import Part
 from word_files import SPACES, add, new, paragraph, read, relate, run
 
-from extractors.docx import extract_docx
-from extractors.docx_package import Budget, open_package
+from extractors.docx.extract import extract_docx
+from extractors.docx.package import Budget, open_package
 from extractors.errors import TooLarge
 from extractors.options import Options
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from word_files import paragraph, read_xml, run
 
-from extractors.docx_fields import shown_by
+from extractors.docx.fields import shown_by
 
 
 @pytest.mark.parametrize(

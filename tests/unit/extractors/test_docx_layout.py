@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from word_files import SPACES, add, element, paragraph, read, read_xml, run
 
 from extractors.document import Document
-from extractors.docx_blocks import Block
-from extractors.docx_inline import HARD_BREAK, RENDERED_BREAK
-from extractors.docx_styles import W
-from extractors.docx_writer import Writer
+from extractors.docx.blocks import Block
+from extractors.docx.inline import HARD_BREAK, RENDERED_BREAK
+from extractors.docx.styles import W
+from extractors.docx.writer import Writer
 
 
 def test_headings_become_sections(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from word_files import element, paragraph, read_xml, run
 
-from extractors.docx_math import latex
+from extractors.docx.math import latex
 
 
 def r(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from word_files import add, element, new, paragraph, read, run
 
-from extractors.docx_numerals import numeral
+from extractors.docx.numerals import numeral
 
 
 def level(place: int, text: str, kind: str = "decimal", start: int | None = 1, more: str = "") -> str:

@@ -11,7 +11,7 @@ import pytest
 from docx.enum.text import WD_BREAK
 from word_files import add, paragraph, run
 
-from extractors.docx import extract_docx, is_encrypted_package
+from extractors.docx.extract import extract_docx, is_encrypted_package
 from extractors.errors import Corrupt, Encrypted, TooLarge
 from extractors.options import Options
 

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extractors import Options, extract
-from extractors.code_pages import CODECS, EBCDIC
-from extractors.encoding import decode
+from extractors.encodings.code_pages import CODECS, EBCDIC
+from extractors.encodings.detect import decode
 
 PHRASES = (Path(__file__).parents[2] / "data" / "german_phrases.txt").read_text("utf-8").splitlines()
 

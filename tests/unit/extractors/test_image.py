@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin, TiffTags
 
 from extractors.errors import Corrupt, Empty, TooLarge
-from extractors.image import extract_image, render
 from extractors.options import Options
+from extractors.pictures.image import extract_image, render
 
 OPTIONS = Options()
 FORMATS = {

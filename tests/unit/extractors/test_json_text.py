@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extractors import extract
-from extractors.json_text import unescaped
-from extractors.source_text import SourceText
+from extractors.text.json_text import unescaped
+from extractors.text.source_text import SourceText
 
 CUSTOMERS = [
     {"kunde": "Bäckerei Schröder", "ort": "Lüneburg", "notiz": "Kühltruhe\nvor Pfingsten"},

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.merged_text import merged
+from extractors.pictures.merged_text import merged
 
 SIGNED = "Signing envelope no. 7F3A19C2-55D0-4E6B-9B1C-0A8842D7E610, page 1 of 2"
 LETTER = "Lease of the boat shed\n\nThe tenant takes the shed\nfor seven years."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.ocr_words import Reading, Word, without_noise
+from extractors.pictures.words import Reading, Word, without_noise
 
 PAGE = [Word(word, (1, 1), 1, 0.95, 100, 30) for word in ("Every", "vessel", "pays", "its", "berth")]
 

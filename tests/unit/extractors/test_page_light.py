@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from extractors.page_ink import ink_level, letter_height, needs_local_threshold
-from extractors.page_light import even_light, full_contrast, without_screen
-from extractors.word_gaps import parted
+from extractors.pictures.page_ink import ink_level, letter_height, needs_local_threshold
+from extractors.pictures.page_light import even_light, full_contrast, without_screen
+from extractors.pictures.word_gaps import parted
 
 FONT = ImageFont.load_default(size=32)
 

@@ -13,7 +13,7 @@ from pdf_builder import PICTURE, book, pdf, show
 from extractors import Document, Options, extract
 from extractors.errors import Corrupt, Empty, Encrypted, TooLarge, Unsupported
 from extractors.options import PdfEngine
-from extractors.pdf import extract_pdf, render_page
+from extractors.pdf.extract import extract_pdf, render_page
 
 ENGINES: tuple[PdfEngine, ...] = ("pdfium", "pypdf", "pypdf2")
 LONG = "A page with a text layer that is certainly long enough to be one."

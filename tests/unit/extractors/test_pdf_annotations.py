@@ -230,7 +230,7 @@ def _doubling(first: int, level: bytes, last: bytes) -> list[bytes]:
 
 def test_a_form_that_doubles_with_each_level_is_not_started(tmp_path: Path) -> None:
     """pdfium would walk it for hours; the page that OCR needs is drawn all the same."""
-    from extractors.pdf import render_page
+    from extractors.pdf.extract import render_page
 
     tree = _doubling(5, b"<< /Kids [%d 0 R %d 0 R] >>", b"<< /FT /Tx /T (x) /V (y) >>")
     form = b"/AcroForm << /Fields [5 0 R] /NeedAppearances true >>"
@@ -249,7 +249,7 @@ def test_the_parents_of_a_field_may_lead_round_in_a_circle(tmp_path: Path) -> No
 
 
 def test_a_form_is_drawn_for_ocr(tmp_path: Path) -> None:
-    from extractors.pdf import render_page
+    from extractors.pdf.extract import render_page
 
     filled = b"<< /Subtype /Form /BBox [0 0 100 100] /Length 14 >>\nstream\n0 0 99 99 re f\nendstream"
     field = _field(b"Tx", (50, 50, 150, 150), b"/V (x) /AP << /N 6 0 R >>")

@@ -186,7 +186,7 @@ def test_a_hidden_stamp_is_not_seen(tmp_path: Path) -> None:
 
 
 def test_only_so_many_pages_of_a_file_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extractors.pdf_drawn.MAX_LOOKS", 0)
+    monkeypatch.setattr("extractors.pdf.drawn.MAX_LOOKS", 0)
     assert _page(tmp_path, SCANS["signed scan"]()).origin == "pending"
     assert _page(tmp_path, DIGITAL["texture behind a page of text"]()).origin == "text"
     assert _page(tmp_path, SCANS["half a page of scan under a header"]()).origin == "pending"

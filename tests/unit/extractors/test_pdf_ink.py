@@ -9,7 +9,7 @@ import pytest
 from pdf_sheets import LETTER, photograph, writing
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from extractors.pdf_ink import writing_share
+from extractors.pdf.ink import writing_share
 
 SIZE = (827, 1169)
 """A4 at the resolution at which pages are looked at."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extractors.pdf_annotations import Annotation, Kind
-from extractors.pdf_objects import Box
-from extractors.pdf_placement import Run, overlay, turned, with_annotations
+from extractors.pdf.annotations import Annotation, Kind
+from extractors.pdf.objects import Box
+from extractors.pdf.placement import Run, overlay, turned, with_annotations
 
 COORDINATES = st.floats(-1e7, 1e7, allow_nan=False)
 BOXES = st.tuples(COORDINATES, COORDINATES, COORDINATES, COORDINATES).map(

@@ -8,8 +8,8 @@ import pytest
 from pdf_builder import book, pdf, show
 
 from extractors.options import Options, PdfEngine
-from extractors.pdf_engine import Drawn, RawPage
-from extractors.pdf_second import with_second_readings
+from extractors.pdf.engine import Drawn, RawPage
+from extractors.pdf.second_reading import with_second_readings
 
 CHINESE = "离心泵的机械密封每周检查一次。"
 DIGITS = RawPage("12. 34 (56) 78, 90 % " * 4)

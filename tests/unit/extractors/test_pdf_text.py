@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors.divided_words import HYPHEN
-from extractors.pdf_text import is_garbage, tidy
+from extractors.pdf.text import is_garbage, tidy
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pdf_builder import FONT, book, pdf, show
 from extractors import Document, Options, extract
 from extractors.errors import Empty
 from extractors.options import OcrMode
-from extractors.pdf_trust import hardly_letters, is_clearly_text, why_distrusted, words_of
+from extractors.pdf.trust import hardly_letters, is_clearly_text, why_distrusted, words_of
 
 ENGLISH = """The harbour office lets the boat shed at the end of the northern quay to members of the sailing club for
 seven years. Every tenant keeps the slipway free of ice and weed, repairs doors and windows, and reports

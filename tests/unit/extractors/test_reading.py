@@ -16,11 +16,11 @@ from PIL import Image
 from extractors import Document, Options, Page, Section, extract, extractor, finish, ocr, read, registry, renderer
 from extractors.document import Layer
 from extractors.errors import Corrupt, Empty, Encrypted, OcrUnavailable, OutOfMemory, TooLarge
-from extractors.tesseract import PageText
+from extractors.pictures.tesseract import PageText
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "documents"
 LONG = "A page with a text layer that is certainly long enough to be one."
-TESSERACT = "extractors.tesseract.read_image"
+TESSERACT = "extractors.pictures.tesseract.read_image"
 
 
 @pytest.fixture(autouse=True)

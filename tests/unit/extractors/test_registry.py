@@ -89,7 +89,7 @@ def test_a_builtin_reader_can_be_replaced_before_or_after_its_import(monkeypatch
 
     extractor("application/pdf")(_lower)
     renderer("application/pdf")(draw)  # type: ignore[arg-type]
-    importlib.reload(importlib.import_module("extractors.pdf"))
+    importlib.reload(importlib.import_module("extractors.pdf.extract"))
     assert registry.find_extractor("application/pdf") is _lower
     assert registry.find_renderer("application/pdf") is draw  # type: ignore[comparison-overlap]
     assert formats()[0].name == "PDF"

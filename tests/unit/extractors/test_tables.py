@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from extractors import extract
 from extractors.document import Table
-from extractors.tables import csv_table, header_of, markdown_tables, row_starts
+from extractors.text.tables import csv_table, header_of, markdown_tables, row_starts
 
 PROSE = "Dear all, the meeting is moved, please note.\nKind regards, Ines\n\nP.S. Bring the keys, the red ones, too.\n"
 

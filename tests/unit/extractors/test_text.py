@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extractors import Options, extract
-from extractors.encoding import decode
+from extractors.encodings.detect import decode
 from extractors.errors import TooLarge, Unsupported
-from extractors.text import extract_text, markdown_sections
+from extractors.text.extract import extract_text, markdown_sections
 
 GERMAN = "Die Größe der Häuser in München überrascht die Gäste aus Übersee.\nStraße für Straße, Tür für Tür.\n" * 3
 RUSSIAN = "Привет, мир! Это обычный текст на русском языке, и в нём много слов.\n" * 3

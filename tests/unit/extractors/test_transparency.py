@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from extractors.page_image import flatten
-from extractors.transparency import on_paper
+from extractors.pictures.page_image import flatten
+from extractors.pictures.transparency import on_paper
 
 WHITE, BLACK, CLEAR = (255, 255, 255, 255), (0, 0, 0, 255), (0, 0, 0, 0)
 Colour = tuple[int, int, int, int]

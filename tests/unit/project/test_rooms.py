@@ -15,7 +15,7 @@ MOST_FILES = 16
 """Files at the root of `pipeline/`: the public face and the base."""
 
 REGISTRIES = {
-    "extractors/pdf.py": "engines of PDF files",
+    "extractors/pdf/extract.py": "engines of PDF files",
     "extractors/registry.py": "formats",
     "pipeline/engine/tasks.py": "maintenance tasks of rooms above the engine",
 }

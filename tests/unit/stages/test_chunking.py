@@ -16,7 +16,7 @@ from embeddings.tokenizer import CautiousTokenizer
 from extractors import extract
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section, Table
 from extractors.errors import Unsupported
-from extractors.tables import csv_table, markdown_tables
+from extractors.text.tables import csv_table, markdown_tables
 from pipeline.stages.chunking import chunk_id, cut, text_hash, with_lines
 from pipeline.types import Chunk
 

@@ -1,0 +1,1 @@
+"""Word files: `extract` reads a file; the other modules each know one part of it."""

@@ -1,0 +1,79 @@
+"""JSON and JSON Lines: the text is the file with its strings as they read, so that escaped letters are found."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from extractors.document import Document, Page
+from extractors.options import Options
+from extractors.registry import extractor
+from extractors.text.source_text import SourceText, read_source, without_blobs
+
+__all__ = ["extract_json", "unescaped"]
+
+MAX_PARSED = 4_000_000
+"""Characters of a text that is parsed as a whole to find out whether it is JSON."""
+
+CHECKED_LINES = 200
+STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+@extractor("application/json")
+def extract_json(path: Path, options: Options) -> Document:
+    r"""Read a JSON file: its text line by line, with `\u00fc` and other escapes as the characters that they stand for.
+
+    A file that is no JSON is plain text, as it is.
+
+    Raises:
+        TooLarge: it cannot have fewer than `options.max_chars` characters.
+        Unsupported: it is not text.
+    """
+    source = read_source(path, options)
+    media_type = "application/json" if _is_json(source.text) else "text/plain"
+    source = without_blobs(unescaped(source))
+    return Document(
+        media_type, (Page(None, source.text),), metadata={"encoding": source.encoding}, warnings=source.warnings
+    )
+
+
+def unescaped(source: SourceText) -> SourceText:
+    """Return the text with the escapes of its strings decoded if it is JSON, and as it is otherwise.
+
+    A line end or another control character within a string becomes a space: lines keep their numbers.
+    """
+    if "\\" not in source.text or not _is_json(source.text):
+        return source
+    return replace(source, text=STRING.sub(_plain, source.text))
+
+
+def _plain(string: re.Match[str]) -> str:
+    if "\\" not in string[0]:
+        return string[0]
+    try:
+        return f'"{CONTROL.sub(" ", json.loads(string[0]))}"'
+    except ValueError:
+        return string[0]
+
+
+def _is_json(text: str) -> bool:
+    """Whether it is JSON, or JSON Lines; of a long text the first lines and the ends are looked at."""
+    body = text.lstrip("\ufeff").strip()
+    if not body.startswith(("{", "[")) or not body.endswith(("}", "]")):
+        return False
+    if len(body) <= MAX_PARSED and _parses(body):
+        return True
+    lines = [line for line in body.split("\n", CHECKED_LINES)[:CHECKED_LINES] if line.strip()]
+    if len(lines) > 1 and all(len(line) <= MAX_PARSED and _parses(line) for line in lines):
+        return True
+    return len(body) > MAX_PARSED and re.match(r'[\[{][\s\[{]*(?:"|\d|-|true|false|null)', body) is not None
+
+
+def _parses(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text, parse_int=str, parse_float=str), dict | list)
+    except (ValueError, RecursionError):
+        return False

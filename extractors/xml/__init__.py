@@ -1,0 +1,1 @@
+"""XML: feeds, SVG, any other vocabulary; and fragments of HTML."""
