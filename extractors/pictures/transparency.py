@@ -17,6 +17,8 @@ MEASURED_SIDE = 600
 """Pixels of the longer side on which strokes and areas are told apart."""
 LIGHT = 128
 """Grey level from which visible pixels do not stand out from white paper."""
+VISIBLE = 32
+"""Opacity, 0 to 255, from which a pixel is seen."""
 
 
 def on_paper(image: Image) -> Image:
@@ -31,7 +33,7 @@ def on_paper(image: Image) -> Image:
     clear = image.convert("RGBA")
     alpha = np.asarray(clear.getchannel("A"))
     grey = np.asarray(clear.convert("RGB").convert("L"))
-    light = (alpha >= LIGHT // 4) & (grey >= LIGHT)
+    light = (alpha >= VISIBLE) & (grey >= LIGHT)
     if light.any() and not (alpha == 255).all():
         grey = np.where(_on_clear_ground(grey, alpha) & light, 255 - grey, grey)
     composed = 255 - (255 - grey.astype(np.uint16)) * alpha // 255
@@ -45,7 +47,7 @@ def _on_clear_ground(grey: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArr
     from PIL import ImageChops, ImageFilter
     from PIL.Image import Resampling
 
-    visible = _small(Pillow.fromarray(alpha))
+    visible = _small(Pillow.fromarray(np.where(alpha >= VISIBLE, 255, 0).astype(np.uint8)))
     dark = _small(Pillow.fromarray(np.where((alpha >= LIGHT) & (grey < LIGHT), 255, 0).astype(np.uint8)))
     width = max(3, min(visible.size) // STROKE_SHARE | 1)
     opened = visible.filter(ImageFilter.MinFilter(width)).filter(ImageFilter.MaxFilter(width))
