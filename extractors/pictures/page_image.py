@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["calm", "deskew", "flatten", "is_certain", "skew_angle", "zoom_for"]
+__all__ = ["calm", "deskew", "flatten", "is_bilevel", "is_certain", "skew_angle", "zoom_for"]
 
 SPECKLED = 5.0
 """Grey levels by which a pixel typically leaves the line of its neighbours; clean scans stay below 3."""
@@ -77,6 +77,12 @@ def calm(grey: Image) -> Image:
         return grey
     bends = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])
     return grey.filter(ImageFilter.GaussianBlur(0.6)) if float(np.median(bends)) >= SPECKLED else grey
+
+
+def is_bilevel(grey: Image) -> bool:
+    """Whether the picture is black and white alone, as a fax is: its letters have steps for edges."""
+    levels = grey.histogram()
+    return sum(levels[1:255]) == 0
 
 
 def is_certain(dpi: float | None) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from extractors.errors import Corrupt, OcrUnavailable, TimedOut
 from extractors.options import Options
-from extractors.pictures.page_image import calm, deskew, flatten, is_certain, zoom_for
+from extractors.pictures.page_image import calm, deskew, flatten, is_bilevel, is_certain, zoom_for
 from extractors.pictures.page_ink import letter_height, needs_local_threshold
 from extractors.pictures.page_light import even_light, full_contrast, without_screen
 from extractors.pictures.word_gaps import parted
@@ -44,6 +44,8 @@ MANY = 10
 """Marks left out as noise from which a page gets a warning."""
 ENLARGED = 1 / 2
 """How far a scan is enlarged towards the wanted resolution: the rest costs time and shows nothing new."""
+ENLARGED_BILEVEL = 0.9
+"""The same for black and white alone. Recall on faxes of 200 dpi: .981, with half of the way .978."""
 OSD_SURE = 2.0
 """Tesseract's orientation confidence from which its word "upright" is final."""
 MARGIN = 20
@@ -102,7 +104,7 @@ def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
     letters = None if is_certain(dpi) else letter_height(grey)
     zoom = zoom_for(image.size, dpi, options.ocr_dpi, options.max_image_pixels, letters)
     if zoom > 1 and is_certain(dpi):
-        zoom = 1 + (zoom - 1) * ENLARGED
+        zoom = 1 + (zoom - 1) * (ENLARGED_BILEVEL if is_bilevel(grey) else ENLARGED)
     if zoom != 1:
         grey = grey.resize([max(1, round(side * zoom)) for side in grey.size], Resampling.LANCZOS)
     return ImageOps.expand(deskew(grey), MARGIN, 255), threshold
