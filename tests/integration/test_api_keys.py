@@ -55,6 +55,7 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("GET", "/v1/jobs/x", {}, READ),
     ("GET", "/v1/jobs/x/documents", {}, READ),
     ("GET", "/v1/jobs/x/events", {}, READ),
+    ("GET", "/v1/documents", {}, READ),
     ("GET", "/v1/documents/x", {}, READ),
     ("GET", "/v1/documents/x/chunks", {}, READ),
     ("GET", "/v1/documents/x/content", {}, READ),

@@ -127,17 +127,18 @@ def test_lines_for_people(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_search_prints_page_or_section_of_a_passage(cli: Cli, tmp_path: Path) -> None:
-    """Lines where a file has any, characters where it has neither those nor pages."""
+    """Lines where a file has any, paragraphs where it has neither those nor pages."""
     folder = spell(tmp_path / "in", plain="\r\n\r\nFulmars glide.\r\nFulmars feed.\r\n")
     (folder / "marked.md").write_bytes("\ufeff# Terns\n\nNone.\n\n# Skuas\n\nSkuas chase terns.\n".encode("utf-16-le"))
     letter = docx.Document()
     letter.add_paragraph("Kittiwakes cry.")
+    letter.add_paragraph("They nest on ledges.")
     letter.save(str(folder / "letter.docx"))
     cli.json("ingest", folder, "-c", "places")
     for word, location in (
         ("fulmars", "plain.txt, lines 3-4"),
         ("skuas", "marked.md, lines 5-7"),
-        ("kittiwakes", "letter.docx, characters 0-15"),
+        ("kittiwakes", "letter.docx, paragraphs 1-2"),
     ):
         assert f"/{location}  (" in cli.quick("search", word, "-c", "places", "-m", "sparse").out
 
