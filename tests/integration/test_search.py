@@ -127,6 +127,51 @@ def test_search_does_not_import_torch(cli: Cli) -> None:
     assert not re.search("'(torch|transformers|sentence_transformers|tokenizers)'", ended.stderr)
 
 
+def test_every_entry_point_gives_the_same_answer(cli: Cli, samples_api: Api, services: Services) -> None:
+    """Options and all: the command, the API, the library."""
+    question, options = "Boot boat ferry", {"min_score": 0.2, "group": "document", "rerank": False}
+    words = ("--min-score", "0.2", "--group", "document", "--no-rerank", "-n", "3")
+    by_command = cli.json("search", question, *words)
+    by_client = samples_api.client.search(question, limit=3, **options)
+    assert SearchResult.model_validate(by_command) == by_client
+    assert by_client == search(services, question, "documents", 3, **options)
+    assert len({hit.document_id for hit in by_client.hits}) == len(by_client.hits) == 3
+    assert all(hit.score >= 0.2 and hit.highlights for hit in by_client.hits)
+
+
+def test_names_are_found_as_typed_and_in_either_spelling(cli: Cli, tmp_path: Path) -> None:
+    """Files as macOS names them, and with the signs of a pattern; deleted by the name as typed too."""
+    (tmp_path / "U\u0308bersicht Ma\u0308ngel.txt").write_text("The windlass leaks oil.")
+    (tmp_path / "Report [final].txt").write_text("The windlass was mended.")
+    (tmp_path / "Report f.txt").write_text("The windlass is older than the boat.")
+    cli.json("ingest", tmp_path, "--collection", "names")
+
+    def found(source: str) -> set[str]:
+        hits = cli.json("search", "windlass", "-c", "names", "-c", "documents", "--source", source)["hits"]
+        return {Path(hit["source"]).name for hit in hits if hit["collection"] == "names"}
+
+    assert found("Übersicht*.txt") == found("Übersicht Mängel.txt") == {"U\u0308bersicht Ma\u0308ngel.txt"}
+    assert found("Report [final].txt") == {"Report [final].txt"}
+    assert found("Report ?.txt") == {"Report f.txt"}
+    deleted = cli.json("delete", tmp_path / "Übersicht Mängel.txt", "--collection", "names")
+    assert deleted["documents"] == 1
+    assert found("Übersicht*.txt") == set()
+
+
+def test_the_end_of_a_long_question_is_not_cut(cli: Cli) -> None:
+    """The model reads 256 tokens."""
+    filler = "I have read many papers about this and did not find what I was looking for, and nor did my colleagues. "
+    (alone,) = cli.json("search", "When does the siren sound?", "-n", "1", "--mode", "dense")["hits"]
+    answer = cli.json("search", filler * 25 + "When does the siren sound?", "-n", "1", "--mode", "dense")
+    assert answer["hits"][0]["chunk_id"] == alone["chunk_id"]
+    assert answer["warnings"] == []
+    cut = cli.json("search", filler * 300 + "When does the siren sound?", "-n", "1", "--mode", "dense")
+    assert cut["hits"][0]["chunk_id"] == alone["chunk_id"]
+    assert re.fullmatch(
+        r"The question has 6,305 words; [\d,]+ of them, before its last part, were not used\.", *cut["warnings"]
+    )
+
+
 # Through the library
 
 
