@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.catalog.documents import listing
 from pipeline.catalog.documents.listing import DocumentFilter
+from pipeline.errors import BadRequest
 from pipeline.ingest.walk import path_of
+from pipeline.names import STATES
 from pipeline.results import DocumentList, DocumentSummary
 from pipeline.services import Services
-from pipeline.source_names import matches
+from pipeline.source_names import matcher
 from pipeline.spool import original_key
 
 __all__ = ["DocumentQuery", "list_documents"]
@@ -32,18 +34,19 @@ class DocumentQuery:
     after: str | None = None
     limit: int = 100
 
+    def __post_init__(self) -> None:
+        """Check the state. Raises BadRequest."""
+        if self.state is not None and self.state not in STATES:
+            raise BadRequest(f"There is no state {self.state}.", f"Take one of: {', '.join(STATES)}.")
+
 
 def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
     """List documents in the order of their ids. Only the catalog and the files of outdated documents are looked at."""
-    source = query.source
-    where = DocumentFilter(
-        query.collection,
-        query.state,
-        query.outdated,
-        query.incomplete,
-        None if source is None else lambda name: matches(name, source),
-    )
+    where = DocumentFilter(query.collection, query.state, query.outdated, query.incomplete)
     with services.catalog.connect() as connection:
+        if query.source is not None:
+            sources = listing.list_sources(connection, where)
+            where = replace(where, has_source=matcher(sources, query.source))
         rows, after = listing.list_documents(connection, where, query.after, query.limit)
     return DocumentList(documents=[_summary(services, row) for row in rows], next=after)
 

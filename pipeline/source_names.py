@@ -7,12 +7,12 @@ signs of a pattern it holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["ascii_prefix", "composed", "is_exact", "matches", "select", "spelling_of"]
+__all__ = ["ascii_prefix", "composed", "is_exact", "matcher", "select", "spelling_of"]
 
 
 def composed(name: str) -> str:
@@ -25,17 +25,11 @@ def is_exact(name: str) -> bool:
     return name.isascii() and "://" in name and not any(mark in name for mark in "*?[")
 
 
-def matches(source: str, glob: str) -> bool:
-    """Whether a source has this name, or one that a pattern matches.
+def select(sources: Iterable[str], globs: Iterable[str]) -> list[str]:
+    """Return the sources that at least one name or pattern means, sorted.
 
     `*` also crosses folders. A name or pattern that does not start at the root may begin at any folder: `*.pdf`,
     `reports/*` and `letter.txt` all match `file:///home/me/reports/letter.txt` or files like it.
-    """
-    return bool(select([source], [glob]))
-
-
-def select(sources: Iterable[str], globs: Iterable[str]) -> list[str]:
-    """Return the sources that at least one name or pattern means, sorted.
 
     A name that a source has means this source and is no pattern; where a source matches with the brackets of a
     pattern taken as they are written, brackets are no choice of characters.
@@ -44,10 +38,21 @@ def select(sources: Iterable[str], globs: Iterable[str]) -> list[str]:
     chosen: set[str] = set()
     for glob in globs:
         name = composed(glob).removeprefix("./")
-        tries = (_has_name, _matches_brackets, _matches_pattern)
-        found = ({source for source, names in known.items() if is_meant(names, name)} for is_meant in tries)
+        found = ({source for source, names in known.items() if is_meant(names, name)} for is_meant in READINGS)
         chosen |= next(filter(None, found), set())
     return sorted(chosen)
+
+
+def matcher(sources: Iterable[str], glob: str) -> Callable[[str], bool]:
+    """Return whether one of these sources is meant, as `select` has it; the sources are read once and not kept."""
+    name = composed(glob).removeprefix("./")
+    first = len(READINGS) - 1
+    for source in sources:
+        names = _names(source)
+        first = next((place for place in range(first) if READINGS[place](names, name)), first)
+        if not first:
+            break
+    return lambda source: READINGS[first](_names(source), name)
 
 
 def spelling_of(source: str, name: str) -> str | None:
@@ -80,3 +85,7 @@ def _matches_brackets(names: tuple[str, ...], pattern: str) -> bool:
 
 def _matches_pattern(names: tuple[str, ...], pattern: str) -> bool:
     return any(fnmatchcase(known, wanted) for known in names for wanted in (pattern, f"*/{pattern}"))
+
+
+READINGS = (_has_name, _matches_brackets, _matches_pattern)
+"""What a name that a user types may mean; the first reading by which a source is meant counts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import attempts, documents, failures, is_incomplete, is_outdated, versions
 from pipeline.names import ACTIVE
 
-__all__ = ["DocumentFilter", "count_outdated", "list_documents"]
+__all__ = ["DocumentFilter", "count_outdated", "list_documents", "list_sources"]
 
 ROWS_AT_ONCE = 1000
 """Rows that are read at once while sources are compared with a pattern."""
@@ -58,6 +58,16 @@ def list_documents(
     page = list(islice(chosen, limit + 1))
     rows.close()
     return page[:limit], page[limit - 1]["id"] if len(page) > limit else None
+
+
+def list_sources(connection: Connection, where: DocumentFilter) -> Iterator[str]:
+    """The sources of the documents of the collection, in no order; those of deleted ones if these are listed."""
+    query = sa.select(documents.c.source)
+    if where.state != "deleted":
+        query = query.where(documents.c.deleted_at.is_(None))
+    if where.collection is not None:
+        query = query.where(documents.c.collection == where.collection)
+    return iter(connection.execution_options(yield_per=ROWS_AT_ONCE).scalars(query))
 
 
 def count_outdated(connection: Connection) -> dict[str, int]:

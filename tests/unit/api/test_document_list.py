@@ -12,13 +12,14 @@ from starlette.testclient import TestClient
 
 from pipeline.api.app import make_app
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.database.schema import versions
+from pipeline.catalog.database.schema import documents, versions
 from pipeline.catalog.documents import deletion, live_versions, records
 from pipeline.catalog.documents.versions import FileRecord, Placement
 from pipeline.catalog.work import attempts, jobs
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.document_list import DocumentQuery, list_documents
+from pipeline.errors import BadRequest
 from pipeline.errors.problem import Problem
 from pipeline.plan import CHUNKER_VERSION
 from pipeline.services import Services
@@ -111,6 +112,24 @@ def test_conditions_hold_together(catalog: Catalog) -> None:
 )
 def test_list_by_state(catalog: Catalog, state: str, sources: set[str]) -> None:
     assert catalog.sources(state=state) == sources
+
+
+def test_an_unknown_state_is_an_error() -> None:
+    with pytest.raises(BadRequest, match=r"There is no state done\."):
+        DocumentQuery(state="done")
+
+
+def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
+    """As for a search: neither `Report f.txt` nor what was deleted is meant by `Report [final].txt`."""
+    catalog = Catalog(tmp_path)
+    catalog.add("/srv/Report f.txt", "bracketed")
+    named = catalog.add("/srv/Report [final].txt", "bracketed")
+    assert catalog.sources(source="Report [final].txt") == {"/srv/Report [final].txt"}
+    assert catalog.sources(source="Report [final].txt", collection="documents") == set()
+    with writing(catalog.services.catalog) as connection:
+        connection.execute(documents.update().where(documents.c.id == named).values(deleted_at=1.0))
+    assert catalog.sources(source="Report [final].txt") == {"/srv/Report f.txt"}
+    assert catalog.sources(source="Report [final].txt", state="deleted") == {"/srv/Report [final].txt"}
 
 
 def test_outdated_documents_say_whether_their_file_is_there(catalog: Catalog) -> None:

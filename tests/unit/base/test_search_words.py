@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import BadRequest
 from pipeline.search import resolve_media_types
-from pipeline.source_names import matches
+from pipeline.source_names import select
 
 
 def test_media_types_are_resolved_without_duplicates() -> None:
@@ -20,5 +20,5 @@ def test_an_unknown_type_is_refused_with_the_known_types() -> None:
 
 
 def test_a_folder_below_here_is_named_with_or_without_a_dot() -> None:
-    assert matches("/home/me/reports/letter.txt", "./reports/*")
-    assert not matches("/home/me/reports/letter.txt", "./report/*")
+    assert select(["/home/me/reports/letter.txt"], ["./reports/*"])
+    assert not select(["/home/me/reports/letter.txt"], ["./report/*"])

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source_names import ascii_prefix, matches, select, spelling_of
+from pipeline.source_names import ascii_prefix, matcher, select, spelling_of
 
 NFD = normalize("NFD", "/srv/Übersichten/Übersicht Mängel.txt")
 NAMES = st.text(
     st.characters(exclude_characters="/*?[]%", categories=("L", "N", "P", "M", "Zs")), min_size=1, max_size=20
 )
+
+
+def matches(source: str, glob: str) -> bool:
+    return select([source], [glob]) == [source]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -64,3 +68,11 @@ def test_a_source_spells_itself_and_the_folders_above_it(folder: str, name: str)
     assert spelling_of(source, f"/{folder}/") == normalize("NFD", f"/{folder}")
     assert spelling_of(source, f"/{folder}x") is None
     assert source.startswith(ascii_prefix(normalize("NFC", source)))
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4, unique=True), NAMES, st.sampled_from(["{}", "*{}", "?{}", "[{}]"]))
+def test_a_matcher_chooses_what_select_does(names: list[str], name: str, form: str) -> None:
+    sources = [f"/a/{known}" for known in {*names, f"[{names[0]}]", f"x{name}"}]
+    for glob in (form.format(name), form.format(names[0]), "*"):
+        is_meant = matcher(iter(sources), glob)
+        assert sorted(filter(is_meant, sources)) == select(sources, [glob])
