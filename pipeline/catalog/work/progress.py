@@ -111,7 +111,7 @@ def _slope(samples: list[list[float]]) -> float | None:
 
 def eta(work: Workload, work_per_s: float | None) -> float | None:
     """Seconds that the rest will take at this rate; None as long as too little is done for an estimate."""
-    return work.left / work_per_s if work_per_s and work.done >= ETA_FROM * (work.done + work.left) else None
+    return max(work.left, 0.0) / work_per_s if work_per_s and work.done >= ETA_FROM * (work.done + work.left) else None
 
 
 def _sampled(stored: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:

@@ -153,6 +153,11 @@ def test_rate_and_time_left_are_unknown_at_first(samples: list[list[float]]) -> 
     assert eta(Workload(0, 1), rate(samples)) is None
 
 
+def test_no_time_left_is_never_less_than_none() -> None:
+    """Sums of fractions may be a little more than the whole."""
+    assert str(eta(Workload(2.0, -1e-16), 1.0)) == "0.0"
+
+
 @given(st.lists(st.floats(0.1, 5.0), min_size=1, max_size=300))
 def test_progress_samples_are_few_and_span_the_window(pauses: list[float]) -> None:
     """However often progress is measured, the kept samples are few, in order, and include the newest."""
