@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pipeline.vectorstore.analysis.folding import fold
 from pipeline.vectorstore.analysis.languages import stem
 from pipeline.vectorstore.analysis.stop_words import STOP_WORDS
 
@@ -37,6 +38,8 @@ ENDING = re.compile(
 
 VOWEL = re.compile("[aeiouyäöü]")
 
+FOLDED_STOP_WORDS = frozenset(map(fold, STOP_WORDS[GERMAN]))
+
 
 def parts(word: str) -> list[str]:
     """The stems of what may be parts of a word in lower case; none for a short one.
@@ -48,7 +51,7 @@ def parts(word: str) -> list[str]:
         return []
     divided = (part for first, second in _divisions(word) for part in (second, first, _unlinked(first)))
     stems = dict.fromkeys(stem(part, GERMAN) for part in divided if _is_word(part))
-    return [term for term in stems if len(term) >= SHORTEST_PART - 1]
+    return [term for term in stems if len(term) >= SHORTEST_PART - 1 and term not in FOLDED_STOP_WORDS]
 
 
 def _divisions(word: str) -> Iterator[tuple[str, str]]:

@@ -121,6 +121,8 @@ def test_short_and_endless_words_are_not_divided(word: str) -> None:
         ("Freundlichkeit", "Die Haltbarkeit und die Pünktlichkeit sind wichtig."),
         ("Versicherungen", "Die Erinnerungen an die Lieferung sind nicht zu finden."),
         ("Überweisung", "Die Übernahme und die Überfahrt sind nicht möglich."),
+        ("Überstunde", "Die Pumpe und der Motor sind nicht über der Brücke."),
+        ("Jahrhunderte", "Das Lager und der Haken, oder der Hund und die Katze."),
     ],
 )
 def test_endings_and_prepositions_are_no_parts(question: str, passage: str) -> None:
