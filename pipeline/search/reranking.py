@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline import rpc
@@ -45,14 +45,21 @@ def reranked(services: Services, asked: Question, candidates: Sequence[Candidate
     return ranked([scored for part, some in by_part.items() for scored in _scored(services, part, some)])
 
 
-def _chosen(asked: Question, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+def _chosen(asked: Question, candidates: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that are read: with hits by document no more of one than a hit shows."""
-    taken = Counter[str]()
+    if not asked.group:
+        return list(candidates[: asked.reranked_passages])
+    needed, others = list[Candidate](), list[Candidate]()
+    taken = Counter[tuple[str, str]]()
     for candidate in candidates:
-        document_id = candidate.hit.document_id
-        if taken.total() < asked.reranked_passages and (not asked.group or taken[document_id] <= SHOWN):
-            taken[document_id] += 1
-            yield candidate
+        document = (candidate.hit.collection, candidate.hit.document_id)
+        if not taken[document] and len(taken) <= asked.limit:
+            needed.append(candidate)
+        elif taken[document] <= SHOWN:
+            others.append(candidate)
+        taken[document] += 1
+    # The best passage of each document that is wanted comes first: others must not take its place.
+    return (needed + others)[: asked.reranked_passages]
 
 
 def _scored(services: Services, part: str, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -89,6 +89,14 @@ def test_hits_by_document_have_the_best_passage_of_the_reranker(rig: SearchRig, 
     assert [hit.passages for hit in hits] == [3, 3]
 
 
+def test_further_passages_take_the_place_of_no_document(rig: SearchRig) -> None:
+    """As many passages are read as documents are wanted: one of each."""
+    rig.take("long", "/one.txt", [f"{QUESTION}, {word}" for word in ("lamp", "boat", "knots")])
+    rig.take("long", "/two.txt", ["eleven knots"])
+    hits = search(rig.services, QUESTION, "long", group="document", limit=2, rerank_depth=2).hits
+    assert {hit.source for hit in hits} == {"/one.txt", "/two.txt"}
+
+
 def test_the_least_score_is_that_of_the_reranker(rig: SearchRig, expected: dict[str, float]) -> None:
     bound = sorted(expected.values())[2]
     hits = search(rig.services, QUESTION, "docs", min_score=bound - 1e-4).hits
