@@ -39,7 +39,8 @@ def extract_text(path: Path, options: Options) -> Document:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
         Unsupported: it is not text.
     """
-    return _document("text/plain", without_blobs(unfolded(unescaped(read_source(path, options)))), ())
+    source = without_blobs(unfolded(unescaped(read_source(path, options))))
+    return replace(_document("text/plain", source, ()), tables=markdown_tables(source.text))
 
 
 @extractor("text/markdown", suffixes=(".md",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from io import StringIO
 from itertools import islice
 
 from extractors.document import Table
@@ -16,14 +17,24 @@ JUDGED_ROWS = 1000
 """Rows of a CSV file that are looked at to find its delimiter and its header."""
 JUDGED_CHARS = 200_000
 MAX_HEADER_CELL = 80
+MAX_LINES_BEFORE = 10
+"""Lines that may stand before the header of a CSV file: a title, a date, the delimiter as Excel writes it."""
 DELIMITERS = (",", ";", "\t", "|")
+BEFORE_QUOTE = frozenset((*DELIMITERS, "\n", '"'))
+"""What stands before the quote that opens a cell, or goes on with it as the second one of a doubled quote."""
 
-DELIMITER_ROW = re.compile(r"^[ ]{0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
+QUOTED = r"[ \t]*(?:>[ \t]*)*"
+"""What stands before a line within a list, a quote, or both."""
+DELIMITER_ROW = re.compile(rf"^{QUOTED}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
+TABLE_END = re.compile(rf"\n{QUOTED}(?:\n|\Z|#{{1,6}}[ \t]|```|~~~)")
+YEAR = re.compile(r"(?:19|20)\d\d")
 NUMBER = re.compile(r"[-+(]?[\d.,:/\s%€$£'-]*\d[\d.,:/\s%€$£')-]*")
 
 
 def markdown_tables(text: str) -> tuple[Table, ...]:
-    """Return the tables of a Markdown text: a header row, a delimiter row, and the rows up to the next blank line.
+    """Return the tables of a Markdown text: a header row, a delimiter row, the rows up to a blank line or a heading.
+
+    Also within lists and quotes.
 
     Source: GitHub Flavored Markdown 0.29, section 4.10.
     """
@@ -33,7 +44,7 @@ def markdown_tables(text: str) -> tuple[Table, ...]:
 def csv_table(text: str) -> Table | None:
     """Return the one table that a CSV or TSV file is; None where its rows are not alike.
 
-    Its first row is the header unless it holds a number, an empty cell or a value that its column repeats.
+    Its first row is the header if that names the columns (`has_header`). A few lines before the table are none of it.
     """
     sample = text[:JUDGED_CHARS]
     if len(text) > JUDGED_CHARS:
@@ -41,42 +52,67 @@ def csv_table(text: str) -> Table | None:
     best = max((_parsed(sample, delimiter) for delimiter in DELIMITERS), key=_likeness)
     if _likeness(best) <= 0:
         return None
-    quoted = len(best) < len([line for line in sample.split("\n") if line.strip()])
-    start = len(text) - len(text.lstrip("\n"))
+    judged = len(best) < JUDGED_ROWS and sample == text
+    quoted = any("\n" in cell for row in best for cell in row) if judged else '"' in text
+    table = Table(0, 0, len(text), quoted)
+    before = _rows_before(best)
+    start = [at for at in row_starts(text, table) if not text.startswith("\n", at)][before]
     table = Table(start, start, len(text), quoted)
-    if not has_header(best):
+    if not has_header(best[before:]):
         return table
     starts = row_starts(text, table)
     return Table(start, starts[1] if len(starts) > 1 else len(text), len(text), quoted)
 
 
 def has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: it holds no number, no empty cell and no value of the rows below."""
+    """Whether the first row names the columns: it holds no number, no empty cell and no value of the rows below.
+
+    A year may name a column whose values are other than years, and the first cell may be empty over names of rows.
+    """
     first, *rest = [[cell.strip() for cell in row] for row in rows]
-    if not all(first) or len(set(first)) < len(first) or any(NUMBER.fullmatch(cell) for cell in first):
+    columns = [[row[at] for row in rest if at < len(row)] for at in range(len(first))]
+    if len(set(first)) < len(first):
         return False
-    repeated = any(cell in {row[at] for row in rest if at < len(row)} for at, cell in enumerate(first))
-    return not repeated and all(len(cell) <= MAX_HEADER_CELL for cell in first)
+    named = all(_names(cell, column, at) for at, (cell, column) in enumerate(zip(first, columns, strict=True)))
+    return named and not all(NUMBER.fullmatch(cell) for cell in first if cell)
 
 
 def header_of(text: str, table: Table) -> str:
     """Return the header row of a table in its text; "" if it has none."""
-    return text[table.char_start : table.header_end].strip()
+    return _bare(text[table.char_start : table.header_end])
 
 
 def row_starts(text: str, table: Table) -> list[int]:
     """Return the offsets at which the rows of a table begin, header and delimiter row included, in order.
 
-    A line break between double quotes does not end a row of a table that is `quoted`.
+    A line break in a cell in double quotes does not end a row of a table that is `quoted`; a quote that does not begin
+    its cell, as in 3/4" pipe, opens none.
     """
     starts, is_open = [table.char_start], False
     ends = re.compile(r'["\n]' if table.quoted else "\n")
     for match in ends.finditer(text, table.char_start, table.char_end):
         if match[0] == '"':
-            is_open = not is_open
+            at = match.start()
+            is_open = not is_open and (at == table.char_start or text[at - 1] in BEFORE_QUOTE)
         elif not is_open and match.end() < table.char_end:
             starts.append(match.end())
     return starts
+
+
+def _names(cell: str, column: list[str], at: int) -> bool:
+    """Whether a cell of the first row can name the column of the cells below it."""
+    if not cell:
+        return at == 0 and all(column)
+    if NUMBER.fullmatch(cell) and not (YEAR.fullmatch(cell) and not all(map(YEAR.fullmatch, column))):
+        return False
+    return len(cell) <= MAX_HEADER_CELL and cell not in column
+
+
+def _rows_before(rows: list[list[str]]) -> int:
+    """How many rows at the top are not of the table: another number of cells, or the delimiter as Excel writes it."""
+    width = _width(rows)
+    top = enumerate(rows[: MAX_LINES_BEFORE + 1])
+    return next((at for at, row in top if len(row) == width and row[0] != "sep="), 0)
 
 
 def _markdown_tables(text: str) -> Iterator[Table]:
@@ -86,11 +122,16 @@ def _markdown_tables(text: str) -> Iterator[Table]:
             continue
         start = text.rfind("\n", 0, rule.start() - 1) + 1
         header = text[start : rule.start() - 1]
-        if start < end or "|" not in header or _cells(header) != _cells(rule[0]):
+        if start < end or "|" not in header or _cells(_bare(header)) != _cells(_bare(rule[0])):
             continue
-        blank = re.compile(r"\n[ \t]*(?:\n|\Z)").search(text, rule.end())
-        end = blank.start() if blank else len(text)
+        stop = TABLE_END.search(text, rule.end())
+        end = stop.start() if stop else len(text)
         yield Table(start, rule.start(), end)
+
+
+def _bare(row: str) -> str:
+    """A row without the marks of the quote that it stands in."""
+    return row.lstrip(" \t>").rstrip()
 
 
 def _cells(row: str) -> int:
@@ -101,7 +142,7 @@ def _cells(row: str) -> int:
 def _parsed(sample: str, delimiter: str) -> list[list[str]]:
     """The first rows of a text, as CSV with this delimiter; none where it is no CSV."""
     try:
-        rows = csv.reader(sample.split("\n"), delimiter=delimiter, strict=True)
+        rows = csv.reader(StringIO(sample, newline="\n"), delimiter=delimiter, strict=True)
         return [row for row in islice(rows, JUDGED_ROWS) if row]
     except csv.Error:
         return []
@@ -111,6 +152,11 @@ def _likeness(rows: list[list[str]]) -> int:
     """How many cells the rows have in common; 0 where they are not rows of one table."""
     if len(rows) < 2:
         return 0
-    width = sorted(map(len, rows))[len(rows) // 2]
+    width = _width(rows)
     alike = sum(len(row) == width for row in rows)
     return width if width > 1 and alike * 10 >= len(rows) * 9 else 0
+
+
+def _width(rows: list[list[str]]) -> int:
+    """The usual number of cells of a row."""
+    return sorted(map(len, rows))[len(rows) // 2]

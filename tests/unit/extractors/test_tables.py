@@ -43,6 +43,12 @@ def test_headings_rules_and_prose_are_no_tables(text: str):
         ("1,Anna\n2,Bert\n", ""),
         ("Anna,Köln\nBert,Bonn\nAnna,Ulm\n", ""),
         ("name,,city\nAnna,x,Köln\n", ""),
+        ("Product,2023,2024\nbolt,5,7\nnut,2,1\n", "Product,2023,2024"),
+        ("Anna,1987\nBert,1990\n", ""),
+        (",Qty,Price\nbolt,5,7\nnut,2,1\n", ",Qty,Price"),
+        (",Kiel,Bonn\n,Ulm,Köln\n", ""),
+        ("sep=;\nNr;Name\n1;Anna\n2;Bert\n", "Nr;Name"),
+        ("Stock of May\n\n" + "Nr;Name\n" + "".join(f"{number};x\n" for number in range(30)), "Nr;Name"),
     ],
 )
 def test_the_header_of_a_csv_file_is_its_first_row_if_that_names_columns(text: str, header: str):
@@ -77,3 +83,34 @@ def test_a_csv_file_is_one_table(tmp_path):
     assert document.media_type == "text/csv"
     assert document.tables == (Table(0, 16, 24),)
     assert document.text == "Artikel;Bestand\nHaken;3\n"
+
+
+@pytest.mark.parametrize("before", ["    ", "> ", "  > ", "\t"])
+def test_tables_in_lists_and_quotes_are_tables(before: str):
+    lines = ["| Part | Use |", "|---|---|", "| K1 | a cleat |", "| K2 | a winch |"]
+    text = "1. first\n\n" + "".join(f"{before}{line}\n" for line in lines) + f"{before.rstrip()}\n2. second\n"
+    (table,) = markdown_tables(text)
+    assert header_of(text, table) == lines[0]
+    assert [row.lstrip("> \t") for row in rows(text, table)] == lines
+
+
+@pytest.mark.parametrize("following", ["## Next", "```", "~~~"])
+def test_a_table_ends_before_a_heading_or_a_fence(following: str):
+    text = f"| A | B |\n|---|---|\n| 1 | 2 |\n{following}\nOther text\n"
+    (table,) = markdown_tables(text)
+    assert text[table.char_end :] == f"\n{following}\nOther text\n"
+
+
+def test_a_quote_within_a_cell_is_an_inch_and_joins_no_rows():
+    lines = ["Part;Use", *(f'pipe {number}/4" steel;"line one\nline ""two"""' for number in range(1200))]
+    text = "\n".join(lines)
+    table = csv_table(text)
+    assert table is not None
+    assert table.quoted
+    assert rows(text, table) == lines
+
+
+def test_a_plain_text_has_tables_as_markdown_has(tmp_path):
+    (tmp_path / "stock.txt").write_text("Stock\n\n| Part | Use |\n|---|---|\n| K1 | a cleat |\n", encoding="utf-8")
+    document = extract(tmp_path / "stock.txt")
+    assert [header_of(document.text, table) for table in document.tables] == ["| Part | Use |"]
