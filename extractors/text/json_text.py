@@ -19,6 +19,8 @@ MAX_PARSED = 4_000_000
 
 CHECKED_LINES = 200
 STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+BEGINNING = re.compile(r'\ufeff?\s*[\[{][\s\[{]*"(?:[^"\\\n]|\\.)*"\s*[:,]')
+"""What JSON begins with that is cut off, has comments or a comma too much."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -26,7 +28,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 def extract_json(path: Path, options: Options) -> Document:
     r"""Read a JSON file: its text line by line, with `\u00fc` and other escapes as the characters that they stand for.
 
-    A file that is no JSON is plain text, as it is.
+    A file that is no valid JSON is plain text; where it begins as JSON, its strings are decoded as well.
 
     Raises:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
@@ -41,11 +43,11 @@ def extract_json(path: Path, options: Options) -> Document:
 
 
 def unescaped(source: SourceText) -> SourceText:
-    """Return the text with the escapes of its strings decoded if it is JSON, and as it is otherwise.
+    """Return the text with the escapes of its strings decoded if it is JSON or begins so, and as it is otherwise.
 
     A line end or another control character within a string becomes a space: lines keep their numbers.
     """
-    if "\\" not in source.text or not _is_json(source.text):
+    if "\\" not in source.text or not (BEGINNING.match(source.text) or _is_json(source.text)):
         return source
     return replace(source, text=STRING.sub(_plain, source.text))
 

@@ -45,14 +45,26 @@ def test_each_line_of_json_lines_is_decoded(tmp_path: Path) -> None:
     assert "千代田区" in text.split("\n")[1]
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.txt"])
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('{"a": "\\u00fc"', '{"a": "ü"'),
+        ('{"ort": "L\\u00fcbeck", "x": [1, 2,],}\n// end', '{"ort": "Lübeck", "x": [1, 2,],}\n// end'),
+        ('{"ort": "K\\u00f6ln"}\n{"ort": "M\\u00fc', '{"ort": "Köln"}\n{"ort": "M\\u00fc'),
+        ('[\n "Gr\\u00fc\\u00dfe",\n oops', '[\n "Grüße",\n oops'),
+    ],
+)
+def test_strings_of_damaged_json_are_decoded(tmp_path: Path, name: str, source: str, text: str) -> None:
+    assert _read(tmp_path, name, source) == ("text/plain", text)
+
+
 def test_every_escape_is_read() -> None:
     source = r'{"a": "\"q\" \\ \/ \b\f\n\r\t é 😀 \u0007."}'
     assert unescaped(SourceText(source, "utf-8")).text == '{"a": ""q" \\ /       é 😀  ."}'
 
 
-@pytest.mark.parametrize(
-    "source", ['{"a": "\\u00fc"', "{// c\n'a': \"\\u00fc\"}", "L = ['\\u00fc']", '"\\u00fc" is ü', "[" * 9999]
-)
+@pytest.mark.parametrize("source", ["{// c\n'a': \"\\u00fc\"}", "L = ['\\u00fc']", '"\\u00fc" is ü', "[" * 9999])
 @pytest.mark.parametrize("name", ["a.json", "a.txt"])
 def test_what_is_no_json_stays_as_it_is(tmp_path: Path, name: str, source: str) -> None:
     assert _read(tmp_path, name, source) == ("text/plain", source)
