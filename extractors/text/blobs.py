@@ -38,14 +38,23 @@ URI_PLAIN = {
 TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 UUENCODED = re.compile(r"^begin(?:-base64)? [0-7]{3,4} [^\n]+\n(?:[ -`]{1,100}\n)+(?:end|====)$", re.MULTILINE)
 LINES = re.compile(
-    r"(?:^[ \t>]*[A-Za-z0-9+/]{40,200}[ \t]*\n)+^[ \t>]*(?:[A-Za-z0-9+/]{40,200}|[A-Za-z0-9+/]{2,200}={1,2})[ \t]*$"
+    r"(?:^[ \t>\"']*[A-Za-z0-9+/]{40,200}[\"',+ \t\\]{0,5}\n)+"
+    r"^[ \t>\"']*(?:[A-Za-z0-9+/]{40,200}|[A-Za-z0-9+/]{2,200}={1,2})[\"',;+ \t\\]{0,5}$"
     r"(?:\n[ \t>]*[A-Za-z0-9+/]{2,76}={0,2}$(?=\s*(?:-----END|--|\Z)))?",
     re.MULTILINE,
 )
 HEX_ARRAY = re.compile(r"0x(?:[0-9A-Fa-f]{1,8},?\s{0,40}0x){63,}[0-9A-Fa-f]{1,8}")
-HEX_PAIRS = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :\n]\s{0,20}){128,}")
+HEX_PAIRS = re.compile(r"(?<![0-9A-Za-z])(?:(?:[0-9A-Fa-f]{2}[ \n]\s{0,20}){128,}|(?:[0-9A-Fa-f]{2}:\s{0,20}){128,})")
+"""Pairs with one mark between them; addresses of network cards end at six."""
 HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{129,}(?![0-9A-Za-z])")
+HEX_LINES = re.compile(r"^(?:[ \t]*[0-9A-Fa-f]{50,}\n){7,}[ \t]*[0-9A-Fa-f]{2,}\b", re.MULTILINE)
+LEAST_HEX_LETTERS = 0.1
+"""Digits alone are numbers: of bytes, three in eight characters are letters."""
+DIGESTS = (56, 64, 96, 128)
+"""Characters of digests, which stand in lists."""
 RUN = re.compile(r"[A-Za-z0-9+/_=-]{80,}")
+RULE = re.compile(r"_{4,}|={4,}|-{4,}")
+"""A line to write on in a form, or a row of marks; no part of a word, nor of base64."""
 PLAIN_WORD = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
 LONG_LINE = re.compile(r"^[^\n]{500,}", re.MULTILINE)
 CODE = re.compile(r"\)\{|\};|=>|&&|\|\||\bfunction\b|\breturn\b|!0|!1|\bvoid 0\b|[\w%\])]\}[.#@\w*:]|;[\w-]+:|\.\w+\(")
@@ -111,23 +120,20 @@ KINDS = {
 }
 """Each kind in the singular and in the plural."""
 
-PATTERNS = ((TOKEN, ENCODED), (UUENCODED, ENCODED), (HEX_ARRAY, DIGITS), (HEX_PAIRS, DIGITS), (HEX, DIGITS))
+PATTERNS = ((TOKEN, ENCODED), (UUENCODED, ENCODED), (HEX_ARRAY, DIGITS))
+HEX_PATTERNS = (HEX_PAIRS, HEX, HEX_LINES)
 
 
 def _found(text: str) -> Iterator[Blob]:
     yield from _uris(text)
-    for pattern, kind in (
-        (TOKEN, ENCODED),
-        (UUENCODED, ENCODED),
-        (HEX_ARRAY, DIGITS),
-        (HEX_PAIRS, DIGITS),
-        (HEX, DIGITS),
-    ):
-        yield from (
-            Blob(match.start(), len(match[0].rstrip()) + match.start(), kind) for match in pattern.finditer(text)
-        )
+    for pattern, kind in PATTERNS:
+        yield from (Blob(match.start(), match.end(), kind) for match in pattern.finditer(text))
+    for pattern in HEX_PATTERNS:
+        for match in pattern.finditer(text):
+            if _are_bytes(match[0]):
+                yield Blob(match.start(), match.start() + len(match[0].rstrip()), DIGITS)
     for match in LINES.finditer(text):
-        if _mixed(re.sub(r"[\s>]", "", match[0])):
+        if _mixed(re.sub(r"[\s>\"',\\]", "", match[0])):
             yield Blob(match.start() + len(match[0]) - len(match[0].lstrip()), match.end(), ENCODED)
     for match in RUN.finditer(text):
         if found := _kind_of_run(match[0]):
@@ -147,9 +153,17 @@ def _uris(text: str) -> Iterator[Blob]:
             yield Blob(match.start(), position, PICTURE if picture else FILE)
 
 
+def _are_bytes(digits: str) -> bool:
+    """Whether hexadecimal digits are bytes: neither decimal numbers nor a list of digests."""
+    letters = sum(map(digits.count, "abcdefABCDEF"))
+    lengths = {len(line.strip()) for line in digits.split("\n")}
+    return letters > LEAST_HEX_LETTERS * len(digits) and not (len(lengths) == 1 and lengths < set(DIGESTS))
+
+
 def _kind_of_run(run: str) -> str | None:
     """What a run of letters, digits and the marks of base64 is, if it is no word, identifier or path."""
-    if len(set(run)) <= 4:  # a rule, a form's line to write on, a sequence of bases
+    run = RULE.sub("", run)
+    if len(set(run)) <= 4 or run.isdigit():  # a rule, a sequence of bases, a number
         return None
     words = sum(len(word) for word in PLAIN_WORD.findall(run) if _pronounceable(word))
     if _mixed(run) and words < FEW_WORDS * len(run):

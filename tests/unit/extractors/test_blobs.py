@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from extractors import extract
 from extractors.text.blobs import MARK, blobs, without
 
+RANDOM = Random(2)
 PNG = Random(1).randbytes(3000)
 ENCODED = b64encode(PNG).decode()
 WRAPPED = encodebytes(PNG).decode()
@@ -150,3 +151,32 @@ def test_hostile_texts_are_read(hostile: str) -> None:
 def test_text_wrapped_like_base64_stays() -> None:
     lines = "\n".join(wrap("the key hangs in the office behind the blue door " * 20, 60))
     assert blobs(lines) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(":".join(RANDOM.randbytes(1).hex() for _ in range(6)) for _ in range(60)),
+        " ".join(f"{RANDOM.randrange(50):02}" for _ in range(300)),
+        "".join(str(RANDOM.randrange(10)) for _ in range(1000)),
+        "\n".join(RANDOM.randbytes(32).hex() for _ in range(40)),
+        f"Name{'_' * 120} Date{'_' * 100}\nSignature{'_' * 300}",
+    ],
+    ids=["addresses of network cards", "numbers of two digits", "a long number", "a list of digests", "a form"],
+)
+def test_numbers_and_lists_of_identifiers_are_text(text: str) -> None:
+    assert not blobs(text)
+
+
+@pytest.mark.parametrize("quote", ['    "{}"', "'{}' +", '"{}",', '"{}" \\'])
+def test_base64_in_the_strings_of_a_program_is_left_out(quote: str) -> None:
+    encoded = b64encode(RANDOM.randbytes(900)).decode()
+    lines = [quote.format(encoded[at : at + 60]) for at in range(0, len(encoded), 60)]
+    (blob,) = blobs("x = (\n" + "\n".join(lines) + "\n)\n# the crest of Kiel")
+    assert blob.end - blob.start > len(encoded)
+
+
+def test_wrapped_hexadecimal_is_left_out() -> None:
+    digits = RANDOM.randbytes(1000).hex()
+    text = "{\\pict\\pngblip\n" + "\n".join(digits[at : at + 128] for at in range(0, len(digits), 128)) + "}\nMooring"
+    assert without(text, blobs(text)).split() == ["{\\pict\\pngblip", MARK, "}", "Mooring"]
