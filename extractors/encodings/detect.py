@@ -116,10 +116,7 @@ def _utf8(data: bytes) -> Decoded | None:
     """UTF-8, also where a few bytes are broken: a cut end, a line from elsewhere in a log."""
     text = _try(data, "utf-8")
     if text is not None:
-        other = text.isascii() and (
-            ESCAPES.search(data, 0, SAMPLE_BYTES) or is_hebrew_of_mainframes(data[:JUDGED_BYTES])
-        )
-        return None if other else Decoded(text, "utf-8")
+        return None if text.isascii() and _may_be_another(data) else Decoded(text, "utf-8")
     text = data.decode("utf-8", errors="replace")
     wide, bad = sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)), text.count("\ufffd")
     return Decoded(text, "utf-8", damaged=True) if bad * 20 <= wide else None
