@@ -60,6 +60,8 @@ def _print(listed: DocumentList) -> None:
         out.print("There are none.")
         return
     table = Table.grid(padding=(0, 2))
+    # Ids are copied from a terminal: they stay on one line.
+    table.add_column(no_wrap=True)
     for document in listed.documents:
         marks = ", ".join(name for name in ("outdated", "incomplete") if getattr(document, name))
         gone = "; its file is gone" if document.has_original is False else ""

@@ -90,7 +90,9 @@ def print_table(table: Table) -> None:
     """Print a table whose cells are never cut: folded on a terminal, as wide as they are elsewhere."""
     for column in table.columns:
         column.overflow = "fold"
-    out.print(table, width=None if out.is_terminal else WIDTH_OFF_TERMINAL)
+    # `width` of Console.print is never more than the console's own.
+    wide = Console(width=WIDTH_OFF_TERMINAL, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    (out if out.is_terminal else wide).print(table)
 
 
 def print_json(data: Any) -> None:
