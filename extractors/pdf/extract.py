@@ -17,7 +17,7 @@ from extractors.errors import Corrupt, TooLarge
 from extractors.options import Options
 from extractors.page_numbers import page_list
 from extractors.pdf.engine import Bookmark, OpenPdf, PdfFile, RawPage
-from extractors.pdf.pages_for_ocr import why_ocr
+from extractors.pdf.pages_for_ocr import unread_pictures, why_ocr
 from extractors.pdf.second_reading import with_second_readings
 from extractors.pdf.text import is_garbage, tidy
 from extractors.pdf.trust import why_distrusted
@@ -134,7 +134,9 @@ def _page(number: int, raw: RawPage, text: str, options: Options) -> Page:
     why, layer = _why_ocr(raw, options)
     notes = (raw.note,) if raw.note else ()
     if not why:
-        return Page(number, text, raw.label, "text" if text else "empty", warnings=notes)
+        left = unread_pictures(raw.drawn) if text and options.ocr == "auto" else None
+        warnings = (*notes, left) if left else notes
+        return Page(number, text, raw.label, "text" if text else "empty", warnings=warnings)
     if options.ocr == "off":
         off = f"{NOT_READ} {why}."
         return Page(number, text, raw.label, "text" if text else "empty", warnings=(*notes, off))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from extractors.pdf.engine import SPARSE_CHARS, Drawn
 from extractors.pdf.trust import hardly_letters
 
-__all__ = ["needs_look", "why_ocr"]
+__all__ = ["needs_look", "unread_pictures", "why_ocr"]
 
 SCAN_SHARE = 0.5
 """Pictures that cover this share of a page, outside its text, are the page; smaller ones stand beside the text."""
@@ -63,6 +63,17 @@ def why_ocr(drawn: Drawn, text: str) -> str | None:
             return "its text layer has hardly any of its letters"
     stamped = chars < SPARSE_CHARS and drawn.stamps and writing >= LEAST_WRITING
     return "a stamp on it holds writing" if stamped else None
+
+
+def unread_pictures(drawn: Drawn) -> str | None:
+    """Return a sentence on pictures that hold dense writing, for a page that is not read by OCR; None without them."""
+    writing = drawn.writing or 0.0
+    if drawn.bare < FIGURE_SHARE or writing < DENSE * drawn.bare:
+        return None
+    return (
+        f"Pictures beside its text cover {round(drawn.bare, 1):.0%} of the page; their writing is not read. "
+        "With the setting `ocr` as `force` OCR reads the page as a whole."
+    )
 
 
 def _is_scan(drawn: Drawn, chars: int) -> bool:

@@ -199,3 +199,14 @@ def test_a_turned_page_with_shifted_boxes_is_looked_at_in_place(tmp_path: Path) 
         data = {**SCANS, **DIGITAL}[kind]()
         assert plain in data
         assert _page(tmp_path, data.replace(plain, boxes)).origin == origin
+
+
+def test_a_page_says_that_the_writing_of_a_picture_beside_its_text_is_not_read(tmp_path: Path) -> None:
+    receipt = writing(LETTER, (1240, 800), 40)
+    beside = _page(tmp_path, sheet(lines_of_text(25) + placed(0, 40, 40, 515, 332), [receipt]))
+    assert beside.origin == "text"
+    (warning,) = beside.warnings
+    assert "their writing is not read" in warning
+    assert "`ocr`" in warning
+    assert not _page(tmp_path, DIGITAL["photograph beside text"]()).warnings
+    assert not _page(tmp_path, DIGITAL["chart beside text"]()).warnings
