@@ -187,9 +187,9 @@ def _structure(document: Any, path: Path) -> Iterator[LazyStructure]:
 
 
 def _names_embedded_file(path: Path) -> bool:
-    """Whether the file says that it has a stream which is an attached file; such an entry is never compressed."""
+    """Whether the file says that a file is attached: by the type of its stream, or by what points to the stream."""
     with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
-        return data.find(b"/EmbeddedFile") >= 0
+        return re.search(rb"/EmbeddedFile|/EF[\s<]", data) is not None
 
 
 def _without_encryption(document: Any) -> BytesIO:

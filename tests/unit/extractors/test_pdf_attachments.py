@@ -90,3 +90,12 @@ def _saved(folder: Path, data: bytes) -> Path:
     path = folder / "plain.pdf"
     path.write_bytes(data)
     return path
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_attached_file_need_not_say_its_type(tmp_path: Path, engine: PdfEngine) -> None:
+    pin = b"/Subtype /FileAttachment /Rect [0 0 9 9] /FS 6 0 R"
+    bare = FILE.replace(b"/Type /EmbeddedFile ", b"")
+    assert bare != FILE
+    extra = (_specification(b"budget.xlsx", 7), bare)
+    assert _missing(tmp_path, annotated(show("Cover"), pin, extra=extra), engine) == (BUDGET,)
