@@ -46,6 +46,8 @@ ENLARGED = 1 / 2
 """How far a scan is enlarged towards the wanted resolution: the rest costs time and shows nothing new."""
 ENLARGED_BILEVEL = 0.9
 """The same for black and white alone. Recall on faxes of 200 dpi: .981, with half of the way .978."""
+SMALL = 1_000_000
+"""Pixels of a picture that is enlarged the whole way: it takes little time."""
 OSD_SURE = 2.0
 """Tesseract's orientation confidence from which its word "upright" is final."""
 MARGIN = 20
@@ -103,7 +105,7 @@ def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
     dpi = _dpi(image)
     letters = None if is_certain(dpi) else letter_height(grey)
     zoom = zoom_for(image.size, dpi, options.ocr_dpi, options.max_image_pixels, letters)
-    if zoom > 1 and is_certain(dpi):
+    if zoom > 1 and is_certain(dpi) and image.width * image.height > SMALL:
         zoom = 1 + (zoom - 1) * (ENLARGED_BILEVEL if is_bilevel(grey) else ENLARGED)
     if zoom != 1:
         grey = grey.resize([max(1, round(side * zoom)) for side in grey.size], Resampling.LANCZOS)
@@ -130,8 +132,8 @@ def _best_orientation(run: _Run, page: Image, first: Reading, threshold: Thresho
             if best[1] is not first and (best[1].confidence or 0) >= SURE:
                 break
     except TimedOut:
-        if not first.words:
-            raise
+        if (best[1].confidence or 0) < UNSURE:
+            raise  # what was read of a page that may be upside down is no text
     return best
 
 
