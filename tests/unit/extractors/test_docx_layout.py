@@ -208,7 +208,8 @@ def cells(*texts: str, properties: str = "") -> str:
     ("rows", "header"),
     [
         ((cells("Boat", "Berth"), cells("Ada", "3"), cells("Ida", "4")), "Boat | Berth"),
-        ((cells("Boat", "2026"), cells("Ada", "3"), cells("Ida", "4")), ""),
+        ((cells("Boat", "2026"), cells("Ada", "3"), cells("Ida", "4")), "Boat | 2026"),
+        ((cells("Boat", "2.5"), cells("Ada", "3"), cells("Ida", "4")), ""),
         ((cells("", "Berth"), cells("Ada", "3"), cells("Ida", "4")), "| Berth"),
         ((cells("Boat", ""), cells("Ada", "3"), cells("Ida", "4")), ""),
         ((cells("Boat", "Berth"), cells("Ada", "3")), ""),
