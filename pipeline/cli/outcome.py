@@ -77,9 +77,10 @@ def _print_result(report: dict[str, Any], status: JobStatus) -> None:
     )
     if report["incomplete"]:
         pages = f"{quantity(status.pages_failed, 'page')} could not be read. " if status.pages_failed else ""
+        again = " Pages that OCR failed on are read again when the file is ingested again." if pages else ""
         out.print(
             f"{pages}Which documents are incomplete: {command('documents --incomplete')}; which part is missing: "
-            f"{command('status ID')}; pages that OCR failed on are read again when the file is ingested again."
+            f"{command('status ID')}.{again}"
         )
     if report["outdated"]:
         out.print(
