@@ -5,7 +5,7 @@ r"""List documents that are completed although most of their text is lost, by co
 Ingests the folders of DIR, or these files and folders, into a data folder of its own, through the product with its
 real workers. Then the text of every completed document, as the store keeps it, is compared with what a plain tool reads
 of the same file: pdfium or pypdf, whichever finds more words; python-docx's paragraphs and tables; pytesseract for
-pictures; the decoded text for text files. A document is lost when its text has fewer than half of these words (a
+pictures; the decoded text for text files and mails. A document is lost when its text has fewer than half of these words (a
 multiset; letters in Chinese, Japanese and Korean).
 
 What a page shows counts, not what a file holds: where Tesseract, reading the first pages, finds nearly none of the
@@ -18,6 +18,8 @@ Exit code: 0, or 1 if a document is lost.
 from __future__ import annotations
 
 import argparse
+import email
+import email.policy
 import html
 import json
 import os
@@ -127,6 +129,8 @@ def plain_text(path: Path, text: str) -> tuple[str, str]:
         return pdf_text(path, text)
     if suffix == ".docx":
         return "python-docx", word_text(path)
+    if suffix == ".eml":
+        return "the mail's body", mail_text(path)
     return ("Tesseract", picture_text(path)) if suffix in PICTURES else ("the decoded text", decoded(path))
 
 
@@ -151,13 +155,19 @@ def word_text(path: Path) -> str:
 
 
 def picture_text(path: Path) -> str:
-    """All frames by Tesseract, as it is."""
+    """All frames by Tesseract, turned upright by its own detection."""
     import pytesseract
     from PIL import Image, ImageSequence
 
     with Image.open(path) as image:
         frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(image)][:OCR_PAGES]
-    return "\n".join(pytesseract.image_to_string(frame, lang=LANGUAGES) for frame in frames)
+    return "\n".join(pytesseract.image_to_string(frame, lang=LANGUAGES, config="--psm 1") for frame in frames)
+
+
+def mail_text(path: Path) -> str:
+    """The body of a mail by Python's own package."""
+    body = email.message_from_bytes(path.read_bytes(), policy=email.policy.default).get_body(("plain", "html"))
+    return str(body.get_content()) if body else ""
 
 
 def decoded(path: Path) -> str:
