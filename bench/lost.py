@@ -5,8 +5,8 @@ r"""List documents that are completed although most of their text is lost, by co
 Ingests the folders of DIR, or these files and folders, into a data folder of its own, through the product with its
 real workers. Then the text of every completed document, as the store keeps it, is compared with what a plain tool reads
 of the same file: pdfium or pypdf, whichever finds more words; python-docx's paragraphs and tables; pytesseract for
-pictures; the decoded text for text files and mails. A document is lost when its text has fewer than half of these words (a
-multiset; letters in Chinese, Japanese and Korean).
+pictures; the decoded text for text files and mails. A document is lost when its text has fewer than half of these
+words (a multiset; letters in Chinese, Japanese and Korean).
 
 What a page shows counts, not what a file holds: where Tesseract, reading the first pages, finds nearly none of the
 words of a text layer, or the layer has next to none, its own words are compared. Data URIs and tags in text files are
