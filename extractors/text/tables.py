@@ -25,7 +25,9 @@ BEFORE_QUOTE = frozenset((*DELIMITERS, "\n", '"'))
 
 QUOTED = r"[ \t]*(?:>[ \t]*)*"
 """What stands before a line within a list, a quote, or both."""
-DELIMITER_ROW = re.compile(rf"^{QUOTED}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$", re.MULTILINE)
+RULE = re.compile(r"^[ \t>|:-]{1,5000}$", re.MULTILINE)
+"""A line that may be a delimiter row; bounded, and without a choice of ways to match, so that no line takes long."""
+DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?")
 TABLE_END = re.compile(rf"\n{QUOTED}(?:\n|\Z|#{{1,6}}[ \t]|```|~~~)")
 YEAR = re.compile(r"(?:19|20)\d\d")
 NUMBER = re.compile(r"[-+(]?[\d.,:/\s%€$£'-]*\d[\d.,:/\s%€$£')-]*")
@@ -117,8 +119,8 @@ def _rows_before(rows: list[list[str]]) -> int:
 
 def _markdown_tables(text: str) -> Iterator[Table]:
     end = 0
-    for rule in DELIMITER_ROW.finditer(text):
-        if rule.start() < max(end, 1) or "|" not in rule[0]:
+    for rule in RULE.finditer(text):
+        if rule.start() < max(end, 1) or "|" not in rule[0] or not DELIMITER_ROW.fullmatch(_bare(rule[0])):
             continue
         start = text.rfind("\n", 0, rule.start() - 1) + 1
         header = text[start : rule.start() - 1]

@@ -114,3 +114,10 @@ def test_a_plain_text_has_tables_as_markdown_has(tmp_path):
     (tmp_path / "stock.txt").write_text("Stock\n\n| Part | Use |\n|---|---|\n| K1 | a cleat |\n", encoding="utf-8")
     document = extract(tmp_path / "stock.txt")
     assert [header_of(document.text, table) for table in document.tables] == ["| Part | Use |"]
+
+
+@pytest.mark.parametrize(
+    "line", ["> " * 150_000, " " * 300_000 + "x", "|" * 300_000, "|-" * 150_000 + "x", "-" * 300_000]
+)
+def test_long_lines_of_marks_are_passed_over(line: str):
+    assert markdown_tables(f"a | b\n{line}\n\nA | B\n--|--\n1 | 2\n")[-1].char_end > len(line)
