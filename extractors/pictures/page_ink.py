@@ -1,4 +1,4 @@
-"""Measure the writing on a picture of a page: how high its letters are, and how ink is best told from paper."""
+"""Measure the writing on a picture of a page: the height of its letters, and which threshold tells ink from paper."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["on_paper"]
 STROKE_SHARE = 12
 """No stroke of a letter is wider than this part of the picture's shorter side: what is wider is an area."""
 MEASURED_SIDE = 600
-"""Pixels of the longer side on which strokes and areas are told apart."""
+"""Pixels of the longer side on which strokes are distinguished from areas."""
 LIGHT = 128
 """Grey level from which visible pixels do not stand out from white paper."""
 VISIBLE = 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import redis
+from flow_tools import eventually
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import live_versions, records
@@ -93,12 +93,7 @@ def redis_server() -> Iterator[str]:
     command = [find_server(), "--port", str(port), "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         client = redis.Redis(port=port)
-        for _ in range(1000):
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                time.sleep(0.01)
+        assert eventually(client.ping)
         yield f"redis://127.0.0.1:{port}/0"
         client.close()
         process.terminate()

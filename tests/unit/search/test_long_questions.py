@@ -1,4 +1,4 @@
-"""A question that is longer than the model reads is searched with in parts, and what is not used is told."""
+"""A question that is longer than the model reads is searched with in parts, and the answer says what is not used."""
 
 from __future__ import annotations
 
