@@ -16,10 +16,10 @@ from extractors.docx.blocks import (
     without_breaks,
 )
 from extractors.docx.figures import figure_lines
-from extractors.docx.inline import HARD_BREAK, MC, RENDERED_BREAK, Inline, InlineReader
+from extractors.docx.inline import HARD_BREAK, MC, RENDERED_BREAK, Inline, InlineReader, chosen_form
 from extractors.docx.parts import WordParts
 from extractors.docx.pictures import A, drawing_lines
-from extractors.docx.styles import RELATIONSHIPS, W, attribute
+from extractors.docx.styles import RELATIONSHIPS, W, attribute, is_on
 
 __all__ = ["BodyReader"]
 
@@ -43,7 +43,7 @@ class BodyReader:
         self._figure = parts.figure
         self._embedded = embedded
         self._beside = False
-        self._inline = InlineReader()
+        self._inline = InlineReader(parts.styles)
         self._carried = ""
         self._tables = 0
         self._is_split = False
@@ -72,8 +72,7 @@ class BodyReader:
 
     def _paragraph(self, paragraph: Any) -> Iterator[Block]:
         inline = self._inline.read(paragraph)
-        number = self._styles.numbering(paragraph)
-        marker = self._numbering.marker(*number) if number else ""
+        marker = "" if _has_no_end(paragraph, inline) else self._marker(paragraph)
         text = self._take_carried() + (HARD_BREAK if self._styles.breaks_page(paragraph) else "") + self._own(inline)
         if _runs_on(paragraph):
             self._carried = text
@@ -85,6 +84,10 @@ class BodyReader:
         yield from self._hanging(inline)
         if paragraph.find(f"{W}pPr/{W}sectPr") is not None and self._next_section_turns_page():
             yield Block(HARD_BREAK)
+
+    def _marker(self, paragraph: Any) -> str:
+        number = self._styles.numbering(paragraph)
+        return self._numbering.marker(*number) if number else ""
 
     def _own(self, inline: Inline) -> str:
         """The paragraph's text; what follows a row over two pages repeats the page break that is within the row."""
@@ -164,16 +167,26 @@ def _children(container: Any) -> Iterator[Any]:
         if child.tag in TRANSPARENT:
             yield from _children(child)
         elif child.tag == MC + "AlternateContent":
-            yield from _children(next(iter(child), ()))
+            yield from _children(chosen_form(child))
         else:
             yield child
 
 
 def _runs_on(paragraph: Any) -> bool:
     """Whether the next paragraph goes on in the same line: this one's end is deleted, or it is a drop cap."""
-    if paragraph.find(f"{W}pPr/{W}rPr/{W}del") is not None:
+    if _end_is_deleted(paragraph):
         return True
     return attribute(paragraph, "pPr/framePr", "dropCap") in ("drop", "margin")
+
+
+def _has_no_end(paragraph: Any, inline: Inline) -> bool:
+    """Whether the paragraph is none of its own, so that no list counts it: its end is deleted, or all of it hidden."""
+    is_hidden = not inline.text.strip() and is_on(paragraph, "pPr/rPr/vanish")
+    return is_hidden or _end_is_deleted(paragraph)
+
+
+def _end_is_deleted(paragraph: Any) -> bool:
+    return any(paragraph.find(f"{W}pPr/{W}rPr/{W}{change}") is not None for change in ("del", "moveFrom"))
 
 
 def _cells(row: Any) -> list[Any]:

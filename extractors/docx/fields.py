@@ -3,8 +3,9 @@ r"""What a field of a Word file shows that has no result in the file: formulas a
     EQ \f(1,2)                      \frac{1}{2}
     EQ \o\ad(\s\up 9(かんじ),漢字)    漢字(かんじ)
     MACROBUTTON NoMacro Click here  Click here
+    SYMBOL 252 \f Wingdings         ✓
 
-Source: ISO/IEC 29500-1, 17.16.5 (`EQ`, `MACROBUTTON`).
+Source: ISO/IEC 29500-1, 17.16.5 (`EQ`, `MACROBUTTON`, `SYMBOL`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterator
 
 from extractors.docx.math_symbols import joined, latex_text
+from extractors.docx.symbols import symbol
 
 __all__ = ["shown_by"]
 
@@ -21,6 +23,8 @@ MAX_DEPTH = 30
 SWITCH = re.compile(r"\\([a-zA-Z]+)\s*(-?\d+)?\s*")
 FORMATTING = re.compile(r"\\\*\s*(?:\"[^\"]*\"|\S+)\s*")
 BUTTON = re.compile(r"\s*(?:MACROBUTTON|GOTOBUTTON)\s+\S+\s+(.*)", re.IGNORECASE | re.DOTALL)
+SYMBOL = re.compile(r"\s*SYMBOL\s+(0x[0-9a-f]{1,6}|\d{1,7})\b(.*)", re.IGNORECASE | re.DOTALL)
+FONT = re.compile(r"\\f\s*\"?([^\"\\]+)", re.IGNORECASE)
 FORMULA = re.compile(r"\s*EQ\b(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -30,9 +34,17 @@ def shown_by(instruction: str) -> str:
         return ""
     if button := BUTTON.fullmatch(instruction):
         return button[1].strip()
+    if sign := SYMBOL.match(instruction):
+        return _sign(sign[1], sign[2])
     if formula := FORMULA.fullmatch(instruction):
         return _Formula(FORMATTING.sub("", formula[1])).text().strip()
     return ""
+
+
+def _sign(code: str, rest: str) -> str:
+    font = FONT.search(rest)
+    value = int(code, 16) if code.lower().startswith("0x") else int(code)
+    return symbol(font[1] if font else "", value)
 
 
 class _Formula:

@@ -11,10 +11,10 @@ from extractors.docx.figures import CHART, CHART_EX, DIAGRAM
 from extractors.docx.forms import control_value, field_value
 from extractors.docx.math import M, latex
 from extractors.docx.pictures import DESCRIBED, A, V, described, shape_text
-from extractors.docx.styles import RELATIONSHIPS, W, attribute, is_on
+from extractors.docx.styles import OWN_VANISH, RELATIONSHIPS, Styles, W, attribute
 from extractors.docx.symbols import in_unicode, symbol
 
-__all__ = ["HARD_BREAK", "RENDERED_BREAK", "Inline", "InlineReader"]
+__all__ = ["HARD_BREAK", "MC", "RENDERED_BREAK", "Inline", "InlineReader", "chosen_form"]
 
 HARD_BREAK = "\f"
 """A page break that the author set. XML 1.0 allows neither this character nor the next in a document."""
@@ -24,6 +24,8 @@ RENDERED_BREAK = "\v"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}"
 
+SHOWN_AS = {0x0A: " ", 0x0D: " ", 0xAD: None}
+"""Line ends within a text are spaces, and a soft hyphen shows only where Word divides the word at it."""
 MAX_FIELDS = 32
 """Fields within fields that are looked at; Word's own limit is lower."""
 WORDY = (
@@ -70,9 +72,11 @@ class InlineReader:
     Elements it does not know are looked into: text is only ever in `w:t` and in formulas.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, styles: Styles) -> None:
+        self._styles = styles
         self._inline = Inline()
         self._hidden = 0
+        self._hidden_by_style = False
         self._font = ""
         self._fields: list[_Field] = []
         self._readings: list[str] = []  # of the ruby texts just before
@@ -111,6 +115,7 @@ class InlineReader:
     def read(self, paragraph: Any) -> Inline:
         """Read the children of a `w:p`."""
         self._inline = Inline()
+        self._hidden_by_style = self._styles.hides_text(paragraph)
         self._children(paragraph)
         self._end_ruby()
         self._fields = [opened for opened in self._fields if opened.in_result]  # an instruction ends with its paragraph
@@ -145,10 +150,10 @@ class InlineReader:
         return lambda element: self._inline.figures.append(element.get(f"{{{RELATIONSHIPS}}}{name}", ""))
 
     def _text(self, element: Any) -> None:
-        self._emit(in_unicode((element.text or "").replace("\n", " ").replace("\r", " "), self._font))
+        self._emit(in_unicode((element.text or "").translate(SHOWN_AS), self._font))
 
     def _run(self, run: Any) -> None:
-        hidden = is_on(run, "rPr/vanish")
+        hidden = self._styles.hides(run) or (self._hidden_by_style and run.find(OWN_VANISH) is None)
         self._hidden += hidden
         outer, self._font = self._font, attribute(run, "rPr/rFonts", "ascii") or ""
         self._children(run)
@@ -225,11 +230,7 @@ class InlineReader:
             self._inline.captions.append(text)
 
     def _alternative(self, element: Any) -> None:
-        """The same content for newer and older programs: read once, the newer form if it says anything."""
-        for form in (*element.findall(MC + "Choice"), *element.findall(MC + "Fallback")):
-            if any(_says_something(part) for part in form.iter(*WORDY)):
-                self._children(form)
-                return
+        self._children(chosen_form(element))
 
     def _formula(self, element: Any) -> None:
         try:
@@ -239,6 +240,12 @@ class InlineReader:
         following = element.getnext()
         if following is not None and following.tag == element.tag:
             self._emit(" ")  # two formulas side by side are two
+
+
+def chosen_form(alternatives: Any) -> Any:
+    """The form to read of the same content for newer and older programs: the newest that says anything; () if none."""
+    forms = (*alternatives.findall(MC + "Choice"), *alternatives.findall(MC + "Fallback"))
+    return next((form for form in forms if any(_says_something(part) for part in form.iter(*WORDY))), ())
 
 
 def _says_something(element: Any) -> bool:

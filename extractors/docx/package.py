@@ -36,12 +36,6 @@ MAX_XML_BYTES = 256 * 2**20
 RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
 MAIN_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-WORD_MAIN_TYPES = (
-    MAIN_TYPE,
-    "application/vnd.ms-word.document.macroEnabled.main+xml",
-    "application/vnd.ms-word.template.macroEnabledTemplate.main+xml",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
-)
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 MAX_NAME_AT = 64 * 1024
 """The bytes of an embedded object that are searched for its file name."""
@@ -153,6 +147,7 @@ class _Package:
     options: Options
     budget: Budget
     names: dict[str, zipfile.ZipInfo] = field(init=False)
+    main: str = ""
     kept: dict[str, bytes] = field(default_factory=dict)
     chunks: dict[str, Aside] = field(default_factory=dict)
     media_types: dict[str, str] = field(default_factory=dict)
@@ -209,7 +204,9 @@ class _Package:
         try:
             if link.target not in self.kept:
                 content = self._read(link.target)
-                if link.kind != MAIN:
+                if link.kind == MAIN:
+                    self.main = link.target
+                else:
                     _parse(content)
                 self.kept[link.target] = content
         except (*DAMAGE, etree.XMLSyntaxError):
@@ -242,10 +239,12 @@ class _Package:
         return link.is_inside and link.target.lower() in self.names
 
     def _content_types(self) -> bytes:
+        """The types of the parts; that of the main part is the one that python-docx reads, whatever the file says."""
         types = _parse(self._read("[Content_Types].xml"))
-        for override in types.iter(TYPES + "Override"):
-            if override.get("ContentType") in WORD_MAIN_TYPES:
-                override.set("ContentType", MAIN_TYPE)
+        for override in list(types.iter(TYPES + "Override")):
+            if override.get("PartName", "").lower() == f"/{self.main}".lower():
+                types.remove(override)
+        etree.SubElement(types, TYPES + "Override", PartName=f"/{self.main}", ContentType=MAIN_TYPE)
         return _serialised(types)
 
     def _media_type(self, name: str) -> str:

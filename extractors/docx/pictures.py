@@ -53,4 +53,7 @@ def _picture(description: str) -> str:
 
 
 def _is_decorative(element: Any) -> bool:
-    return any(mark.get("val", "1") in ("1", "true") for mark in element.iter(DECORATIVE))
+    """Whether the element or the frame that it stands in is marked as decoration."""
+    frame = next(element.iterancestors(WP + "inline", WP + "anchor"), element)
+    of_frame = frame.iterfind(f"{WP}docPr//{DECORATIVE}")
+    return any(mark.get("val", "1") in ("1", "true") for mark in (*element.iter(DECORATIVE), *of_frame))

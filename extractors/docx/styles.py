@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-__all__ = ["RELATIONSHIPS", "Styles", "W", "attribute", "is_on"]
+__all__ = ["OWN_VANISH", "RELATIONSHIPS", "Styles", "W", "attribute", "is_on"]
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 PAGE_BREAK_BEFORE = f"{W}pPr/{W}pageBreakBefore"
+OWN_VANISH = f"{W}rPr/{W}vanish"
 BODY_LEVEL = 9
 """The outline level that says "no heading"."""
 MAX_STYLE_CHAIN = 20
@@ -77,10 +78,24 @@ class Styles:
             return None
         return number, int(level) if level and level.isdecimal() and len(level) == 1 else named_by
 
+    def hides(self, run: Any) -> bool:
+        """Whether the run is hidden text by its own will or that of its style."""
+        if run.find(OWN_VANISH) is not None:
+            return is_on(run, "rPr/vanish")
+        name = attribute(run, "rPr/rStyle")
+        return name is not None and self._style(name).is_hidden
+
+    def hides_text(self, paragraph: Any) -> bool:
+        """Whether the text of the paragraph is hidden by its style."""
+        return self._style_of(paragraph).is_hidden
+
     def _style_of(self, paragraph: Any) -> _Style:
-        name = attribute(paragraph, "pPr/pStyle") or self._default
+        return self._style(attribute(paragraph, "pPr/pStyle") or self._default)
+
+    def _style(self, name: str | None) -> _Style:
         if name not in self._resolved:
-            self._resolved[name] = _resolved(self._chain(name))
+            chain = self._chain(name)
+            self._resolved[name] = _resolved(chain) if chain else _Style(level=_level_by_id(name or ""))
         return self._resolved[name]
 
     def _chain(self, name: str | None) -> list[Any]:
@@ -106,6 +121,7 @@ class _Style:
     number: str | None = None
     level_of_number: str | None = None
     named_by: str = ""
+    is_hidden: bool = False
 
 
 def _resolved(chain: list[Any]) -> _Style:
@@ -123,7 +139,8 @@ def _resolved(chain: list[Any]) -> _Style:
         if outline is not None or level is not None:
             break
     breaks = next((own for own in map(_breaks_page, chain) if own is not None), False)
-    return _Style(level, breaks, number, level_of_number, named_by)
+    hidden = next((is_on(style, "rPr/vanish") for style in chain if style.find(OWN_VANISH) is not None), False)
+    return _Style(level, breaks, number, level_of_number, named_by, hidden)
 
 
 def _outline_level(source: Any) -> int | None:
@@ -146,7 +163,11 @@ def _breaks_page(source: Any) -> bool | None:
 def _level_by_name(style: Any) -> int | None:
     """Word's built-in names are English in every language; the id is what some other programs keep."""
     name = attribute(style, "name") or ""
-    match = HEADING_NAME.match(name) or HEADING_NAME.match(style.get(W + "styleId", ""))
-    if match:
-        return int(match[1])
-    return 0 if name.lower() == "title" else None
+    level = _level_by_id(name)
+    return _level_by_id(style.get(W + "styleId", "")) if level is None else level
+
+
+def _level_by_id(name: str) -> int | None:
+    """The level that the name or the id of a style says; all that is known of it where the file lacks its styles."""
+    match = HEADING_NAME.match(name)
+    return int(match[1]) if match else 0 if name.lower() == "title" else None

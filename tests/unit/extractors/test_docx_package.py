@@ -142,3 +142,25 @@ def test_a_file_cut_off_is_corrupt(part: float, plain: Path) -> None:
     plain.write_bytes(content[: int(len(content) / part)])
     with pytest.raises(Corrupt):
         extract_docx(plain, OPTIONS)
+
+
+def test_the_main_part_is_read_whatever_type_the_package_gives_it(plain: Path) -> None:
+    main = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    untyped = rewritten(plain, lambda name, content: content.replace(main, b"application/xml"))
+    assert extract_docx(untyped, OPTIONS).text == "Plain text"
+    capitals = rewritten(plain, lambda name, content: content.replace(b"/word/document.xml", b"/Word/Document.xml"))
+    assert extract_docx(capitals, OPTIONS).text == "Plain text"
+
+
+def test_without_its_styles_a_heading_is_known_by_the_id_of_its_style(tmp_path: Path) -> None:
+    word = docx.Document()
+    word.add_heading("Overview", 1)
+    word.add_heading("Details", 2)
+    word.add_paragraph("Text")
+    word.save(tmp_path / "word.docx")
+
+    def bare(name: str, content: bytes) -> bytes | None:
+        return None if name == "word/styles.xml" else content
+
+    document = extract_docx(rewritten(tmp_path / "word.docx", bare), OPTIONS)
+    assert [section.path for section in document.sections] == [("Overview",), ("Overview", "Details")]
