@@ -22,6 +22,7 @@ BLOCKS = frozenset((
     "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "legend", "li",
     "main", "nav", "ol", "p", "pre", "section", "table", "ul", "html",
 ))  # fmt: skip
+HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all)\b", re.IGNORECASE)
 LINES = re.compile(r"[^\S\n]*\n[^\S\n]*")
 
 
@@ -57,7 +58,7 @@ class _Walk:
     def blocks(self, element: Any) -> Iterator[Block]:
         """Yield the blocks in the element."""
         tag = element.tag if isinstance(element.tag, str) else ""
-        if not tag or tag in UNREAD:
+        if not tag or tag in UNREAD or _is_hidden(element):
             return
         if tag == "table":
             yield from self._end()
@@ -101,6 +102,11 @@ class _Walk:
         """Yield the blocks of a cell."""
         yield from self._inside(element)
         yield from self._end()
+
+
+def _is_hidden(element: Any) -> bool:
+    """Whether a reader never sees the element, as the preview texts of newsletters."""
+    return element.get("hidden") is not None or HIDDEN.search(element.get("style") or "") is not None
 
 
 def _plain(text: str | None) -> str:

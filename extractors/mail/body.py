@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from email import message_from_string
 from email.message import Message
 from itertools import islice
 from typing import TypeAlias
 
+from extractors.mail.calendar import CALENDARS, calendar_text
 from extractors.mail.header import decoded_text, file_name, header, header_lines
+from extractors.mail.plain import enriched_text, flowed_text
 from extractors.options import Options
 from extractors.passages import Passages
 from extractors.xml.html_text import html_text
@@ -19,8 +22,10 @@ MAX_DEPTH = 20
 
 SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 ENCRYPTED = ("application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted")
-FEW_WORDS = 30
-"""A plain alternative of fewer words than this may only say that the mail is HTML."""
+REPORTS = ("message/delivery-status", "message/disposition-notification")
+FULLER = 2
+"""A plain alternative with fewer than one in so many words of another one leaves much of the mail out."""
+MAX_FIELDS = 200
 
 Mail: TypeAlias = "Message[str, str]"
 
@@ -44,6 +49,7 @@ class _Body:
 
     def __init__(self, passages: Passages, options: Options) -> None:
         self.nested: list[Mail] = []
+        self._calendars: set[str] = set()
         self._passages = passages
         self._options = options
 
@@ -55,6 +61,12 @@ class _Body:
         kind = part.get_content_type()
         if kind == "message/rfc822":
             self.nested += _parts(part)
+        elif kind in REPORTS:
+            yield "\n\n".join("\n".join(_fields(one)) for one in _parts(part))
+        elif kind in CALENDARS:
+            yield from self._calendar(part)
+        elif kind == "text/rfc822-headers":
+            yield "\n".join(header_lines(message_from_string(self._decoded(part))))
         elif part.is_multipart() and depth < MAX_DEPTH:
             yield from self._of_parts(part, kind, depth + 1)
         elif _is_attached(part) or not kind.startswith("text/"):
@@ -80,17 +92,35 @@ class _Body:
         readings = [(one, "\n\n".join(self._of(one, depth))) for one in parts if _is_read(one)]
         plain = next((text for one, text in readings if one.get_content_type() == "text/plain"), "")
         fullest = max((text for _, text in readings), key=lambda text: len(text.split()), default="")
-        few = len(plain.split())
-        yield fullest if few < FEW_WORDS and len(fullest.split()) > 2 * few else plain
+        yield fullest if len(fullest.split()) > FULLER * len(plain.split()) else plain
         for one in parts:
-            if not _is_read(one):
-                self._name(one, one.get_content_type())
+            if one.get_content_type() in CALENDARS or not (_is_read(one) or _is_shown_otherwise(one)):
+                yield from self._of(one, depth)
+
+    def _calendar(self, part: Mail) -> Iterator[str]:
+        """The events of an invitation, which mails often hold twice: as an alternative and as an attached file."""
+        text = calendar_text(self._decoded(part))
+        if not text:
+            self._name(part, part.get_content_type())
+        elif text not in self._calendars:
+            self._calendars.add(text)
+            yield text
 
     def _text(self, part: Mail, kind: str) -> str:
+        text = self._decoded(part)
+        if kind in ("text/html", "text/xml"):
+            return html_text(text)
+        if kind == "text/enriched":
+            return enriched_text(text)
+        if str(part.get_param("format", "")).lower() == "flowed":
+            return flowed_text(text, keeps_space=str(part.get_param("delsp", "")).lower() != "yes")
+        return text
+
+    def _decoded(self, part: Mail) -> str:
         data = part.get_payload(decode=True)
         charset = part.get_content_charset()
         text = decoded_text(data if isinstance(data, bytes) else b"", charset, self._options.languages)
-        return html_text(text) if kind in ("text/html", "text/xml") else text.replace("\r\n", "\n").replace("\r", "\n")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def _related(self, part: Mail) -> None:
         """What a page shows: a picture within a mail is missing, those of a saved page only decorate."""
@@ -119,6 +149,11 @@ def _parts(part: Mail) -> list[Mail]:
     return [one for one in payload if isinstance(one, Message)][:MAX_PARTS] if isinstance(payload, list) else []
 
 
+def _fields(part: Mail) -> Iterator[str]:
+    """The fields of a report, a line each."""
+    return (f"{name}: {header(part, name)}" for name in islice(dict.fromkeys(part.keys()), MAX_FIELDS))
+
+
 def _root(part: Mail, parts: list[Mail]) -> Mail:
     """The page that the other parts of a `multipart/related` belong to."""
     start = part.get_param("start")
@@ -131,6 +166,11 @@ def _is_read(part: Mail) -> bool:
     return not _is_attached(part) and part.get_content_type() in (
         "text/plain", "text/html", "text/enriched", "multipart/related", "multipart/mixed", "multipart/alternative",
     )  # fmt: skip
+
+
+def _is_shown_otherwise(part: Mail) -> bool:
+    """Whether it is an alternative for certain programs (AMP, watches) that says what the others say."""
+    return part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
 
 
 def _is_attached(part: Mail) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -15,6 +16,15 @@ __all__ = ["decoded_text", "file_name", "header", "header_lines"]
 
 SHOWN = ("From", "To", "Cc", "Date", "Subject")
 MAX_HEADER = 4000
+LARGER = {
+    "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "gb2312": "gb18030",
+    "gbk": "gb18030", "euc_kr": "cp949", "shift_jis": "cp932",
+}  # fmt: skip
+"""What mail programs read in place of a declared charset: it has more characters, and senders use them.
+
+Source: WHATWG, Encoding, section 4.2.
+"""
+ONE_BYTE = ("iso8859", "cp125", "koi8", "mac-")
 
 
 def header_lines(message: Message) -> Iterator[str]:
@@ -44,14 +54,30 @@ def file_name(part: Message) -> str:
 
 
 def decoded_text(data: bytes, charset: str | None, languages: tuple[str, ...] = ()) -> str:
-    """Decode by the declared charset; by how it reads where that is missing, unknown or wrong."""
-    for name in (charset or "", "utf-8"):
+    """Decode by the declared charset; by how it reads where that is missing, unknown or wrong.
+
+    A charset of one byte a character fits any bytes; where the bytes are UTF-8, they are so by no chance.
+    """
+    for name in _charsets(data, charset):
         try:
-            return data.decode(name) if name else data.decode("ascii")
+            return data.decode(name)
         except (UnicodeError, LookupError):
             continue
     found = decode(data, languages)
     return found.text if found else data.decode("cp1252", errors="replace")
+
+
+def _charsets(data: bytes, charset: str | None) -> tuple[str, ...]:
+    """The codecs to try, in order."""
+    if not charset:
+        return ("utf-8",)
+    try:
+        name = codecs.lookup(charset).name
+    except LookupError:
+        return ("utf-8",)
+    larger = LARGER.get(name, name)
+    by_bytes = name.startswith(ONE_BYTE) and not data.isascii()
+    return ("utf-8", larger, name) if by_bytes else (larger, name, "utf-8")
 
 
 def _words(raw: str) -> str:

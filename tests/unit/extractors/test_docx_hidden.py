@@ -34,7 +34,8 @@ def test_text_is_hidden_by_a_style_as_well(tmp_path: Path) -> None:
 def test_a_list_counts_only_paragraphs_that_are_shown(tmp_path: Path) -> None:
     word = new()
     word.part.numbering_part._element = element(
-        '<w:numbering><w:abstractNum w:abstractNumId="1"><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/>'
+        '<w:numbering><w:abstractNum w:abstractNumId="1"><w:lvl w:ilvl="0"><w:start w:val="1"/>'
+        '<w:numFmt w:val="decimal"/>'
         '<w:lvlText w:val="%1."/></w:lvl></w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="1"/></w:num>'
         "</w:numbering>"
     )
