@@ -65,6 +65,6 @@ def _kind_of_xml(head: str, suffix: str) -> str | None:
     declared = match[0].startswith(("<?xml", "<!DOCTYPE"))
     if root == "feed" and "purl.org/atom" not in rest and "w3.org/2005/Atom" not in rest:
         return None if suffix != ".xml" and not declared else "application/xml"
-    if root == "RDF" and "purl.org/rss" in rest:
+    if root == "RDF" and ("purl.org/rss" in rest or "my.netscape.com/rdf" in rest):
         return "application/rss+xml"
     return ROOTS.get(root) or ("application/xml" if suffix == ".xml" or declared else None)

@@ -1,4 +1,9 @@
-"""XML of any vocabulary: the text of its elements, a line for each that holds text."""
+"""XML of any vocabulary: the text of its elements and their attributes, a line for each that says something.
+
+<part no="KP-4567" unit="m">Rope</part>     Rope (no: KP-4567, unit: m)
+<pump place="quay"><flow>5</flow></pump>    pump (place: quay)
+5
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lxml import etree
+
 from extractors.document import Document, Page
 from extractors.options import Options
-from extractors.passages import Passages
+from extractors.passages import Passages, one_line
 from extractors.registry import extractor
 from extractors.text.source_text import without_blobs
-from extractors.xml.tree import is_element, read_xml, text_of_element
+from extractors.xml.tree import is_element, local, read_xml, text_of_element
 
 __all__ = ["extract_xml"]
+
+UNREAD = ("class", "style")
 
 
 @extractor("application/xml")
 def extract_xml(path: Path, options: Options) -> Document:
-    """Read XML: the text of its elements. What is damaged, or says more in its attributes, is plain text as it stands.
+    """Read XML by its elements and attributes. What is damaged, or says more in attributes, is plain text as it stands.
 
     Raises:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
@@ -26,7 +35,7 @@ def extract_xml(path: Path, options: Options) -> Document:
     """
     source, root, damaged = read_xml(path, options)
     lines = list(_lines(root)) if root is not None and not damaged else []
-    if root is None or sum(map(len, lines)) < _in_attributes(root):
+    if root is None or (local(root) != "opml" and _in_elements(root) < _in_attributes(root)):
         lines = []
     if not lines:
         plain = without_blobs(source)
@@ -39,15 +48,41 @@ def extract_xml(path: Path, options: Options) -> Document:
 
 
 def _lines(element: Any) -> Iterator[str]:
-    """A line for an element that holds text beside elements or no element; otherwise those of its children."""
-    children = [child for child in element if is_element(child)]
-    mixed = any((node.tail or "").strip() for node in element) or (element.text or "").strip()
-    if mixed or not children:
-        if text := text_of_element(element):
-            yield text
-        return
-    for child in children:
+    """A line for an element that holds text or has attributes, and those of its children if they are not in it."""
+    is_line = _is_line(element)
+    text = (text_of_element(element) if is_line else "") or _label(element)
+    attributes = ", ".join(f"{name}: {value}" for name, value in _attributes(element) if value != text)
+    if attributes:
+        yield f"{text or local(element)} ({attributes})"
+    elif text:
+        yield text
+    for child in () if is_line else filter(is_element, element):
         yield from _lines(child)
+
+
+def _is_line(element: Any) -> bool:
+    """Whether the element holds text beside elements, or no element."""
+    mixed = any((node.tail or "").strip() for node in element) or (element.text or "").strip()
+    return bool(mixed) or not any(map(is_element, element))
+
+
+def _label(element: Any) -> str:
+    """The text of an entry of an outline (OPML), which stands in an attribute."""
+    return one_line(element.get("text", "")) if local(element) == "outline" else ""
+
+
+def _attributes(element: Any) -> Iterator[tuple[str, str]]:
+    """The attributes that say something to people: those with a namespace, styles and running numbers do not."""
+    for name, value in element.attrib.items():
+        shown = one_line(value)
+        is_count = shown.isdigit() and name.lower().endswith("id")
+        if shown and not name.startswith("{") and name not in UNREAD and not is_count:
+            yield name, shown
+
+
+def _in_elements(root: Any) -> int:
+    """Characters of the text of elements."""
+    return sum(len(one_line(text)) for text in root.itertext(etree.Element))
 
 
 def _in_attributes(root: Any) -> int:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from lxml import etree
 
 from extractors.document import Document, Page
 from extractors.options import Options
 from extractors.passages import Passages, one_line
 from extractors.registry import extractor
 from extractors.text.source_text import without_blobs
-from extractors.xml.html_text import html_text
-from extractors.xml.tree import DAMAGED, child_texts, is_element, local, read_xml, text_of_element
+from extractors.xml.html_text import html_text, inner_html
+from extractors.xml.tree import DAMAGED, child_texts, local, read_xml, text_of_element
 
 __all__ = ["extract_atom", "extract_rss"]
 
@@ -98,15 +96,9 @@ def _contents(entry: Any) -> Iterator[str]:
 
 def _content(element: Any) -> str:
     """The text of a content element: markup within it, or written as text, is HTML."""
-    inner = [child for child in element if is_element(child)]
-    source = _markup(element) if inner else element.text or ""
+    source = inner_html(element) if len(element) else element.text or ""
     source = source or "".join(element.itertext())
     return html_text(source) if TAG.search(source) else source.strip()
-
-
-def _markup(element: Any) -> str:
-    pieces: Iterable[str] = (etree.tostring(child, encoding="unicode", method="html") for child in element)
-    return (element.text or "") + "".join(pieces)
 
 
 def _terms(entry: Any) -> Iterator[str]:

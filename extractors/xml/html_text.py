@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from lxml import etree
 
 from extractors.docx.html import html_blocks
 
-__all__ = ["html_text"]
+__all__ = ["html_text", "inner_html"]
+
+PREFIX = re.compile(r"<(/?)[A-Za-z_][\w.-]{0,60}:")
 
 
 def html_text(source: str) -> str:
@@ -19,3 +24,9 @@ def html_text(source: str) -> str:
     except (etree.LxmlError, AssertionError):  # nothing but a comment, or no element at all
         return ""
     return "\n".join(block.text for block in blocks)
+
+
+def inner_html(element: Any) -> str:
+    """Return what an XML element holds as the source of HTML, names without their prefixes."""
+    children = "".join(etree.tostring(child, encoding="unicode", method="html") for child in element)
+    return (element.text or "") + PREFIX.sub(r"<\1", children)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from extractors.document import Document
 from extractors.options import Options
 from extractors.passages import Passages, one_line
 from extractors.registry import extractor
+from extractors.xml.html_text import html_text, inner_html
 from extractors.xml.tree import DAMAGED, is_element, local, read_xml, text_of_element
 
 __all__ = ["extract_svg"]
@@ -40,14 +40,14 @@ def extract_svg(path: Path, options: Options) -> Document:
 
 def _lines(element: Any) -> Iterator[str]:
     name = local(element)
-    if not name or name in UNREAD:
+    if not name or name in UNREAD or element.get("display") == "none":
         return
     if name in ("title", "desc"):
         text = text_of_element(element)
     elif name in ("text", "flowRoot"):
         text = one_line("".join(_spans(element)))
     elif name == "foreignObject":
-        text = re.sub(r"\s*\n\s*", "\n", "\n".join(_own_texts(element))).strip()
+        text = html_text(inner_html(element))
     else:
         for child in element:
             yield from _lines(child)
@@ -64,11 +64,3 @@ def _spans(element: Any) -> Iterator[str]:
             yield " " if any(child.get(name) for name in OWN_PLACE) or local(child) == "flowPara" else ""
             yield from _spans(child)
         yield child.tail or ""
-
-
-def _own_texts(element: Any) -> Iterator[str]:
-    for node in element.iter():
-        if is_element(node) and local(node) not in UNREAD and (node.text or "").strip():
-            yield one_line(node.text)
-        if node is not element and (node.tail or "").strip():
-            yield one_line(node.tail)

@@ -88,7 +88,7 @@ def test_a_prefix_and_html_within_a_picture_are_read(tmp_path: Path) -> None:
         "<?xml version='1.0'?><s:svg xmlns:s='http://www.w3.org/2000/svg'><s:foreignObject>"
         "<div xmlns='http://www.w3.org/1999/xhtml'>Pump <b>room</b></div></s:foreignObject></s:svg>"
     )
-    assert _read(tmp_path, source, "a.dat").text == "Pump\nroom"
+    assert _read(tmp_path, source, "a.dat").text == "Pump room"
 
 
 def test_other_xml_is_the_text_of_its_elements(tmp_path: Path) -> None:
@@ -100,6 +100,46 @@ def test_other_xml_is_the_text_of_its_elements(tmp_path: Path) -> None:
     document = _read(tmp_path, source, "a.xml")
     assert document.media_type == "application/xml"
     assert document.text == "The pier\nA long walk – and back.\noar\nrope"
+
+
+def test_attributes_stand_with_the_text_of_their_element(tmp_path: Path) -> None:
+    source = (
+        "<?xml version='1.0'?><stock xmlns:x='urn:x' x:of='none'><part no='KP-4567' unit='m' class='c' id='3'>"
+        "Rope of hemp for it</part><part no='KP-4568'><name xml:a='b'>Bilge pump</name><pier name='north'/></part>"
+        "</stock>"
+    )
+    expected = "Rope of hemp for it (no: KP-4567, unit: m)\npart (no: KP-4568)\nBilge pump\npier (name: north)"
+    assert _read(tmp_path, source, "a.xml").text == expected
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.opml"])
+def test_an_outline_is_its_entries(tmp_path: Path, name: str) -> None:
+    source = (
+        "<?xml version='1.0'?><opml><head><title>Feeds</title></head><body><outline text='News of the harbour' "
+        "title='News of the harbour'><outline text='Ferry' xmlUrl='https://example.org/rss'/></outline></body></opml>"
+    )
+    document = _read(tmp_path, source, name)
+    assert document.media_type == "application/xml"
+    assert document.text == "Feeds\nNews of the harbour\nFerry (xmlUrl: https://example.org/rss)"
+
+
+def test_old_feeds_their_entities_and_prefixed_markup_are_read(tmp_path: Path) -> None:
+    rdf = (
+        "<?xml version='1.0'?><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' "
+        "xmlns='http://my.netscape.com/rdf/simple/0.9/'><channel><title>Pier</title></channel>"
+        "<item><title>Boats</title><description>Caf&eacute; open</description></item></rdf:RDF>"
+    )
+    assert _read(tmp_path, rdf, "a.rdf").text == "Pier\n\nBoats\nCafé open"
+    atom = (
+        "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:h='http://www.w3.org/1999/xhtml'><title>Pier</title><entry>"
+        "<title>Boats</title><content type='xhtml'><h:div><h:p>One</h:p><h:p>Two</h:p></h:div></content></entry></feed>"
+    )
+    assert _read(tmp_path, atom, "a.atom").text == "Pier\n\nBoats\nOne\nTwo"
+
+
+def test_what_a_picture_does_not_display_is_left_out(tmp_path: Path) -> None:
+    source = "<svg xmlns='http://www.w3.org/2000/svg'><text>seen</text><g display='none'><text>hidden</text></g></svg>"
+    assert _read(tmp_path, source, "a.svg").text == "seen"
 
 
 @pytest.mark.parametrize(
