@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import chardet
 
 from extractors.encodings.code_pages import CODECS, EBCDIC, UTF16, Reading, is_hebrew_of_mainframes, readings
+from extractors.encodings.mixed import lines_of_another
 
 __all__ = ["Decoded", "decode", "text_of"]
 
@@ -59,13 +60,15 @@ LAYOUT = frozenset("\t\n\v\f\r\x08\x1b\x1a\x00\x85")
 class Decoded:
     """A file's text, the codec it was read by, and whether some bytes did not fit and became U+FFFD.
 
-    `uncertain` where the bytes are few or another codec fits nearly as well.
+    `uncertain` where the bytes are few or another codec fits nearly as well. `beside` is the codec of lines that are
+    not in `encoding`; "" where all are.
     """
 
     text: str
     encoding: str
     damaged: bool = False
     uncertain: bool = False
+    beside: str = ""
 
 
 def decode(data: bytes, languages: Iterable[str] = ()) -> Decoded | None:
@@ -80,7 +83,7 @@ def decode(data: bytes, languages: Iterable[str] = ()) -> Decoded | None:
             return _with_bom(data[len(mark) :], encoding)
     if b"\0" in data:
         return _with_nul(data, languages)
-    return _utf8(data) or _legacy(data, languages)
+    return _utf8(data, languages) or _legacy(data, languages)
 
 
 def text_of(head: bytes) -> str | None:
@@ -109,17 +112,33 @@ def _with_nul(data: bytes, languages: Iterable[str]) -> Decoded | None:
     if data.count(b"\0") * 20 > len(data):
         return None
     rest = data.replace(b"\0", b"")
-    return _utf8(rest) or _legacy(rest, languages)
+    return _utf8(rest, languages) or _legacy(rest, languages)
 
 
-def _utf8(data: bytes) -> Decoded | None:
-    """UTF-8, also where a few bytes are broken: a cut end, a line from elsewhere in a log."""
+def _utf8(data: bytes, languages: Iterable[str]) -> Decoded | None:
+    """UTF-8, also where a few bytes are broken, as by a cut end, or some lines come from elsewhere, as in a log."""
     text = _try(data, "utf-8")
     if text is not None:
         return None if text.isascii() and _may_be_another(data) else Decoded(text, "utf-8")
+    if (mixed := _mixed(data, languages)) is not None:
+        return mixed
     text = data.decode("utf-8", errors="replace")
     wide, bad = sum(1 for _ in re.finditer(r"[^\x00-\x7f]", text)), text.count("\ufffd")
     return Decoded(text, "utf-8", damaged=True) if bad * 20 <= wide else None
+
+
+def _mixed(data: bytes, languages: Iterable[str]) -> Decoded | None:
+    """UTF-8 with lines in a code page; those are read together."""
+    lines = data.split(b"\n")
+    odd = lines_of_another(lines)
+    found = _legacy(b"\n".join(lines[number] for number in odd), languages) if odd else None
+    if found is None or found.damaged or found.text.count("\n") != len(odd) - 1:
+        return None
+    texts = [line.decode("utf-8", errors="replace") for line in lines]
+    for number, text in zip(odd, found.text.split("\n"), strict=True):
+        texts[number] = text
+    whole = "\n".join(texts)
+    return Decoded(whole, "utf-8", damaged="\ufffd" in whole, beside=found.encoding)
 
 
 def _may_be_another(ascii_bytes: bytes) -> bool:

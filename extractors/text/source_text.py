@@ -53,6 +53,8 @@ def without_blobs(source: SourceText) -> SourceText:
 def _warnings(decoded: Decoded) -> Iterator[str]:
     if decoded.damaged:
         yield f"Some bytes are not {decoded.encoding} and were replaced by U+FFFD."
+    if decoded.beside:
+        yield f"Some lines are not {decoded.encoding} and were read as {decoded.beside}."
     if decoded.uncertain:
         yield (
             f"The encoding is not certain: the text was read as {decoded.encoding}. If letters are wrong, "

@@ -216,3 +216,43 @@ def test_every_code_page_of_the_table_is_known_to_python(page: str) -> None:
 def test_any_bytes_decode_or_are_no_text(data: bytes) -> None:
     decoded = decode(data)
     assert decoded is None or decoded.text.encode("utf-8", "surrogatepass") is not None
+
+
+@pytest.mark.parametrize(
+    ("codec", "line"), [("cp1252", "Zeile über Köln für alle, „heute“"), ("cp1251", "Протокол собрания жильцов дома")]
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_of_a_code_page_among_lines_of_utf8_are_read_as_such(codec: str, line: str, end: str) -> None:
+    own = f"Grüße aus Köln{end}plain line{end}für Österreich, über Zürich{end}"
+    decoded = decode(own.encode() + f"{line}{end}".encode(codec) + own.encode())
+    assert decoded is not None
+    assert decoded.text == f"{own}{line}{end}{own}"
+    assert (decoded.encoding, decoded.beside, decoded.damaged) == ("utf-8", codec, False)
+
+
+def test_a_broken_byte_in_a_line_of_utf8_is_replaced() -> None:
+    decoded = decode("für Österreich\n".encode() * 20 + b"pier \xff \xc3\xbc\n")
+    assert decoded is not None
+    assert (decoded.encoding, decoded.damaged, decoded.text.count("\ufffd"), decoded.beside) == ("utf-8", True, 1, "")
+
+
+def test_a_few_characters_that_are_utf8_by_chance_do_not_decide() -> None:
+    text = "Ã¼ ist ein Zeichenfehler\nGrüße aus Köln\nfür alle Gäste\n"
+    decoded = decode(text.encode("cp1252"))
+    assert decoded is not None
+    assert decoded.text == text
+
+
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("gb18030", "发票号码查询\n机械密封的检查\n我们的产品目录\n水泵\n联通\n今天天气很好，我们去公园散步\n"),
+        ("big5", "發票號碼查詢\n機械密封的檢查\n我們的產品目錄\n水泵\n今天天氣很好，我們去公園散步\n"),
+        ("euc_jp", "請求書の件について\n機械の点検\nポンプの部品\n水\n今日は天気がとても良いです\n"),
+        ("cp949", "세금계산서를 발행합니다\n기계 점검\n펌프\n오늘은 날씨가 아주 좋습니다\n"),
+    ],
+)
+def test_lines_in_a_code_page_of_ideograms_are_no_utf8(codec: str, text: str) -> None:
+    decoded = decode(text.encode(codec) * 3)
+    assert decoded is not None
+    assert (decoded.text, decoded.beside) == (text * 3, "")
