@@ -35,6 +35,9 @@ URI_PLAIN = {
 }
 """What a URI that is not base64 may hold, by the character before it."""
 
+URI_SVG = re.compile(r"<svg\b(?:[^<]|<(?!/svg>))*+</svg>")
+"""A picture as it stands, whose spaces and brackets do not end the URI."""
+
 TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 UUENCODED = re.compile(r"^begin(?:-base64)? [0-7]{3,4} [^\n]+\n(?:[ -`]{1,100}\n)+(?:end|====)$", re.MULTILINE)
 LINES = re.compile(
@@ -48,6 +51,13 @@ HEX_PAIRS = re.compile(r"(?<![0-9A-Za-z])(?:(?:[0-9A-Fa-f]{2}[ \n]\s{0,20}){128,
 """Pairs with one mark between them; addresses of network cards end at six."""
 HEX = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{129,}(?![0-9A-Za-z])")
 HEX_LINES = re.compile(r"^(?:[ \t]*[0-9A-Fa-f]{50,}\n){7,}[ \t]*[0-9A-Fa-f]{2,}\b", re.MULTILINE)
+HEX_DUMP = re.compile(
+    r"(?:(?>^[ \t]*(?:0x)?[0-9A-Fa-f]{4,16}:?[ \t]{1,4}(?:[0-9A-Fa-f]{2,8}[ \t]{1,4}){4,32}[^\n]{0,40}(?:\n|\Z))){8,}",
+    re.MULTILINE,
+)
+"""Lines of an address, bytes, and the bytes as characters, as `hexdump`, `xxd` and debuggers print them."""
+MAPPINGS = re.compile(r'(?<="mappings":)\s?"[A-Za-z0-9+/,;]{64,}"')
+"""Which places of a source map belong together."""
 LEAST_HEX_LETTERS = 0.1
 """Digits alone are numbers: of bytes, three in eight characters are letters."""
 DIGESTS = (56, 64, 96, 128)
@@ -120,8 +130,8 @@ KINDS = {
 }
 """Each kind in the singular and in the plural."""
 
-PATTERNS = ((TOKEN, ENCODED), (UUENCODED, ENCODED), (HEX_ARRAY, DIGITS))
-HEX_PATTERNS = (HEX_PAIRS, HEX, HEX_LINES)
+PATTERNS = ((TOKEN, ENCODED), (UUENCODED, ENCODED), (MAPPINGS, ENCODED), (HEX_ARRAY, DIGITS))
+HEX_PATTERNS = (HEX_PAIRS, HEX, HEX_LINES, HEX_DUMP)
 
 
 def _found(text: str) -> Iterator[Blob]:
@@ -146,7 +156,8 @@ def _uris(text: str) -> Iterator[Blob]:
     while match := URI.search(text, position):
         before = text[match.start() - 1 : match.start()]
         plain = URI_PLAIN.get(before, URI_PLAIN[""])
-        payload = (URI_BASE64 if "base64" in match[0] else plain).match(text, match.end())
+        drawing = URI_SVG.match(text, match.end()) if before == "(" else None
+        payload = drawing or (URI_BASE64 if "base64" in match[0] else plain).match(text, match.end())
         position = payload.end() if payload else match.end()
         if position - match.start() >= MIN_URI:
             picture = (match["type"] or "").startswith("image")

@@ -19,8 +19,13 @@ MAX_PARSED = 4_000_000
 
 CHECKED_LINES = 200
 STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
-BEGINNING = re.compile(r'\ufeff?\s*[\[{][\s\[{]*"(?:[^"\\\n]|\\.)*"\s*[:,]')
+COMMENTS = r"(?>\s|//[^\n]*|/\*(?>(?:[^*]|\*(?!/))*)\*/)*"
+BEGINNING = re.compile(rf'\ufeff?{COMMENTS}[\[{{]{COMMENTS}(?:[\[{{]{COMMENTS})*"(?:[^"\\\n]|\\.)*"\s*[:,]')
 """What JSON begins with that is cut off, has comments or a comma too much."""
+NESTED = re.compile(r'\s*[\[{][\s\[{]*"')
+"""What JSON in a string begins with."""
+LOGGED = re.compile(r'^([^\n{}]{1,400})(\{"[^\n]*\})[ \t]*$', re.MULTILINE)
+"""A line that ends in a JSON object, after a time, a level, a name."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -43,22 +48,31 @@ def extract_json(path: Path, options: Options) -> Document:
 
 
 def unescaped(source: SourceText) -> SourceText:
-    """Return the text with the escapes of its strings decoded if it is JSON or begins so, and as it is otherwise.
+    """Return the text with the escapes in its strings decoded if it is JSON or begins so; of other texts, JSON in logs.
 
     A line end or another control character within a string becomes a space: lines keep their numbers.
     """
-    if "\\" not in source.text or not (BEGINNING.match(source.text) or _is_json(source.text)):
+    if "\\" not in source.text:
         return source
-    return replace(source, text=STRING.sub(_plain, source.text))
+    if BEGINNING.match(source.text) or _is_json(source.text):
+        return replace(source, text=STRING.sub(_plain, source.text))
+    return replace(source, text=LOGGED.sub(_logged, source.text))
 
 
 def _plain(string: re.Match[str]) -> str:
+    """A string as it reads; JSON that is written into a string is decoded as well."""
     if "\\" not in string[0]:
         return string[0]
     try:
-        return f'"{CONTROL.sub(" ", json.loads(string[0]))}"'
+        text = CONTROL.sub(" ", json.loads(string[0]))
     except ValueError:
         return string[0]
+    return f'"{STRING.sub(_plain, text) if NESTED.match(text) and _parses(text) else text}"'
+
+
+def _logged(line: re.Match[str]) -> str:
+    is_escaped = "\\" in line[2] and _parses(line[2])
+    return line[1] + STRING.sub(_plain, line[2]) if is_escaped else line[0]
 
 
 def _is_json(text: str) -> bool:

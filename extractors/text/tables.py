@@ -51,7 +51,7 @@ def csv_table(text: str) -> Table | None:
     sample = text[:JUDGED_CHARS]
     if len(text) > JUDGED_CHARS:
         sample = sample.rpartition("\n")[0]
-    best = max((_parsed(sample, delimiter) for delimiter in DELIMITERS), key=_likeness)
+    best = max((_parsed(sample, delimiter) for delimiter in DELIMITERS), key=_fit)
     if _likeness(best) <= 0:
         return None
     judged = len(best) < JUDGED_ROWS and sample == text
@@ -150,8 +150,15 @@ def _parsed(sample: str, delimiter: str) -> list[list[str]]:
         return []
 
 
+def _fit(rows: list[list[str]]) -> tuple[bool, int, int]:
+    """How well a delimiter fits the rows that it makes: those that leave few rows out before those with many cells."""
+    likeness = _likeness(rows)
+    return likeness > 0, -_rows_before(rows) if rows else 0, likeness
+
+
 def _likeness(rows: list[list[str]]) -> int:
     """How many cells the rows have in common; 0 where they are not rows of one table."""
+    rows = rows[_rows_before(rows) :] if rows else rows
     if len(rows) < 2:
         return 0
     width = _width(rows)

@@ -29,6 +29,8 @@ JWT = ".".join(
 )
 UU = "begin 644 plan.png\n" + "".join(b2a_uu(PNG[at : at + 45]).decode() for at in range(0, 900, 45)) + "`\nend"
 SVG = "data:image/svg+xml;utf8,<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0L9 9z'/></svg>"
+HEXDUMP = "\n".join(f"{at:08x}  {PNG[at : at + 16].hex(' ')}  |{'.' * 16}|" for at in range(0, 320, 16))
+XXD = "\n".join(f"{at:08x}: {PNG[at : at + 16].hex(' ', 2)}  {'.' * 16}" for at in range(0, 320, 16))
 CODE = "!function(e,t){var n=e.a;if(n&&t){return n.map(function(r){return r.b||t(r)})}};" * 20
 STYLE = ".a{color:red;margin:0}.b>.c{padding:0 1px;border:0}#d{top:1px}" * 20
 
@@ -51,12 +53,18 @@ LEFT_OUT = {
     "hexadecimal": (f"dump {PNG.hex()} yes", "run of hexadecimal digits"),
     "hexadecimal pairs": (f"dump {PNG[:400].hex(' ')} yes", "run of hexadecimal digits"),
     "array": ("{" + ", ".join(f"0x{byte:02x}" for byte in PNG[:200]) + "} yes", "run of hexadecimal digits"),
+    "hexdump": (f"dump\n{HEXDUMP}\nyes", "run of hexadecimal digits"),
+    "xxd": (f"dump\n{XXD}\nyes", "run of hexadecimal digits"),
+    "source map": (json.dumps({"mappings": "AAAA,CAAC,SAASA;" * 20, "ok": "yes"}), "encoded run"),
+    "vector picture in brackets": (f"![plan]({SVG}) yes", "picture given as data: URI"),
     "minified code": (f"yes\n{CODE}\n", "line of minified code"),
     "minified style": (f"yes\n{STYLE}\n", "line of minified code"),
     "no vowels": ("yes " + "bcdfghjklmnpqrstvwxz" * 5, "string of no words"),
 }
 
 KEPT = {
+    "a few lines of a dump": HEXDUMP[: HEXDUMP.index("00000070")],
+    "a table of numbers": "\n".join(f"{year} 12 34 56 78 90 11 {year % 97}" for year in range(1950, 2020)),
     "German": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
     "Finnish": "lentokonesuihkuturbiinimoottoriapumekaanikkoaliupseerioppilas",
     "Welsh": "Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch",

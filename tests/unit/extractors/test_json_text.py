@@ -52,6 +52,7 @@ def test_each_line_of_json_lines_is_decoded(tmp_path: Path) -> None:
         ('{"a": "\\u00fc"', '{"a": "ü"'),
         ('{"ort": "L\\u00fcbeck", "x": [1, 2,],}\n// end', '{"ort": "Lübeck", "x": [1, 2,],}\n// end'),
         ('{"ort": "K\\u00f6ln"}\n{"ort": "M\\u00fc', '{"ort": "Köln"}\n{"ort": "M\\u00fc'),
+        ('// from \\u00fc\n{\n /* "x" */ "ort": "K\\u00f6ln",\n}', '// from \\u00fc\n{\n /* "x" */ "ort": "Köln",\n}'),
         ('[\n "Gr\\u00fc\\u00dfe",\n oops', '[\n "Grüße",\n oops'),
     ],
 )
@@ -105,3 +106,19 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [*value, *(one for part in value.values() for one in _strings(part))]
     return [one for part in value for one in _strings(part)] if isinstance(value, list) else []
+
+
+def test_json_in_a_string_of_json_is_decoded_as_well(tmp_path: Path) -> None:
+    inner = json.dumps({"ort": "Köln", "tief": json.dumps({"fluss": "Ems, Saône"})})
+    text = _read(tmp_path, "a.json", json.dumps({"nachricht": inner, "pfad": "[x] \\u00fc"}))[1]
+    assert text == '{"nachricht": "{"ort": "Köln", "tief": "{"fluss": "Ems, Saône"}"}", "pfad": "[x] \\u00fc"}'
+
+
+def test_json_at_the_end_of_a_line_of_a_log_is_decoded(tmp_path: Path) -> None:
+    source = (
+        '2026-01-02 INFO "app" {"user": "J\\u00fcrgen", "text": "a\\nb"}\n'
+        'print("\\u00fc")\n'
+        'x = {"a": "\\u00fc"} # no JSON\n'
+        'WARN {"cut": "\\u00fc\n'
+    )
+    assert _read(tmp_path, "a.log", source)[1] == source.replace("J\\u00fcrgen", "Jürgen").replace("a\\nb", "a b")

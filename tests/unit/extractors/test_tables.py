@@ -47,6 +47,7 @@ def test_headings_rules_and_prose_are_no_tables(text: str):
         ("Anna,1987\nBert,1990\n", ""),
         (",Qty,Price\nbolt,5,7\nnut,2,1\n", ",Qty,Price"),
         (",Kiel,Bonn\n,Ulm,Köln\n", ""),
+        ("A;B;C\n1,5;2,5;3,5\n1,6;2,6;3,6\n", "A;B;C"),
         ("sep=;\nNr;Name\n1;Anna\n2;Bert\n", "Nr;Name"),
         ("Stock of May\n\n" + "Nr;Name\n" + "".join(f"{number};x\n" for number in range(30)), "Nr;Name"),
     ],
@@ -121,3 +122,11 @@ def test_a_plain_text_has_tables_as_markdown_has(tmp_path):
 )
 def test_long_lines_of_marks_are_passed_over(line: str):
     assert markdown_tables(f"a | b\n{line}\n\nA | B\n--|--\n1 | 2\n")[-1].char_end > len(line)
+
+
+def test_comments_above_a_short_table_are_none_of_it():
+    text = "# exported\n# by hand\nid,name\n1,Bolt\n2,Nut\n3,Pin\n"
+    table = csv_table(text)
+    assert table is not None
+    assert header_of(text, table) == "id,name"
+    assert rows(text, table) == ["id,name", "1,Bolt", "2,Nut", "3,Pin"]
