@@ -91,7 +91,7 @@ def _load(name: str, folder: Path, device: str) -> Any:
     from sentence_transformers import CrossEncoder
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     try:
         return CrossEncoder(str(folder), device=device, local_files_only=True)
     except torch.OutOfMemoryError as error:

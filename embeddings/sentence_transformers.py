@@ -138,7 +138,7 @@ def _load(source: Source, device: str, precision: str, remote_code: bool) -> Any
     from transformers.utils import logging
 
     # Its bars of weights being read would run across the progress that a terminal shows.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     hub = source.place == "hub"
     try:
