@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from typer.main import get_command
@@ -20,14 +21,19 @@ NO_SETTING = re.compile("config|test_.*")
 """Variables of the environment that are no settings."""
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@cache
+def texts() -> list[tuple[str, str]]:
     """Every text in the code but docstrings, with its place; the parts of an f-string are texts of their own."""
-    for path in sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
-        docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
+    paths = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    return [found for path in paths for found in texts_of(path)]
+
+
+def texts_of(path: Path) -> Iterator[tuple[str, str]]:
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield f"{path.relative_to(ROOT)}:{node.lineno}", node.value
 
 
 def test_settings_that_messages_name_exist() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ BY_NAME = {"import_module", "resolve_name", "__import__"}
 DOTTED = re.compile(r"(pipeline|extractors|embeddings|workflows)(\.\w+)+(:\w+)?")
 
 
+@cache
 def sources() -> list[tuple[str, ast.Module]]:
     files = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))) for path in files]
