@@ -25,7 +25,7 @@ from extractors.pictures.merged_text import agree, merged
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
 
-__all__ = ["extract", "finish", "ocr", "read"]
+__all__ = ["end_processes", "extract", "finish", "ocr", "read"]
 
 DEFAULTS = Options()
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -102,6 +102,13 @@ def read(path: Path | str, options: Options = DEFAULTS) -> Document:
     warnings: list[str] = []
     pages = ocr(path, document.pending, options, warnings.append)
     return finish(document, pages, warnings)
+
+
+def end_processes() -> None:
+    """End the processes that stay after OCR for the next page; what needs them again starts them again."""
+    from extractors.pictures import tesseract
+
+    tesseract.end_processes()
 
 
 @contextmanager

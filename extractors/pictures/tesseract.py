@@ -1,4 +1,7 @@
-"""OCR by Tesseract through pytesseract: one picture of a page in, its text and confidence out.
+"""OCR by Tesseract: one picture of a page in, its text and confidence out.
+
+Pages are read by processes of Tesseract that stay for the next page. A page that such a process ends on is read
+again by a process of its own, through pytesseract.
 
 A page is read as it stands. Only where Tesseract is unsure of what it read is its orientation looked
 into, so an upright page costs one run. Measured on scans: upright pages are read with a confidence
@@ -7,6 +10,7 @@ above .85, the same pages upside down or on their side below .5.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import subprocess
 from collections import ChainMap
@@ -20,13 +24,14 @@ from extractors.options import Options
 from extractors.pictures.page_image import calm, deskew, flatten, is_bilevel, is_certain, zoom_for
 from extractors.pictures.page_ink import letter_height, needs_local_threshold
 from extractors.pictures.page_light import even_light, full_contrast, without_screen
+from extractors.pictures.tesseract_process import Ended, Processes
 from extractors.pictures.word_gaps import parted
 from extractors.pictures.words import Reading, Word
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PageText", "available", "read_image"]
+__all__ = ["PageText", "available", "end_processes", "read_image"]
 
 Threshold = Literal["global", "local"]
 """How Tesseract tells ink from paper: by one grey level for the whole page, or by one for each place."""
@@ -173,8 +178,14 @@ class _Run:
     def read(self, page: Image, threshold: Threshold) -> Reading:
         """Read the page as it stands."""
         config = f"{self.config} -c thresholding_method={METHOD[threshold]}"
-        rows = self._call("image_to_data", page, lang=self.languages, config=config).split("\n")
-        return Reading.of([word for row in rows[1:] if (word := _word(row.split("\t", 11), page))])
+        try:
+            rows = _processes().read(("-l", self.languages, *config.split()), page, self.deadline)
+        except Ended:  # a process of its own says why it fails
+            table = self._call("image_to_data", page, lang=self.languages, config=config)
+            rows = [row.split("\t", 11) for row in table.split("\n")[1:]]
+        except TimeoutError:
+            raise self._late() from None
+        return Reading.of([word for row in rows if (word := _word(row, page))])
 
     def turns(self, page: Image, *, found_words: bool) -> tuple[int, ...]:
         """Clockwise quarter turns that may set the page upright, in degrees, the likeliest first.
@@ -210,7 +221,10 @@ class _Run:
             raise
         except RuntimeError:  # how pytesseract says that the time is over
             pass
-        raise TimedOut(f"Reading the page took longer than {self.seconds:g} s (setting `ocr_timeout_s`).")
+        raise self._late()
+
+    def _late(self) -> TimedOut:
+        return TimedOut(f"Reading the page took longer than {self.seconds:g} s (setting `ocr_timeout_s`).")
 
 
 def _word(fields: list[str], page: Image) -> Word | None:
@@ -245,6 +259,19 @@ def _installed() -> frozenset[str] | None:
         return None
     listed = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=False, timeout=60)
     return frozenset(line.strip() for line in (listed.stdout + listed.stderr).splitlines()[1:])
+
+
+def end_processes() -> None:
+    """End the processes of Tesseract that wait for the next page; one that is needed again is started again."""
+    _processes().close()
+
+
+@cache
+def _processes() -> Processes:
+    """Those of this process; they end with it."""
+    processes = Processes()
+    atexit.register(processes.close)
+    return processes
 
 
 @cache

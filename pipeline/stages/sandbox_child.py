@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from select import select
 from typing import Any, BinaryIO
 
 import extractors
@@ -33,6 +34,9 @@ MARK = b"\x00dr\x00"
 
 PR_SET_PDEATHSIG = 1
 MAX_DESCRIPTORS = 1024
+
+IDLE_S = 5.0
+"""Seconds without a request after which the processes that read pages (Tesseract) give their memory back."""
 
 
 def send(stream: BinaryIO, data: Any) -> None:
@@ -65,6 +69,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     while True:
+        if not select([sys.stdin.buffer], [], [], IDLE_S)[0]:
+            extractors.end_processes()
         try:
             request = receive(sys.stdin.buffer)
         except EOFError:
