@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["ink_level", "letter_height", "needs_local_threshold"]
+__all__ = ["ink_level", "letter_height", "level_between", "needs_local_threshold"]
 
 FEW = 100
 """Strokes, below which nothing is said about letters."""
@@ -29,9 +29,14 @@ PALE, BURIED = 0.02, 0.035
 
 def ink_level(grey: Image) -> int:
     """Return the grey level that parts ink from paper best (Otsu)."""
+    return level_between(grey.histogram())
+
+
+def level_between(histogram: list[int]) -> int:
+    """Return the same of a histogram of 256 levels."""
     import numpy as np
 
-    counts = np.array(grey.histogram(), dtype=np.float64)
+    counts = np.array(histogram, dtype=np.float64)
     below, mass = np.cumsum(counts), np.cumsum(counts * np.arange(256))
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mass[-1] * below / below[-1] - mass) ** 2 / (below * (below[-1] - below))

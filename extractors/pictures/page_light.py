@@ -6,7 +6,7 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from extractors.pictures.page_ink import ink_level
+from extractors.pictures.page_ink import level_between
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ SCREEN_BLUR = 1.3
 """Pixels; turns the dots into grey and leaves strokes of two pixels."""
 MOST_PIXELS = 40_000_000
 """Larger pictures are not looked at for dots: no print has any at such a resolution."""
-STRIP = 256
-"""Rows that are evened out at once, to keep memory small."""
+STRIP = 64
+"""Rows that are worked on at once: so few stay in the processor's cache."""
 UNEVEN = 25
 """Grey levels between the paper in the light and that in the shade, from which the light is evened out."""
 SHADE = 0.45
@@ -47,7 +47,7 @@ def without_screen(grey: Image) -> Image:
     if min(pixels.shape) < 5 or pixels.size > MOST_PIXELS:
         return grey
     dots = _lone_dots(pixels)
-    if dots.mean() < SCREENED:
+    if np.count_nonzero(dots) < SCREENED * dots.size:
         return grey
     density = Pillow.fromarray(np.pad(dots, 1).astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(8))
     screened = density.point(lambda share: 255 if share >= 255 * DENSE else 0).filter(ImageFilter.MaxFilter(9))
@@ -58,11 +58,14 @@ def without_screen(grey: Image) -> Image:
 
 def _lone_dots(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which of the inner pixels are black among white or white among black."""
-    dark = pixels < 128
-    middle = dark[1:-1, 1:-1]
-    upright = (middle != dark[:-2, 1:-1]) & (middle != dark[2:, 1:-1])
-    result: NDArray[np.bool_] = upright & (middle != dark[1:-1, :-2]) & (middle != dark[1:-1, 2:])
-    return result
+    import numpy as np
+
+    dots = np.empty((pixels.shape[0] - 2, pixels.shape[1] - 2), dtype=np.bool_)
+    for top in range(0, len(dots), STRIP):
+        dark = pixels[top : top + STRIP + 2] < 128
+        upright, level = dark[1:] ^ dark[:-1], dark[1:-1, 1:] ^ dark[1:-1, :-1]
+        dots[top : top + STRIP] = upright[:-1, 1:-1] & upright[1:, 1:-1] & level[:, :-1] & level[:, 1:]
+    return dots
 
 
 def even_light(grey: Image) -> Image:
@@ -80,8 +83,11 @@ def even_light(grey: Image) -> Image:
     paper = Pillow.fromarray(np.maximum(light, lightest * SHADE).astype(np.uint8)).resize(
         grey.size, Resampling.BILINEAR
     )
-    evened = np.asarray(grey) * (np.float32(250) / np.asarray(paper))
-    return Pillow.fromarray(np.minimum(evened, 255).astype(np.uint8))
+    evened, ground = np.array(grey), np.asarray(paper)
+    for top in range(0, len(evened), STRIP):
+        strip = slice(top, top + STRIP)
+        evened[strip] = np.minimum(evened[strip] * (np.float32(250) / ground[strip]), 255)
+    return Pillow.fromarray(evened)
 
 
 def _light(grey: Image) -> NDArray[np.uint8] | None:
@@ -103,7 +109,7 @@ def _light(grey: Image) -> NDArray[np.uint8] | None:
 def full_contrast(grey: Image) -> Image:
     """Return the picture with pale ink made black; one with dark ink is left as it is."""
     counts = grey.histogram()
-    inked = sum(counts[: ink_level(grey) + 1])
+    inked = sum(counts[: level_between(counts) + 1])
     ink, paper = _level(counts, inked / 4), _level(counts, 0.6 * grey.width * grey.height)
     if ink < PALE or paper - ink < LEAST_CONTRAST:
         return grey

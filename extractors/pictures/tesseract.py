@@ -105,7 +105,9 @@ def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    grey = full_contrast(even_light(calm(without_screen(flatten(image)))))
+    flat = without_screen(flatten(image))
+    soft = calm(flat)
+    grey = full_contrast(even_light(soft))
     threshold: Threshold = "local" if needs_local_threshold(grey) else "global"
     dpi = _dpi(image)
     letters = None if is_certain(dpi) else letter_height(grey)
@@ -114,7 +116,7 @@ def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
         zoom = 1 + (zoom - 1) * (ENLARGED_BILEVEL if is_bilevel(grey) else ENLARGED)
     if zoom != 1:
         grey = grey.resize([max(1, round(side * zoom)) for side in grey.size], Resampling.LANCZOS)
-    return ImageOps.expand(deskew(grey), MARGIN, 255), threshold
+    return ImageOps.expand(deskew(grey, speckled=soft is not flat), MARGIN, 255), threshold
 
 
 def _dpi(image: Image) -> float | None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from extractors.pictures import page_image, page_light
 from extractors.pictures.page_ink import ink_level, letter_height, needs_local_threshold
 from extractors.pictures.page_light import even_light, full_contrast, without_screen
 from extractors.pictures.word_gaps import parted
@@ -29,6 +30,31 @@ CLEAN = page()
 def test_a_clean_page_is_left_as_it_is() -> None:
     for change in (without_screen, even_light, full_contrast):
         assert change(CLEAN) is CLEAN
+
+
+@given(st.integers(5, 200), st.integers(5, 12), st.integers(0, 2**32 - 1))
+def test_lone_dots_are_those_that_differ_from_all_four_neighbours(height: int, width: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).choice(np.array([0, 255], dtype=np.uint8), (height, width))
+    found = page_light._lone_dots(pixels)
+    middle = pixels[1:-1, 1:-1]
+    neighbours = (pixels[:-2, 1:-1], pixels[2:, 1:-1], pixels[1:-1, :-2], pixels[1:-1, 2:])
+    assert np.array_equal(found, np.logical_and.reduce([middle != side for side in neighbours]))
+
+
+def test_light_on_dark_is_turned_over_whatever_its_size() -> None:
+    for size in ((30, 40), (900, 1200)):
+        for paper in (95, 96):
+            flat = page_image.flatten(Image.new("L", size, paper))
+            assert flat.getextrema() == ((160, 160) if paper == 95 else (96, 96))
+
+
+def test_a_sloping_page_is_turned_level_with_and_without_speckle() -> None:
+    sloping = CLEAN.rotate(3, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
+    sharp, smooth = page_image.deskew(sloping), page_image.deskew(sloping, speckled=True)
+    assert sharp.size == smooth.size
+    assert (page_image.skew_angle(sharp), page_image.skew_angle(smooth)) == (0.0, 0.0)
+    edges = [int(np.abs(np.diff(np.asarray(turned).astype(int), 2)).sum()) for turned in (sharp, smooth)]
+    assert edges[1] < edges[0]
 
 
 def test_shade_is_taken_off_and_ink_stays_dark() -> None:
