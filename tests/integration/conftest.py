@@ -19,17 +19,21 @@ from gates import FOLDER
 from planted import DOCUMENTS
 from xdist.scheduler import LoadFileScheduling
 
-STACKS = {
-    "shared_stack": ("test_flow", "test_intake", "test_mirror", "test_watching_page"),
-    "samples_api": ("test_search", "test_samples_by_every_entry_point"),
-    "keyed_api": ("test_api_keys", "test_api_schema"),
-}
-"""Fixtures of a whole session, and the modules whose tests use them."""
+SHARING = (
+    ("test_mirror", "test_watching_page"),
+    ("test_flow", "test_intake"),
+    ("test_search", "test_samples_by_every_entry_point"),
+    ("test_api_keys", "test_api_schema"),
+)
+"""Modules whose tests run in one process, as they share a stack.
 
-LONG = {"test_upgrade", "test_reindex", "test_workflows"}
-"""Modules that take longest begin first: at the end the other processes would wait for them."""
+Each of the first two pairs has one: in one process these four would run on when all others have ended.
+"""
 
-GROUPS = {module: stack for stack, modules in STACKS.items() for module in modules}
+LONG = ("test_mirror", "test_watching_page", "test_cli", "test_workflows", "test_reindex", "test_api", "test_upgrade")
+"""Modules that take longest, the longest first, begin first: at the end the other processes would wait for them."""
+
+GROUPS = {module: modules[0] for modules in SHARING for module in modules}
 
 
 class ByStack(LoadFileScheduling):
@@ -41,7 +45,8 @@ class ByStack(LoadFileScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    places = {module: place for place, module in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
 
 
 @pytest.hookimpl(optionalhook=True)
