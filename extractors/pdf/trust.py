@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -37,6 +38,11 @@ SHORT_CAPITALS = 5
 LONGEST = 25
 MOST_UNMAPPED = 0.5
 """Share of characters that their font does not name by which a page without `SOME_WORDS` is distrusted."""
+SOME_UNMAPPED = 0.15
+"""The same where these are of many kinds, or the page has hardly any letters: leaders and bullets are of one kind."""
+MANY_KINDS = 5
+ONE_LETTER = 0.6
+"""Share of a page's characters that are one and the same letter, from which they are no text."""
 LEAST_PRINTED = 40
 FEW_LETTERS = 0.1
 LETTERS_ENOUGH = 0.3
@@ -81,11 +87,13 @@ def why_distrusted(text: str, unmapped: float = 0.0, unmapped_text: str = "") ->
         unmapped: the share of its characters whose font does not say what they are, as far as known.
         unmapped_text: these characters.
     """
-    if is_garbage(text) or _is_dingbats(text):
+    if is_garbage(text) or _is_dingbats(text) or _is_one_letter(text):
         return "its text layer stands for no characters that one could read"
     vouched = words_of(unmapped_text or text, codes_too=True) if unmapped else None
     known = vouched is not None and vouched.count >= SOME_WORDS
-    if (unmapped >= MOST_UNMAPPED and not known) or (vouched and known and not vouched.are_words):
+    is_many = len(set(unmapped_text)) > MANY_KINDS or hardly_letters(text)
+    most = SOME_UNMAPPED if is_many else MOST_UNMAPPED
+    if (unmapped >= most and not known) or (vouched and known and not vouched.are_words):
         return "the fonts of its text layer do not say which characters they show"
     words = words_of(text)
     if words and words.count >= ENOUGH_WORDS and not words.are_words:
@@ -137,6 +145,15 @@ def _is_dingbats(text: str) -> bool:
     """Whether glyphs were taken for ornaments: pdfium reads names such as "a65" as those of Zapf Dingbats."""
     printed = "".join(text.split())
     return len(printed) >= LEAST_PRINTED and len(DINGBATS.findall(printed)) >= LETTERS_ENOUGH * len(printed)
+
+
+def _is_one_letter(text: str) -> bool:
+    """Whether all glyphs were taken for the same letter, or nearly."""
+    printed = "".join(text.split())
+    if len(printed) < LEAST_PRINTED:
+        return False
+    letter, count = Counter(printed).most_common(1)[0]
+    return letter.isalpha() and count >= ONE_LETTER * len(printed)
 
 
 def _is_code(word: str) -> bool:
