@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from extractors.pictures.colours import grey_of_colours, is_light_writing
 from extractors.pictures.transparency import on_paper
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def flatten(image: Image) -> Image:
     from PIL import ImageOps
 
     grey = _grey(image)
-    return ImageOps.invert(grey) if _paper(grey) < 96 else grey
+    return ImageOps.invert(grey) if is_light_writing(grey) else grey
 
 
 def _grey(image: Image) -> Image:
@@ -56,7 +57,7 @@ def _grey(image: Image) -> Image:
         return image.getchannel("L")
     if image.mode == "L":
         return image
-    return image.convert("L") if image.mode in ("1", "RGB") else image.convert("RGB").convert("L")
+    return image.convert("L") if image.mode == "1" else grey_of_colours(image.convert("RGB"))
 
 
 def _from_deep(image: Image) -> Image:

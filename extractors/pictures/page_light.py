@@ -33,6 +33,10 @@ LIGHT_SIDE = 250
 """Blocks along the longer side in which the paper's light is measured."""
 PALE = 115
 """Grey level of the darker quarter of a page's ink from which it is pale."""
+DIM = 180
+"""Grey level of an even ground below which it is made white: Tesseract takes it for ink beside the white margin."""
+EVEN, GROUND = 25, 0.6
+"""A ground is even if this share of the picture lies within so many grey levels of it."""
 LEAST_CONTRAST = 20
 """Grey levels between ink and paper below which there is nothing but noise."""
 
@@ -107,11 +111,12 @@ def _light(grey: Image) -> NDArray[np.uint8] | None:
 
 
 def full_contrast(grey: Image) -> Image:
-    """Return the picture with pale ink made black; one with dark ink is left as it is."""
+    """Return the picture with pale ink made black and a dim ground made white; other pictures are left as they are."""
     counts = grey.histogram()
     inked = sum(counts[: level_between(counts) + 1])
     ink, paper = _level(counts, inked / 4), _level(counts, 0.6 * grey.width * grey.height)
-    if ink < PALE or paper - ink < LEAST_CONTRAST:
+    dim = paper < DIM and sum(counts[max(0, paper - EVEN) : paper + EVEN + 1]) >= GROUND * sum(counts)
+    if (ink < PALE and not dim) or paper - ink < LEAST_CONTRAST:
         return grey
     stretch = 250 / (paper - ink)
     return grey.point([min(255, max(0, round((level - ink) * stretch))) for level in range(256)])
