@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from extractors.pdf.fields import PASSWORD, field_label, is_tick, shown_value
+from extractors.pdf.fields import PASSWORD, field_label, is_shown_as, is_tick, shown_value
 from extractors.pdf.objects import Box, box_of, dictionary, elements, entry, inherited, number, text, visible_text
 
 __all__ = ["MAX_ANNOTATIONS", "SILENT", "Annotation", "Kind", "read_annotations"]
@@ -24,8 +24,9 @@ HIDDEN = 1 << 1 | 1 << 5
 
 SILENT = frozenset(["/Link", "/Popup", "/PrinterMark", "/TrapNet", "/Screen", "/Movie", "/Sound", "/3D", "/RichMedia"])
 """Kinds of annotations without text of their own; a pop-up only shows its parent's."""
-DRAWN = frozenset(["/Stamp", "/Watermark"])
-"""Kinds whose text is in their appearance; what they say besides is a comment."""
+SHAPES = frozenset(["/Square", "/Circle", "/Polygon", "/PolyLine", "/Line", "/Ink"])
+DRAWN = frozenset(["/Stamp", "/Watermark"]) | SHAPES
+"""Kinds that may have text in their appearance; what they say besides is a comment."""
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -71,7 +72,8 @@ def _read(page: Any, raw: Any, box: Box) -> Iterator[Annotation]:
     elif kind == "/FreeText":
         yield Annotation("block", _typed(page, raw), box)
     else:
-        drawn = _drawn_text(page, raw) or _standard_stamp(raw) if kind in DRAWN else ""
+        drawn = _drawn_text(page, raw) if kind in DRAWN else ""
+        drawn = drawn or (_standard_stamp(raw) if kind == "/Stamp" else "")
         comment = _comment(raw)
         yield Annotation("block", drawn, box)
         yield Annotation("note", _note(raw, comment) if comment != drawn else "", box)
@@ -85,7 +87,17 @@ def _field(page: Any, raw: Any, box: Box) -> Iterator[Annotation]:
     elif is_tick(raw):
         yield Annotation("tick", shown_value(raw), box, field_label(raw))
     else:
-        yield Annotation("value", shown_value(raw) or _computed(page, raw), box)
+        yield Annotation("value", _value(page, raw), box)
+
+
+def _value(page: Any, raw: Any) -> str:
+    """What a field shows: its value, or a number as the field's format writes it."""
+    value = shown_value(raw)
+    if not value:
+        return _computed(page, raw)
+    is_number = inherited(raw, "/FT") == "/Tx" and not any(map(str.isalpha, value))
+    drawn = _drawn_text(page, raw) if is_number else ""
+    return drawn if is_shown_as(value, drawn) else value
 
 
 def _computed(page: Any, raw: Any) -> str:

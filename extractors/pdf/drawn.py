@@ -6,7 +6,6 @@ Areas are counted on a grid, as a union: a scan that a program cut into strips o
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from time import process_time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from extractors.pdf.fonts import unmapped_of
 from extractors.pdf.grid import UNIT, Box, Grid, Matrix, moved, product
 from extractors.pdf.ink import INK_DPI, writing_share
 from extractors.pdf.pages_for_ocr import needs_look
+from extractors.pdf.stamps import stamps_on
 from extractors.pdf.trust import hardly_letters, needs_font_look
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ __all__ = ["Looks", "drawn_on", "text_boxes"]
 
 MAX_OBJECTS = 50_000
 MAX_DEPTH = 8
-MAX_ANNOTATIONS = 2_000
 MAX_TEXT_BOXES = 20_000
 GLYPH_SIDE = 0.12
 """A filled path with longer sides than this share of the page is a ground, a frame or a bar, and no glyph."""
@@ -39,7 +38,7 @@ COVERING = 0.5
 PATTERN_GREY = (191, 191, 191)
 LEAST_PAINTED = 0.01
 """Share of a page that looks like writing from which a pattern on it is taken for a picture, and no plain ground."""
-LEAST_PICTURE = 0.1
+LEAST_PICTURE = 0.04
 """Pictures that together cover less of a page are not looked at: logos, icons, bullets."""
 MAX_OUTLINES = 1_000_000
 MAX_LOOK_SIDE = 1_600
@@ -50,9 +49,6 @@ MAX_LOOK_SECONDS = 20.0
 """Seconds of computing that a file's pages may take for it; some drawings of maps take that for one page."""
 COVERED_AROUND = 0.6
 """Around a line of text, in heights of the line: a recognised layer does not lie exactly on its scan."""
-EMPTY = 2
-"""Bytes of an empty string of pdfium, its end included."""
-STAMPS = frozenset({pdfium_c.FPDF_ANNOT_STAMP, pdfium_c.FPDF_ANNOT_WATERMARK})
 
 
 @dataclass(slots=True)
@@ -104,12 +100,14 @@ def drawn_on(page: Any, text: str, *, look: bool = True) -> Drawn:
     """
     seen = _Seen(Grid(_bounds(page)), Grid(_bounds(page)))
     _look(page.raw, pdfium_c.FPDFPage_CountObjects, pdfium_c.FPDFPage_GetObject, UNIT, MAX_DEPTH, seen)
-    stamps = [box for annotation in _annotations(page) if (box := _stamp(annotation))]
-    for box in stamps:
+    stamps = stamps_on(page)
+    for box in stamps.pictures:
         seen.pictures.add(box)
     covered = seen.pictures.share
     bare = seen.pictures.without(_text(page)).share if covered >= LEAST_PICTURE else 0.0
-    drawn = Drawn(covered, bare, seen.outlines, len(stamps), seen.marked or bool(stamps), 2 * seen.hidden > seen.texts)
+    drawn = Drawn(
+        covered, bare, seen.outlines, stamps.count, seen.marked or stamps.marked, 2 * seen.hidden > seen.texts
+    )
     painted = seen.patterns.share >= COVERING and bool(text.strip())
     drawable = look and seen.budget > 0 and seen.outlines <= MAX_OUTLINES
     if not drawable or not (painted or needs_look(drawn, text)):
@@ -211,35 +209,6 @@ def _matrix(item: Any) -> Matrix:
     if not pdfium_c.FPDFPageObj_GetMatrix(item, values):
         return UNIT
     return values.a, values.b, values.c, values.d, values.e, values.f
-
-
-def _annotations(page: Any) -> Iterator[Any]:
-    for index in range(min(pdfium_c.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS)):
-        annotation = pdfium_c.FPDFPage_GetAnnot(page, index)
-        if annotation:
-            try:
-                yield annotation
-            finally:
-                pdfium_c.FPDFPage_CloseAnnot(annotation)
-
-
-def _stamp(annotation: Any) -> Box | None:
-    """The place of an annotation that is drawn by a picture of its own and may hold writing."""
-    hidden = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
-    if not _is_stamp(annotation) or pdfium_c.FPDFAnnot_GetFlags(annotation) & hidden:
-        return None
-    place = pdfium_c.FS_RECTF()
-    if not pdfium_c.FPDFAnnot_HasKey(annotation, b"AP") or not pdfium_c.FPDFAnnot_GetRect(annotation, place):
-        return None
-    return place.left, place.bottom, place.right, place.top
-
-
-def _is_stamp(annotation: Any) -> bool:
-    """Whether the annotation is of a kind whose writing is not among the texts of annotations."""
-    kind = pdfium_c.FPDFAnnot_GetSubtype(annotation)
-    if kind == pdfium_c.FPDF_ANNOT_FREETEXT:
-        return bool(pdfium_c.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0) <= EMPTY)
-    return kind in STAMPS
 
 
 def _writing(page: Any, text: str) -> float:

@@ -134,7 +134,7 @@ def _page(number: int, raw: RawPage, text: str, options: Options) -> Page:
     why, layer = _why_ocr(raw, options)
     notes = (raw.note,) if raw.note else ()
     if not why:
-        left = unread_pictures(raw.drawn) if text and options.ocr == "auto" else None
+        left = unread_pictures(raw.drawn, raw.text) if text and options.ocr == "auto" else None
         warnings = (*notes, left) if left else notes
         return Page(number, text, raw.label, "text" if text else "empty", warnings=warnings)
     if options.ocr == "off":

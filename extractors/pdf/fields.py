@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from extractors.pdf.objects import dictionary, elements, entry, inherited, number, text
 
-__all__ = ["PASSWORD", "TICKED", "UNTICKED", "field_label", "is_tick", "shown_value"]
+__all__ = ["PASSWORD", "TICKED", "UNTICKED", "field_label", "is_shown_as", "is_tick", "shown_value"]
 
 TICKED, UNTICKED = "☒", "☐"
 
@@ -14,6 +15,9 @@ RADIO, PUSH_BUTTON = 1 << 15, 1 << 16
 PASSWORD = 1 << 13
 MAX_OPTIONS = 5_000
 MAX_CHOSEN = 500
+SAME_DIGITS = 3
+"""So many leading digits of a number stay where its format rounds it."""
+LONG_NUMBER = 6
 
 
 def is_tick(widget: Any) -> bool:
@@ -34,9 +38,24 @@ def shown_value(widget: Any) -> str:
 
 
 def field_label(widget: Any) -> str:
-    """What a box is about where the page has no text beside it: its description, or else its value when ticked."""
-    label = text(inherited(widget, "/TU"))
-    return label or next((name for name in _states(widget) if name not in {"Yes", "On"} and not name.isdigit()), "")
+    """What a box is about where the page has no text beside it: its option, its description, its value when ticked."""
+    states = _states(widget)
+    label = _option(widget, states) or text(inherited(widget, "/TU"))
+    return label or next((name for name in states if name not in {"Yes", "On"} and not name.isdigit()), "")
+
+
+def is_shown_as(value: str, drawn: str) -> bool:
+    """Whether what is drawn in a field is its number, written in the field's format: 1234.5 as "1.234,50 EUR"."""
+    digits, shown = (re.sub(r"\D", "", part).strip("0") for part in (value, drawn))
+    is_number = bool(digits) and not any(map(str.isalpha, value))
+    return is_number and "".join(value.split()) != "".join(drawn.split()) and digits[:SAME_DIGITS] in shown
+
+
+def _option(widget: Any, states: list[str]) -> str:
+    """What the group's list of options says of this button, which names its option by number."""
+    options = list(elements({"/Opt": inherited(widget, "/Opt")}, "/Opt", MAX_OPTIONS))
+    numbers = [int(state) for state in states if state.isascii() and state.isdigit() and len(state) < LONG_NUMBER]
+    return next((text(options[number]) for number in numbers if number < len(options)), "")
 
 
 def _tick(widget: Any) -> str:

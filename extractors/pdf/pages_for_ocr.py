@@ -13,8 +13,10 @@ __all__ = ["needs_look", "unread_pictures", "why_ocr"]
 
 SCAN_SHARE = 0.5
 """Pictures that cover this share of a page, outside its text, are the page; smaller ones stand beside the text."""
-FIGURE_SHARE = 0.25
-"""Smaller pictures are never read for their writing."""
+FIGURE_SHARE = 0.15
+"""Smaller pictures beside text are not read for their writing: logos, icons, small figures."""
+SMALL_SHARE = 0.04
+"""The same on a page with hardly any text, or with a stamp or signature."""
 CHAR_SHARE = 1e-4
 """What one character takes of a page, line spacing included: 5 x 10 points of A4."""
 OUTLINES_PER_CHAR = 12
@@ -32,10 +34,7 @@ UNSEEN_CHARS = 500
 """A page that was not looked at is taken for a scan up to so many characters."""
 DENSE = 0.06
 """Share of a smaller picture that writing covers if it is a piece of a page; charts and drawings are looser."""
-LARGE_FIGURE = 0.4
-LARGE, SMALL = 1 / 2, 2.0
-"""So much writing, against what the text takes, has a picture of at least `LARGE_FIGURE` to be read, and a smaller one:
-screenshots and diagrams beside text are left alone."""
+NOT_LATIN = "\u0250"
 
 
 def needs_look(drawn: Drawn, text: str) -> bool:
@@ -45,7 +44,7 @@ def needs_look(drawn: Drawn, text: str) -> bool:
         return False
     if chars < SPARSE_CHARS and (drawn.stamps or drawn.outlines >= LEAST_OUTLINES // 4):
         return True
-    return drawn.bare >= FIGURE_SHARE or _outlined(drawn, chars) or hardly_letters(text)
+    return drawn.bare >= _least_share(drawn, chars) or _outlined(drawn, chars) or hardly_letters(text)
 
 
 def why_ocr(drawn: Drawn, text: str) -> str | None:
@@ -55,6 +54,8 @@ def why_ocr(drawn: Drawn, text: str) -> str | None:
         return "it has no text layer" if drawn.marked else None
     if _is_scan(drawn, chars):
         return f"pictures cover {round(drawn.pictures, 1):.0%} of the page, and their writing is not in its text layer"
+    if _holds_writing(drawn, chars) and _is_of_latin_letters(text):
+        return f"pictures beside its text cover {_percent(drawn.bare)} of the page and hold writing"
     writing = drawn.writing or 0.0
     if writing >= max(LEAST_WRITING, _share(chars) / 3):
         if _outlined(drawn, chars):
@@ -65,15 +66,26 @@ def why_ocr(drawn: Drawn, text: str) -> str | None:
     return "a stamp on it holds writing" if stamped else None
 
 
-def unread_pictures(drawn: Drawn) -> str | None:
+def unread_pictures(drawn: Drawn, text: str) -> str | None:
     """Return a sentence on pictures that hold dense writing, for a page that is not read by OCR; None without them."""
-    writing = drawn.writing or 0.0
-    if drawn.bare < FIGURE_SHARE or writing < DENSE * drawn.bare:
+    if not _holds_writing(drawn, _printed(text)):
         return None
     return (
-        f"Pictures beside its text cover {round(drawn.bare, 1):.0%} of the page; their writing is not read. "
+        f"Pictures beside its text cover {_percent(drawn.bare)} of the page; their writing is not read. "
         "With the setting `ocr` as `force` OCR reads the page as a whole."
     )
+
+
+def _holds_writing(drawn: Drawn, chars: int) -> bool:
+    """Whether pictures beside the text hold dense writing; a piece of a page, a screenshot, a drawing with labels."""
+    writing = drawn.writing or 0.0
+    return drawn.bare >= _least_share(drawn, chars) and writing >= max(LEAST_WRITING, DENSE * drawn.bare)
+
+
+def _is_of_latin_letters(text: str) -> bool:
+    """Whether OCR in the usual languages reads the page's own text right as well, which it reads again."""
+    letters = [letter for letter in text if letter.isalpha()]
+    return 2 * sum(letter < NOT_LATIN for letter in letters) >= len(letters)
 
 
 def _is_scan(drawn: Drawn, chars: int) -> bool:
@@ -82,10 +94,16 @@ def _is_scan(drawn: Drawn, chars: int) -> bool:
         return True
     writing = drawn.writing or 0.0
     density = writing / max(drawn.bare, 1e-6)
-    if drawn.bare >= SCAN_SHARE:
-        return density >= SCAN_DENSITY and writing >= _share(chars) * (UNREAD if drawn.hidden else BESIDE)
-    against = LARGE if drawn.bare >= LARGE_FIGURE else SMALL
-    return drawn.bare >= FIGURE_SHARE and density >= DENSE and writing >= against * _share(chars)
+    enough = density >= SCAN_DENSITY and writing >= _share(chars) * (UNREAD if drawn.hidden else BESIDE)
+    return drawn.bare >= SCAN_SHARE and enough
+
+
+def _least_share(drawn: Drawn, chars: int) -> float:
+    return SMALL_SHARE if chars < SPARSE_CHARS or drawn.stamps else FIGURE_SHARE
+
+
+def _percent(share: float) -> str:
+    return f"{max(round(share, 1), 0.1):.0%}"
 
 
 def _outlined(drawn: Drawn, chars: int) -> bool:

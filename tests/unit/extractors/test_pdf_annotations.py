@@ -292,3 +292,40 @@ def test_fields_beyond_the_limit_stand_at_the_end_of_the_page(tmp_path: Path) ->
     words = _text(tmp_path, content, *fields).split()
     assert sorted(words) == sorted([f"label{n}" for n in range(300)] + [f"value{n}" for n in range(1_000)])
     assert words[-2:] == ["value998", "value999"]
+
+
+@pytest.mark.parametrize(
+    ("value", "drawn", "shown"),
+    [
+        (b"1234.5", b"1.234,50 EUR", "1.234,50 EUR"),
+        (b"0.19", b"19 %", "19 %"),
+        (b"12345", b"1 2 3 4 5", "12345"),
+        (b"1234.5", b"77", "1234.5"),
+        (b"Holm 12", b"12", "Holm 12"),
+    ],
+)
+def test_a_number_is_read_as_its_field_writes_it(tmp_path: Path, value: bytes, drawn: bytes, shown: str) -> None:
+    field = _field(b"Tx", (60, 145, 190, 160), b"/V (%s) /AP << /N 6 0 R >>" % value)
+    look = b"BT /F 9 Tf 2 4 Td (%s) Tj ET" % drawn
+    resources = b"/BBox [0 0 130 15] /Resources << /Font << /F 3 0 R >> >>"
+    form = b"<< /Subtype /Form %s /Length %d >>\nstream\n%s\nendstream" % (resources, len(look), look)
+    assert _text(tmp_path, NAME, field, extra=(form,)) == f"Name: {shown}"
+
+
+def test_a_button_without_text_beside_it_names_its_option(tmp_path: Path) -> None:
+    group = b"/FT /Btn /Ff 49152 /V /1 /Opt [(North pier) (South pier)] /Kids [5 0 R 6 0 R]"
+    states = [b"/AS /Off /AP << /N << /0 3 0 R /Off 3 0 R >> >>", b"/AS /1 /AP << /N << /1 3 0 R /Off 3 0 R >> >>"]
+    buttons = [
+        b"/Subtype /Widget /Parent 7 0 R /Rect [20 %d 32 %d] %s" % (100 - 30 * n, 112 - 30 * n, state)
+        for n, state in enumerate(states)
+    ]
+    text = _text(tmp_path, at(10, 150, "Which berth?"), *buttons, extra=(b"<< %s >>" % group,))
+    assert text == "Which berth?\n☐ North pier\n☒ South pier"
+
+
+def test_text_in_the_drawing_of_a_shape_is_read_once(tmp_path: Path) -> None:
+    look = b"BT /F 9 Tf 2 4 Td (Quay length 42 m) Tj ET"
+    resources = b"/BBox [0 0 130 15] /Resources << /Font << /F 3 0 R >> >>"
+    form = b"<< /Subtype /Form %s /Length %d >>\nstream\n%s\nendstream" % (resources, len(look), look)
+    line = b"/Subtype /Line /Rect [10 90 140 105] /L [10 90 140 90] /Contents (Quay length 42 m) /AP << /N 6 0 R >>"
+    assert _text(tmp_path, NAME, line, extra=(form,)) == "Name:\nQuay length 42 m"

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw
 from extractors import Options, Page, extract
 from extractors.errors import Empty
 from extractors.options import PdfEngine
+from extractors.pdf.engine import Drawn
+from extractors.pdf.pages_for_ocr import unread_pictures, why_ocr
 
 WHOLE = (0, 0, WIDTH, HEIGHT)
 SIGNED = b"BT /F 8 Tf 40 20 Td (Signing envelope no. 7F3A19C2-55D0-4E6B-9B1C-0A8842D7E610, page 1 of 2) Tj ET"
@@ -201,12 +203,46 @@ def test_a_turned_page_with_shifted_boxes_is_looked_at_in_place(tmp_path: Path) 
         assert _page(tmp_path, data.replace(plain, boxes)).origin == origin
 
 
-def test_a_page_says_that_the_writing_of_a_picture_beside_its_text_is_not_read(tmp_path: Path) -> None:
+def test_a_picture_of_writing_beside_text_is_read_and_the_text_layer_kept(tmp_path: Path) -> None:
     receipt = writing(LETTER, (1240, 800), 40)
     beside = _page(tmp_path, sheet(lines_of_text(25) + placed(0, 40, 40, 515, 332), [receipt]))
-    assert beside.origin == "text"
-    (warning,) = beside.warnings
-    assert "their writing is not read" in warning
-    assert "`ocr`" in warning
+    assert (beside.origin, beside.layer) == ("pending", "keep")
+    assert beside.warnings == ("Read by OCR: pictures beside its text cover 30% of the page and hold writing.",)
     assert not _page(tmp_path, DIGITAL["photograph beside text"]()).warnings
     assert not _page(tmp_path, DIGITAL["chart beside text"]()).warnings
+
+
+def test_a_page_in_another_script_says_that_the_writing_of_its_picture_is_not_read() -> None:
+    pictures = Drawn(pictures=0.3, bare=0.3, marked=True, writing=0.03)
+    russian, english = (
+        "Члены товарищества решили заменить насос. " * 20,
+        "The members decided to replace the pump. " * 20,
+    )
+    assert why_ocr(pictures, russian) is None
+    assert "their writing is not read" in (unread_pictures(pictures, russian) or "")
+    assert why_ocr(pictures, english) == "pictures beside its text cover 30% of the page and hold writing"
+
+
+@pytest.mark.parametrize("kind", ["Stamp", "FreeText", "Widget /FT /Sig /T (s)"])
+def test_a_stamp_or_signature_drawn_by_a_picture_alone_waits_for_ocr(tmp_path: Path, kind: str) -> None:
+    stamp = placed(0, 0, 0, 300, 100)
+    data = sheet(b"", [writing(LETTER[:2], (900, 300), 44)], stamps=[stamp])
+    page = _page(tmp_path, data.replace(b"/Subtype /Stamp", b"/Subtype /" + kind.encode()))
+    assert (page.origin, page.layer) == ("pending", "keep")
+
+
+def test_a_stamp_drawn_by_a_picture_on_a_page_of_text_waits_for_ocr(tmp_path: Path) -> None:
+    data = sheet(lines_of_text(25), [writing(LETTER[:3], (900, 300), 44)], stamps=[placed(0, 0, 0, 300, 100)])
+    data = data.replace(b"/Rect [100 400 400 500]", b"/Rect [100 100 400 200]")
+    assert _page(tmp_path, data).origin == "pending"
+
+
+def test_a_signature_drawn_by_text_is_text(tmp_path: Path) -> None:
+    data = sheet(b"", stamps=[b"BT /F 14 Tf 10 40 Td (Signed by Elin Holm) Tj ET"])
+    page = _page(tmp_path, data.replace(b"/Subtype /Stamp", b"/Subtype /Widget /FT /Sig /T (s)"))
+    assert (page.origin, page.text) == ("text", "Signed by Elin Holm")
+
+
+def test_a_page_with_a_drawing_by_hand_alone_is_not_blank(tmp_path: Path) -> None:
+    data = sheet(b"", stamps=[b"0 0 m 200 80 l 250 10 l S"]).replace(b"/Subtype /Stamp", b"/Subtype /Ink")
+    assert _page(tmp_path, data).origin == "pending"
