@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from extractors.pdf.fields import PASSWORD, field_label, is_shown_as, is_tick, shown_value
+from extractors.pdf.nesting import drawn_forms
 from extractors.pdf.objects import Box, box_of, dictionary, elements, entry, inherited, number, text, visible_text
 
 __all__ = ["MAX_ANNOTATIONS", "SILENT", "Annotation", "Kind", "read_annotations"]
@@ -27,6 +28,8 @@ SILENT = frozenset(["/Link", "/Popup", "/PrinterMark", "/TrapNet", "/Screen", "/
 SHAPES = frozenset(["/Square", "/Circle", "/Polygon", "/PolyLine", "/Line", "/Ink"])
 DRAWN = frozenset(["/Stamp", "/Watermark"]) | SHAPES
 """Kinds that may have text in their appearance; what they say besides is a comment."""
+MAX_DRAWN_TEXT = 1_000
+"""Form XObjects that an appearance may draw for its text to be read; pypdf is slow."""
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -136,7 +139,7 @@ def _drawn_text(page: Any, raw: Any) -> str:
     if not hasattr(appearance, "get_data"):
         return ""
     try:
-        return text(page.extract_xform_text(appearance))
+        return text(page.extract_xform_text(appearance)) if drawn_forms(appearance) <= MAX_DRAWN_TEXT else ""
     except MemoryError:
         raise
     except Exception:  # on a damaged appearance pypdf may raise any error

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from itertools import islice
@@ -24,6 +24,7 @@ from extractors.pdf.copies import is_drawn_over
 from extractors.pdf.drawn import Looks
 from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
 from extractors.pdf.glyphs import may_be_mended, mended
+from extractors.pdf.nesting import endless_drawings, may_nest, without_endless_drawings
 from extractors.pdf.placement import Run
 from extractors.pdf.structure import LazyStructure, PdfStructure, open_structure
 
@@ -51,8 +52,9 @@ _lock = threading.RLock()
 class PdfiumFile:
     """An open PDF, read by pdfium."""
 
-    def __init__(self, document: Any, path: Path, structure: LazyStructure) -> None:
+    def __init__(self, document: Any, path: Path, structure: LazyStructure, endless: Sequence[int] = ()) -> None:
         self._document = document
+        self._endless = endless
         self._path = path
         self.looks = Looks()
         self._structure = structure
@@ -97,7 +99,7 @@ class PdfiumFile:
     def missing(self) -> list[str]:
         """Name the attached files, and what could not be read of the structure."""
         attachments = pdfium_c.FPDFDoc_GetAttachmentCount(self._document) > 0 or _names_embedded_file(self._path)
-        return self._structure.missing(attachments=attachments)
+        return [*endless_drawings(self._endless), *self._structure.missing(attachments=attachments)]
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -116,8 +118,8 @@ def open_pdf(path: Path, options: Options) -> Iterator[PdfiumFile]:
         Encrypted: no password opens it, or its encryption is unknown to pdfium.
         Corrupt: it is no PDF that pdfium can repair.
     """
-    with _lock, _open(path, options) as document, _structure(document, path) as structure:
-        yield PdfiumFile(document, path, structure)
+    with _lock, _open(path, options) as (document, endless), _structure(document, path) as structure:
+        yield PdfiumFile(document, path, structure, endless)
 
 
 def render(path: Path, page_number: int, options: Options) -> Image:
@@ -127,7 +129,7 @@ def render(path: Path, page_number: int, options: Options) -> Image:
         Encrypted, Corrupt: as `open_pdf`.
         IndexError: there is no such page.
     """
-    with _lock, _open(path, options) as document:
+    with _lock, _open(path, options) as (document, _):
         if not 1 <= page_number <= len(document):
             raise IndexError(f"The file has {len(document)} pages; page {page_number} was asked for.")
         _start_form(document, path)
@@ -141,7 +143,7 @@ def unlocked(path: Path, options: Options) -> BytesIO:
     Raises:
         Encrypted, Corrupt: as `open_pdf`.
     """
-    with _lock, _open(path, options) as document:
+    with _lock, _open(path, options) as (document, _):
         return _without_encryption(document)
 
 
@@ -166,12 +168,22 @@ def _scale(width: float, height: float, options: Options) -> float:
 
 
 @contextmanager
-def _open(path: Path, options: Options) -> Iterator[Any]:
-    document = _unlock(path, options)
-    try:
-        yield document
-    finally:
-        document.close()
+def _open(path: Path, options: Options) -> Iterator[tuple[Any, list[int]]]:
+    """(the document, the numbers of the pages whose endless drawings are left out of it)."""
+    with ExitStack() as opened:
+        document = _unlock(path, options)
+        opened.callback(document.close)
+        bounded, endless = _bounded(document, path) if may_nest(path) else (document, [])
+        if bounded is not document:
+            opened.callback(bounded.close)
+        yield bounded, endless
+
+
+def _bounded(document: Any, path: Path) -> tuple[Any, list[int]]:
+    """The document without drawings that take for ever; itself where it has none, or its objects cannot be read."""
+    with _stream(document, path) as stream:
+        plain, endless = without_endless_drawings(stream)
+    return (pdfium.PdfDocument(plain), endless) if endless else (document, [])
 
 
 @contextmanager
@@ -179,11 +191,15 @@ def _structure(document: Any, path: Path) -> Iterator[LazyStructure]:
     with ExitStack() as streams:
 
         def opened() -> PdfStructure:
-            encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document) >= 0
-            stream: IO[bytes] = _without_encryption(document) if encrypted else path.open("rb")
-            return open_structure(streams.enter_context(stream))
+            return open_structure(streams.enter_context(_stream(document, path)))
 
         yield LazyStructure(opened)
+
+
+def _stream(document: Any, path: Path) -> IO[bytes]:
+    """The file's bytes, without its encryption."""
+    encrypted = pdfium_c.FPDF_GetSecurityHandlerRevision(document) >= 0
+    return _without_encryption(document) if encrypted else path.open("rb")
 
 
 def _names_embedded_file(path: Path) -> bool:

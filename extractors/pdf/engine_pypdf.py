@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from extractors.options import Options
 from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
 from extractors.pdf.engine_pdfium import PdfiumFile, unlocked
 from extractors.pdf.engine_pdfium import open_pdf as open_by_pdfium
+from extractors.pdf.nesting import empty_endless_drawings, endless_drawings, may_nest
 from extractors.pdf.pieces import Pieces
 from extractors.pdf.structure import LazyStructure, PdfStructure
 
@@ -29,8 +30,9 @@ LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad][ \t]*\r?\n[ \t]*(?=[^\W_])
 class PypdfFile:
     """An open PDF, read by pypdf or by its predecessor: their readers have the same shape."""
 
-    def __init__(self, reader: Any, drawings: PdfiumFile | None) -> None:
+    def __init__(self, reader: Any, drawings: PdfiumFile | None, endless: Sequence[int] = ()) -> None:
         self._reader = reader
+        self._endless = endless
         self._structure = LazyStructure(lambda: PdfStructure(reader))
         self._drawings = drawings
         self._count: int = len(reader.pages)
@@ -64,8 +66,8 @@ class PypdfFile:
             return Drawn(marked=True)
 
     def missing(self) -> list[str]:
-        """Name the attached files."""
-        return self._structure.missing(attachments=True)
+        """Name the attached files, and the pages with drawings that are left out."""
+        return [*endless_drawings(self._endless), *self._structure.missing(attachments=True)]
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""
@@ -130,8 +132,9 @@ def _opened(
     library: ModuleType, stream: BinaryIO, path: Path, options: Options, drawings: PdfiumFile | None
 ) -> PypdfFile:
     try:
-        reader = _reader(library, stream)
-        return PypdfFile(reader or library.PdfReader(unlocked(path, options)), drawings)
+        reader = _reader(library, stream) or library.PdfReader(unlocked(path, options))
+        endless = empty_endless_drawings(reader) if may_nest(path) else []
+        return PypdfFile(reader, drawings, endless)
     except (ExtractError, MemoryError):
         raise
     except Exception as error:  # these readers let any exception of the language escape on a damaged file

@@ -15,6 +15,7 @@ from typing import Any
 
 from extractors.options import Options
 from extractors.pdf.engine import RawPage
+from extractors.pdf.nesting import empty_endless_drawings, may_nest
 from extractors.pdf.trust import hardly_letters, is_clearly_text, why_distrusted
 
 __all__ = ["with_second_readings"]
@@ -95,7 +96,10 @@ def _reader(pypdf: Any, stream: Any, path: Path, options: Options) -> Any | None
 
     try:
         reader = pypdf.PdfReader(stream)
-        return pypdf.PdfReader(unlocked(path, options)) if reader.is_encrypted else reader
+        reader = pypdf.PdfReader(unlocked(path, options)) if reader.is_encrypted else reader
+        if may_nest(path):
+            empty_endless_drawings(reader)
+        return reader
     except MemoryError:
         raise
     except Exception:  # pypdf lets any error escape on a damaged file, which pdfium could read
