@@ -38,8 +38,7 @@ def grey_of_colours(image: Image) -> Image:
         image: in RGB.
     """
     grey = image.convert("L")
-    small = image.copy()
-    small.thumbnail((LOOKED_AT, LOOKED_AT))
+    small = image.reduce(max(1, max(image.size) // LOOKED_AT))
     plain = _standing_out(small.convert("L"))
     if plain >= PLAIN:
         return grey
