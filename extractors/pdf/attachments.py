@@ -9,7 +9,7 @@ from typing import Any
 
 from extractors.pdf.objects import dictionary, elements, entry, number, text
 
-__all__ = ["AttachedFile", "attached_files", "not_read"]
+__all__ = ["AttachedFile", "attached_files", "not_read", "repeated"]
 
 MAX_FILES = 1_000
 """Attached files that are looked for."""
@@ -21,10 +21,14 @@ MAX_NAME = 120
 
 @dataclass(frozen=True, slots=True)
 class AttachedFile:
-    """A file in a PDF; its size in bytes is None where the PDF does not record it."""
+    """A file in a PDF; its size in bytes is None where the PDF does not record it.
+
+    `repeats_pages`: it is what the pages say as XML, as that of an electronic invoice (Factur-X, ZUGFeRD).
+    """
 
     name: str
     size: int | None
+    repeats_pages: bool = False
 
 
 def attached_files(root: Any, pages: Iterator[Any]) -> list[AttachedFile]:
@@ -33,15 +37,24 @@ def attached_files(root: Any, pages: Iterator[Any]) -> list[AttachedFile]:
     for specification in islice(_specifications(root, pages), MAX_NODES):
         stream = _stream(specification)
         if stream is not None and len(files) < MAX_FILES:
-            files.setdefault(id(stream), AttachedFile(_name(specification), _size(stream)))
+            name = _name(specification)
+            file = AttachedFile(name, _size(stream), _repeats_pages(specification, stream, name))
+            files.setdefault(id(stream), file)
     return list(files.values())
 
 
 def not_read(files: list[AttachedFile]) -> list[str]:
     """The sentences that say which attached files are not in the text."""
-    sentences = [f"The attached file {_shown(file)} is not read: save it, and ingest it by itself." for file in files]
+    others = (file for file in files if not file.repeats_pages)
+    sentences = [f"The attached file {_shown(file)} is not read: save it, and ingest it by itself." for file in others]
     more = len(sentences) - MAX_NAMED
     return [*sentences[:MAX_NAMED], f"{more} more attached files are not read."] if more > 0 else sentences
+
+
+def repeated(files: list[AttachedFile]) -> list[str]:
+    """The sentences that say which attached files hold what the pages say."""
+    names = [_shown(file) for file in files if file.repeats_pages][:MAX_NAMED]
+    return [f"The attached file {name} is not read: it holds as XML what the pages say." for name in names]
 
 
 def _specifications(root: Any, pages: Iterator[Any]) -> Iterator[Any]:
@@ -70,6 +83,15 @@ def _stream(specification: Any) -> Any:
     embedded = dictionary(specification, "/EF")
     streams = (entry(embedded, key) for key in ("/UF", "/F", "/Unix", "/Mac", "/DOS"))
     return next((stream for stream in streams if stream is not None), None)
+
+
+def _repeats_pages(specification: Any, stream: Any, name: str) -> bool:
+    """Whether it is XML that the PDF calls an alternative to its pages, or the data that they show.
+
+    Source: ISO 32000-2, 7.11.3 (`AFRelationship`); Factur-X 1.07, 6.2.
+    """
+    is_xml = name.lower().endswith(".xml") or text(entry(stream, "/Subtype")).removeprefix("/").endswith("/xml")
+    return is_xml and str(entry(specification, "/AFRelationship")) in ("/Alternative", "/Data")
 
 
 def _name(specification: Any) -> str:

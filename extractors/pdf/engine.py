@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from extractors.options import Options
 
-__all__ = ["MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "Drawn", "OpenPdf", "PdfFile", "RawPage"]
+__all__ = ["MAX_BOOKMARKS", "SPARSE_CHARS", "Bookmark", "Drawn", "OpenPdf", "PdfFile", "RawPage", "Unread"]
 
 SPARSE_CHARS = 50
 """With fewer printed characters than this, a page is looked at: is its content in a picture?"""
@@ -75,6 +75,13 @@ class Bookmark:
     page_index: int
 
 
+class Unread(NamedTuple):
+    """Sentences on what is not read beside the pages: what is missing in the text, and what repeats the pages."""
+
+    missing: list[str]
+    repeated: list[str]
+
+
 class PdfFile(Protocol):
     """An open PDF."""
 
@@ -89,8 +96,8 @@ class PdfFile(Protocol):
     def page(self, index: int) -> RawPage:
         """Read one page, counted from 0. Any exception means that this page cannot be read."""
 
-    def missing(self) -> list[str]:
-        """Return the sentences that name parts which are not in the text, such as attached files."""
+    def unread(self) -> Unread:
+        """Return the sentences on what is not read beside the pages, such as attached files."""
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield at most `MAX_BOOKMARKS` bookmarks that point to a page, in the order of the outline."""

@@ -22,7 +22,7 @@ from extractors.options import Options
 from extractors.pdf.chars import boxes_of, has_annotations, runs_of
 from extractors.pdf.copies import is_drawn_over
 from extractors.pdf.drawn import Looks
-from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
+from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage, Unread
 from extractors.pdf.glyphs import may_be_mended, mended
 from extractors.pdf.nesting import endless_drawings, may_nest, without_endless_drawings
 from extractors.pdf.placement import Run
@@ -96,10 +96,11 @@ class PdfiumFile:
         finally:
             textpage.close()
 
-    def missing(self) -> list[str]:
+    def unread(self) -> Unread:
         """Name the attached files, and what could not be read of the structure."""
         attachments = pdfium_c.FPDFDoc_GetAttachmentCount(self._document) > 0 or _names_embedded_file(self._path)
-        return [*endless_drawings(self._endless), *self._structure.missing(attachments=attachments)]
+        unread = self._structure.unread(attachments=attachments)
+        return unread._replace(missing=[*endless_drawings(self._endless), *unread.missing])
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""

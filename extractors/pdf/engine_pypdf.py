@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from extractors.divided_words import HYPHEN
 from extractors.errors import Corrupt, ExtractError
 from extractors.options import Options
-from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage
+from extractors.pdf.engine import MAX_BOOKMARKS, Bookmark, Drawn, RawPage, Unread
 from extractors.pdf.engine_pdfium import PdfiumFile, unlocked
 from extractors.pdf.engine_pdfium import open_pdf as open_by_pdfium
 from extractors.pdf.nesting import empty_endless_drawings, endless_drawings, may_nest
@@ -65,9 +65,10 @@ class PypdfFile:
         except Exception:  # a damaged page that pypdf can read all the same
             return Drawn(marked=True)
 
-    def missing(self) -> list[str]:
+    def unread(self) -> Unread:
         """Name the attached files, and the pages with drawings that are left out."""
-        return [*endless_drawings(self._endless), *self._structure.missing(attachments=True)]
+        unread = self._structure.unread(attachments=True)
+        return unread._replace(missing=[*endless_drawings(self._endless), *unread.missing])
 
     def outline(self) -> Iterator[Bookmark]:
         """Yield the bookmarks that point to a page."""

@@ -16,7 +16,7 @@ from extractors.document import PAGE_SEPARATOR, Document, Layer, Page, Section
 from extractors.errors import Corrupt, TooLarge
 from extractors.options import Options
 from extractors.page_numbers import page_list
-from extractors.pdf.engine import Bookmark, OpenPdf, PdfFile, RawPage
+from extractors.pdf.engine import Bookmark, OpenPdf, PdfFile, RawPage, Unread
 from extractors.pdf.pages_for_ocr import unread_pictures, why_ocr
 from extractors.pdf.second_reading import with_second_readings
 from extractors.pdf.text import is_garbage, tidy
@@ -56,13 +56,14 @@ def extract_pdf(path: Path, options: Options) -> Document:
             raise TooLarge(f"The PDF has {pdf.page_count} pages; `max_pages` allows {options.max_pages}.")
         raws = _bounded(_read(pdf), options)
         bookmarks, metadata, warnings = _extras(pdf)
-        missing = _missing(pdf)
+        beside = _beside(pdf)
     if not any(raws):
         raise Corrupt("The PDF has no page that can be read.")
     pages = _pages(with_second_readings(raws, path, options), options)
     sections = tuple(_sections(bookmarks, pages))
-    missing = (*_unread(raws), *_left_out(pages), *missing)
-    return Document("application/pdf", pages, sections, None, metadata, (*warnings, *missing), missing)
+    missing = (*_unread(raws), *_left_out(pages), *beside.missing)
+    sentences = (*warnings, *missing, *beside.repeated)
+    return Document("application/pdf", pages, sections, None, metadata, sentences, missing)
 
 
 @renderer("application/pdf")
@@ -110,14 +111,14 @@ def _extras(pdf: PdfFile) -> tuple[list[Bookmark], dict[str, str], list[str]]:
         return [], {}, ["The outline or the metadata could not be read."]
 
 
-def _missing(pdf: PdfFile) -> tuple[str, ...]:
+def _beside(pdf: PdfFile) -> Unread:
     """Attached files and other parts that are not read."""
     try:
-        return tuple(pdf.missing())
+        return pdf.unread()
     except MemoryError:
         raise
     except Exception:  # as for a page
-        return ("Files may be attached to the PDF: its list of them could not be read.",)
+        return Unread(["Files may be attached to the PDF: its list of them could not be read."], [])
 
 
 def _pages(raws: list[RawPage | None], options: Options) -> tuple[Page, ...]:

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import IO, Any
 
 from extractors.pdf.annotations import read_annotations
-from extractors.pdf.attachments import attached_files, not_read
+from extractors.pdf.attachments import attached_files, not_read, repeated
+from extractors.pdf.engine import Unread
 from extractors.pdf.objects import dictionary, elements
 from extractors.pdf.placement import Run, overlay, turned, with_annotations
 from extractors.pdf.xfa import is_laid_out_by_viewer, xfa_text
@@ -56,10 +57,11 @@ class PdfStructure:
         annotations = [replace(a, box=turned(a.box, quarters)) for a in annotations]
         return with_annotations(text, upright, annotations), alone
 
-    def attachments(self) -> list[str]:
+    def attachments(self) -> Unread:
         """The sentences that name the attached files, which are not read."""
         pages = (self._pages[index] for index in range(min(len(self._pages), MAX_PAGES)))
-        return not_read(attached_files(self._root, pages))
+        files = attached_files(self._root, pages)
+        return Unread(not_read(files), repeated(files))
 
     def has_bounded_form(self) -> bool:
         """Whether a program that follows the tree of form fields without looking where it has been comes to an end."""
@@ -107,16 +109,16 @@ class LazyStructure:
             self._is_damaged = True
             return text, ""
 
-    def missing(self, *, attachments: bool) -> list[str]:
-        """The sentences that name what is not in the text; attached files only where they are asked for."""
+    def unread(self, *, attachments: bool) -> Unread:
+        """What is not read beside the pages; attached files only where they are asked for."""
         structure = self() if attachments else None
         try:
-            files = structure.attachments() if structure else []
+            files = structure.attachments() if structure else Unread([], [])
         except MemoryError:
             raise
         except Exception:  # as for the file
-            self._is_damaged, files = True, []
-        return [*files, NOT_READ] if self._is_damaged else files
+            self._is_damaged, files = True, Unread([], [])
+        return files._replace(missing=[*files.missing, NOT_READ]) if self._is_damaged else files
 
 
 def open_structure(stream: IO[bytes]) -> PdfStructure:

@@ -99,3 +99,34 @@ def test_an_attached_file_need_not_say_its_type(tmp_path: Path, engine: PdfEngin
     assert bare != FILE
     extra = (_specification(b"budget.xlsx", 7), bare)
     assert _missing(tmp_path, annotated(show("Cover"), pin, extra=extra), engine) == (BUDGET,)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("name", "relation", "is_missing"),
+    [
+        (b"factur-x.xml", b"/AFRelationship /Alternative", False),
+        (b"zugferd-invoice.XML", b"/AFRelationship /Data", False),
+        (b"factur-x.xml", b"/AFRelationship /Supplement", True),
+        (b"factur-x.xml", b"", True),
+        (b"terms.pdf", b"/AFRelationship /Alternative", True),
+    ],
+)
+def test_the_xml_of_an_invoice_repeats_its_page(
+    tmp_path: Path, name: bytes, relation: bytes, is_missing: bool, engine: PdfEngine
+) -> None:
+    specification = b"<< /Type /Filespec /F (%s) %s /EF << /F 6 0 R >> >>" % (name, relation)
+    catalog = b"/Names << /EmbeddedFiles << /Names [(a) 5 0 R] >> >> /AF [5 0 R]"
+    document = extract(
+        _saved(tmp_path, book([show("Cover")], catalog, [specification, FILE])), Options(pdf_engine=engine)
+    )
+    (warning,) = document.warnings
+    assert warning.startswith(f"The attached file {name.decode()} (12 kB) is not read: ")
+    assert document.missing == ((warning,) if is_missing else ())
+
+
+def test_xml_is_known_by_its_type_as_well(tmp_path: Path) -> None:
+    specification = b"<< /Type /Filespec /F (invoice) /AFRelationship /Data /EF << /F 6 0 R >> >>"
+    stream = b"<< /Type /EmbeddedFile /Subtype /text#2Fxml /Length 3 >>\nstream\nabc\nendstream"
+    data = book([show("Cover")], b"/AF [5 0 R]", [specification, stream])
+    assert _missing(tmp_path, data) == ()
