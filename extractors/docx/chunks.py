@@ -16,6 +16,7 @@ from extractors.docx.body import BodyReader
 from extractors.docx.html import html_blocks
 from extractors.docx.package import Aside, open_package
 from extractors.docx.parts import WordParts
+from extractors.docx.rtf import rtf_blocks
 from extractors.encodings.detect import decode
 from extractors.errors import Corrupt, ExtractError, TooLarge, Unsupported
 from extractors.options import Options
@@ -66,8 +67,10 @@ class EmbeddedReader:
         beginning = part.content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if beginning.startswith(b"pk\x03\x04"):
             yield from self._word(part)
-        elif beginning.startswith((b"{\\rtf", b"\xd0\xcf\x11\xe0")):
-            raise Unsupported("RTF and old Word files are not read.")
+        elif beginning.startswith(b"{\\rtf"):
+            yield from rtf_blocks(part.content)
+        elif beginning.startswith(b"\xd0\xcf\x11\xe0"):
+            raise Unsupported("Old Word files are not read.")
         elif part.media_type in ARCHIVES or beginning.startswith(b"mime-version:") or _has(part, ARCHIVE_SUFFIXES):
             yield from _archive(part.content)
         elif part.media_type in PAGES or HTML.match(beginning) or _has(part, HTML_SUFFIXES):

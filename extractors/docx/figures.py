@@ -30,7 +30,7 @@ def figure_lines(root: Any, separator: str) -> list[str]:
 
 
 def _text(element: Any) -> str:
-    return " ".join("".join(text.text or "" for text in element.iter(A + "t")).split())
+    return " ".join("".join(text.text or " " for text in element.iter(A + "t", A + "br")).split())
 
 
 def _rows(root: Any, separator: str) -> list[str]:

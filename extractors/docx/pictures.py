@@ -43,7 +43,9 @@ def shape_text(shape: Any) -> str:
 
 def drawing_lines(body: Any) -> list[str]:
     """Return the paragraphs of a text body of a drawing (`a:txBody`), without empty ones."""
-    lines = ("".join(text.text or "" for text in paragraph.iter(A + "t")) for paragraph in body.iter(A + "p"))
+    lines = (
+        "".join(text.text or " " for text in paragraph.iter(A + "t", A + "br")) for paragraph in body.iter(A + "p")
+    )
     return [line for line in (" ".join(line.split()) for line in lines) if line]
 
 

@@ -107,7 +107,8 @@ def test_headings_of_a_document_within_the_document_are_sections(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("c.rtf", b"{\\rtf1 lost}"),
+        ("c.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)),
+        ("c.rtf", b"{\\rtf1 " + b"{" * 2000),
         ("c.docx", b"PK\x03\x04 no package"),
         ("c.mht", b"MIME-Version: 1.0\r\nContent-Type: image/png\r\n\r\nx"),
         ("c.xml", b"<?xml version='1.0'?><pkg:package/>"),

@@ -82,3 +82,10 @@ def test_a_table_in_a_text_box_keeps_its_rows(tmp_path: Path) -> None:
     framed = f"<w:r><w:pict><v:shape><v:textbox>{box('First').replace('</w:txbxContent>', cells + '</w:txbxContent>')}"
     document = read_xml(tmp_path, paragraph(run("Above"), framed + "</v:textbox></v:shape></w:pict></w:r>"))
     assert document.text == "Above\n\nFirst\n\na | b\nc | d"
+
+
+def test_a_line_break_in_a_drawing_parts_its_words(tmp_path: Path) -> None:
+    body = "<a:txBody><a:p><a:r><a:t>Step</a:t></a:r><a:br/><a:r><a:t>one</a:t></a:r></a:p></a:txBody>"
+    drawing = f"<w:r><w:drawing><wp:inline><a:graphic><a:graphicData>{body}</a:graphicData></a:graphic></wp:inline>"
+    document = read_xml(tmp_path, paragraph(run("x"), f"{drawing}</w:drawing></w:r>"))
+    assert document.text == "x\n\nStep one"
