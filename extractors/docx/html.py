@@ -110,7 +110,7 @@ def _is_hidden(element: Any) -> bool:
 
 
 def _plain(text: str | None) -> str:
-    return re.sub(r"\s+", " ", text or "")
+    return re.sub(r"\s+", " ", text or "").replace("\u00ad", "")
 
 
 def _control(element: Any) -> str:

@@ -24,7 +24,7 @@ BEGINNING = re.compile(rf'\ufeff?{COMMENTS}[\[{{]{COMMENTS}(?:[\[{{]{COMMENTS})*
 """What JSON begins with that is cut off, has comments or a comma too much."""
 NESTED = re.compile(r'\s*[\[{][\s\[{]*"')
 """What JSON in a string begins with."""
-LOGGED = re.compile(r'^([^\n{}]{1,400})(\{"[^\n]*\})[ \t]*$', re.MULTILINE)
+LOGGED = re.compile(r'^([^\n{}]{0,400})(\{"[^\n]*\})[ \t]*$', re.MULTILINE)
 """A line that ends in a JSON object, after a time, a level, a name."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from extractors.options import Options
 from extractors.text.blobs import blobs, sentence, without
 
 __all__ = ["SourceText", "read_source", "without_blobs"]
+
+UNSEEN = re.compile(r"\0|\u00ad|\x1b(?:\[[0-9;:?<=>]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,400}(?:\x07|\x1b\\))")
+"""NUL characters, soft hyphens, and the commands to a terminal, such as its colours in logs: they tear words."""
 
 BYTES_PER_CHAR = 4
 """The most that any encoding here spends on one character."""
@@ -27,7 +31,7 @@ class SourceText:
 
 
 def read_source(path: Path, options: Options) -> SourceText:
-    """Read a text file as it is, but for its line ends and NUL characters.
+    """Read a text file as it is, but for its line ends and what no program shows (`UNSEEN`).
 
     Raises:
         TooLarge: it cannot have fewer than `options.max_chars` characters.
@@ -38,7 +42,7 @@ def read_source(path: Path, options: Options) -> SourceText:
     decoded = decode(path.read_bytes(), options.languages)
     if decoded is None:
         raise Unsupported("The file is not text.")
-    text = decoded.text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    text = UNSEEN.sub("", decoded.text).replace("\r\n", "\n").replace("\r", "\n")
     return SourceText(text, decoded.encoding, tuple(_warnings(decoded)))
 
 

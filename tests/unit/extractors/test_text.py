@@ -202,3 +202,10 @@ def test_tables_of_values_are_text_with_a_type_of_their_own(tmp_path: Path, name
     path.write_bytes(b"part,price\r\nvalve,3\r\n")
     document = extract(path)
     assert (document.media_type, document.text) == (media_type, "part,price\nvalve,3\n")
+
+
+def test_what_no_program_shows_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    title, link = "\x1b]0;title\x07", "\x1b]8;;https://example.org\x1b\\pier\x1b]8;;\x1b\\"
+    path.write_text(f"{title}\x1b[1;31mERROR\x1b[0m Donau\u00addampfer\x1b[K at {link}\nESC [31m stays\n", "utf-8")
+    assert extract(path).text == "ERROR Donaudampfer at pier\nESC [31m stays\n"
