@@ -61,7 +61,7 @@ def _weights(language: str | None) -> Weights:
 
 def _all(words: list[str], languages: Weights, stop_words: frozenset[str]) -> dict[str, float]:
     found: dict[str, float] = {}
-    for word in words:
+    for word in dict.fromkeys(words):
         _merge(found, _of_word(word, languages, stop_words))
     return found
 
