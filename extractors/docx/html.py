@@ -54,6 +54,8 @@ class _Walk:
         self._parts: list[str] = []
         self._level: int | None = None
         self._group: str | None = None
+        self._mark = ""
+        self._counts: dict[Any, int] = {}
 
     def blocks(self, element: Any) -> Iterator[Block]:
         """Yield the blocks in the element."""
@@ -67,7 +69,7 @@ class _Walk:
             yield from self._end()
             self._level = int(tag[1]) if tag in ("h1", "h2", "h3", "h4", "h5", "h6") else None
             self._group = LIST if tag == "li" else None
-            self._parts += ["- "] if tag == "li" else []
+            self._parts += [self._marker(element)] if tag == "li" else []
             yield from self._inside(element)
             yield from self._end()
         else:
@@ -75,16 +77,27 @@ class _Walk:
             yield from self._inside(element)
 
     def _inside(self, element: Any) -> Iterator[Block]:
-        self._parts.append(_plain(element.text))
+        keeps_lines = element.tag == "pre"
+        self._parts.append(_plain(element.text, keeps_lines))
         for child in element:
             yield from self.blocks(child)
-            self._parts.append(_plain(child.tail))
+            self._parts.append(_plain(child.tail, keeps_lines))
 
     def _end(self) -> Iterator[Block]:
         text = LINES.sub("\n", re.sub(r"[ \t]+", " ", "".join(self._parts))).strip()
-        if text.strip("- "):
+        if text and text != self._mark.strip():
             yield Block(text, self._level, self._group)
-        self._parts, self._level, self._group = [], None, None
+        self._parts, self._level, self._group, self._mark = [], None, None, ""
+
+    def _marker(self, item: Any) -> str:
+        """What stands before the item of a list: its number, or a dash."""
+        items = item.getparent()
+        self._mark = "- "
+        if items is not None and items.tag == "ol" and items.get("type", "1") == "1":
+            usual = self._counts.get(items, _number(items.get("start"), 1) - 1) + 1
+            self._counts[items] = _number(item.get("value"), usual)
+            self._mark = f"{self._counts[items]}. "
+        return self._mark
 
     def _table(self, table: Any) -> Iterator[Block]:
         group = f"html {next(self._numbers)}"
@@ -109,8 +122,13 @@ def _is_hidden(element: Any) -> bool:
     return element.get("hidden") is not None or HIDDEN.search(element.get("style") or "") is not None
 
 
-def _plain(text: str | None) -> str:
-    return re.sub(r"\s+", " ", text or "").replace("\u00ad", "")
+def _number(text: str | None, usual: int) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else usual
+
+
+def _plain(text: str | None, keeps_lines: bool = False) -> str:
+    """The text with single spaces; with its line ends where they are shown, as in program code."""
+    return re.sub(r"[^\S\n]+" if keeps_lines else r"\s+", " ", text or "").replace("\u00ad", "")
 
 
 def _control(element: Any) -> str:

@@ -69,7 +69,7 @@ class _Body:
             yield "\n".join(header_lines(message_from_string(self._decoded(part))))
         elif part.is_multipart() and depth < MAX_DEPTH:
             yield from self._of_parts(part, kind, depth + 1)
-        elif _is_attached(part) or not kind.startswith("text/"):
+        elif _is_attached(part) or not (kind.startswith("text/") or _has_no_boundary(part)):
             self._name(part, kind)
         else:
             yield self._text(part, kind)
@@ -166,6 +166,11 @@ def _is_read(part: Mail) -> bool:
     return not _is_attached(part) and part.get_content_type() in (
         "text/plain", "text/html", "text/enriched", "multipart/related", "multipart/mixed", "multipart/alternative",
     )  # fmt: skip
+
+
+def _has_no_boundary(part: Mail) -> bool:
+    """Whether it is made of parts that nothing parts: programs show it as it stands."""
+    return part.get_content_maintype() == "multipart" and isinstance(part.get_payload(), str)
 
 
 def _is_shown_otherwise(part: Mail) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from extractors.xml.tree import DAMAGED, is_element, local, read_xml, text_of_el
 __all__ = ["extract_svg"]
 
 UNREAD = frozenset(("style", "script", "metadata"))
+HIDDEN = re.compile(r"(?:^|;)\s*display\s*:\s*none\b")
 OWN_PLACE = ("x", "y", "dy")
 """Attributes that begin a new line of a text, or a new column."""
 
@@ -40,7 +42,7 @@ def extract_svg(path: Path, options: Options) -> Document:
 
 def _lines(element: Any) -> Iterator[str]:
     name = local(element)
-    if not name or name in UNREAD or element.get("display") == "none":
+    if not name or name in UNREAD or element.get("display") == "none" or HIDDEN.search(element.get("style", "")):
         return
     if name in ("title", "desc"):
         text = text_of_element(element)

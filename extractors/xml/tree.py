@@ -18,6 +18,8 @@ __all__ = ["DAMAGED", "child_texts", "is_element", "local", "parse", "read_xml",
 
 DAMAGED = "The XML is damaged: what stands behind the damage may not be in the text."
 
+BREAKS = frozenset(("br", "lb", "pb", "cb", "tab", "line-break", "soft-page-break"))
+"""Elements without text that part words."""
 DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
@@ -70,7 +72,7 @@ def child_texts(element: Any, *names: str) -> Iterator[str]:
 
 def _texts(element: Any) -> Iterator[str]:
     """The text in an element without that of comments and instructions; entities as the characters they name."""
-    yield element.text or ""
+    yield element.text or (" " if local(element) in BREAKS else "")
     for node in element:
         if is_element(node):
             yield from _texts(node)

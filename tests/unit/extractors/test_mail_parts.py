@@ -172,3 +172,15 @@ def test_a_declared_charset_stands_for_the_larger_one_that_programs_write(tmp_pa
     body = "①髙橋 様".encode("cp932")
     document = read(tmp_path, "Content-Type: text/plain; charset=shift_jis", "", "", body=body)
     assert body_of(document) == "①髙橋 様"
+
+
+def test_lists_and_program_code_of_html_stand_as_they_are_shown(tmp_path: Path) -> None:
+    items = "<ol start=3><li>oar<li value=7>rope<li><ul><li>hemp</ul></ol><ol type=a><li>x</ol><ol><li></ol>"
+    code = "<pre>if a:\n    b()</pre>"
+    document = read(tmp_path, "Content-Type: text/html; charset=utf-8", "", f"<p>List</p>{items}{code}")
+    assert body_of(document) == "List\n3. oar\n7. rope\n- hemp\n- x\nif a:\nb()"
+
+
+def test_parts_that_nothing_parts_are_shown_as_they_stand(tmp_path: Path) -> None:
+    document = read(tmp_path, "Content-Type: multipart/mixed", "", "The ferry goes at nine.")
+    assert (body_of(document), document.missing) == ("The ferry goes at nine.", ())

@@ -138,7 +138,10 @@ def test_old_feeds_their_entities_and_prefixed_markup_are_read(tmp_path: Path) -
 
 
 def test_what_a_picture_does_not_display_is_left_out(tmp_path: Path) -> None:
-    source = "<svg xmlns='http://www.w3.org/2000/svg'><text>seen</text><g display='none'><text>hidden</text></g></svg>"
+    source = (
+        "<svg xmlns='http://www.w3.org/2000/svg'><text>seen</text><g display='none'><text>hidden</text></g>"
+        "<text style='fill:red; display: none'>hidden too</text></svg>"
+    )
     assert _read(tmp_path, source, "a.svg").text == "seen"
 
 
@@ -167,3 +170,8 @@ def test_entities_are_not_resolved(tmp_path: Path) -> None:
     assert "seen" in text
     assert "secret words" not in text
     assert len(text) < 1000
+
+
+def test_a_break_without_text_parts_words(tmp_path: Path) -> None:
+    source = "<?xml version='1.0'?><doc><p>one<lb/>two H<sub>2</sub>O<note/>!</p></doc>"
+    assert _read(tmp_path, source, "a.xml").text == "one two H2O!"
