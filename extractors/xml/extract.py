@@ -34,7 +34,7 @@ def extract_xml(path: Path, options: Options) -> Document:
         Unsupported: it is not text.
     """
     source, root, damaged = read_xml(path, options)
-    lines = list(_lines(root)) if root is not None and not damaged else []
+    lines = list(_lines(root, has_data=not _is_prose(root))) if root is not None and not damaged else []
     if root is None or (local(root) != "opml" and _in_elements(root) < _in_attributes(root)):
         lines = []
     if not lines:
@@ -47,23 +47,36 @@ def extract_xml(path: Path, options: Options) -> Document:
     return passages.document("application/xml", {"encoding": source.encoding})
 
 
-def _lines(element: Any) -> Iterator[str]:
-    """A line for an element that holds text or has attributes, and those of its children if they are not in it."""
+def _lines(element: Any, has_data: bool) -> Iterator[str]:
+    """A line for an element that holds text or has attributes, and those of its children if they are not in it.
+
+    Args:
+        element: of XML.
+        has_data: whether attributes are read.
+    """
     is_line = _is_line(element)
     text = (text_of_element(element) if is_line else "") or _label(element)
-    attributes = ", ".join(f"{name}: {value}" for name, value in _attributes(element) if value != text)
+    attributes = ", ".join(f"{name}: {value}" for name, value in _attributes(element) if has_data and value != text)
     if attributes:
         yield f"{text or local(element)} ({attributes})"
     elif text:
         yield text
     for child in () if is_line else filter(is_element, element):
-        yield from _lines(child)
+        yield from _lines(child, has_data)
+
+
+def _is_prose(root: Any) -> bool:
+    """Whether it is the markup of a text, as in books and patents: attributes say how it is set, not what it says."""
+    return any(_is_mixed(element) and any(map(is_element, element)) for element in filter(is_element, root.iter()))
 
 
 def _is_line(element: Any) -> bool:
     """Whether the element holds text beside elements, or no element."""
-    mixed = any((node.tail or "").strip() for node in element) or (element.text or "").strip()
-    return bool(mixed) or not any(map(is_element, element))
+    return _is_mixed(element) or not any(map(is_element, element))
+
+
+def _is_mixed(element: Any) -> bool:
+    return bool((element.text or "").strip()) or any((node.tail or "").strip() for node in element)
 
 
 def _label(element: Any) -> str:

@@ -175,3 +175,8 @@ def test_entities_are_not_resolved(tmp_path: Path) -> None:
 def test_a_break_without_text_parts_words(tmp_path: Path) -> None:
     source = "<?xml version='1.0'?><doc><p>one<lb/>two H<sub>2</sub>O<note/>!</p></doc>"
     assert _read(tmp_path, source, "a.xml").text == "one two H2O!"
+
+
+def test_attributes_of_prose_only_say_how_it_is_set(tmp_path: Path) -> None:
+    source = "<?xml version='1.0'?><doc kind='x'><p n='P-7'>A <b w='9'>long</b> walk</p><p n='P-8'>End</p></doc>"
+    assert _read(tmp_path, source, "a.xml").text == "A long walk\nEnd"
