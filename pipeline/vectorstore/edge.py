@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from uuid import UUID
 
-from qdrant_edge import CountRequest, EdgeShard, FacetRequest, ScrollRequest, UpdateOperation
+from qdrant_edge import (
+    CountRequest,
+    EdgeShard,
+    FacetRequest,
+    QueryBatchRequest,
+    ScoredPoint,
+    ScrollRequest,
+    UpdateOperation,
+)
 from qdrant_edge import Filter as EdgeFilter
 
 from embeddings.base import Fingerprint
@@ -24,7 +33,7 @@ from pipeline.vectorstore.checks import (
 from pipeline.vectorstore.conditions import MAX_SOURCES, resolve_sources
 from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_queries, plain_payload
 from pipeline.vectorstore.edge_shards import Collection, ShardFolder, translate_engine_errors
-from pipeline.vectorstore.fusion import Scored, rank
+from pipeline.vectorstore.fusion import rank
 
 __all__ = ["EdgeStore"]
 
@@ -164,10 +173,9 @@ class EdgeStore:
             if not opened or not exact:
                 return []
             check_length(collection, query.dense, opened.space.dim)
-            rankings = {
-                ranking: [(str(point.id), point.score) for point in opened.shard.query(request)]
-                for ranking, request in native_queries(query, exact).items()
-            }
+            requests = native_queries(query, exact)
+            answers = opened.shard.query_batch(QueryBatchRequest([*requests.values()])) if requests else []
+            rankings = {ranking: _numbered(points) for ranking, points in zip(requests, answers, strict=True)}
             return _hits(opened.shard, rank(query.mode, rankings, query.limit, query.dense_share, query.least_cosine))
 
     def maintain(self) -> None:
@@ -200,10 +208,16 @@ class EdgeStore:
             self.maintain()
 
 
-def _hits(shard: EdgeShard, ranked: Sequence[Scored]) -> list[Hit]:
-    records = shard.retrieve([point for point, _ in ranked], with_payload=True, with_vector=False) if ranked else []
+def _numbered(points: Sequence[ScoredPoint]) -> list[tuple[int, float]]:
+    """The integers of the points' UUIDs, which are made sooner than strings, with the scores."""
+    return [(name.int, point.score) for point in points if isinstance(name := point.id, UUID)]
+
+
+def _hits(shard: EdgeShard, ranked: Sequence[tuple[int, float]]) -> list[Hit]:
+    scores = {str(UUID(int=point)): score for point, score in ranked}
+    records = shard.retrieve([*scores], with_payload=True, with_vector=False) if scores else []
     payloads = {str(record.id): plain_payload(record.payload) for record in records}
-    return [Hit(point, score, payloads[point]) for point, score in ranked]
+    return [Hit(point, score, payloads[point]) for point, score in scores.items()]
 
 
 def _count(shard: EdgeShard, where: EdgeFilter) -> int:
