@@ -57,19 +57,22 @@ def encode_query(text: str, analyser: int = ANALYSER) -> SparseVector:
     Returns:
         A vector, indices ascending; with analyser 1 an empty one for a question that has only stop words.
     """
-    return analyser_1.encode_query(text) if analyser == 1 else _vector(queries.terms(text))
+    if analyser == 1:
+        return analyser_1.encode_query(text)
+    return _vector({_hash(term): weight for term, weight in queries.terms(text).items()})
 
 
 def _passage(text: str) -> SparseVector:
     frequencies, length = passages.terms(text)
     saturation = K * (1 - B + B * length / AVERAGE_WORDS)
-    return _vector({term: times * (K + 1) / (times + saturation) for term, times in frequencies.items()})
+    hashes = map(_hash, frequencies)
+    return _vector({key: n * (K + 1) / (n + saturation) for key, n in zip(hashes, frequencies.values(), strict=True)})
 
 
-def _vector(weights: Mapping[str, float]) -> SparseVector:
-    # Of two terms with the same hash one is kept: one pair in four thousand million.
-    pairs = sorted({_hash(term): weight for term, weight in weights.items()}.items())
-    return SparseVector([index for index, _ in pairs], [weight for _, weight in pairs])
+def _vector(weights: Mapping[int, float]) -> SparseVector:
+    """The vector of weights by hash. Of two terms with the same hash one is kept: one pair in four thousand million."""
+    indices = sorted(weights)
+    return SparseVector(indices, [weights[index] for index in indices])
 
 
 @lru_cache(CACHED_TERMS)

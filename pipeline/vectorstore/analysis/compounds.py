@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pipeline.vectorstore.analysis.folding import fold
 from pipeline.vectorstore.analysis.languages import stem
@@ -36,7 +37,10 @@ ENDING = re.compile(
 )
 """Endings of words, with what stands before them in some: they are in too many words to be looked for."""
 
-VOWEL = re.compile("[aeiouyäöü]")
+VOWELS = frozenset("aeiouyäöü")
+
+CACHED_PARTS = 50_000
+"""Stems of parts that a process keeps: they come again in other compounds."""
 
 FOLDED_STOP_WORDS = frozenset(map(fold, STOP_WORDS[GERMAN]))
 
@@ -50,21 +54,29 @@ def parts(word: str) -> list[str]:
     if not SHORTEST <= len(word) <= LONGEST:
         return []
     divided = (part for first, second in _divisions(word) for part in (second, first, _unlinked(first)))
-    stems = dict.fromkeys(stem(part, GERMAN) for part in divided if _is_word(part))
-    return [term for term in stems if len(term) >= SHORTEST_PART - 1 and term not in FOLDED_STOP_WORDS]
+    return [*dict.fromkeys(term for part in divided if (term := _term(part)) is not None)]
 
 
 def _divisions(word: str) -> Iterator[tuple[str, str]]:
-    for place in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
-        first, second = word[:place], word[place:]
-        if BEGIN.match(second) and VOWEL.search(first) and _can_end(first, second):
-            yield first, second
+    first_vowel = next((place for place, char in enumerate(word) if char in VOWELS), len(word))
+    for place in range(max(SHORTEST_PART, first_vowel + 1), len(word) - SHORTEST_PART + 1):
+        if _can_divide(word, place) and BEGIN.match(word, place):
+            yield word[:place], word[place:]
 
 
-def _can_end(first: str, second: str) -> bool:
-    """A part ends with a consonant, or with `e` before a consonant."""
-    last = first[-1]
-    return not VOWEL.match(last) or (last == "e" and not VOWEL.match(first[-2]) and not VOWEL.match(second))
+def _can_divide(word: str, place: int) -> bool:
+    """The first part ends with a consonant, or with `e` between consonants."""
+    last = word[place - 1]
+    return last not in VOWELS or (last == "e" and word[place - 2] not in VOWELS and word[place] not in VOWELS)
+
+
+@lru_cache(CACHED_PARTS)
+def _term(part: str) -> str | None:
+    """The stem of a part that may be a word that users look for; None for others."""
+    if not _is_word(part):
+        return None
+    term = stem(part, GERMAN)
+    return term if len(term) >= SHORTEST_PART - 1 and term not in FOLDED_STOP_WORDS else None
 
 
 def _is_word(part: str) -> bool:

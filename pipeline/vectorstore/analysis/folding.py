@@ -19,6 +19,8 @@ LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d"
 
 def plain(text: str) -> str:
     """Normalise ligatures, full-width letters and combining marks (NFKC); lone surrogates become question marks."""
+    if text.isascii():
+        return text
     return IGNORED.sub("", normalize("NFKC", text)).encode("utf-8", "replace").decode("utf-8")
 
 

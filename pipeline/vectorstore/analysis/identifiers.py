@@ -16,7 +16,9 @@ MAX_PIECES = 12
 """An identifier of more pieces, as a hash, is found as a whole and not by them."""
 
 HYPHENS = re.compile("[-\u2010\u2011]")
-MAYBE_SPACED = re.compile(r"[\dA-Z] \d")
+MAYBE_SPACED = re.compile(r" (?<=[\dA-Z] )\d")
+"""It begins with a space, for which `re` looks in a quarter of the time that a set of characters takes."""
+
 MARKED = re.compile("[_@.]")
 
 

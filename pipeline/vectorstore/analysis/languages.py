@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import chain
 
 from py_rust_stemmers import SnowballStemmer
 
@@ -35,6 +36,7 @@ STEMMERS = {
 }
 
 LATIN = tuple(STOP_WORDS)
+KNOWN = frozenset(LANGUAGES_OF)
 DEFAULT = ("en", "de")
 """The languages of a text without stop words: its words get the stems of both."""
 
@@ -68,8 +70,9 @@ def is_foreign(words: Iterable[str]) -> bool:
 
 def stop_word_counts(words: Iterable[str]) -> Counter[str]:
     """Count the distinct stop words of each language."""
-    found = {word.lower() for word in words} & LANGUAGES_OF.keys()
-    return Counter(language for word in found for language in LANGUAGES_OF[word])
+    # Words have no spaces, so that they can be lowered in one call.
+    found = KNOWN & set(" ".join(words).lower().split(" "))
+    return Counter(chain.from_iterable(map(LANGUAGES_OF.__getitem__, found)))
 
 
 def languages_of_script(word: str) -> tuple[str, ...] | None:
@@ -84,9 +87,10 @@ def languages_of_script(word: str) -> tuple[str, ...] | None:
 
 def stem(word: str, language: str) -> str:
     """The folded stem of a word in lower case."""
-    return fold(_stemmer(language).stem_word(word))
+    return fold(_stemmer(language)(word))
 
 
 @cache
-def _stemmer(language: str) -> SnowballStemmer:
-    return SnowballStemmer(STEMMERS[language])
+def _stemmer(language: str) -> Callable[[str], str]:
+    stem_word: Callable[[str], str] = SnowballStemmer(STEMMERS[language]).stem_word
+    return stem_word

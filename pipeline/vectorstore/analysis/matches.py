@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 from unicodedata import is_normalized
@@ -13,7 +14,7 @@ from unicodedata import is_normalized
 from pipeline.vectorstore.analysis import identifiers, queries
 from pipeline.vectorstore.analysis.folding import IGNORED, plain
 from pipeline.vectorstore.analysis.languages import detect
-from pipeline.vectorstore.analysis.passages import JOINTS, terms_of_part
+from pipeline.vectorstore.analysis.passages import JOINTS, known_words
 from pipeline.vectorstore.analysis.words import CLUSTER, MARKS, SPACED, SPLIT, is_undivided
 
 __all__ = ["Span", "matched_spans"]
@@ -26,7 +27,7 @@ SEGMENT = re.compile(f"(?s:.)[{MARKS}\u3099\u309a\u1161-\u11ff\u00ad\u200b-\u200
 
 def matched_spans(text: str, question: str) -> Iterator[Span]:
     """Yield spans of words in a passage that have a term of the question, in no order; some may overlap."""
-    wanted = queries.terms(question).keys()
+    wanted = _wanted(question)
     if not wanted:
         return
     clean, origins = _aligned(text)
@@ -38,6 +39,12 @@ def matched_spans(text: str, question: str) -> Iterator[Span]:
     for match in SPACED.finditer(clean):
         if match[0].upper() == match[0] and identifiers.merged(match[0]) in wanted:
             yield origins.span(*match.span())
+
+
+@lru_cache(8)
+def _wanted(question: str) -> frozenset[str]:
+    """The terms of a question, which are looked for in each of its hits."""
+    return frozenset(queries.terms(question))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def _in_word(word: str, wanted: Set[str], languages: tuple[str, ...]) -> Iterato
 
 
 def _has_term(part: str, wanted: Set[str], languages: tuple[str, ...]) -> bool:
-    return bool(part) and any(term in wanted for term, _ in terms_of_part(part, languages)[0])
+    return bool(part) and any(term in wanted for term, _ in known_words(languages)[part][0])
 
 
 def _in_run(run: str, wanted: Set[str]) -> Iterator[Span]:

@@ -48,8 +48,8 @@ def terms(text: str) -> dict[str, float]:
 
 def _clear_language(words: list[str]) -> str | None:
     counts = stop_word_counts(part for word in words for part in JOINTS.split(word))
-    language, most = max(counts.items(), key=lambda row: row[1], default=(None, 0))
-    return language if most >= CLEAR else None
+    language = max(LATIN, key=lambda name: counts[name])
+    return language if counts[language] >= CLEAR else None
 
 
 def _weights(language: str | None) -> Weights:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES_OF", "STOP_WORDS"]
+from functools import cache
+
+__all__ = ["LANGUAGES_OF", "STOP_WORDS", "stop_words_of"]
 
 LISTS = {
     "en": """
@@ -186,3 +188,9 @@ LANGUAGES_OF = {
     for word in frozenset().union(*STOP_WORDS.values())
 }
 """Stop word to the languages that have it."""
+
+
+@cache
+def stop_words_of(languages: tuple[str, ...]) -> frozenset[str]:
+    """The stop words of at least one of these languages."""
+    return frozenset().union(*(STOP_WORDS.get(language, frozenset()) for language in languages))

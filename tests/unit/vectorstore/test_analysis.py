@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,3 +259,16 @@ def test_long_words_are_not_kept_and_do_not_stop_the_analysis() -> None:
     frequencies, _ = passages.terms("ab12" * 50_000 + " harbour " + "x_1." * 50_000)
 
     assert "harbour" in frequencies
+
+
+def test_a_question_has_the_same_terms_in_every_process() -> None:
+    # It has as many stop words of English as of Dutch and German: the order of a set must not decide.
+    question = "What administration did Ludwig Mies van der Rohe design?"
+    code = f"from pipeline.vectorstore.analysis import queries; print(sorted(queries.terms({question!r}).items()))"
+    command = [sys.executable, "-c", code]
+    printed = {
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in "1234"
+    }
+    assert len(printed) == 1
+    assert b"rohe" in printed.pop()
