@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.catalog.documents import listing
 from pipeline.catalog.documents.listing import DocumentFilter
-from pipeline.errors import BadRequest
+from pipeline.catalog.index import collections
+from pipeline.errors import BadRequest, UnknownId
 from pipeline.ingest.walk import path_of
 from pipeline.names import STATES
 from pipeline.results import DocumentList, DocumentSummary
@@ -16,7 +18,9 @@ from pipeline.services import Services
 from pipeline.source_names import matcher
 from pipeline.spool import original_key
 
-__all__ = ["DocumentQuery", "list_documents"]
+__all__ = ["DocumentQuery", "check_position", "list_documents"]
+
+DOCUMENT_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,33 @@ class DocumentQuery:
 
 
 def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
-    """List documents in the order of their ids. Only the catalog and the files of outdated documents are looked at."""
+    """List documents in the order of their ids. Only the catalog and the files of outdated documents are looked at.
+
+    Raises:
+        UnknownId: there is no such collection.
+        BadRequest: the query's `after` is no id of a document.
+    """
+    check_position(query.after)
     where = DocumentFilter(query.collection, query.state, query.outdated, query.incomplete)
     with services.catalog.connect() as connection:
+        if query.collection is not None and not collections.exists(connection, query.collection):
+            hint = "What there is: docrelay status, or GET /v1/collections"
+            raise UnknownId(f"There is no collection {query.collection}.", hint)
         if query.source is not None:
             sources = listing.list_sources(connection, where)
             where = replace(where, has_source=matcher(sources, query.source))
         rows, after = listing.list_documents(connection, where, query.after, query.limit)
     return DocumentList(documents=[_summary(services, row) for row in rows], next=after)
+
+
+def check_position(after: str | None) -> None:
+    """Check the id of a document after which a page of a list begins; None begins with the first page.
+
+    Raises:
+        BadRequest: no list gives such a position.
+    """
+    if after is not None and not DOCUMENT_ID.fullmatch(after):
+        raise BadRequest("No list of documents has given this cursor.", "Take `next` of the page before, as it is.")
 
 
 def _summary(services: Services, row: Mapping[str, Any]) -> DocumentSummary:

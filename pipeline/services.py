@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from pipeline.catalog.index.indexes import Index
     from pipeline.vectorstore import VectorStore
 
-__all__ = ["Models", "Services"]
+__all__ = ["Models", "Services", "wait_for_news"]
 
 Singleton = TypeVar("Singleton")
 T = TypeVar("T")
@@ -235,6 +237,13 @@ class Services:
         """Name of the way files are read: the same file, read in the same way, fails in the same way."""
         return sha256(repr((EXTRACTOR_VERSION, self.options_of(ocr))).encode()).hexdigest()[:32]
 
+    @contextmanager
+    def follow(self, job_id: str) -> Iterator[Any]:
+        """Subscribe to what `announce` says of a job, for `wait_for_news`."""
+        with self.redis.pubsub(ignore_subscribe_messages=True) as news:
+            news.subscribe(f"{PREFIX}news:{job_id}")
+            yield news
+
     def announce(self, job_id: str) -> None:
         """Notify the followers of a job that the catalog has changed."""
         try:
@@ -248,3 +257,14 @@ def _connect(url: str) -> Redis:
     return Redis.from_url(
         url, socket_timeout=15, socket_connect_timeout=5, socket_keepalive=True, health_check_interval=10
     )
+
+
+def wait_for_news(news: Any, seconds: float) -> None:
+    """Wait for one message, and drop those that came with it."""
+    try:
+        news.get_message(timeout=seconds)
+        while news.get_message(timeout=0) is not None:
+            continue
+    except redis.ConnectionError:
+        # Redis may be restarting; `stack.check` finds out whether it has ended.
+        time.sleep(seconds)

@@ -21,10 +21,9 @@ from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
 from pipeline.catalog.work.progress import measure, store
-from pipeline.document_list import DocumentQuery, list_documents
+from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
-from pipeline.names import PREFIX
 from pipeline.results import (
     ActiveTask,
     Count,
@@ -37,7 +36,7 @@ from pipeline.results import (
     TaskStatus,
     WorkerStatus,
 )
-from pipeline.services import Services
+from pipeline.services import Services, wait_for_news
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]
@@ -98,7 +97,13 @@ class TaskManager:
             return read.document_status(connection, document_id, self._alive())
 
     def documents(self, job_id: str, page: Page) -> tuple[list[dict[str, Any]], str | None]:
-        """A job's documents with their state there, page by page, and where the next page begins. Raises UnknownId."""
+        """A job's documents with their state there, page by page, and where the next page begins.
+
+        Raises:
+            UnknownId: there is no such job.
+            BadRequest: the page's `after` is no id of a document.
+        """
+        check_position(page.after)
         with self._services.catalog.connect() as connection:
             return listing.list_documents(connection, job_id, page)
 
@@ -163,8 +168,7 @@ class TaskManager:
             UnknownId: there is no such job.
         """
         deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
-        with self._services.redis.pubsub(ignore_subscribe_messages=True) as news:
-            news.subscribe(f"{PREFIX}news:{job_id}")
+        with self._services.follow(job_id) as news:
             while True:
                 began = time.monotonic()
                 status = self.job(job_id)
@@ -175,7 +179,7 @@ class TaskManager:
                     return
                 # The status of a job of very many documents takes a while to read: reading must not load the catalog.
                 time.sleep(min(max(SPACING_S, cost_s * REST), left_s))
-                _wait_for_news(news, min(PATIENCE_S, left_s))
+                wait_for_news(news, min(PATIENCE_S, left_s))
                 # The catalog, which a follower reads, would not notice that the stack has ended.
                 stack.check(self._services.settings)
 
@@ -185,15 +189,14 @@ class TaskManager:
         Raises:
             UnknownId: there is no such job.
         """
-        with self._services.redis.pubsub(ignore_subscribe_messages=True) as news:
-            news.subscribe(f"{PREFIX}news:{job_id}")
+        with self._services.follow(job_id) as news:
             while True:
                 with self._services.catalog.connect() as connection:
                     is_running = jobs.is_unfinished(connection, job_id)
                 if not is_running:
                     return self.job(job_id)
                 time.sleep(SPACING_S)
-                _wait_for_news(news, PATIENCE_S)
+                wait_for_news(news, PATIENCE_S)
                 stack.check(self._services.settings)
 
     def events(self, job_id: str, after: int = 0) -> list[events.Event]:
@@ -290,14 +293,3 @@ class TaskManager:
     def _resolve(self, id_or_prefix: str) -> tuple[str, str]:
         with self._services.catalog.connect() as connection:
             return read.resolve_id(connection, id_or_prefix)
-
-
-def _wait_for_news(news: Any, seconds: float) -> None:
-    """Wait for one message, and drop those that came with it."""
-    try:
-        news.get_message(timeout=seconds)
-        while news.get_message(timeout=0) is not None:
-            continue
-    except redis.ConnectionError:
-        # Redis may be restarting; `stack.check` finds out whether it has ended.
-        time.sleep(seconds)

@@ -236,6 +236,9 @@ def test_chunks_of_a_large_document_are_paged(api: Api) -> None:
     assert every == list(range(document.chunks))
     assert document.chunks > 6
     assert [chunk["order"] for chunk in first["chunks"] + second["chunks"]] == [0, 1, 2, 3, 4, 5]
+    for cursor in ("1.x", f"1.{document.id}", f"{first['next']}e"):
+        refused = api.http.get(f"/v1/documents/{document.id}/chunks", params={"cursor": cursor})
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad_request"), cursor
 
 
 def test_documents_of_a_job_are_paged_and_filtered_by_state(api: Api) -> None:
@@ -631,6 +634,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "events of an unknown job": asked("/v1/jobs/nobody/events"),
     "an id with NUL": asked("/v1/jobs/a%00b"),
     "a cursor that the API has not issued": asked("/v1/jobs/x/documents?cursor=%21%21"),
+    "a cursor of another list": asked("/v1/documents?cursor=1.7.20"),
+    "a list of documents of an unknown collection": asked("/v1/documents?collection=nowhere"),
     "a limit of zero": asked("/v1/jobs/x/documents?limit=0"),
     "an unknown state": asked("/v1/jobs/x/documents?state=asleep"),
     "an event id that is not a number": asked("/v1/jobs/x/events", headers={"Last-Event-ID": "abc"}),

@@ -15,6 +15,7 @@ from pipeline.api.problems import responses
 from pipeline.api.routes.jobs import ID, State
 from pipeline.api.state import Api
 from pipeline.document_list import DocumentQuery, list_documents
+from pipeline.errors import BadRequest
 from pipeline.ingest.delete import delete
 from pipeline.ingest.originals import Original, original_of
 from pipeline.ingest.request import Line
@@ -44,7 +45,7 @@ class ListQuery(BaseModel):
     cursor: Cursor = None
 
 
-@router.get("/v1/documents", summary="Documents")
+@router.get("/v1/documents", responses=UNKNOWN, summary="Documents")
 def documents(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> DocumentList:
     """The documents of all jobs, page by page; deleted ones are listed only if the state asks for them."""
     conditions = query.model_dump(exclude={"cursor"})
@@ -164,9 +165,10 @@ def _receipt(status: DocumentStatus, points: int | None) -> Receipt:
 
 
 def _position(position: str | None, status: DocumentStatus) -> tuple[str | None, int]:
-    """The version and the chunk at which a page begins; no version for a cursor that cannot be read."""
+    """The version and the chunk at which a page begins. Raises BadRequest: no list of chunks has given the cursor."""
     if position is None:
         return status.version_id, 0
     version_id, _, number = position.rpartition(".")
-    is_valid = number.isdecimal() and len(number) <= 9
-    return (version_id, int(number)) if is_valid else (None, 0)
+    if not (version_id and number.isdecimal() and len(number) <= 9):
+        raise BadRequest("No list of chunks has given this cursor.", "Take `next` of the page before, as it is.")
+    return version_id, int(number)

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from embeddings.base import Fingerprint
-from pipeline.catalog.database.schema import collections
+from pipeline.catalog.database.schema import collections, documents
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import SpaceMismatch
 from pipeline.plan import IndexSpec
 
-__all__ = ["check_space", "register", "set_space"]
+__all__ = ["check_space", "exists", "register", "set_space"]
 
 
 def register(connection: Connection, name: str, space: Fingerprint, spec: IndexSpec) -> Index:
@@ -55,6 +55,12 @@ def check_space(connection: Connection, name: str, space: Fingerprint) -> Index 
         f"The collection {name} holds vectors of {live.fingerprint.model} ({live.fingerprint.dim} dimensions), "
         f"and this configuration makes vectors of {space.model} ({space.dim} dimensions)."
     )
+
+
+def exists(connection: Connection, name: str) -> bool:
+    """Whether a collection was ever written to, or a document was submitted for it."""
+    has_document = sa.select(documents.c.id).where(documents.c.collection == name).limit(1)
+    return indexes.live(connection, name) is not None or connection.scalar(has_document) is not None
 
 
 def set_space(connection: Connection, name: str, space: Fingerprint) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from pipeline.catalog.work import attempts, jobs
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.document_list import DocumentQuery, list_documents
-from pipeline.errors import BadRequest
+from pipeline.errors import BadRequest, UnknownId
 from pipeline.errors.problem import Problem
 from pipeline.plan import CHUNKER_VERSION
 from pipeline.services import Services
@@ -119,13 +121,36 @@ def test_an_unknown_state_is_an_error() -> None:
         DocumentQuery(state="done")
 
 
+def test_an_unknown_collection_is_an_error(catalog: Catalog) -> None:
+    with pytest.raises(UnknownId, match=r"There is no collection nothing\."):
+        catalog.sources(collection="nothing")
+
+
+@pytest.mark.parametrize("after", ["", "7", "x", "1.5b3cb0a8-6d0c-5b43-8f4e-52a4d9c1f0d7", "5B3CB0A8" * 5])
+def test_a_position_that_no_list_gives_is_an_error(catalog: Catalog, after: str) -> None:
+    with pytest.raises(BadRequest, match="cursor"):
+        catalog.sources(after=after)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [(("-c", "nothing"), "no collection nothing"), (("--cursor", "zzz"), "has given this cursor")],
+)
+def test_command_refuses_what_no_list_can_have(tmp_path: Path, option: tuple[str, str], message: str) -> None:
+    command = [sys.executable, "-m", "pipeline", "documents", *option, "--data-dir", str(tmp_path)]
+    listed = subprocess.run(command, capture_output=True, text=True)
+    assert (listed.returncode, listed.stdout) == (2, "")
+    assert message in listed.stderr
+
+
 def test_a_name_that_exists_is_no_pattern(tmp_path: Path) -> None:
     """As for a search: neither `Report f.txt` nor what was deleted is meant by `Report [final].txt`."""
     catalog = Catalog(tmp_path)
     catalog.add("/srv/Report f.txt", "bracketed")
     named = catalog.add("/srv/Report [final].txt", "bracketed")
     assert catalog.sources(source="Report [final].txt") == {"/srv/Report [final].txt"}
-    assert catalog.sources(source="Report [final].txt", collection="documents") == set()
+    catalog.add("/srv/other.txt", "others")
+    assert catalog.sources(source="Report [final].txt", collection="others") == set()
     with writing(catalog.services.catalog) as connection:
         connection.execute(documents.update().where(documents.c.id == named).values(deleted_at=1.0))
     assert catalog.sources(source="Report [final].txt") == {"/srv/Report f.txt"}
@@ -165,7 +190,12 @@ def test_api_lists_documents(catalog: Catalog) -> None:
         rows = first["documents"] + last["documents"]
         assert {row["source"] for row in rows} == catalog.sources(outdated=True)
         assert {row["outdated"] for row in rows} == {True}
-        assert client.get("/v1/documents", params={"collection": "nothing"}).json() == {"documents": [], "next": None}
+        for query, status, code in (
+            ("collection=nothing", 404, "unknown_id"),
+            ("cursor=1.0d7c6c0e", 422, "bad_request"),
+        ):
+            answer = client.get(f"/v1/documents?{query}")
+            assert (answer.status_code, answer.json()["code"]) == (status, code), query
         for wrong in (
             {"state": "blue"},
             {"limit": 0},
