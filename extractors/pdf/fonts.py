@@ -29,6 +29,9 @@ FONT_NAME = 128
 SHAPED = 0x0590
 """From this character on, scripts write one letter in several forms."""
 
+IDEOGRAPH, LAST_IDEOGRAPH, HANGUL, LAST_HANGUL = 0x4E00, 0x9FFF, 0xAC00, 0xD7A3
+"""Chinese characters and Korean syllables: each is as wide as the others of its font."""
+
 Kind: TypeAlias = tuple[int, bytes]
 """A character and its font."""
 
@@ -69,11 +72,18 @@ def _shared(textpage: Any, indices: Iterable[int]) -> set[int]:
     """Which characters stand for several glyphs of their font: these have several widths."""
     widths = defaultdict[Kind, dict[int, float]](dict)
     for index in indices:
-        code = pdfium_c.FPDFText_GetUnicode(textpage, index)
-        width = _width(textpage, index) if code < SHAPED and not chr(code).isspace() else 0.0
+        code = _kind(pdfium_c.FPDFText_GetUnicode(textpage, index))
+        width = _width(textpage, index) if code < SHAPED or code == IDEOGRAPH else 0.0
         if width > 0:
             widths[code, _font(textpage, index)][index] = width
     return {index for of_kind in widths.values() if _differ(of_kind.values()) for index in of_kind}
+
+
+def _kind(code: int) -> int:
+    """The character, or one and the same for all that a font draws equally wide; `SHAPED` for a space."""
+    if IDEOGRAPH <= code <= LAST_IDEOGRAPH or HANGUL <= code <= LAST_HANGUL:
+        return IDEOGRAPH
+    return SHAPED if code < SHAPED and chr(code).isspace() else code
 
 
 def _differ(widths: Iterable[float]) -> bool:

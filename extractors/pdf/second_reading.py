@@ -7,6 +7,7 @@ fonts than pdfium does.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,8 @@ __all__ = ["with_second_readings"]
 
 MAX_PAGES = 100
 """Pages of one file that are read a second time; pypdf takes up to a second for each."""
+SAME = 0.9
+"""Share of a reading's letters that the first one has as well, from which both are the same."""
 MAPS = re.compile(r"/(GB-EUC|GBpc-EUC|GBK-EUC|GBK2K|ETen-B5|ETenms-B5|90ms-RKSJ|Uni(GB|CNS|JIS|KS)-(UCS2|UTF16))-[HV]")
 """The predefined character maps that pypdf decodes."""
 NOTE = "Its text was read by the engine pypdf: that of pdfium {}."
@@ -34,9 +37,17 @@ def with_second_readings(raws: list[RawPage | None], path: Path, options: Option
         return raws
     better = dict(_readings(list(wanted)[:MAX_PAGES], path, options))
     return [
-        _improved(raw, better[index], wanted[index]) if raw and index in better else raw
+        _improved(raw, better[index], wanted[index])
+        if raw and index in better and not _is_same(raw.text, better[index])
+        else raw
         for index, raw in enumerate(raws)
     ]
+
+
+def _is_same(text: str, reading: str) -> bool:
+    """Whether a second reading has the letters of the first one: it is no better then."""
+    first, second = Counter("".join(text.split())), Counter("".join(reading.split()))
+    return (first & second).total() >= SAME * max(1, second.total())
 
 
 def _improved(raw: RawPage, text: str, why: str) -> RawPage:

@@ -49,6 +49,9 @@ LETTERS_ENOUGH = 0.3
 MOST_UNREADABLE = 0.02
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 DINGBATS = re.compile("[\u2701-\u27bf]")
+SYMBOLS = frozenset(["Sm", "So"])
+HALF = 0.5
+"""Share of signs (not letters, digits or marks) from which a page is no text."""
 MOST_CONTROLS = 0.02
 """With more control characters letters are shifted, small ones to capitals: short words are looked at as well."""
 
@@ -142,9 +145,12 @@ def words_of(text: str, *, codes_too: bool = False) -> Words | None:
 
 
 def _is_dingbats(text: str) -> bool:
-    """Whether glyphs were taken for ornaments: pdfium reads names such as "a65" as those of Zapf Dingbats."""
+    """Whether glyphs were taken for ornaments or signs: pdfium reads names such as "a65" as those of Zapf Dingbats."""
     printed = "".join(text.split())
-    return len(printed) >= LEAST_PRINTED and len(DINGBATS.findall(printed)) >= LETTERS_ENOUGH * len(printed)
+    if len(printed) < LEAST_PRINTED:
+        return False
+    symbols = sum(unicodedata.category(char) in SYMBOLS for char in printed[:MAX_CHARS] if not char.isascii())
+    return len(DINGBATS.findall(printed)) >= LETTERS_ENOUGH * len(printed) or symbols >= HALF * len(printed[:MAX_CHARS])
 
 
 def _is_one_letter(text: str) -> bool:

@@ -33,7 +33,7 @@ LIGHT_SIDE = 250
 """Blocks along the longer side in which the paper's light is measured."""
 PALE = 115
 """Grey level of the darker quarter of a page's ink from which it is pale."""
-DIM = 180
+DIM = 210
 """Grey level of an even ground below which it is made white: Tesseract takes it for ink beside the white margin."""
 EVEN, GROUND = 25, 0.6
 """A ground is even if this share of the picture lies within so many grey levels of it."""

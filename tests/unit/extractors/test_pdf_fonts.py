@@ -60,6 +60,8 @@ def read_page(path: Path, file: bytes) -> tuple[str, tuple[str, ...]]:
         (lambda letter: "-" if letter.isalpha() else letter, UNNAMED),
         (lambda letter: str(ord(letter) % 7) if letter.isalpha() else letter, UNNAMED),
         (lambda letter: "abc"[ord(letter) % 3] if letter.isalpha() else letter, UNNAMED),
+        (lambda letter: chr(0x4E00 + 7 * ord(letter)) if letter.isalpha() else letter, UNNAMED),
+        (lambda letter: chr(0x2200 + ord(letter)) if letter.isalpha() else letter, NO_TEXT),
     ],
 )
 def test_several_glyphs_of_one_name(tmp_path: Path, named: Callable[[str], str], why: str) -> None:
