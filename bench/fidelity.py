@@ -61,6 +61,8 @@ ASKED = {GERMAN["clean300"]: 0.975, GERMAN["scan150"]: 0.95, ENCODINGS: 0.97, DO
 """The least mean recall (share of exact texts for encodings). PDF is compared with pdfium instead."""
 NOTES = re.compile(r"\[Picture: [^\]]*\]|^Comment(?: \([^)]*\))?: .*$", re.MULTILINE)
 """What Docrelay reads of a Word file and the transcripts leave out: descriptions of pictures, comments."""
+BESIDE_TEXT = "Read by OCR: pictures beside its text cover"
+"""The warning on a page whose text layer is kept and to which OCR adds the writing of its pictures."""
 DIVIDED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 """Where a transcript of a page divides a word as the page does; Docrelay puts it together."""
 ORDER = (*GERMAN.values(), TESSERACT, RECEIPTS, ENCODINGS, PDF, PDF_RAW, PDF_KEPT, DOCX, PLAIN, CONTAINS)
@@ -165,15 +167,26 @@ _COMPARE: dict[str, Callable[[Path, dict[str, Any], str], tuple[float, float]]] 
 
 def read_one(path: Path) -> dict[str, str | None]:
     """Read a file in this process: its text, the code if it fails, and pdfium's own text of a PDF."""
-    from extractors import read
     from extractors.errors import ExtractError
-    from extractors.options import Options
 
     raw = _pdfium_text(path) if path.suffix == ".pdf" else None
     try:
-        return {"text": read(path, Options()).text, "code": None, "raw": raw}
+        return {"text": _text_of(path), "code": None, "raw": raw}
     except ExtractError as error:
         return {"text": "", "code": error.code, "raw": raw}
+
+
+def _text_of(path: Path) -> str:
+    """What Docrelay reads, but for the writing of pictures beside the text of a page."""
+    from extractors import extract, read
+    from extractors.options import Options
+
+    document = read(path, Options())
+    beside_text = {p.number for p in document.pages if any(BESIDE_TEXT in warning for warning in p.warnings)}
+    if not beside_text:
+        return document.text
+    layers = extract(path, Options(ocr="off"))
+    return document.with_pages({p.number: p for p in layers.pages if p.number and p.number in beside_text}).text
 
 
 def _pdfium_text(path: Path) -> str:
@@ -238,8 +251,9 @@ _INTRODUCTION = (
     "hold (their published transcript). Recall: the share of the transcript's words that were read. Precision: the",
     "share of the words read that stand in the transcript. Both are means over the files of a class. The",
     "transcripts of docling's files are Markdown that leaves page headers out and describes pictures, so neither",
-    "can be 1 everywhere; comments and descriptions of pictures in Word files, which they leave out as well, are not",
-    "compared. Words that the transcripts of Tesseract's pages divide at line ends are put together there too.",
+    "can be 1 everywhere; comments and descriptions of pictures in Word files, and the writing of pictures beside the",
+    "text of a PDF page, which they leave out as well, are not compared. Words that the transcripts of Tesseract's",
+    "pages divide at line ends are put together there too.",
     "Lowest: the lowest recall of a file. Failed: files that could not be read; they count as recall 0.",
     "Required: the mean recall that the class must reach, where one is set; for PDF it is the recall of",
     "pdfium's own text.",
