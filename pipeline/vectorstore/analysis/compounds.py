@@ -18,10 +18,13 @@ __all__ = ["GERMAN", "parts"]
 
 GERMAN = "de"
 
-SHORTEST, LONGEST = 8, 40
+SHORTEST, LONGEST = 6, 40
 """Letters of a word that is divided."""
 
 SHORTEST_PART = 4
+SHORT_PARTS = frozenset(["öl", "bau", "rad", "tag", "zug", "tür", "hof", "rat", "uhr", "weg", "bus", "bad", "see"])
+"""Words of fewer letters that are parts of many compounds, and seldom an accident."""
+
 LINKS = ("s", "n")
 """Letters between two parts: `Arbeit-s-zeit`, `Woche-n-ende`."""
 
@@ -59,15 +62,22 @@ def parts(word: str) -> list[str]:
 
 def _divisions(word: str) -> Iterator[tuple[str, str]]:
     first_vowel = next((place for place, char in enumerate(word) if char in VOWELS), len(word))
-    for place in range(max(SHORTEST_PART, first_vowel + 1), len(word) - SHORTEST_PART + 1):
+    for place in range(max(2, first_vowel + 1), len(word) - 1):
         if _can_divide(word, place) and BEGIN.match(word, place):
             yield word[:place], word[place:]
 
 
 def _can_divide(word: str, place: int) -> bool:
-    """The first part ends with a consonant, or with `e` between consonants."""
+    """The first part ends with a consonant, or with `e` or `o` between consonants; short parts are known ones."""
+    if place < SHORTEST_PART:
+        return word[:place] in SHORT_PARTS
+    is_short = len(word) - place < SHORTEST_PART
+    if is_short and word[place:] not in SHORT_PARTS:
+        return False
     last = word[place - 1]
-    return last not in VOWELS or (last == "e" and word[place - 2] not in VOWELS and word[place] not in VOWELS)
+    if last not in VOWELS:
+        return True
+    return last in "eo" and not is_short and word[place - 2] not in VOWELS and word[place] not in VOWELS
 
 
 @lru_cache(CACHED_PARTS)
@@ -76,12 +86,12 @@ def _term(part: str) -> str | None:
     if not _is_word(part):
         return None
     term = stem(part, GERMAN)
-    return term if len(term) >= SHORTEST_PART - 1 and term not in FOLDED_STOP_WORDS else None
+    return term if len(term) >= SHORTEST_PART - 2 and term not in FOLDED_STOP_WORDS else None
 
 
 def _is_word(part: str) -> bool:
     """Whether a part may be a word that one looks for: no ending, and no preposition."""
-    return bool(part) and part not in STOP_WORDS[GERMAN] and not ENDING.fullmatch(part)
+    return len(part) >= 2 and part not in STOP_WORDS[GERMAN] and not ENDING.fullmatch(part)
 
 
 def _unlinked(first: str) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from unicodedata import normalize
+from unicodedata import category, decimal, normalize
 
 __all__ = ["fold", "plain"]
 
-IGNORED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-"""Soft hyphens, and marks without width."""
+VOWELS = "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u0652\u0670"
+IGNORED = re.compile(f"[\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff{VOWELS}]")
+"""Soft hyphens, marks without width, and the vowel marks of Hebrew and Arabic, which most writers leave out."""
+
+DIGITS = {code: str(decimal(chr(code))) for code in range(0x80, 0x10000) if category(chr(code)) == "Nd"}
+"""Digits of all scripts."""
 
 ACCENTS = re.compile("[\u0300-\u036f]")
 """Accents of Latin, Greek and Cyrillic letters; marks of other scripts are letters of their own."""
@@ -21,7 +25,7 @@ def plain(text: str) -> str:
     """Normalise ligatures, full-width letters and combining marks (NFKC); lone surrogates become question marks."""
     if text.isascii():
         return text
-    return IGNORED.sub("", normalize("NFKC", text)).encode("utf-8", "replace").decode("utf-8")
+    return IGNORED.sub("", normalize("NFKC", text)).translate(DIGITS).encode("utf-8", "replace").decode("utf-8")
 
 
 def fold(word: str) -> str:

@@ -10,6 +10,7 @@ from itertools import chain
 from py_rust_stemmers import SnowballStemmer
 
 from pipeline.vectorstore.analysis.folding import fold
+from pipeline.vectorstore.analysis.light_stems import LIGHT
 from pipeline.vectorstore.analysis.stop_words import LANGUAGES_OF, STOP_WORDS
 
 __all__ = ["DEFAULT", "LATIN", "detect", "is_foreign", "languages_of_script", "stem", "stop_word_counts"]
@@ -31,7 +32,6 @@ STEMMERS = {
     "tr": "turkish",
     "ru": "russian",
     "el": "greek",
-    "ar": "arabic",
     "ta": "tamil",
 }
 
@@ -46,7 +46,9 @@ FEW = 2
 SCRIPTS = (
     ("\u0370", "\u03ff", "el"),
     ("\u0400", "\u052f", "ru"),
+    ("\u0590", "\u05ff", "he"),
     ("\u0600", "\u06ff", "ar"),
+    ("\u0900", "\u097f", "hi"),
     ("\u0b80", "\u0bff", "ta"),
 )
 """First and last letter of a script, and the language whose stemmer serves it."""
@@ -87,6 +89,11 @@ def languages_of_script(word: str) -> tuple[str, ...] | None:
 
 def stem(word: str, language: str) -> str:
     """The folded stem of a word in lower case."""
+    light = LIGHT.get(language)
+    if light is not None:
+        return fold(light(word))
+    # The stemmers do not know these letters as others of the same word: with accents, and the Russian ё.
+    word = fold(word) if language == "el" else word.replace("ё", "е")
     return fold(_stemmer(language)(word))
 
 

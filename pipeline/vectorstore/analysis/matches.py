@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TypeAlias
 from unicodedata import is_normalized
 
-from pipeline.vectorstore.analysis import identifiers, queries
+from pipeline.vectorstore.analysis import identifiers, patterns, queries
 from pipeline.vectorstore.analysis.folding import IGNORED, plain
 from pipeline.vectorstore.analysis.languages import detect
 from pipeline.vectorstore.analysis.passages import JOINTS, known_words
@@ -39,6 +39,9 @@ def matched_spans(text: str, question: str) -> Iterator[Span]:
     for match in SPACED.finditer(clean):
         if match[0].upper() == match[0] and identifiers.merged(match[0]) in wanted:
             yield origins.span(*match.span())
+    for start, end, term, _ in patterns.matches(clean):
+        if term in wanted:
+            yield origins.span(start, end)
 
 
 @lru_cache(8)
@@ -83,13 +86,17 @@ def _in_word(word: str, wanted: Set[str], languages: tuple[str, ...]) -> Iterato
     """Spans in a word that have a wanted term."""
     if is_undivided(word):
         yield from _in_run(word, wanted)
-    elif identifiers.whole(word) in wanted or _has_term(identifiers.joined(word) or "", wanted, languages):
+    elif not wanted.isdisjoint(_wholes(word)) or _has_term(identifiers.joined(word) or "", wanted, languages):
         yield 0, len(word)
     else:
         joints = [(0, 0), *(match.span() for match in JOINTS.finditer(word)), (len(word), len(word))]
         for (_, start), (end, _) in pairwise(joints):
             if _has_term(word[start:end], wanted, languages):
                 yield start, end
+
+
+def _wholes(word: str) -> list[str]:
+    return [term for term in (identifiers.whole(word), *identifiers.shortened(word)) if term]
 
 
 def _has_term(part: str, wanted: Set[str], languages: tuple[str, ...]) -> bool:

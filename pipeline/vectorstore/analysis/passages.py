@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TypeAlias
 
-from pipeline.vectorstore.analysis import identifiers
+from pipeline.vectorstore.analysis import identifiers, patterns
+from pipeline.vectorstore.analysis.camel import camel_parts
 from pipeline.vectorstore.analysis.compounds import GERMAN, parts
 from pipeline.vectorstore.analysis.folding import fold, plain
 from pipeline.vectorstore.analysis.languages import detect, languages_of_script, stem
+from pipeline.vectorstore.analysis.light_stems import further
 from pipeline.vectorstore.analysis.stop_words import stop_words_of
 from pipeline.vectorstore.analysis.word_cache import WordCache
 from pipeline.vectorstore.analysis.words import is_undivided, pairs, split
@@ -25,6 +27,15 @@ FIRST_SINGLE = "\u2e80"
 
 PART = 0.4
 """Frequency of a part of a compound, beside 1 of a word."""
+
+EXACT = 0.1
+"""Frequency of a word as it is written, beside its stem: `organ` is a better match for `organ` than `organization`."""
+
+FURTHER = 0.4
+"""Frequency of a further stem."""
+
+LONG_CODE = 12
+"""Characters of a code that is found as it is written, too: digests, MAC addresses."""
 
 CACHED_WORDS = 100_000
 
@@ -51,7 +62,17 @@ def terms(text: str) -> tuple[dict[str, float], int]:
             frequencies[term] = frequencies.get(term, 0.0) + frequency * times
     for term in identifiers.spaced(clean, any_case=False):
         frequencies[term] = frequencies.get(term, 0.0) + 1.0
-    return frequencies, length
+    for _, _, term, frequency in patterns.matches(clean):
+        frequencies[term] = frequencies.get(term, 0.0) + frequency
+    return _without_signed(clean, frequencies), length
+
+
+def _without_signed(clean: str, frequencies: dict[str, float]) -> dict[str, float]:
+    """`C++` is less of a match for `C` than `C` is."""
+    for match in patterns.SIGNED.finditer(clean) if "+" in clean or "#" in clean else ():
+        letters = fold(match[1])
+        frequencies[letters] = max(frequencies.get(letters, 0.0) - 1.0, 0.0) + PART
+    return frequencies
 
 
 def _of_word(word: str, languages: tuple[str, ...]) -> tuple[Frequencies, int]:
@@ -84,7 +105,7 @@ def _wholes(word: str, languages: tuple[str, ...]) -> list[str]:
     if (hyphenated := identifiers.joined(word)) is not None:
         return _stems(hyphenated, languages)
     term = identifiers.whole(word)
-    return [] if term is None else [term]
+    return list(dict.fromkeys([*([] if term is None else [term]), *identifiers.shortened(word)]))
 
 
 def _of_part(part: str, languages: tuple[str, ...]) -> tuple[list[tuple[str, float]], int]:
@@ -93,15 +114,34 @@ def _of_part(part: str, languages: tuple[str, ...]) -> tuple[list[tuple[str, flo
         if part.isdigit():
             return [(part, 1.0)], 1
         if any(char.isdigit() for char in part):
-            folded = fold(part)
-            term = identifiers.whole(part) or folded
-            return [(found, 1.0) for found in [term, *identifiers.pieces(folded)]], 1
+            return _of_code(part), 1
     if part.lower() in stop_words_of(languages):
         return [(fold(part), 1.0)], 0
     stems = _stems(part, languages)
-    divided = parts(part.casefold()) if GERMAN in languages and part.isalpha() else []
-    found = [(term, 1.0) for term in stems]
-    return ([*found, *((term, PART) for term in divided if term not in stems)] if divided else found), 1
+    weaker = _weaker(part, languages)
+    for term in stems:
+        weaker.pop(term, None)
+    return [*((term, 1.0) for term in stems), (fold(part), EXACT), *weaker.items()], 1
+
+
+def _of_code(part: str) -> list[tuple[str, float]]:
+    """Terms of a word of letters and digits."""
+    folded = fold(part)
+    wholes = [identifiers.whole(part) or folded, *identifiers.pieces(folded), *identifiers.shortened(part)]
+    if len(folded) >= LONG_CODE:
+        wholes.append(folded)
+    return [(term, 1.0) for term in dict.fromkeys(wholes)]
+
+
+def _weaker(part: str, languages: tuple[str, ...]) -> dict[str, float]:
+    """Parts and further stems of a word, which count for less than its stems."""
+    lower = part.lower()
+    weaker = dict.fromkeys(parts(part.casefold()) if GERMAN in languages and part.isalpha() else [], PART)
+    for language in languages_of_script(part) or languages:
+        if found := further(lower, language):
+            weaker[found] = FURTHER
+    weaker |= {stem(name.lower(), language): PART for name in camel_parts(part) for language in languages}
+    return weaker
 
 
 def _stems(word: str, languages: tuple[str, ...]) -> list[str]:
