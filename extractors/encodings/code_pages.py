@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from extractors.encodings.letters import is_wide, letters_of
 from extractors.encodings.shapes import shape
+from extractors.encodings.thai import syllables
 
 __all__ = ["CODECS", "EBCDIC", "UTF16", "Reading", "is_hebrew_of_mainframes", "readings"]
 
@@ -115,6 +116,8 @@ OTHER_LANGUAGE, UNEXPECTED = -0.9, -8.0
 """The same for languages: one that is not in the table, and one that is not among those expected."""
 
 ALIASES = {"nb": "no", "nn": "no", "sh": "sr", "bs": "hr", "iw": "he", "fo": "is", "ca": "es", "af": "nl"}
+THAI_LETTER = 3.0
+"""For each letter of a text whose Thai letters form syllables: the table holds few of the pairs of Thai."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ def _reading(text: str, pages: dict[str, tuple[float, str]], wanted: set[str]) -
     ]
     rows.sort(key=lambda row: -row[0])
     best, _, language = rows[0]
-    best += _of_few_letters(pairs, served)
+    best += _of_few_letters(pairs, served) + (THAI_LETTER * syllables(text) if language == "th" else 0)
     return Reading(best + shape(pairs), tuple(dict.fromkeys(codec for _, codec, _ in rows)), language, text)
 
 

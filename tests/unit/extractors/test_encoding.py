@@ -256,3 +256,12 @@ def test_lines_in_a_code_page_of_ideograms_are_no_utf8(codec: str, text: str) ->
     decoded = decode(text.encode(codec) * 3)
     assert decoded is not None
     assert (decoded.text, decoded.beside) == (text * 3, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["สวัสดีชาวโลก", "ใบเสร็จรับเงิน", "ซีลกันรั่วของปั๊มน้ำ", "วันจันทร์ที่ 5 มีนาคม", "ประเทศไทย", "ราคา 500 บาท"]
+)
+def test_short_thai_is_known_by_its_syllables(text: str) -> None:
+    decoded = decode(text.encode("cp874"))
+    assert decoded is not None
+    assert decoded.text == text
