@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 import typing
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ ALLOWED_FOLDERS = ("/home/me/", "/home/anna/", "/root/.cache/pip")
 """Folders in examples, and the one of every container's user."""
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Every command by its words, the program itself as ""."""
     by_name: dict[str, Any] = {}
