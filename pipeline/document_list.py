@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.catalog import Connection
 from pipeline.catalog.documents import listing
 from pipeline.catalog.documents.listing import DocumentFilter
 from pipeline.catalog.index import collections
@@ -15,7 +16,7 @@ from pipeline.ingest.walk import path_of
 from pipeline.names import STATES
 from pipeline.results import DocumentList, DocumentSummary
 from pipeline.services import Services
-from pipeline.source_names import matcher
+from pipeline.source_names import literals, marks, matcher
 from pipeline.spool import original_key
 
 __all__ = ["DocumentQuery", "check_position", "list_documents"]
@@ -58,8 +59,8 @@ def list_documents(services: Services, query: DocumentQuery) -> DocumentList:
             hint = "What there is: docrelay status, or GET /v1/collections"
             raise UnknownId(f"There is no collection {query.collection}.", hint)
         if query.source is not None:
-            sources = listing.list_sources(connection, where)
-            where = replace(where, has_source=matcher(sources, query.source))
+            where = replace(where, literals=literals(query.source))
+            where = replace(where, has_source=_matcher(connection, where, query.source))
         rows, after = listing.list_documents(connection, where, query.after, query.limit)
     return DocumentList(documents=[_summary(services, row) for row in rows], next=after)
 
@@ -72,6 +73,16 @@ def check_position(after: str | None) -> None:
     """
     if after is not None and not DOCUMENT_ID.fullmatch(after):
         raise BadRequest("No list of documents has given this cursor.", "Take `next` of the page before, as it is.")
+
+
+def _matcher(connection: Connection, where: DocumentFilter, glob: str) -> Callable[[str], bool]:
+    """Which sources a name or pattern means. Only sources with a sign of a pattern can be named by a pattern's text."""
+    named = (source for mark in marks(glob)[-1:] for source in listing.list_sources(connection, _with(where, mark)))
+    return matcher(named, glob)
+
+
+def _with(where: DocumentFilter, mark: str) -> DocumentFilter:
+    return replace(where, literals=(*where.literals, mark))
 
 
 def _summary(services: Services, row: Mapping[str, Any]) -> DocumentSummary:

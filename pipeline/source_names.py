@@ -7,12 +7,22 @@ signs of a pattern it holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["ascii_prefix", "composed", "is_exact", "matcher", "select", "spelling_of"]
+__all__ = ["ascii_prefix", "composed", "is_exact", "literals", "marks", "matcher", "select", "spelling_of"]
+
+RUN = re.compile("[A-JL-Za-z0-9._~/-]+")
+"""Characters that every spelling of a name has: in NFC, U+212A becomes a K."""
+
+MOST_LITERALS = 4
+
+CHOICE = re.compile(r"\[!?\]?[^\]]*\]|[*?]")
+"""A choice of characters in a pattern, or a sign for any."""
 
 
 def composed(name: str) -> str:
@@ -55,6 +65,18 @@ def matcher(sources: Iterable[str], glob: str) -> Callable[[str], bool]:
     return lambda source: READINGS[first](_names(source), name)
 
 
+def literals(glob: str) -> tuple[str, ...]:
+    """The longest texts that every source has that a name or pattern means, unless it has percent signs."""
+    name = composed(glob).removeprefix("./")
+    runs = {run for part in CHOICE.split(name) for run in RUN.findall(part)}
+    return tuple(sorted(runs, key=lambda run: (-len(run), run))[:MOST_LITERALS])
+
+
+def marks(glob: str) -> tuple[str, ...]:
+    """The signs of a pattern in a name: a source that has none of them can be meant by the pattern alone."""
+    return tuple(mark for mark in "*?[" if mark in glob)
+
+
 def spelling_of(source: str, name: str) -> str | None:
     """How a source spells a path or URI that is its own name or that of a folder above it; None if it is neither."""
     depth = name.rstrip("/").count("/") + 1
@@ -70,8 +92,11 @@ def ascii_prefix(name: str) -> str:
 
 def _names(source: str) -> tuple[str, ...]:
     """What a source is called: the URI, and its path as users write it, without scheme, host and percent signs."""
-    parts = urlsplit(source) if "://" in source else None
-    path = unquote(parts.path) if parts and parts.scheme else source
+    path = source
+    # Brackets after `://`, as in `upload://[draft].pdf`, are no address to urlsplit, which raises ValueError.
+    with suppress(ValueError):
+        parts = urlsplit(source) if "://" in source else None
+        path = unquote(parts.path) if parts and parts.scheme else source
     return tuple(dict.fromkeys((composed(path), composed(source))))
 
 

@@ -1,8 +1,11 @@
-"""Lists of documents over all jobs: by collection, state, and what is the matter with their live version."""
+"""Lists of documents over all jobs: by collection, state, and what is the matter with their live version.
+
+A page is found first, by the tables of which few columns are read, and then its rows are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, is_incomplete, is_outdated, versions
 from pipeline.names import ACTIVE
 
@@ -27,12 +31,16 @@ STATE = sa.case(
 )
 """The state of a document, as its status has it."""
 
+FEW = 2000
+"""If no more documents may have a name, they are all read at once; of more, a page is soon full."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentFilter:
     """Conditions that all hold together; None and False select any.
 
-    Without `state`, deleted documents are left out. `has_source` decides about the source of a document.
+    Without `state`, deleted documents are left out. `has_source` decides about the source of a document; sources
+    without one of the texts in `literals` need not be asked, unless they have percent signs.
     """
 
     collection: str | None = None
@@ -40,6 +48,7 @@ class DocumentFilter:
     outdated: bool = False
     incomplete: bool = False
     has_source: Callable[[str], bool] | None = None
+    literals: tuple[str, ...] = ()
 
 
 def list_documents(
@@ -50,19 +59,37 @@ def list_documents(
     Returns:
         The rows, and the id after which the next page begins; None when this is the last page.
     """
-    query = _query(where)
+    page = _page(connection, where, after, limit + 1)
+    found = [dict(row) for ids in split_list(page[:limit]) for row in connection.execute(_facts(ids)).mappings()]
+    return sorted(found, key=lambda row: str(row["id"])), page[limit - 1] if len(page) > limit else None
+
+
+def _page(connection: Connection, where: DocumentFilter, after: str | None, limit: int) -> list[str]:
+    """The ids of the first documents after an id."""
+    query = _ids(where)
+    if where.literals and where.has_source is not None:
+        # Without an order, an index with the sources is read; in the order of the ids, row by row of the table.
+        few = connection.execute(query.limit(FEW + 1)).all()
+        if len(few) <= FEW:
+            ids = sorted(row.id for row in few if where.has_source(row.source))
+            return [found for found in ids if after is None or found > after][:limit]
+    query = query.order_by(documents.c.id)
     if after is not None:
         query = query.where(documents.c.id > after)
-    rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query).mappings()
-    chosen = (dict(row) for row in rows if where.has_source is None or where.has_source(row["source"]))
-    page = list(islice(chosen, limit + 1))
+    if where.has_source is None:
+        query = query.limit(limit)
+    rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
+    page = list(islice((row.id for row in rows if where.has_source is None or where.has_source(row.source)), limit))
     rows.close()
-    return page[:limit], page[limit - 1]["id"] if len(page) > limit else None
+    return page
 
 
 def list_sources(connection: Connection, where: DocumentFilter) -> Iterator[str]:
-    """The sources of the documents of the collection, in no order; those of deleted ones if these are listed."""
-    query = sa.select(documents.c.source)
+    """The sources of the documents of the collection, in no order; those of deleted ones if these are listed.
+
+    Only sources with all `literals` are listed, and those with percent signs.
+    """
+    query = sa.select(documents.c.source).where(*_has_literals(where.literals))
     if where.state != "deleted":
         query = query.where(documents.c.deleted_at.is_(None))
     if where.collection is not None:
@@ -74,19 +101,57 @@ def count_outdated(connection: Connection) -> dict[str, int]:
     """Count the outdated documents of each collection that has any: {collection: number}."""
     rows = connection.execute(
         sa.select(documents.c.collection, sa.func.count())
-        .join(versions, versions.c.id == documents.c.live_version_id)
-        .where(is_outdated(), documents.c.deleted_at.is_(None))
+        .where(documents.c.live_version_id.in_(_versions(is_outdated())), documents.c.deleted_at.is_(None))
         .group_by(documents.c.collection)
         .order_by(documents.c.collection)
     )
     return {row[0]: row[1] for row in rows}
 
 
-def _query(where: DocumentFilter) -> sa.Select[Any]:
+def _ids(where: DocumentFilter) -> sa.Select[Any]:
+    """Ids and sources of the documents that meet the conditions."""
+    query: sa.Select[Any] = sa.select(documents.c.id, documents.c.source).where(*_has_literals(where.literals))
+    query = query.where(documents.c.deleted_at.is_(None)) if where.state is None else _in_state(query, where.state)
+    if where.collection is not None:
+        query = query.where(documents.c.collection == where.collection)
+    if where.outdated:
+        query = query.where(documents.c.live_version_id.in_(_versions(is_outdated())))
+    return query.where(documents.c.live_version_id.in_(_versions(is_incomplete()))) if where.incomplete else query
+
+
+def _in_state(query: sa.Select[Any], state: str) -> sa.Select[Any]:
+    if state == "deleted":
+        return query.where(documents.c.deleted_at.is_not(None))
+    query = query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id).where(STATE.in_([state]))
+    # Documents in a state that few have are looked up by it: the attempt of each document need not be read.
+    return query if state == "completed" else query.where(documents.c.id.in_(_candidates(state)))
+
+
+def _candidates(state: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """Ids of all documents that may be in a state, which not all of them are."""
+    by_attempt: sa.Select[Any] = sa.select(attempts.c.document_id).where(attempts.c.state == state)
+    if state != "failed":
+        return by_attempt
+    refused = sa.select(documents.c.id).where(documents.c.attempt_id.is_(None), documents.c.deleted_at.is_(None))
+    return by_attempt.union(sa.select(failures.c.document_id), refused)
+
+
+def _versions(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(versions.c.id).where(condition)
+
+
+def _has_literals(literals: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions that a source has all these texts, in capital or small letters, or a percent sign."""
+    for literal in literals:
+        has_it = documents.c.source.contains(literal, autoescape=True)
+        yield sa.or_(has_it, documents.c.source.contains("%", autoescape=True))
+
+
+def _facts(ids: Sequence[str]) -> sa.Select[Any]:
     of_document = ("id", "collection", "source", "tags")
     of_version = ("media_type", "title", "size", "chunks", "content_sha256")
     no = sa.literal(False)
-    query = (
+    return (
         sa.select(
             *(documents.c[name] for name in of_document),
             *(versions.c[name] for name in of_version),
@@ -97,11 +162,5 @@ def _query(where: DocumentFilter) -> sa.Select[Any]:
         .select_from(documents)
         .outerjoin(versions, versions.c.id == documents.c.live_version_id)
         .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
-        .order_by(documents.c.id)
+        .where(documents.c.id.in_(ids))
     )
-    query = query.where(documents.c.deleted_at.is_(None) if where.state is None else STATE.in_([where.state]))
-    if where.collection is not None:
-        query = query.where(documents.c.collection == where.collection)
-    if where.outdated:
-        query = query.where(is_outdated())
-    return query.where(is_incomplete()) if where.incomplete else query

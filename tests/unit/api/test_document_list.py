@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from pipeline.api.app import make_app
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import documents, versions
-from pipeline.catalog.documents import deletion, live_versions, records
+from pipeline.catalog.documents import deletion, listing, live_versions, records
 from pipeline.catalog.documents.versions import FileRecord, Placement
 from pipeline.catalog.work import attempts, jobs
 from pipeline.catalog.work.failures import Failure
@@ -210,3 +210,19 @@ def test_api_lists_documents(catalog: Catalog) -> None:
         assert {parameter["name"] for parameter in parameters if parameter["in"] == "query"} == named, json.dumps(
             parameters
         )
+
+
+def test_pages_of_a_name_that_many_documents_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More documents than are read at once are read in the order of their ids."""
+    monkeypatch.setattr(listing, "FEW", 3)
+    catalog = Catalog(tmp_path)
+    ids = sorted(catalog.add(f"/srv/report_{number}.txt") for number in range(6))
+    catalog.add("/srv/letter.txt")
+
+    def page(after: str | None, source: str) -> list[str]:
+        query = DocumentQuery(source=source, after=after, limit=4)
+        return [document.id for document in list_documents(catalog.services, query).documents]
+
+    assert [page(None, "report*"), page(ids[3], "report*")] == [ids[:4], ids[4:]]
+    assert page(None, "*report_[24].txt") == sorted(set(page(None, "*report_2.txt") + page(None, "*report_4.txt")))
+    assert len(page(None, "*report_[24].txt")) == 2

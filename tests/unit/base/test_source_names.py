@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.source_names import ascii_prefix, matcher, select, spelling_of
+from pipeline.source_names import ascii_prefix, literals, marks, matcher, select, spelling_of
 
 NFD = normalize("NFD", "/srv/Übersichten/Übersicht Mängel.txt")
 NAMES = st.text(
@@ -76,3 +76,35 @@ def test_a_matcher_chooses_what_select_does(names: list[str], name: str, form: s
     for glob in (form.format(name), form.format(names[0]), "*"):
         is_meant = matcher(iter(sources), glob)
         assert sorted(filter(is_meant, sources)) == select(sources, [glob])
+
+
+PIECES = st.lists(
+    st.sampled_from([*"aAbK*?[]/.- é", "\u212a", "e\u0301", "%41", "%5B", "[ab]", "[!a]", "./"]),
+    max_size=7,
+).map("".join)
+
+
+@given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "/", "file:///", "upload://"]), PIECES)), PIECES)
+def test_a_source_that_is_meant_has_the_literals(known: list[str], glob: str) -> None:
+    """The catalog reads only sources with these texts, and those with percent signs."""
+    for source in select(known, [glob]):
+        assert "%" in source or all(literal.lower() in source.lower() for literal in literals(glob)), source
+
+
+@given(st.lists(st.builds("{}{}".format, st.sampled_from(["", "/", "file:///", "upload://"]), PIECES)), PIECES)
+def test_only_sources_with_signs_of_a_pattern_decide_how_it_is_read(known: list[str], glob: str) -> None:
+    deciding = [source for mark in marks(glob)[-1:] for source in known if mark in source or "%" in source]
+    is_meant = matcher(deciding, glob)
+    assert [source for source in known if is_meant(source)] == [
+        source for source in known if matcher(known, glob)(source)
+    ]
+
+
+def test_a_pattern_of_very_many_pieces_has_few_literals() -> None:
+    assert literals("ab?" * 1000 + "*/report_[0-9].pdf?x") == ("/report_", ".pdf", "ab", "x")
+
+
+def test_brackets_in_the_place_of_a_host_are_a_name() -> None:
+    sources = ["upload://[draft].pdf", "upload://[", "upload://letter.pdf"]
+    assert select(sources, ["*.pdf"]) == ["upload://[draft].pdf", "upload://letter.pdf"]
+    assert select(sources, ["[draft].pdf"]) == ["upload://[draft].pdf"]

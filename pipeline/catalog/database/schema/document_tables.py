@@ -136,6 +136,8 @@ versions = sa.Table(
     # As the user asked for it; NULL is the setting.
     sa.Column("ocr", Id),
     sa.Column("chunker", Id, nullable=False, server_default=""),
+    # With all that `is_outdated` and `is_incomplete` ask: rows of versions are long, and are not read for it.
+    sa.Index("ix_versions_reading", "extraction", "chunker", "parts_missing", "pages_failed", "id"),
 )
 
 
