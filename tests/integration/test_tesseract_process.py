@@ -42,6 +42,7 @@ def page(text: str, size: int = 34) -> Image.Image:
 @pytest.fixture
 def processes(needs: object) -> Iterator[Processes]:
     needs("tesseract")  # type: ignore[operator]
+    extractors.end_processes()  # those of other tests
     held = Processes()
     yield held
     held.close()

@@ -247,6 +247,7 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
 
 def marked(mark: str, folder: Path) -> list[psutil.Process]:
     """Every living process that inherited the mark, or that works in the stack's folder for Redis."""
+    extractors.end_processes()  # those with which the test itself has read what it expects
     return [
         process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, mark, folder)
     ]
