@@ -69,7 +69,7 @@ class _Reader:
         self._usual = "cp1252"
         self._states = [_State()]
         self._line: list[str] = []
-        self._bytes = b""
+        self._bytes = bytearray()
         self._cells: list[str] = []
         self._in_table = False
         self._to_skip = 0
@@ -148,7 +148,7 @@ class _Reader:
 
     def _flush(self) -> None:
         """Decode the bytes so far: a character of two bytes may come in two pieces, but not over a command."""
-        text, self._bytes = self._bytes.decode(self._states[-1].code_page, "replace"), b""
+        text, self._bytes = self._bytes.decode(self._states[-1].code_page, "replace"), bytearray()
         self._emit(text)
 
     def _emit(self, text: str) -> None:

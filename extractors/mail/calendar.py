@@ -17,7 +17,7 @@ SHOWN = {
 }  # fmt: skip
 """The fields that are read, and what stands before their value."""
 READ = ("VEVENT", "VTODO", "VJOURNAL")
-FIELD = re.compile(r"(?P<name>[A-Za-z-]{1,40})(?P<parameters>(?:;(?:\"[^\"]*\"|[^\":])*)*):(?P<value>.*)")
+FIELD = re.compile(r"(?P<name>[A-Za-z-]{1,40})(?P<parameters>(?:;(?:\"[^\"]*\"|[^\";:])*)*):(?P<value>.*)")
 NAME = re.compile(r";CN=(?:\"([^\"]*)\"|([^;]*))", re.IGNORECASE)
 ZONE = re.compile(r";TZID=\"?([^\";:]*)", re.IGNORECASE)
 TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d*(Z?))?")

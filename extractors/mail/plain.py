@@ -8,7 +8,7 @@ __all__ = ["enriched_text", "flowed_text"]
 
 QUOTES = re.compile(r">*")
 SIGNATURE = "-- "
-PARAMETER = re.compile(r"<param>.*?</param>", re.IGNORECASE | re.DOTALL)
+PARAMETER = re.compile(r"<param>(?:[^<]|<(?!/?param>))*+</param>", re.IGNORECASE)
 COMMAND = re.compile(r"<<|</?[A-Za-z0-9-]{1,60}>")
 
 
@@ -19,19 +19,19 @@ def flowed_text(text: str, keeps_space: bool = True) -> str:
         text: of a part with `format=flowed`.
         keeps_space: whether that space is part of the text (`delsp=no`).
     """
-    lines, goes_on, depth = list[str](), False, 0
+    lines, goes_on, depth = list[list[str]](), False, 0
     for line in text.split("\n"):
         quotes = QUOTES.match(line)
         own = len(quotes[0]) if quotes else 0
         content = line[own:].removeprefix(" ")
         if goes_on and own == depth and content not in ("", SIGNATURE):
-            lines[-1] += content
+            lines[-1].append(content)
         else:
-            lines.append(f"{'>' * own} {content}" if own else content)
+            lines.append([f"{'>' * own} {content}" if own else content])
         goes_on, depth = content.endswith(" ") and content != SIGNATURE, own
         if goes_on and not keeps_space:
-            lines[-1] = lines[-1][:-1]
-    return "\n".join(line if line == SIGNATURE else line.rstrip() for line in lines)
+            lines[-1][-1] = lines[-1][-1][:-1]
+    return "\n".join(line if line == SIGNATURE else line.rstrip() for line in map("".join, lines))
 
 
 def enriched_text(text: str) -> str:

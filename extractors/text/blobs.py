@@ -35,8 +35,9 @@ URI_PLAIN = {
 }
 """What a URI that is not base64 may hold, by the character before it."""
 
-URI_SVG = re.compile(r"<svg\b(?:[^<]|<(?!/svg>))*+</svg>")
-"""A picture as it stands, whose spaces and brackets do not end the URI."""
+SVG, SVG_END = re.compile(r"<svg\b"), "</svg>"
+"""A picture as it stands, whose spaces and brackets do not end the URI; a blank line, or too many characters, do."""
+MAX_DRAWING = 100_000
 
 TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 UUENCODED = re.compile(r"^begin(?:-base64)? [0-7]{3,4} [^\n]+\n(?:[ -`]{1,100}\n)+(?:end|====)$", re.MULTILINE)
@@ -152,16 +153,24 @@ def _found(text: str) -> Iterator[Blob]:
 
 
 def _uris(text: str) -> Iterator[Blob]:
-    position = 0
+    position, drawing_end = 0, text.find(SVG_END)
     while match := URI.search(text, position):
         before = text[match.start() - 1 : match.start()]
         plain = URI_PLAIN.get(before, URI_PLAIN[""])
-        drawing = URI_SVG.match(text, match.end()) if before == "(" else None
-        payload = drawing or (URI_BASE64 if "base64" in match[0] else plain).match(text, match.end())
+        if -1 < drawing_end < match.end():  # searched for once, as each of many URIs may lack it
+            drawing_end = text.find(SVG_END, match.end())
+        payload = (URI_BASE64 if "base64" in match[0] else plain).match(text, match.end())
         position = payload.end() if payload else match.end()
+        if before == "(" and _is_drawing(text, match.end(), drawing_end):
+            position = drawing_end + len(SVG_END)
         if position - match.start() >= MIN_URI:
             picture = (match["type"] or "").startswith("image")
             yield Blob(match.start(), position, PICTURE if picture else FILE)
+
+
+def _is_drawing(text: str, start: int, end: int) -> bool:
+    """Whether an SVG picture stands from one place to the other; `end` is negative where none ends."""
+    return start < end < start + MAX_DRAWING and SVG.match(text, start) is not None and "\n\n" not in text[start:end]
 
 
 def _are_bytes(digits: str) -> bool:

@@ -18,7 +18,8 @@ MAX_PARSED = 4_000_000
 """Characters of a text that is parsed as a whole to find out whether it is JSON."""
 
 CHECKED_LINES = 200
-STRING = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+STRING = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?')
+"""A string, or the rest of a line where it does not end."""
 COMMENTS = r"(?>\s|//[^\n]*|/\*(?>(?:[^*]|\*(?!/))*)\*/)*"
 BEGINNING = re.compile(rf'\ufeff?{COMMENTS}[\[{{]{COMMENTS}(?:[\[{{]{COMMENTS})*"(?:[^"\\\n]|\\.)*"\s*[:,]')
 """What JSON begins with that is cut off, has comments or a comma too much."""

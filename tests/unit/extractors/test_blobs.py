@@ -150,10 +150,25 @@ def test_what_is_left_stands_in_the_source_in_order(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["data:" * 40_000, "data:image/png;base64," * 20_000, "A" * 400_000, "Aa1" * 100_000, "0x1," * 90_000]
+    "hostile",
+    [
+        "data:" * 40_000,
+        "data:image/png;base64," * 20_000,
+        "(data:image/svg+xml,<svg " * 20_000,
+        "A" * 400_000,
+        "Aa1" * 100_000,
+        "0x1," * 90_000,
+    ],
 )
 def test_hostile_texts_are_read(hostile: str) -> None:
     assert len(without(hostile + " end", blobs(hostile + " end"))) <= len(hostile) + 4
+
+
+def test_a_drawing_in_a_link_ends_with_its_paragraph() -> None:
+    source = f"![]({SVG}) and ![]({SVG.removesuffix('</svg>')})\n\nThe pier.\n\n<svg></svg>"
+    left = without(source, blobs(source))
+    assert left.startswith("![]([data]) and ")
+    assert "The pier." in left
 
 
 def test_text_wrapped_like_base64_stays() -> None:

@@ -54,6 +54,7 @@ def test_each_line_of_json_lines_is_decoded(tmp_path: Path) -> None:
         ('{"ort": "K\\u00f6ln"}\n{"ort": "M\\u00fc', '{"ort": "Köln"}\n{"ort": "M\\u00fc'),
         ('// from \\u00fc\n{\n /* "x" */ "ort": "K\\u00f6ln",\n}', '// from \\u00fc\n{\n /* "x" */ "ort": "Köln",\n}'),
         ('[\n "Gr\\u00fc\\u00dfe",\n oops', '[\n "Grüße",\n oops'),
+        ('{"a": "\\u00fc", "b": "' + '\\"' * 50_000, '{"a": "ü", "b": "' + '\\"' * 50_000),
     ],
 )
 def test_strings_of_damaged_json_are_decoded(tmp_path: Path, name: str, source: str, text: str) -> None:

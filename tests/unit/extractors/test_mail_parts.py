@@ -118,6 +118,16 @@ def test_any_order_of_fields_is_read(lines: list[str]) -> None:
     assert "19701025" not in text
 
 
+@pytest.mark.parametrize("rest", [";" * 500, ';"";' * 500, ";A=b" * 500])
+def test_a_field_without_a_value_is_no_field(rest: str) -> None:
+    assert calendar_text(f"BEGIN:VEVENT\nATTENDEE{rest}\nSUMMARY:Pier\nEND:VEVENT") == "Event: Pier"
+
+
+def test_very_many_flowed_lines_and_commands_are_read() -> None:
+    assert flowed_text("a \n" * 400_000) == "a " * 399_999 + "a\n"
+    assert enriched_text("<param>" * 50_000 + "red</param>it") == "it"
+
+
 def test_a_report_says_what_was_not_delivered(tmp_path: Path) -> None:
     status = (
         "Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; x@example.org\nDiagnostic-Code: smtp; 550 no"
