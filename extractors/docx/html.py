@@ -55,6 +55,7 @@ class _Walk:
         self._level: int | None = None
         self._group: str | None = None
         self._mark = ""
+        self._in_pre = 0
         self._counts: dict[Any, int] = {}
 
     def blocks(self, element: Any) -> Iterator[Block]:
@@ -67,37 +68,49 @@ class _Walk:
             yield from self._table(element)
         elif tag in BLOCKS:
             yield from self._end()
+            if tag == "li":
+                self._begin_item(element)
             self._level = int(tag[1]) if tag in ("h1", "h2", "h3", "h4", "h5", "h6") else None
-            self._group = LIST if tag == "li" else None
-            self._parts += [self._marker(element)] if tag == "li" else []
+            self._group = LIST if self._mark else None
             yield from self._inside(element)
             yield from self._end()
+            if tag == "li":
+                self._clear()
         else:
             self._parts += ["\n"] if tag == "br" else [_control(element)]
             yield from self._inside(element)
 
     def _inside(self, element: Any) -> Iterator[Block]:
-        keeps_lines = element.tag == "pre"
+        self._in_pre += element.tag == "pre"
+        keeps_lines = self._in_pre > 0
         self._parts.append(_plain(element.text, keeps_lines))
         for child in element:
             yield from self.blocks(child)
             self._parts.append(_plain(child.tail, keeps_lines))
+        self._in_pre -= element.tag == "pre"
 
     def _end(self) -> Iterator[Block]:
         text = LINES.sub("\n", re.sub(r"[ \t]+", " ", "".join(self._parts))).strip()
-        if text and text != self._mark.strip():
+        if text and text == self._mark.strip():  # it stands before the first text of its item
+            self._parts = [self._mark]
+            return
+        if text:
             yield Block(text, self._level, self._group)
+        self._clear()
+
+    def _clear(self) -> None:
         self._parts, self._level, self._group, self._mark = [], None, None, ""
 
-    def _marker(self, item: Any) -> str:
-        """What stands before the item of a list: its number, or a dash."""
+    def _begin_item(self, item: Any) -> None:
+        """Begin with what stands before the item of a list: its number, or a dash."""
+        self._clear()
         items = item.getparent()
         self._mark = "- "
         if items is not None and items.tag == "ol" and items.get("type", "1") == "1":
             usual = self._counts.get(items, _number(items.get("start"), 1) - 1) + 1
             self._counts[items] = _number(item.get("value"), usual)
             self._mark = f"{self._counts[items]}. "
-        return self._mark
+        self._parts = [self._mark]
 
     def _table(self, table: Any) -> Iterator[Block]:
         group = f"html {next(self._numbers)}"

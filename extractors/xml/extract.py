@@ -23,6 +23,8 @@ from extractors.xml.tree import is_element, local, read_xml, text_of_element
 __all__ = ["extract_xml"]
 
 UNREAD = ("class", "style")
+SHORT_NUMBER = 4
+"""Digits of an `id` from which on it may be the number of an order or of a customer, and is read."""
 
 
 @extractor("application/xml")
@@ -88,7 +90,7 @@ def _attributes(element: Any) -> Iterator[tuple[str, str]]:
     """The attributes that say something to people: those with a namespace, styles and running numbers do not."""
     for name, value in element.attrib.items():
         shown = one_line(value)
-        is_count = shown.isdigit() and name.lower().endswith("id")
+        is_count = name.lower() == "id" and shown.isdigit() and len(shown) < SHORT_NUMBER
         if shown and not name.startswith("{") and name not in UNREAD and not is_count:
             yield name, shown
 

@@ -191,6 +191,13 @@ def test_lists_and_program_code_of_html_stand_as_they_are_shown(tmp_path: Path) 
     assert body_of(document) == "List\n3. oar\n7. rope\n- hemp\n- x\nif a:\nb()"
 
 
+def test_paragraphs_in_items_of_lists_have_their_numbers_and_marked_up_code_its_lines(tmp_path: Path) -> None:
+    items = "<ol><li><p>oar</p><p>of ash</p></li><li><div><p>rope</p></div><li><p></p></ol><p>end</p>"
+    code = "<pre><code><span>if</span> a:\n    b()\n</code></pre><p>one\nline</p>"
+    document = read(tmp_path, "Content-Type: text/html; charset=utf-8", "", items + code)
+    assert body_of(document) == "1. oar\nof ash\n2. rope\nend\nif a:\nb()\none line"
+
+
 def test_parts_that_nothing_parts_are_shown_as_they_stand(tmp_path: Path) -> None:
     document = read(tmp_path, "Content-Type: multipart/mixed", "", "The ferry goes at nine.")
     assert (body_of(document), document.missing) == ("The ferry goes at nine.", ())

@@ -112,6 +112,15 @@ def test_attributes_stand_with_the_text_of_their_element(tmp_path: Path) -> None
     assert _read(tmp_path, source, "a.xml").text == expected
 
 
+def test_numbers_of_orders_and_customers_are_no_running_numbers(tmp_path: Path) -> None:
+    source = (
+        "<?xml version='1.0'?><orders><order id='4711' customerId='12'><item id='1'>Rope of hemp, ten metres</item>"
+        "</order><invoice paid='1250'>Paid in full by the customer</invoice></orders>"
+    )
+    expected = "order (id: 4711, customerId: 12)\nRope of hemp, ten metres\nPaid in full by the customer (paid: 1250)"
+    assert _read(tmp_path, source, "a.xml").text == expected
+
+
 @pytest.mark.parametrize("name", ["a.xml", "a.opml"])
 def test_an_outline_is_its_entries(tmp_path: Path, name: str) -> None:
     source = (
