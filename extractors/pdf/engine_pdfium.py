@@ -130,7 +130,7 @@ def render(path: Path, page_number: int, options: Options) -> Image:
         Encrypted, Corrupt: as `open_pdf`.
         IndexError: there is no such page.
     """
-    with _lock, _open(path, options) as (document, _):
+    with _lock, _open(path, options, page_number) as (document, _):
         if not 1 <= page_number <= len(document):
             raise IndexError(f"The file has {len(document)} pages; page {page_number} was asked for.")
         _start_form(document, path)
@@ -169,21 +169,27 @@ def _scale(width: float, height: float, options: Options) -> float:
 
 
 @contextmanager
-def _open(path: Path, options: Options) -> Iterator[tuple[Any, list[int]]]:
-    """(the document, the numbers of the pages whose endless drawings are left out of it)."""
+def _open(path: Path, options: Options, page_number: int | None = None) -> Iterator[tuple[Any, list[int]]]:
+    """(the document, the numbers of the pages whose endless drawings are left out of it).
+
+    Args:
+        path: of the file.
+        options: with its passwords.
+        page_number: the only page that will be drawn; None for all.
+    """
     with ExitStack() as opened:
         document = _unlock(path, options)
         opened.callback(document.close)
-        bounded, endless = _bounded(document, path) if may_nest(path) else (document, [])
+        bounded, endless = _bounded(document, path, page_number) if may_nest(path) else (document, [])
         if bounded is not document:
             opened.callback(bounded.close)
         yield bounded, endless
 
 
-def _bounded(document: Any, path: Path) -> tuple[Any, list[int]]:
+def _bounded(document: Any, path: Path, page_number: int | None) -> tuple[Any, list[int]]:
     """The document without drawings that take for ever; itself where it has none, or its objects cannot be read."""
     with _stream(document, path) as stream:
-        plain, endless = without_endless_drawings(stream)
+        plain, endless = without_endless_drawings(stream, page_number)
     return (pdfium.PdfDocument(plain), endless) if endless else (document, [])
 
 

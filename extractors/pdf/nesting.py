@@ -58,11 +58,12 @@ def endless_drawings(numbers: Sequence[int]) -> list[str]:
     return [f"{page_list(numbers)}: drawings that repeat themselves without end are left out."]
 
 
-def without_endless_drawings(stream: IO[bytes]) -> tuple[BytesIO, list[int]]:
+def without_endless_drawings(stream: IO[bytes], page_number: int | None = None) -> tuple[BytesIO, list[int]]:
     """Write a PDF without the drawings that would take for ever.
 
     Args:
         stream: the file, not encrypted.
+        page_number: the only page that is looked at; None for all.
 
     Returns:
         The new file, and the numbers of the pages on which such drawings stood. Both are empty where there are none, or
@@ -74,7 +75,7 @@ def without_endless_drawings(stream: IO[bytes]) -> tuple[BytesIO, list[int]]:
     plain = BytesIO()
     try:
         reader = pypdf.PdfReader(stream)
-        numbers = empty_endless_drawings(reader)
+        numbers = empty_endless_drawings(reader, page_number)
         if numbers:
             pypdf.PdfWriter(clone_from=reader).write(plain)
     except MemoryError:
@@ -85,17 +86,19 @@ def without_endless_drawings(stream: IO[bytes]) -> tuple[BytesIO, list[int]]:
     return plain, numbers
 
 
-def empty_endless_drawings(reader: Any) -> list[int]:
+def empty_endless_drawings(reader: Any, page_number: int | None = None) -> list[int]:
     """Empty the form XObjects that would be drawn without end, in the reader's own objects.
 
     Args:
         reader: pypdf's or PyPDF2's, of a file that is not encrypted.
+        page_number: the only page that is looked at; None for all.
 
     Returns:
         The numbers of the pages on which they stood.
     """
     counts, numbers = Counts(), list[int]()
-    for number, page in enumerate(islice(reader.pages, MAX_PAGES), start=1):
+    first, last = (1, MAX_PAGES) if page_number is None else (page_number, page_number)
+    for number, page in enumerate(islice(reader.pages, first - 1, last), start=first):
         resources = dictionary(page, "/Resources")
         forms = [*_forms(page, resources), *((form, 1) for form in _appearances(page))]
         if sum(times * drawn_forms(form, counts, resources) for form, times in forms) > MAX_DRAWN:

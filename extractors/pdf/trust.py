@@ -50,6 +50,8 @@ MOST_UNREADABLE = 0.02
 CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
 DINGBATS = re.compile("[\u2701-\u27bf]")
 SYMBOLS = frozenset(["Sm", "So"])
+LINES_AND_BOXES = re.compile("[\u2500-\u25ff\u2605\u2606\u2610-\u2612]")
+"""Lines of tables, bars, bullets, stars of ratings and check boxes: whole pages may consist of them."""
 HALF = 0.5
 """Share of signs (not letters, digits or marks) from which a page is no text."""
 MOST_CONTROLS = 0.02
@@ -146,7 +148,7 @@ def words_of(text: str, *, codes_too: bool = False) -> Words | None:
 
 def _is_dingbats(text: str) -> bool:
     """Whether glyphs were taken for ornaments or signs: pdfium reads names such as "a65" as those of Zapf Dingbats."""
-    printed = "".join(text.split())
+    printed = LINES_AND_BOXES.sub("", "".join(text.split()))
     if len(printed) < LEAST_PRINTED:
         return False
     symbols = sum(unicodedata.category(char) in SYMBOLS for char in printed[:MAX_CHARS] if not char.isascii())
@@ -154,8 +156,8 @@ def _is_dingbats(text: str) -> bool:
 
 
 def _is_one_letter(text: str) -> bool:
-    """Whether all glyphs were taken for the same letter, or nearly."""
-    printed = "".join(text.split())
+    """Whether all glyphs were taken for the same letter, or nearly; letters that stand alone are ticks in a table."""
+    printed = "".join(word for word in text.split() if len(word) > 1)
     if len(printed) < LEAST_PRINTED:
         return False
     letter, count = Counter(printed).most_common(1)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pdf_builder import FONT, pdf, show
 from extractors import Document, Options, extract
 from extractors.options import PdfEngine
 from extractors.pdf.extract import render_page
-from extractors.pdf.nesting import may_nest
+from extractors.pdf.nesting import may_nest, without_endless_drawings
 
 LEFT_OUT = "Page 1: drawings that repeat themselves without end are left out."
 FIRST = 6
@@ -102,6 +103,11 @@ def test_a_form_that_draws_itself(tmp_path: Path, times: int, missing: tuple[str
     document = _read(tmp_path, _file(forms, show("First page") + b" /X Do"))
     assert [page.text for page in document.pages] == ["First page", "Second page"]
     assert document.missing == missing
+
+
+def test_only_the_page_that_is_drawn_is_looked_at() -> None:
+    data = _file(_doubling(40), b"/X Do")
+    assert [without_endless_drawings(BytesIO(data), page)[1] for page in (None, 1, 2, 3)] == [[1], [1], [], []]
 
 
 def test_which_files_are_looked_at(tmp_path: Path) -> None:

@@ -127,6 +127,19 @@ def test_digits_and_marks_alone_are_hardly_letters() -> None:
     assert not hardly_letters(ENGLISH)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Check list 2026\n" + "".join(f"{row} X X X X X X\n" for row in range(12)),
+        f"┌{'─' * 30}┬{'─' * 20}┐\n│ Rope │ 5.50 │\n└{'─' * 30}┴{'─' * 20}┘",
+        "Gerät ★★★★★ ★★★★☆ ★★★☆☆\n" * 10,
+        "Ja ☐ ☒ ☐ Nein ☐ ☑ ☐\n" * 12,
+    ],
+)
+def test_tables_of_ticks_lines_and_stars_are_trusted(text: str) -> None:
+    assert why_distrusted(text) is None
+
+
 def test_glyphs_taken_for_ornaments_are_no_text() -> None:
     assert why_distrusted("▼✐♥✉t❡s✥♦❢✥t❤❡✥s♦❝✐❡t②✥♦♥✥t❤❡✥t❤✐r❞✥♦❢✥❏✉♥❡✥❚❤❡✥✇❛") is not None
     assert why_distrusted("✓ oiled ✓ checked ✗ cleaned ✓ tested " * 3) is None
