@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import termios
 import tty
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -68,13 +69,15 @@ class Processes:
         return rows
 
     def close(self) -> None:
-        """End the processes that wait."""
-        if self._owner != os.getpid():  # a fork: they are the parent's
-            self._idle.clear()
-            self._owner = os.getpid()
+        """End the processes that wait; in a fork they are the parent's, and are only let go."""
+        is_fork, self._owner = self._owner != os.getpid(), os.getpid()
         with contextlib.suppress(KeyError):
             while True:
-                self._idle.popitem()[1].close()
+                process = self._idle.popitem()[1]
+                if is_fork:
+                    process.let_go()
+                else:
+                    process.close()
 
     def _take(self, command: tuple[str, ...]) -> _Process:
         if self._owner != os.getpid():
@@ -94,7 +97,8 @@ class Processes:
         with contextlib.suppress(KeyError):  # another thread has taken it
             while len(self._idle) >= KEPT:
                 self._idle.popitem()[1].close()
-        self._idle[process.command] = process
+        if self._idle.setdefault(process.command, process) is not process:  # another thread was first
+            process.close()
 
 
 class _Process:
@@ -116,7 +120,7 @@ class _Process:
             environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
             arguments = [*command, "-c", "stream_filelist=1", "tsv"]
             self._process = Popen(arguments, stdin=PIPE, stdout=slave, stderr=DEVNULL, env=environment, bufsize=0)
-        except OSError as error:
+        except (OSError, termios.error) as error:
             os.close(self._output)
             raise Ended from error
         finally:
@@ -141,6 +145,11 @@ class _Process:
         """End it."""
         self._process.kill()
         self._process.wait()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close what is open to it; in a fork, waiting for its end is left to the parent."""
+        self._process.returncode = self._process.returncode or 0
         if self._process.stdin is not None:
             self._process.stdin.close()
         os.close(self._output)

@@ -109,6 +109,16 @@ def test_processes_are_replaced_and_few_are_kept(processes: Processes, monkeypat
     assert started() == []
 
 
+def test_a_fork_lets_go_of_the_processes_of_its_parent(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = psutil.Process().num_fds()
+    read(processes, page(TEXTS[0]))
+    (process,) = started()
+    monkeypatch.setattr(processes, "_owner", os.getppid())
+    processes.close()
+    assert psutil.Process().num_fds() == before
+    assert process.wait() == 0  # it was not killed, but has nothing more to read
+
+
 def test_no_picture_is_left_behind(processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     read(processes, page(TEXTS[0]))
