@@ -9,6 +9,8 @@ __all__ = ["lines_of_another"]
 SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 CUT = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{0,2}\Z")
 """A character that the end of the file cuts off."""
+LINE_CUT = re.compile(rb"[\xc2\xc3]\r?\Z")
+"""The same at the end of a line, as in logs whose lines have a limit; only what no line of a code page ends with."""
 LEAST_SEQUENCES = 4
 """Characters of UTF-8 beyond ASCII, from which on they are no chance."""
 
@@ -24,7 +26,9 @@ def lines_of_another(lines: list[bytes]) -> list[int]:
         if line.isascii() or (number == len(lines) - 1 and CUT.sub(b"", line).isascii()):
             continue
         found = len(SEQUENCE.findall(line))
-        if not found:
+        if not found and LINE_CUT.sub(b"", line).isascii():
+            damaged += 1
+        elif not found:
             odd.append(number)
         elif SEQUENCE.sub(b"", line).isascii():
             whole, sequences = whole + 1, sequences + found

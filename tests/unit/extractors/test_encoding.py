@@ -236,6 +236,14 @@ def test_a_broken_byte_in_a_line_of_utf8_is_replaced() -> None:
     assert (decoded.encoding, decoded.damaged, decoded.text.count("\ufffd"), decoded.beside) == ("utf-8", True, 1, "")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_character_that_the_end_of_a_line_cuts_is_replaced(end: str) -> None:
+    cut = f"Zugriff verweigert f{end}".encode().replace(end.encode(), b"\xc3" + end.encode())
+    decoded = decode(f"für Österreich{end}".encode() * 9 + cut + f"für Zürich{end}".encode())
+    assert decoded is not None
+    assert (decoded.encoding, decoded.damaged, decoded.text.count("f\ufffd"), decoded.beside) == ("utf-8", True, 1, "")
+
+
 def test_a_few_characters_that_are_utf8_by_chance_do_not_decide() -> None:
     text = "Ã¼ ist ein Zeichenfehler\nGrüße aus Köln\nfür alle Gäste\n"
     decoded = decode(text.encode("cp1252"))

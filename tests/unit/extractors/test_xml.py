@@ -121,6 +121,14 @@ def test_numbers_of_orders_and_customers_are_no_running_numbers(tmp_path: Path) 
     assert _read(tmp_path, source, "a.xml").text == expected
 
 
+@pytest.mark.parametrize(("times", "attribute"), [(9, " (no: KP-4567)"), (1, "")])
+def test_attributes_are_read_where_little_of_the_text_is_marked_up(tmp_path: Path, times: int, attribute: str) -> None:
+    data = "<part no='KP-4567'>Rope of hemp, ten metres long</part>" * times
+    source = f"<?xml version='1.0'?><stock>{data}<note>Lent by <b>hand</b> alone</note></stock>"
+    line = f"Rope of hemp, ten metres long{attribute}\n"
+    assert _read(tmp_path, source, "a.xml").text == line * times + "Lent by hand alone"
+
+
 @pytest.mark.parametrize("name", ["a.xml", "a.opml"])
 def test_an_outline_is_its_entries(tmp_path: Path, name: str) -> None:
     source = (
