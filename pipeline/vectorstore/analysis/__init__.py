@@ -3,6 +3,7 @@
     folding.py      what counts as the same letter
     words.py        text to words and identifiers; runs of scripts that do not divide words
     identifiers.py  part numbers, file names, addresses: as a whole and by their parts
+    anchors.py      patterns tried only where they can begin
     patterns.py     what is found in other spellings: dates.py, numbers.py, digests, `C++`, emoji
     camel.py        `OrderService`
     languages.py    which language a text is in; stems

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+from pipeline.vectorstore.analysis.anchors import matches_at
 from pipeline.vectorstore.analysis.folding import fold
 
 __all__ = ["MONTH", "Match", "matches"]
@@ -43,27 +44,37 @@ NAME_BEFORE = re.compile(rf"{NAME}\.?(?: (\d\d?)(?:st|nd|rd|th)?,?| de)?$")
 REACH = 18
 """Characters before a year in which its month is."""
 
-ANY_YEAR = re.compile(r"(?:1[89]|20)\d\d")
+CENTURIES = ("20", "19", "18")
+RUN = re.compile(r"\d+")
 
 
 def matches(text: str) -> Iterator[Match]:
     """Yield the dates of a plain text, and the months that are named with a year; some may overlap."""
-    if not ANY_YEAR.search(text):
+    if not any(century in text for century in CENTURIES):
         return
-    for match in YEAR_FIRST.finditer(text):
+    runs = [match.span() for match in RUN.finditer(text)]
+    years, compact = _years(text, runs, 4), _years(text, runs, 8)
+    for match in matches_at(YEAR_FIRST, text, years):
         year, month, day = (match[1], match[3], match[4]) if match[1] else (match[5], match[6], match[7])
         yield from _date(match, year, month, day)
-    for match in COMPACT.finditer(text):
+    for match in matches_at(COMPACT, text, compact):
         yield from _date(match, match[1], match[2], match[3])
-    for match in YEAR_LAST.finditer(text):
+    days = [start for start, end in runs if end - start <= 2] if years else []
+    for match in matches_at(YEAR_LAST, text, days):
         yield from _date(match, match[4], match[3], match[1])
         if match[2] == "/" and match[1] != match[3]:
             yield from _date(match, match[4], match[1], match[3])
-    yield from _named(text)
+    if years:
+        yield from _named(text, days)
 
 
-def _named(text: str) -> Iterator[Match]:
-    for match in DAY_NAME.finditer(text):
+def _years(text: str, runs: Sequence[tuple[int, int]], digits: int) -> list[int]:
+    """Starts of the runs of so many digits that begin with a century."""
+    return [start for start, end in runs if end - start == digits and text.startswith(CENTURIES, start)]
+
+
+def _named(text: str, days: Sequence[int]) -> Iterator[Match]:
+    for match in matches_at(DAY_NAME, text, days):
         yield from _date(match, match[3], match[2], match[1])
     for match in YEAR_AFTER_SPACE.finditer(text):
         place = max(match.start() - REACH, 0)

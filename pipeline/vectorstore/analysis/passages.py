@@ -69,7 +69,7 @@ def terms(text: str) -> tuple[dict[str, float], int]:
 
 def _without_signed(clean: str, frequencies: dict[str, float]) -> dict[str, float]:
     """`C++` is less of a match for `C` than `C` is."""
-    for match in patterns.SIGNED.finditer(clean) if "+" in clean or "#" in clean else ():
+    for match in patterns.signed(clean):
         letters = fold(match[1])
         frequencies[letters] = max(frequencies.get(letters, 0.0) - 1.0, 0.0) + PART
     return frequencies
