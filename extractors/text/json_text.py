@@ -26,7 +26,11 @@ BEGINNING = re.compile(rf'\ufeff?{COMMENTS}[\[{{]{COMMENTS}(?:[\[{{]{COMMENTS})*
 NESTED = re.compile(r'\s*[\[{][\s\[{]*"')
 """What JSON in a string begins with."""
 LOGGED = re.compile(r'^([^\n{}]{0,400})(\{"[^\n]*\})[ \t]*$', re.MULTILINE)
-"""A line that ends in a JSON object, after a time, a level, a name."""
+"""A line that ends in a JSON object."""
+LOG_ENTRY = re.compile(
+    r"\d:[0-5]\d\b|\b(?:19|20)\d\d-\d\d|\b(?i:trace|debug|info|notice|warn(?:ing)?|error|fatal|critical)\b"
+)
+"""A time, a date or a level before it; a line of a program has none, and its escapes stay as they are."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -72,7 +76,7 @@ def _plain(string: re.Match[str]) -> str:
 
 
 def _logged(line: re.Match[str]) -> str:
-    is_escaped = "\\" in line[2] and _parses(line[2])
+    is_escaped = "\\" in line[2] and (not line[1].strip() or LOG_ENTRY.search(line[1])) and _parses(line[2])
     return line[1] + STRING.sub(_plain, line[2]) if is_escaped else line[0]
 
 

@@ -115,6 +115,14 @@ def test_json_in_a_string_of_json_is_decoded_as_well(tmp_path: Path) -> None:
     assert text == '{"nachricht": "{"ort": "Köln", "tief": "{"fluss": "Ems, Saône"}"}", "pfad": "[x] \\u00fc"}'
 
 
+@pytest.mark.parametrize(
+    "code", ['PATTERNS = {"number": "\\\\d+", "tab": "\\t"}', 'send(to, {"a": "\\n"}', 'm.exports = {"a": "\\n"}']
+)
+def test_dictionaries_in_programs_stay_as_they_are(tmp_path: Path, code: str) -> None:
+    source = f"# of the pier\n{code}\n"
+    assert _read(tmp_path, "a.py", source)[1] == source
+
+
 def test_json_at_the_end_of_a_line_of_a_log_is_decoded(tmp_path: Path) -> None:
     source = (
         '2026-01-02 INFO "app" {"user": "J\\u00fcrgen", "text": "a\\nb"}\n'
