@@ -68,7 +68,16 @@ def ids(api: Api) -> dict[str, list[str]]:
         "failed": [by_state["failed"]],
         "deleted": [document.document_id for document in api.client.documents(again)],
         "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
+        "next document": [_next(api, "/v1/documents")],
+        "next of job": [_next(api, f"/v1/jobs/{job}/documents")],
+        "next chunk": [f"1.{api.client.document(by_state['completed']).version_id}.1"],
     }
+
+
+def _next(api: Api, path: str) -> str:
+    """The cursor of the second page of a list."""
+    cursor: str = api.http.get(path, params={"limit": 1}).raise_for_status().json()["next"]
+    return cursor
 
 
 def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -> dict[str, Any]:
@@ -156,6 +165,10 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("delete", "/v1/documents/{document_id}", "document_id"): lambda ids: one_of(*ids["deleted"]),
     ("delete", "/v1/documents", "source"): _sources,
     ("delete", "/v1/documents", "collection"): lambda _: one_of("gone"),
+    ("get", "/v1/documents", "collection"): lambda _: one_of("documents", "gone"),
+    ("get", "/v1/documents", "cursor"): lambda ids: one_of(*ids["next document"]),
+    ("get", "/v1/jobs/{job_id}/documents", "cursor"): lambda ids: one_of(*ids["next of job"]),
+    ("get", "/v1/documents/{document_id}/chunks", "cursor"): lambda ids: one_of(*ids["next chunk"]),
     ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
     ("", "", "identity"): lambda ids: one_of(*ids["job"], *ids["document"], *ids["task"]),
     ("", "", "Last-Event-ID"): lambda _: one_of("0"),
