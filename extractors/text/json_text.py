@@ -76,7 +76,7 @@ def _plain(string: re.Match[str]) -> str:
 
 
 def _logged(line: re.Match[str]) -> str:
-    is_escaped = "\\" in line[2] and (not line[1].strip() or LOG_ENTRY.search(line[1])) and _parses(line[2])
+    is_escaped = "\\" in line[2] and (not line[1] or LOG_ENTRY.search(line[1])) and _parses(line[2])
     return line[1] + STRING.sub(_plain, line[2]) if is_escaped else line[0]
 
 

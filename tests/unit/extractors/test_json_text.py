@@ -116,7 +116,13 @@ def test_json_in_a_string_of_json_is_decoded_as_well(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ['PATTERNS = {"number": "\\\\d+", "tab": "\\t"}', 'send(to, {"a": "\\n"}', 'm.exports = {"a": "\\n"}']
+    "code",
+    [
+        '    {"\\u00fc": "u"}',
+        'PATTERNS = {"number": "\\\\d+", "tab": "\\t"}',
+        'send(to, {"a": "\\n"}',
+        'm.exports = {"a": "\\n"}',
+    ],
 )
 def test_dictionaries_in_programs_stay_as_they_are(tmp_path: Path, code: str) -> None:
     source = f"# of the pier\n{code}\n"
