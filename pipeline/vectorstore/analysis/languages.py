@@ -58,7 +58,7 @@ def detect(words: Iterable[str]) -> tuple[str, ...]:
     """Detect the language of words in Latin letters: that with the most distinct stop words, several if equal."""
     counts = stop_word_counts(words)
     most = max(counts.values(), default=0)
-    return tuple(language for language in LATIN if counts[language] == most)[:2] if most else DEFAULT
+    return tuple([language for language in LATIN if counts.get(language) == most])[:2] if most else DEFAULT
 
 
 def is_foreign(words: Iterable[str]) -> bool:
@@ -72,8 +72,7 @@ def is_foreign(words: Iterable[str]) -> bool:
 
 def stop_word_counts(words: Iterable[str]) -> Counter[str]:
     """Count the distinct stop words of each language."""
-    # Words have no spaces, so that they can be lowered in one call.
-    found = KNOWN & set(" ".join(words).lower().split(" "))
+    found = KNOWN.intersection(map(str.lower, words))
     return Counter(chain.from_iterable(map(LANGUAGES_OF.__getitem__, found)))
 
 

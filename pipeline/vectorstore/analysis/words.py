@@ -30,9 +30,12 @@ LETTER = rf"[^\W_{UNDIVIDED}]"
 PART = rf"{LETTER}+(?:[{MARKS}]+{LETTER}*)*"
 JOINT = r"(?:[-\u2010\u2011._@+#&'\u2019]|(?<=\d)[/:,=](?=\d))"
 
-SPLIT = re.compile(f"[{UNDIVIDED}]+|{PART}(?:{JOINT}{PART})*")
-SPLIT_ASCII = re.compile(r"[A-Za-z0-9]+(?:(?:[-._@+#&']|(?<=\d)[/:,=](?=\d))[A-Za-z0-9]+)*")
-"""The same for ASCII alone, in half the time."""
+USUAL = r"[A-Za-z0-9\xc0-\xd6\xd8-\xf6\xf8-\xff]++(?=\s|[,.;)]\s)"
+"""A word of Western Europe before a space. It is no other word than `PART` finds, but is found in half the time."""
+
+SPLIT = re.compile(f"{USUAL}|[{UNDIVIDED}]+|{PART}(?:{JOINT}{PART})*")
+SPLIT_ASCII = re.compile(r"[A-Za-z0-9]++(?:[-._@+#&'/:,=](?:(?<=[-._@+#&'])|(?<=\d[/:,=])(?=\d))[A-Za-z0-9]++)*+")
+"""The same for ASCII alone, in half the time. Joints are one set of characters, of which `re` tries few."""
 
 CLUSTER = re.compile(
     f".[{''.join(chr(code) for code in range(0xE00, 0x1800) if category(chr(code)) in ('Mn', 'Mc'))}]*"
