@@ -14,12 +14,13 @@ frequency is applied by the engine at search time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from hashlib import blake2b
 
 from pipeline.names import ANALYSER
 from pipeline.vectorstore import analyser_1
 from pipeline.vectorstore.analysis import passages, queries
+from pipeline.vectorstore.analysis.word_cache import WordCache
 from pipeline.vectorstore.base import SparseVector
 
 __all__ = ["encode_passages", "encode_query"]
@@ -59,22 +60,25 @@ def encode_query(text: str, analyser: int = ANALYSER) -> SparseVector:
     """
     if analyser == 1:
         return analyser_1.encode_query(text)
-    return _vector({_hash(term): weight for term, weight in queries.terms(text).items()})
+    weights = {_hash(term): weight for term, weight in queries.terms(text).items()}
+    indices = sorted(weights)
+    return SparseVector(indices, [weights[index] for index in indices])
 
 
 def _passage(text: str) -> SparseVector:
     frequencies, length = passages.terms(text)
     saturation = K * (1 - B + B * length / AVERAGE_WORDS)
-    hashes = map(_hash, frequencies)
-    return _vector({key: n * (K + 1) / (n + saturation) for key, n in zip(hashes, frequencies.values(), strict=True)})
+    # Of two terms with the same hash one is kept: one pair in four thousand million.
+    by_hash = dict(zip(map(_hashes().__getitem__, frequencies), frequencies.values(), strict=True))
+    indices = sorted(by_hash)
+    return SparseVector(indices, [n * (K + 1) / (n + saturation) for n in map(by_hash.__getitem__, indices)])
 
 
-def _vector(weights: Mapping[int, float]) -> SparseVector:
-    """The vector of weights by hash. Of two terms with the same hash one is kept: one pair in four thousand million."""
-    indices = sorted(weights)
-    return SparseVector(indices, [weights[index] for index in indices])
+@cache
+def _hashes() -> Mapping[str, int]:
+    """The hashes of terms; those that a process has met before are kept."""
+    return WordCache(_hash, CACHED_TERMS).rows(())
 
 
-@lru_cache(CACHED_TERMS)
-def _hash(term: str) -> int:
+def _hash(term: str, _: tuple[str, ...] = ()) -> int:
     return int.from_bytes(blake2b(term.encode(), digest_size=4).digest(), "big")
