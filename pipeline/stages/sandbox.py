@@ -11,9 +11,11 @@ import json
 import os
 import resource
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -59,6 +61,7 @@ class Sandbox:
         self._memory_mb = memory_mb
         self._module = module
         self._child: subprocess.Popen[bytes] | None = None
+        self._folder: str | None = None
         self._served = 0
         self._floor_mb = 0.0
 
@@ -117,12 +120,13 @@ class Sandbox:
             self._kill()
         if self._child is None:
             self._served = 0
+            self._folder = tempfile.mkdtemp(prefix="docrelay_")  # of what the child leaves there when it is killed
             self._child = subprocess.Popen(
                 [sys.executable, "-m", self._module, str(self._memory_mb)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,
-                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2"},
+                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2", "TMPDIR": self._folder},
             )
             self._floor_mb = PEAK_SLACK * _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
         return self._child
@@ -179,6 +183,7 @@ class Sandbox:
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         _kill_group(child)
+        self._clear()
         if _peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, self._floor_mb):
             return OutOfMemory(f"Reading the file needed more than {self._memory_mb} MB of memory.")
         if child.returncode == -signal.SIGKILL:
@@ -190,6 +195,13 @@ class Sandbox:
         if child is not None:
             _kill_group(child)
             child.wait()
+            self._clear()
+
+    def _clear(self) -> None:
+        """Delete the child's folder for temporary files, such as the pictures of pages for Tesseract."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_dead(child: subprocess.Popen[bytes]) -> bool:

@@ -97,6 +97,18 @@ def test_bad_extraction_fails_with_its_code(sandbox: Sandbox, tmp_path: Path, de
     assert "some text" in sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
 
 
+def test_temporary_files_go_with_the_child(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))  # of this process
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with pytest.raises(ExtractError):
+        sandbox.extract(file_of_deed(tmp_path, "leave_a_temporary_file"), Options(), PATIENCE_S)
+    sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
+    sandbox.close()
+    assert list(folder.iterdir()) == []
+
+
 def test_plug_in_error_keeps_its_code_hint_and_nearest_class(sandbox: Sandbox, tmp_path: Path) -> None:
     with pytest.raises(Corrupt) as caught:
         sandbox.extract(file_of_deed(tmp_path, "raise_an_error_of_a_plug_in"), Options(), PATIENCE_S)

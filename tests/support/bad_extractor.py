@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +34,11 @@ class Watermarked(Corrupt):
 
 def segfault() -> None:
     ctypes.string_at(0)
+
+
+def leave_a_temporary_file() -> None:
+    tempfile.mkstemp()
+    segfault()
 
 
 def hang() -> None:
@@ -124,7 +130,7 @@ DEEDS: dict[str, Callable[[], None]] = {
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
         close_and_hang, garbage, boast, half_an_answer, no_json, half_a_problem, raise_an_error_of_a_plug_in,
-        leave_children,
+        leave_children, leave_a_temporary_file,
     )
 }  # fmt: skip
 
