@@ -122,7 +122,7 @@ class Sandbox:
             self._served = 0
             self._folder = tempfile.mkdtemp(prefix="docrelay_")  # of what the child leaves there when it is killed
             self._child = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(self._memory_mb)],
+                [sys.executable, "-m", self._module, str(self._memory_mb), self._folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,

@@ -1,8 +1,8 @@
 """The child process of the sandbox: it reads one file after another for the process that started it.
 
-A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES`), so that a crash, a hang or a memory bomb
-in an extractor's native code ends this process and nothing else. Requests and answers are JSON, each behind a
-mark and its length, four bytes each.
+A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES FOLDER`), so that a crash, a hang or a memory
+bomb in an extractor's native code ends this process and nothing else. Its folder is for temporary files. Requests and
+answers are JSON, each behind a mark and its length, four bytes each.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import resource
+import shutil
 import signal
 import struct
 import sys
@@ -61,8 +62,9 @@ def receive(stream: BinaryIO) -> Any:
 def main() -> None:
     """Answer requests until the caller closes the pipe."""
     _die_with_parent()
-    _end_children_with_parent()
-    limit = int(sys.argv[1]) << 20
+    megabytes, folder = sys.argv[1:3]
+    _end_children_with_parent(folder)
+    limit = int(megabytes) << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Output of a library must not mix with the answers.
@@ -107,10 +109,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_children_with_parent() -> None:
+def _end_children_with_parent(folder: str) -> None:
     """End the processes that this one started (Tesseract) when this one ends, however that happens.
 
-    A watcher in the same process group waits for the end of a pipe that only this process holds open.
+    Its folder for temporary files goes as well. A watcher in the same process group waits for the end of a pipe that
+    only this process holds open.
     """
     if os.getpgrp() != os.getpid():
         return
@@ -121,6 +124,7 @@ def _end_children_with_parent() -> None:
     os.closerange(0, watched)
     os.closerange(watched + 1, MAX_DESCRIPTORS)
     os.read(watched, 1)
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -187,17 +187,22 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     )
     wrapper.chmod(0o755)
     mark = {"DOCRELAY_TEST_SANDBOX": str(tmp_path), "PATH": f"{wrapper.parent}:{os.environ['PATH']}"}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     caller = subprocess.Popen(
-        [sys.executable, "-c", CALLER, str(SAMPLES / "letter_scan.png")], env={**os.environ, **mark}
+        [sys.executable, "-c", CALLER, str(SAMPLES / "letter_scan.png")],
+        env={**os.environ, **mark, "TMPDIR": str(temporary)},
     )
     try:
         assert eventually((tmp_path / "begun").exists)
+        assert eventually(lambda: list(temporary.rglob("*.pgm")) != [])
         left = [process for process in psutil.process_iter() if carries(process, mark) and process.pid != caller.pid]
         assert any("sleep" in " ".join(cmdline(process)) for process in left)
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
     assert eventually(lambda: not [process for process in psutil.process_iter() if carries(process, mark)])
+    assert eventually(lambda: not list(temporary.iterdir()))
 
 
 def carries(process: psutil.Process, mark: dict[str, str]) -> bool:

@@ -1,6 +1,6 @@
 """An extractor gone wrong, for the sandbox to end: it speaks the protocol and does what the file's first line says.
 
-Run as the sandbox's program (`python -m bad_extractor MEGABYTES`) with this folder in PYTHONPATH.
+Run as the sandbox's program (`python -m bad_extractor MEGABYTES FOLDER`) with this folder in PYTHONPATH.
 """
 
 from __future__ import annotations
