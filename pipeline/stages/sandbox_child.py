@@ -62,8 +62,8 @@ def receive(stream: BinaryIO) -> Any:
 def main() -> None:
     """Answer requests until the caller closes the pipe."""
     _die_with_parent()
-    megabytes, folder = sys.argv[1:3]
-    _end_children_with_parent(folder)
+    megabytes, *folders = sys.argv[1:]  # a worker that runs on while Docrelay is upgraded may give no folder
+    _end_children_with_parent(folders)
     limit = int(megabytes) << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -109,10 +109,10 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_children_with_parent(folder: str) -> None:
+def _end_children_with_parent(folders: list[str]) -> None:
     """End the processes that this one started (Tesseract) when this one ends, however that happens.
 
-    Its folder for temporary files goes as well. A watcher in the same process group waits for the end of a pipe that
+    The folders, for temporary files, go as well. A watcher in the same process group waits for the end of a pipe that
     only this process holds open.
     """
     if os.getpgrp() != os.getpid():
@@ -124,7 +124,8 @@ def _end_children_with_parent(folder: str) -> None:
     os.closerange(0, watched)
     os.closerange(watched + 1, MAX_DESCRIPTORS)
     os.read(watched, 1)
-    shutil.rmtree(folder, ignore_errors=True)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
