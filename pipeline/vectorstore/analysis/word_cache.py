@@ -43,7 +43,7 @@ class WordCache(Generic[Row]):
         return row
 
     def _empty(self) -> None:
-        for rows in self._rows.values():
+        for rows in list(self._rows.values()):  # another thread may add a language meanwhile
             rows.clear()
         self._kept = 0
 
