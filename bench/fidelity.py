@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -28,14 +26,12 @@ from typing import Any
 
 from beside_tesseract import RECEIPTS, Beside, beside, drawn_receipts, table
 from corpora import add_corpora_option
+from one_file import read_alone
 from provenance import provenance
 from word_score import flat, same_newlines, score, strip_marks
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = "python bench/fidelity.py --corpora DIR --write"
-READ_TIMEOUT_S = 900
-CHILD = "--read-one"
-"""First argument of the child processes of this script; the second is the file."""
 PDF, PDF_RAW = "PDF against the truth", "PDF, pdfium's own text against the truth"
 PDF_KEPT = "PDF, pdfium's own words kept"
 ENCODINGS = "Encodings, whole text exact"
@@ -61,8 +57,6 @@ ASKED = {GERMAN["clean300"]: 0.975, GERMAN["scan150"]: 0.95, ENCODINGS: 0.97, DO
 """The least mean recall (share of exact texts for encodings). PDF is compared with pdfium instead."""
 NOTES = re.compile(r"\[Picture: [^\]]*\]|^Comment(?: \([^)]*\))?: .*$", re.MULTILINE)
 """What Docrelay reads of a Word file and the transcripts leave out: descriptions of pictures, comments."""
-BESIDE_TEXT = "Read by OCR: pictures beside its text cover"
-"""The warning on a page whose text layer is kept and to which OCR adds the writing of its pictures."""
 DIVIDED = re.compile(r"(?<=[a-z])-\n(?=[a-z])")
 """Where a transcript of a page divides a word as the page does; Docrelay puts it together."""
 ORDER = (*GERMAN.values(), TESSERACT, RECEIPTS, ENCODINGS, PDF, PDF_RAW, PDF_KEPT, DOCX, PLAIN, CONTAINS)
@@ -82,9 +76,6 @@ class Result:
 
 def main() -> int:
     """Measure, print and return the exit code."""
-    if sys.argv[1:2] == [CHILD]:
-        print(json.dumps(read_one(Path(sys.argv[2]))))
-        return 0
     asked = _arguments()
     rows = [json.loads(line) for line in (asked.corpora / "groundtruth.jsonl").read_text("utf-8").splitlines()]
     covered = _limited([row for row in rows if group_of(row)], asked.limit)
@@ -123,7 +114,7 @@ def group_of(row: dict[str, Any]) -> str | None:
 def measure(corpora: Path, row: dict[str, Any]) -> list[Result]:
     """Read one file and compare it; a PDF gives three results."""
     group, start = group_of(row) or "", time.monotonic()
-    got = _in_child(corpora / row["file"])
+    got = read_alone(corpora / row["file"])
     seconds = round(time.monotonic() - start, 2)
     text = got["text"]
     compared = _COMPARE[row["check"]](corpora, row, text)
@@ -163,55 +154,6 @@ _COMPARE: dict[str, Callable[[Path, dict[str, Any], str], tuple[float, float]]] 
     "encoding": _encoding,
     "contains": _contains,
 }
-
-
-def read_one(path: Path) -> dict[str, str | None]:
-    """Read a file in this process: its text, the code if it fails, and pdfium's own text of a PDF."""
-    from extractors.errors import ExtractError
-
-    raw = _pdfium_text(path) if path.suffix == ".pdf" else None
-    try:
-        return {"text": _text_of(path), "code": None, "raw": raw}
-    except ExtractError as error:
-        return {"text": "", "code": error.code, "raw": raw}
-
-
-def _text_of(path: Path) -> str:
-    """What Docrelay reads, but for the writing of pictures beside the text of a page."""
-    from extractors import extract, read
-    from extractors.options import Options
-
-    document = read(path, Options())
-    beside_text = {p.number for p in document.pages if any(BESIDE_TEXT in warning for warning in p.warnings)}
-    if not beside_text:
-        return document.text
-    layers = extract(path, Options(ocr="off"))
-    return document.with_pages({p.number: p for p in layers.pages if p.number and p.number in beside_text}).text
-
-
-def _pdfium_text(path: Path) -> str:
-    import pypdfium2
-
-    document = pypdfium2.PdfDocument(path)
-    try:
-        return "\n".join(page.get_textpage().get_text_range() for page in document)
-    finally:
-        document.close()
-
-
-def _in_child(path: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, CHILD, str(path)]
-    environment = {**os.environ, "OMP_THREAD_LIMIT": "1", "PYTHONPATH": str(ROOT)}
-    nothing = {"text": "", "raw": None}
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=READ_TIMEOUT_S, env=environment, check=False)
-    except subprocess.TimeoutExpired:
-        return {**nothing, "code": "timeout"}
-    if done.returncode:
-        print(done.stderr.decode(errors="replace")[-2000:], file=sys.stderr)
-        return {**nothing, "code": "crashed"}
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 def verdicts(results: list[Result]) -> dict[str, tuple[float | None, bool | None]]:
