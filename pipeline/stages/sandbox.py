@@ -120,13 +120,14 @@ class Sandbox:
             self._kill()
         if self._child is None:
             self._served = 0
-            self._folder = tempfile.mkdtemp(prefix="docrelay_")  # of what the child leaves there when it is killed
+            self._folder = _temporary_folder()
+            own_folder = {} if self._folder is None else {"TMPDIR": self._folder}
             self._child = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(self._memory_mb), self._folder],
+                [sys.executable, "-m", self._module, str(self._memory_mb), *own_folder.values()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 process_group=0,
-                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2", "TMPDIR": self._folder},
+                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2", **own_folder},
             )
             self._floor_mb = PEAK_SLACK * _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
         return self._child
@@ -202,6 +203,14 @@ class Sandbox:
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_folder() -> str | None:
+    """A folder for the child's temporary files; None where there is no room: most files are read without any."""
+    try:
+        return tempfile.mkdtemp(prefix="docrelay_")
+    except OSError:
+        return None
 
 
 def _is_dead(child: subprocess.Popen[bytes]) -> bool:
