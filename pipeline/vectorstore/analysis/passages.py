@@ -28,7 +28,7 @@ FIRST_SINGLE = "\u2e80"
 PART = 0.4
 """Frequency of a part of a compound, beside 1 of a word."""
 
-EXACT = 0.1
+EXACT = 0.05
 """Frequency of a word as it is written, beside its stem: `organ` is a better match for `organ` than `organization`."""
 
 FURTHER = 0.4

@@ -35,7 +35,7 @@ OTHER = 0.5
 PART = 0.3
 """Weight of a part of a compound."""
 
-EXACT = 0.3
+EXACT = 0.15
 """Weight of a word as it is written, beside its stems."""
 
 FURTHER = 0.4
