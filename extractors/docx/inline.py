@@ -24,6 +24,8 @@ RENDERED_BREAK = "\v"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 EMOJI = "{http://schemas.microsoft.com/office/word/2015/wordml/symex}"
 
+UNREAD = ("pPr", "rPr", "sdtPr", "del", "moveFrom", "rt")
+"""Elements that hold no text that one sees where they stand."""
 SHOWN_AS = {0x0A: " ", 0x0D: " ", 0xAD: None}
 """Line ends within a text are spaces, and a soft hyphen shows only where Word divides the word at it."""
 MAX_FIELDS = 32
@@ -80,7 +82,19 @@ class InlineReader:
         self._font = ""
         self._fields: list[_Field] = []
         self._readings: list[str] = []  # of the ruby texts just before
-        self._handlers: dict[str, Callable[[Any], None]] = {
+        self._handlers = self._handlers_by_tag()
+
+    def read(self, paragraph: Any) -> Inline:
+        """Read the children of a `w:p`."""
+        self._inline = Inline()
+        self._hidden_by_style = self._styles.hides_text(paragraph)
+        self._children(paragraph)
+        self._end_ruby()
+        self._fields = [opened for opened in self._fields if opened.in_result]  # an instruction ends with its paragraph
+        return self._inline
+
+    def _handlers_by_tag(self) -> dict[str, Callable[[Any], None]]:
+        return {
             W + "t": self._text,
             W + "tab": self._say("\t"),
             W + "ptab": self._say("\t"),
@@ -108,18 +122,8 @@ class InlineReader:
             V + "shape": self._shape,
             V + "textpath": lambda element: self._caption(element.get("string", "")),
             **dict.fromkeys(DESCRIBED, self._described),
+            **{W + tag: _leave_out for tag in UNREAD},
         }
-        for tag in ("pPr", "rPr", "sdtPr", "del", "moveFrom", "rt"):
-            self._handlers[W + tag] = lambda element: None
-
-    def read(self, paragraph: Any) -> Inline:
-        """Read the children of a `w:p`."""
-        self._inline = Inline()
-        self._hidden_by_style = self._styles.hides_text(paragraph)
-        self._children(paragraph)
-        self._end_ruby()
-        self._fields = [opened for opened in self._fields if opened.in_result]  # an instruction ends with its paragraph
-        return self._inline
 
     def _children(self, element: Any) -> None:
         for child in element:
@@ -240,6 +244,10 @@ class InlineReader:
         following = element.getnext()
         if following is not None and following.tag == element.tag:
             self._emit(" ")  # two formulas side by side are two
+
+
+def _leave_out(_: Any) -> None:
+    """Read nothing of an element."""
 
 
 def chosen_form(alternatives: Any) -> Any:

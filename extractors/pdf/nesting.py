@@ -45,7 +45,7 @@ DRAWS = re.compile(rb"/([^\s/<>\[\](){}%]+)\s+Do\b")
 
 
 def may_nest(path: Path) -> bool:
-    """Whether form XObjects of the file may draw others; told from its bytes, as no stream is in a packed object."""
+    """Whether form XObjects of the file may draw others. Its bytes say so: no stream is in a packed object."""
     with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
         forms = islice(FORM.finditer(data), MAX_LOOKED_AT)
         return sum(_may_draw(data, form.start()) for form in forms) > 1
