@@ -25,7 +25,7 @@ from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.errors import PipelineError
 from pipeline.errors.problem import problem_of
-from pipeline.gates_for_tests import WORKED, pass_gate
+from pipeline.gates_for_tests import COMMITTED, DROPPED, LOST, RETRIED, WORKED, pass_gate
 from pipeline.services import Services
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
 
@@ -60,20 +60,23 @@ def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> 
     claim = _claim(services, node, task_id)
     if claim is None:
         log.info("task.dropped", task=task_id)
+        pass_gate(DROPPED, task_id, node)
         return
     claim = replace(claim, last_try=tries >= services.settings.max_retries)
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(
         request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
     ):
-        pass_gate(claim.stage, claim.task_id, node)
+        _pass_gate(claim, node)
         try:
             done = _work(services, work, claim, node)
         except Transient:
             count(services.redis, claim.stage, "retried", time.monotonic() - began)
+            _pass_gate(claim, node, RETRIED)
             raise
-        pass_gate(claim.stage + WORKED, claim.task_id, node)
+        _pass_gate(claim, node, WORKED)
         committed = _commit(services, claim, node, done)
+        _pass_gate(claim, node, COMMITTED if committed else LOST)
         if committed:
             _publish_next(services, claim, done)
         _clean_up(done.tidy if committed else done.lost, claim)
@@ -111,6 +114,11 @@ def follow(connection: Connection, claim: Claim) -> None:
         ledger.add_due(connection, [(batch_id, following[0], 0, None)])
     elif not ledger.count_unfinished(connection, batch_id, fan_keys):
         ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
+
+
+def _pass_gate(claim: Claim, node: str, point: str = "") -> None:
+    """A point of this task at which a test can hold the process or end it."""
+    pass_gate(claim.stage + point, claim.task_id, node, claim.job_id)
 
 
 def _claim(services: Services, node: str, task_id: str) -> Claim | None:

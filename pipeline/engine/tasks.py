@@ -13,6 +13,8 @@ from pipeline.composition.plugins import stages
 from pipeline.engine import executor, reconciler
 from pipeline.engine.dispatch import work_of
 from pipeline.engine.process import Worker
+from pipeline.engine.watched import after_return, watch_publishing
+from pipeline.gates_for_tests import are_watched
 from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
 
 __all__ = ["register"]
@@ -31,8 +33,12 @@ ACKNOWLEDGED_S = 0.2
 def register(app: Celery, worker: Worker) -> None:
     """Register all tasks with a worker's application: built-in stages, declared stages, maintenance tasks."""
     # Not shared: a process may have two applications, one of the worker and one that publishes.
+    more: dict[str, Any] = {}
+    if are_watched():
+        watch_publishing(worker.node)
+        more["after_return"] = after_return(worker.node)
     for stage in (*STAGES, *(stage.name for stage in stages())):
-        app.task(name=task_name(stage), bind=True, max_retries=None, shared=False)(_stage_task(worker, stage))
+        app.task(name=task_name(stage), bind=True, max_retries=None, shared=False, **more)(_stage_task(worker, stage))
     for name in MAINTENANCE_TASKS:
         app.task(name=task_name(name), ignore_result=True, shared=False)(_maintenance_task(worker, name))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flow_tools import eventually, lives
 
-from pipeline.gates_for_tests import FOLDER
+from pipeline.gates_for_tests import ANY_JOB, FOLDER
 
 __all__ = ["FOLDER", "Gates", "Visitor"]
 
@@ -60,6 +60,17 @@ class Gates:
         """Let this many visitors of a closed gate through."""
         for _ in range(number):
             (self.folder / f"{name}.{next(self._passes)}.pass").touch()
+
+    def kill(self, name: str, who: str = "process", job: str = ANY_JOB) -> Path:
+        """Let the next visitor that works for the job die there: its process alone, or its whole `worker`.
+
+        Returns:
+            A file that is gone when that has happened.
+        """
+        order = self.folder / f"{name}.{job}.{next(self._passes)}.kill"
+        draft = order.with_suffix(".draft")
+        draft.write_text(who)
+        return draft.replace(order)
 
     def waiting(self, name: str) -> list[Visitor]:
         """Living processes that wait at a gate."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +17,7 @@ from flow_tools import eventually
 from gates import FOLDER, Gates
 
 from pipeline import gates_for_tests
-from pipeline.gates_for_tests import pass_gate
+from pipeline.gates_for_tests import HISTORY, are_watched, job_of, pass_gate
 
 
 @pytest.fixture
@@ -81,3 +85,60 @@ def test_outside_tests_there_are_no_gates(gates: Gates, monkeypatch: pytest.Monk
     monkeypatch.delenv(FOLDER)
     pass_gate("embed", "1")
     assert list(gates.folder.glob("*.waits")) == []
+
+
+VISIT = "import sys; from pipeline.gates_for_tests import pass_gate; pass_gate('embed', 'a task', 'node', sys.argv[1])"
+
+
+def visit(job: str) -> int:
+    """Exit status of a process, the leader of its session, that passes the gate for this job."""
+    return subprocess.run([sys.executable, "-c", VISIT, job], start_new_session=True, check=False).returncode
+
+
+@pytest.mark.parametrize("who", ["process", "worker"])
+def test_one_visitor_of_the_job_dies(gates: Gates, who: str) -> None:
+    order = gates.kill("embed", who, "mine")
+    assert visit("another") == 0
+    assert order.exists()
+    assert visit("mine") == -signal.SIGKILL
+    assert not order.exists()
+    assert visit("mine") == 0
+
+
+def test_the_visitor_of_any_job_dies(gates: Gates) -> None:
+    gates.kill("embed")
+    assert [visit("one"), visit("two")] == [-signal.SIGKILL, 0]
+
+
+def test_the_worker_dies_with_the_process_that_it_started(gates: Gates) -> None:
+    gates.kill("embed", "worker")
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {VISIT!r}, 'mine']); print('still here')"
+    ended = subprocess.run([sys.executable, "-c", parent], start_new_session=True, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"")
+
+
+def test_every_visit_is_in_the_history(gates: Gates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HISTORY, str(tmp_path / "history"))
+    pass_gate("embed", "a task", "node", "a job")
+    gates.kill("embed", job="mine")
+    visit("mine")
+    events = [json.loads(line) for line in (tmp_path / "history").read_text().splitlines()]
+    assert [(event["at"], event["visitor"], event["job"]) for event in events] == [
+        ("embed", "a task", "a job"), ("embed", "a task", "mine"), ("killed", "embed", "mine"),
+    ]  # fmt: skip
+    assert events[0]["pid"] == os.getpid() != events[1]["pid"] == events[2]["pid"]
+    assert len({event["started"] for event in events}) == 2
+    assert events[0]["monotonic"] < events[1]["monotonic"] < events[2]["monotonic"]
+
+
+def test_the_job_of_the_last_visitor_is_known(gates: Gates) -> None:
+    pass_gate("embed", "a task", "node", "a job")
+    assert (job_of("a task"), job_of("another task")) == ("a job", "")
+
+
+def test_tests_that_watch_are_known_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (FOLDER, HISTORY):
+        monkeypatch.delenv(name, raising=False)
+    assert not are_watched()
+    monkeypatch.setenv(HISTORY, "a file")
+    assert are_watched()
