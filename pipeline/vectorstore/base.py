@@ -114,6 +114,21 @@ class VectorStore(Protocol):
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
         """Return payloads of up to `limit` matching points, each with its point's `id`, in no order."""
 
+    def scroll(
+        self, collection: str, where: Filter, limit: int, after: str | None = None
+    ) -> tuple[list[Point], str | None]:
+        """Return up to `limit` matching points with their vectors, in the order of their ids.
+
+        Args:
+            collection: its points; none if it does not exist.
+            where: the points that match.
+            limit: points of a page at most.
+            after: what the page before returned; None for the first page.
+
+        Returns:
+            The points, and what to ask for the next page with; None after the last one.
+        """
+
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""
 

@@ -31,7 +31,14 @@ from pipeline.vectorstore.checks import (
     missing_collection,
 )
 from pipeline.vectorstore.conditions import MAX_SOURCES, resolve_sources
-from pipeline.vectorstore.edge_convert import native_filter, native_payload, native_point, native_queries, plain_payload
+from pipeline.vectorstore.edge_convert import (
+    native_filter,
+    native_payload,
+    native_point,
+    native_queries,
+    plain_payload,
+    plain_point,
+)
 from pipeline.vectorstore.edge_shards import Collection, ShardFolder, translate_engine_errors
 from pipeline.vectorstore.fusion import rank
 
@@ -136,6 +143,19 @@ class EdgeStore:
             request = ScrollRequest(limit=limit, filter=native_filter(exact), with_payload=True, with_vector=False)
             page, _ = opened.shard.scroll(request)
             return [{**plain_payload(record.payload), "id": str(record.id)} for record in page]
+
+    def scroll(
+        self, collection: str, where: Filter, limit: int, after: str | None = None
+    ) -> tuple[list[Point], str | None]:
+        """Return a page of the matching points with their vectors, and what to ask for the next page with."""
+        with self._lock, translate_engine_errors():
+            opened, exact = self._matching(collection, where)
+            if not opened or not exact:
+                return [], None
+            offset = UUID(after) if after else None
+            request = ScrollRequest(offset, limit, native_filter(exact), with_payload=True, with_vector=True)
+            page, following = opened.shard.scroll(request)
+            return [plain_point(record) for record in page], str(following) if following is not None else None
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""

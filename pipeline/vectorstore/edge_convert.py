@@ -6,12 +6,12 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from pipeline.vectorstore.base import Filter, Point, Query
+from pipeline.vectorstore.base import Filter, Point, Query, SparseVector
 from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
 from pipeline.vectorstore.edge_shards import LIVE
 from pipeline.vectorstore.fusion import Ranking, depth
 
-__all__ = ["native_filter", "native_payload", "native_point", "native_queries", "plain_payload"]
+__all__ = ["native_filter", "native_payload", "native_point", "native_queries", "plain_payload", "plain_point"]
 
 
 def native_point(point: Point) -> edge.Point:
@@ -30,6 +30,14 @@ def native_payload(payload: dict[str, Any]) -> dict[str, Any]:
 def plain_payload(payload: dict[str, Any] | None) -> dict[str, Any]:
     """Convert a payload back: the integer field is removed."""
     return {key: value for key, value in (payload or {}).items() if key != LIVE}
+
+
+def plain_point(record: edge.Record) -> Point:
+    """Convert a stored point back, with both vectors."""
+    vectors: Any = record.vector
+    sparse = vectors.get("sparse")
+    terms = SparseVector(list(sparse.indices), list(sparse.values)) if sparse is not None else SparseVector([], [])
+    return Point(str(record.id), list(vectors["dense"]), terms, plain_payload(record.payload))
 
 
 def native_filter(where: Filter) -> edge.Filter:

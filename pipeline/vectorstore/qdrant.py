@@ -22,6 +22,7 @@ from pipeline.vectorstore.qdrant_convert import (
     native_filter,
     native_point,
     native_queries,
+    plain_point,
     translate_server_errors,
 )
 
@@ -141,6 +142,18 @@ class QdrantStore:
                 )
                 return [{**(record.payload or {}), "id": str(record.id)} for record in page]
         return []
+
+    def scroll(
+        self, collection: str, where: Filter, limit: int, after: str | None = None
+    ) -> tuple[list[Point], str | None]:
+        """Return a page of the matching points with their vectors, and what to ask for the next page with."""
+        with suppress(NoCollection), translate_server_errors(check_name(collection)):
+            if exact := self._exact(collection, where):
+                page, following = self._client.scroll(
+                    collection, native_filter(exact), limit=limit, offset=after, with_payload=True, with_vectors=True
+                )
+                return [plain_point(record) for record in page], str(following) if following is not None else None
+        return [], None
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""

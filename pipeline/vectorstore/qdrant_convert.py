@@ -11,12 +11,20 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnavailable
-from pipeline.vectorstore.base import Filter, Point, Query
+from pipeline.vectorstore.base import Filter, Point, Query, SparseVector
 from pipeline.vectorstore.checks import missing_collection
 from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
 from pipeline.vectorstore.fusion import Ranking, depth
 
-__all__ = ["AlreadyThere", "NoCollection", "native_filter", "native_point", "native_queries", "translate_server_errors"]
+__all__ = [
+    "AlreadyThere",
+    "NoCollection",
+    "native_filter",
+    "native_point",
+    "native_queries",
+    "plain_point",
+    "translate_server_errors",
+]
 
 
 class NoCollection(BadRequest):
@@ -33,6 +41,14 @@ def native_point(point: Point) -> models.PointStruct:
     if point.sparse.indices:
         vectors["sparse"] = models.SparseVector(indices=point.sparse.indices, values=point.sparse.values)
     return models.PointStruct(id=point.id, vector=vectors, payload=point.payload)
+
+
+def plain_point(record: models.Record) -> Point:
+    """Convert a stored point back, with both vectors."""
+    vectors: Any = record.vector
+    sparse = vectors.get("sparse")
+    terms = SparseVector(list(sparse.indices), list(sparse.values)) if sparse is not None else SparseVector([], [])
+    return Point(str(record.id), list(vectors["dense"]), terms, dict(record.payload or {}))
 
 
 def native_filter(where: Filter) -> models.Filter:

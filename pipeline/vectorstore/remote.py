@@ -12,6 +12,7 @@ from embeddings.base import Fingerprint
 from pipeline import rpc
 from pipeline.rpc import Methods
 from pipeline.vectorstore.base import Filter, Hit, Point, Query, SparseVector, VectorStore
+from pipeline.vectorstore.point_json import pack_point, unpack_point
 
 __all__ = ["SUBJECT", "RemoteStore", "methods_of"]
 
@@ -61,6 +62,13 @@ class RemoteStore:
         """Return payloads of matching points."""
         return list(self._call("read", collection=collection, where=asdict(where), limit=limit))
 
+    def scroll(
+        self, collection: str, where: Filter, limit: int, after: str | None = None
+    ) -> tuple[list[Point], str | None]:
+        """Return a page of the matching points with their vectors, and what to ask for the next page with."""
+        page = self._call("scroll", collection=collection, where=asdict(where), limit=limit, after=after)
+        return [unpack_point(point) for point in page["points"]], page["next"]
+
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Write these payload fields on every matching point."""
         self._call("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
@@ -95,12 +103,19 @@ def methods_of(store: VectorStore) -> Methods:
         "count": lambda collection, where: store.count(collection, _filter(where)),
         "ids": lambda collection, where: store.ids(collection, _filter(where)),
         "read": lambda collection, where, limit: store.read(collection, _filter(where), limit),
+        "scroll": lambda collection, where, limit, after: _page(
+            *store.scroll(collection, _filter(where), limit, after)
+        ),
         "set_payload": lambda collection, payload, where, key: store.set_payload(
             collection, payload, _filter(where), key
         ),
         "delete": lambda collection, where: store.delete(collection, _filter(where)),
         "search": lambda collection, query: [asdict(hit) for hit in store.search(collection, _query(query))],
     }
+
+
+def _page(points: Sequence[Point], following: str | None) -> dict[str, Any]:
+    return {"points": [pack_point(point) for point in points], "next": following}
 
 
 def _filter(data: dict[str, Any]) -> Filter:

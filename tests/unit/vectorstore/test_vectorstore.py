@@ -12,6 +12,8 @@ from stores import DIM, EMPTY, SPACE, Placement, fill, matching, point_id, point
 
 from pipeline.errors import BadRequest, SpaceMismatch
 from pipeline.vectorstore import Filter, Point, Query
+from pipeline.vectorstore.edge import EdgeStore
+from pipeline.vectorstore.point_json import pack_point, unpack_point
 from pipeline.vectorstore.sparse import encode_query
 
 stand_in = stores.stand_in
@@ -199,3 +201,44 @@ def test_an_alias_stands_for_one_collection_after_another(placement: Placement) 
     assert placement.store.count(placement.name, Filter()) == 2
     placement.store.drop(names[1])
     assert placement.store.count(placement.name, Filter()) == 0
+
+
+def test_scrolled_pages_are_the_stored_points_each_once(placement: Placement) -> None:
+    batch = points([{"document_id": f"d{number % 2}", "live": True} for number in range(25)], ["boat yard"] * 24 + [""])
+    placement.store.ensure(placement.name, SPACE)
+    placement.store.upsert(placement.name, batch)
+
+    for where, expected in ((Filter(), batch), (Filter(document_ids=("d1",)), batch[1::2])):
+        found: list[Point] = []
+        after = None
+        while True:
+            page, after = placement.store.scroll(placement.name, where, 7, after)
+            assert len(page) <= 7
+            found += page
+            if after is None:
+                break
+        assert [point.id for point in found] == sorted(point.id for point in expected)
+        for got, stored in zip(found, sorted(expected, key=lambda point: point.id), strict=True):
+            assert got.payload == stored.payload
+            assert got.dense == pytest.approx(stored.dense, abs=1e-6)
+            assert dict(zip(got.sparse.indices, got.sparse.values, strict=True)) == pytest.approx(
+                dict(zip(stored.sparse.indices, stored.sparse.values, strict=True)), rel=1e-6
+            )
+    assert placement.store.scroll("no-such", Filter(), 7) == ([], None)
+
+
+def test_a_point_that_is_written_again_as_it_was_read_is_the_same(placement: Placement) -> None:
+    placement.store.ensure(placement.name, SPACE)
+    placement.store.upsert(placement.name, points([{"live": True}] * 50, ["a few words"] * 50))
+    first, _ = placement.store.scroll(placement.name, Filter(), 100)
+
+    placement.store.upsert(placement.name, [unpack_point(pack_point(point)) for point in first])
+
+    again, _ = placement.store.scroll(placement.name, Filter(), 100)
+    if isinstance(placement.store, EdgeStore):
+        assert again == first
+    for one, other in zip(again, first, strict=True):
+        # The client's own engine divides every vector by its length once more.
+        assert one.dense == pytest.approx(other.dense, abs=1e-6)
+        assert (one.id, one.payload, one.sparse.indices) == (other.id, other.payload, other.sparse.indices)
+        assert one.sparse.values == pytest.approx(other.sparse.values, rel=1e-6)
