@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["LOG_BYTES", "Folder", "open_log", "rotate", "tail"]
+from pipeline.disk import NO_ROOM
+
+__all__ = ["LOG_BYTES", "Folder", "open_log", "replace_file", "rotate", "tail"]
 
 LOG_BYTES = 5 * 2**20
 OWNER_ONLY = 0o700
@@ -56,22 +59,52 @@ class Folder:
 def rotate(path: Path, limit: int = LOG_BYTES) -> None:
     """Move a log file of more than `limit` bytes to `NAME.out.1`; one older file is kept.
 
-    The file is copied and emptied, not renamed: the process that writes to it appends to the open file.
+    The file is copied and emptied, not renamed: the process that writes to it appends to the open file. Where the disk
+    has no room for the copy, the file is emptied all the same: a log must not take the room of the data.
     """
-    try:
+    former = path.with_name(path.name + ".1")
+    with suppress(OSError):
         if path.stat().st_size <= limit:
             return
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
+        try:
+            shutil.copyfile(path, former)
+        except OSError:
+            former.unlink(missing_ok=True)
         with path.open("r+b") as file:
             file.truncate(0)
-    except FileNotFoundError:
-        return
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Open a log file, which only this user may read, to append to; it is rotated first if it is too long."""
+    """Open a log file, which only this user may read, to append to; it is rotated first if it is too long.
+
+    Where a full disk has no room for the file, what is written is dropped: the process runs all the same.
+    """
     rotate(path)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    return os.fdopen(descriptor, "wb")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Replace a file that only this user may read: a reader sees the old text or the new one.
+
+    Raises:
+        OSError: the folder is gone or full; the old text stays.
+    """
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def tail(path: Path, lines: int = 5) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import psutil
@@ -27,6 +28,7 @@ class StateReporter:
         self._created = psutil.Process().create_time()
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._last: StackState | None = None
+        self._trouble = ""
 
     def report(
         self,
@@ -61,11 +63,19 @@ class StateReporter:
             return
         try:
             write(self._path, new)
-            self._last = new
+            self._last, self._trouble = new, ""
         except OSError as error:
-            log("state not written", error=str(error))
+            if str(error) != self._trouble:  # it is tried again at every tick
+                log("state not written", error=str(error))
+            self._trouble = str(error)
 
 
 def log(event: str, **fields: object) -> None:
-    """Write one line of JSON to the supervisor's log, which is its standard output."""
-    print(json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **fields}), flush=True)
+    """Write one line of JSON to the supervisor's log, which is its standard output.
+
+    A line that a full disk does not take is dropped: the supervisor must not end because of it. It is written past the
+    buffer of `sys.stdout`, which would keep such a line and raise the error again at the exit.
+    """
+    line = json.dumps({"at": datetime.now(UTC).isoformat(), "event": event, **fields})
+    with suppress(OSError):
+        os.write(1, f"{line}\n".encode())

@@ -11,13 +11,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 import redis
 
 from pipeline.settings import Settings
 from pipeline.stack.child import Child
-from pipeline.stack.folder import Folder
+from pipeline.stack.folder import Folder, replace_file
 from pipeline.stack.launcher import inherited_environment
 from pipeline.stack.lease import FileLock
 from pipeline.stack.redis_server import READY_KEY
@@ -132,8 +133,9 @@ class ServiceRunner:
     def _write_states(self) -> None:
         states = [child.state() for child in self._children]
         if states != self._written:
-            self._folder.services_file.write_text(json.dumps([asdict(state) for state in states]), "utf-8")
-            self._written = states
+            with suppress(OSError):  # a full disk: it is written at a later tick
+                replace_file(self._folder.services_file, json.dumps([asdict(state) for state in states]))
+                self._written = states
 
     def _say_once(self, line: str) -> None:
         if line != self._last_line:

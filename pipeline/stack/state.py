@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import psutil
 
 from pipeline.errors import StackUnavailable
-from pipeline.stack.folder import Folder
+from pipeline.stack.folder import Folder, replace_file
 from pipeline.stack.lease import is_locked
 
 __all__ = ["Level", "Phase", "ProcessState", "StackState", "current", "is_same_process", "read", "write"]
@@ -73,11 +72,7 @@ def write(path: Path, state: StackState) -> None:
     Raises:
         OSError: the folder is gone or full.
     """
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(state), file)
-    draft.replace(path)
+    replace_file(path, json.dumps(asdict(state)))
 
 
 def read(path: Path) -> StackState | None:

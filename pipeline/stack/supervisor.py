@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -170,8 +171,9 @@ class Supervisor:
     def _rotate_logs(self) -> None:
         if time.monotonic() - self._rotated > ROTATE_INTERVAL_S:
             self._rotated = time.monotonic()
-            for path in self.folder.logs.glob("*.out"):
-                rotate(path)
+            with suppress(OSError):  # the folder is being removed, which ends the stack in order
+                for path in self.folder.logs.glob("*.out"):
+                    rotate(path)
 
     def _wait(self, children: list[Child], seconds: float) -> None:
         """Wait until these processes have ended, for so many seconds; a second signal ends the wait."""
@@ -246,8 +248,10 @@ def run(launch: Launch, folder: Folder, stack_lock: FileLock) -> int:
         failure = error
     except Exception as error:  # entry point of the process: commands that wait for the stack learn of any failure
         failure = StackUnavailable(f"The supervisor failed: {error!r}", f"Look at {folder.log('supervisor')}")
-    supervisor.publish("failed" if failure else "stopping", failure)
-    supervisor.stop()
+    try:
+        supervisor.publish("failed" if failure else "stopping", failure)
+    finally:
+        supervisor.stop()
     supervisor.publish("failed" if failure else "stopped", failure)
     log("stopped", failure=failure.message if failure else "")
     return 1 if failure else 0
