@@ -28,7 +28,8 @@ from pipeline.stages.artifacts import kept_document, text_key
 from pipeline.stages.done import Done, OcrFanOut
 from pipeline.stages.kept_texts import known_text
 from pipeline.stages.receipt import sentences
-from pipeline.stages.sandbox import NoRoom, Sandbox
+from pipeline.stages.sandbox import NoRoom, Sandbox, Unwanted
+from pipeline.stages.wanted import wanted
 
 __all__ = ["page_groups", "title_of", "work"]
 
@@ -84,7 +85,9 @@ def title_of(document: Document, source: str) -> str:
 def _read_one(
     services: Services, claim: Claim, sandbox: Sandbox, attempt: BatchedAttempt, read: ReadResults
 ) -> dict[str, int]:
-    settings = services.settings
+    settings, is_wanted = services.settings, wanted(services, attempt.attempt_id)
+    if not is_wanted():  # cancelled while the documents before it were read
+        return {}
     key, anew = text_key(claim.batch_id, attempt.attempt_id), dict[str, object]()
     try:
         document = kept_document(services.spool, key)
@@ -92,13 +95,16 @@ def _read_one(
             write_json(services.spool, key, document.to_json())
         if document is None:
             with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
-                document = sandbox.extract(path, services.options_of(attempt.ocr), settings.extract_timeout_s)
+                options = services.options_of(attempt.ocr)
+                document = sandbox.extract(path, options, settings.extract_timeout_s, is_wanted)
             read.files += 1
             # The version may name older extractors, whose text is not kept any more.
             anew = {"extraction": services.extraction_of(attempt.ocr)}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         read.failed[attempt.attempt_id] = failure_of(services, "extract", error, attempt.ocr)
+        return {}
+    except Unwanted:
         return {}
     except NoRoom as error:
         if not claim.last_try:

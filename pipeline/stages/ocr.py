@@ -13,7 +13,8 @@ from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import ocr_key
 from pipeline.stages.done import Done
 from pipeline.stages.extract import failure_of
-from pipeline.stages.sandbox import Sandbox
+from pipeline.stages.sandbox import Sandbox, Unwanted
+from pipeline.stages.wanted import wanted
 
 __all__ = ["work"]
 
@@ -33,7 +34,10 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
         with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
             # Each page has its own limit; this one ends what hangs elsewhere.
             timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
-            pages, warnings = sandbox.ocr(path, numbers, services.options_of(attempt.ocr), timeout_s)
+            is_wanted = wanted(services, attempt.attempt_id)
+            pages, warnings = sandbox.ocr(path, numbers, services.options_of(attempt.ocr), timeout_s, is_wanted)
+    except Unwanted:
+        return Done(lambda _connection: None)
     except (ExtractError, FileNotFoundError, PermissionError) as error:
         failure = failure_of(services, "ocr", error, attempt.ocr)
         if isinstance(error, TimedOut):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +28,7 @@ from extractors.options import Options
 from pipeline.errors.problem import unpack
 from pipeline.stages.sandbox_child import HEADER, MARK, send
 
-__all__ = ["NoRoom", "Sandbox"]
+__all__ = ["NoRoom", "Sandbox", "Unwanted"]
 
 TRIES = 2
 REQUESTS_PER_CHILD = 1000
@@ -54,6 +55,10 @@ class NoRoom(OSError):
     """The system lacked a resource for reading the file: disk space, descriptors. It is no fault of the file."""
 
 
+class Unwanted(Exception):
+    """Nothing waits for the file any more: the child that read it was ended."""
+
+
 class Sandbox:
     """One child process that reads files, started on first use and replaced when it dies."""
 
@@ -64,17 +69,36 @@ class Sandbox:
         self._folder: str | None = None
         self._served = 0
         self._floor_mb = 0.0
+        self._is_wanted = _always
 
-    def extract(self, path: Path, options: Options, timeout_s: float) -> Document:
+    def extract(
+        self, path: Path, options: Options, timeout_s: float, is_wanted: Callable[[], bool] | None = None
+    ) -> Document:
         """Read a file as `extractors.extract` does.
+
+        Args:
+            path: the file.
+            options: how it is read.
+            timeout_s: seconds after which the child is ended.
+            is_wanted: asked every `POLL_S` seconds while the child works; if it returns False, the child is ended.
 
         Raises:
             ExtractError: the file cannot be read, or reading it broke a limit.
+            Unwanted: `is_wanted` returned False.
         """
+        self._is_wanted = is_wanted or _always
         return Document.from_json(self._ask("extract", path, options, [], timeout_s))
 
-    def ocr(self, path: Path, numbers: list[int], options: Options, timeout_s: float) -> tuple[list[Page], list[str]]:
-        """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Raises ExtractError."""
+    def ocr(
+        self,
+        path: Path,
+        numbers: list[int],
+        options: Options,
+        timeout_s: float,
+        is_wanted: Callable[[], bool] | None = None,
+    ) -> tuple[list[Page], list[str]]:
+        """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Arguments and errors: `extract`."""
+        self._is_wanted = is_wanted or _always
         answer = self._ask("ocr", path, options, numbers, timeout_s)
         return [Page.from_json(page) for page in answer["pages"]], answer["warnings"]
 
@@ -139,6 +163,9 @@ class Sandbox:
                 if time.monotonic() >= deadline:
                     self._kill()
                     raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
+                if not self._is_wanted():
+                    self._kill()
+                    raise Unwanted
 
     def _receive(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Any:
         """Read one answer within the limits of time and memory, whatever the child writes and however slowly."""
@@ -203,6 +230,10 @@ class Sandbox:
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _always() -> bool:
+    return True
 
 
 def _temporary_folder() -> str | None:

@@ -17,6 +17,7 @@ from pipeline.names import ACTIVE
 
 __all__ = [
     "BatchedAttempt",
+    "is_running",
     "list_ids",
     "running",
 ]
@@ -52,6 +53,20 @@ class BatchedAttempt:
 def running(connection: Connection, batch_id: str) -> list[BatchedAttempt]:
     """Documents of a batch whose attempt is still running and still the current one, in a stable order."""
     return [BatchedAttempt(**row) for row in connection.execute(_running(), {"batch": batch_id}).mappings()]
+
+
+def is_running(connection: Connection, attempt_id: str) -> bool:
+    """Whether an attempt is still running and still the current one of its document."""
+    return connection.scalar(_is_running(), {"attempt": attempt_id}) is not None
+
+
+@cache
+def _is_running() -> sa.Select[Any]:
+    return (
+        sa.select(attempts.c.id)
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .where(attempts.c.id == sa.bindparam("attempt"), attempts.c.state.in_(ACTIVE), second_index.is_current())
+    )
 
 
 @cache
