@@ -53,6 +53,7 @@ STATUS: dict[str, int] = {
     "space_mismatch": 409,
     "stack_unavailable": 503,
     "no_worker": 503,
+    "store_damaged": 503,
     "verification_failed": 503,
     "refused": 400,
     "unauthorized": 401,

@@ -6,7 +6,8 @@
     │   └── Conflict         conflict              its subject is in the wrong state for it
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
-    │   └── NoWorker         no_worker             no worker that runs can do a stage of the workflow
+    │   ├── NoWorker         no_worker             no worker that runs can do a stage of the workflow
+    │   └── StoreDamaged     store_damaged         the embedded vectors cannot be opened
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
     ├── StageFailed          stage_failed          a declared stage failed on a document
     ├── Refused              refused               a request that the API does not let in
@@ -45,8 +46,8 @@ __all__ = [
     "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone", "HookRefused",
     "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed", "OtherRequest",
     "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch", "StackUnavailable",
-    "StageFailed", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable", "VerificationFailed",
-    "WrongMediaType",
+    "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable",
+    "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
 
@@ -118,6 +119,13 @@ class NoWorker(StackUnavailable):
 
     code = "no_worker"
     hint = "Install the package where the workers run, start them anew, then run: docrelay failures retry"
+
+
+class StoreDamaged(StackUnavailable):
+    """The files of the vector store are damaged."""
+
+    code = "store_damaged"
+    hint = "Make its vectors anew from the kept texts, which are in the data folder."
 
 
 class VerificationFailed(PipelineError):

@@ -47,7 +47,7 @@ class Filter:
     `sources` are names or globs over the source URI's path as the user wrote it ("*.pdf", "reports/*"); `page`
     is a page that the point is on; times are ISO 8601 in UTC and compare the
     source's modification time; `orders` are the first and the last number of a chunk in its document;
-    a point must have at least one of `tags`. None and empty mean "any".
+    a point must have at least one of `tags`; `point_ids` are ids of points. None and empty mean "any".
     """
 
     document_ids: tuple[str, ...] = ()
@@ -60,6 +60,7 @@ class Filter:
     live: bool | None = None
     orders: tuple[int, int] | None = None
     tags: tuple[str, ...] = ()
+    point_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class VectorStore(Protocol):
         """Return payloads of up to `limit` matching points, each with its point's `id`, in no order."""
 
     def scroll(
-        self, collection: str, where: Filter, limit: int, after: str | None = None
+        self, collection: str, where: Filter, limit: int, after: str | None = None, *, vectors: bool = True
     ) -> tuple[list[Point], str | None]:
         """Return up to `limit` matching points with their vectors, in the order of their ids.
 
@@ -124,9 +125,17 @@ class VectorStore(Protocol):
             where: the points that match.
             limit: points of a page at most.
             after: what the page before returned; None for the first page.
+            vectors: whether the vectors are read; a vector that is not, or that a point does not have, is empty.
 
         Returns:
             The points, and what to ask for the next page with; None after the last one.
+        """
+
+    def set_aside(self, collection: str) -> str | None:
+        """Move a collection that cannot be read out of the way, so that it can be made anew.
+
+        Returns:
+            Where it is kept now; None if it can be read, or is not there: then nothing is done.
         """
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:

@@ -11,7 +11,18 @@ from pipeline.errors import BadRequest
 from pipeline.source_names import is_exact, select
 from pipeline.vectorstore.base import Filter
 
-__all__ = ["INDEXED", "MAX_SOURCES", "AnyOf", "Between", "Condition", "Flag", "Within", "conditions", "resolve_sources"]
+__all__ = [
+    "INDEXED",
+    "MAX_SOURCES",
+    "AnyOf",
+    "Between",
+    "Condition",
+    "Flag",
+    "HasId",
+    "Within",
+    "conditions",
+    "resolve_sources",
+]
 
 INDEXED = {
     "document_id": "keyword",
@@ -64,7 +75,14 @@ class Between:
     until: str | None
 
 
-Condition: TypeAlias = AnyOf | Flag | Within | Between
+@dataclass(frozen=True, slots=True)
+class HasId:
+    """The id of the point is one of these."""
+
+    ids: tuple[str, ...]
+
+
+Condition: TypeAlias = AnyOf | Flag | HasId | Within | Between
 
 
 def conditions(where: Filter) -> list[Condition]:
@@ -122,6 +140,8 @@ def _rest(where: Filter) -> Iterator[Condition]:
         yield Flag("live", where.live)
     if where.orders is not None:
         yield Within("order", *where.orders)
+    if where.point_ids:
+        yield HasId(where.point_ids)
 
 
 def _utc(time: str | None) -> str | None:

@@ -20,6 +20,7 @@ from qdrant_edge import (
 from qdrant_edge import Filter as EdgeFilter
 
 from embeddings.base import Fingerprint
+from pipeline.errors import StoreDamaged
 from pipeline.vectorstore.base import Filter, Hit, Point, Query
 from pipeline.vectorstore.checks import (
     check_bounded,
@@ -145,7 +146,7 @@ class EdgeStore:
             return [{**plain_payload(record.payload), "id": str(record.id)} for record in page]
 
     def scroll(
-        self, collection: str, where: Filter, limit: int, after: str | None = None
+        self, collection: str, where: Filter, limit: int, after: str | None = None, *, vectors: bool = True
     ) -> tuple[list[Point], str | None]:
         """Return a page of the matching points with their vectors, and what to ask for the next page with."""
         with self._lock, translate_engine_errors():
@@ -153,9 +154,18 @@ class EdgeStore:
             if not opened or not exact:
                 return [], None
             offset = UUID(after) if after else None
-            request = ScrollRequest(offset, limit, native_filter(exact), with_payload=True, with_vector=True)
+            request = ScrollRequest(offset, limit, native_filter(exact), with_payload=True, with_vector=vectors)
             page, following = opened.shard.scroll(request)
             return [plain_point(record) for record in page], str(following) if following is not None else None
+
+    def set_aside(self, collection: str) -> str | None:
+        """Move a collection that cannot be read out of the way; returns the folder in which it is kept now."""
+        with self._lock, translate_engine_errors():
+            try:
+                self._read_all(check_name(collection))
+            except StoreDamaged:
+                return str(self._folder.set_aside(collection))
+        return None
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""
@@ -221,6 +231,14 @@ class EdgeStore:
         """Find the collection, and make the sources of the filter exact. None for what does not exist."""
         opened = self._folder.get(check_name(collection))
         return opened, resolve_sources(where, lambda rest: _sources(opened.shard, rest)) if opened else None
+
+    def _read_all(self, collection: str) -> None:
+        """Read every point of a collection. Raises StoreDamaged: one cannot be read."""
+        after: str | None = None
+        while True:
+            _, after = self.scroll(collection, Filter(), PAGE, after)
+            if after is None:
+                return
 
     def _count_changes(self, changed: int) -> None:
         self._changed += changed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import qdrant_edge as edge
 
 from pipeline.vectorstore.base import Filter, Point, Query, SparseVector
-from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
+from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, HasId, Within, conditions
 from pipeline.vectorstore.edge_shards import LIVE
 from pipeline.vectorstore.fusion import Ranking, depth
 
@@ -33,11 +34,11 @@ def plain_payload(payload: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def plain_point(record: edge.Record) -> Point:
-    """Convert a stored point back, with both vectors."""
-    vectors: Any = record.vector
+    """Convert a stored point back; a vector that it does not have is empty."""
+    vectors: Any = record.vector if isinstance(record.vector, dict) else {}
     sparse = vectors.get("sparse")
     terms = SparseVector(list(sparse.indices), list(sparse.values)) if sparse is not None else SparseVector([], [])
-    return Point(str(record.id), list(vectors["dense"]), terms, plain_payload(record.payload))
+    return Point(str(record.id), list(vectors.get("dense") or ()), terms, plain_payload(record.payload))
 
 
 def native_filter(where: Filter) -> edge.Filter:
@@ -60,12 +61,14 @@ def native_queries(query: Query, where: Filter) -> dict[Ranking, edge.QueryReque
     return requests
 
 
-def _condition(condition: Condition) -> edge.FieldCondition:
+def _condition(condition: Condition) -> edge.FieldCondition | edge.HasIdCondition:
     match condition:
         case AnyOf(key, values):
             return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
         case Flag(_, value):
             return edge.FieldCondition(LIVE, match=edge.MatchValue(int(value)))
+        case HasId(ids):
+            return edge.HasIdCondition({UUID(name) for name in ids})
         case Within(key, at_least, at_most):
             return edge.FieldCondition(key, range=edge.RangeFloat(gte=at_least, lte=at_most))
         case Between(key, since, until):

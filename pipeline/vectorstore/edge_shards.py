@@ -6,6 +6,7 @@
     <collection>/shard.new    a shard that is being made
     <collection>/shard        the shard; the rename to this name is what creates the collection
     .dropped-*                a collection that is being removed
+    .damaged-*                a collection that could not be opened, kept when it was made anew
 
 After a crash between any two steps the collection exists or does not exist. Leftovers are removed when the folder is
 opened or the collection is created the next time.
@@ -18,7 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,7 +38,7 @@ from qdrant_edge import (
 )
 
 from embeddings.base import Fingerprint
-from pipeline.errors import StackUnavailable
+from pipeline.errors import StackUnavailable, StoreDamaged
 from pipeline.vectorstore.conditions import INDEXED
 
 __all__ = ["LIVE", "Collection", "ShardFolder", "translate_engine_errors"]
@@ -46,6 +47,10 @@ LIVE = "_live"
 """A copy of `live` as 0 or 1: Edge 0.9 reads a boolean to match as an integer and then matches nothing."""
 
 DROPPED = ".dropped-"
+DAMAGED = ".damaged-"
+
+PASSING = ("os error 28", "os error 24", "os error 12", "os error 13", "Resource temporarily unavailable")
+"""Parts of the engine's messages for a full disk, too many open files, no memory, no permission: nothing is damaged."""
 
 HNSW_FROM_KB = 1_000_000
 """Vectors are scanned exactly below a gigabyte (9 ms for 100,000 of 384). Building the graph holds the interpreter
@@ -81,8 +86,7 @@ class ShardFolder:
         name = self.aliases().get(name, name)
         folder = self._path / name
         if name not in self._open and (folder / "shard").is_dir():
-            space = Fingerprint(**json.loads((folder / "space.json").read_text("utf-8")))
-            self._open[name] = Collection(EdgeShard.load(str(folder / "shard")), space)
+            self._open[name] = _load(folder)
         return self._open.get(name)
 
     def create(self, name: str, space: Fingerprint) -> None:
@@ -106,6 +110,17 @@ class ShardFolder:
             gone = (self._path / name).rename(self._path / f"{DROPPED}{uuid4().hex}")
             _sync(self._path)
             shutil.rmtree(gone, ignore_errors=True)
+
+    def set_aside(self, name: str) -> Path:
+        """Rename the folder of a collection that cannot be opened; returns the new one. Aliases stay."""
+        self._acquire()
+        folder = self._path / self.aliases().get(name, name)
+        if collection := self._open.pop(folder.name, None):
+            with suppress(StoreDamaged, StackUnavailable), translate_engine_errors():
+                collection.shard.close()
+        kept = folder.rename(self._path / f"{DAMAGED}{folder.name}-{uuid4().hex[:8]}")
+        _sync(self._path)
+        return kept
 
     def aliases(self) -> dict[str, str]:
         """Every alias and the collection that it stands for."""
@@ -156,14 +171,42 @@ class ShardFolder:
 def translate_engine_errors() -> Iterator[None]:
     """Turn errors of the engine into `StackUnavailable`.
 
-    Edge raises bare `Exception`: errors of exactly that type are its own, all others pass.
+    Edge raises bare `Exception`: errors of exactly that type are its own, all others pass. Where its files hold what
+    they cannot hold it panics, which is no `Exception` at all.
+
+    Raises:
+        StoreDamaged: it panicked.
+        StackUnavailable: any other error of its own.
     """
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
+        if _is_panic(error):
+            raise StoreDamaged(f"The files of the vector store are damaged: {error}") from error
         if type(error) is not Exception:
             raise
         raise StackUnavailable(f"The vector store failed: {error}") from error
+
+
+def _is_panic(error: BaseException) -> bool:
+    return type(error).__name__ == "PanicException"  # pyo3 has no name for it that can be imported
+
+
+def _load(folder: Path) -> Collection:
+    """Open a collection.
+
+    Raises:
+        StoreDamaged: its files cannot be read as what they must be.
+    """
+    try:
+        space = Fingerprint(**json.loads((folder / "space.json").read_text("utf-8")))
+        return Collection(EdgeShard.load(str(folder / "shard")), space)
+    except BaseException as error:
+        is_of_engine = type(error) is Exception and not any(sign in str(error) for sign in PASSING)
+        if is_of_engine or _is_panic(error) or isinstance(error, (ValueError, TypeError, FileNotFoundError)):
+            message = f"The vectors of {folder.name} in {folder.parent} are damaged and cannot be opened: {error}"
+            raise StoreDamaged(message) from error
+        raise
 
 
 def _locked(path: Path) -> IO[str]:

@@ -144,16 +144,21 @@ class QdrantStore:
         return []
 
     def scroll(
-        self, collection: str, where: Filter, limit: int, after: str | None = None
+        self, collection: str, where: Filter, limit: int, after: str | None = None, *, vectors: bool = True
     ) -> tuple[list[Point], str | None]:
         """Return a page of the matching points with their vectors, and what to ask for the next page with."""
         with suppress(NoCollection), translate_server_errors(check_name(collection)):
             if exact := self._exact(collection, where):
                 page, following = self._client.scroll(
-                    collection, native_filter(exact), limit=limit, offset=after, with_payload=True, with_vectors=True
+                    collection, native_filter(exact), limit=limit, offset=after, with_payload=True, with_vectors=vectors
                 )
                 return [plain_point(record) for record in page], str(following) if following is not None else None
         return [], None
+
+    def set_aside(self, collection: str) -> str | None:
+        """Do nothing: a server opens its collections itself."""
+        check_name(collection)
+        return None
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Set these payload fields, or these fields of the object under `key`, on every matching point; others stay."""

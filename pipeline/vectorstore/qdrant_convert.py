@@ -13,7 +13,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 from pipeline.errors import BadRequest, PipelineError, SpaceMismatch, StackUnavailable
 from pipeline.vectorstore.base import Filter, Point, Query, SparseVector
 from pipeline.vectorstore.checks import missing_collection
-from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, Within, conditions
+from pipeline.vectorstore.conditions import AnyOf, Between, Condition, Flag, HasId, Within, conditions
 from pipeline.vectorstore.fusion import Ranking, depth
 
 __all__ = [
@@ -44,11 +44,11 @@ def native_point(point: Point) -> models.PointStruct:
 
 
 def plain_point(record: models.Record) -> Point:
-    """Convert a stored point back, with both vectors."""
-    vectors: Any = record.vector
+    """Convert a stored point back; a vector that it does not have is empty."""
+    vectors: Any = record.vector if isinstance(record.vector, dict) else {}
     sparse = vectors.get("sparse")
     terms = SparseVector(list(sparse.indices), list(sparse.values)) if sparse is not None else SparseVector([], [])
-    return Point(str(record.id), list(vectors["dense"]), terms, dict(record.payload or {}))
+    return Point(str(record.id), list(vectors.get("dense") or ()), terms, dict(record.payload or {}))
 
 
 def native_filter(where: Filter) -> models.Filter:
@@ -110,12 +110,14 @@ def _refused(collection: str, status: int, text: str) -> PipelineError:
     return StackUnavailable(f"Qdrant answers {status}: {text}")
 
 
-def _condition(condition: Condition) -> models.FieldCondition:
+def _condition(condition: Condition) -> models.FieldCondition | models.HasIdCondition:
     match condition:
         case AnyOf(key, values):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         case Flag(key, value):
             return models.FieldCondition(key=key, match=models.MatchValue(value=value))
+        case HasId(ids):
+            return models.HasIdCondition(has_id=list(ids))
         case Within(key, at_least, at_most):
             return models.FieldCondition(key=key, range=models.Range(gte=at_least, lte=at_most))
         case Between(key, since, until):

@@ -52,34 +52,42 @@ class RemoteStore:
 
     def count(self, collection: str, where: Filter) -> int:
         """Count the points that match."""
-        return int(self._call("count", collection=collection, where=asdict(where)))
+        return int(self._call("count", collection=collection, where=_sent(where)))
 
     def ids(self, collection: str, where: Filter) -> list[str]:
         """Return the ids of all matching points."""
-        return list(self._call("ids", collection=collection, where=asdict(where)))
+        return list(self._call("ids", collection=collection, where=_sent(where)))
 
     def read(self, collection: str, where: Filter, limit: int) -> list[dict[str, Any]]:
         """Return payloads of matching points."""
-        return list(self._call("read", collection=collection, where=asdict(where), limit=limit))
+        return list(self._call("read", collection=collection, where=_sent(where), limit=limit))
 
     def scroll(
-        self, collection: str, where: Filter, limit: int, after: str | None = None
+        self, collection: str, where: Filter, limit: int, after: str | None = None, *, vectors: bool = True
     ) -> tuple[list[Point], str | None]:
         """Return a page of the matching points with their vectors, and what to ask for the next page with."""
-        page = self._call("scroll", collection=collection, where=asdict(where), limit=limit, after=after)
+        # An owner of the version before always reads the vectors.
+        less = {} if vectors else {"vectors": False}
+        page = self._call("scroll", collection=collection, where=_sent(where), limit=limit, after=after, **less)
         return [unpack_point(point) for point in page["points"]], page["next"]
+
+    def set_aside(self, collection: str) -> str | None:
+        """Move a collection that cannot be read out of the way."""
+        kept: str | None = self._call("set_aside", collection=collection)
+        return kept
 
     def set_payload(self, collection: str, payload: dict[str, Any], where: Filter, key: str | None = None) -> None:
         """Write these payload fields on every matching point."""
-        self._call("set_payload", collection=collection, payload=payload, where=asdict(where), key=key)
+        self._call("set_payload", collection=collection, payload=payload, where=_sent(where), key=key)
 
     def delete(self, collection: str, where: Filter) -> None:
         """Remove every matching point."""
-        self._call("delete", collection=collection, where=asdict(where))
+        self._call("delete", collection=collection, where=_sent(where))
 
     def search(self, collection: str, query: Query) -> list[Hit]:
         """The best points, best first."""
-        return [Hit(**hit) for hit in self._call("search", collection=collection, query=asdict(query))]
+        sent = {**asdict(query), "where": _sent(query.where)}
+        return [Hit(**hit) for hit in self._call("search", collection=collection, query=sent)]
 
     def maintain(self) -> None:
         """Do nothing: the owner does it."""
@@ -103,9 +111,10 @@ def methods_of(store: VectorStore) -> Methods:
         "count": lambda collection, where: store.count(collection, _filter(where)),
         "ids": lambda collection, where: store.ids(collection, _filter(where)),
         "read": lambda collection, where, limit: store.read(collection, _filter(where), limit),
-        "scroll": lambda collection, where, limit, after: _page(
-            *store.scroll(collection, _filter(where), limit, after)
+        "scroll": lambda collection, where, limit, after, vectors=True: _page(
+            *store.scroll(collection, _filter(where), limit, after, vectors=vectors)
         ),
+        "set_aside": store.set_aside,
         "set_payload": lambda collection, payload, where, key: store.set_payload(
             collection, payload, _filter(where), key
         ),
@@ -116,6 +125,11 @@ def methods_of(store: VectorStore) -> Methods:
 
 def _page(points: Sequence[Point], following: str | None) -> dict[str, Any]:
     return {"points": [pack_point(point) for point in points], "next": following}
+
+
+def _sent(where: Filter) -> dict[str, Any]:
+    """The filter as it is sent: what is left out is the default, also in an owner of the version before."""
+    return {name: value for name, value in asdict(where).items() if value not in (None, ())}
 
 
 def _filter(data: dict[str, Any]) -> Filter:

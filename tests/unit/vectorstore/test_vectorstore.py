@@ -242,3 +242,26 @@ def test_a_point_that_is_written_again_as_it_was_read_is_the_same(placement: Pla
         assert one.dense == pytest.approx(other.dense, abs=1e-6)
         assert (one.id, one.payload, one.sparse.indices) == (other.id, other.payload, other.sparse.indices)
         assert one.sparse.values == pytest.approx(other.sparse.values, rel=1e-6)
+
+
+def test_a_scroll_reads_vectors_only_if_asked(placement: Placement) -> None:
+    fill(placement, [{"document_id": f"d{number % 3}", "live": True} for number in range(9)])
+    page, after = placement.store.scroll(placement.name, Filter(document_ids=("d1",)), 100, vectors=False)
+    assert after is None
+    assert {point.payload["document_id"] for point in page} == {"d1"}
+    assert [(point.dense, point.sparse.indices) for point in page] == [([], [])] * 3
+
+
+def test_points_are_chosen_by_their_ids(placement: Placement) -> None:
+    fill(placement, [{"document_id": f"d{number}", "live": True} for number in range(6)])
+    where = Filter(point_ids=(point_id(1), point_id(4), point_id(99)))
+    assert matching(placement, where) == [1, 4]
+    placement.store.delete(placement.name, where)
+    assert matching(placement, Filter()) == [0, 2, 3, 5]
+
+
+def test_a_collection_that_can_be_read_is_not_set_aside(placement: Placement) -> None:
+    fill(placement, [{"document_id": "d", "live": True}])
+    assert placement.store.set_aside(placement.name) is None
+    assert placement.store.set_aside("nothing-here") is None
+    assert placement.store.count(placement.name, Filter()) == 1

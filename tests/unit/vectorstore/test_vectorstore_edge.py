@@ -19,7 +19,7 @@ from qdrant_edge import EdgeShard
 from stores import INDEXES
 
 from embeddings.base import Fingerprint
-from pipeline.errors import StackUnavailable
+from pipeline.errors import StackUnavailable, StoreDamaged
 from pipeline.vectorstore import Filter, Point, Query, SparseVector
 from pipeline.vectorstore import edge as edge_module
 from pipeline.vectorstore.edge import EdgeStore
@@ -45,7 +45,7 @@ for first in range(0, 10_000_000, 50):
 OPENER = """
 import sys
 from pathlib import Path
-from pipeline.errors import StackUnavailable
+from pipeline.errors import StackUnavailable, StoreDamaged
 from pipeline.vectorstore.edge import EdgeStore
 try:
     EdgeStore(Path(sys.argv[1])).collections()
@@ -248,3 +248,32 @@ def test_maintenance_frees_disk_space_and_keeps_the_points(tmp_path: Path, monke
 
 def size(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    "name", ["c/space.json", "c/shard/edge_config.json", "c/shard/wal/first-index", "version.info", "status.dat"]
+)
+def test_a_collection_that_cannot_be_opened_is_named_and_set_aside(tmp_path: Path, name: str) -> None:
+    """One file of it is cut to its half, as a full disk or a broken copy leaves it."""
+    store = EdgeStore(tmp_path)
+    for collection in ("c", "other"):
+        store.ensure(collection, SPACE)
+        store.upsert(collection, points(20))
+    store.close()
+    cut = next(path for path in sorted((tmp_path / "c").rglob("*")) if str(path).endswith(name))
+    os.truncate(cut, cut.stat().st_size // 2)
+    with pytest.raises(StoreDamaged, match="The vectors of c in") as raised:
+        store.count("c", Filter())
+    assert "kept texts" in raised.value.hint
+    assert store.count("other", Filter()) == 20
+    kept = store.set_aside("c")
+    assert kept is not None
+    assert (Path(kept) / "shard").is_dir()
+    assert store.count("c", Filter()) == 0
+    store.ensure("c", SPACE)
+    store.upsert("c", points(3))
+    assert list(store.collections()) == ["c", "other"]
+    store.close()
+    assert store.count("c", Filter()) == 3  # opened again
+    assert (Path(kept) / "shard").is_dir()
+    store.close()
