@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,9 @@ WIDTH_OFF_TERMINAL = 10_000
 
 INTERRUPTED = 130
 """Exit code: Ctrl-C, as shells report it."""
+
+UNUSUAL = re.compile(r"[^ -~\n]")
+"""Characters of a JSON document that may be no printable ones."""
 
 # No markup and no emoji names: what is printed holds names and texts of users.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -98,8 +102,14 @@ def print_table(table: Table) -> None:
 def print_json(data: Any) -> None:
     """Print the one JSON document of this command on stdout."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(data, ensure_ascii=not utf8, indent=2) + "\n")
+    text = json.dumps(data, ensure_ascii=not utf8, indent=2)
+    sys.stdout.write(UNUSUAL.sub(_escaped, text) + "\n")
     sys.stdout.flush()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A character as JSON's escape, if a terminal would obey it: C1 controls, marks of direction, and the like."""
+    return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
 
 
 @contextmanager

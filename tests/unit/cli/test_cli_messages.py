@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from pipeline.cli.output import print_json
 
 PROGRAM = str(Path(sys.executable).with_name("docrelay"))
 
@@ -41,3 +46,14 @@ def test_try_prints_a_point_as_lines(tmp_path: Path) -> None:
     assert "      line_start: 1\n" in shown.stdout
     assert '      section: ["Harbour"]\n' in shown.stdout
     assert "{'" not in shown.stdout
+
+
+def test_json_holds_no_character_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    held = {"source": "a\x9b2Jb\u202ec\u2066d\u061ce\u200ff\x85g\ufeffh\U000e0041i", "text": "Grüße, 机械 \U0001f600"}
+
+    print_json(held)
+
+    printed = capsys.readouterr().out
+    assert all(char.isprintable() or char == "\n" for char in printed)
+    assert "Grüße, 机械 \U0001f600" in printed
+    assert json.loads(printed) == held
