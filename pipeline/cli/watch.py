@@ -71,8 +71,10 @@ def watch_folder(settings: Settings, options: WatchOptions) -> int:
 
     folder = _folder(settings, options)
     if options.confirm:
-        return _confirm_deletions(settings, folder)
-    if not folder.path.is_dir():
+        _confirm_deletions(settings, folder, once=options.once)
+        if not options.once:
+            return 0
+    if not folder.path.is_dir() and not options.confirm:
         raise BadRequest(f"There is no folder {source_of(folder.path)}.", "Check the path.")
     with stack.connect(settings, say=note) as connected:
         services = Services(connected)
@@ -102,8 +104,11 @@ def _folder(settings: Settings, options: WatchOptions) -> WatchFolder:
         ) from None
 
 
-def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
-    """Allow the deletions that are held back in the folder; the process that watches it carries them out."""
+def _confirm_deletions(settings: Settings, folder: WatchFolder, *, once: bool) -> None:
+    """Allow the deletions that are held back in the folder; the process that watches it carries them out.
+
+    `once`: this command does so itself.
+    """
     from pipeline.catalog.database.connection import writing
     from pipeline.catalog.documents import watched_files
     from pipeline.ingest.walk import source_of
@@ -111,11 +116,13 @@ def _confirm_deletions(settings: Settings, folder: WatchFolder) -> int:
 
     with writing(Services(settings).catalog) as connection:
         number = watched_files.confirm_deletions(connection, source_of(folder.path))
-    if number:
-        out.print(f"{quantity(number, 'document')} may be deleted. Who watches the folder does so within seconds.")
-    else:
+    if not number:
         out.print("No deletions are held back there.")
-    return 0
+    elif once:
+        out.print(f"{quantity(number, 'document')} may be deleted.")
+    else:
+        out.print(f"{quantity(number, 'document')} may be deleted. The process that watches the folder does so within")
+        out.print(f"seconds; if none does: {command(f'watch {source_of(folder.path)} --confirm-deletions --once')}")
 
 
 def _update_until_signal(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:

@@ -344,3 +344,20 @@ def test_deletions_are_held_as_the_page_says(
     assert (mirror.mirror.hold, noted(mirror, "held")) == (None, None)
     assert len(mirror.search_names("zebra")) == 11
     assert mirror.extracted() == before
+
+
+def test_deletions_are_confirmed_and_done_by_one_command(
+    mirror: InProcessMirror, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirror.write(**{f"f{number}": f"okapi {number}" for number in range(20)})
+    mirror.sync_and_check()
+    for number in range(15):
+        (mirror.root / f"f{number}.txt").unlink()
+    settings = mirror.services.settings
+    assert watch_folder(settings, WatchOptions(mirror.root, once=True)) == 1
+    assert len(mirror.search_names("okapi")) == 20
+
+    assert watch_folder(settings, WatchOptions(mirror.root, once=True, confirm=True)) == 0
+
+    assert "15 documents may be deleted" in capsys.readouterr().out
+    assert len(mirror.search_names("okapi")) == 5
