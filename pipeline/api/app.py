@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from pipeline.api.docs_page import STATIC_URL, add_docs_page
 from pipeline.api.middleware import Limits
 from pipeline.api.problems import ProblemDetails, install
 from pipeline.api.routes import documents, events, jobs, metrics, reindex, search, submit
@@ -43,17 +44,18 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
             ready()
             yield
 
-    # FastAPI's own page of /docs would fetch its script from a public server.
+    # It serves the script and the style of /docs; FastAPI's own page would fetch them from a public server.
     app = FastAPIOffline(
         title="Docrelay",
         version=version("docrelay"),
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
-        static_url="/docs/static",
+        static_url=STATIC_URL,
     )
+    add_docs_page(app)
     app.add_middleware(Limits, settings=services.settings)
     install(app)
     for part in (submit, jobs, events, documents, search, reindex, metrics):

@@ -34,6 +34,15 @@ FILES_PER_REQUEST = 4
 
 STREAM_SUFFIX = "/events"
 
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""Headers of every response that has none of the same name: a browser shows nothing of it in a frame, and runs no
+script in it."""
+
 LINGER_S = 2.0
 """How long a refused body is still read: a client that sends would lose the response with the connection."""
 
@@ -149,7 +158,9 @@ class _Response:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            added = [(b"x-request-id", self._id.encode()), (b"x-content-type-options", b"nosniff")]
+            sent = {name.lower() for name, _ in message["headers"]}
+            added = [(b"x-request-id", self._id.encode())]
+            added += [(name, value) for name, value in SECURITY_HEADERS if name not in sent]
             if not self._body.whole:
                 added.append((b"connection", b"close"))
             message = {**message, "headers": [*message["headers"], *added]}
