@@ -15,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from pipeline.api.app import make_app
 from pipeline.api.auth import check_start
+from pipeline.api.connections import Connection, Connections, sender_of
 from pipeline.catalog.api import keys
 from pipeline.engine.process import freeze
 from pipeline.errors import StackUnavailable
@@ -78,9 +79,10 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
     patience_s = settings.api_patience_s
     # Requests, event streams, and some connections to respond with `busy`.
     limit = settings.api_requests + settings.api_followers + 64
+    connections = Connections(limit, settings.api_connections or limit // 2)
     return uvicorn.Config(
         app,
-        http=partial(_LimitedProtocol, patience_s, limit),  # type: ignore[arg-type]
+        http=partial(_LimitedProtocol, patience_s, connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -95,13 +97,26 @@ def server_config(app: Any, settings: Settings) -> uvicorn.Config:
     )
 
 
+class _Entry(Connection):
+    """A connection of uvicorn."""
+
+    def __init__(self, transport: Any, sender: str) -> None:
+        super().__init__(sender)
+        self._transport = transport
+
+    def close(self) -> None:
+        """Close it at once."""
+        self._transport.abort()
+
+
 class _LimitedProtocol(H11Protocol):
     """A connection that is closed if its headers or its reader are too slow, or if there are too many connections."""
 
-    def __init__(self, patience_s: float, limit: int, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, patience_s: float, connections: Connections, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._patience_s = patience_s
-        self._limit = limit
+        self._all = connections
+        self._entry: _Entry | None = None
         self._header_timer: asyncio.TimerHandle | None = None
         self._reader_timer: asyncio.TimerHandle | None = None
         self._unread = 0
@@ -110,8 +125,9 @@ class _LimitedProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Start to wait for headers."""
         super().connection_made(transport)
-        if len(self.connections) > self._limit:
-            transport.close()
+        self._entry = _Entry(transport, sender_of(self.client[0] if self.client else ""))
+        if not self._all.admit(self._entry):
+            transport.abort()
             return
         self._start_header_timer()
         self._reader_timer = self.loop.call_later(self._patience_s, self._check_reader)
@@ -124,9 +140,19 @@ class _LimitedProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._stop_header_timer()
+            if self._entry is not None:
+                self._entry.begin()
+
+    def on_response_complete(self) -> None:
+        """From now on the connection is idle, unless the next request has arrived already."""
+        super().on_response_complete()
+        if self._entry is not None and (self.cycle is None or self.cycle.response_complete):
+            self._entry.rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timers."""
+        """Cancel the timers, and make room for another connection."""
+        if self._entry is not None:
+            self._all.remove(self._entry)
         self._stop_header_timer()
         if self._reader_timer is not None:
             self._reader_timer.cancel()

@@ -108,6 +108,9 @@ class Settings(BaseModel):
     api_documents: int = Field(100, ge=1, le=10_000, description="files that one request may bring at most")
     api_requests: int = Field(128, ge=1, description="requests that the API serves at once")
     api_followers: int = Field(256, ge=1, description="event streams that the API serves at once")
+    api_connections: int = Field(
+        0, ge=0, description="connections that one address may hold; 0: half of all; behind a proxy set it higher"
+    )
     api_patience_s: float = Field(20.0, gt=0, description="longest pause of a client that sends a request")
     api_idle_s: float = Field(3600.0, gt=0, description="longest pause between the uploads of one job")
     webhook_private: bool = Field(False, description="let webhooks go to private and loopback addresses")
