@@ -14,7 +14,8 @@ from python_multipart.multipart import MultipartParser
 
 from pipeline.errors import BodyTooLarge, BrokenBody, Invalid, PipelineError, WrongMediaType
 from pipeline.ingest.request import read_json
-from pipeline.ingest.uploads import Draft, Upload, source_of
+from pipeline.ingest.upload_sources import source_of, unique_source
+from pipeline.ingest.uploads import Draft, Upload
 
 __all__ = ["FIELDS", "Form", "RefusedFile", "boundary_of", "read_object"]
 
@@ -193,11 +194,16 @@ class Form:
         try:
             if part.error is not None:
                 raise part.error
-            source = source_of(name, self._file_details.get("source"))
+            given = self._file_details.get("source")
+            source = source_of(name, given)
+            if source in self._sources and given is None:
+                source = unique_source(source, draft.content_sha256)
             if source in self._sources:
                 raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
             self._sources.add(source)
-            self.uploads.append(replace(draft.finish(source), metadata=self._file_details.get("metadata", {})))
+            is_named = given is not None or source != source_of(name)
+            metadata = self._file_details.get("metadata", {})
+            self.uploads.append(replace(draft.finish(source), metadata=metadata, is_named=is_named))
         except PipelineError as error:
             draft.drop()
             self.refused.append(RefusedFile(name, error))

@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.documents import lookup
 from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import jobs
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
-from pipeline.errors import Conflict, Invalid, TooLargeToTake, UnknownId
+from pipeline.errors import Conflict, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
 from pipeline.ingest.record import IntakeResult, record, route
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
-from pipeline.names import UPLOAD
+from pipeline.ingest.upload_sources import is_taken, unique_source
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
 from pipeline.types import canonical
 
-__all__ = ["Draft", "Upload", "fingerprint", "source_of", "submit_uploads"]
-
-LONGEST_NAME = 255
-LONGEST_SOURCE = 2000
-URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
+__all__ = ["Draft", "Upload", "fingerprint", "submit_uploads"]
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that has arrived completely. `draft` is its temporary file."""
+    """A file that has arrived completely. `draft` is its temporary file; `is_named`: its sender gave the source."""
 
     source: str
     content_sha256: str
@@ -49,6 +46,7 @@ class Upload:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     kept: Kept = lambda _seconds=None: None
     """Waits until its bytes are safe on the disk."""
+    is_named: bool = True
 
 
 class Draft:
@@ -75,10 +73,15 @@ class Draft:
         self._digest.update(data)
         self._file.write(data)
 
+    @property
+    def content_sha256(self) -> str:
+        """SHA-256 of what has arrived, in hexadecimal."""
+        return self._digest.hexdigest()
+
     def finish(self, source: str) -> Upload:
         """Close the file, and begin to copy it into the spool."""
         self._file.close()
-        content = self._digest.hexdigest()
+        content = self.content_sha256
         kept = self._services.spool.secure(original_key(content, source), self._path)
         return Upload(source, content, self._size, self._path, kept=kept)
 
@@ -86,24 +89,6 @@ class Draft:
         """Delete it."""
         self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-def source_of(name: str, given: str | None = None) -> str:
-    """The source of an uploaded file: the URI or the file name that its sender gives, never a path of this machine.
-
-    Args:
-        name: the file's name as it was sent; folders in it are left out.
-        given: the source that the sender gives it, a URI; None to make one of the name.
-
-    Raises:
-        Invalid: control characters, or too long, or a source that is no URI or one of a local file.
-    """
-    if given is not None:
-        if not URI.match(given):
-            raise Invalid("A source must be a URI like https://… or crm://…, and none of a file on this machine.")
-        return _checked(given, LONGEST_SOURCE, "source")
-    plain = re.split(r"[/\\]", name)[-1].strip() or "unnamed"
-    return UPLOAD + _checked(plain, LONGEST_NAME, "name of a file")
 
 
 def submit_uploads(
@@ -120,14 +105,34 @@ def submit_uploads(
         Conflict: the job that the files are for takes no more files, or has other options.
         SpaceMismatch: the collection holds vectors of another model.
     """
+    try:
+        while True:
+            try:
+                return _submit(services, writer, request, uploads, options)
+            except _NameTaken:
+                continue  # another request has recorded a file of the same name in between
+    finally:
+        for upload in uploads:
+            upload.draft.unlink(missing_ok=True)
+
+
+class _NameTaken(Exception):
+    """A document has got the source that was made of a file's name."""
+
+
+def _submit(
+    services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], options: SubmitOptions
+) -> dict[str, Any]:
     new = None if options.job else new_job(services, request)
-    contents = _contents(services, request, uploads, new or _job_to_add_to(services, options))
+    uploads, contents = _told_apart(services, request, uploads, new or _job_to_add_to(services, options))
 
     def change(connection: Connection) -> tuple[dict[str, Any], list[IntakeResult]]:
         earlier = find_answer(connection, options.idempotent)
         if earlier is not None:
             return earlier, []
         job = _job(connection, services, request, uploads, options, new)
+        if _taken(connection, job, uploads, contents):
+            raise _NameTaken
         results = record(connection, services, job, contents, {content.key for content in contents})
         if options.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
@@ -137,16 +142,48 @@ def submit_uploads(
         store_answer(connection, options.idempotent, answer)
         return answer, results
 
-    try:
-        # The bytes are on the disk before the rows: a power cut must not leave rows without them. No lock is held here.
-        for upload in uploads:
-            upload.kept()
-        answer, results = services.with_model_facts(lambda: writer.run(change))
-        _keep_copies(services, uploads, {result.source for result in results if result.is_queued})
-        return answer
-    finally:
-        for upload in uploads:
-            upload.draft.unlink(missing_ok=True)
+    # The bytes are on the disk before the rows: a power cut must not leave rows without them. No lock is held here.
+    for upload in uploads:
+        upload.kept()
+    answer, results = services.with_model_facts(lambda: writer.run(change))
+    _keep_copies(services, uploads, {result.source for result in results if result.is_queued})
+    return answer
+
+
+def _told_apart(
+    services: Services, request: Request, uploads: Sequence[Upload], job: Job
+) -> tuple[Sequence[Upload], list[FileContent]]:
+    """The uploads with their contents; those whose file name another document has get a source of their own."""
+    contents = _contents(services, request, uploads, job)
+    if all(upload.is_named for upload in uploads):
+        return uploads, contents
+    with services.catalog.connect() as connection:
+        taken = _taken(connection, job, uploads, contents)
+    if not taken:
+        return uploads, contents
+    uploads = [_renamed(services, upload) if upload.source in taken else upload for upload in uploads]
+    return uploads, _contents(services, request, uploads, job)
+
+
+def _taken(
+    connection: Connection, job: Job, uploads: Sequence[Upload], contents: Sequence[FileContent]
+) -> Collection[str]:
+    """Sources made of file names that documents with another content have."""
+    unnamed: dict[str, dict[str, str]] = defaultdict(dict)
+    for upload, content in zip(uploads, contents, strict=True):
+        if not upload.is_named:
+            unnamed[content.routed or job.collection][upload.source] = upload.content_sha256
+    taken: set[str] = set()
+    for collection, by_source in unnamed.items():
+        known = lookup.contents(connection, collection, by_source)
+        taken |= {source for source, content in by_source.items() if is_taken(source, content, known)}
+    return taken
+
+
+def _renamed(services: Services, upload: Upload) -> Upload:
+    source = unique_source(upload.source, upload.content_sha256)
+    kept = services.spool.secure(original_key(upload.content_sha256, source), upload.draft)
+    return replace(upload, source=source, kept=kept, is_named=True)
 
 
 def _contents(services: Services, request: Request, uploads: Sequence[Upload], job: Job) -> list[FileContent]:
@@ -227,11 +264,3 @@ def _document_json(result: IntakeResult) -> dict[str, Any]:
         "code": result.cause and result.cause.problem.code,
         "message": result.cause and result.cause.problem.message,
     }
-
-
-def _checked(text: str, longest: int, what: str) -> str:
-    if len(text) > longest:
-        raise Invalid(f"The {what} is longer than {longest} characters.")
-    if not text.isprintable():
-        raise Invalid(f"The {what} holds control characters.")
-    return text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
+import hashlib
 import json
 import math
 import os
@@ -20,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from api_rig import Api, OtherApi, api_on, with_settings
@@ -104,7 +107,8 @@ def test_document_is_submitted_followed_searched_replaced_and_deleted(api: Api) 
 
     again = api.client.submit(("log.txt", TEXT))
     assert [document.state for document in again.documents] == ["unchanged"]
-    new = api.only(api.submit(("log.txt", b"The new keeper is called Heron.\n")))
+    named = {"sources": ["upload://log.txt"]}
+    new = api.only(api.submit(("log.txt", b"The new keeper is called Heron.\n"), **named))
     assert (new.id, new.version_id != first.version_id) == (first.id, True)
     assert api.client.content(new.id) == b"The new keeper is called Heron.\n"
 
@@ -113,6 +117,17 @@ def test_document_is_submitted_followed_searched_replaced_and_deleted(api: Api) 
     with pytest.raises(Gone):
         api.client.content(new.id)
     assert not [hit for hit in api.client.search("heron", mode="sparse").hits if hit.document_id == new.id]
+
+
+def test_two_files_of_one_name_are_two_documents(api: Api) -> None:
+    first, second = (
+        api.only(api.submit(("same.txt", text), collection="same")) for text in (b"Of gulls.", b"Of terns.")
+    )
+    assert first.source == "upload://same.txt"
+    assert (second.source != first.source, second.source.endswith("/same.txt")) == (True, True)
+    assert first.id != second.id
+    again = api.client.submit(("same.txt", b"Of terns."), collection="same").documents
+    assert [(each.source, each.state) for each in again] == [(second.source, "unchanged")]
 
 
 def test_tags_are_set_by_uploads_and_by_paths(api: Api, root: Path) -> None:
@@ -138,8 +153,9 @@ def test_tags_are_set_by_uploads_and_by_paths(api: Api, root: Path) -> None:
     assert [document.state for document in repeated.documents] == ["unchanged", "unchanged"]
     assert names_with_tags("sea") == set()
     assert eventually(lambda: names_with_tags("x") == {"one.txt", "two.txt"})
-    assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags")).tags == ["x"]
-    assert api.only(api.submit(("one.txt", b"An auk dives."), collection="tags", tags=[])).tags == []
+    dives: dict[str, Any] = {"collection": "tags", "sources": ["upload://one.txt"]}
+    assert api.only(api.submit(("one.txt", b"An auk dives."), **dives)).tags == ["x"]
+    assert api.only(api.submit(("one.txt", b"An auk dives."), **dives, tags=[])).tags == []
     emptied = api.client.submit_paths(str(root / "a.txt"), collection="tags", tags=[]).job_id
     api.client.wait(emptied)
     assert api.only(emptied).tags == []
@@ -385,6 +401,51 @@ def test_docs_page_loads_nothing_from_another_server(api: Api) -> None:
     for part in parts:
         assert part.startswith("/docs/static/"), part
         assert api.http.get(part).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/v1/status", "/v1/none", "/docs/static/swagger-ui.css"])
+def test_no_page_can_be_framed_or_run_a_script_of_others(api: Api, path: str) -> None:
+    headers = api.http.get(path).headers
+    policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+    assert (policy["default-src"], policy["frame-ancestors"]) == ("'none'", "'none'")
+    assert "unsafe" not in policy.get("script-src", "")
+    assert (headers["x-frame-options"], headers["x-content-type-options"]) == ("DENY", "nosniff")
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_inline_script_of_the_docs_page_is_allowed_by_its_hash(api: Api) -> None:
+    page = api.http.get("/docs")
+    (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in page.headers["content-security-policy"]
+
+
+def test_connections_that_are_only_held_open_shut_no_client_out(api: Api) -> None:
+    """600 of them, silent or with half a header, from one address: that address and another one are answered."""
+    search = {"query": "gulls", "mode": "sparse"}
+    with with_settings(api) as busy, ExitStack() as held:
+        for number in range(600):
+            connection = held.enter_context(socket.create_connection(busy.address))
+            connection.sendall(b"GET /v1/formats HTTP/1.1\r\nHost: loc" if number % 2 else b"")
+        for address in (None, "127.0.0.2"):
+            transport = httpx.HTTPTransport(local_address=address)
+            base_url = "http://{}:{}".format(*busy.address)
+            client = held.enter_context(httpx.Client(base_url=base_url, transport=transport, timeout=60))
+            assert client.get("/v1/formats").status_code == 200
+            assert client.post("/v1/search", json=search).status_code == 200
+
+
+def test_an_event_stream_is_not_closed_as_idle(api: Api) -> None:
+    open_job = api.client.submit(("kept.txt", b"Kept."), more=True).job_id
+    with with_settings(api, api_connections=8) as small, ExitStack() as held:
+        stream = held.enter_context(small.http.stream("GET", f"/v1/jobs/{open_job}/events", timeout=60))
+        lines = stream.iter_lines()
+        assert next(lines)
+        for _ in range(40):
+            held.enter_context(socket.create_connection(small.address))
+        last = api.client.submit(("last.txt", b"Last."), job=open_job)
+        assert api.client.wait(last.job_id).ended
+        assert any('"state":"completed"' in line.replace(" ", "") for line in lines)
 
 
 def test_request_without_files_closes_an_open_job(api: Api) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -10,17 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import (
-    documents,
-    storable,
-    versions,
-)
+from pipeline.catalog.database.schema import attempts, documents, storable, versions
 from pipeline.catalog.documents.versions import NAMESPACE, FileRecord, SameRecipes, matches
 from pipeline.source_names import ascii_prefix, spelling_of
 
 __all__ = [
     "KNOWN",
     "collection_of",
+    "contents",
     "derive_document_id",
     "find",
     "possibly_known",
@@ -79,6 +77,22 @@ def unchanged_sources(
             if matches(row, file, recipe, same) and not row["pages_unread"]:
                 unchanged.add(file.source)
     return unchanged
+
+
+def contents(connection: Connection, collection: str, sources: Collection[str]) -> dict[str, set[str]]:
+    """The contents that documents of these sources have, the live and the newest one: {source: SHA-256}."""
+    by_name, known = {storable(source): source for source in sources}, defaultdict(set)
+    query = (
+        sa.select(documents.c.source, versions.c.content_sha256)
+        .select_from(documents)
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .join(versions, versions.c.id.in_((documents.c.live_version_id, attempts.c.version_id)))
+        .where(documents.c.collection == collection, documents.c.deleted_at.is_(None))
+    )
+    for group in split_list(by_name):
+        for row in connection.execute(query.where(documents.c.source.in_(group))):
+            known[by_name[row.source]].add(row.content_sha256)
+    return dict(known)
 
 
 def sources(connection: Connection, document_ids: Sequence[str]) -> dict[str, str]:

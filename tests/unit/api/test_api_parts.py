@@ -21,7 +21,8 @@ from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
 from pipeline.api.problems import STATUS
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
-from pipeline.ingest.uploads import Draft, Upload, source_of
+from pipeline.ingest.upload_sources import source_of
+from pipeline.ingest.uploads import Draft, Upload
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.types import canonical
@@ -102,6 +103,19 @@ def test_file_names_are_read_in_every_notation_of_senders(services: Services, he
     assert [upload.source for upload in form.uploads] == [source]
     form.drop()
     assert list(services.drafts.iterdir()) == []
+
+
+def test_files_of_one_name_in_a_request_get_sources_of_their_own(services: Services) -> None:
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a/report.pdf"\r\n\r\n'
+    form = Form(b"b", lambda: Draft(services), 3)
+    form.feed("".join(f"{head}{text}\r\n" for text in ("of harbours", "of yards", "of yards")).encode() + b"--b--\r\n")
+    form.end()
+
+    plain, other = (upload.source for upload in form.uploads)
+    assert plain == "upload://report.pdf"
+    assert (other != plain, other.endswith("/report.pdf")) == (True, True)
+    assert [str(refused.error.code) for refused in form.refused] == ["invalid_request"]
+    form.drop()
 
 
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/json"])
