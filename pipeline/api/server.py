@@ -203,7 +203,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise StackUnavailable(
             f"The API cannot listen on {host} port {settings.api_port}: {error.strerror}.",
-            "Set `api_port` to another one, or to 0 for any free one.",
+            "Set `api_port` to another one (docrelay up --api-port PORT), or to 0 for any free one.",
         ) from error
     listener.set_inheritable(True)
     return listener

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline import stack
+from pipeline.backoff import backoff_s
 from pipeline.cli.output import note
+from pipeline.errors import StackLost
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager
@@ -15,7 +18,15 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.task_manager import TaskManager
 
-__all__ = ["connected_services", "manager_of", "services_of_running_stack"]
+__all__ = ["connected_services", "manager_of", "services_of_running_stack", "through_losses"]
+
+T = TypeVar("T")
+
+MOST_LOSSES = 10
+"""A command gives up when the stack was killed so often while it used it."""
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
 
 
 def manager_of(settings: Settings) -> TaskManager | RemoteManager:
@@ -47,3 +58,28 @@ def connected_services(settings: Settings, *, quiet: bool) -> Iterator[Services]
 
     with stack.connect(settings, say=None if quiet else note) as connected:
         yield Services(connected)
+
+
+def through_losses(settings: Settings, work: Callable[[Services], T], *, quiet: bool) -> T:
+    """Do something on the stack; if the stack is killed meanwhile, do it again on the one that is started in its place.
+
+    Args:
+        settings: the settings; `data_dir` names the stack.
+        work: what to do; it must be repeatable.
+        quiet: whether stderr stays without lines about what is waited for.
+
+    Raises:
+        StackLost: the stack was killed `MOST_LOSSES` times.
+    """
+    losses = 0
+    while True:
+        try:
+            with connected_services(settings, quiet=quiet) as services:
+                return work(services)
+        except StackLost:
+            losses += 1
+            if losses == MOST_LOSSES:
+                raise
+            if not quiet:
+                note("The stack was killed; this command goes on with the one that is started in its place")
+            time.sleep(backoff_s(losses, FIRST_PAUSE_S, LONGEST_PAUSE_S))

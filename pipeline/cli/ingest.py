@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from pipeline.cli.connect import connected_services
+from pipeline.cli.connect import through_losses
 from pipeline.cli.options import (
     Collection,
     DataDir,
@@ -24,8 +24,13 @@ from pipeline.cli.options import (
 
 if TYPE_CHECKING:
     from extractors.options import OcrMode
+    from pipeline.cli.follow import Display
     from pipeline.ingest.request import Request
+    from pipeline.ingest.walk import Candidate
+    from pipeline.results import JobStatus
+    from pipeline.services import Services
     from pipeline.settings import Settings
+    from pipeline.task_manager import TaskManager
 
 __all__ = ["ingest"]
 
@@ -65,24 +70,63 @@ def _ingest_here(settings: Settings, request: Request, wait: bool, as_json: bool
     Returns:
         The exit code.
     """
-    from pipeline.cli.follow import display, follow, on_intake
     from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary
-    from pipeline.ingest.intake import ingest_files
-    from pipeline.ingest.submit import find, open_job
+    from pipeline.ingest.submit import find
     from pipeline.services import Services
     from pipeline.task_manager import TaskManager
 
     began = time.monotonic()
-    files = find(Services(settings), request)
-    with connected_services(settings, quiet=as_json) as services:
-        manager = TaskManager(services)
-        job_id = open_job(services, request, files)
-        try:
-            with display(quiet=as_json) as show:
-                ingest_files(services, job_id, files, on_intake(manager, job_id, show))
-                status = follow(manager, job_id, show) if wait else manager.job(job_id)
-        except KeyboardInterrupt:
-            return explain_interruption(manager, job_id, len(files))
-        report = summary(manager, status, time.monotonic() - began)
+    offline = Services(settings)
+    intake = _Intake(request, find(offline, request), wait=wait, quiet=as_json)
+    manager = TaskManager(offline)
+    try:
+        status = through_losses(settings, intake.run, quiet=as_json)
+    except KeyboardInterrupt:
+        if intake.job_id is None:
+            raise
+        return explain_interruption(manager, intake.job_id, len(intake.files))
+    report = summary(manager, status, time.monotonic() - began)
     print_report(report, status, as_json=as_json)
     return exit_code(status)
+
+
+class _Intake:
+    """The job of one command, taken in and followed; `run` goes on where an earlier call has ended."""
+
+    def __init__(self, request: Request, files: list[Candidate], *, wait: bool, quiet: bool) -> None:
+        self.files = files
+        self.job_id: str | None = None
+        self._request = request
+        self._wait = wait
+        self._quiet = quiet
+        self._taken = 0
+        self._closed = False
+
+    def run(self, services: Services) -> JobStatus:
+        """Take the files in that are left, and wait for the end of the job; its last status."""
+        from pipeline.cli.follow import display, follow
+        from pipeline.ingest.submit import open_job
+        from pipeline.task_manager import TaskManager
+
+        manager = TaskManager(services)
+        if self.job_id is None:
+            self.job_id = open_job(services, self._request, self.files)
+        with display(quiet=self._quiet) as show:
+            if not self._closed:
+                self._take_in(services, manager, show)
+            return follow(manager, self.job_id, show) if self._wait else manager.job(self.job_id)
+
+    def _take_in(self, services: Services, manager: TaskManager, show: Display) -> None:
+        from pipeline.cli.follow import on_intake
+        from pipeline.ingest.intake import ingest_files
+
+        job_id, before = str(self.job_id), self._taken
+        update = on_intake(manager, job_id, show)
+
+        def on_progress(number: int) -> None:
+            self._taken = before + number
+            if update is not None:
+                update(self._taken)
+
+        ingest_files(services, job_id, self.files[before:], on_progress)
+        self._closed = True

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.connect import connected_services, manager_of, services_of_running_stack
+from pipeline.cli.connect import manager_of, services_of_running_stack, through_losses
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import command, out, plain, print_json, print_table, quantity, reread_command
 from pipeline.errors import BadRequest
@@ -76,16 +75,19 @@ def _follow(settings: Settings, any_id: str | None, as_json: bool) -> int:
     offline = manager_of(settings)
     job_id = _job_id_of(offline, any_id)
     last = offline.job(job_id)
+
+    def show_until_end(manager: TaskManager | RemoteManager) -> JobStatus:
+        with display(quiet=as_json) as show:
+            return follow(manager, job_id, show)
+
     if not last.ended:
-        with ExitStack() as scope:
-            manager = offline
-            if settings.server is None:
-                manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
-            try:
-                with display(quiet=as_json) as show:
-                    last = follow(manager, job_id, show)
-            except KeyboardInterrupt:
-                return explain_interruption(manager, job_id)
+        try:
+            if settings.server is not None:
+                last = show_until_end(offline)
+            else:
+                last = through_losses(settings, lambda found: show_until_end(TaskManager(found)), quiet=as_json)
+        except KeyboardInterrupt:
+            return explain_interruption(offline, job_id)
     print_report(summary(offline, last, last.seconds), last, as_json=as_json)
     return exit_code(last)
 

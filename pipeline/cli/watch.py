@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline import stack
+from pipeline.cli.connect import through_losses
 from pipeline.cli.options import Collection, DataDir, local_settings_of
 from pipeline.cli.output import FAILED, command, note, out, plain, quantity
 from pipeline.errors import BadRequest
@@ -76,16 +77,17 @@ def watch_folder(settings: Settings, options: WatchOptions) -> int:
             return 0
     if not folder.path.is_dir() and not options.confirm:
         raise BadRequest(f"There is no folder {source_of(folder.path)}.", "Check the path.")
-    with stack.connect(settings, say=note) as connected:
-        services = Services(connected)
+
+    def update(services: Services) -> Mirror:
         if options.once:
-            mirror = _update_once(services, folder, [other.path for other in settings.watch])
-        else:
-            mirror = _update_until_signal(services, folder, connected)
+            return _update_once(services, folder, [other.path for other in settings.watch])
+        return _update_until_signal(services, folder)
+
+    mirror = through_losses(settings, update, quiet=False)
     if mirror.hold is not None:
         _explain_hold(folder, mirror.hold)
         return FAILED
-    return _print_outcome(services, mirror) if options.once else 0
+    return _print_outcome(Services(settings), mirror) if options.once else 0
 
 
 def _folder(settings: Settings, options: WatchOptions) -> WatchFolder:
@@ -125,14 +127,14 @@ def _confirm_deletions(settings: Settings, folder: WatchFolder, *, once: bool) -
         out.print(f"seconds; if none does: {command(f'watch {source_of(folder.path)} --confirm-deletions --once')}")
 
 
-def _update_until_signal(services: Services, folder: WatchFolder, connected: Settings) -> Mirror:
+def _update_until_signal(services: Services, folder: WatchFolder) -> Mirror:
     """Watch the folder until Ctrl-C or SIGTERM."""
     from pipeline.watch.loop import watch_all
 
     ended = threading.Event()
     former = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        (mirror,) = watch_all(services, [folder], ended, note, lambda: stack.check(connected))
+        (mirror,) = watch_all(services, [folder], ended, note, lambda: stack.check(services.settings))
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -161,6 +163,8 @@ def _update_once(services: Services, folder: WatchFolder, others: list[Path]) ->
         with services.catalog.connect() as connection:
             if not attempts.count_running(connection, _document_ids(mirror)):
                 return mirror
+        # The catalog would not notice that the stack has ended.
+        stack.check(services.settings)
         time.sleep(POLL_S)
 
 

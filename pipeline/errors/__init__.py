@@ -6,6 +6,7 @@
     │   └── Conflict         conflict              its subject is in the wrong state for it
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
+    │   ├── StackLost        stack_unavailable     the private stack was killed; it can be started again
     │   ├── NoWorker         no_worker             no worker that runs can do a stage of the workflow
     │   └── StoreDamaged     store_damaged         the embedded vectors cannot be opened
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
@@ -45,8 +46,9 @@ from __future__ import annotations
 __all__ = [
     "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone", "HookRefused",
     "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed", "OtherRequest",
-    "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch", "StackUnavailable",
-    "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable",
+    "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch", "StackLost",
+    "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
+    "Unreadable",
     "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
@@ -112,6 +114,12 @@ class StackUnavailable(PipelineError):
     code = "stack_unavailable"
     hint = "Start the stack with: docrelay up"
     transient = True
+
+
+class StackLost(StackUnavailable):
+    """The private stack was killed while this command used it."""
+
+    hint = "Run the command again: it starts the stack, and what was begun goes on."
 
 
 class NoWorker(StackUnavailable):

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pipeline.errors import StackUnavailable
+from pipeline.errors import StackLost, StackUnavailable
 from pipeline.settings import Settings
 from pipeline.stack.folder import Folder
 from pipeline.stack.launcher import STOPPING, Launcher, Readiness, Say
@@ -20,13 +20,15 @@ from pipeline.stack.process_plan import processes
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import StackState, current, read
 
-__all__ = ["Say", "check", "connect", "is_private", "peek", "running"]
+__all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "running"]
 
 POLL_S = 0.03
 PEEK_TIMEOUT_S = 2.0
 PING_TIMEOUT_S = 5.0
 LEASE_CHECK_S = 1.0
 """A supervisor that checks whether a command still uses the stack holds the lease for less than this."""
+
+ENDED = "The private stack ended while this command used it."
 
 CONNECTION_ERRORS = (redis.RedisError, OSError, StackUnavailable)
 
@@ -60,14 +62,18 @@ def connect(
         return
     folder, deadline, say = Folder(settings.data_dir), time.monotonic() + timeout_s, say or _say_nothing
     with _shared_lease(folder, deadline, say):
-        to_start = launch or Launch(str(settings.data_dir), tuple(processes(settings)))
-        state = Launcher(folder, to_start, say).wait(until, deadline)
+        state = Launcher(folder, launch or launch_of(settings), say).wait(until, deadline)
         attached = settings.model_copy(update={"redis_url": state.redis_url})
         try:
             yield attached
         except CONNECTION_ERRORS as error:
             _raise_stack_failure(attached, error)
             raise
+
+
+def launch_of(settings: Settings) -> Launch:
+    """The stack that follows from the settings."""
+    return Launch(str(settings.data_dir), tuple(processes(settings)))
 
 
 @contextmanager
@@ -102,20 +108,23 @@ def check(attached: Settings) -> None:
     """Check that the stack of a `connect` block still runs.
 
     Raises:
+        StackLost: its supervisor was killed, or another stack runs in its place: the caller may connect again.
         StackUnavailable: it has ended, and why.
     """
-    folder = Folder(attached.data_dir)
+    folder, url = Folder(attached.data_dir), str(attached.redis_url)
     known = read(folder.state_file)
-    if known is None or known.redis_url != attached.redis_url:
-        _ping(str(attached.redis_url))
+    if known is None or known.redis_url != url:
+        if known is None or not _is_of_private_stack(url):
+            _ping(url)
+        elif not _answers(url):
+            raise StackLost(ENDED, _hint(folder))
         return
     if known.failure is not None:
         raise known.failure
-    if known.level in ("stopping", "stopped") or not current(folder):
-        raise StackUnavailable(
-            "The private stack ended while this command used it.",
-            f"Run the command again; the logs are in {folder.logs}",
-        )
+    if known.level in ("stopping", "stopped"):
+        raise StackUnavailable(ENDED, _hint(folder))
+    if not current(folder):
+        raise StackLost(ENDED, _hint(folder))
 
 
 @contextmanager
@@ -165,6 +174,15 @@ def _raise_stack_failure(attached: Settings, error: Exception) -> None:
         check(attached)
     except StackUnavailable as reason:
         raise reason from error
+
+
+def _hint(folder: Folder) -> str:
+    return f"Run the command again; the logs are in {folder.logs}"
+
+
+def _is_of_private_stack(url: str) -> bool:
+    """Whether the URL has the form of a private Redis: on the loopback address, with a password and no user."""
+    return url.startswith("redis://:") and "@127.0.0.1:" in url
 
 
 def _answers(url: str) -> bool:

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-from pipeline.errors import BadRequest
+from pipeline.backoff import backoff_s
+from pipeline.errors import BadRequest, StackLost, StackUnavailable
 from pipeline.settings import Settings
-from pipeline.stack.client import Say, check, connect, running
+from pipeline.stack.client import Say, check, connect, launch_of, running
+from pipeline.stack.folder import Folder
+from pipeline.stack.launcher import Launcher
 from pipeline.stack.process_plan import service_processes
 from pipeline.stack.services import ServiceRunner
 from pipeline.stack.spec import Launch, ProcessSpec
@@ -21,6 +24,13 @@ __all__ = ["hold"]
 
 POLL_S = 0.2
 PATIENCE_S = 2.0
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 10.0
+START_S = 120.0
+"""Longest wait for a stack that is started again."""
+
+STEADY_S = 60.0
+"""A stack that was killed after so long is started again with the first pause."""
 
 
 def hold(
@@ -37,6 +47,8 @@ def hold(
         launch: the stack, in place of the one that follows from the settings.
         services: the services, in place of those that follow from the settings.
 
+    A stack that was killed is started again, after pauses that grow while it is killed soon after each start.
+
     Raises:
         BadRequest: `redis_url` is set, so there is no private stack.
         StackUnavailable: it did not start, or it ended by itself.
@@ -49,8 +61,9 @@ def hold(
             signals = scope.enter_context(_counted_signals())
             specs = service_processes(settings) if services is None else services
             runner = ServiceRunner(attached, specs, say)
+            stack = _HeldStack(settings, launch or launch_of(settings), signals, say)
             try:
-                last = _until_signal(settings, attached, signals, runner, say)
+                last = stack.hold(attached, runner)
             finally:
                 runner.close()
         if last is not None:
@@ -80,27 +93,79 @@ def _counted_signals() -> Iterator[_Signals]:
             signal.signal(number, handler)
 
 
-def _until_signal(
-    settings: Settings, attached: Settings, signals: _Signals, services: ServiceRunner, say: Say
-) -> StackState | None:
-    """Run the services and show the state of the stack until a signal; the last state."""
-    last_line = ""
-    state = running(settings)
-    while not signals.count:
-        check(attached)
-        services.tick()
-        state = running(settings) or state
-        line = _line(state) if state else last_line
-        if line != last_line:
-            say(line)
-            last_line = line
-        time.sleep(POLL_S)
-    return state
+class _HeldStack:
+    """The stack of one `docrelay up`: shown while it runs, and started again when it was killed."""
+
+    def __init__(self, settings: Settings, launch: Launch, signals: _Signals, say: Say) -> None:
+        self._settings = settings
+        self._launch = launch
+        self._signals = signals
+        self._say = say
+        self._last_line = ""
+        self._losses = 0
+        self._started = time.monotonic()
+
+    def hold(self, attached: Settings, services: ServiceRunner) -> StackState | None:
+        """Run the services and show the state of the stack until a signal; the last state.
+
+        Raises:
+            StackUnavailable: the stack ended by itself, or did not start again.
+        """
+        state = running(self._settings)
+        while not self._signals.count:
+            try:
+                check(attached)
+            except StackLost:
+                attached = self._start_again() or attached
+                services.use(attached)
+                continue
+            services.tick()
+            state = running(self._settings) or state
+            if state is not None:
+                self._show(_line(state, services))
+            time.sleep(POLL_S)
+        return state
+
+    def _start_again(self) -> Settings | None:
+        """Start a stack in the place of the one that was killed; None if a signal comes first.
+
+        Raises:
+            StackUnavailable: it did not start.
+        """
+        if time.monotonic() - self._started > STEADY_S:
+            self._losses = 0
+        self._losses += 1
+        self._show("The supervisor of the stack was killed; the stack is started again, and its work goes on")
+        launcher = Launcher(Folder(self._settings.data_dir), self._launch, self._say)
+        began = time.monotonic()
+        begin, deadline = began + backoff_s(self._losses, FIRST_PAUSE_S, LONGEST_PAUSE_S), began + START_S
+        while not self._signals.count:
+            now = time.monotonic()
+            if now >= begin and (state := launcher.advance("redis")) is not None:
+                self._started = now
+                return self._settings.model_copy(update={"redis_url": state.redis_url})
+            if now >= deadline:
+                raise StackUnavailable("The stack was killed, and was not up again in time.")
+            time.sleep(POLL_S)
+        return None
+
+    def _show(self, line: str) -> None:
+        if line != self._last_line:
+            self._say(line)
+            self._last_line = line
 
 
-def _line(state: StackState) -> str:
+def _line(state: StackState, services: ServiceRunner) -> str:
+    """What is ready, or waited for; a service that fails again and again is not waited for."""
+    trouble = services.trouble
     waiting = [process.name for process in state.processes if process.state != "ready"]
-    return f"Waiting for {', '.join(waiting)}" if waiting else "The stack is ready; Ctrl-C stops it"
+    waiting += [name for name in services.waiting if name not in trouble]
+    if waiting:
+        return f"Waiting for {', '.join(waiting)}"
+    if not trouble:
+        return "The stack is ready; Ctrl-C stops it"
+    reasons = "; ".join(f"{name} could not start and is tried again ({last})" for name, last in trouble.items())
+    return f"The stack is ready, but {reasons}. Ctrl-C stops the stack"
 
 
 def _until_ended(settings: Settings, last: StackState, signals: _Signals, say: Say) -> None:

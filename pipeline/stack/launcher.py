@@ -58,16 +58,27 @@ class Launcher:
             StackUnavailable: it did not start, or not in time.
         """
         while time.monotonic() < deadline:
-            state = current(self._folder)
-            if state and state.usable and until in ("redis", state.level):
-                self._warn_of_other_settings(state)
+            state = self.advance(until)
+            if state is not None:
                 return state
-            self._raise_failure()
-            self._say_progress(state)
-            if not is_locked(self._folder.stack_lock) and not self._is_starting():
-                self._start()
             time.sleep(POLL_S)
         raise StackUnavailable("The stack was not up in time.", f"The logs are in {self._folder.logs}")
+
+    def advance(self, until: Readiness) -> StackState | None:
+        """Look at the stack once, and start a supervisor if none runs; its state if it can be used now.
+
+        Raises:
+            StackUnavailable: it did not start.
+        """
+        state = current(self._folder)
+        if state and state.usable and until in ("redis", state.level):
+            self._warn_of_other_settings(state)
+            return state
+        self._raise_failure()
+        self._say_progress(state)
+        if not is_locked(self._folder.stack_lock) and not self._is_starting():
+            self._start()
+        return None
 
     def _warn_of_other_settings(self, state: StackState) -> None:
         """Say which settings of the running workers differ from those of this command."""

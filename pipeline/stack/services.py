@@ -48,8 +48,26 @@ class ServiceRunner:
         self._children: list[Child] = []
         self._written: list[ProcessState] = []
         self._last_line = ""
-        timeout = REDIS_TIMEOUT_S
-        self._redis = redis.Redis.from_url(self._url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._trouble: dict[str, str] = {}
+        self._redis = _connect(self._url)
+
+    @property
+    def waiting(self) -> list[str]:
+        """Names of the services that this process runs and that are not ready."""
+        return [child.spec.name for child in self._children if not child.ready]
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """The last line of each service that has ended before it was ready, and is not ready yet, by its name."""
+        return dict(self._trouble)
+
+    def use(self, attached: Settings) -> None:
+        """End every service and start it again on another stack, which runs in the place of one that was killed."""
+        for child in self._children:
+            child.kill()
+        self._redis.close()
+        self._url = str(attached.redis_url)
+        self._redis = _connect(self._url)
 
     def tick(self) -> None:
         """Check every service once: restart those that have ended, and see which are ready."""
@@ -102,6 +120,8 @@ class ServiceRunner:
         lines = child.last_output().splitlines()
         reason = f"; the last it said: {lines[-1]}" if lines else "."
         self._say_once(f"The process {child.spec.name} ended and is started again{reason}")
+        if not child.ready:
+            self._trouble[child.spec.name] = lines[-1] if lines else "it ended"
         child.handle_exit()
 
     def _update_ready(self) -> None:
@@ -117,6 +137,7 @@ class ServiceRunner:
             pid, _, note = os.fsdecode(value or b"").partition(" ")
             child.ready = pid.isdigit() and child.owns(int(pid))
             if child.ready:
+                self._trouble.pop(child.spec.name, None)
                 self._say_once(f"{child.spec.name} is ready" + (f": {note}" if note else ""))
 
     def _kill_leftovers(self) -> None:
@@ -141,3 +162,7 @@ class ServiceRunner:
         if line != self._last_line:
             self._say(line)
             self._last_line = line
+
+
+def _connect(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)

@@ -13,9 +13,9 @@ import pytest
 import redis
 from flow_tools import eventually
 from gates import FOLDER, Gates
-from stack_rig import Rig, checked_rig, hear, tell
+from stack_rig import FORKING, READY, SLEEP, WEB, Rig, checked_rig, hear, heard, tell, up, worker
 
-from pipeline.errors import StackUnavailable
+from pipeline.errors import StackLost, StackUnavailable
 from pipeline.gates_for_tests import SUPERVISOR
 from pipeline.stack import check, connect, running
 
@@ -149,3 +149,51 @@ def test_repeatedly_killed_worker_is_restarted_after_it_was_ready(rig: Rig) -> N
 
 def _is_up_again(rig: Rig, restarts: int) -> bool:
     return bool(rig.part("w2").restarts == restarts and rig.state().level == "ready")
+
+
+def test_up_starts_a_stack_again_whose_supervisor_was_killed(rig: Rig) -> None:
+    with up(rig, WEB) as process:
+        assert heard(process, "The stack is ready")
+        former = rig.state()
+        service = {found.pid for found in rig.named(" web")}
+        os.kill(former.pid, signal.SIGKILL)
+        assert heard(process, "The supervisor of the stack was killed")
+        assert heard(process, "The stack is ready")
+        assert rig.state().redis_url != former.redis_url
+        assert not service & {found.pid for found in rig.named(" web")}
+        web = next(found for found in rig.named(" web") if os.getsid(found.pid) == found.pid)
+        assert web.environ()["DOCRELAY_REDIS_URL"] == rig.state().redis_url
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+
+
+def test_up_ends_when_a_killed_stack_cannot_start_again(rig: Rig, tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.touch()
+    code = f"import sys, os; os.path.exists({str(allowed)!r}) or sys.exit('the setting is wrong')"
+    picky = worker("picky", code + FORKING + READY + SLEEP)
+    with up(rig, launch=rig.with_workers(picky, max_failed_starts=2)) as process:
+        assert heard(process, "The stack is ready")
+        allowed.unlink()
+        os.kill(rig.state().pid, signal.SIGKILL)
+        assert eventually(lambda: process.poll() is not None)
+        assert process.returncode != 0
+        assert process.stdout is not None
+        assert "The supervisor of the stack was killed" in process.stdout.read()
+    assert eventually(rig.gone)
+
+
+def test_two_connected_commands_learn_that_the_stack_is_lost_and_connect_again(rig: Rig) -> None:
+    with connect(rig.settings, until="ready", launch=rig.launch) as attached:
+        with rig.command() as other:
+            tell(other, "connect")
+            assert hear(other) == attached.redis_url
+            os.kill(rig.state().pid, signal.SIGKILL)
+            assert eventually(lambda: running(rig.settings) is None)
+            with pytest.raises(StackLost):
+                check(attached)
+        with connect(rig.settings, until="ready", launch=rig.launch) as again:
+            # The state is that of another stack now, which says nothing of this Redis.
+            with pytest.raises(StackLost):
+                check(attached)
+            check(again)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
@@ -93,6 +94,23 @@ def test_job_continues_after_a_killed_ingest(cli: Cli, tmp_path: Path) -> None:
     assert 0 < followed.json["completed"] == followed.json["documents"] == len(cli.rows(TAKEN)) < FILES
     live = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.live_version_id == versions.c.id)
     assert followed.json["chunks"] == cli.rows(live)[0][0]
+    assert cli.gone()
+
+
+def test_ingest_goes_on_after_its_stack_was_killed(cli: Cli, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", FILES, words=40, seed=23)
+    cli.gates.close(INTAKE)
+    command = cli.start("ingest", tmp_path / "in", "--json")
+    cli.gates.arrived(INTAKE)
+    former = running(cli.settings)
+    assert former is not None
+    psutil.Process(former.pid).kill()
+    assert until(lambda: not psutil.pid_exists(former.pid) or running(cli.settings) is None, command)
+    cli.gates.open()
+    ended = cli.end(command)
+    assert ended.code == 0, ended
+    assert (ended.json["documents"], ended.json["completed"]) == (FILES, FILES)
+    assert len(cli.rows(sa.select(jobs))) == 1
     assert cli.gone()
 
 

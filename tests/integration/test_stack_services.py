@@ -5,30 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 from flow_tools import eventually
-from stack_rig import FORKING, READY, SLEEP, Rig, checked_rig, hear
+from stack_rig import READY, SLEEP, WEB, Rig, checked_rig, heard, up
 
 from pipeline.stack import ProcessSpec, connect
 
-HOLD = """
-import json, sys
-from pathlib import Path
-from pipeline.settings import Settings
-from pipeline.stack import Launch, ProcessSpec, hold
-services = [ProcessSpec(spec["name"], tuple(spec["command"])) for spec in json.loads(sys.argv[3])]
-settings, launch = Settings(data_dir=Path(sys.argv[1])), Launch.from_json(sys.argv[2])
-hold(settings, lambda line: print(line, flush=True), launch, services)
-"""
-WEB = ProcessSpec("web", (sys.executable, "-c", FORKING + READY + SLEEP, "web"))
 BROKEN = ProcessSpec("broken", (sys.executable, "-c", "import sys; sys.exit('no port')"))
 
 
@@ -36,21 +23,6 @@ BROKEN = ProcessSpec("broken", (sys.executable, "-c", "import sys; sys.exit('no 
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     with checked_rig(tmp_path / "data", monkeypatch) as rig:
         yield rig
-
-
-@contextmanager
-def up(rig: Rig, *services: ProcessSpec) -> Iterator[subprocess.Popen[str]]:
-    specs = json.dumps([asdict(spec) for spec in services])
-    line = [sys.executable, "-c", HOLD, str(rig.settings.data_dir), rig.launch.to_json(), specs]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def heard(process: subprocess.Popen[str], words: str) -> bool:
-    return eventually(lambda: words in hear(process))
 
 
 def service(rig: Rig) -> list[psutil.Process]:
@@ -117,3 +89,26 @@ def test_a_second_up_takes_the_services_over(rig: Rig) -> None:
             first.kill()
             assert heard(second, "web is ready")
             assert leaders[0] not in {process.pid for process in service(rig)}
+
+
+def test_up_is_ready_but_says_which_service_could_not_start(rig: Rig) -> None:
+    with up(rig, BROKEN, WEB) as process:
+        assert heard(process, "The stack is ready, but broken could not start and is tried again (no port)")
+
+
+def test_up_is_not_ready_before_its_services_are(rig: Rig, tmp_path: Path) -> None:
+    gate = tmp_path / "open"
+    wait = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
+    slow = ProcessSpec("slow", (sys.executable, "-c", wait + READY + SLEEP, "slow"))
+    with up(rig, slow) as process:
+        assert heard(process, "Waiting for slow")
+        gate.touch()
+        assert heard(process, "The stack is ready; Ctrl-C")
+
+
+def test_states_of_services_are_replaced_as_a_whole(rig: Rig) -> None:
+    with up(rig, WEB) as process:
+        assert heard(process, "web is ready")
+        run = rig.settings.data_dir / "run"
+        assert json.loads((run / "doors.json").read_text("utf-8"))[0]["name"] == "web"
+        assert not list(run.glob("doors.json.*"))

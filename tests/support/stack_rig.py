@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -49,6 +50,19 @@ for line in sys.stdin:
             os.execvp("sleep", ["sleep", "600"]) if len(sys.argv) > 3 else __import__("time").sleep(600)
     print("left", flush=True)
 """
+
+HOLD = """
+import json, sys
+from pathlib import Path
+from pipeline.settings import Settings
+from pipeline.stack import Launch, ProcessSpec, hold
+services = [ProcessSpec(spec["name"], tuple(spec["command"])) for spec in json.loads(sys.argv[3])]
+settings, launch = Settings(data_dir=Path(sys.argv[1])), Launch.from_json(sys.argv[2])
+hold(settings, lambda line: print(line, flush=True), launch, services)
+"""
+
+WEB = ProcessSpec("web", (sys.executable, "-c", FORKING + READY + SLEEP, "web"))
+"""A service."""
 
 
 class Rig:
@@ -143,3 +157,19 @@ def tell(process: subprocess.Popen[str], line: str) -> None:
 def hear(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+@contextmanager
+def up(rig: Rig, *services: ProcessSpec, launch: Launch | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the stack with these services, as `docrelay up` does; it is killed at the end."""
+    specs = json.dumps([asdict(spec) for spec in services])
+    line = [sys.executable, "-c", HOLD, str(rig.settings.data_dir), (launch or rig.launch).to_json(), specs]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def heard(process: subprocess.Popen[str], words: str) -> bool:
+    return eventually(lambda: words in hear(process))
