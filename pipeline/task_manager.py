@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,11 +16,12 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.documents.listing import count_outdated
 from pipeline.catalog.index import indexes
-from pipeline.catalog.work import batches, events, failures, jobs
+from pipeline.catalog.work import batches, events, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
 from pipeline.catalog.work.progress import measure, store
+from pipeline.dead_letters.manager import FailureManager
 from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
@@ -29,14 +30,13 @@ from pipeline.results import (
     Count,
     DocumentList,
     DocumentStatus,
-    FailureRecord,
     JobStatus,
     QueueStatistics,
     SystemStatus,
     TaskStatus,
     WorkerStatus,
 )
-from pipeline.services import Services, wait_for_news
+from pipeline.services import wait_for_news
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]
@@ -54,14 +54,11 @@ SHOWN_JOBS = 20
 """How many of the newest jobs the status of the system shows."""
 
 
-class TaskManager:
-    """Status, progress, subscription, cancellation and retry.
+class TaskManager(FailureManager):
+    """Status, progress, subscription, cancellation; listing, retrying and purging failures.
 
     Reads work from the catalog alone. Workers and queues need Redis, and are left out without it.
     """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def status(self, id_or_prefix: str) -> JobStatus | DocumentStatus | TaskStatus:
         """Return the status of a job, a document or a Celery task, by its id or by a unique beginning of the id.
@@ -225,49 +222,6 @@ class TaskManager:
             for job_id in job_ids:
                 self._services.announce(job_id)
         return cancelled
-
-    def failures(
-        self, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
-    ) -> list[FailureRecord]:
-        """Documents that failed and are not cured yet, newest first.
-
-        Raises:
-            UnknownId: there is no such job.
-        """
-        with self._services.catalog.connect() as connection:
-            if job_id is not None and not jobs.exists(connection, job_id):
-                raise UnknownId(f"There is no job {job_id}.")
-            return failures.list_open(connection, code=code, job_id=job_id, transient=transient)
-
-    def failed_in(self, job_id: str) -> list[dict[str, Any]]:
-        """Failures of a job, retried since or not: source, code, message and hint of each document."""
-        with self._services.catalog.connect() as connection:
-            return failures.list_of_job(connection, job_id)
-
-    def retry(
-        self, document_ids: Sequence[str] = (), *, code: str | None = None, job_id: str | None = None
-    ) -> list[str]:
-        """Retry failed documents: these, or all that match. The documents of each collection become one new job.
-
-        Returns:
-            The new jobs' ids.
-
-        Raises:
-            UnknownId: one of the documents has not failed.
-        """
-        # A process that only reads the status needs no engine, and no Celery with it.
-        from pipeline.ingest import retry
-
-        return retry.retry(self._services, document_ids, code=code, job_id=job_id)
-
-    def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
-        """Remove failures from the list; the documents stay as they are.
-
-        Returns:
-            How many were removed.
-        """
-        with writing(self._services.catalog) as connection:
-            return failures.purge(connection, code=code, job_id=job_id)
 
     def active(self) -> list[ActiveTask]:
         """Tasks that living workers are doing at this moment."""

@@ -22,14 +22,12 @@ __all__ = [
     "DocumentDetail",
     "DocumentState",
     "Documents",
-    "FailureList",
     "FormatFacts",
     "JobRequest",
     "Jobs",
-    "Purged",
     "Receipt",
     "RefusedUpload",
-    "RetryRequest",
+    "RequestBody",
     "SearchFilter",
     "SearchRequest",
     "TakenDocument",
@@ -134,14 +132,6 @@ class SearchRequest(RequestBody):
         return tuple(dict.fromkeys([*([self.collection] if self.collection else []), *self.collections]))
 
 
-class RetryRequest(RequestBody):
-    """Which failures are tried again: these, or all that match."""
-
-    ids: list[Line] = Field([], max_length=1000, description="documents, sources or jobs")
-    code: Line | None = Field(None, max_length=64)
-    job_id: Line | None = Field(None, max_length=64)
-
-
 class TakenDocument(BaseModel):
     """A document of a job as it is when the job is accepted."""
 
@@ -181,12 +171,6 @@ class Cancelled(BaseModel):
 
     id: str = Field(examples=[EXAMPLE_JOB])
     cancelled: int = Field(examples=[3])
-
-
-class Purged(BaseModel):
-    """What was forgotten."""
-
-    purged: int = Field(examples=[2])
 
 
 class DocumentState(BaseModel):
@@ -259,12 +243,6 @@ class Chunks(BaseModel):
     version_id: str | None
     chunks: list[Chunk]
     next: str | None = None
-
-
-class FailureList(BaseModel):
-    """Open failures, newest first."""
-
-    failures: list[dict[str, Any]]
 
 
 class WorkflowFacts(BaseModel):

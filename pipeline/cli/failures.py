@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from pipeline.cli.connect import connected_services, manager_of
+from pipeline.cli.failures_output import print_dry_run, print_list, print_quarantined
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, out, plain, print_json, quantity
+from pipeline.cli.output import out, print_json, quantity
 from pipeline.cli.usage import Commands
 
 if TYPE_CHECKING:
-    from pipeline.results import FailureRecord
+    from pipeline.dead_letters.query import FailureQuery
+    from pipeline.results import RetryReport
     from pipeline.settings import Settings
 
 __all__ = ["failures_app"]
@@ -23,36 +25,70 @@ __all__ = ["failures_app"]
 failures_app = Commands(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
+Stage = Annotated[str | None, typer.Option("--stage", help="Only of this stage.", show_default=False)]
 Job = Annotated[str | None, typer.Option("--job", help="Only of this job.", show_default=False)]
+OfCollection = Annotated[
+    str | None, typer.Option("--collection", "-c", help="Only of this collection.", show_default=False)
+]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Only sources of this name or like this glob.", show_default=False)
+]
+Since = Annotated[
+    str | None, typer.Option("--since", help="Only since then: a time (ISO 8601), or 2h, 3d ago.", show_default=False)
+]
+Before = Annotated[
+    str | None, typer.Option("--before", help="Only before then: a time (ISO 8601), or 2h, 3d ago.", show_default=False)
+]
+Quarantined = Annotated[bool, typer.Option("--quarantined", help="Only documents in quarantine.")]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which failures to try again: of these documents, sources or jobs, with this code, of this job; all if empty."""
+    """Which failures to try again: of these documents, sources or jobs, that meet the conditions; all if empty."""
 
-    ids_or_sources: list[str]
-    code: str | None
-    job: str | None
+    names: list[str]
+    query: FailureQuery
+    force: bool = False
+    dry_run: bool = False
+    wait: bool = True
+
+
+@dataclass(slots=True)
+class Retried:
+    """What has been begun so far, and the status of each of its jobs, at its end if that is waited for."""
+
+    report: RetryReport
+    jobs: list[Any] = field(default_factory=list)
 
 
 @failures_app.command("list")
 def failures_list(
     context: typer.Context,
     code: Code = None,
+    stage: Stage = None,
     job: Job = None,
+    collection: OfCollection = None,
+    source: Source = None,
+    since: Since = None,
+    before: Before = None,
+    quarantined: Quarantined = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Failures at most.")] = 100,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
+    ] = None,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
-    """List documents that failed, with the reason and what to do."""
-    records = manager_of(settings_of(context, data_dir, server)).failures(code=code, job_id=job)
+    """List documents that failed, newest first, with the reason and what to do, and how many of each class."""
+    from pipeline.dead_letters.query import FailureQuery
+
+    query = FailureQuery(code, stage, job, collection, source, since, before, quarantined=quarantined or None)
+    listed = manager_of(settings_of(context, data_dir, server)).list_failures(query, cursor, limit)
     if json:
-        print_json({"failures": [record.model_dump() for record in records]})
-        return
-    for record in records:
-        _print_failure(record)
-    footer = f"{quantity(len(records), 'failure')}. Try again with: {command('failures retry')}"
-    out.print(footer if records else "There are none.")
+        print_json(listed.model_dump())
+    else:
+        print_list(listed)
 
 
 @failures_app.command("retry")
@@ -63,80 +99,132 @@ def failures_retry(
         typer.Argument(metavar="ID", help="Documents, sources or jobs; nothing for all.", show_default=False),
     ] = None,
     code: Code = None,
+    stage: Stage = None,
     job: Job = None,
+    collection: OfCollection = None,
+    source: Source = None,
+    since: Since = None,
+    before: Before = None,
+    force: Annotated[bool, typer.Option("--force", help="Try documents in quarantine too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would be tried again.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the end.")] = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Try failed documents again."""
+    from pipeline.dead_letters.query import FailureQuery
+
     settings = settings_of(context, data_dir, server)
-    raise typer.Exit(_retry(settings, Selection(ids_or_sources or [], code, job), not no_wait, json))
+    query = FailureQuery(code, stage, job, collection, source, since, before)
+    selection = Selection(ids_or_sources or [], query, force, dry_run, not no_wait)
+    raise typer.Exit(_retry(settings, selection, json))
 
 
 @failures_app.command("purge")
 def failures_purge(
     context: typer.Context,
     code: Code = None,
+    stage: Stage = None,
     job: Job = None,
+    collection: OfCollection = None,
+    source: Source = None,
+    since: Since = None,
+    before: Before = None,
+    quarantined: Quarantined = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Forget failures; the documents stay as they are."""
-    number = manager_of(settings_of(context, data_dir, server)).purge(code=code, job_id=job)
+    from pipeline.dead_letters.query import FailureQuery
+
+    query = FailureQuery(code, stage, job, collection, source, since, before, quarantined=quarantined or None)
+    manager = manager_of(settings_of(context, data_dir, server))
+    if not (yes or json):
+        confirm(manager.list_failures(query, limit=1).total, "failure")
+    number = manager.purge_failures(query)
     if json:
         print_json({"purged": number})
     else:
         out.print(f"Forgotten: {quantity(number, 'failure')}.")
 
 
-def _retry(settings: Settings, selection: Selection, wait: bool, as_json: bool) -> int:
-    """Try failures again, wait for the end of the jobs if `wait`, and report as `ingest` does.
+def confirm(number: int, noun: str) -> None:
+    """Ask whether so many things are to be forgotten; no question if there are none.
+
+    Raises:
+        BadRequest: no user can answer.
+        typer.Abort: the user said no.
+    """
+    from pipeline.errors import BadRequest
+
+    if not number:
+        return
+    if not sys.stdin.isatty():
+        raise BadRequest(f"{quantity(number, noun)} would be forgotten, and nothing confirms it.", "Say it with: --yes")
+    typer.confirm(f"Forget {quantity(number, noun)}?", abort=True, err=True)
+
+
+def _retry(settings: Settings, selection: Selection, as_json: bool) -> int:
+    """Try failures again, wait for the end of the jobs if that is asked for, and report as `ingest` does.
 
     Returns:
         The exit code.
     """
-    from pipeline.cli.follow import display, follow
-    from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary
-    from pipeline.task_manager import TaskManager
+    from pipeline.cli.outcome import exit_code, print_report, summary
+    from pipeline.results import RetryReport
 
-    manager, jobs = manager_of(settings), []
-    if settings.server is not None or _any_selected(settings, selection):
-        with ExitStack() as scope:
-            if settings.server is None:
-                manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
-            for job_id in manager.retry(selection.ids_or_sources, code=selection.code, job_id=selection.job):
-                try:
-                    with display(quiet=as_json) as show:
-                        jobs.append(follow(manager, job_id, show) if wait else manager.job(job_id))
-                except KeyboardInterrupt:
-                    return explain_interruption(manager, job_id)
-    reports = [summary(manager, status, status.seconds) for status in jobs]
+    counted = _count(settings, selection)
+    retried = Retried(counted or RetryReport(jobs=[], documents=0, counts=[], quarantined=0))
+    if counted is None or (counted.documents and not selection.dry_run):
+        interrupted = _begin(settings, selection, as_json, retried)
+        if interrupted is not None:
+            return interrupted
+    manager, report = manager_of(settings), retried.report
+    reports = [summary(manager, status, status.seconds) for status in retried.jobs]
     if as_json:
-        print_json({"jobs": reports})
-    elif not jobs:
-        out.print("There is nothing to try again.")
+        print_json({**report.model_dump(), "jobs": reports})
+    elif selection.dry_run:
+        print_dry_run(report)
     else:
-        for report, status in zip(reports, jobs, strict=True):
-            print_report(report, status, as_json=False)
-    return max((exit_code(status) for status in jobs), default=0)
+        for printed, status in zip(reports, retried.jobs, strict=True):
+            print_report(printed, status, as_json=False)
+        print_quarantined(report)
+        if not reports:
+            out.print("There is nothing to try again.")
+    return max((exit_code(status) for status in retried.jobs), default=0)
 
 
-def _any_selected(settings: Settings, selection: Selection) -> bool:
-    """Whether there is a failure to try again; read from the catalog before a stack is started.
+def _count(settings: Settings, selection: Selection) -> RetryReport | None:
+    """What a retry would do, read from the catalog before a stack is started; None if a server is to say it.
 
     Raises:
         UnknownId: one of the documents has not failed.
     """
-    from pipeline.ingest.retry import choose
-    from pipeline.services import Services
+    if settings.server is not None and not selection.dry_run:
+        return None
+    manager = manager_of(settings)
+    return manager.retry_failures(selection.query, selection.names, force=selection.force, dry_run=True)
 
-    return bool(choose(Services(settings), selection.ids_or_sources, code=selection.code, job_id=selection.job))
 
+def _begin(settings: Settings, selection: Selection, as_json: bool, retried: Retried) -> int | None:
+    """Begin the jobs, and follow them if that is asked for; the exit code if the user interrupts that."""
+    from pipeline.cli.follow import display, follow
+    from pipeline.cli.outcome import explain_interruption
+    from pipeline.task_manager import TaskManager
 
-def _print_failure(record: FailureRecord) -> None:
-    kind = "transient" if record.transient else "permanent"
-    details = f"  {plain(record.source)}  ({record.collection}, {record.stage}, {kind})"
-    out.print(Text.assemble((record.code, "bold"), details))
-    out.print(Text(f"    {plain(record.message)} {record.hint}"))
+    with ExitStack() as scope:
+        manager: Any = manager_of(settings)
+        if settings.server is None:
+            manager = TaskManager(scope.enter_context(connected_services(settings, quiet=as_json)))
+        retried.report = manager.retry_failures(selection.query, selection.names, force=selection.force)
+        for job_id in retried.report.jobs:
+            try:
+                with display(quiet=as_json) as show:
+                    status = follow(manager, job_id, show) if selection.wait else manager.job(job_id)
+                    retried.jobs.append(status)
+            except KeyboardInterrupt:
+                return explain_interruption(manager, job_id)
+    return None

@@ -36,19 +36,13 @@ class RemoteManager:
         self.wait = client.wait
         self.subscribe = client.follow
         self.cancel = client.cancel
-        self.retry = client.retry
-
-    def failures(self, *, code: str | None = None, job_id: str | None = None) -> list[Any]:
-        """Documents that failed and have not succeeded since."""
-        return self.client.failures(code, job_id)
+        self.retry_failures = client.retry_failures
+        self.list_failures = client.list_failures
+        self.purge_failures = client.purge_failures
 
     def list_documents(self, query: DocumentQuery) -> DocumentList:
         """List documents over all jobs, page by page."""
         return self.client.send(endpoints.list_documents(query))
-
-    def purge(self, *, code: str | None = None, job_id: str | None = None) -> int:
-        """Delete failures; how many they were."""
-        return self.client.purge(code, job_id)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""

@@ -9,13 +9,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints
+from pipeline.client import endpoints, failure_endpoints
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
 from pipeline.client.request import Page, Request
 from pipeline.errors import StackUnavailable
-from pipeline.results import JobStatus
+from pipeline.results import FailureRecord, JobStatus
 
 __all__ = ["AsyncClient"]
 
@@ -75,15 +75,22 @@ class AsyncClient:
     search = _method(endpoints.search)
     status = _method(endpoints.status)
     system = _method(endpoints.system)
-    failures = _method(endpoints.failures)
-    retry = _method(endpoints.retry)
-    purge = _method(endpoints.purge)
+    all_failures = _listing(failure_endpoints.all_failures)
+    list_failures = _method(failure_endpoints.list_failures)
+    retry = _method(failure_endpoints.retry)
+    retry_failures = _method(failure_endpoints.retry_failures)
+    purge = _method(failure_endpoints.purge)
+    purge_failures = _method(failure_endpoints.purge_failures)
     delete = _method(endpoints.delete)
     collections = _method(endpoints.collections)
     reindex = _method(endpoints.reindex)
     plan_reindex = _method(endpoints.plan_reindex)
     reindex_status = _method(endpoints.reindex_status)
     steer_reindex = _method(endpoints.steer_reindex)
+
+    async def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
+        """See `Client.failures`."""
+        return [failure async for failure in self.all_failures(code=code, job_id=job_id)]
 
     async def cancel(self, any_id: str) -> int:
         """See `Client.cancel`."""

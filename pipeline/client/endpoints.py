@@ -20,7 +20,6 @@ from pipeline.results import (
     DocumentList,
     DocumentStatus,
     DocumentSummary,
-    FailureRecord,
     JobStatus,
     ReindexPlan,
     ReindexStatus,
@@ -41,14 +40,11 @@ __all__ = [
     "delete",
     "document",
     "documents",
-    "failures",
     "job",
     "list_documents",
     "plan_reindex",
-    "purge",
     "reindex",
     "reindex_status",
-    "retry",
     "search",
     "status",
     "steer_reindex",
@@ -171,24 +167,6 @@ def cancel(status: AnyStatus) -> Request[int]:
     kind = "documents" if isinstance(status, DocumentStatus) else "jobs"
     target_id = status.job_id if isinstance(status, TaskStatus) else status.id
     return Request("POST", f"/v1/{kind}/{quote(target_id)}/cancel", _field("cancelled", int))
-
-
-def failures(code: str | None = None, job_id: str | None = None) -> Request[list[FailureRecord]]:
-    """Documents that failed and are not cured yet."""
-    read = _field("failures", lambda rows: [FailureRecord.model_validate(row) for row in rows])
-    return Request("GET", "/v1/failures", read, {"code": code, "job_id": job_id})
-
-
-def retry(ids: Sequence[str] = (), code: str | None = None, job_id: str | None = None) -> Request[list[str]]:
-    """Try failed documents again, these or all that match; the ids of the new jobs."""
-    body = {"ids": list(ids), "code": code, "job_id": job_id}
-    read: Callable[[httpx.Response], list[str]] = _field("jobs", list)
-    return Request("POST", "/v1/failures/retry", read, json=body, repeatable=False)
-
-
-def purge(code: str | None = None, job_id: str | None = None) -> Request[int]:
-    """Forget failures; how many that were."""
-    return Request("DELETE", "/v1/failures", _field("purged", int), {"code": code, "job_id": job_id})
 
 
 def delete(*sources: str, collection: str | None = None) -> Request[Deleted]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -17,7 +18,8 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import records
 from pipeline.catalog.documents.versions import FileRecord, newest
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import batches, failures, jobs
+from pipeline.catalog.work import batches, failure_list, failures, jobs
+from pipeline.catalog.work.failure_list import ChosenFailure, FailureClass, FailureFilter
 from pipeline.catalog.work.jobs import Job, JobTerms
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
@@ -27,42 +29,48 @@ from pipeline.ingest.placement import placement_of
 from pipeline.ingest.roots import find_again
 from pipeline.ingest.submit import plan_for
 from pipeline.ingest.walk import source_of_path
-from pipeline.results import FailureRecord
 from pipeline.services import Services
 from pipeline.spool import original_key
 from pipeline.types import NamedPaths
 
-__all__ = ["choose", "retry"]
+__all__ = ["Choice", "choose", "retry"]
 
 log = structlog.get_logger()
 
 
-def retry(services: Services, names: Sequence[str], *, code: str | None, job_id: str | None) -> list[str]:
-    """Retry failed documents.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Failures that are to be retried, and those that are left alone because their documents are in quarantine."""
 
-    Args:
-        services: the engine's services.
-        names: documents, sources or jobs, as for `choose`; empty for all failures.
-        code: only failures with this error code.
-        job_id: only failures of this job.
+    failures: list[ChosenFailure]
+    left: list[ChosenFailure]
+
+    def classes(self) -> list[FailureClass]:
+        """How many are retried of each code and stage, the most first."""
+        numbers = Counter((failure.code, failure.stage) for failure in self.failures)
+        return [FailureClass(*key, number, 0) for key, number in numbers.most_common()]
+
+
+def retry(services: Services, choice: Choice) -> list[str]:
+    """Retry failed documents.
 
     Returns:
         Ids of the new jobs, one for each collection, workflow and its options, OCR mode, and what had been named at
         first.
 
     Raises:
-        UnknownId: one of the documents has not failed.
         SpaceMismatch: a collection was made with another model than the configured one.
         NoWorker: the private stack that runs cannot do a workflow.
     """
-    groups: dict[_Group, list[FailureRecord]] = defaultdict(list)
-    chosen = choose(services, names, code=code, job_id=job_id)
+    groups: dict[_Group, list[ChosenFailure]] = defaultdict(list)
     with services.catalog.connect() as connection:
-        submitted = failures.submitting_jobs(connection, [failure.document_id for failure in chosen])
-        origins = {failure.document_id: submitted.get(failure.document_id, failure.job_id) for failure in chosen}
+        submitted = failures.submitting_jobs(connection, [failure.document_id for failure in choice.failures])
+        origins = {
+            failure.document_id: submitted.get(failure.document_id, failure.job_id) for failure in choice.failures
+        }
         terms = jobs.terms(connection, set(origins.values()))
         named = jobs.named_paths(connection, set(origins.values()))
-    for failure in chosen:
+    for failure in choice.failures:
         origin = origins[failure.document_id]
         asked = terms.get(origin) or JobTerms(services.settings.workflow, {}, None)
         options = json.dumps(asked.parameters, sort_keys=True)
@@ -82,29 +90,47 @@ class _Group(NamedTuple):
     named: NamedPaths
 
 
-def choose(services: Services, names: Sequence[str], *, code: str | None, job_id: str | None) -> list[FailureRecord]:
+def choose(services: Services, names: Sequence[str], where: FailureFilter, *, force: bool = False) -> Choice:
     """Choose failures: of documents, sources or jobs with these names, or all. Only the catalog is read.
+
+    Args:
+        services: those of this process.
+        names: documents, sources or jobs; empty for all failures.
+        where: conditions that a failure meets besides.
+        force: choose documents in quarantine too.
 
     Raises:
         UnknownId: one of the documents has not failed.
     """
     with services.catalog.connect() as connection:
-        failed = failures.list_open(connection, code=code, job_id=job_id)
-    if not names:
-        return failed
-    chosen: dict[str, FailureRecord] = {}
+        chosen = failure_list.list_chosen(connection, where)
+    if names:
+        chosen = _named(chosen, names)
+    left = [failure for failure in chosen if not force and failure.fatal_attempts >= where.quarantine_after]
+    kept = {failure.document_id for failure in left}
+    return Choice([failure for failure in chosen if failure.document_id not in kept], left)
+
+
+def _named(failed: Sequence[ChosenFailure], names: Sequence[str]) -> list[ChosenFailure]:
+    """The failures of documents, sources and jobs with these names, each once.
+
+    Raises:
+        UnknownId: a name is that of none.
+    """
+    by_name: dict[str, list[ChosenFailure]] = defaultdict(list)
+    for failure in failed:
+        for name in {failure.document_id, failure.job_id, failure.source}:
+            by_name[name].append(failure)
+    chosen: dict[str, ChosenFailure] = {}
     for name in names:
-        path = source_of_path(name)
-        matches = [
-            failure for failure in failed if {name, path} & {failure.document_id, failure.job_id, failure.source}
-        ]
+        matches = [*by_name.get(name, ()), *by_name.get(source_of_path(name), ())]
         if not matches:
             raise UnknownId(f"No failed document, and no job with one, is named {name}.", "See: docrelay failures list")
         chosen |= {failure.document_id: failure for failure in matches}
     return list(chosen.values())
 
 
-def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -> str:
+def _retry(services: Services, common: _Group, group: Sequence[ChosenFailure]) -> str:
     request_id = uuid.uuid4().hex[:12]
     collection, workflow, options, ocr, named = common
     plan = plan_for(services, workflow, json.loads(options))
@@ -135,7 +161,7 @@ def _retry(services: Services, common: _Group, group: Sequence[FailureRecord]) -
     return job.id
 
 
-def _kept_copies(services: Services, group: Sequence[FailureRecord]) -> dict[str, FileRecord]:
+def _kept_copies(services: Services, group: Sequence[ChosenFailure]) -> dict[str, FileRecord]:
     """Copies that intake kept of files that cannot be read now, by document id.
 
     They are renewed where the spool can do that. No process removes them anyway while their failures are open.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
-from pipeline.results.jobs import FailureRecord, IngestReport, JobState, JobStatus, Stages
+from pipeline.results.failures import FailureCount, FailureList, FailureRecord, RetryReport
+from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, TaskStatus, WatchedFolder, WorkerStatus
@@ -17,6 +18,8 @@ __all__ = [
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",
+    "FailureCount",
+    "FailureList",
     "FailureRecord",
     "Hit",
     "IngestReport",
@@ -27,6 +30,7 @@ __all__ = [
     "ReindexPlan",
     "ReindexStatus",
     "Result",
+    "RetryReport",
     "SearchResult",
     "Stages",
     "Step",

@@ -1,4 +1,4 @@
-"""Results about jobs: status, progress by stage, what failed, and the report of an ingest."""
+"""Results about jobs: status, progress by stage, and the report of an ingest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pipeline.results.base import Count, Result
 
-__all__ = ["FailureRecord", "IngestReport", "JobState", "JobStatus", "Stages"]
+__all__ = ["IngestReport", "JobState", "JobStatus", "Stages"]
 
 JobState = Literal["taking_in", "running", "completed", "failed", "cancelled"]
 
@@ -19,21 +19,6 @@ class Stages(Result):
     points: Count
     batches: Count
     chunks_cached: int
-
-
-class FailureRecord(Result):
-    """A document that failed and is not cured yet; a transient one may simply be retried."""
-
-    document_id: str
-    job_id: str
-    collection: str
-    source: str
-    stage: str
-    code: str
-    message: str
-    hint: str
-    transient: bool
-    failed_at: str | None
 
 
 class JobStatus(Result):

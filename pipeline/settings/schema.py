@@ -119,6 +119,9 @@ class Settings(BaseModel):
 
     max_starts: int = Field(5, ge=2, description="starts of one task before its documents fail as crashed")
     max_retries: int = Field(6, ge=0, description="retries of a transient error before it becomes a failure")
+    quarantine_after: int = Field(
+        3, ge=0, description="crashes, time-outs and memory ends of one file after which it is left alone; 0: never"
+    )
     retry_backoff_s: float = Field(1.0, gt=0, description="first delay of a retry; doubles, with jitter")
     retry_backoff_max_s: float = Field(60.0, gt=0, description="longest delay of a retry")
     heartbeat_s: float = Field(1.0, gt=0, description="how often a worker says that it lives")

@@ -70,6 +70,7 @@ def ids(api: Api) -> dict[str, list[str]]:
         "task": [api.cli.rows(sa.select(tasks.c.id))[0].id],
         "next document": [_next(api, "/v1/documents")],
         "next of job": [_next(api, f"/v1/jobs/{job}/documents")],
+        "next failure": [f"1.1764376041.5.{by_state['failed']}"],
         "next chunk": [f"1.{api.client.document(by_state['completed']).version_id}.1"],
     }
 
@@ -112,6 +113,13 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "ids": {"type": "array", "items": one_of(*ids["failed"]), "maxItems": 1},
         "code": one_of("empty", None),
         "job_id": one_of(*ids["job"], None),
+        "stage": one_of("extract", None),
+        "collection": one_of("documents", None),
+        "source": one_of("*", None),
+        "since": one_of("2h", None),
+        "before": one_of(None),
+        "transient": one_of(False, None),
+        "quarantined": one_of(False, None),
     }
     reindex_request |= {
         "collection": {"enum": ["new"]},
@@ -170,6 +178,9 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/jobs/{job_id}/documents", "cursor"): lambda ids: one_of(*ids["next of job"]),
     ("get", "/v1/documents/{document_id}/chunks", "cursor"): lambda ids: one_of(*ids["next chunk"]),
     ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
+    ("get", "/v1/failures", "cursor"): lambda ids: one_of(*ids["next failure"]),
+    ("", "", "since"): lambda _: one_of("2h", "2026-11-20"),
+    ("", "", "before"): lambda _: one_of("30d", "2026-11-20T13:00:00+01:00"),
     ("", "", "identity"): lambda ids: one_of(*ids["job"], *ids["document"], *ids["task"]),
     ("", "", "Last-Event-ID"): lambda _: one_of("0"),
     ("get", "/v1/reindex/{collection}", "collection"): lambda _: one_of("soaked"),

@@ -379,6 +379,16 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert [
         failure["code"] for failure in cli.json("failures", "list", "--code", "encrypted", "--job", job)["failures"]
     ] == ["encrypted"]
+    # By class, age and source, with the counts of all that meet the conditions.
+    page = cli.json("failures", "list", "--job", job, "--stage", "extract", "--since", "1h", "--limit", "1")
+    assert (len(page["failures"]), page["total"], len(page["counts"])) == (1, 3, 3)
+    rest = cli.json("failures", "list", "--job", job, "--stage", "extract", "--cursor", page["next"])
+    assert (len(rest["failures"]), rest["next"]) == (2, None)
+    dry = cli.json("failures", "retry", "--job", job, "--source", "*.pdf", "--dry-run")
+    assert (dry["jobs"], dry["documents"], len(dry["counts"])) == ([], 2, 2)
+    assert cli.quick("failures", "list", "--since", "yesterday").code == 2
+    unconfirmed = cli.quick("failures", "purge", "--job", job)
+    assert (unconfirmed.code, "4 failures would be forgotten" in unconfirmed.err) == (2, True)
     # By code: the others are left alone; nothing has changed, so it fails again, and says so.
     (again,) = cli.json("failures", "retry", "--code", "encrypted", "--job", job, code=1)["jobs"]
     assert (again["documents"], [failure["code"] for failure in again["failures"]]) == (1, ["encrypted"])
@@ -406,6 +416,7 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert cli.status(derive_document_id("failing", str(folder / "broken.pdf"))).state == "failed"
     assert cli.quick("failures", "retry", folder / "broken.pdf").code == 2
     assert "There is nothing to try again" in cli.quick("failures", "retry", "--code", "nothing").out
+    assert "Forgotten: 1 failure." in cli.quick("failures", "purge", "--source", "hollow.txt", "--yes").out
 
 
 def test_ingesting_a_restored_file_removes_its_failure(cli: Cli, tmp_path: Path) -> None:

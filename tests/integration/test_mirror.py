@@ -24,7 +24,6 @@ from pipeline.ingest.delete import delete
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.originals import original_of
 from pipeline.ingest.request import Request
-from pipeline.ingest.retry import retry
 from pipeline.ingest.submit import find, open_job
 from pipeline.reindex import ReindexRequest
 from pipeline.search import search
@@ -257,7 +256,7 @@ def test_file_whose_name_is_not_utf_8_is_retried_and_read(mirror: InProcessMirro
     mirror.sync_to_end()
     assert mirror.codes() == {r"caf\xe9.txt": "empty"}
     path.write_text("zebra")
-    (job,) = retry(mirror.services, [str(path)], code=None, job_id=None)
+    (job,) = TaskManager(mirror.services).retry([str(path)])
     assert mirror.rig.wait(job) == {"completed": 1}
     query = sa.select(documents.c.id, versions.c.content_sha256, versions.c.extraction).where(
         documents.c.collection == mirror.collection, documents.c.source == rf"{mirror.root}/caf\xe9.txt"

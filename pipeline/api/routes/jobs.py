@@ -6,18 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
-from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
+from pipeline.api.auth import AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
-from pipeline.api.models import (
-    EXAMPLE_JOB,
-    Cancelled,
-    Documents,
-    DocumentState,
-    FailureList,
-    Jobs,
-    Purged,
-    RetryRequest,
-)
+from pipeline.api.models import EXAMPLE_JOB, Cancelled, Documents, DocumentState, Jobs
 from pipeline.api.problems import responses
 from pipeline.api.state import Api
 from pipeline.catalog.api.listing import Page
@@ -33,7 +24,6 @@ router = APIRouter(route_class=AuthenticatedRoute, tags=["jobs"], responses=resp
 JobId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_JOB])]
 AnyId = Annotated[str, Path(pattern=ID, description="a job, document or task, or how it begins")]
 Code = Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$", examples=["encrypted"])]
-OfJob = Annotated[str | None, Query(pattern=ID)]
 State = Literal[
     "queued",
     "extracting",
@@ -82,25 +72,6 @@ def retry_job(job_id: JobId, api: Api, _caller: Submitter) -> Jobs:
     """Try the failed documents of a job again, as a new job. None failed: no new job."""
     api.manager.job(job_id)
     return Jobs(jobs=api.manager.retry(job_id=job_id))
-
-
-@router.get("/v1/failures", responses=UNKNOWN, summary="Open failures")
-def failures(api: Api, _caller: Reader, code: Code = None, job_id: OfJob = None) -> FailureList:
-    """Documents that failed and are not cured yet, with the reason and what to do."""
-    records = api.manager.failures(code=code, job_id=job_id)
-    return FailureList(failures=[record.model_dump() for record in records])
-
-
-@router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")
-def retry_failures(request: RetryRequest, api: Api, _caller: Submitter) -> Jobs:
-    """Try failed documents again: these, or all that match; each collection's come as a new job."""
-    return Jobs(jobs=api.manager.retry(request.ids, code=request.code, job_id=request.job_id))
-
-
-@router.delete("/v1/failures", responses=UNKNOWN, summary="Forget failures")
-def purge_failures(api: Api, _caller: Admin, code: Code = None, job_id: OfJob = None) -> Purged:
-    """Forget failures; the documents stay as they are."""
-    return Purged(purged=api.manager.purge(code=code, job_id=job_id))
 
 
 @router.get("/v1/status", summary="Everything at a glance")

@@ -13,7 +13,6 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, reindexes, submissions
 from pipeline.errors.problem import Problem
-from pipeline.results import FailureRecord, iso
 
 __all__ = [
     "Failure",
@@ -23,8 +22,6 @@ __all__ = [
     "forget_readings",
     "jobs_of_documents",
     "list_of_job",
-    "list_open",
-    "purge",
     "record",
     "sources_with_reading",
     "submitting_jobs",
@@ -67,18 +64,6 @@ def record(connection: Connection, job_id: str, document_id: str, failure: Failu
     )
 
 
-def list_open(
-    connection: Connection, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None
-) -> list[FailureRecord]:
-    """List open failures of this code, job and kind, newest first; None means any."""
-    query = sa.select(failures).where(_matches(code, job_id, transient)).order_by(failures.c.created_at.desc())
-    names = set(FailureRecord.model_fields) - {"failed_at"}
-    return [
-        FailureRecord(**{name: row[name] for name in names}, failed_at=iso(row["created_at"]))
-        for row in connection.execute(query).mappings()
-    ]
-
-
 def list_of_job(connection: Connection, job_id: str) -> list[dict[str, Any]]:
     """List what failed in a job: source, code, message, and the hint where the failure is still open."""
     rows = connection.execute(
@@ -91,15 +76,6 @@ def list_of_job(connection: Connection, job_id: str) -> list[dict[str, Any]]:
         .order_by(submissions.c.source)
     ).mappings()
     return [{**row, "hint": row["hint"] or ""} for row in rows]
-
-
-def purge(connection: Connection, *, code: str | None = None, job_id: str | None = None) -> int:
-    """Delete open failures of this code and job; None means any.
-
-    Returns:
-        How many were deleted.
-    """
-    return connection.execute(failures.delete().where(_matches(code, job_id, None))).rowcount
 
 
 def delete_of_documents(connection: Connection, document_ids: Collection[str]) -> None:
@@ -165,8 +141,3 @@ def submitting_jobs(connection: Connection, document_ids: Collection[str]) -> di
         )
         jobs |= {row.document_id: row.job_id for row in rows}
     return jobs
-
-
-def _matches(code: str | None, job_id: str | None, transient: bool | None) -> sa.ColumnElement[bool]:
-    conditions = ((failures.c.code, code), (failures.c.job_id, job_id), (failures.c.transient, transient))
-    return sa.and_(sa.true(), *(column == value for column, value in conditions if value is not None))

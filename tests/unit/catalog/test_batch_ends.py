@@ -17,7 +17,8 @@ from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.documents import deletion, garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.work import attempts, batch_documents, batches, document_groups, failures, jobs, status
+from pipeline.catalog.work import attempts, batch_documents, batches, document_groups, failure_list, jobs, status
+from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem
@@ -108,7 +109,7 @@ def test_purging_a_failure_releases_the_copy_of_its_file(connection: Connection)
     fail(connection, bad)
     assert garbage.needed_originals(connection) == [("a" * 64, "/a")]
     assert garbage.unneeded_originals(connection, batch) == []
-    failures.purge(connection)
+    failure_list.purge(connection, FailureFilter())
     assert garbage.needed_originals(connection) == []
     assert garbage.unneeded_originals(connection, batch) == [("a" * 64, "/a")]
 

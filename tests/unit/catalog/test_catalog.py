@@ -34,12 +34,14 @@ from pipeline.catalog.work import (
     batch_documents,
     batches,
     document_groups,
+    failure_list,
     failures,
     jobs,
     ledger,
     status,
 )
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
+from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors import StackUnavailable, UnknownId
@@ -184,7 +186,7 @@ def test_a_refused_file_stays_failed_after_its_failure_is_purged(connection: Con
     records.reject(connection, job, "/pipe", 0, SPOILT)
     document_id = lookup.derive_document_id("documents", "/pipe")
     assert status.document_status(connection, document_id, ()).state == "failed"
-    assert failures.purge(connection, job_id=job) == 1
+    assert failure_list.purge(connection, FailureFilter(job_id=job)) == 1
     document = status.document_status(connection, document_id, ())
     assert (document.state, document.code, document.searchable) == ("failed", None, False)
     assert status.totals(connection)[0] == {"failed": 1}
@@ -200,7 +202,7 @@ def test_each_job_lists_the_failure_that_happened_in_it(connection: Connection) 
     assert [(failure["code"], failure["hint"]) for failure in failures.list_of_job(connection, second)] == [
         ("unreadable", "Look.")
     ]
-    (kept,) = failures.list_open(connection)
+    (kept,) = failure_list.list_chosen(connection, FailureFilter())
     assert (kept.code, kept.job_id) == ("unreadable", second)
 
 

@@ -25,13 +25,13 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.errors.problem import Problem
 from pipeline.ingest.request import Request
-from pipeline.ingest.retry import retry
 from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.reindex import cutover
 from pipeline.reindex.validation import ValidationResult
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.task_manager import TaskManager
 
 MODEL = "all-MiniLM-L6-v2"
 """A model whose facts are in files; those of `hashing` are in the code."""
@@ -107,7 +107,7 @@ def test_a_retry_from_the_copy_of_a_file(process: Process, pinned: bool) -> None
         attempts.fail(connection, {attempt_id: Failure("extract", Problem("corrupt", "It is damaged.", "Mend it."))})
     services = process()
     with guarded(services):
-        job_ids = retry(services, [document_id], code=None, job_id=None)
+        job_ids = TaskManager(services).retry([document_id])
 
     with services.catalog.connect() as connection:
         query = sa.select(attempts_table.c.state).where(attempts_table.c.job_id.in_(job_ids))

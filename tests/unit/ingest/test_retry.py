@@ -20,12 +20,12 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
 from pipeline.ingest.cleanup import GUARD_S, sweep
 from pipeline.ingest.request import Request
-from pipeline.ingest.retry import retry
 from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.uploads import Draft, submit_uploads
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import RemoteSpool, original_key
+from pipeline.task_manager import TaskManager
 
 TEXT = b"The lighthouse keeper counts the ships."
 SOURCE = "upload://letter.txt"
@@ -68,7 +68,7 @@ def test_a_copy_on_a_store_is_used_long_after_intake(services: Services) -> None
     file.created = datetime.fromtimestamp(time.time() - 2 * GUARD_S, UTC)
     assert not services.spool.renew(KEY)
     sweep(services)  # keeps it, as the failure is open
-    retry(services, [SOURCE], code=None, job_id=None)
+    TaskManager(services).retry([SOURCE])
     assert states(services) == ["failed", "queued"]
     sweep(services)
     assert services.spool.read(KEY) == TEXT
@@ -77,5 +77,5 @@ def test_a_copy_on_a_store_is_used_long_after_intake(services: Services) -> None
 def test_a_document_without_a_copy_fails_again(services: Services) -> None:
     submit_and_fail(services)
     services.spool.delete(KEY)
-    retry(services, [SOURCE], code=None, job_id=None)
+    TaskManager(services).retry([SOURCE])
     assert states(services) == ["failed"]

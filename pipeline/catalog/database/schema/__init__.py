@@ -12,6 +12,7 @@ submissions          which job submitted which document, and the outcome there
 batches              documents that one canvas processes together
 tasks                the ledger: the tasks of each batch that are due, running and done
 failures             open failures of documents: the dead letters
+attempt_errors       errors of documents' attempts, also those that were tried again: the history of the failures
 events               events of jobs and documents in order, for followers of a job
 api_keys             keys of the API with their scopes; the keys themselves are not stored
 answers              answers by Idempotency-Key
@@ -41,6 +42,7 @@ from pipeline.catalog.database.schema.document_tables import (
     watched,
 )
 from pipeline.catalog.database.schema.work_tables import (
+    attempt_errors,
     attempts,
     batches,
     events,
@@ -54,6 +56,7 @@ from pipeline.catalog.database.schema.work_tables import (
 __all__ = [
     "answers",
     "api_keys",
+    "attempt_errors",
     "attempts",
     "batches",
     "collections",

@@ -1,4 +1,4 @@
-"""Tables of work: jobs and submissions, attempts, batches and tasks, failures and events."""
+"""Tables of work: jobs and submissions, attempts, batches and tasks, failures and their history, events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pipeline.catalog.database.schema.columns import Code, Id, Text, metadata
 from pipeline.names import ACTIVE
 
-__all__ = ["attempts", "batches", "events", "failures", "jobs", "rank", "submissions", "tasks"]
+__all__ = ["attempt_errors", "attempts", "batches", "events", "failures", "jobs", "rank", "submissions", "tasks"]
 
 
 def rank(state: str) -> int:
@@ -120,7 +120,34 @@ failures = sa.Table(
     sa.Column("transient", sa.Boolean, nullable=False),
     sa.Column("reading", Id),
     sa.Column("created_at", sa.Double, nullable=False),
+    # Attempts of this content that ended its worker or the time and memory it may have: see `fatal_attempts.py`.
+    sa.Column("fatal_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_failures_collection_source", "collection", "source"),
+    sa.Index("ix_failures_created_at_id", "created_at", "id"),
+    sa.Index("ix_failures_code_stage", "code", "stage", "fatal_attempts"),
+)
+
+attempt_errors = sa.Table(
+    "attempt_errors",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("document_id", Id, nullable=False),
+    sa.Column("attempt_id", Id),
+    sa.Column("job_id", Id, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("kind", Id, nullable=False),
+    sa.Column("stage", Id, nullable=False),
+    sa.Column("part", sa.Integer),
+    sa.Column("worker", Text),
+    sa.Column("started_at", sa.Double),
+    sa.Column("code", Code, nullable=False),
+    sa.Column("message", Text, nullable=False),
+    sa.Column("hint", Text, nullable=False),
+    sa.Column("transient", sa.Boolean, nullable=False),
+    sa.Column("trace_id", Id),
+    sa.Column("trace", Text),
+    sa.Index("ix_attempt_errors_document_id_id", "document_id", "id"),
+    sa.Index("ix_attempt_errors_at", "at"),
 )
 
 events = sa.Table(

@@ -1,0 +1,82 @@
+"""Routes about failures, the dead letters: lists by class and age, trying again in bulk, forgetting."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
+from pipeline.api.cursors import Cursor, pack, unpack
+from pipeline.api.models import RequestBody
+from pipeline.api.problems import responses
+from pipeline.api.state import Api
+from pipeline.dead_letters.query import FailureQuery
+from pipeline.ingest.request import Line
+from pipeline.names import COLLECTION
+from pipeline.results import FailureList, RetryReport
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=AuthenticatedRoute, tags=["failures"], responses=responses(401, 403, 422, 429, 500, 503))
+
+AGE = "a time in ISO 8601, or a duration before now: 90s, 30m, 2h, 3d, 1w"
+
+
+class Conditions(BaseModel):
+    """Conditions on failures, which all hold together."""
+
+    code: Line | None = Field(None, min_length=1, max_length=64, examples=["encrypted"])
+    stage: Line | None = Field(None, min_length=1, max_length=64, examples=["extract"])
+    job_id: Line | None = Field(None, min_length=1, max_length=64)
+    collection: str | None = Field(None, pattern=COLLECTION)
+    source: Line | None = Field(None, min_length=1, max_length=4096, description="a name or a glob", examples=["*.pdf"])
+    since: Line | None = Field(None, max_length=40, description=AGE, examples=["2h"])
+    before: Line | None = Field(None, max_length=40, description=AGE, examples=["30d"])
+    transient: bool | None = Field(None, description="whether trying again may simply cure it")
+    quarantined: bool | None = Field(None, description="whether the document is in quarantine")
+
+    def query(self) -> FailureQuery:
+        """The conditions as all entry points have them."""
+        return FailureQuery(**Conditions.model_dump(self, include=set(Conditions.model_fields)))
+
+
+class ListQuery(Conditions):
+    """Conditions, and the page."""
+
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class RetryRequest(RequestBody, Conditions):
+    """Which failures are tried again: of these documents, sources or jobs, or all that meet the conditions."""
+
+    ids: list[Line] = Field([], max_length=1000, description="documents, sources or jobs")
+    force: bool = Field(False, description="documents in quarantine too")
+    dry_run: bool = Field(False, description="count only")
+
+
+class Purged(BaseModel):
+    """What was forgotten."""
+
+    purged: int = Field(examples=[2])
+
+
+@router.get("/v1/failures", responses=responses(404), summary="Open failures")
+def failures(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) -> FailureList:
+    """Documents that failed and are not cured yet, newest first, page by page, with counts by code and stage."""
+    listed = api.manager.list_failures(query.query(), unpack(query.cursor), query.limit)
+    return listed.model_copy(update={"next": pack(listed.next)})
+
+
+@router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")
+def retry_failures(request: RetryRequest, api: Api, _caller: Submitter) -> RetryReport:
+    """Try failed documents again: these, or all that match; each collection's come as a new job."""
+    return api.manager.retry_failures(request.query(), request.ids, force=request.force, dry_run=request.dry_run)
+
+
+@router.delete("/v1/failures", responses=responses(404), summary="Forget failures")
+def purge_failures(conditions: Annotated[Conditions, Query()], api: Api, _caller: Admin) -> Purged:
+    """Forget failures; the documents stay as they are."""
+    return Purged(purged=api.manager.purge_failures(conditions.query()))

@@ -1,0 +1,109 @@
+"""Which failures are meant: for the commands below `docrelay failures` and the addresses below `/v1/failures`."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pipeline.catalog import Connection
+from pipeline.catalog.work import failure_list, jobs
+from pipeline.catalog.work.failure_list import FailureFilter, Position
+from pipeline.errors import BadRequest, UnknownId
+from pipeline.source_names import literals, marks, matcher
+
+__all__ = ["FailureQuery", "filter_of", "moment_of", "position_of", "text_of"]
+
+POSITION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+DURATION = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True, slots=True)
+class FailureQuery:
+    """Conditions that all hold together; None means any.
+
+    `source` is a name or a glob, as for a search. `since` and `before` are times in ISO 8601, or durations before now
+    such as `2h` or `3d`. `quarantined`: only documents in quarantine, or only others.
+    """
+
+    code: str | None = None
+    stage: str | None = None
+    job_id: str | None = None
+    collection: str | None = None
+    source: str | None = None
+    since: str | None = None
+    before: str | None = None
+    transient: bool | None = None
+    quarantined: bool | None = None
+
+
+def filter_of(connection: Connection, query: FailureQuery, quarantine_after: int) -> FailureFilter:
+    """The conditions of a query as the catalog takes them.
+
+    Raises:
+        UnknownId: there is no such job.
+        BadRequest: `since` or `before` is no time.
+    """
+    if query.job_id is not None and not jobs.exists(connection, query.job_id):
+        raise UnknownId(f"There is no job {query.job_id}.")
+    now = time.time()
+    where = FailureFilter(
+        code=query.code,
+        stage=query.stage,
+        job_id=query.job_id,
+        collection=query.collection,
+        since=moment_of(query.since, now),
+        before=moment_of(query.before, now),
+        transient=query.transient,
+        quarantined=query.quarantined,
+        quarantine_after=quarantine_after,
+    )
+    if query.source is None:
+        return where
+    where = replace(where, literals=literals(query.source))
+    # Only sources with a sign of a pattern can be named by a pattern's text.
+    named = (
+        source
+        for mark in marks(query.source)[-1:]
+        for source in failure_list.list_sources(connection, replace(where, literals=(*where.literals, mark)))
+    )
+    return replace(where, has_source=matcher(named, query.source))
+
+
+def moment_of(text: str | None, now: float) -> float | None:
+    """Seconds since 1970 of a time in ISO 8601, local if it names no zone, or of a duration before `now`.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    if text is None:
+        return None
+    duration = DURATION.fullmatch(text.strip())
+    if duration is not None:
+        return now - int(duration[1]) * SECONDS[duration[2]]
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        hint = "Write it as 2026-11-20, 2026-11-20T13:00:00+01:00, or as an age: 90s, 30m, 2h, 3d or 1w."
+        raise BadRequest(f"{text!r} is neither a time nor a duration.", hint) from None
+
+
+def position_of(text: str | None) -> Position | None:
+    """The position that a list of failures has given as `next`; None stands for the first page.
+
+    Raises:
+        BadRequest: no list gives such a position.
+    """
+    if text is None:
+        return None
+    match = POSITION.fullmatch(text)
+    if match is None:
+        raise BadRequest("No list of failures has given this cursor.", "Take `next` of the page before, as it is.")
+    return Position(float(match[1]), match[2])
+
+
+def text_of(position: Position | None) -> str | None:
+    """A position as text that `position_of` reads; None stays None."""
+    return None if position is None else f"{position.created_at!r}.{position.id}"

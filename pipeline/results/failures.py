@@ -1,0 +1,65 @@
+"""Results about failures: documents that failed, how many of each class, and lists of both."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.results.base import Result
+
+__all__ = ["FailureCount", "FailureList", "FailureRecord", "RetryReport"]
+
+
+class FailureRecord(Result):
+    """A document that failed and is not cured yet; a transient one may simply be retried.
+
+    `fatal_attempts` counts the attempts of this content that ended as crashed, timeout or out_of_memory; a document
+    with as many as `quarantine_after` is `quarantined`: it is left alone until it is retried with force.
+    """
+
+    document_id: str
+    job_id: str
+    collection: str
+    source: str
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    failed_at: str | None
+    fatal_attempts: int = 0
+    quarantined: bool = False
+
+
+class FailureCount(Result):
+    """How many documents failed with one code in one stage; `quarantined` of them are in quarantine."""
+
+    code: str
+    stage: str
+    documents: int
+    quarantined: int = 0
+
+
+class FailureList(Result):
+    """One page of open failures, newest first.
+
+    `counts` are those of all failures that meet the conditions, by code and stage, and `total` is their sum; `next` is
+    where the following page begins, None at the end.
+    """
+
+    failures: list[FailureRecord]
+    counts: list[FailureCount] = Field([])
+    total: int = 0
+    next: str | None = None
+
+
+class RetryReport(Result):
+    """What a retry has begun, or with a dry run would begin: documents by code and stage, and the new jobs.
+
+    `quarantined` documents are left alone: they are retried with force only.
+    """
+
+    jobs: list[str]
+    documents: int
+    counts: list[FailureCount]
+    quarantined: int
+    dry_run: bool = False
