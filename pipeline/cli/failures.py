@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.connect import connected_services, manager_of
-from pipeline.cli.failures_output import print_dry_run, print_list, print_quarantined
+from pipeline.cli.failures_output import print_dry_run, print_history, print_list, print_quarantined
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, print_json, quantity
 from pipeline.cli.usage import Commands
@@ -89,6 +89,24 @@ def failures_list(
         print_json(listed.model_dump())
     else:
         print_list(listed)
+
+
+@failures_app.command("show")
+def failures_show(
+    context: typer.Context,
+    id_or_source: Annotated[
+        str, typer.Argument(metavar="ID", help="Document, or the source of one that failed.", show_default=False)
+    ],
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show every attempt of a document, with the errors on its way: when, where, and which worker had it."""
+    history = manager_of(settings_of(context, data_dir, server)).failure(id_or_source)
+    if json:
+        print_json(history.model_dump())
+    else:
+        print_history(history)
 
 
 @failures_app.command("retry")

@@ -11,9 +11,9 @@ from rich.text import Text
 from pipeline.cli.output import command, out, plain, print_table, quantity
 
 if TYPE_CHECKING:
-    from pipeline.results import FailureCount, FailureList, FailureRecord, RetryReport
+    from pipeline.results import AttemptError, FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
 
-__all__ = ["print_dry_run", "print_list", "print_quarantined"]
+__all__ = ["print_dry_run", "print_history", "print_list", "print_quarantined"]
 
 
 def print_list(listed: FailureList) -> None:
@@ -29,6 +29,26 @@ def print_list(listed: FailureList) -> None:
     number = quantity(shown, "failure") if shown == listed.total else f"{shown} of {quantity(listed.total, 'failure')}"
     more = f" Go on with: --cursor {listed.next}" if listed.next else ""
     out.print(f"{number}. Try again with: {command('failures retry')}{more}")
+
+
+def print_history(history: FailureHistory) -> None:
+    """Print a document that failed, its attempts and their errors."""
+    if history.failure is not None:
+        _print_failure(history.failure)
+    else:
+        out.print(f"{plain(history.source)}  ({history.collection}): it has no open failure.")
+    out.print(f"    document {history.document_id}")
+    for error in history.refusals:
+        _print_error(error)
+    for attempt in history.attempts:
+        times = f"{attempt.started_at or attempt.queued_at} to {attempt.ended_at or 'now'}"
+        out.print(
+            Text.assemble((f"attempt {attempt.number}", "bold"), f"  {attempt.state}  {times}  job {attempt.job_id}")
+        )
+        for error in attempt.errors:
+            _print_error(error)
+        if not attempt.errors and attempt.code is not None:
+            out.print(Text(f"    {attempt.code}: {plain(attempt.message or '')}"))
 
 
 def print_dry_run(report: RetryReport) -> None:
@@ -53,6 +73,16 @@ def _print_counts(counts: Sequence[FailureCount]) -> None:
         quarantined = f"{count.quarantined} in quarantine" if count.quarantined else ""
         table.add_row(str(count.documents), Text(count.code, "bold"), Text(count.stage), quarantined)
     print_table(table)
+
+
+def _print_error(error: AttemptError) -> None:
+    part = "" if error.part is None else f" {error.part}"
+    worker = f", {plain(error.worker)}" if error.worker else ""
+    trace = f", trace {error.trace_id}" if error.trace_id else ""
+    out.print(Text(f"    {error.at}  {error.kind} in {error.stage}{part}{worker}{trace}"))
+    out.print(Text(f"      {error.code}: {plain(error.message)}"))
+    for line in (error.trace or "").splitlines():
+        out.print(Text(f"        {plain(line)}"))
 
 
 def _print_failure(record: FailureRecord) -> None:

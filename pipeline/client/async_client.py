@@ -76,6 +76,7 @@ class AsyncClient:
     status = _method(endpoints.status)
     system = _method(endpoints.system)
     all_failures = _listing(failure_endpoints.all_failures)
+    failure = _method(failure_endpoints.failure)
     list_failures = _method(failure_endpoints.list_failures)
     retry = _method(failure_endpoints.retry)
     retry_failures = _method(failure_endpoints.retry_failures)

@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, TypedDict, Unpack
+from urllib.parse import quote
 
 import httpx
 
 from pipeline.client.request import Page, Request
 from pipeline.dead_letters.query import FailureQuery
-from pipeline.results import FailureList, FailureRecord, RetryReport
+from pipeline.results import FailureHistory, FailureList, FailureRecord, RetryReport
 
-__all__ = ["Conditions", "all_failures", "list_failures", "purge", "purge_failures", "retry", "retry_failures"]
+__all__ = [
+    "Conditions",
+    "all_failures",
+    "failure",
+    "list_failures",
+    "purge",
+    "purge_failures",
+    "retry",
+    "retry_failures",
+]
 
 PAGE_SIZE = 500
 
@@ -43,6 +53,11 @@ def list_failures(query: FailureQuery, after: str | None = None, limit: int = 10
     """One page of the failures that meet the conditions, with the counts of all of them."""
     params = {**asdict(query), "cursor": after, "limit": limit}
     return Request("GET", "/v1/failures", _list, params)
+
+
+def failure(document_id: str) -> Request[FailureHistory]:
+    """The history of a document that failed: its attempts and their errors."""
+    return Request("GET", f"/v1/failures/{quote(document_id, safe='')}", _history)
 
 
 def retry(ids: Sequence[str] = (), code: str | None = None, job_id: str | None = None) -> Request[list[str]]:
@@ -87,6 +102,10 @@ def _list(response: httpx.Response) -> FailureList:
 
 def _report(response: httpx.Response) -> RetryReport:
     return RetryReport.model_validate(response.json())
+
+
+def _history(response: httpx.Response) -> FailureHistory:
+    return FailureHistory.model_validate(response.json())
 
 
 def _given(query: FailureQuery) -> dict[str, Any]:

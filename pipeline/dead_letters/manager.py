@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import failure_list, failures
+from pipeline.catalog.work.failure_history import read_history
+from pipeline.catalog.work.failure_list import FailureFilter
+from pipeline.catalog.work.status import resolve_id
 from pipeline.dead_letters.query import FailureQuery, filter_of, position_of, text_of
-from pipeline.results import FailureCount, FailureList, FailureRecord, RetryReport, iso
+from pipeline.dead_letters.records import history_of, record_of
+from pipeline.errors import UnknownId
+from pipeline.ingest.walk import source_of_path
+from pipeline.results import FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
 from pipeline.services import Services
 
 __all__ = ["FailureManager"]
@@ -35,7 +42,7 @@ class FailureManager:
         with self._services.catalog.connect() as connection:
             where = filter_of(connection, query, self._quarantine_after)
             rows, _ = failure_list.list_page(connection, where, None, EVERY)
-        return [self._record(row) for row in rows]
+        return [record_of(row, self._quarantine_after) for row in rows]
 
     def list_failures(self, query: FailureQuery, after: str | None = None, limit: int = 100) -> FailureList:
         """List the failures that meet the conditions, newest first, page by page, with the counts of all of them.
@@ -55,11 +62,24 @@ class FailureManager:
             rows, following = failure_list.list_page(connection, where, position, limit)
             classes = failure_list.count_classes(connection, where)
         return FailureList(
-            failures=[self._record(row) for row in rows],
+            failures=[record_of(row, self._quarantine_after) for row in rows],
             counts=[FailureCount(**found._asdict()) for found in classes],
             total=sum(found.documents for found in classes),
             next=text_of(following),
         )
+
+    def failure(self, id_or_source: str) -> FailureHistory:
+        """The history of a document: its attempts and their errors, whether its failure is open still or not.
+
+        Args:
+            id_or_source: the id of the document or a unique beginning of it, or the source of a document that failed.
+
+        Raises:
+            UnknownId: there is no such document, or several failed with this source.
+        """
+        with self._services.catalog.connect() as connection:
+            document_id = _document_id(connection, id_or_source)
+            return history_of(read_history(connection, document_id), self._quarantine_after)
 
     def failed_in(self, job_id: str) -> list[dict[str, Any]]:
         """Failures of a job, retried since or not: source, code, message and hint of each document."""
@@ -135,10 +155,25 @@ class FailureManager:
     def _quarantine_after(self) -> int:
         return self._services.settings.quarantine_after or EVERY
 
-    def _record(self, row: Mapping[str, Any]) -> FailureRecord:
-        names = set(FailureRecord.model_fields) - {"failed_at", "quarantined"}
-        return FailureRecord(
-            **{name: row[name] for name in names},
-            failed_at=iso(row["created_at"]),
-            quarantined=row["fatal_attempts"] >= self._quarantine_after,
+
+def _document_id(connection: Connection, id_or_source: str) -> str:
+    """The id of the document that a user means.
+
+    Raises:
+        UnknownId: it is none.
+    """
+    try:
+        kind, whole_id = resolve_id(connection, id_or_source)
+    except UnknownId as error:
+        names = {id_or_source, source_of_path(id_or_source)}
+        where = FailureFilter(has_source=names.__contains__)
+        found = [chosen.document_id for chosen in failure_list.list_chosen(connection, where)]
+        if len(found) == 1:
+            return found[0]
+        raise UnknownId(str(error), "See: docrelay failures list") from None
+    if kind != "document":
+        raise UnknownId(
+            f"The {kind} {whole_id} is no document.",
+            "List its documents that failed with: docrelay failures list --job JOB",
         )
+    return whole_id

@@ -15,7 +15,7 @@ from extractors.errors import Crashed
 from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import attempts, batch_documents, batches, events, ledger
+from pipeline.catalog.work import attempt_errors, attempts, batch_documents, batches, events, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.admission import admit_safely
@@ -25,6 +25,7 @@ from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.errors import PipelineError
 from pipeline.errors.problem import problem_of
+from pipeline.errors.trace import trace_of
 from pipeline.gates_for_tests import COMMITTED, DROPPED, LOST, RETRIED, WORKED, pass_gate
 from pipeline.services import Services
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
@@ -140,20 +141,22 @@ def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
     except Exception as error:  # an entry point: an unexpected error fails its documents
         if retries.is_service_error(error):
             return _retry(services, claim, node, error)
-        unexpected = not isinstance(error, PipelineError)
+        unexpected, trace = not isinstance(error, PipelineError), trace_of(error)
         if unexpected:
-            log.exception("stage.failed")
-        return _failed(claim, Failure(claim.stage, problem_of(error)), apart=unexpected)
+            log.exception("stage.failed", trace=trace.id)
+        return _failed(claim, Failure(claim.stage, problem_of(error), trace=trace), apart=unexpected)
 
 
 def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Done:
     """Give the claim back and raise `Transient`; after the last try fail the documents."""
+    trace = trace_of(error)
+    cause = Failure(claim.stage, retries.service_problem(error), trace=trace)
     if claim.last_try or not retries.is_worth_retrying(error):
-        problem = retries.service_problem(error)
-        log.warning("stage.gave_up", error=problem.message)
-        return _failed(claim, Failure(claim.stage, problem))
-    log.warning("stage.retry", error=f"{type(error).__name__}: {error}")
+        log.warning("stage.gave_up", error=cause.problem.message, trace=trace.id)
+        return _failed(claim, cause)
+    log.warning("stage.retry", error=f"{type(error).__name__}: {error}", trace=trace.id)
     with writing(services.catalog) as connection:
+        attempt_errors.record_retry(connection, claim, node, cause)
         ledger.release(connection, claim.task_id, node)
         events.add(connection, "task.retrying", [(claim.job_id, None)], {"stage": claim.stage, "error": str(error)})
     raise Transient from error

@@ -12,7 +12,7 @@ from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import batches, events, ledger, outbox
+from pipeline.catalog.work import attempt_errors, batches, events, ledger, outbox
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import ORIGINALS, LocalSpool, Spool, original_key
@@ -45,6 +45,7 @@ def sweep(services: Services) -> None:
     with writing(services.catalog) as connection:
         ledger.prune(connection, now - KEEP_LEDGER_S)
         events.prune(connection, now - KEEP_EVENTS_S)
+        attempt_errors.prune(connection, now - KEEP_EVENTS_S)
         idempotency.prune(connection, now - idempotency.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
     with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
-from pipeline.results.failures import FailureCount, FailureList, FailureRecord, RetryReport
+from pipeline.results.failures import (
+    AttemptError,
+    AttemptRecord,
+    FailureCount,
+    FailureHistory,
+    FailureList,
+    FailureRecord,
+    RetryReport,
+)
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
@@ -13,12 +21,15 @@ from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, T
 __all__ = [
     "ActiveTask",
     "Activity",
+    "AttemptError",
+    "AttemptRecord",
     "Count",
     "Deleted",
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",
     "FailureCount",
+    "FailureHistory",
     "FailureList",
     "FailureRecord",
     "Hit",

@@ -6,7 +6,15 @@ from pydantic import Field
 
 from pipeline.results.base import Result
 
-__all__ = ["FailureCount", "FailureList", "FailureRecord", "RetryReport"]
+__all__ = [
+    "AttemptError",
+    "AttemptRecord",
+    "FailureCount",
+    "FailureHistory",
+    "FailureList",
+    "FailureRecord",
+    "RetryReport",
+]
 
 
 class FailureRecord(Result):
@@ -63,3 +71,54 @@ class RetryReport(Result):
     counts: list[FailureCount]
     quarantined: int
     dry_run: bool = False
+
+
+class AttemptError(Result):
+    """Why a task failed: for good (`failed`), or before it was tried again (`retried`).
+
+    `trace` says where in the program the error was raised, `trace_id` is in the line of the log with the whole
+    traceback. What belongs to a task is None where intake refused the file.
+    """
+
+    at: str | None
+    kind: str
+    stage: str
+    part: int | None
+    worker: str | None
+    started_at: str | None
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    trace_id: str | None
+    trace: str | None
+
+
+class AttemptRecord(Result):
+    """An attempt of a document, with the errors on its way that are kept."""
+
+    number: int
+    id: str
+    job_id: str
+    state: str
+    queued_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    code: str | None
+    message: str | None
+    errors: list[AttemptError]
+
+
+class FailureHistory(Result):
+    """A document that failed, with the newest of its attempts, oldest first.
+
+    `failure` is None if the document has no open failure any more. `refusals` are errors of intake, which belong to no
+    attempt.
+    """
+
+    document_id: str
+    collection: str
+    source: str
+    failure: FailureRecord | None
+    attempts: list[AttemptRecord]
+    refusals: list[AttemptError]

@@ -20,6 +20,7 @@ from pipeline.catalog.work.ledger import Claim
 from pipeline.composition.decorator import Stage, find_stage
 from pipeline.errors import PipelineError, StageFailed
 from pipeline.errors.problem import problem_of
+from pipeline.errors.trace import trace_of
 from pipeline.plan import Step
 from pipeline.services import Services
 from pipeline.spool import write_json
@@ -170,9 +171,10 @@ def _call_alone(claim: Claim, attempt_id: str, call: Callable[[], None], failed:
 def _failure(claim: Claim, error: BaseException, transient: bool) -> Failure:
     if isinstance(error, (ExtractError, PipelineError)):
         return Failure(claim.stage, problem_of(error))
-    log.warning("document.stage_failed", stage=claim.stage, error=type(error).__name__, exc_info=error)
+    trace = trace_of(error)
+    log.warning("document.stage_failed", stage=claim.stage, error=type(error).__name__, trace=trace.id, exc_info=error)
     message = f"The stage {claim.stage} failed: {type(error).__name__}: {error}"
-    return Failure(claim.stage, replace(problem_of(StageFailed(message)), transient=transient))
+    return Failure(claim.stage, replace(problem_of(StageFailed(message)), transient=transient), trace=trace)
 
 
 def _record_event(connection: Connection, claim: Claim, done: Sequence[BatchedAttempt]) -> None:

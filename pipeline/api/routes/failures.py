@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
-from pipeline.api.models import RequestBody
+from pipeline.api.models import EXAMPLE_DOCUMENT, RequestBody
 from pipeline.api.problems import responses
+from pipeline.api.routes.jobs import ID
 from pipeline.api.state import Api
 from pipeline.dead_letters.query import FailureQuery
 from pipeline.ingest.request import Line
 from pipeline.names import COLLECTION
-from pipeline.results import FailureList, RetryReport
+from pipeline.results import FailureHistory, FailureList, RetryReport
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["failures"], responses=responses(401, 403, 422, 429, 500, 503))
 
+DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
 AGE = "a time in ISO 8601, or a duration before now: 90s, 30m, 2h, 3d, 1w"
 
 
@@ -68,6 +70,12 @@ def failures(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) ->
     """Documents that failed and are not cured yet, newest first, page by page, with counts by code and stage."""
     listed = api.manager.list_failures(query.query(), unpack(query.cursor), query.limit)
     return listed.model_copy(update={"next": pack(listed.next)})
+
+
+@router.get("/v1/failures/{document_id}", responses=responses(404), summary="The history of a failure")
+def failure(document_id: DocumentId, api: Api, _caller: Reader) -> FailureHistory:
+    """The attempts of a document with their errors, also of a document that is cured."""
+    return api.manager.failure(document_id)
 
 
 @router.post("/v1/failures/retry", responses=responses(400, 404, 408, 409, 413, 415), summary="Try failures again")

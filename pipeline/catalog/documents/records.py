@@ -32,7 +32,7 @@ from pipeline.catalog.documents.versions import (
 )
 from pipeline.catalog.index import second_index
 from pipeline.catalog.index.indexes import first_name
-from pipeline.catalog.work import events, failures
+from pipeline.catalog.work import attempt_errors, events, failures
 from pipeline.catalog.work.attempts import cancel
 from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
@@ -171,6 +171,7 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     # The document exists, be it as a failure, even if it was deleted before.
     connection.execute(documents.update().where(documents.c.id == document_id).values(deleted_at=None, undo_until=None))
     failures.record(connection, job_id, document_id, cause)
+    attempt_errors.record_refusal(connection, job_id, document_id, cause)
     events.add(connection, "document.failed", [(job_id, document_id)], error)
     return document_id
 

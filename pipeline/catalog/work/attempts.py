@@ -14,7 +14,7 @@ from pipeline.catalog.database.connection import make_durable
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, rank, submissions, versions
 from pipeline.catalog.index import second_index
-from pipeline.catalog.work import events, failures
+from pipeline.catalog.work import attempt_errors, events, failures
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import finish_jobs_of_attempts
 from pipeline.names import ACTIVE
@@ -109,6 +109,7 @@ def fail(connection: Connection, causes: Mapping[str, Failure]) -> None:
         if row["id"] not in second:
             failures.record(connection, row["job_id"], row["document_id"], cause)
         events.add(connection, "document.failed", [(row["job_id"], row["document_id"])], error)
+    attempt_errors.record_failures(connection, ended, causes)
     finish_jobs_of_attempts(connection, [row["id"] for row in ended])
 
 

@@ -6,7 +6,7 @@ A class of failures is what has the same code and stage.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -125,10 +125,10 @@ def count_classes(connection: Connection, where: FailureFilter) -> list[FailureC
     """Count the failures of each class, the largest class first."""
     in_quarantine = failures.c.fatal_attempts >= where.quarantine_after
     if where.has_source is None:
-        number = sa.func.sum(sa.case((in_quarantine, 1), else_=0))
-        query = _rows(where, failures.c.code, failures.c.stage, sa.func.count(), number)
-        grouped = connection.execute(query.group_by(failures.c.code, failures.c.stage))
-        classes = [FailureClass(row[0], row[1], row[2], int(row[3])) for row in grouped]
+        held = sa.func.sum(sa.case((in_quarantine, 1), else_=0))
+        query = _rows(where, failures.c.code, failures.c.stage, sa.func.count(), held)
+        grouped: Iterable[Any] = connection.execute(query.group_by(failures.c.code, failures.c.stage))
+        classes = [FailureClass(code, stage, number, int(inside)) for code, stage, number, inside in grouped]
     else:
         columns = (failures.c.code, failures.c.stage, failures.c.source, in_quarantine.label("quarantined"))
         rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(_rows(where, *columns))

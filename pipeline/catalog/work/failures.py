@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, reindexes, submissions
 from pipeline.errors.problem import Problem
+from pipeline.errors.trace import Trace
 
 __all__ = [
     "Failure",
@@ -32,12 +33,14 @@ __all__ = [
 class Failure:
     """In which stage a document failed, and why.
 
-    `reading` names the way in which the file was read, where reading it in the same way can only fail again.
+    `reading` names the way in which the file was read, where reading it in the same way can only fail again. `trace` is
+    where in the program an unexpected error was raised.
     """
 
     stage: str
     problem: Problem
     reading: str | None = None
+    trace: Trace | None = None
 
 
 def record(connection: Connection, job_id: str, document_id: str, failure: Failure) -> None:

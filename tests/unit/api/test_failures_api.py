@@ -65,6 +65,15 @@ def test_what_no_list_can_have_is_refused(http: TestClient, query: str, status: 
     assert http.get(f"/v1/failures?{query}").status_code == status
 
 
+def test_one_failure_has_its_history(client: Client, http: TestClient) -> None:
+    document_id = client.failures()[0].document_id
+    history = client.failure(document_id)
+    assert history.failure is not None
+    assert (history.source, history.failure.stage, history.attempts) == ("/srv/c.txt", "extract", [])
+    assert [(error.code, error.kind) for error in history.refusals] == [("unreadable", "failed")]
+    assert http.get("/v1/failures/nothing").status_code == 404
+
+
 def test_a_dry_run_begins_nothing(client: Client) -> None:
     report = client.retry_failures(FailureQuery(stage="extract"), dry_run=True)
     assert (report.jobs, report.documents, report.quarantined) == ([], 2, 0)

@@ -28,7 +28,17 @@ from pipeline.cli.app import app
 from pipeline.cli.outcome import summary
 from pipeline.errors import PipelineError, Rejected
 from pipeline.names import QUEUES
-from pipeline.results import Deleted, DocumentStatus, FailureRecord, JobStatus, SearchResult, SystemStatus, TaskStatus
+from pipeline.results import (
+    Deleted,
+    DocumentStatus,
+    FailureHistory,
+    FailureList,
+    FailureRecord,
+    JobStatus,
+    SearchResult,
+    SystemStatus,
+    TaskStatus,
+)
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -148,6 +158,8 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("search", [SearchResult]),
     ("status", [SystemStatus, JobStatus, DocumentStatus, TaskStatus]),
     ("delete", [Deleted]),
+    ("failures list", [FailureList]),
+    ("failures show", [FailureHistory]),
 ]
 
 
