@@ -43,6 +43,8 @@ __all__ = [
 FOLDER = "DOCRELAY_TEST_GATES"
 HISTORY = "DOCRELAY_TEST_HISTORY"
 
+BACKUP = "backup"
+"""A backup has copied what it could without the write lock, and has not taken the lock."""
 INTAKE = "intake"
 """A group of files is recorded; the next one is not begun, and a request that brought them is not answered."""
 SANDBOX = "sandbox"

@@ -22,6 +22,7 @@ from extractors import EXTRACTOR_VERSION
 from extractors.options import OcrMode, Options
 from pipeline.catalog import Engine
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.documents import restoring
 from pipeline.catalog.index.vector_cache import open_cache
 from pipeline.errors import StackUnavailable
 from pipeline.models import Models
@@ -78,7 +79,9 @@ class Services:
     @cached_property
     def catalog(self) -> Engine:
         """The catalog: the durable record of jobs, documents and tasks."""
-        return open_catalog(self.settings.database_url or sqlite_url(self.settings.data_dir))
+        engine = open_catalog(self.settings.database_url or sqlite_url(self.settings.data_dir))
+        restoring.refuse_unfinished(engine)
+        return engine
 
     @cached_property
     def cache(self) -> Engine:

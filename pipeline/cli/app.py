@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from pipeline.cli.api import api
+from pipeline.cli.backup import backup
 from pipeline.cli.beat import beat
 from pipeline.cli.cancel import cancel
 from pipeline.cli.config import config
@@ -18,6 +19,7 @@ from pipeline.cli.ingest import ingest
 from pipeline.cli.keys import keys_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.reindex import reindex_app
+from pipeline.cli.restore import restore
 from pipeline.cli.search import search
 from pipeline.cli.status import status
 from pipeline.cli.try_file import try_file
@@ -53,6 +55,8 @@ for function in (ingest, search, status, documents, cancel, delete, watch, up, w
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)
+app.command()(backup)
+app.command()(restore)
 
 app.add_typer(failures_app, name="failures")
 app.add_typer(workflows_app, name="workflows")

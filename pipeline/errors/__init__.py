@@ -3,7 +3,8 @@
     PipelineError
     ├── UnknownId            unknown_id            an id that was never submitted
     ├── BadRequest           bad_request           wrong use: a path, a priority, a collection name
-    │   └── Conflict         conflict              its subject is in the wrong state for it
+    │   ├── Conflict         conflict              its subject is in the wrong state for it
+    │   └── BackupUnusable   backup_unusable       a backup that is incomplete, damaged, or of a newer version
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
     │   ├── StackLost        stack_unavailable     the private stack was killed; it can be started again
@@ -44,12 +45,11 @@ from __future__ import annotations
 
 # fmt: off
 __all__ = [
-    "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone", "HookRefused",
-    "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed", "OtherRequest",
-    "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch", "StackLost",
-    "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
-    "Unreadable",
-    "VerificationFailed", "WrongMediaType",
+    "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone",
+    "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed",
+    "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch",
+    "StackLost", "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
+    "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
 
@@ -99,6 +99,13 @@ class Conflict(BadRequest):
 
     code = "conflict"
     hint = "See how it stands, then ask again."
+
+
+class BackupUnusable(BadRequest):
+    """The folder holds no backup that can be restored."""
+
+    code = "backup_unusable"
+    hint = "Take another backup; docs/backup.md says how."
 
 
 class SpaceMismatch(PipelineError):

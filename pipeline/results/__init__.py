@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.results.backup import BackupReport, RestoreReport
 from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
 from pipeline.results.failures import (
@@ -23,6 +24,7 @@ __all__ = [
     "Activity",
     "AttemptError",
     "AttemptRecord",
+    "BackupReport",
     "Count",
     "Deleted",
     "DocumentList",
@@ -40,6 +42,7 @@ __all__ = [
     "QueueStatistics",
     "ReindexPlan",
     "ReindexStatus",
+    "RestoreReport",
     "Result",
     "RetryReport",
     "SearchResult",

@@ -29,12 +29,14 @@ from pipeline.cli.outcome import summary
 from pipeline.errors import PipelineError, Rejected
 from pipeline.names import QUEUES
 from pipeline.results import (
+    BackupReport,
     Deleted,
     DocumentStatus,
     FailureHistory,
     FailureList,
     FailureRecord,
     JobStatus,
+    RestoreReport,
     SearchResult,
     SystemStatus,
     TaskStatus,
@@ -160,6 +162,8 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("delete", [Deleted]),
     ("failures list", [FailureList]),
     ("failures show", [FailureHistory]),
+    ("backup", [BackupReport]),
+    ("restore", [RestoreReport]),
 ]
 
 

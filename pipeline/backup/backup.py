@@ -1,0 +1,199 @@
+"""Take a backup while the stack works.
+
+The moment of a backup is one at which this process holds the catalog's write lock. Whatever removes points or files
+first commits that they are not needed any more, so that nothing that is needed at that moment is removed as long as
+the lock is held. Almost everything is copied before, without the lock, in rounds of which each is shorter than the
+one before; under the lock only what has changed since is copied. If that takes longer than the pause may last, the
+lock is given back, and another round follows. A process that is killed gives the lock back too: no mark is left
+behind that would have to expire.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.backup.file_copy import FileCopy, artifacts, needed_files
+from pipeline.backup.folder import BackupFolder
+from pipeline.backup.manifest import Manifest, write_manifest
+from pipeline.backup.point_copy import PointCopy, Wanted
+from pipeline.catalog import Connection
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.copying import copy_out, one_moment
+from pipeline.catalog.documents import restoring
+from pipeline.catalog.index import indexes
+from pipeline.errors import BadRequest, StackUnavailable
+from pipeline.gates_for_tests import BACKUP, pass_gate
+from pipeline.results import BackupReport, iso
+from pipeline.services import Services
+from pipeline.settings.printable import printable_settings
+
+__all__ = ["Say", "back_up"]
+
+Say = Callable[[str], None]
+"""Takes a line about the progress."""
+
+SMALL_ROUND = 200
+"""Versions that a round leaves to the one under the lock."""
+
+ROUNDS = 8
+"""Rounds without the lock at most, before it is tried."""
+
+PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long the lock is held at most: at the first try, the second and so on."""
+
+
+@dataclass
+class _Copies:
+    """What is copied so far."""
+
+    services: Services
+    folder: BackupFolder
+    points: PointCopy
+    files: FileCopy
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What is needed at the moment of the backup."""
+
+    at: float
+    wanted: Wanted
+    keys: set[str]
+    unfinished: list[str]
+    paused_s: float
+
+
+def back_up(services: Services, path: Path, say: Say = lambda _line: None) -> BackupReport:
+    """Write a backup of everything into a new folder.
+
+    Args:
+        services: on the stack, if the vectors are in the data folder.
+        path: the folder.
+        say: takes lines about the progress.
+
+    Raises:
+        BadRequest: the folder is not empty, or lies in the data folder.
+        StackUnavailable: the disk of the folder is full, or a service does not answer.
+    """
+    begun_at = time.time()
+    folder = BackupFolder(path.absolute())
+    if folder.path.resolve().is_relative_to(services.settings.data_dir.resolve()):
+        raise BadRequest(f"{path} lies in the data folder, and would be lost with it.", "Name a folder elsewhere.")
+    with _explain_full_disk(folder.path):
+        folder.create()
+        copies = _Copies(services, folder, PointCopy(services.store, folder), FileCopy(services.spool, folder))
+        _copy_without_lock(copies, say)
+        pass_gate(BACKUP, "backup")
+        return _finish(copies, begun_at, say)
+
+
+def _copy_without_lock(copies: _Copies, say: Say) -> None:
+    """Copy in rounds until little has changed since the last one."""
+    for number in range(ROUNDS):
+        with one_moment(copies.services.catalog) as reader:
+            wanted = restoring.searchable_versions(reader)
+            keys = sorted(needed_files(copies.services, reader))
+        left = copies.points.left(wanted)
+        if number and left <= SMALL_ROUND:
+            return
+        say(f"Copying the points of {left} document versions, and files")
+        copies.points.copy(wanted)
+        copies.files.copy(keys)
+
+
+def _finish(copies: _Copies, begun_at: float, say: Say) -> BackupReport:
+    services, folder = copies.services, copies.folder
+    with ExitStack() as scope:
+        reader, moment = _take_moment(copies, scope, say)
+        say("Copying the catalog")
+        copy_out(reader, folder.catalog)
+        # Texts that were written again since they were copied; and originals that intake was about to write.
+        copies.files.copy(sorted(moment.keys), changed=True)
+        points = copies.points.finish(moment.wanted)
+        files = copies.files.finish({*moment.keys, *moment.unfinished})
+        manifest = Manifest(
+            begun_at=begun_at,
+            moment=moment.at,
+            counts=restoring.counts(reader),
+            indexes={name: _index_facts(reader, name, number) for name, number in points.items()},
+            files=files,
+            missing_points=copies.points.missing,
+        )
+    folder.settings.write_text(json.dumps(printable_settings(services.settings), indent=2) + "\n", "utf-8")
+    write_manifest(folder.manifest, manifest)
+    say("Comparing every file with its checksum")
+    folder.finish({**copies.points.checksums, **copies.files.checksums})
+    return _report(folder.path, manifest, moment.paused_s)
+
+
+def _take_moment(copies: _Copies, scope: ExitStack, say: Say) -> tuple[Connection, _Moment]:
+    """Hold the write lock while the last changes are copied.
+
+    Returns:
+        A connection that sees the catalog of that moment, and what is needed at it.
+    """
+    for pause_s in PAUSES_S:
+        with ExitStack() as trial:
+            with writing(copies.services.catalog, urgent=True):
+                began = time.monotonic()
+                reader = trial.enter_context(one_moment(copies.services.catalog))
+                moment = _copy_last_changes(copies, reader, began, pause_s)
+            if moment is not None:
+                scope.push(trial.pop_all())
+                return reader, moment
+        say("More has changed than fits into a short pause: another round follows")
+        _copy_without_lock(copies, say)
+    raise StackUnavailable(
+        "The index changes faster than it can be copied.", "Take the backup while less is being ingested."
+    )
+
+
+def _copy_last_changes(copies: _Copies, reader: Connection, began: float, pause_s: float) -> _Moment | None:
+    """Copy what has changed since the last round; None if that takes longer than the pause may last."""
+    at, deadline = time.time(), began + pause_s
+    wanted = restoring.searchable_versions(reader)
+    keys = needed_files(copies.services, reader)
+    unfinished = artifacts(copies.services, reader)
+    done = (
+        copies.points.copy(wanted, deadline, final=True)
+        and copies.files.copy(keys, deadline)
+        and copies.files.copy(unfinished, deadline, changed=True)
+    )
+    return _Moment(at, wanted, keys, unfinished, time.monotonic() - began) if done else None
+
+
+def _index_facts(reader: Connection, name: str, points: int) -> dict[str, object]:
+    index = indexes.get(reader, name)
+    return {"collection": index.collection, "points": points, "fingerprint": index.fingerprint.id}
+
+
+def _report(path: Path, manifest: Manifest, paused_s: float) -> BackupReport:
+    return BackupReport(
+        folder=str(path),
+        moment=iso(manifest.moment) or "",
+        **manifest.counts,
+        points=manifest.points,
+        missing_points=manifest.missing_points,
+        files=manifest.files,
+        size=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        paused_s=round(paused_s, 3),
+        seconds=round(time.time() - manifest.begun_at, 3),
+    )
+
+
+@contextmanager
+def _explain_full_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StackUnavailable(
+            f"disk full: {path}. The backup there is incomplete.", "Remove it, and name a folder with more room."
+        ) from error
