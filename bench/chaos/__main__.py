@@ -28,8 +28,12 @@ ROOT = HERE.parents[1]
 sys.path[1:1] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from checker import Expected  # noqa: E402 - found by the path above
+from control import run_control  # noqa: E402
+from distributed import DistributedStand  # noqa: E402
+from own_stands import ClockStand, DiskStand, can_fake_time, can_mount  # noqa: E402
 from plan import PROFILES, profile_of  # noqa: E402
 from report import read_results, summary  # noqa: E402
+from scenarios import SCENARIOS  # noqa: E402
 from seed import run_seed  # noqa: E402
 from stand import Stand  # noqa: E402
 
@@ -63,19 +67,41 @@ class _Seeds:
         failed = 0
         try:
             for seed in self.asked.seeds:
-                profile = self.asked.profile or profile_of(seed)
-                if (seed, profile) not in known:
+                profile = self._profile(seed)
+                if (seed, profile) not in known and not self._is_impossible(profile):
                     failed += not self._one(profile, seed)["ok"]
         finally:
             self._end()
         print(summary(read_results(self.asked.results)))
         return failed
 
+    def _profile(self, seed: int) -> str:
+        if self.asked.scenario:
+            return f"scenario {self.asked.scenario}"
+        return "control" if self.asked.control else self.asked.profile or profile_of(seed)
+
+    def _is_impossible(self, profile: str) -> bool:
+        """Whether this machine cannot run the profile; it says so."""
+        if profile == "clock" and not can_fake_time():
+            print("skipped: the profile clock needs Debian's libfaketime")
+            return True
+        if profile in ("disk", "scenario disk") and not can_mount(self.folder / "mount"):
+            print(f"skipped: {profile} needs the right to mount a tmpfs")
+            return True
+        return False
+
+    def _result(self, profile: str, seed: int) -> dict[str, Any]:
+        if profile == "control":
+            return run_control(seed, self.asked.documents)
+        scenario = SCENARIOS.get(profile.removeprefix("scenario "))
+        documents = scenario.documents if scenario else self.asked.documents
+        return run_seed(self._stand_for(profile), profile, seed, self.expected, documents).to_json()
+
     def _one(self, profile: str, seed: int) -> dict[str, Any]:
         began = time.monotonic()
         result: dict[str, Any]
         try:
-            result = run_seed(self._stand_for(profile), profile, seed, self.expected, self.asked.documents).to_json()
+            result = self._result(profile, seed)
         except Exception as error:  # the harness goes on with the next seed
             traceback.print_exc()
             seconds = round(time.monotonic() - began, 1)
@@ -96,11 +122,12 @@ class _Seeds:
                      "finished_wrongly", "committed_twice", "backwards", "raced", "hands")  # fmt: skip
             print("   ", {name: result[name] for name in names if result.get(name)})
             print(f"    kept: {self.stand.folder if self.stand else self.folder}")
-            print(f"    again: python bench/chaos --seeds {seed} --profile {profile}", flush=True)
+            print(f"    again: python bench/chaos --seeds {seed} {_options(profile)}", flush=True)
             self._end()  # the next seed gets a new stack, and this one's folder is kept
 
     def _stand_for(self, profile: str) -> Stand:
-        kind = profile if profile in ("distributed", "clock", "disk") else "embedded"
+        kind = profile.removeprefix("scenario ")
+        kind = kind if kind in ("distributed", "clock", "disk") else "embedded"
         if self.stand is None or kind != self.kind or self.used >= SEEDS_A_STAND:
             self._end()
             self.made += 1
@@ -116,14 +143,22 @@ class _Seeds:
             self.stand = None
 
 
-def _make(kind: str) -> Callable[[Path], Stand]:
-    return Stand
+def _options(profile: str) -> str:
+    if profile.startswith("scenario "):
+        return f"--scenario {profile.removeprefix('scenario ')}"
+    return "--control" if profile == "control" else f"--profile {profile}"
+
+
+def _make(kind: str) -> Callable[[Path], Any]:
+    return {"embedded": Stand, "distributed": DistributedStand, "clock": ClockStand, "disk": DiskStand}[kind]
 
 
 def _arguments() -> argparse.Namespace:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--seeds", type=_range, default=range(1, 6), help="A-B, or one number")
+    options.add_argument("--seeds", type=_range, default=range(1, 2), help="A-B, or one number")
     options.add_argument("--profile", choices=PROFILES, help="what is done; by default the seed decides")
+    options.add_argument("--scenario", choices=SCENARIOS, help="one fault in the middle of a large job")
+    options.add_argument("--control", action="store_true", help="attack a plain nested canvas instead")
     options.add_argument("--documents", type=int, default=120, help="good documents of a seed")
     options.add_argument("--results", type=Path, default=Path("chaos.jsonl"), help="the file that results go to")
     options.add_argument("--folder", type=Path, help="where stacks live; by default a temporary folder")

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import redis
+from flow_tools import lives
 from messages import MESSAGE_FAULTS, meddle
 from stand import Stand, note
 from tail import AtWork, Tail
 
 from pipeline.gates_for_tests import COMMITTED, PUBLISHED, RETURNED, WORKED
+from pipeline.names import STAGES
 
 __all__ = ["FAULTS", "Attack", "Kill"]
 
@@ -69,7 +71,9 @@ class Attack:
         hit = Counter(kill.victim.task for kill in self.kills)
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            found = [work for work in self.tail.busy() if wanted(work) and hit[work.task] < PER_TASK]
+            found = [
+                work for work in self.tail.busy() if wanted(work) and hit[work.task] < PER_TASK and _is_whole(work)
+            ]
             if found:
                 return self.chance.choice(found)
             time.sleep(0.002)
@@ -94,18 +98,20 @@ class Attack:
 def _kill_worker(attack: Attack) -> bool:
     """Half of them by a gate: the process dies at a point, not at a moment."""
     if attack.chance.random() < 0.5:
-        stage = attack.chance.choice((*POOLED, "embed", "upsert", "finalize", "embed", "upsert"))
-        return _order(attack, stage, "worker")
+        return _order(attack, STAGES, "worker")
     return _kill(attack, lambda work: True, "worker")
 
 
 def _kill_child(attack: Attack) -> bool:
     if attack.chance.random() < 0.5:
-        return _order(attack, attack.chance.choice(("extract", "chunk")), "process")
+        return _order(attack, POOLED, "process")
     return _kill(attack, _is_child, "process")
 
 
-def _order(attack: Attack, stage: str, who: str) -> bool:
+def _order(attack: Attack, stages: tuple[str, ...], who: str) -> bool:
+    """Leave an order at a stage that was begun lately: another one may be over."""
+    lately = [stage for stage in attack.tail.lately if stage in stages]
+    stage = attack.chance.choice(lately or list(stages))
     points = POINTS if stage != "finalize" else (POINTS[0], *POINTS[1:3], RETURNED)
     attack.stand.gates.kill(stage + attack.chance.choice(points), who)
     return True
@@ -183,6 +189,11 @@ def _by_redis(attack: Attack, act: Callable[[redis.Redis], Any]) -> Any:
     with suppress(redis.RedisError):
         return act(attack.stand.rig.services.redis) or False
     return False
+
+
+def _is_whole(work: AtWork) -> bool:
+    """Whether the worker lives too: pool processes outlive a killed one for a moment."""
+    return lives(_leader(work.pid))
 
 
 def _is_child(work: AtWork) -> bool:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from flow_tools import eventually
 from history import read_history
 from plan import Planned, plan
 from races import Races
+from scenarios import SCENARIOS
 from stand import Stand, note
 from tail import Tail
 
 __all__ = ["Run", "run_seed"]
 
-EXECUTIONS = 230
-"""About so many executions has a seed of 120 documents."""
+EXECUTIONS = 1.9
+"""About so many executions a document takes."""
 
 HUNG_S = 180.0
 """A job that is not finished so long after the last fault hangs."""
@@ -76,14 +78,15 @@ def run_seed(stand: Stand, profile: str, seed: int, expected: Expected, document
 
 class _Driver:
     def __init__(self, stand: Stand, profile: str, seed: int, documents: int) -> None:
-        self.stand, self.profile, self.seed = stand, profile, seed
-        self.collection = f"seed-{profile}-{seed}"
+        self.stand, self.profile, self.seed, self.documents = stand, profile, seed, documents
+        self.collection = f"seed-{profile}-{seed}".replace(" ", "-")
         self.folder = stand.folder / self.collection
         self.corpus: Corpus = write_corpus(self.folder / "in", seed, documents)
         self.tail = Tail(stand.history)
         self.races = Races(stand, self.folder, self.collection)
         chance = random.Random(f"{profile} {seed} attack")
-        self.attack = Attack(stand, self.tail, chance, hooks={**self.races.hooks, **stand.hooks})
+        scenarios = {f"scenario {name}": partial(one.fault, stand) for name, one in SCENARIOS.items()}
+        self.attack = Attack(stand, self.tail, chance, hooks={**self.races.hooks, **stand.hooks, **scenarios})
         self.jobs: list[str] = []
         self.recovery_s = 0.0
         self.hands = stand.hands
@@ -94,7 +97,7 @@ class _Driver:
     def attack_all(self) -> None:
         """Ingest and carry out the plan; go on with more documents until all kills have landed."""
         self._ingest(self.folder / "in")
-        planned = plan(self.profile, self.seed, EXECUTIONS)
+        planned = plan(self.profile, self.seed, round(EXECUTIONS * self.documents))
         wanted = (
             sum(entry.fault == "kill worker" for entry in planned),
             sum(entry.fault == "kill child" for entry in planned),

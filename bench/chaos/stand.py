@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 from cli_rig import Cli
-from flow_rig import FlowRig
+from flow_rig import MARK, FlowRig
 from flow_tools import eventually, lives
 from gates import Gates
 
@@ -22,7 +22,7 @@ from pipeline.gates_for_tests import HISTORY
 from pipeline.settings import Settings
 from pipeline.stack import StackState, running
 
-__all__ = ["Stand", "note"]
+__all__ = ["MARK", "SETTINGS", "Stand", "note"]
 
 SETTINGS: dict[str, Any] = {
     "chunk_tokens": 64, "chunk_overlap_tokens": 0, "chunk_batch_size": 8, "batch_documents": 4, "ocr_group_pages": 1,
@@ -52,6 +52,7 @@ class Stand:
         self.cli = Cli(folder / "data", **chosen)
         self.hands = 0
         self.hooks: dict[str, Callable[[], bool]] = {}
+        self.environment: dict[str, str] = {}
         self._up: subprocess.Popen[str] | None = None
         self._rig: FlowRig | None = None
 
@@ -84,7 +85,8 @@ class Stand:
         """Start `docrelay up` and wait until it is ready."""
         os.environ[HISTORY] = str(self.history)
         with self.folder.joinpath("up.err").open("a") as err:
-            self._up = self.cli.start("up", stdout=subprocess.DEVNULL, stderr=err)
+            environment = {**self.cli.environment, **self.environment}
+            self._up = self.cli.start("up", stdout=subprocess.DEVNULL, stderr=err, env=environment)
         self.wait_ready()
 
     def wait_ready(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from flow_tools import lives
 from history import ENDS, POINTS
 
 __all__ = ["AtWork", "Tail"]
+
+
+LATELY = 30
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,14 @@ class AtWork:
 
 
 class Tail:
-    """Reads what was added since the last look. `claims` counts the executions so far."""
+    """Reads what was added since the last look. `claims` counts the executions so far, `lately` has their stages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = path.stat().st_size
         self.began = self.offset
         self.claims = 0
+        self.lately: deque[str] = deque(maxlen=LATELY)
         self.at_work: dict[tuple[int, str], AtWork] = {}
 
     def look(self) -> int:
@@ -52,6 +57,7 @@ class Tail:
                 # A process does one task at a time.
                 self.at_work = {other: work for other, work in self.at_work.items() if other[0] != event["pid"]}
                 stage = event["at"]
+                self.lately.append(stage)
                 self.at_work[key] = AtWork(event["pid"], event["started"], event["node"], event["visitor"], stage)
         return self.claims
 

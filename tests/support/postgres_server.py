@@ -55,7 +55,7 @@ def running_postgres() -> Iterator[Postgres]:
             pytest.fail("PostgreSQL is not installed: Debian's package is called postgresql")
         pytest.skip("PostgreSQL is not installed")
     with tempfile.TemporaryDirectory(prefix="docrelay-postgres-", ignore_cleanup_errors=True) as folder:
-        server, port = _start(binaries, Path(folder))
+        server, port = start_server(binaries, Path(folder))
         try:
             yield Postgres(port)
         finally:
@@ -77,22 +77,33 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _start(binaries: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+def start_server(binaries: Path, folder: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server on a folder, with what is in it; a free port is taken where none is given. Returns the port too.
+
+    Where the folder is empty, it is made ready; the caller ends the server.
+    """
     user = _unprivileged()
-    secret, data, log = folder / "password", folder / "data", folder / "log"
-    secret.write_text(PASSWORD)
-    if user is not None:
-        for path in (folder, secret):
-            os.chown(path, user.pw_uid, user.pw_gid)
-    initdb = [binaries / "initdb", "-D", data, "-U", Postgres.user, f"--pwfile={secret}", "-A", "scram-sha-256"]
-    subprocess.run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync"], check=True, capture_output=True, **_as(user))
-    port = free_port()
+    data, log = folder / "data", folder / "log"
+    if not data.exists():
+        _initialise(binaries, folder, user)
+    port = port or free_port()
     settings = [*QUICK, f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
     line = [binaries / "postgres", "-D", data, *(word for setting in settings for word in ("-c", setting))]
     with log.open("wb") as out:
         server = subprocess.Popen(line, stdout=out, stderr=out, **_as(user))
     _wait(server, port, log)
     return server, port
+
+
+def _initialise(binaries: Path, folder: Path, user: pwd.struct_passwd | None) -> None:
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    if user is not None:
+        for path in (folder, secret):
+            os.chown(path, user.pw_uid, user.pw_gid)
+    initdb = [binaries / "initdb", "-D", folder / "data", "-U", Postgres.user, f"--pwfile={secret}"]
+    more = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run([*initdb, *more], check=True, capture_output=True, **_as(user))
 
 
 def _wait(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

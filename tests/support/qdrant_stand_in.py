@@ -18,9 +18,11 @@ import json
 import re
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -209,6 +211,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
     stand_in: StandIn
+    trouble: Path | None = None
 
     def respond(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -220,7 +223,13 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "":
             self.send(200, {"title": "qdrant - stand-in over the client's local engine", "version": "1.16.0"})
         else:
-            self.send(*self.stand_in.answer(self.command, path, json.loads(raw) if raw else {}))
+            trouble = read_trouble(self.trouble)
+            if "status" in trouble:
+                self.send(trouble["status"], failure("as the test wants it"))
+                return
+            answer = self.stand_in.answer(self.command, path, json.loads(raw) if raw else {})
+            time.sleep(trouble.get("late_s", 0.0))  # what was asked is done; the client has given up by then
+            self.send(*answer)
 
     def send(self, status: int, answer: Any) -> None:
         data = json.dumps(answer).encode()
@@ -236,6 +245,17 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = respond  # noqa: N815 - the names are http.server's
 
 
+def read_trouble(path: Path | None) -> Body:
+    """What goes wrong now: `status` answers everything with it, `late_s` answers the next request so late."""
+    try:
+        trouble: Body = json.loads(path.read_text()) if path is not None else {}
+    except (FileNotFoundError, ValueError):
+        return {}
+    if "late_s" in trouble and path is not None:
+        path.unlink(missing_ok=True)
+    return trouble
+
+
 def end_with_input(server: ThreadingHTTPServer) -> None:
     sys.stdin.read()
     server.shutdown()
@@ -247,7 +267,9 @@ def main() -> None:
     parser.add_argument("--path", help="keep the points in this folder")
     parser.add_argument("--api-key", help="refuse requests without this key")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input is closed")
+    parser.add_argument("--trouble", type=Path, help="answer wrongly as long as this file says so")
     asked = parser.parse_args()
+    Handler.trouble = asked.trouble
     warnings.filterwarnings("ignore", message="Payload indexes have no effect")
     Handler.stand_in = StandIn(asked.path, asked.api_key)
     server = ThreadingHTTPServer(("127.0.0.1", asked.port), Handler)
