@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install check test long lint style resolve clean
+.PHONY: help demo install check test long chaos lint style resolve clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,11 +42,19 @@ test: check ## Everything: what check does, then tests on real services, then th
 	@$(BIN)/pytest -q tests/faults
 	@echo "All checks and all tests passed."
 
-long: $(VENV)/.installed-for-tests ## The full-size runs: 20 walks of 500 operations, a change of model over 1,000 documents; about an hour
-	@.ci/packages $(if $(CI),--required) tesseract redis
+long: $(VENV)/.installed-for-tests ## The full-size runs: 20 walks of 500 operations, a change of model over 1,000 documents, crashes on RabbitMQ; about an hour
+	@.ci/packages $(if $(CI),--required) tesseract redis rabbitmq
 	@DOCRELAY_TEST_SEEDS=20 DOCRELAY_TEST_REINDEX_DOCUMENTS=1000 $(BIN)/pytest -q \
 		tests/integration/test_mirror_walk.py \
-		tests/integration/test_reindex.py::test_another_model_and_back
+		tests/integration/test_reindex.py::test_another_model_and_back \
+		tests/long
+
+SEEDS ?= 5
+RESULTS ?= chaos.jsonl
+
+chaos: $(VENV)/.installed-for-tests ## Kill, freeze and starve a stack at random: make chaos SEEDS=n; half a minute to two a seed
+	@.ci/packages tesseract redis postgres
+	@$(BIN)/python bench/chaos --seeds 1-$(SEEDS) --results $(RESULTS)
 
 lint: style ## Style, types, and who may import whom
 	@echo "== mypy"
