@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from checker import Expected, Findings, add_history, check, landed
 from corpus import Corpus, write_corpus
+from doors import Doors
 from faults import Attack
 from flow_tools import eventually
 from history import read_history
@@ -66,6 +68,7 @@ def run_seed(stand: Stand, profile: str, seed: int, expected: Expected, document
         "kills": driver.landed(),
         "faults": dict(driver.attack.done),
         "recovery_s": round(driver.recovery_s, 1),
+        "load": round(os.getloadavg()[0], 1),
         "seconds": round(time.monotonic() - began, 1),
         "phases": {
             "attack": round(attacked - began, 1),
@@ -91,12 +94,15 @@ class _Driver:
         self.recovery_s = 0.0
         self.hands = stand.hands
         self.intakes: list[threading.Thread] = []
+        self.doors = Doors(stand, self.folder, self.collection, seed)
         self.seen: dict[str, int] = {}
         self.backwards: list[str] = []
 
     def attack_all(self) -> None:
         """Ingest and carry out the plan; go on with more documents until all kills have landed."""
         self._ingest(self.folder / "in")
+        if self.profile == "mixed":
+            self.doors.open()
         planned = plan(self.profile, self.seed, round(EXECUTIONS * self.documents))
         wanted = (
             sum(entry.fault == "kill worker" for entry in planned),
@@ -124,9 +130,9 @@ class _Driver:
     def check(self, expected: Expected) -> Findings:
         """Check all that must hold."""
         self.stand.wait_ready()
-        raced = self.races.settle()
-        self.corpus.good += self.races.good
-        jobs = [*self.jobs, *self.races.jobs]
+        raced = [*self.races.settle(), *self.doors.missing()]
+        self.corpus.good += [*self.races.good, *self.doors.sent]
+        jobs = self._all_jobs()
         findings = check(self.stand.rig, self.corpus, self.collection, jobs, expected, self.races.gone)
         history = read_history(self.stand.history, self.tail.began)
         add_history(findings, history)
@@ -191,7 +197,11 @@ class _Driver:
         self._ingest(folder)
 
     def _finished(self) -> bool:
-        return all(self.stand.rig.finished(job) for job in [*self.jobs, *self.races.jobs])
+        self.doors.join()
+        return all(self.stand.rig.finished(job) for job in self._all_jobs())
+
+    def _all_jobs(self) -> list[str]:
+        return [*self.jobs, *self.races.jobs, *self.doors.jobs]
 
     def _at_rest(self) -> bool:
         try:
