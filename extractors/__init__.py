@@ -14,7 +14,7 @@ from __future__ import annotations
 from extractors.document import PAGE_SEPARATOR, Document, Page, Section
 from extractors.errors import ExtractError
 from extractors.options import Options
-from extractors.reading import end_processes, extract, finish, ocr, read
+from extractors.reading import end_processes, extract, finish, ocr, read, reserve_terminals
 from extractors.registry import Format, extractor, formats, renderer
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "ocr",
     "read",
     "renderer",
+    "reserve_terminals",
 ]
 
 EXTRACTOR_VERSION = "2"

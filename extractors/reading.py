@@ -25,7 +25,7 @@ from extractors.pictures.merged_text import agree, merged
 from extractors.registry import Render, find_extractor, find_renderer
 from extractors.sniff import sniff
 
-__all__ = ["end_processes", "extract", "finish", "ocr", "read"]
+__all__ = ["end_processes", "extract", "finish", "ocr", "read", "reserve_terminals"]
 
 DEFAULTS = Options()
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -109,6 +109,14 @@ def end_processes() -> None:
     from extractors.pictures import tesseract
 
     tesseract.end_processes()
+
+
+def reserve_terminals() -> list[str]:
+    """Open the terminals through which OCR is answered, for a process that may open none later. Returns their names."""
+    from extractors.pictures.terminals import terminals
+    from extractors.pictures.tesseract_process import KEPT
+
+    return terminals().reserve(KEPT + 2)
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def read_file(services: Services, path: Path) -> Document:
     from pipeline.stages.sandbox import Sandbox
 
     settings = services.settings
-    sandbox = Sandbox(settings.extract_memory_mb)
+    sandbox = Sandbox(settings.extract_memory_mb, settings.data_dir)
     try:
         document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
         pages, warnings = [], []

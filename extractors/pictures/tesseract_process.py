@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from extractors.pictures.terminals import terminals
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -112,8 +114,13 @@ class _Process:
         self.command = command
         self._pages = 0
         try:
-            self._output, slave = os.openpty()
+            self._terminal = terminals().take()
         except OSError as error:
+            raise Ended from error
+        try:
+            slave = self._terminal.open()
+        except OSError as error:
+            self._terminal.close()
             raise Ended from error
         try:
             tty.setraw(slave)
@@ -121,7 +128,7 @@ class _Process:
             arguments = [*command, "-c", "stream_filelist=1", "tsv"]
             self._process = Popen(arguments, stdin=PIPE, stdout=slave, stderr=DEVNULL, env=environment, bufsize=0)
         except (OSError, termios.error) as error:
-            os.close(self._output)
+            self._terminal.close()
             raise Ended from error
         finally:
             os.close(slave)
@@ -152,7 +159,7 @@ class _Process:
         self._process.returncode = self._process.returncode or 0
         if self._process.stdin is not None:
             self._process.stdin.close()
-        os.close(self._output)
+        terminals().give_back(self._terminal)
 
     def _ask(self, names: tuple[Path, Path]) -> None:
         try:
@@ -165,7 +172,7 @@ class _Process:
         """What the process writes up to the row of the blank picture, from a newline on."""
         written, pages = bytearray(b"\n"), 0
         with DefaultSelector() as selector:
-            selector.register(self._output, EVENT_READ)
+            selector.register(self._terminal.output, EVENT_READ)
             while pages < 2 or not written.endswith(b"\n"):
                 if not selector.select(max(0.0, deadline - monotonic())):
                     raise TimeoutError
@@ -177,7 +184,7 @@ class _Process:
     def _block(self) -> bytes:
         block = b""
         with contextlib.suppress(OSError):  # how a terminal says that nothing writes to it any more
-            block = os.read(self._output, BLOCK)
+            block = os.read(self._terminal.output, BLOCK)
         if not block:
             raise Ended
         return block

@@ -1,4 +1,7 @@
-"""Room on a disk: how much is free, and whether that is too little to go on. The supervisor imports it: it is light."""
+"""The disk: how much room is free, whether that is too little to go on, and temporary folders.
+
+The supervisor imports it: it is light.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Runtime:
     def sandbox(self) -> Sandbox:
         """The sandbox that reads files: one for each thread, as it reads one file at a time."""
         if not hasattr(self._local, "sandbox"):
-            self._local.sandbox = Sandbox(self.services.settings.extract_memory_mb)
+            self._local.sandbox = Sandbox(self.services.settings.extract_memory_mb, self.services.settings.data_dir)
         sandbox: Sandbox = self._local.sandbox
         return sandbox
 

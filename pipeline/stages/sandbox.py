@@ -9,26 +9,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import selectors
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+import structlog
 
 from extractors.document import Document, Page
 from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
 from pipeline.errors.problem import unpack
 from pipeline.stages.sandbox_child import HEADER, MARK, send
+from pipeline.stages.sandbox_process import SandboxProcess, peak_mb, pipe
 
 __all__ = ["NoRoom", "Sandbox", "Unwanted"]
+
+log = structlog.get_logger()
 
 TRIES = 2
 REQUESTS_PER_CHILD = 1000
@@ -37,12 +38,7 @@ REQUESTS_PER_CHILD = 1000
 MEMORY_SHARE = 0.5
 """A child that died with this share of its limit in use ran out of memory: allocators abort without an error."""
 
-PEAK_SLACK = 1.05
-"""On Linux a new process begins with the peak of the one that started it, and the kernel counts roughly."""
-
 POLL_S = 0.5
-DYING_S = 1.0
-"""A child that closed its end of the pipe has this long to exit; then it is killed."""
 
 BLOCK = 1 << 20
 
@@ -60,15 +56,23 @@ class Unwanted(Exception):
 
 
 class Sandbox:
-    """One child process that reads files, started on first use and replaced when it dies."""
+    """One child process that reads files, started on first use and replaced when it dies.
 
-    def __init__(self, memory_mb: int, module: str = "pipeline.stages.sandbox_child") -> None:
+    Args:
+        memory_mb: the child's limit of memory.
+        data_dir: the data folder: the child has its folder there, and nothing else in it is open to it. None for a
+            folder among the system's temporary files.
+        module: the child's program.
+    """
+
+    def __init__(
+        self, memory_mb: int, data_dir: Path | None = None, module: str = "pipeline.stages.sandbox_child"
+    ) -> None:
         self._memory_mb = memory_mb
+        self._data_dir = data_dir
         self._module = module
-        self._child: subprocess.Popen[bytes] | None = None
-        self._folder: str | None = None
+        self._child: SandboxProcess | None = None
         self._served = 0
-        self._floor_mb = 0.0
         self._is_wanted = _always
 
     def extract(
@@ -112,53 +116,53 @@ class Sandbox:
             self._kill()
 
     def _ask(self, method: str, path: Path, options: Options, pages: list[int], timeout_s: float) -> Any:
-        request = {"method": method, "path": str(path), "options": asdict(options), "pages": pages}
+        request = {"method": method, "options": asdict(options), "pages": pages}
         for _ in range(TRIES - 1):
             with contextlib.suppress(Crashed):
-                return self._once(request, timeout_s)
+                return self._once(request, path, timeout_s)
         try:
-            return self._once(request, timeout_s)
+            return self._once(request, path, timeout_s)
         except Killed as error:
             # One kill may come from any process; repeated kills come from the kernel, which has run out of memory.
             raise OutOfMemory("The system ended the reading of the file, most likely for its memory.") from error
 
-    def _once(self, request: dict[str, Any], timeout_s: float) -> Any:
+    def _once(self, request: dict[str, Any], path: Path, timeout_s: float) -> Any:
         child = self._start()
+        with child.given(path) as name:
+            if name is not None:
+                return self._answer_to({**request, "path": str(name)}, child, timeout_s)
+        self.close()
+        self._child = SandboxProcess(self._module, self._memory_mb, self._data_dir, only=path)
+        return self._answer_to({**request, "path": str(path.absolute())}, self._child, timeout_s)
+
+    def _answer_to(self, request: dict[str, Any], child: SandboxProcess, timeout_s: float) -> Any:
         deadline = time.monotonic() + timeout_s
         try:
-            send(_pipe(child.stdin), request)
+            send(pipe(child.popen.stdin), request)
             answer = self._receive(child, deadline, timeout_s)
         except (EOFError, BrokenPipeError):
             raise self._post_mortem() from None
         self._served += 1
         if self._served >= REQUESTS_PER_CHILD:
             self.close()
+        _warn_of_open(*answer.get("open", ()))
         if "error" in answer:
             raise self._error_of(answer["error"])
         if "system" in answer:
             raise NoRoom(*answer["system"])
         return answer["result"]
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        if self._child is not None and self._child.poll() is not None:
+    def _start(self) -> SandboxProcess:
+        if self._child is not None and not self._child.is_usable:
             self._kill()
         if self._child is None:
             self._served = 0
-            self._folder = _temporary_folder()
-            own_folder = {} if self._folder is None else {"TMPDIR": self._folder}
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(self._memory_mb), *own_folder.values()],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                process_group=0,
-                env={**os.environ, "OMP_THREAD_LIMIT": "1", "MALLOC_ARENA_MAX": "2", **own_folder},
-            )
-            self._floor_mb = PEAK_SLACK * _peak_mb(resource.getrusage(resource.RUSAGE_SELF))
+            self._child = SandboxProcess(self._module, self._memory_mb, self._data_dir)
         return self._child
 
-    def _wait(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> None:
+    def _wait(self, child: SandboxProcess, deadline: float, timeout_s: float) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(_pipe(child.stdout), selectors.EVENT_READ)
+            selector.register(pipe(child.popen.stdout), selectors.EVENT_READ)
             while not selector.select(timeout=min(POLL_S, max(deadline - time.monotonic(), 0.0))):
                 if time.monotonic() >= deadline:
                     self._kill()
@@ -167,12 +171,12 @@ class Sandbox:
                     self._kill()
                     raise Unwanted
 
-    def _receive(self, child: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> Any:
+    def _receive(self, child: SandboxProcess, deadline: float, timeout_s: float) -> Any:
         """Read one answer within the limits of time and memory, whatever the child writes and however slowly."""
         read, wanted = bytearray(), HEADER.size
         while len(read) < wanted:
             self._wait(child, deadline, timeout_s)
-            block = os.read(_pipe(child.stdout).fileno(), BLOCK)
+            block = os.read(pipe(child.popen.stdout).fileno(), BLOCK)
             if not block:
                 raise EOFError
             read += block
@@ -205,75 +209,32 @@ class Sandbox:
         child = self._child
         if child is None:
             return Crashed()
-        if not _is_dead(child):
+        if not child.is_dead():
             return self._garbled()
         self._child = None
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        _kill_group(child)
-        self._clear()
-        if _peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, self._floor_mb):
+        code, usage = child.reap()
+        if peak_mb(usage) > max(MEMORY_SHARE * self._memory_mb, child.floor_mb):
             return OutOfMemory(f"Reading the file needed more than {self._memory_mb} MB of memory.")
-        if child.returncode == -signal.SIGKILL:
+        if code == -signal.SIGKILL:
             return Killed()
-        return Crashed(f"The extractor died on this file ({_cause_of_death(child.returncode)}), twice.")
+        return Crashed(f"The extractor died on this file ({_cause_of_death(code)}), twice.")
 
     def _kill(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            _kill_group(child)
-            child.wait()
-            self._clear()
-
-    def _clear(self) -> None:
-        """Delete the child's folder for temporary files, such as the pictures of pages for Tesseract."""
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            child.kill()
 
 
 def _always() -> bool:
     return True
 
 
-def _temporary_folder() -> str | None:
-    """A folder for the child's temporary files; None where there is no room: most files are read without any."""
-    try:
-        return tempfile.mkdtemp(prefix="docrelay_")
-    except OSError:
-        return None
-
-
-def _is_dead(child: subprocess.Popen[bytes]) -> bool:
-    """Whether the child has ended, or ends in a moment. It is not reaped."""
-    deadline = time.monotonic() + DYING_S
-    while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            return True
-        time.sleep(DYING_S / 100)
-    return False
-
-
-def _peak_mb(usage: resource.struct_rusage) -> float:
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole process group (Tesseract runs in it) and close the pipes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    for pipe in (child.stdin, child.stdout):
-        try:
-            _pipe(pipe).close()
-        except BrokenPipeError:
-            continue
-
-
 def _cause_of_death(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
 
 
-def _pipe(stream: IO[bytes] | None) -> Any:
-    if stream is None:
-        raise Crashed
-    return stream
+@cache
+def _warn_of_open(*still_open: str) -> None:
+    """Log once what the kernel offers no means to close to the child."""
+    if still_open:
+        log.warning("sandbox.partial", open=", ".join(still_open))

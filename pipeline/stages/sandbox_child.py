@@ -1,8 +1,9 @@
 """The child process of the sandbox: it reads one file after another for the process that started it.
 
-A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES FOLDER`), so that a crash, a hang or a memory
-bomb in an extractor's native code ends this process and nothing else. Its folder is for temporary files. Requests and
-answers are JSON, each behind a mark and its length, four bytes each.
+A program of its own (`python -m pipeline.stages.sandbox_child MEGABYTES FOLDER GRANT`), so that a crash, a hang or a
+memory bomb in an extractor's native code ends this process and nothing else. Its folder goes when it ends; beside what
+it is granted, it may read and write nothing. Requests and answers are JSON, each behind a mark and its length, four
+bytes each.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import ctypes
 import json
 import os
 import resource
-import shutil
 import signal
 import struct
 import sys
@@ -24,8 +24,10 @@ from typing import Any, BinaryIO
 import extractors
 from extractors.errors import ExtractError, OutOfMemory
 from extractors.options import Options
+from pipeline.disk.temporary_folder import remove_folder
 from pipeline.errors.problem import pack
 from pipeline.gates_for_tests import SANDBOX, pass_gate
+from pipeline.stages.confinement.grant import Grant, confine
 
 __all__ = ["HEADER", "MARK", "receive", "send"]
 
@@ -62,14 +64,15 @@ def receive(stream: BinaryIO) -> Any:
 def main() -> None:
     """Answer requests until the caller closes the pipe."""
     _die_with_parent()
-    megabytes, *folders = sys.argv[1:]  # a worker that runs on while Docrelay is upgraded may give no folder
-    _end_children_with_parent(folders)
+    # A worker that runs on while Docrelay is upgraded may give no folder, or no grant.
+    megabytes, folder, grant = [*sys.argv[1:], "", ""][:3]
+    _end_children_with_parent(folder)
     limit = int(megabytes) << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Output of a library must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    still_open = confine(Grant.from_json(grant), extractors.reserve_terminals()) if grant else []
     while True:
         if not select([sys.stdin.buffer], [], [], IDLE_S)[0]:
             extractors.end_processes()
@@ -78,7 +81,7 @@ def main() -> None:
         except EOFError:
             return
         pass_gate(SANDBOX, str(os.getpid()))
-        send(answers, _answer(request))
+        send(answers, {**_answer(request), "open": still_open})
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -109,10 +112,10 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end_children_with_parent(folders: list[str]) -> None:
+def _end_children_with_parent(folder: str) -> None:
     """End the processes that this one started (Tesseract) when this one ends, however that happens.
 
-    The folders, for temporary files, go as well. A watcher in the same process group waits for the end of a pipe that
+    Its folder, if it has one, goes as well. A watcher in the same process group waits for the end of a pipe that
     only this process holds open.
     """
     if os.getpgrp() != os.getpid():
@@ -124,8 +127,8 @@ def _end_children_with_parent(folders: list[str]) -> None:
     os.closerange(0, watched)
     os.closerange(watched + 1, MAX_DESCRIPTORS)
     os.read(watched, 1)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    if folder:
+        remove_folder(Path(folder))
     os.killpg(0, signal.SIGKILL)
 
 

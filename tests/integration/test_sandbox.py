@@ -16,6 +16,7 @@ import psutil
 import pytest
 from flow_rig import FlowRig, stack_on
 from flow_tools import cmdline, eventually, write_documents
+from gates import FOLDER
 from hostile import HOSTILE, HostileCase
 
 from extractors.errors import Corrupt, Crashed, ExtractError
@@ -57,8 +58,9 @@ def own_peak_mb() -> int:
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
     monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    monkeypatch.setenv(FOLDER, str(tmp_path))  # where a deed that is done once leaves its mark
     monkeypatch.setenv(TESTER, str(os.getpid()))
     made = Sandbox(max(MEMORY_MB, 2 * own_peak_mb()), module="bad_extractor")
     yield made
@@ -180,9 +182,11 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     needs("tesseract")
     wrapper = tmp_path / "bin" / "tesseract"
     wrapper.parent.mkdir()
+    marks = tmp_path / "marks"
+    marks.mkdir()
     # The real program, but slow to begin, so that the blow hits it at work.
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *--version*|*--list-langs*) ;; *) touch {tmp_path}/begun; sleep 600;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *--version*|*--list-langs*) ;; *) touch {marks}/begun; sleep 600;; esac\n'
         f'exec {shutil.which("tesseract")} "$@"\n'
     )
     wrapper.chmod(0o755)
@@ -191,10 +195,10 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     temporary.mkdir()
     caller = subprocess.Popen(
         [sys.executable, "-c", CALLER, str(SAMPLES / "letter_scan.png")],
-        env={**os.environ, **mark, "TMPDIR": str(temporary)},
+        env={**os.environ, **mark, "TMPDIR": str(temporary), FOLDER: str(marks)},
     )
     try:
-        assert eventually((tmp_path / "begun").exists)
+        assert eventually((marks / "begun").exists)
         assert eventually(lambda: list(temporary.rglob("*.pgm")) != [])
         left = [process for process in psutil.process_iter() if carries(process, mark) and process.pid != caller.pid]
         assert any("sleep" in " ".join(cmdline(process)) for process in left)

@@ -6,9 +6,11 @@ Run as the sandbox's program (`python -m bad_extractor MEGABYTES FOLDER`) with t
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import re
+import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,12 +19,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import intruder
+
 import extractors
 from extractors.errors import Corrupt
 from extractors.options import Options
 from pipeline.stages import sandbox_child
 
 ANSWERS = sys.stdout.buffer
+GIVEN: list[Path] = []
 
 
 class Watermarked(Corrupt):
@@ -120,9 +125,44 @@ def raise_an_error_of_a_plug_in() -> None:
 
 
 def leave_children() -> None:
-    subprocess.Popen(["sleep", "600"])
-    subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"])
+    for _ in range(2):
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            hang()
     hang()
+
+
+def intrude() -> None:
+    """Try everything that is forbidden; the outcomes are the error's message."""
+    told = intruder.outcomes(Path(os.environ["DOCRELAY_TEST_DATA"]), int(os.environ["DOCRELAY_TEST_PORT"]))
+    raise Corrupt(json.dumps(told))
+
+
+def tell_environment() -> None:
+    raise Corrupt(json.dumps(dict(os.environ)))
+
+
+def tell_limits() -> None:
+    told = {name: resource.getrlimit(getattr(resource, name))[1] for name in ("RLIMIT_CORE", "RLIMIT_FSIZE")}
+    status = Path("/proc/self/status").read_text()
+    told |= {name: int(value) for name, value in re.findall(r"(NoNewPrivs|Seccomp):\s*(\d+)", status)}
+    raise Corrupt(json.dumps(told))
+
+
+def write_a_temporary_file() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "picture").write_bytes(b"grey")
+        Path(folder, "picture").rename(Path(folder, "renamed"))
+
+
+def change_what_it_was_given() -> None:
+    refused = []
+    for change in (Path.unlink, Path.touch, lambda path: path.write_text("other"), lambda path: path.chmod(0o777)):
+        try:
+            change(GIVEN[0])
+        except OSError as error:
+            refused.append(type(error).__name__)
+    raise Corrupt(json.dumps(refused))
 
 
 DEEDS: dict[str, Callable[[], None]] = {
@@ -130,12 +170,14 @@ DEEDS: dict[str, Callable[[], None]] = {
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
         close_and_hang, garbage, boast, half_an_answer, no_json, half_a_problem, raise_an_error_of_a_plug_in,
-        leave_children, leave_a_temporary_file,
+        leave_children, leave_a_temporary_file, intrude, tell_environment, tell_limits, write_a_temporary_file,
+        change_what_it_was_given,
     )
 }  # fmt: skip
 
 
 def extract(path: Path, options: Options, pages: list[int]) -> Any:
+    GIVEN[:] = [path]
     deed, _, once = path.read_text("utf-8").splitlines()[0].partition(" once ")
     if deed in DEEDS and not (once and Path(once).exists()):
         if once:
