@@ -31,6 +31,7 @@ class Page:
     `failed` is damaged, `unread` was not read by OCR this time, `pending` waits for OCR. `warnings` are sentences on
     how this page was read: why by OCR, what of it was left out. `layer` says what becomes of a pending page's text when
     OCR has read the page; `overlay`, the form fields and annotations that stand over it, is kept in any case.
+    `same_as` is the number of an earlier page with the same picture, whose words a pending page gets.
     """
 
     number: int | None
@@ -41,11 +42,17 @@ class Page:
     warnings: tuple[str, ...] = ()
     layer: Layer = "keep"
     overlay: str = ""
+    same_as: int | None = None
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Page:
         """Make a page from its fields as JSON has them."""
         return cls(**{**data, "warnings": tuple(data.get("warnings", ()))})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the page as JSON-ready data; `same_as` only where it is set."""
+        data = asdict(self)
+        return data if self.same_as is not None else {name: data[name] for name in data if name != "same_as"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +112,12 @@ class Document:
 
     @property
     def pending(self) -> list[int]:
-        """Numbers of the pages that wait for OCR."""
-        return [page.number for page in self.pages if page.origin == "pending" and page.number is not None]
+        """Numbers of the pages that OCR must read; a page that is the same as another one is not read again."""
+        return [
+            page.number
+            for page in self.pages
+            if page.origin == "pending" and page.number is not None and page.same_as is None
+        ]
 
     def with_pages(self, read: dict[int, Page]) -> Document:
         """Return the document with the given pages put in the place of their numbers.
@@ -158,7 +169,7 @@ class Document:
 
     def to_json(self) -> dict[str, Any]:
         """Return the document as JSON-ready data."""
-        return asdict(self)
+        return {**asdict(replace(self, pages=())), "pages": [page.to_json() for page in self.pages]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Document:

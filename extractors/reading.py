@@ -69,21 +69,25 @@ def ocr(
     return [_ocr_page(render, path, number, options, warn) for number in page_numbers]
 
 
-def finish(document: Document, pages: Iterable[Page], warnings: Iterable[str] = ()) -> Document:
+def finish(
+    document: Document, pages: Iterable[Page], warnings: Iterable[str] = (), options: Options = DEFAULTS
+) -> Document:
     """Return the document with the pages that OCR read in their places, and with OCR's warnings.
 
     Where OCR read nothing on a page, the text of its text layer stays. Words that a line end divides on an OCR page
-    are joined as the whole document writes them.
+    are joined as the whole document writes them. Pages with the same picture as one that was read get its words.
 
     Raises:
         Empty: there is no text, neither before nor now.
+        TooLarge: with the words of OCR there is more text than `options.max_chars` allows.
         OcrFailed: there is none, and OCR failed on a page.
     """
     before = {page.number: page for page in document.pages}
-    read = _undivided(document, list(pages))
+    read = _with_copies(document, _undivided(document, list(pages)))
     better = {page.number: _better(before.get(page.number, page), page) for page in read if page.number is not None}
     whole = replace(document, warnings=(*document.warnings, *warnings))
     whole = whole.with_pages(better) if better else whole
+    _check_size(whole, options)
     if not whole.pending:
         _check_text(whole)
     return whole
@@ -101,7 +105,7 @@ def read(path: Path | str, options: Options = DEFAULTS) -> Document:
         return document
     warnings: list[str] = []
     pages = ocr(path, document.pending, options, warnings.append)
-    return finish(document, pages, warnings)
+    return finish(document, pages, warnings, options)
 
 
 def end_processes() -> None:
@@ -163,6 +167,13 @@ def _undivided(document: Document, read: list[Page]) -> list[Page]:
     others = [page.text for page in document.pages if page.origin == "text"]
     texts = joined([*(page.text for page in read), *others])
     return [replace(page, text=text) for page, text in zip(read, texts, strict=False)]
+
+
+def _with_copies(document: Document, read: list[Page]) -> list[Page]:
+    """The pages that OCR read, and those that have the same picture as one of them."""
+    by_number = {page.number: page for page in read}
+    same = (page for page in document.pages if page.origin == "pending" and page.same_as in by_number)
+    return [*read, *(replace(by_number[page.same_as], number=page.number) for page in same)]
 
 
 def _better(before: Page, read: Page) -> Page:

@@ -130,7 +130,7 @@ def read_file(services: Services, path: Path) -> Document:
             warnings += group_warnings
     finally:
         sandbox.close()
-    return finish(document, pages, warnings) if pages else document
+    return finish(document, pages, warnings, settings.options) if pages else document
 
 
 def _run_document_stage(trial: Trial, step: WorkflowStep) -> Trial:

@@ -17,16 +17,18 @@ from collections import ChainMap
 from functools import cache
 from os import environ
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from extractors.errors import Corrupt, OcrUnavailable, TimedOut
 from extractors.options import Options
+from extractors.pictures.blank_page import is_blank
+from extractors.pictures.known_pages import KnownPages, picture_key
 from extractors.pictures.page_image import calm, deskew, flatten, is_bilevel, is_certain, zoom_for
 from extractors.pictures.page_ink import letter_height, needs_local_threshold
 from extractors.pictures.page_light import even_light, full_contrast, without_screen
 from extractors.pictures.tesseract_process import Ended, Processes
 from extractors.pictures.word_gaps import parted
-from extractors.pictures.words import Reading, Word
+from extractors.pictures.words import PageText, Reading, Word
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,14 +61,6 @@ MARGIN = 20
 """White pixels put around the page: Tesseract misses writing that touches the edge."""
 
 
-class PageText(NamedTuple):
-    """What OCR read on a page: the text, the mean word confidence (0 to 1; None without words), and warnings."""
-
-    text: str
-    confidence: float | None
-    warnings: tuple[str, ...] = ()
-
-
 def available(languages: str) -> list[str]:
     """Return what is missing to read `languages` ("deu+eng"): "tesseract", or language codes; [] if nothing is.
 
@@ -81,7 +75,7 @@ def available(languages: str) -> list[str]:
 
 
 def read_image(image: Image, options: Options) -> PageText:
-    """Read a picture of a page, whichever way up it is.
+    """Read a picture of a page, whichever way up it is; a blank one, or one that was read lately, costs no reading.
 
     Raises:
         OcrUnavailable: Tesseract or one of `options.ocr_languages` is not installed.
@@ -90,8 +84,17 @@ def read_image(image: Image, options: Options) -> PageText:
         OSError: there is no room for the files through which Tesseract is spoken to.
     """
     _require(options.ocr_languages)
+    grey, dpi = flatten(image), _dpi(image)
+    if is_blank(grey):
+        return PageText("", None)
+    limits = options.max_image_pixels, options.ocr_timeout_s
+    key = (picture_key(grey), dpi, options.ocr_languages, options.ocr_dpi, limits, shutil.which("tesseract"))
+    return _known_pages().find(key) or _known_pages().keep(key, _read(grey, dpi, options))
+
+
+def _read(grey: Image, dpi: float | None, options: Options) -> PageText:
     run = _Run(options.ocr_languages, options.ocr_dpi, options.ocr_timeout_s)
-    page, threshold = _prepare(image, options)
+    page, threshold = _prepare(grey, dpi, options)
     best = run.read(page, threshold)
     if best.confidence is None or best.confidence < SURE:
         page, best = _best_orientation(run, page, best, threshold)
@@ -100,16 +103,15 @@ def read_image(image: Image, options: Options) -> PageText:
     return PageText(best.text, best.confidence, _warnings(best))
 
 
-def _prepare(image: Image, options: Options) -> tuple[Image, Threshold]:
+def _prepare(image: Image, dpi: float | None, options: Options) -> tuple[Image, Threshold]:
     """Return the page as Tesseract reads it best, and how it is to tell ink from paper."""
     from PIL import ImageOps
     from PIL.Image import Resampling
 
-    flat = without_screen(flatten(image))
+    flat = without_screen(image)
     soft = calm(flat)
     grey = full_contrast(even_light(soft))
     threshold: Threshold = "local" if needs_local_threshold(grey) else "global"
-    dpi = _dpi(image)
     letters = None if is_certain(dpi) else letter_height(grey)
     zoom = zoom_for(image.size, dpi, options.ocr_dpi, options.max_image_pixels, letters)
     if zoom > 1 and is_certain(dpi) and image.width * image.height > SMALL:
@@ -274,6 +276,11 @@ def _processes() -> Processes:
     processes = Processes()
     atexit.register(processes.close)
     return processes
+
+
+@cache
+def _known_pages() -> KnownPages:
+    return KnownPages()
 
 
 @cache

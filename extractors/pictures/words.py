@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
+from typing import NamedTuple
 
-__all__ = ["Reading", "Word", "without_noise"]
+__all__ = ["PageText", "Reading", "Word", "without_noise"]
 
 SURE = 0.7
 """Confidence of a word that gives the page's height of letters."""
@@ -26,6 +27,14 @@ REPEATED = 6
 """Letters from which a word of hardly any different ones is a rule."""
 LONE_MARKS = frozenset("€$£¥%§&@#*+-–—−=/•·°©®™.,:;!?()[]{}<>|\"'„“”‚‘’«»…")
 """Single characters that are writing without letters or digits."""
+
+
+class PageText(NamedTuple):
+    """What OCR read on a page: the text, the mean word confidence (0 to 1; None without words), and warnings."""
+
+    text: str
+    confidence: float | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

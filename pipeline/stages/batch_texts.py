@@ -40,7 +40,11 @@ class Texts:
         if self._before:
             return document
         pages, warnings = self._recognised
-        self._read = {attempt.attempt_id: finish(document, pages, warnings) if pages else document}
+        self._read = {
+            attempt.attempt_id: finish(document, pages, warnings, self._services.settings.options)
+            if pages
+            else document
+        }
         return self._read[attempt.attempt_id]
 
     def keep(self, attempt: BatchedAttempt) -> None:

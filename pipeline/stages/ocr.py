@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from extractors.errors import ExtractError, TimedOut
 from pipeline.catalog import Connection
@@ -43,7 +43,7 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
         if isinstance(error, TimedOut):
             failure = replace(failure, problem=replace(failure.problem, hint=TIMEOUT_HINT))
         return Done(lambda connection: attempts.fail(connection, {attempt.attempt_id: failure}))
-    read = {"pages": [asdict(page) for page in pages], "warnings": warnings}
+    read = {"pages": [page.to_json() for page in pages], "warnings": warnings}
     write_json(services.spool, ocr_key(claim.batch_id, claim.part), read)
 
     def record(connection: Connection) -> None:

@@ -16,7 +16,6 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from select import select
 from typing import Any, BinaryIO
@@ -104,7 +103,7 @@ def _extract(path: Path, options: Options, _pages: list[int]) -> Any:
 def _ocr(path: Path, options: Options, pages: list[int]) -> Any:
     warnings: list[str] = []
     read = extractors.ocr(path, pages, options, warnings.append)
-    return {"pages": [asdict(page) for page in read], "warnings": warnings}
+    return {"pages": [page.to_json() for page in read], "warnings": warnings}
 
 
 def _die_with_parent() -> None:

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from extractors.errors import OcrUnavailable, TimedOut
 from extractors.options import Options
 from extractors.pictures import page_image, tesseract
+from extractors.pictures.tesseract_process import Processes, Rows
 from extractors.pictures.words import Reading, Word
 
 LINES = (
@@ -50,6 +51,41 @@ def test_a_page_is_read_whichever_way_it_lies(degrees: int) -> None:
     assert warnings == ()
     assert confidence is not None
     assert 0.85 < confidence <= 1
+
+
+@pytest.fixture
+def pages_read(ocr: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The sizes of the pictures that Tesseract got."""
+    sizes = list[tuple[int, int]]()
+    read = Processes.read
+
+    def counted(processes: Processes, options: tuple[str, ...], picture: Image.Image, deadline: float) -> Rows:
+        sizes.append(picture.size)
+        return read(processes, options, picture, deadline)
+
+    monkeypatch.setattr(Processes, "read", counted)
+    return sizes
+
+
+def test_equal_pictures_are_read_once(pages_read: list[tuple[int, int]]) -> None:
+    """What the picture is read with makes another reading."""
+    monday, white = page((1104, 420)), page((1104, 421), ink=255)
+    texts = [tesseract.read_image(monday.copy(), OPTIONS) for _ in range(3)]
+    assert {text.text for text in texts} == {TEXT}
+    assert len(pages_read) == 1
+    assert tesseract.read_image(monday, Options(ocr_languages="eng", ocr_dpi=200)).text == TEXT
+    assert len(pages_read) == 2
+    assert tesseract.read_image(white, OPTIONS) == ("", None, ())
+    assert len(pages_read) == 2
+
+
+def test_pale_writing_is_read(pages_read: list[tuple[int, int]]) -> None:
+    """A pencil's grey, and what is hardly seen, on paper with a scanner's noise: no such page counts as blank."""
+    for ink in (170, 215):
+        grain = np.random.default_rng(3).normal(0, 2, (420, 1100))
+        noisy = Image.fromarray((np.asarray(page(ink=ink, paper=245)) + grain).clip(0, 255).astype(np.uint8))
+        assert tesseract.read_image(noisy, OPTIONS).text == TEXT
+    assert len(pages_read) >= 2
 
 
 @pytest.mark.usefixtures("ocr")
