@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -180,17 +181,17 @@ def measured(services: Services, client: httpx.Client, rounds: int, requests: in
     figures = {"Redis memory, MB": services.redis.info("memory")["used_memory"] / 2**20}
     figures |= percentiles("reconciler", [timed(lambda: reconcile(services)) for _ in range(rounds)])
     kinds: dict[str, Callable[[], httpx.Response]] = {
-        "status": lambda: client.get("/v1/status"),
-        "job": lambda: client.get(f"/v1/jobs/{job}"),
-        "list": lambda: client.get("/v1/documents", params={"state": "queued", "limit": 50}),
-        "search": lambda: client.post("/v1/search", json=SEARCH),
+        "status": lambda: client.get("/v1/status").raise_for_status(),
+        "job": lambda: client.get(f"/v1/jobs/{job}").raise_for_status(),
+        "list": lambda: client.get("/v1/documents", params={"state": "queued", "limit": 50}).raise_for_status(),
+        "search": lambda: client.post("/v1/search", json=SEARCH).raise_for_status(),
     }
     for name, ask in kinds.items():
-        figures |= percentiles(name, [timed(lambda ask=ask: ask().raise_for_status()) for _ in range(requests)])
+        figures |= percentiles(name, [timed(ask) for _ in range(requests)])
     jobs_to_cancel = [queue(services, CANCELLED) for _ in range(max(rounds // 4, 1))]
     admit(services)
     cancel = TaskManager(services).cancel
-    figures |= percentiles("cancel", [timed(lambda one=one: cancel(one)) for one in jobs_to_cancel])
+    figures |= percentiles("cancel", [timed(partial(cancel, one)) for one in jobs_to_cancel])
     return figures
 
 

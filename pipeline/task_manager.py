@@ -25,6 +25,7 @@ from pipeline.dead_letters.manager import FailureManager
 from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.errors import StackUnavailable, UnknownId
+from pipeline.kept_value import KeptValue
 from pipeline.results import (
     ActiveTask,
     Count,
@@ -36,7 +37,7 @@ from pipeline.results import (
     TaskStatus,
     WorkerStatus,
 )
-from pipeline.services import wait_for_news
+from pipeline.services import Services, wait_for_news
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]
@@ -59,6 +60,10 @@ class TaskManager(FailureManager):
 
     Reads work from the catalog alone. Workers and queues need Redis, and are left out without it.
     """
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._totals = KeptValue(self._count_all)
 
     def status(self, id_or_prefix: str) -> JobStatus | DocumentStatus | TaskStatus:
         """Return the status of a job, a document or a Celery task, by its id or by a unique beginning of the id.
@@ -137,11 +142,13 @@ class TaskManager(FailureManager):
         return self.totals().model_copy(update={"jobs": [self.job(job_id) for job_id in newest]})
 
     def totals(self) -> SystemStatus:
-        """The status of the system without its jobs: counts of documents, points, failures and messages."""
+        """The status of the system without its jobs: counts of documents, points, failures and messages.
+
+        Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds.
+        """
+        states, chunks, failed, outdated = self._totals.get()
         with self._services.catalog.connect() as connection:
-            states, chunks, failed = read.totals(connection)
             mirrored = watched_files.list_folders(connection)
-            outdated = count_outdated(connection)
             analysers = indexes.analysers(connection)
         return SystemStatus(
             jobs=[],
@@ -153,6 +160,10 @@ class TaskManager(FailureManager):
             queues=self.queues() if self._services.settings.redis_url is not None else None,
             watched=[read.watched_folder(row) for row in mirrored],
         )
+
+    def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:
+        with self._services.catalog.connect() as connection:
+            return (*read.totals(connection), count_outdated(connection))
 
     def subscribe(self, job_id: str, timeout_s: float | None = None) -> Iterator[JobStatus]:
         """Follow a job: yield its status now, at every change, and at its end, where the iteration stops.
