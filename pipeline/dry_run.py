@@ -226,11 +226,13 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
 
 
 def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
+    from pipeline.disk.temporary_folder import tmp_of
     from pipeline.ingest.routing import media_type_of, routed_collection
     from pipeline.ingest.sidecar import sidecar_metadata
 
     if plan.route:
-        media_type = media_type_of(str(path), path, services.settings.options)
+        tmp = tmp_of(services.settings.data_dir)
+        media_type = media_type_of(str(path), path, services.settings.options, tmp)
         collection = routed_collection(plan, media_type) or services.settings.collection
         yield {"stage": "route", "seconds": 0.0, "media_type": media_type, "collection": collection}
     metadata = dict(sidecar_metadata(plan, path))

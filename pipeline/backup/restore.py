@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from pipeline.catalog.database.copying import fill, up_to_date
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.documents import restoring
 from pipeline.catalog.index import indexes
+from pipeline.disk.temporary_folder import temporary_folder, tmp_of
 from pipeline.errors import BackupUnusable, BadRequest, StackUnavailable, VerificationFailed
 from pipeline.results import RestoreReport, iso
 from pipeline.settings import Settings
@@ -95,8 +95,8 @@ def _open_copy(folder: BackupFolder, data_dir: Path) -> Iterator[Connection]:
     """A connection to a copy of the backup's catalog, brought up to date; the backup itself stays as it is."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as scope:
-        place = scope.enter_context(tempfile.TemporaryDirectory(dir=data_dir, prefix="restore-"))
-        copy = Path(place, "catalog.db")
+        place = scope.enter_context(temporary_folder(tmp_of(data_dir), "restore-"))
+        copy = place / "catalog.db"
         shutil.copyfile(folder.catalog, copy)
         try:
             connection = scope.enter_context(up_to_date(copy))

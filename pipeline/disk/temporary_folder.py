@@ -8,6 +8,7 @@ A lock holds between containers that share the data folder, and it does not depe
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -15,6 +16,7 @@ import shutil
 import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,7 @@ class TemporaryFolder:
         parent = Path(tempfile.gettempdir()) if tmp is None else tmp
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = parent.absolute() / f"{prefix}{uuid.uuid4().hex[:16]}"
+        self._owner = os.getpid()
         self._lock = _new_lock(_lock_of(self.path))
         try:
             self.path.mkdir(mode=0o700)
@@ -57,9 +60,15 @@ class TemporaryFolder:
             raise
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
-        remove_folder(self.path)
+        """Remove it with all that is in it; in a fork, which only lets go of it, it is the parent's."""
+        if self._owner == os.getpid():
+            remove_folder(self.path)
         self.let_go()
+
+    def goes_with(self, owner: object) -> None:
+        """Remove it when the process ends; when the owner is collected before, which may be at any moment, let go."""
+        weakref.finalize(owner, self.let_go).atexit = False
+        atexit.register(self.remove)
 
     def let_go(self) -> None:
         """Close the lock, so that the next sweep removes the folder."""

@@ -26,6 +26,7 @@ from celery import Celery, signals
 from embeddings.errors import EmbedError
 from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
+from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.engine import model_calls
 from pipeline.engine.celery_app import all_queues, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
@@ -170,6 +171,8 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
 def _prepare(worker: Worker, group: str) -> None:
     """Open what the group needs before its first task, and answer remote calls of other processes."""
     services = worker.runtime().services
+    # The clean-up runs on one host; what processes of this one left when they were killed goes now.
+    remove_abandoned(tmp_of(services.settings.data_dir))
     if group == "embed":
         _keep_memory()
         services.models.embedder(services.spec, services.fingerprint)

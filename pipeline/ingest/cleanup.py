@@ -13,6 +13,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
 from pipeline.catalog.work import attempt_errors, batches, events, ledger, outbox
+from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
 from pipeline.spool import ORIGINALS, LocalSpool, Spool, original_key
@@ -115,7 +116,10 @@ def _sweep_texts(services: Services, before: float) -> None:
 
 def _sweep_drafts(services: Services, before: float) -> None:
     spool = services.spool
-    folders = {services.drafts, spool.drafts} if isinstance(spool, LocalSpool) else {services.drafts}
+    remove_abandoned(tmp_of(services.settings.data_dir))
+    # The second one is where versions before this one kept files that arrived.
+    folders = [spool.drafts] if isinstance(spool, LocalSpool) else []
+    folders += [folder for folder in (services.settings.data_dir / "spool" / "drafts",) if folder.is_dir()]
     for draft in (draft for folder in folders for draft in folder.iterdir()):
         try:
             if draft.stat().st_mtime < before:

@@ -13,6 +13,7 @@ from pipeline.catalog.documents import lookup, records, tagging
 from pipeline.catalog.work import batches, failures
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
+from pipeline.disk.temporary_folder import tmp_of
 from pipeline.ingest.content import FileContent
 from pipeline.ingest.placement import current_recipe, placement_of
 from pipeline.ingest.routing import media_type_of, routed_collection
@@ -73,7 +74,9 @@ def _collection(services: Services, job: Job, content: FileContent) -> str | Non
     data = content.draft if content.data is None else content.data
     if not job.plan.route or data is None:
         return None
-    return routed_collection(job.plan, media_type_of(content.file.source, data, services.settings.options))
+    settings = services.settings
+    media_type = media_type_of(content.file.source, data, settings.options, tmp_of(settings.data_dir))
+    return routed_collection(job.plan, media_type)
 
 
 def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from extractors.errors import ExtractError
 from extractors.options import Options
 from extractors.sniff import sniff
+from pipeline.disk.temporary_folder import temporary_folder
 from pipeline.plan import Plan
 
 __all__ = ["media_type_of", "routed_collection"]
@@ -23,10 +23,17 @@ def routed_collection(plan: Plan, media_type: str | None) -> str | None:
     return str(otherwise) if otherwise else None
 
 
-def media_type_of(source: str, content: bytes | Path, options: Options) -> str | None:
-    """Media type of a file by its content; its name decides between kinds of text. None if it cannot be read."""
-    with tempfile.TemporaryDirectory(prefix="docrelay-") as folder:
-        named = Path(folder) / f"file{PurePath(source).suffix[:16]}"
+def media_type_of(source: str, content: bytes | Path, options: Options, tmp: Path) -> str | None:
+    """Media type of a file by its content; its name decides between kinds of text. None if it cannot be read.
+
+    Args:
+        source: with the name.
+        content: or the file that holds it.
+        options: of the extractors.
+        tmp: folder for temporary folders.
+    """
+    with temporary_folder(tmp, "kind-") as folder:
+        named = folder / f"file{PurePath(source).suffix[:16]}"
         if isinstance(content, Path):
             named.symlink_to(content.absolute())
         else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.disk.temporary_folder import tmp_of
 from pipeline.spool.base import ORIGINALS, Kept, Spool, original_key
 from pipeline.spool.json_files import read_json, write_json
 from pipeline.spool.local import LocalSpool
@@ -34,7 +35,7 @@ def open_spool(url: str | None, data_dir: Path) -> Spool:
     if url is None:
         return LocalSpool(data_dir / "spool")
     return (
-        RemoteSpool(url)
+        RemoteSpool(url, tmp_of(data_dir))
         if "://" in url and not url.startswith("file://")
         else LocalSpool(Path(url.removeprefix("file://")))
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.disk.temporary_folder import temporary_folder
 from pipeline.spool.base import Kept
 
 __all__ = ["RemoteSpool"]
@@ -29,12 +29,18 @@ TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "creat
 
 
 class RemoteSpool:
-    """A spool on any store that fsspec speaks to; one put is atomic on object stores."""
+    """A spool on any store that fsspec speaks to; one put is atomic on object stores.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: the store, and the folder in it.
+        tmp: folder of this machine for copies that are read here; None for the system's.
+    """
+
+    def __init__(self, url: str, tmp: Path | None = None) -> None:
         import fsspec
 
         # Listings that other hosts have changed meanwhile must not come from a cache.
+        self.tmp = tmp
         self.files, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False)
 
     def write(self, key: str, data: bytes) -> None:
@@ -64,8 +70,8 @@ class RemoteSpool:
     @contextmanager
     def local(self, key: str) -> Iterator[Path]:
         """Yield a temporary copy of the artifact. Raises FileNotFoundError."""
-        with tempfile.TemporaryDirectory(prefix="docrelay-") as folder:
-            path = Path(folder) / key.rpartition("/")[2]
+        with temporary_folder(self.tmp, "spool-") as folder:
+            path = folder / key.rpartition("/")[2]
             self.files.get_file(self._path(key), str(path))
             yield path
 

@@ -22,6 +22,9 @@ from hostile import HOSTILE, HostileCase
 from extractors.errors import Corrupt, Crashed, ExtractError
 from extractors.options import Options
 from pipeline.errors.problem import Problem, problem_of
+from pipeline.ingest.cleanup import sweep
+from pipeline.services import Services
+from pipeline.settings import Settings
 from pipeline.stages.sandbox import Sandbox
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -207,6 +210,53 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
         caller.wait()
     assert eventually(lambda: not [process for process in psutil.process_iter() if carries(process, mark)])
     assert eventually(lambda: not list(temporary.iterdir()))
+
+
+CALLER_IN_DATA = """
+import sys
+from pathlib import Path
+from extractors.options import Options
+from pipeline.stages.sandbox import Sandbox
+Sandbox(2048, Path(sys.argv[2])).ocr(Path(sys.argv[1]), [1], Options(), 120)
+"""
+
+
+def test_pictures_of_a_killed_ocr_go_with_the_sweep(tmp_path: Path, needs: Callable[..., None]) -> None:
+    """Worker, sandbox, Tesseract and watcher are killed at one moment: nothing is left to clean up after them."""
+    needs("tesseract")
+    wrapper, marks, system = tmp_path / "bin" / "tesseract", tmp_path / "marks", tmp_path / "system"
+    for folder in (wrapper.parent, marks, system):
+        folder.mkdir()
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *--version*|*--list-langs*) ;; *) touch {marks}/begun; sleep 600;; esac\n'
+        f'exec {shutil.which("tesseract")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    paths = {"PATH": f"{wrapper.parent}:{os.environ['PATH']}", "TMPDIR": str(system), FOLDER: str(marks)}
+    services = Services(Settings(data_dir=tmp_path / "data", embedding_model="hashing"), owner=True)
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER_IN_DATA, str(SAMPLES / "letter_scan.png"), str(tmp_path / "data")],
+        env={**os.environ, **paths},
+    )
+    try:
+        assert eventually((marks / "begun").exists)
+        assert eventually(lambda: list((tmp_path / "data" / "tmp").rglob("*.pgm")) != [])
+        sweep(services)
+        assert list((tmp_path / "data" / "tmp").rglob("*.pgm")) != []  # it is at work
+        (sandbox,) = psutil.Process(caller.pid).children()
+        os.killpg(sandbox.pid, signal.SIGSTOP)  # the watcher must not be the quicker one
+    finally:
+        caller.kill()
+        caller.wait()
+    os.killpg(sandbox.pid, signal.SIGKILL)
+    assert eventually(lambda: not sandbox.is_running() or sandbox.status() == psutil.STATUS_ZOMBIE)
+    assert list((tmp_path / "data" / "tmp").rglob("*.pgm")) != []
+    sweep(services)
+    assert list((tmp_path / "data" / "tmp").iterdir()) == []
+    assert list(system.iterdir()) == []
+    services.store.close()
+    services.catalog.dispose()
+    services.cache.dispose()
 
 
 def carries(process: psutil.Process, mark: dict[str, str]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -221,3 +223,27 @@ def test_the_spool_is_not_used_with_the_write_lock_in_hand(services: Services, t
         delete(services, "documents", [SOURCE])
         assert not spool.exists(KEY)
     assert guard.calls > 10
+
+
+UPLOADER = """
+import os, sys
+from pathlib import Path
+from pipeline.ingest.uploads import Draft
+from pipeline.services import Services
+from pipeline.settings import Settings
+draft = Draft(Services(Settings(data_dir=Path(sys.argv[1]), embedding_model="hashing")))
+draft.write(b"half of a file")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_files_that_arrived_at_a_killed_process_go_and_those_of_a_living_one_stay(
+    services: Services, tmp_path: Path
+) -> None:
+    mine = Draft(services)
+    subprocess.run([sys.executable, "-c", UPLOADER, str(tmp_path)], check=False)
+    folders = list((tmp_path / "tmp").glob("drafts-*/*"))
+    assert len(folders) == 2
+    sweep(services)
+    assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
+    mine.drop()
