@@ -25,6 +25,7 @@ from pipeline.cli.status import status
 from pipeline.cli.try_file import try_file
 from pipeline.cli.up import up
 from pipeline.cli.usage import Commands
+from pipeline.cli.verify import verify
 from pipeline.cli.watch import watch
 from pipeline.cli.webhooks import webhooks_app
 from pipeline.cli.worker import worker
@@ -51,7 +52,7 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-for function in (ingest, search, status, documents, cancel, delete, watch, up, worker, beat, api):
+for function in (ingest, search, status, documents, cancel, delete, verify, watch, up, worker, beat, api):
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)

@@ -140,7 +140,7 @@ class StoreDamaged(StackUnavailable):
     """The files of the vector store are damaged."""
 
     code = "store_damaged"
-    hint = "Make its vectors anew from the kept texts, which are in the data folder."
+    hint = "Make its vectors anew from the kept texts with: docrelay verify --repair"
 
 
 class VerificationFailed(PipelineError):

@@ -25,7 +25,7 @@ from pipeline.spool import original_key
 from pipeline.stages.kept_texts import text_key_of
 from pipeline.types import NamedPaths
 
-__all__ = ["copy_originals", "key_of_original"]
+__all__ = ["copy_originals", "key_of_original", "read_now", "unchanged_file"]
 
 
 def copy_originals(services: Services, reindex: Reindex, documents: Sequence[MissingDocument]) -> list[MissingDocument]:
@@ -54,17 +54,23 @@ def key_of_original(document: MissingDocument) -> str:
 
 def _read_if_needed(services: Services, reindex: Reindex, document: MissingDocument) -> FileContent | None:
     """The unchanged file of a document without a usable kept text; None if it is not needed or not there."""
-    spool, version, max_bytes = services.spool, document.file, services.settings.max_file_mb << 20
+    spool, version = services.spool, document.file
     has_text = spool.exists(text_key_of(version.content_sha256, version.source, document.extraction))
     if (has_text and not reindex.options.re_extract) or not version.source.startswith("/"):
         return None
     if spool.renew(key_of_original(document)):  # the clean-up does not remove it then
         return None
+    return unchanged_file(services, document)  # else `extract` reports it with the document
+
+
+def unchanged_file(services: Services, document: MissingDocument) -> FileContent | None:
+    """The file of a document, if it still has the content that was ingested."""
+    version, max_bytes = document.file, services.settings.max_file_mb << 20
     # It is not read by the rules of its job (`find_again`): only the bytes that were ingested by them are used.
     try:
         content = read_content(path_of(version.source), version.source, max_bytes, services.drafts)
     except Rejected:
-        return None  # `extract` reports it with the document
+        return None
     if content.file.content_sha256 == version.content_sha256:
         return content
     drop(content.draft)
@@ -83,7 +89,7 @@ def _read_mended(
         plans = {document.version_id: plan_of_version(connection, document.version_id) for document in documents}
     for document in documents:
         paths = named.get(document.document_id, NamedPaths(()))
-        yield _read_now(services, plans[document.version_id], document, paths)
+        yield read_now(services, plans[document.version_id], document, paths)
 
 
 def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping[str, NamedPaths]:
@@ -93,9 +99,13 @@ def _named_paths(connection: Connection, document_ids: Sequence[str]) -> Mapping
     return {document_id: named[job_id] for document_id, job_id in job_ids.items() if job_id in named}
 
 
-def _read_now(
+def read_now(
     services: Services, plan: Plan, document: MissingDocument, named: NamedPaths
 ) -> tuple[MissingDocument, FileContent | None]:
+    """A document with the content that its file has now, read by the rules of the job that it came in by.
+
+    Without content, and as it was, if its file is gone or refused.
+    """
     candidate = find_again(services.settings, named, document.file.source)
     try:
         content = read_candidate(services, plan, candidate)

@@ -18,6 +18,7 @@ from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, TaskStatus, WatchedFolder, WorkerStatus
+from pipeline.results.verify import CollectionDrift, DriftExample, DriftStatus, NeededSource, VerifyReport
 
 __all__ = [
     "ActiveTask",
@@ -25,11 +26,14 @@ __all__ = [
     "AttemptError",
     "AttemptRecord",
     "BackupReport",
+    "CollectionDrift",
     "Count",
     "Deleted",
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",
+    "DriftExample",
+    "DriftStatus",
     "FailureCount",
     "FailureHistory",
     "FailureList",
@@ -38,6 +42,7 @@ __all__ = [
     "IngestReport",
     "JobState",
     "JobStatus",
+    "NeededSource",
     "Passage",
     "QueueStatistics",
     "ReindexPlan",
@@ -50,6 +55,7 @@ __all__ = [
     "Step",
     "SystemStatus",
     "TaskStatus",
+    "VerifyReport",
     "WatchedFolder",
     "WorkerStatus",
     "iso",

@@ -44,7 +44,7 @@ def work(services: Services, claim: Claim) -> Done:
     space = index.fingerprint.id
     known: dict[str, Vectors] = {}
     with vector_cache.ignore_if_unusable(), services.cache.connect() as connection:
-        known = vector_cache.lookup(connection, space, hashes)
+        known = vector_cache.lookup(connection, space, hashes, index.fingerprint.dim)
     wanted_texts = [(name, chunk.searched_text) for name, chunk in part.chunks if name in wanted]
     fresh, failed = _fresh(wanted_texts, known, embedder.embed, claim.last_try)
     by_hash = {**known, **fresh}

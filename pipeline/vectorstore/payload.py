@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pipeline.types import Chunk
 
-__all__ = ["CITATION", "About", "payload"]
+__all__ = ["CITATION", "About", "payload", "time_of"]
 
 CITATION = (
     "document_id",
@@ -106,6 +106,11 @@ def payload(
     }
 
 
+def time_of(seconds: float) -> str:
+    """Seconds since 1970 as a payload has them."""
+    return _utc(datetime.fromtimestamp(seconds, UTC))
+
+
 def _chunk_fields(chunk: Chunk) -> dict[str, Any]:
     return {
         "text": chunk.text,
@@ -134,7 +139,7 @@ def _document_fields(about: About) -> dict[str, Any]:
         "media_type": about.media_type,
         "language": about.language,
         "confidence": about.confidence,
-        "modified_at": _utc(datetime.fromtimestamp(about.modified_at, UTC)),
+        "modified_at": time_of(about.modified_at),
         "tags": list(about.tags),
     }
 

@@ -25,6 +25,7 @@ __all__ = [
     "analysers",
     "first_name",
     "get",
+    "list_all",
     "list_of_collection",
     "live",
     "next_name",
@@ -93,6 +94,12 @@ def analysers(connection: Connection) -> dict[str, int]:
     """The analyser of each collection: that of its live index."""
     query = sa.select(indexes.c.collection, indexes.c.making).where(indexes.c.role == "live")
     return {row.collection: IndexSpec(**row.making).analyser for row in connection.execute(query)}
+
+
+def list_all(connection: Connection) -> list[Index]:
+    """Every index of every collection that may hold points."""
+    query = sa.select(indexes).where(indexes.c.role != "dropped").order_by(indexes.c.collection, indexes.c.created_at)
+    return [_index(row) for row in connection.execute(query)]
 
 
 def list_of_collection(connection: Connection, collection: str) -> list[Index]:

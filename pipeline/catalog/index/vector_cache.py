@@ -19,13 +19,26 @@ import structlog
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import make_engine, migration_lock, sqlite_url, writing
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema.columns import Id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ignore_if_unusable", "lookup", "open_cache", "prune", "store", "to_rows", "vectors"]
+
+__all__ = [
+    "delete",
+    "ignore_if_unusable",
+    "is_usable",
+    "lookup",
+    "open_cache",
+    "page",
+    "prune",
+    "store",
+    "to_rows",
+    "vectors",
+]
 
 log = structlog.get_logger()
 
@@ -75,15 +88,31 @@ def ignore_if_unusable() -> Iterator[None]:
         log.warning("cache.unusable", error=str(error.orig), hint=DAMAGED_HINT if is_damaged else AWAY_HINT)
 
 
-def lookup(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Cached vectors of these text hashes: {hash: (dim,) float32}; unknown hashes are left out."""
+def lookup(
+    connection: Connection, fingerprint: str, hashes: Sequence[str], dim: int | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Cached vectors of these text hashes: {hash: (dim,) float32}.
+
+    Unknown hashes are left out; where `dim` is given, damaged rows too.
+    """
     # Only here: a process that merely prunes the cache has no other use for it.
     import numpy as np
 
     query = sa.select(vectors.c.text_hash, vectors.c.vector).where(
         vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(set(hashes))
     )
-    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in connection.execute(query)}
+    rows = [row for row in connection.execute(query) if dim is None or is_usable(row.vector, dim)]
+    return {row.text_hash: np.frombuffer(row.vector, dtype="<f4") for row in rows}
+
+
+def is_usable(data: bytes, dim: int) -> bool:
+    """Whether stored bytes can be a vector: of the right length, finite, and not zero."""
+    import numpy as np
+
+    if len(data) != 4 * dim:
+        return False
+    numbers = np.frombuffer(data, dtype="<f4")
+    return bool(np.isfinite(numbers).all() and np.any(numbers))
 
 
 def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
@@ -103,6 +132,24 @@ def to_rows(fingerprint: str, fresh: Mapping[str, NDArray[np.float32]]) -> list[
 def store(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store these vectors; one that another worker has stored meanwhile stays."""
     connection.execute(_insert(connection.dialect.name), rows)
+
+
+def page(connection: Connection, fingerprint: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+    """Text hashes of a space with their vectors as they are stored, in order, from the hash after this one on."""
+    query = (
+        sa.select(vectors.c.text_hash, vectors.c.vector)
+        .where(vectors.c.fingerprint == fingerprint, vectors.c.text_hash > after)
+        .order_by(vectors.c.text_hash)
+        .limit(limit)
+    )
+    return [(row.text_hash, bytes(row.vector)) for row in connection.execute(query)]
+
+
+def delete(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> None:
+    """Delete the vectors of these texts in this space."""
+    for group in split_list(hashes):
+        matching = (vectors.c.fingerprint == fingerprint, vectors.c.text_hash.in_(group))
+        connection.execute(vectors.delete().where(*matching))
 
 
 def prune(connection: Connection, keep: int) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "is_unchanged",
     "list_missing",
     "list_selected",
+    "live_documents",
     "open_failures",
     "still_missing",
 ]
@@ -102,6 +103,18 @@ def list_selected(
     )
     query = query.where(*_selection(options)).order_by(documents.c.id)
     return [_missing_document(row) for row in connection.execute(query.limit(limit))]
+
+
+def live_documents(connection: Connection, version_ids: Sequence[str]) -> list[MissingDocument]:
+    """The documents whose live version is one of these, unless an attempt of theirs runs."""
+    query = (
+        sa.select(*_columns(versions))
+        .select_from(documents.join(versions, versions.c.id == documents.c.live_version_id))
+        .outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        .where(sa.or_(attempts.c.id.is_(None), attempts.c.state.not_in(ACTIVE)))
+    )
+    rows = [row for ids in split_list(version_ids) for row in connection.execute(query.where(versions.c.id.in_(ids)))]
+    return [_missing_document(row) for row in rows]
 
 
 def _selection(options: Options) -> Iterator[sa.ColumnElement[bool]]:

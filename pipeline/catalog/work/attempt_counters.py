@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.bulk_update import update_each
+from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, versions
 
 __all__ = [
     "CHUNKED",
     "add",
+    "count_embedded",
     "set_chunks",
     "set_pages",
     "subtract_chunks",
@@ -30,6 +32,13 @@ CHUNKED = (
 def add(connection: Connection, amounts: Mapping[str, Mapping[str, int]], batch_id: str | None = None) -> None:
     """Add to the counters of attempts: {attempt id: {column: amount}}; only of those that this batch still carries."""
     update_each(connection, attempts, amounts, None if batch_id is None else {"batch_id": batch_id}, add=True)
+
+
+def count_embedded(connection: Connection, job_ids: Sequence[str]) -> int:
+    """Count the chunks that these jobs have embedded; those whose vector was in the cache are left out."""
+    number = sa.func.sum(attempts.c.chunks_embedded - attempts.c.chunks_cached)
+    groups = split_list(job_ids)
+    return sum(int(connection.scalar(sa.select(number).where(attempts.c.job_id.in_(ids))) or 0) for ids in groups)
 
 
 def set_pages(connection: Connection, pages: Mapping[str, Mapping[str, int]]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from extractors.options import OcrMode
 from pipeline.catalog.database.id_lists import split_list
-from pipeline.catalog.database.schema import batches, jobs, orders, reindexes, submissions
+from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions
 from pipeline.catalog.work import events, outbox
 from pipeline.plan import PLAIN, Plan
 from pipeline.types import NamedPaths
@@ -32,6 +32,7 @@ __all__ = [
     "keep_open",
     "named_paths",
     "newest",
+    "of_documents",
     "open_for_uploads",
     "reopen",
     "row",
@@ -191,6 +192,16 @@ def open_for_uploads(connection: Connection, job_id: str) -> sa.Row[Any] | None:
     """The row of a job that waits for further uploads; None if it does not, or does not exist."""
     waiting = (jobs.c.open_until.is_not(None), ~jobs.c.intake_done, jobs.c.cancelled_at.is_(None))
     return connection.execute(sa.select(jobs).where(jobs.c.id == job_id, *waiting)).one_or_none()
+
+
+def of_documents(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
+    """The job by which each of these documents came in last; re-indexes are left out: {document id: job id}."""
+    of_reindex = sa.exists().where(reindexes.c.job_id == attempts.c.job_id)
+    found: dict[str, str] = {}
+    for ids in split_list(document_ids):
+        query = sa.select(attempts.c.document_id, attempts.c.job_id).where(attempts.c.document_id.in_(ids), ~of_reindex)
+        found |= {row.document_id: row.job_id for row in connection.execute(query.order_by(attempts.c.number))}
+    return found
 
 
 def finish_intake(connection: Connection, job_id: str) -> None:

@@ -40,6 +40,7 @@ from pipeline.results import (
     SearchResult,
     SystemStatus,
     TaskStatus,
+    VerifyReport,
 )
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
@@ -164,6 +165,7 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("failures show", [FailureHistory]),
     ("backup", [BackupReport]),
     ("restore", [RestoreReport]),
+    ("verify", [VerifyReport]),
 ]
 
 

@@ -264,7 +264,7 @@ def test_a_collection_that_cannot_be_opened_is_named_and_set_aside(tmp_path: Pat
     os.truncate(cut, cut.stat().st_size // 2)
     with pytest.raises(StoreDamaged, match="The vectors of c in") as raised:
         store.count("c", Filter())
-    assert "kept texts" in raised.value.hint
+    assert "docrelay verify --repair" in raised.value.hint
     assert store.count("other", Filter()) == 20
     kept = store.set_aside("c")
     assert kept is not None

@@ -19,6 +19,7 @@ answers              answers by Idempotency-Key
 orders               paths that the API has accepted to ingest
 hooks                addresses to notify of the end of a job
 deliveries           the outbox of the webhooks
+checks               results of the last checks of the index
 counters             `switch`: grows with every change of what readers may see
 watched              watched folders: their identity, deletions that are held back
 seen                 files of those folders as they were when their documents were made
@@ -29,6 +30,7 @@ from __future__ import annotations
 from pipeline.catalog.database.schema.api_tables import answers, api_keys, deliveries, hooks, orders
 from pipeline.catalog.database.schema.columns import metadata, storable
 from pipeline.catalog.database.schema.document_tables import (
+    checks,
     collections,
     counters,
     documents,
@@ -59,6 +61,7 @@ __all__ = [
     "attempt_errors",
     "attempts",
     "batches",
+    "checks",
     "collections",
     "counters",
     "deliveries",

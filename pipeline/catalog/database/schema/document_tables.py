@@ -9,6 +9,7 @@ from pipeline.catalog.database.schema.columns import Id, Name, Text, metadata
 from pipeline.plan import CHUNKER_VERSION
 
 __all__ = [
+    "checks",
     "collections",
     "counters",
     "documents",
@@ -182,6 +183,14 @@ seen = sa.Table(
     sa.Column("tags", sa.JSON(none_as_null=True)),
     sa.Column("beside", Id),
     sa.Column("gone_at", sa.Double),
+)
+
+checks = sa.Table(
+    "checks",
+    metadata,
+    sa.Column("name", Id, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
 )
 
 counters = sa.Table(

@@ -1,0 +1,26 @@
+"""Results of the last checks of the index: the comparison of counts, and the last whole verification."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from pipeline.catalog.database.schema import checks
+
+__all__ = ["last", "store"]
+
+
+def store(connection: Connection, name: str, result: Mapping[str, Any]) -> None:
+    """Keep the result of a check in place of the one before."""
+    connection.execute(checks.delete().where(checks.c.name == name))
+    connection.execute(checks.insert(), {"name": name, "at": time.time(), "result": dict(result)})
+
+
+def last(connection: Connection, name: str) -> tuple[float, dict[str, Any]] | None:
+    """When a check was made last, in seconds since 1970, and its result; None if it never was."""
+    row = connection.execute(sa.select(checks).where(checks.c.name == name)).one_or_none()
+    return None if row is None else (row.at, row.result)

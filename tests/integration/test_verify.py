@@ -1,0 +1,138 @@
+"""Verify: every drift of catalog, store, spool and cache is found and mended; only what is gone is embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drift_rig import Vandal, rewrite
+from flow_rig import FlowRig, stack_on
+from flow_tools import write_documents
+from stores import stand_in
+
+from pipeline.stages.chunking import text_hash
+from pipeline.vectorstore.base import Filter
+from pipeline.verify import VerifyRequest, compare_counts, points, verify
+from pipeline.verify.point_checks import searched_text
+
+__all__ = ["stand_in"]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is being deleted meanwhile."""
+    monkeypatch.setattr(points, "SETTLE_S", 0.0)
+
+
+@pytest.fixture(scope="module", params=["edge", "server"])
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
+    folder = tmp_path_factory.mktemp(f"verify-{request.param}")
+    others = {} if request.param == "edge" else {"qdrant_url": request.getfixturevalue("stand_in")}
+    with stack_on(folder, chunk_tokens=48, chunk_overlap_tokens=4, **others) as rig:
+        yield rig
+
+
+def test_two_hundred_drifts_of_every_kind_are_mended(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 30, words=400)
+    assert rig.ingest(tmp_path / "in", collection="drift") == {"completed": 30}
+    rewrite(paths[:6])
+    assert rig.ingest(tmp_path / "in", collection="drift") == {"completed": 6, "unchanged": 24}
+    assert verify(rig.services, VerifyRequest(collection="drift")).clean
+    vandal = Vandal(rig, "drift", seed=5)
+    live = vandal.live()
+    vandal.add_stale(live[:6], 20)
+    gone = vandal.remove_points(live[6:9], 16)
+    vandal.add_strangers(live[6:12], 20)
+    vandal.write_payloads(live[9:12], 15, "wrong_space", {"fingerprint": "another"})
+    changes = (
+        {"source": "/elsewhere"},
+        {"tags": ["x"]},
+        {"live": False},
+        {"content_sha256": "0"},
+        {"document_id": "d"},
+    )
+    vandal.write_payloads(live[12:15], 20, "payload", *changes)
+    vandal.spoil_metadata(live[15:17], 15)
+    vandal.write_payloads(live[17:20], 20, "text", {"text": "other words"}, {"order": 999})
+    vandal.strip_words(live[20:22], 15)
+    vandal.turn_vectors(live[22:25], 20)
+    vandal.spoil_cache(live[25:27], 20)
+    vandal.remove_texts(live[27:28])
+    vandal.spoil_texts(live[28:30])
+    vandal.litter(20)
+    assert vandal.done.total() >= 200
+    for path in paths[:27]:
+        path.unlink()  # kept texts are enough for these
+
+    found = verify(rig.services, VerifyRequest())
+    assert found.found == vandal.done
+    assert (found.clean, found.left, found.mended) == (False, vandal.done, {})
+
+    mended = verify(rig.services, VerifyRequest(repair=True))
+    assert mended.found == vandal.done
+    assert mended.mended == vandal.done
+    assert (mended.clean, mended.left, mended.source_needed) == (True, {}, [])
+    assert mended.embedded == vandal.done["vector"], "only vectors that may be wrong are made again"
+    assert len(gone) == 16
+    again = verify(rig.services, VerifyRequest(repair=True))
+    assert (again.clean, again.found, again.jobs) == (True, {}, [])
+    for path in write_documents(tmp_path / "in", 30, words=400)[6:]:
+        assert path.exists()
+    rewrite(paths[:6])
+    rig.assert_exact("drift")
+
+
+def test_only_the_points_that_are_gone_are_embedded(rig: FlowRig, tmp_path: Path) -> None:
+    """Half of the points is gone, and the cache of vectors too."""
+    write_documents(tmp_path / "in", 8, words=400, seed=3)
+    rig.ingest(tmp_path / "in", collection="half")
+    vandal = Vandal(rig, "half", seed=6)
+    live = vandal.live()
+    vandal.empty_cache()
+    gone = vandal.remove_points(live, sum(version.chunks for version in live) // 2)
+    assert [found["collection"] for found in compare_counts(rig.services)] == ["half"]
+    report = verify(rig.services, VerifyRequest(repair=True, collection="half"))
+    assert report.mended == {"missing_points": len(gone)}
+    assert report.embedded == len({text_hash(searched_text(point.payload)) for point in gone})
+    assert report.clean
+    assert compare_counts(rig.services) == []
+    rig.assert_exact("half")
+
+
+def test_a_store_that_is_gone_is_made_anew_without_files_and_without_embedding(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 8, words=400, seed=4)
+    rig.ingest(tmp_path / "in", collection="gone")
+    expected = rig.expected("gone")
+    vandal = Vandal(rig, "gone", seed=7)
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    rig.services.store.drop(vandal.index.name)
+    report = verify(rig.services, VerifyRequest(repair=True, collection="gone"))
+    found = dict(report.found)
+    assert found.pop("alias", 0) == (rig.settings.qdrant_url is not None), "a server forgets it with the collection"
+    assert found == {"missing_points": len(expected)}
+    assert (report.clean, report.embedded) == (True, 0)
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    rig.assert_exact("gone")
+    assert rig.services.store.count("gone", Filter(live=True)) == len(expected), "the alias is there again"
+
+
+def test_a_document_without_text_and_file_is_named(rig: FlowRig, tmp_path: Path) -> None:
+    paths = write_documents(tmp_path / "in", 3, words=200, seed=8)
+    rig.ingest(tmp_path / "in", collection="needed")
+    vandal = Vandal(rig, "needed", seed=8)
+    live = vandal.live()
+    vandal.remove_points(live[:2], 4)
+    vandal.remove_texts(live[:2])
+    paths[0].unlink()
+    rewrite(paths[1:2])
+    report = verify(rig.services, VerifyRequest(repair=True, collection="needed"))
+    assert [needed.source for needed in report.source_needed] == [str(paths[0])]
+    assert not report.clean
+    assert set(report.left) == {"missing_points", "kept_text_missing"}
+    paths[0].write_text("It is there again, and says something else.", "utf-8")
+    assert verify(rig.services, VerifyRequest(repair=True, collection="needed")).clean
+    rig.assert_exact("needed")
