@@ -24,6 +24,7 @@ from pipeline.catalog.work.progress import measure, store
 from pipeline.dead_letters.manager import FailureManager
 from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
+from pipeline.engine.liveness import living_runners
 from pipeline.errors import StackUnavailable, UnknownId
 from pipeline.kept_value import KeptValue
 from pipeline.results import (
@@ -249,10 +250,13 @@ class TaskManager(FailureManager):
         return QueueStatistics(
             depth=queue_depths(self._services),
             waiting_batches=waiting,
-            workers=[WorkerStatus(node=node) for node in sorted(self._alive()) if not node.startswith(intake_node(""))],
+            workers=[WorkerStatus(node=node) for node in sorted(self._nodes()) if not node.startswith(intake_node(""))],
         )
 
     def _alive(self) -> set[str]:
+        return living_runners(self._services.redis) if self._services.settings.redis_url is not None else set()
+
+    def _nodes(self) -> set[str]:
         return living_nodes(self._services.redis) if self._services.settings.redis_url is not None else set()
 
     def _resolve(self, id_or_prefix: str) -> tuple[str, str]:

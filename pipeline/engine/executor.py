@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import structlog
 
-from extractors.errors import Crashed
 from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
@@ -20,7 +19,8 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.canvas import fan, line, scanned
-from pipeline.engine.heartbeat import living_nodes
+from pipeline.engine.claims import InOtherHands, hand_back, hold, problem_of_endings, take
+from pipeline.engine.liveness import node_of, sign_on
 from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.errors import PipelineError
@@ -30,12 +30,9 @@ from pipeline.gates_for_tests import COMMITTED, DROPPED, LOST, RETRIED, WORKED, 
 from pipeline.services import Services
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
 
-__all__ = ["Transient", "follow", "give_up", "run"]
+__all__ = ["InOtherHands", "Transient", "follow", "give_up", "run"]
 
 log = structlog.get_logger()
-
-OPENING = {"extract": "extracting", "chunk": "chunking"}
-"""State of the documents while a stage works, where the stage before it does not set the state at its end."""
 
 RECONCILER = "reconciler"
 """The runner in the claim of a task that the reconciler claims in order to fail it."""
@@ -45,39 +42,44 @@ class Transient(Exception):
     """The task must be retried; `__cause__` is the error."""
 
 
-def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> None:
-    """Do one task, unless it is done, its batch has ended, or a living worker does it.
+def run(services: Services, runner: str, work: Work, task_id: str, tries: int) -> None:
+    """Do one task, unless it is done or its batch has ended.
 
     Args:
         services: those of this process.
-        node: name of this worker, which holds the claim.
+        runner: this process, which holds the claim.
         work: the stage's function.
         task_id: id in the ledger, which is Celery's id too.
         tries: how often Celery has retried the task so far.
 
     Raises:
         Transient: it failed with an error that a retry can cure; the caller retries it later.
+        InOtherHands: a living process does it; what follows the task is published by that one.
     """
-    claim = _claim(services, node, task_id)
-    if claim is None:
-        log.info("task.dropped", task=task_id)
-        pass_gate(DROPPED, task_id, node)
-        return
-    claim = replace(claim, last_try=tries >= services.settings.max_retries)
+    with hold(services, task_id):
+        claim = take(services, runner, task_id)
+        if claim is None:
+            log.info("task.dropped", task=task_id)
+            pass_gate(DROPPED, task_id, node_of(runner))
+        else:
+            _perform(services, work, replace(claim, last_try=tries >= services.settings.max_retries), runner)
+
+
+def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
     began = time.monotonic()
     with structlog.contextvars.bound_contextvars(
         request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
     ):
-        _pass_gate(claim, node)
+        _pass_gate(claim, runner)
         try:
-            done = _work(services, work, claim, node)
+            done = _work(services, work, claim, runner)
         except Transient:
             count(services.redis, claim.stage, "retried", time.monotonic() - began)
-            _pass_gate(claim, node, RETRIED)
+            _pass_gate(claim, runner, RETRIED)
             raise
-        _pass_gate(claim, node, WORKED)
-        committed = _commit(services, claim, node, done)
-        _pass_gate(claim, node, COMMITTED if committed else LOST)
+        _pass_gate(claim, runner, WORKED)
+        committed = _commit_or_hand_back(services, claim, runner, done)
+        _pass_gate(claim, runner, COMMITTED if committed else LOST)
         if committed:
             _publish_next(services, claim, done)
         _clean_up(done.tidy if committed else done.lost, claim)
@@ -89,7 +91,7 @@ def run(services: Services, node: str, work: Work, task_id: str, tries: int) -> 
 
 def give_up(services: Services, task_id: str, cause: Failure) -> None:
     """Fail the documents of a task whose stage no worker has; the other documents of its batch continue."""
-    alive = living_nodes(services.redis)
+    alive = sign_on(services.redis, RECONCILER)
     with writing(services.catalog) as connection:
         claim = ledger.claim(connection, task_id, RECONCILER, alive)
     if claim is not None and _commit(services, claim, RECONCILER, _failed(claim, cause)):
@@ -117,37 +119,26 @@ def follow(connection: Connection, claim: Claim) -> None:
         ledger.add_due(connection, [(batch_id, "finalize", 0, None)])
 
 
-def _pass_gate(claim: Claim, node: str, point: str = "") -> None:
+def _pass_gate(claim: Claim, runner: str, point: str = "") -> None:
     """A point of this task at which a test can hold the process or end it."""
-    pass_gate(claim.stage + point, claim.task_id, node, claim.job_id)
+    pass_gate(claim.stage + point, claim.task_id, node_of(runner), claim.job_id)
 
 
-def _claim(services: Services, node: str, task_id: str) -> Claim | None:
-    alive = living_nodes(services.redis)
-    # A claim that a power cut undoes is no loss: the process that held it is gone as well.
-    with writing(services.catalog, durable=False) as connection:
-        claim = ledger.claim(connection, task_id, node, alive)
-        if claim is not None and claim.stage in OPENING:
-            attempts.begin_batch(connection, claim.batch_id, OPENING[claim.stage])
-    return claim
-
-
-def _work(services: Services, work: Work, claim: Claim, node: str) -> Done:
+def _work(services: Services, work: Work, claim: Claim, runner: str) -> Done:
     if claim.starts > services.settings.max_starts:
-        crash = Crashed(f"The worker died {claim.starts - 1} times on it.")
-        return _failed(claim, Failure(claim.stage, problem_of(crash)), apart=True)
+        return _failed(claim, Failure(claim.stage, problem_of_endings(services, claim)), apart=True)
     try:
         return work(services, claim)
     except Exception as error:  # an entry point: an unexpected error fails its documents
         if retries.is_service_error(error):
-            return _retry(services, claim, node, error)
+            return _retry(services, claim, runner, error)
         unexpected, trace = not isinstance(error, PipelineError), trace_of(error)
         if unexpected:
             log.exception("stage.failed", trace=trace.id)
         return _failed(claim, Failure(claim.stage, problem_of(error), trace=trace), apart=unexpected)
 
 
-def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Done:
+def _retry(services: Services, claim: Claim, runner: str, error: Exception) -> Done:
     """Give the claim back and raise `Transient`; after the last try fail the documents."""
     trace = trace_of(error)
     cause = Failure(claim.stage, retries.service_problem(error), trace=trace)
@@ -156,8 +147,8 @@ def _retry(services: Services, claim: Claim, node: str, error: Exception) -> Don
         return _failed(claim, cause)
     log.warning("stage.retry", error=f"{type(error).__name__}: {error}", trace=trace.id)
     with writing(services.catalog) as connection:
-        attempt_errors.record_retry(connection, claim, node, cause)
-        ledger.release(connection, claim.task_id, node)
+        attempt_errors.record_retry(connection, claim, runner, cause)
+        ledger.release(connection, claim.task_id, runner)
         events.add(connection, "task.retrying", [(claim.job_id, None)], {"stage": claim.stage, "error": str(error)})
     raise Transient from error
 
@@ -177,11 +168,21 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
     return Done(record, FanOut(0) if claim.stage == "chunk" else None, admit=True, outcome="failed")
 
 
-def _commit(services: Services, claim: Claim, node: str, done: Done) -> bool:
-    """Record the result and the tasks due next, if this worker still holds the claim. Returns whether it did."""
+def _commit_or_hand_back(services: Services, claim: Claim, runner: str, done: Done) -> bool:
+    try:
+        return _commit(services, claim, runner, done)
+    except Exception as error:  # an entry point: whatever refuses the result, the task is not left as running
+        hand_back(services, claim, runner, error)
+        count(services.redis, claim.stage, "retried", 0.0)
+        _pass_gate(claim, runner, RETRIED)
+        raise Transient from error
+
+
+def _commit(services: Services, claim: Claim, runner: str, done: Done) -> bool:
+    """Record the result and the tasks due next, if this process still holds the claim. Returns whether it did."""
     # A power cut may undo a stage: it runs again from its artifacts. The end of a document must be durable.
     with writing(services.catalog, durable=claim.stage == "finalize") as connection:
-        is_held = ledger.finish(connection, claim.task_id, node)
+        is_held = ledger.finish(connection, claim.task_id, runner)
         if is_held:
             done.record(connection)
             follow(connection, claim)

@@ -14,6 +14,7 @@ from pipeline.settings import LEAST_SILENCE_S
 __all__ = [
     "NODES",
     "RECONCILED",
+    "alive_key",
     "count_workers",
     "heartbeat_timeout_s",
     "intake_node",
@@ -70,7 +71,7 @@ def start_heartbeat(
         ended.set()
         thread.join(every_s)  # a heartbeat after the deletion would outlive it
         try:
-            connection.delete(_alive_key(node))
+            connection.delete(alive_key(node))
         except redis.RedisError as error:
             log.warning("heartbeat.failed", error=str(error))
 
@@ -84,7 +85,7 @@ def intake_node(job_id: str) -> str:
 
 def is_alive(connection: redis.Redis, node: str) -> bool:
     """Whether this node has a heartbeat."""
-    return bool(connection.exists(_alive_key(node)))
+    return bool(connection.exists(alive_key(node)))
 
 
 def living_nodes(connection: redis.Redis) -> set[str]:
@@ -111,7 +112,7 @@ def heartbeat_timeout_s(dead_after_s: float) -> float:
 def _heartbeats(connection: redis.Redis) -> dict[str, str]:
     """Return the living nodes, each with its capabilities, joined by commas."""
     nodes = sorted(text(name) for name in connection.smembers(NODES))
-    values = connection.mget([_alive_key(node) for node in nodes]) if nodes else []
+    values = connection.mget([alive_key(node) for node in nodes]) if nodes else []
     return {node: text(value) for node, value in zip(nodes, values, strict=True) if value is not None}
 
 
@@ -120,13 +121,14 @@ def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool,
         with connection.pipeline() as pipe:
             if registered:
                 pipe.sadd(NODES, node)
-            pipe.set(_alive_key(node), capabilities, px=int(ttl_s * 1000))
+            pipe.set(alive_key(node), capabilities, px=int(ttl_s * 1000))
             pipe.execute()
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))
 
 
-def _alive_key(node: str) -> str:
+def alive_key(node: str) -> str:
+    """Redis key that stands as long as this node has a heartbeat."""
     return f"{PREFIX}alive:{node}"
 
 

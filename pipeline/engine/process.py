@@ -7,6 +7,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from pipeline.engine.process_identity import identity
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stages.sandbox import Sandbox
@@ -16,9 +17,13 @@ __all__ = ["Runtime", "Worker", "freeze"]
 
 @dataclass(frozen=True)
 class Runtime:
-    """One process of a worker. Processes that the worker forked share its node name and nothing else."""
+    """One process of a worker. Processes that the worker forked share its node name and nothing else.
+
+    `runner` is its name in the claims of tasks.
+    """
 
     node: str
+    runner: str
     services: Services
     _local: threading.local = field(default_factory=threading.local)
 
@@ -49,7 +54,8 @@ class Worker:
     def runtime(self) -> Runtime:
         """Return the runtime of the calling process. Connections do not survive a fork: each process has its own."""
         if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), Runtime(self.node, Services(self.settings, self._owner)))
+            runner = f"{self.node}/{identity(os.getpid())}"
+            self._opened = (os.getpid(), Runtime(self.node, runner, Services(self.settings, self._owner)))
         return self._opened[1]
 
 

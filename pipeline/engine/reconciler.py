@@ -1,15 +1,16 @@
 """The reconciler: it publishes again what is due and whose message or process was lost.
 
-It compares the ledger with the broker. A task that is due or running is published again if in two runs neither a
-queue nor the unacknowledged set of a worker held its message. Age alone is no reason: a task that waits in a queue is
-not touched. RabbitMQ does not list its messages: there the tasks of a dead worker are published again, and tasks that
-are due while their queue is empty.
+It compares the ledger with the broker and with the processes that live. A task is published again at once if its
+process is dead and its message is nowhere; if it is due, or its living process does something else, only when in two
+runs neither a queue nor the unacknowledged set of a worker held its message. Age alone is no reason: a task that waits
+in a queue is not touched. RabbitMQ does not list its messages: there the tasks of a dead process are published again,
+and tasks that are due while their queue is empty.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 
 import redis
 import structlog
@@ -19,10 +20,12 @@ from pipeline.catalog.work import jobs, ledger, progress
 from pipeline.catalog.work.ledger import OpenTask
 from pipeline.catalog.work.progress import StoredProgress, measure
 from pipeline.engine.admission import admit
-from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
-from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive, living_nodes, text
+from pipeline.engine.executor import RECONCILER
+from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive, text
+from pipeline.engine.liveness import is_settling, settle
+from pipeline.engine.open_work import OpenWork, open_work, queue_of
 from pipeline.engine.publisher import publish
 from pipeline.engine.redelivery import restore_dead
 from pipeline.engine.unserved import give_up
@@ -47,6 +50,9 @@ message is lost, or a worker holds it for a retry, in which case the second mess
 
 BLIND_AGE_S = 1800.0
 """Where the broker does not list messages, any task is published again after this time without progress."""
+
+RECOVERY_BEATS = 3
+"""The errback waits for so many heartbeats for the report that a process is gone; after that the reconciler sees it."""
 
 LOCK_S = 60
 MEASURE_PAUSE = 20.0
@@ -88,9 +94,9 @@ def reconcile(services: Services) -> list[str]:
     if not lock.acquire():
         return []
     try:
+        settle(services.redis, services.settings)
         restore_dead(services)
-        lost = _lost(services, give_up(services))
-        _publish(services, lost)
+        lost = _reconcile_tasks(services, give_up(services))
         _close_abandoned(services)
         admit(services)
         relabel(services, LABELS)
@@ -104,12 +110,26 @@ def reconcile(services: Services) -> list[str]:
 
 
 def recover(services: Services, batch_id: str) -> None:
-    """Publish the missing tasks of a batch again, after Celery reported a time limit or a lost worker."""
-    _publish(services, [due for due in _missing(services, 0.0) if due.batch_id == batch_id])
+    """Publish the missing tasks of a batch again, after Celery reported a time limit or a lost process.
+
+    The parent of a lost process reports it with one of its next heartbeats, which is waited for.
+    """
+    for waits_left in reversed(range(RECOVERY_BEATS + 1)):
+        work = open_work(services, RECONCILER)
+        here = [task for task in work.tasks if task.batch_id == batch_id]
+        lost = [task for task in here if work.is_orphan(task) or (work.is_suspect(task) and task.state == "due")]
+        if not lost and not waits_left:
+            lost = [task for task in here if work.is_suspect(task)]
+        if lost or not any(work.is_at_work(task) for task in here):
+            break
+        time.sleep(services.settings.heartbeat_s)
+    _publish(services, lost, work.living)
 
 
-def _lost(services: Services, queues: Collection[str]) -> list[OpenTask]:
-    suspects = _missing(services, GRACE_S, queues)
+def _reconcile_tasks(services: Services, queues: Collection[str]) -> list[OpenTask]:
+    """Publish lost tasks again: those of dead processes at once, others if they were suspects in the last run too."""
+    work = open_work(services, RECONCILER, queues)
+    suspects = [task for task in work.tasks if work.is_suspect(task) and _age_s(task) > _patience_s(work, task)]
     before = {text(name) for name in services.redis.smembers(SUSPECTS)}
     with services.redis.pipeline() as pipe:
         pipe.delete(SUSPECTS)
@@ -117,51 +137,39 @@ def _lost(services: Services, queues: Collection[str]) -> list[OpenTask]:
             pipe.sadd(SUSPECTS, *(due.task_id for due in suspects))
             pipe.expire(SUSPECTS, LOCK_S)
         pipe.execute()
-    return [due for due in suspects if due.task_id in before]
+    orphans = [task for task in work.tasks if work.is_orphan(task)]
+    return _publish(services, [*orphans, *(task for task in suspects if task.task_id in before)], work.living)
 
 
-def _missing(services: Services, grace_s: float, queues: Collection[str] = ()) -> list[OpenTask]:
-    # The broker first: a task that ends in between is gone from the ledger, and not taken for missing.
-    held = held_tasks(services, queues)
-    with services.catalog.connect() as connection:
-        open_tasks = ledger.open_tasks(connection)
-    now = time.time()
-    if held is None:
-        return _missing_by_age(services, open_tasks, grace_s)
-    return [due for due in open_tasks if due.task_id not in held and now - due.since > grace_s]
+def _age_s(task: OpenTask) -> float:
+    # A clock that was set back makes times of the future: they are old, too.
+    return abs(time.time() - task.since)
 
 
-def _missing_by_age(services: Services, open_tasks: Sequence[OpenTask], grace_s: float) -> list[OpenTask]:
-    alive, depths, now = living_nodes(services.redis), queue_depths(services), time.time()
-
-    def patience_s(due: OpenTask) -> float:
-        if due.state == "running" and due.runner not in alive:
-            return grace_s
-        return EMPTY_S if due.state == "due" and not depths.get(_queue(due)) else BLIND_AGE_S
-
-    return [due for due in open_tasks if now - due.since > patience_s(due)]
+def _patience_s(work: OpenWork, task: OpenTask) -> float:
+    if work.held is not None:
+        return GRACE_S
+    return EMPTY_S if task.state == "due" and not work.depths.get(queue_of(task)) else BLIND_AGE_S
 
 
-def _publish(services: Services, lost: Sequence[OpenTask]) -> None:
+def _publish(services: Services, lost: Sequence[OpenTask], living: Container[str]) -> list[OpenTask]:
     if not lost:
-        return
+        return []
     with writing(services.catalog) as connection:
-        ledger.mark_republished(connection, [due.task_id for due in lost])
-    for due in lost:
+        due_again = ledger.mark_republished(connection, lost, living)
+    for due in due_again:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
         publish(services, follow_up(batch, due.stage, due.part), batch)
-
-
-def _queue(due: OpenTask) -> str:
-    step = due.plan.step(due.stage)
-    return step.queue if step is not None else due.stage
+    return due_again
 
 
 def _close_abandoned(services: Services) -> None:
     """Close the intake of jobs whose intake process died: they finish with the files that were read."""
     if services.redis.info("server")["uptime_in_seconds"] < ABANDONED_S:
         return  # Redis has just restarted, and living processes may not have renewed their heartbeat yet
+    if is_settling(services.redis):
+        return
     with services.catalog.connect() as connection:
         open_jobs = jobs.with_open_intake(connection, time.time() - ABANDONED_S)
     for job_id in open_jobs:

@@ -12,6 +12,7 @@ from kombu.connection import Connection as BrokerConnection
 
 from pipeline.engine.celery_app import app_of
 from pipeline.engine.heartbeat import NODES, living_nodes, text, unacked_key
+from pipeline.engine.liveness import forget_node, is_settling
 from pipeline.names import PREFIX
 from pipeline.services import Services
 
@@ -27,6 +28,8 @@ def restore_dead(services: Services) -> int:
         How many messages; 0 where the broker is not Redis: other brokers redeliver on their own.
     """
     connection, broker = services.redis, services.broker
+    if is_settling(connection):
+        return 0
     alive = living_nodes(connection)
     dead = {text(name) for name in connection.smembers(NODES)} - alive
     restored = 0
@@ -36,6 +39,7 @@ def restore_dead(services: Services) -> int:
             restored += _restore(services, node)
             log.warning("worker.dead", node=node, messages=held)
         connection.srem(NODES, node)
+        forget_node(connection, node)
     return restored
 
 

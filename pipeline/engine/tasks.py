@@ -6,7 +6,9 @@ import time
 from pkgutil import resolve_name
 from typing import Any
 
+import structlog
 from celery import Celery, Task
+from celery.exceptions import Ignore
 
 from pipeline import retries
 from pipeline.composition.plugins import stages
@@ -14,10 +16,12 @@ from pipeline.engine import executor, reconciler
 from pipeline.engine.dispatch import work_of
 from pipeline.engine.process import Worker
 from pipeline.engine.watched import after_return, watch_publishing
-from pipeline.gates_for_tests import are_watched
+from pipeline.gates_for_tests import DROPPED, are_watched, pass_gate
 from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
 
 __all__ = ["register"]
+
+log = structlog.get_logger()
 
 PERIODIC = {
     "reconcile": "pipeline.engine.reconciler:reconcile",
@@ -48,7 +52,12 @@ def _stage_task(worker: Worker, stage: str) -> Any:
         process = worker.runtime()
         work, tries = work_of(process, stage), task.request.retries
         try:
-            executor.run(process.services, process.node, work, task.request.id, tries)
+            executor.run(process.services, process.runner, work, task.request.id, tries)
+        except executor.InOtherHands as error:
+            log.info("task.copy", task=task.request.id)
+            pass_gate(DROPPED, task.request.id, process.node)
+            # Not done, so that neither the chain goes on nor the chord counts: the original does both.
+            raise Ignore from error
         except executor.Transient as error:
             delay_s = retries.delay_s(worker.settings, tries, error.__cause__)
             raise task.retry(exc=error, countdown=delay_s, priority=_priority(task)) from error

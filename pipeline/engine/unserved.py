@@ -16,7 +16,8 @@ from pipeline import stack
 from pipeline.catalog.work import ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.engine import executor
-from pipeline.engine.heartbeat import living_nodes, served_capabilities, text
+from pipeline.engine.heartbeat import served_capabilities, text
+from pipeline.engine.liveness import sign_on
 from pipeline.errors import NoWorker
 from pipeline.errors.problem import problem_of
 from pipeline.names import PREFIX
@@ -65,7 +66,7 @@ def give_up(services: Services) -> set[str]:
         under_way = ledger.open_tasks(connection, planned=True)
     if not under_way:
         return set()
-    alive, served = living_nodes(services.redis), served_capabilities(services.redis)
+    alive, served = sign_on(services.redis, executor.RECONCILER), served_capabilities(services.redis)
     queues = {step.capability: step.queue for task in under_way for step in task.plan.own}
     lost = _lost(services, queues.keys() - served)
     for task in under_way:

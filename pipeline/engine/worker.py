@@ -30,6 +30,7 @@ from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.engine import model_calls
 from pipeline.engine.celery_app import all_queues, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
+from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.process import Worker, freeze
 from pipeline.engine.tasks import register
 from pipeline.names import MAINTENANCE, PREFIX, QUEUES
@@ -151,11 +152,13 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
     ttl_s = heartbeat_timeout_s(settings.dead_after_s)
     services = Services(settings)
 
-    def begin(**_: Any) -> None:
+    def begin(sender: Any, **_: Any) -> None:
         # Only in the parent, after the pool has forked: threads do not survive a fork.
+        watch = PoolWatch(services.redis, worker.node, lambda: pool_pids(sender.pool), active_tasks, ttl_s)
         served = capabilities_of(queues)
+        end_watch = watch.start(settings.heartbeat_s)
         sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
-        signals.worker_shutdown.connect(lambda **_: sign_off(), weak=False)
+        signals.worker_shutdown.connect(lambda **_: (end_watch(), sign_off()), weak=False)
         try:
             _prepare(worker, group)
         except Exception as error:  # Celery would swallow it, and the worker would run on without its model

@@ -577,7 +577,83 @@ def test_dead_runner_loses_its_task(catalog: Engine) -> None:
         ledger.release(connection, task, "w2")
         [due] = ledger.open_tasks(connection)
         assert (due.state, due.starts, due.runner) == ("due", 1, None)
-        ledger.mark_republished(connection, [task])
+        assert ledger.mark_republished(connection, [due], ()) == [due]
+        [due] = ledger.open_tasks(connection)
+        assert (due.state, due.starts, due.runner) == ("due", 1, None)
+        attempts.cancel(connection, schema.attempts.c.job_id == job)
+
+
+def test_only_the_death_of_a_process_counts(catalog: Engine) -> None:
+    """A task is given back, refused, lost by a living process, or published again: none of that is a death."""
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"))
+        admission.admit(connection, 1, 99, "extract")
+        task = ledger.task_id(batch, "extract")
+
+        def started(runner: str, *alive: str) -> int | None:
+            claim = ledger.claim(connection, task, runner, alive)
+            return None if claim is None else claim.starts
+
+        def published_again(*alive: str) -> int:
+            again = ledger.mark_republished(connection, ledger.open_tasks(connection), alive)
+            assert [(row.task_id, row.state) for row in ledger.open_tasks(connection)] == [(task, "due")]
+            return len(again)
+
+        assert not ledger.is_running(connection, task)
+        assert started("n/1-1") == 1
+        assert ledger.is_running(connection, task)
+        assert started("n/2-1", "n/1-1", "n/2-1") is None
+        # Its own claim was left over by an error.
+        assert started("n/1-1", "n/1-1") == 1
+        for _ in range(9):
+            ledger.release(connection, task, "n/1-1")
+            assert started("n/1-1") == 1
+            # It lives, and does something else.
+            assert published_again("n/1-1") == 1
+            assert started("n/1-1") == 1
+        # It is dead: found by the claim of another, or by the reconciler.
+        assert started("n/2-1", "n/2-1") == 2
+        assert published_again("n/3-1") == 1
+        assert published_again() == 1
+        assert started("n/3-1") == 3
+        # A result that the catalog refuses is no death, but may not be tried for ever.
+        ledger.release(connection, task, "n/3-1", counts=True)
+        assert started("n/4-1") == 4
+        attempts.cancel(connection, schema.attempts.c.job_id == job)
+
+
+def test_a_frozen_process_that_was_given_up_commits_nothing(catalog: Engine) -> None:
+    """Another process of the same worker has the task, or none has: the claim names the process."""
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"))
+        admission.admit(connection, 1, 99, "extract")
+        task = ledger.task_id(batch, "extract")
+        assert ledger.claim(connection, task, "n/1-1", ())
+        seen = ledger.open_tasks(connection)
+        assert ledger.mark_republished(connection, seen, ())
+        assert not ledger.finish(connection, task, "n/1-1")
+        assert ledger.claim(connection, task, "n/2-1", ())
+        assert not ledger.finish(connection, task, "n/1-1")
+        # What was seen before the new claim does not end it.
+        assert ledger.mark_republished(connection, seen, ()) == []
+        ledger.release(connection, task, "n/1-1")
+        assert ledger.finish(connection, task, "n/2-1")
+        attempts.cancel(connection, schema.attempts.c.job_id == job)
+
+
+def test_a_claim_of_the_version_before_names_its_worker(catalog: Engine) -> None:
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"))
+        admission.admit(connection, 1, 99, "extract")
+        task = ledger.task_id(batch, "extract")
+        assert ledger.claim(connection, task, "extract@1", ())
+        assert ledger.claim(connection, task, "extract@1/7-1", {"extract@1", "extract@1/7-1"}) is None
+        again = ledger.claim(connection, task, "extract@2/7-1", {"extract@2", "extract@2/7-1"})
+        assert again is not None
+        assert again.starts == 2
         attempts.cancel(connection, schema.attempts.c.job_id == job)
 
 

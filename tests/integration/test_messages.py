@@ -197,8 +197,8 @@ def test_job_of_a_dead_intake_is_closed(still: FlowRig, monkeypatch: pytest.Monk
     reconciler.reconcile(still.services)
     assert not still.finished(job)
     stop()
-    reconciler.reconcile(still.services)
-    assert still.finished(job)
+    # No death is judged in the first moments of a Redis.
+    assert eventually(lambda: reconciler.reconcile(still.services) or still.finished(job))
 
 
 def test_publishing_without_a_broker_leaves_the_task_due(still: FlowRig, tmp_path: Path) -> None:

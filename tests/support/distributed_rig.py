@@ -29,6 +29,7 @@ from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 
 from pipeline.catalog.database.schema import tasks
+from pipeline.engine.liveness import node_of
 from pipeline.gates_for_tests import WORKED
 from pipeline.settings import ENV_PREFIX, Settings
 
@@ -167,7 +168,7 @@ class Cluster:
         """
         at_work = self.gates.arrived(stage + WORKED)[0]
         query = sa.select(tasks.c.runner).where(tasks.c.id == at_work.visitor, tasks.c.state == "running")
-        assert [row.runner for row in rig.rows(query)] == [at_work.node]
+        assert [node_of(row.runner) for row in rig.rows(query)] == [at_work.node]
         self.kill(at_work.part)
         self.gates.open(stage + WORKED)
         return at_work.part

@@ -1,14 +1,17 @@
 """The ledger of tasks: which tasks of a batch are due, running or done. It decides; messages in the broker only notify.
 
-A task is `due` (to be started), `running` (on `runner`) or `done`. A batch is `waiting` (not admitted),
+A task is `due` (to be started), `running` (in the process `runner`) or `done`. A batch is `waiting` (not admitted),
 `active`, `done` or `cancelled`. Task ids are derived from (batch, stage, part) and are the Celery ids.
+
+`starts` counts the deaths of processes: a start counts until the task is given back or its process is found to live
+on without it. A task that is claimed has so many deaths behind it as `starts` says, less this start.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,6 +33,7 @@ __all__ = [
     "count_unfinished",
     "finish",
     "has_stage",
+    "is_running",
     "mark_republished",
     "move_to_own_batches",
     "open_tasks",
@@ -44,7 +48,9 @@ NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
 _TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
 _NOW: sa.BindParameter[float] = sa.bindparam("now")
 _ON: sa.BindParameter[str] = sa.bindparam("on")
-STARTED = tasks.update().where(_TASK).values(state="running", runner=_ON, starts=tasks.c.starts + 1, started_at=_NOW)
+STARTED = (
+    tasks.update().where(_TASK).values(state="running", runner=_ON, starts=sa.bindparam("started"), started_at=_NOW)
+)
 DONE = (
     tasks.update()
     .where(_TASK, tasks.c.state == "running", tasks.c.runner == _ON)
@@ -60,7 +66,7 @@ OUTSTANDING = sa.select(sa.func.count()).where(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do one task, held by one runner; `starts` counts this start too.
+    """The right to do one task, held by one process; `starts` counts this start and those in which one died.
 
     `last_try`: it is not tried again, even after a transient error.
     """
@@ -130,24 +136,39 @@ def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str,
         connection.execute(tasks.insert(), fresh)
 
 
-def claim(connection: Connection, task_id: str, runner: str, alive: Collection[str]) -> Claim | None:
-    """Start a task; None if it is done, another living runner holds it, or its batch has ended."""
+def claim(connection: Connection, task_id: str, runner: str, alive: Container[str]) -> Claim | None:
+    """Start a task; None if it is done, a living process holds it, or its batch has ended.
+
+    Args:
+        connection: the catalog.
+        task_id: the task.
+        runner: the process that claims it. It does not hold the task already.
+        alive: the runners that live.
+    """
     row = connection.execute(_open_task(), {"task": task_id}).one_or_none()
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
-    connection.execute(STARTED, {"task": task_id, "on": runner, "now": time.time()})
+    # A process that claims a task which it holds already has lost its claim by an error, and did not die.
+    starts = row.starts + int(row.state != "running" or row.runner != runner)
+    connection.execute(STARTED, {"task": task_id, "on": runner, "now": time.time(), "started": starts})
     return Claim(
         task_id=task_id,
         batch_id=row.batch_id,
         stage=row.stage,
         part=row.part,
-        starts=row.starts + 1,
+        starts=starts,
         detail=row.detail,
         job_id=row.job_id,
         priority=row.priority,
         plan=Plan.from_json(row.plan),
         request_id=row.request_id,
     )
+
+
+def is_running(connection: Connection, task_id: str) -> bool:
+    """Whether a process holds the task."""
+    running = sa.select(tasks.c.id).where(_TASK, tasks.c.state == "running")
+    return connection.scalar(running, {"task": task_id}) is not None
 
 
 @cache
@@ -167,12 +188,12 @@ def finish(connection: Connection, task_id: str, runner: str) -> bool:
     return bool(ended.rowcount)
 
 
-def release(connection: Connection, task_id: str, runner: str) -> None:
-    """Give a running task back, to be started again; this start does not count."""
+def release(connection: Connection, task_id: str, runner: str, *, counts: bool = False) -> None:
+    """Give a running task back, to be started again. `counts`: this start counts as if its process had died."""
     connection.execute(
         tasks.update()
         .where(tasks.c.id == task_id, tasks.c.state == "running", tasks.c.runner == runner)
-        .values(state="due", runner=None, starts=tasks.c.starts - 1, published_at=time.time())
+        .values(state="due", runner=None, starts=tasks.c.starts - int(not counts), published_at=time.time())
     )
 
 
@@ -223,11 +244,24 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
     return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in rows.mappings()]
 
 
-def mark_republished(connection: Connection, ids: Sequence[str]) -> None:
-    """Record that these tasks were published again: they are due, on no runner."""
-    for group in split_list(ids):
-        connection.execute(
-            tasks.update()
-            .where(tasks.c.id.in_(group), tasks.c.state != "done")
-            .values(state="due", runner=None, published_at=time.time())
+def mark_republished(connection: Connection, lost: Iterable[OpenTask], alive: Container[str]) -> list[OpenTask]:
+    """Make tasks due again that are in the state in which they were seen; the start counts if the process died.
+
+    Returns:
+        Those that were: the others have been claimed or have ended meanwhile.
+    """
+    return [task for task in lost if _make_due(connection, task, died=task.runner not in alive)]
+
+
+def _make_due(connection: Connection, seen: OpenTask, *, died: bool) -> bool:
+    counted = seen.state == "due" or died
+    changed = connection.execute(
+        tasks.update()
+        .where(
+            tasks.c.id == seen.task_id,
+            tasks.c.state == seen.state,
+            tasks.c.runner.is_(None) if seen.runner is None else tasks.c.runner == seen.runner,
         )
+        .values(state="due", runner=None, published_at=time.time(), starts=tasks.c.starts - int(not counted))
+    )
+    return bool(changed.rowcount)

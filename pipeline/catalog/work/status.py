@@ -65,7 +65,7 @@ def resolve_id(connection: Connection, prefix: str) -> tuple[str, str]:
 
 
 def document_status(connection: Connection, document_id: str, alive: Collection[str]) -> DocumentStatus:
-    """The status of a document; `alive`: the workers that live. Raises UnknownId."""
+    """The status of a document; `alive`: the runners that live. Raises UnknownId."""
     document = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one_or_none()
     if document is None:
         raise UnknownId(f"There is no document {document_id}.")
@@ -95,7 +95,7 @@ def document_status(connection: Connection, document_id: str, alive: Collection[
 
 
 def task_status(connection: Connection, task_id: str, alive: Collection[str]) -> TaskStatus:
-    """The status of a task; `alive`: the workers that live. Raises UnknownId."""
+    """The status of a task; `alive`: the runners that live. Raises UnknownId."""
     row = connection.execute(
         sa.select(tasks, batches.c.job_id).join(batches, batches.c.id == tasks.c.batch_id).where(tasks.c.id == task_id)
     ).one_or_none()
@@ -109,7 +109,7 @@ def task_status(connection: Connection, task_id: str, alive: Collection[str]) ->
         activity=_activity_of_task(row, alive),
         job_id=row.job_id,
         batch_id=row.batch_id,
-        worker=row.runner,
+        worker=_worker(row.runner),
         starts=row.starts,
         published_at=iso(row.published_at),
         started_at=iso(row.started_at),
@@ -138,7 +138,7 @@ def active_tasks(connection: Connection, alive: Collection[str]) -> list[ActiveT
             stage=row.stage,
             part=row.part,
             job_id=row.job_id,
-            worker=row.runner,
+            worker=_worker(row.runner) or "",
             running_s=round(now - row.started_at, 3),
         )
         for row in rows
@@ -174,6 +174,11 @@ def totals(connection: Connection) -> tuple[dict[str, int], dict[str, int], int]
     failed = connection.scalar(sa.select(sa.func.count()).select_from(failures)) or 0
     by_collection = {row[0]: int(row[1]) for row in chunks}
     return {row[0]: row[1] for row in states}, by_collection, failed
+
+
+def _worker(runner: str | None) -> str | None:
+    """The worker of a runner, which is one of its processes: `NODE/PROCESS`."""
+    return runner and (runner.rpartition("/")[0] or runner)
 
 
 def _newest_attempt(connection: Connection, document: Any) -> Any:
