@@ -51,6 +51,14 @@ class PoolWatch:
         self._active = active
         self._stopped_s = stopped_s
         self._stopped_since: dict[int, float] = {}
+        self._condemned: set[str] = set()
+
+    def condemn(self, pid: int) -> None:
+        """Report a process as ended that is about to be killed."""
+        name = identity(pid)
+        if name is not None:
+            self._condemned.add(name)
+            self._report_safely()
 
     def start(self, every_s: float) -> Callable[[], None]:
         """Report now, and then regularly in a thread. Returns a function that ends it."""
@@ -74,9 +82,9 @@ class PoolWatch:
         self._kill_stopped(pids)
         key = processes_key(self._node)
         known = {text(name) for name in self._connection.smembers(key)}
-        living = {name for pid in pids if (name := identity(pid)) is not None}
+        living = {name for pid in pids if (name := identity(pid)) is not None} - self._condemned
         # A process that is not in the list may have started since: only what has ended for sure is removed.
-        ended = {name for name in known - living if not is_living(name)}
+        ended = {name for name in known - living if name in self._condemned or not is_living(name)}
         active = set(self._active())
         with self._connection.pipeline() as pipe:
             if living - known:

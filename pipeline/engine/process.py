@@ -7,6 +7,7 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from pipeline.engine.pool_watch import PoolWatch
 from pipeline.engine.process_identity import identity
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -50,6 +51,8 @@ class Worker:
         self.settings = settings
         self._owner = owner
         self._opened: tuple[int, Runtime] | None = None
+        self.watch: PoolWatch | None = None
+        """Reports the pool; only in its parent, once the worker is ready."""
 
     def runtime(self) -> Runtime:
         """Return the runtime of the calling process. Connections do not survive a fork: each process has its own."""

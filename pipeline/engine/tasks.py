@@ -15,6 +15,7 @@ from pipeline.composition.plugins import stages
 from pipeline.engine import executor, reconciler
 from pipeline.engine.dispatch import work_of
 from pipeline.engine.process import Worker
+from pipeline.engine.requests import request_class
 from pipeline.engine.watched import after_return, watch_publishing
 from pipeline.gates_for_tests import DROPPED, are_watched, pass_gate
 from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
@@ -37,7 +38,7 @@ ACKNOWLEDGED_S = 0.2
 def register(app: Celery, worker: Worker) -> None:
     """Register all tasks with a worker's application: built-in stages, declared stages, maintenance tasks."""
     # Not shared: a process may have two applications, one of the worker and one that publishes.
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"Request": request_class(worker)}
     if are_watched():
         watch_publishing(worker.node)
         more["after_return"] = after_return(worker.node)

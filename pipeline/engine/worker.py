@@ -156,6 +156,7 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
         # Only in the parent, after the pool has forked: threads do not survive a fork.
         watch = PoolWatch(services.redis, worker.node, lambda: pool_pids(sender.pool), active_tasks, ttl_s)
         served = capabilities_of(queues)
+        worker.watch = watch
         end_watch = watch.start(settings.heartbeat_s)
         sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
         signals.worker_shutdown.connect(lambda **_: (end_watch(), sign_off()), weak=False)

@@ -81,6 +81,8 @@ def test_ocr_task_beyond_the_time_limit_is_killed_and_repeated(
     write_scan(tmp_path / "in" / "scan.png", 22)
     around.slow.touch()
     job = around.rig.submit(tmp_path / "in", collection="e3")
+    assert eventually(lambda: around.rig.processes("extract", "sleep"))
+    around.slow.unlink()
     assert around.rig.wait(job) == {"completed": 4}
     scanned = around.rig.tasks_of(job, tasks.c.stage == "ocr")
     assert [row.starts for row in scanned] == [2]

@@ -15,10 +15,15 @@ import redis
 from flow_tools import eventually
 from search_rig import redis_server
 
+from pipeline.catalog.work.ledger import Claim
+from pipeline.engine.claims import TIME_LIMIT, note_time_limit, problem_of_endings
 from pipeline.engine.heartbeat import RECONCILED, start_heartbeat
 from pipeline.engine.liveness import is_settling, living_runners, node_of, processes_key, settle, sign_on, tasks_at_work
 from pipeline.engine.pool_watch import PoolWatch
 from pipeline.engine.process_identity import identity, is_living, is_stopped
+from pipeline.names import PREFIX
+from pipeline.plan import PLAIN
+from pipeline.services import Services
 from pipeline.settings import Settings
 
 NODE = "extract@1"
@@ -154,3 +159,40 @@ def test_judgement_is_not_put_off_for_ever(connection: redis.Redis) -> None:
     assert eventually(lambda: not is_settling(connection))
     settle(connection, settings)
     assert not is_settling(connection)
+
+
+def test_a_process_that_is_about_to_be_killed_is_reported_as_ended(connection: redis.Redis) -> None:
+    with sleeping() as process, beating(connection, NODE):
+        watch = PoolWatch(connection, NODE, lambda: [process.pid], list, 600.0)
+        watch.report()
+        assert f"{NODE}/{identity(process.pid)}" in living_runners(connection)
+        watch.condemn(process.pid)
+        watch.report()
+        assert living_runners(connection) == {NODE}
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "words"),
+    [
+        (None, "crashed", "Its process died 4 times on it, or its worker fell silent."),
+        (TIME_LIMIT, "timeout", "ended 4 times without a result, the last time by the limit of 77 seconds"),
+        ("IntegrityError: refused", "internal", "could not be recorded, 4 times: IntegrityError: refused"),
+    ],
+)
+def test_the_cause_of_ends_without_a_result_is_reported(
+    connection: redis.Redis, cause: str | None, code: str, words: str
+) -> None:
+    services = Services(Settings(redis_url=url_of(connection), task_time_limit_s=77))
+    claim = Claim("task-1", "batch", "ocr", 0, 5, {}, "job", 5, PLAIN, "request")
+    if cause == TIME_LIMIT:
+        note_time_limit(connection, "task-1")
+    elif cause is not None:
+        connection.set(f"{PREFIX}ending:task-1", cause)
+    problem = problem_of_endings(services, claim)
+    assert problem.code == code
+    assert words in problem.message
+    services.redis.close()
+
+
+def url_of(connection: redis.Redis) -> str:
+    return f"redis://127.0.0.1:{connection.get_connection_kwargs()['port']}/0"
