@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.confirmation import confirm
 from pipeline.cli.connect import connected_services, manager_of
+from pipeline.cli.failure_messages import messages_app
 from pipeline.cli.failures_output import print_dry_run, print_history, print_list, print_quarantined
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, print_json, quantity
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["failures_app"]
 
 failures_app = Commands(help="Documents that failed: list them, try them again, forget them.", no_args_is_help=True)
+failures_app.add_typer(messages_app, name="messages")
 
 Code = Annotated[str | None, typer.Option("--code", help="Only this code.", show_default=False)]
 Stage = Annotated[str | None, typer.Option("--stage", help="Only of this stage.", show_default=False)]
@@ -167,22 +169,6 @@ def failures_purge(
         print_json({"purged": number})
     else:
         out.print(f"Forgotten: {quantity(number, 'failure')}.")
-
-
-def confirm(number: int, noun: str) -> None:
-    """Ask whether so many things are to be forgotten; no question if there are none.
-
-    Raises:
-        BadRequest: no user can answer.
-        typer.Abort: the user said no.
-    """
-    from pipeline.errors import BadRequest
-
-    if not number:
-        return
-    if not sys.stdin.isatty():
-        raise BadRequest(f"{quantity(number, noun)} would be forgotten, and nothing confirms it.", "Say it with: --yes")
-    typer.confirm(f"Forget {quantity(number, noun)}?", abort=True, err=True)
 
 
 def _retry(settings: Settings, selection: Selection, as_json: bool) -> int:

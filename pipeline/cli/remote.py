@@ -40,6 +40,9 @@ class RemoteManager:
         self.failure = client.failure
         self.list_failures = client.list_failures
         self.purge_failures = client.purge_failures
+        self.messages = client.messages
+        self.reprocess_messages = client.reprocess_messages
+        self.purge_messages = client.purge_messages
 
     def list_documents(self, query: DocumentQuery) -> DocumentList:
         """List documents over all jobs, page by page."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
@@ -11,15 +11,18 @@ import httpx
 
 from pipeline.client.request import Page, Request
 from pipeline.dead_letters.query import FailureQuery
-from pipeline.results import FailureHistory, FailureList, FailureRecord, RetryReport
+from pipeline.results import FailureHistory, FailureList, FailureRecord, MessageList, RetryReport
 
 __all__ = [
     "Conditions",
     "all_failures",
     "failure",
     "list_failures",
+    "messages",
     "purge",
     "purge_failures",
+    "purge_messages",
+    "reprocess_messages",
     "retry",
     "retry_failures",
 ]
@@ -86,6 +89,25 @@ def purge(code: str | None = None, job_id: str | None = None) -> Request[int]:
 def purge_failures(query: FailureQuery) -> Request[int]:
     """Forget the failures that meet the conditions; how many that were."""
     return Request("DELETE", "/v1/failures", lambda response: int(response.json()["purged"]), asdict(query))
+
+
+def messages(queue: str | None = None, limit: int = 100) -> Request[MessageList]:
+    """The oldest messages that no task could answer; `queue`: only those that were in this one before."""
+    params = {"queue": queue, "limit": limit}
+    return Request("GET", "/v1/failures/messages", lambda response: MessageList.model_validate(response.json()), params)
+
+
+def reprocess_messages(ids: Collection[str] = (), *, queue: str | None = None) -> Request[int]:
+    """Send messages again to the queues where they were, all by default; how many that were."""
+    body: dict[str, Any] = {"ids": list(ids), "queue": queue}
+    path = "/v1/failures/messages/reprocess"
+    return Request("POST", path, lambda response: int(response.json()["reprocessed"]), json=body, repeatable=False)
+
+
+def purge_messages(ids: Collection[str] = (), *, queue: str | None = None) -> Request[int]:
+    """Forget messages, all by default; how many that were."""
+    params = {"id": list(ids) or None, "queue": queue}
+    return Request("DELETE", "/v1/failures/messages", lambda response: int(response.json()["purged"]), params)
 
 
 def _page(query: FailureQuery, cursor: str | None) -> Request[Page[FailureRecord]]:

@@ -11,12 +11,12 @@ from pipeline.catalog.work import failure_list, failures
 from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.status import resolve_id
+from pipeline.dead_letters.messages import MessageManager
 from pipeline.dead_letters.query import FailureQuery, filter_of, position_of, text_of
 from pipeline.dead_letters.records import history_of, record_of
 from pipeline.errors import UnknownId
 from pipeline.ingest.walk import source_of_path
 from pipeline.results import FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
-from pipeline.services import Services
 
 __all__ = ["FailureManager"]
 
@@ -24,11 +24,8 @@ EVERY = 2**31 - 1
 """A limit that no list reaches."""
 
 
-class FailureManager:
-    """Open failures: documents that failed and are not cured yet."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class FailureManager(MessageManager):
+    """Open failures, documents that failed and are not cured yet; and messages that no task could answer."""
 
     def failures(
         self, *, code: str | None = None, job_id: str | None = None, transient: bool | None = None

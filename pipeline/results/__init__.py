@@ -12,6 +12,8 @@ from pipeline.results.failures import (
     FailureHistory,
     FailureList,
     FailureRecord,
+    MessageList,
+    MessageRecord,
     RetryReport,
 )
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
@@ -42,6 +44,8 @@ __all__ = [
     "IngestReport",
     "JobState",
     "JobStatus",
+    "MessageList",
+    "MessageRecord",
     "NeededSource",
     "Passage",
     "QueueStatistics",

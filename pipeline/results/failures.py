@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from pipeline.results.base import Result
@@ -13,6 +15,8 @@ __all__ = [
     "FailureHistory",
     "FailureList",
     "FailureRecord",
+    "MessageList",
+    "MessageRecord",
     "RetryReport",
 ]
 
@@ -122,3 +126,23 @@ class FailureHistory(Result):
     failure: FailureRecord | None
     attempts: list[AttemptRecord]
     refusals: list[AttemptError]
+
+
+class MessageRecord(Result):
+    """A message that no task of Docrelay could answer, and why; `queue` is where it was before."""
+
+    id: str
+    reason: str
+    queue: str
+    at: str | None
+    task: str | None
+    task_id: str | None
+    size: int
+    headers: dict[str, Any]
+
+
+class MessageList(Result):
+    """The oldest messages of the queue of dead letters; `total` counts all that are there."""
+
+    messages: list[MessageRecord]
+    total: int

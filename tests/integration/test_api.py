@@ -37,6 +37,7 @@ from pipeline.catalog.index import collections
 from pipeline.catalog.work import orders, outbox
 from pipeline.client.events import EventParser
 from pipeline.disk.temporary_folder import tmp_of
+from pipeline.engine.dead_letter_queue import put
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
 from pipeline.gates_for_tests import INTAKE
 from pipeline.ingest.cleanup import sweep
@@ -81,6 +82,29 @@ def test_metrics_count_documents_and_queues(api: Api) -> None:
     assert api.metrics("docrelay_failures")[()] >= 1
     assert api.metrics("docrelay_stage_seconds_total")["embed"] > 0
     assert api.metrics("docrelay_queue_messages")["embed"] == 0
+
+
+def test_messages_that_no_task_could_answer_are_listed_sent_again_and_forgotten(api: Api) -> None:
+    message = {"reason": "No worker has it.", "queue": "nowhere", "headers": {"task": "other.task", "id": "7"}}
+    with api.cli.services() as services:
+        for number in range(3):
+            assert put(services, message, str(number).encode())
+    listed = api.client.messages()
+    assert [(found.task, found.task_id, found.queue, found.size) for found in listed.messages] == [
+        ("other.task", "7", "nowhere", 1)
+    ] * 3
+    assert api.cli.json("failures", "messages", "list") == listed.model_dump()
+    assert api.metrics("docrelay_dead_letter_messages")[()] == 3
+    assert api.cli.json("failures", "messages", "reprocess", listed.messages[1].id) == {"reprocessed": 1}
+    assert api.client.reprocess_messages([listed.messages[0].id], queue="nowhere") == 1
+    with api.cli.services() as services:
+        sent = [json.loads(raw)["body"] for raw in services.redis.lrange("nowhere", 0, -1)]
+        services.redis.delete("nowhere")
+    assert [base64.b64decode(body) for body in sent] == [b"0", b"1"]
+    assert api.client.purge_messages([listed.messages[0].id]) == 0
+    assert "would be forgotten" in api.cli.quick("failures", "messages", "purge").err
+    assert "Forgotten: 1 message." in api.cli.quick("failures", "messages", "purge", "--yes").out
+    assert api.metrics("docrelay_dead_letters_total")["reprocessed"] == 2
 
 
 def test_document_is_submitted_followed_searched_replaced_and_deleted(api: Api) -> None:

@@ -17,9 +17,12 @@ from distributed_rig import Cluster, cluster
 from flow_tools import eventually, write_documents
 from kombu.connection import Connection
 from postgres_server import Postgres
+from search_rig import redis_server
 
+from pipeline.engine import dead_letter_queue
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.celery_app import all_queues, broker_priority, make_app
+from pipeline.engine.dead_letter_entries import QUEUE
 from pipeline.gates_for_tests import WORKED
 from pipeline.names import task_name
 from pipeline.services import Services
@@ -43,8 +46,34 @@ def broker() -> Iterator[str]:
 
 def _delete_queues(url: str) -> None:
     with Connection(url) as connection:
-        for queue in all_queues():
+        for queue in (*all_queues(), QUEUE):
             connection.default_channel.queue_delete(queue)
+
+
+def test_rabbitmq_keeps_dead_letters_until_they_are_sent_again(broker: str, tmp_path: Path) -> None:
+    with redis_server() as url:
+        services = Services(Settings(data_dir=tmp_path, redis_url=url, broker_url=broker))
+        assert dead_letter_queue.depth(services) == 0
+        assert dead_letter_queue.peek(services, 10) == []
+        message = {"reason": "No worker has it.", "queue": "embed", "headers": {"task": "docrelay.later", "id": "7"}}
+        for number in range(3):
+            assert dead_letter_queue.put(services, {**message, "properties": {"priority": 4}}, str(number).encode())
+        assert eventually(lambda: dead_letter_queue.depth(services) == 3)
+        for _ in range(2):
+            listed = dead_letter_queue.peek(services, 10)
+            assert [found.body for found in listed] == [b"0", b"1", b"2"]
+        with make_app(services.settings).connection_for_write() as connection:
+            for queue in make_app(services.settings).conf.task_queues:
+                queue(connection.default_channel).declare()
+        assert dead_letter_queue.reprocess(services, [listed[1].id]) == 1
+        assert eventually(lambda: queue_depths(services)["embed"] == 1)
+        with Connection(broker) as connection:
+            sent = connection.default_channel.basic_get("embed", no_ack=True)
+        assert (sent.body, sent.headers["id"], sent.properties["priority"]) == (b"1", "7", 4)
+        assert [found.body for found in dead_letter_queue.peek(services, 10)] == [b"0", b"2"]
+        assert dead_letter_queue.purge(services) == 2
+        assert eventually(lambda: dead_letter_queue.depth(services) == 0)
+        services.redis.close()
 
 
 def test_rabbitmq_queue_depths_and_priorities(broker: str) -> None:

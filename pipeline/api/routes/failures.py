@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from pipeline.api.auth import Admin, AuthenticatedRoute, Reader, Submitter
 from pipeline.api.cursors import Cursor, pack, unpack
@@ -16,13 +16,15 @@ from pipeline.api.state import Api
 from pipeline.dead_letters.query import FailureQuery
 from pipeline.ingest.request import Line
 from pipeline.names import COLLECTION
-from pipeline.results import FailureHistory, FailureList, RetryReport
+from pipeline.results import FailureHistory, FailureList, MessageList, RetryReport
 
 __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["failures"], responses=responses(401, 403, 422, 429, 500, 503))
 
 DocumentId = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_DOCUMENT])]
+MessageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+OfQueue = Annotated[Line | None, Query(max_length=128, description="the queue where it was", examples=["embed"])]
 AGE = "a time in ISO 8601, or a duration before now: 90s, 30m, 2h, 3d, 1w"
 
 
@@ -59,6 +61,19 @@ class RetryRequest(RequestBody, Conditions):
     dry_run: bool = Field(False, description="count only")
 
 
+class MessageRequest(RequestBody):
+    """Which messages are sent again: these, or all; `queue`: only those that were in this one before."""
+
+    ids: list[MessageId] = Field([], max_length=1000)
+    queue: Line | None = Field(None, max_length=128, examples=["embed"])
+
+
+class Reprocessed(BaseModel):
+    """What was sent again."""
+
+    reprocessed: int = Field(examples=[1])
+
+
 class Purged(BaseModel):
     """What was forgotten."""
 
@@ -70,6 +85,31 @@ def failures(query: Annotated[ListQuery, Query()], api: Api, _caller: Reader) ->
     """Documents that failed and are not cured yet, newest first, page by page, with counts by code and stage."""
     listed = api.manager.list_failures(query.query(), unpack(query.cursor), query.limit)
     return listed.model_copy(update={"next": pack(listed.next)})
+
+
+@router.get("/v1/failures/messages", summary="Messages that no task could answer")
+def messages(
+    api: Api, _caller: Reader, queue: OfQueue = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> MessageList:
+    """The oldest messages of the queue of dead letters; they stay where they are."""
+    return api.manager.messages(queue=queue, limit=limit)
+
+
+@router.post("/v1/failures/messages/reprocess", responses=responses(400, 408, 413, 415), summary="Send messages again")
+def reprocess_messages(request: MessageRequest, api: Api, _caller: Submitter) -> Reprocessed:
+    """Send messages again to the queues where they were: these, or all."""
+    return Reprocessed(reprocessed=api.manager.reprocess_messages(request.ids, queue=request.queue))
+
+
+@router.delete("/v1/failures/messages", summary="Forget messages")
+def purge_messages(
+    api: Api,
+    _caller: Admin,
+    queue: OfQueue = None,
+    id: Annotated[list[MessageId] | None, Query(max_length=1000, description="only these")] = None,  # noqa: A002
+) -> Purged:
+    """Forget messages: these, or all."""
+    return Purged(purged=api.manager.purge_messages(id or (), queue=queue))
 
 
 @router.get("/v1/failures/{document_id}", responses=responses(404), summary="The history of a failure")

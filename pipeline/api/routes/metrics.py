@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 from pipeline.api.auth import AuthenticatedRoute, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
-from pipeline.engine.metrics import counted
+from pipeline.engine.dead_letter_queue import depth
+from pipeline.engine.metrics import counted, counted_dead_letters
 from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
 
 __all__ = ["router"]
@@ -48,6 +49,7 @@ class _CurrentValues(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the catalog and Redis."""
         yield from _stages(self._api)
+        yield from _dead_letters(self._api)
         system = self._api.manager.totals()
         yield from _catalog(system)
         yield from _watched(system.watched)
@@ -65,6 +67,18 @@ def _stages(api: ApiState) -> Iterator[Metric]:
     for stage, spent in sorted(seconds.items()):
         took.add_metric((stage,), spent)
     yield from (ended, took)
+
+
+def _dead_letters(api: ApiState) -> Iterator[Metric]:
+    """Messages that no task could answer: those that are there, and what became of all."""
+    waiting = depth(api.services)
+    yield GaugeMetricFamily("docrelay_dead_letter_messages", "Messages that no task could answer.", value=waiting)
+    ended = CounterMetricFamily(
+        "docrelay_dead_letters", "Messages set aside by what became of them.", labels=("outcome",)
+    )
+    for outcome, number in sorted(counted_dead_letters(api.services.redis).items()):
+        ended.add_metric((outcome,), number)
+    yield ended
 
 
 def _catalog(system: SystemStatus) -> Iterator[Metric]:

@@ -36,6 +36,7 @@ from pipeline.results import (
     FailureList,
     FailureRecord,
     JobStatus,
+    MessageList,
     RestoreReport,
     SearchResult,
     SystemStatus,
@@ -166,6 +167,7 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("backup", [BackupReport]),
     ("restore", [RestoreReport]),
     ("verify", [VerifyReport]),
+    ("failures messages list", [MessageList]),
 ]
 
 
