@@ -14,7 +14,7 @@ from pipeline.catalog.work.status import resolve_id
 from pipeline.dead_letters.messages import MessageManager
 from pipeline.dead_letters.query import FailureQuery, filter_of, position_of, text_of
 from pipeline.dead_letters.records import history_of, record_of
-from pipeline.errors import UnknownId
+from pipeline.errors import Conflict, UnknownId
 from pipeline.ingest.walk import source_of_path
 from pipeline.results import FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
 
@@ -110,6 +110,7 @@ class FailureManager(MessageManager):
         Raises:
             UnknownId: one of the documents has not failed, or there is no such job.
             BadRequest: a time of the query is none.
+            Conflict: all that is named is in quarantine, and `force` is not set.
         """
         # A process that only reads the status needs no engine, and no Celery with it.
         from pipeline.ingest import retry
@@ -117,6 +118,11 @@ class FailureManager(MessageManager):
         with self._services.catalog.connect() as connection:
             where = filter_of(connection, query, self._quarantine_after)
         choice = retry.choose(self._services, names, where, force=force)
+        if names and choice.left and not choice.failures:
+            ids = " ".join(left.document_id for left in choice.left[:5])
+            raise Conflict(
+                "What is named is in quarantine.", f"Try it once more with: docrelay failures retry {ids} --force"
+            )
         return RetryReport(
             jobs=[] if dry_run else retry.retry(self._services, choice),
             documents=len(choice.failures),

@@ -34,7 +34,8 @@
         ├── Unreadable       unreadable            no permission, or it vanished
         ├── OutsideRoot      outside_root          a symlink that leaves the folder, or loops
         ├── TooLargeToTake   too_large             larger than `max_file_mb`
-        └── Changing         changing              it changes while it is read
+        ├── Changing         changing              it changes while it is read
+        └── Quarantined      quarantined           it crashed or timed out too often
 
 Every instance has `code` (stable), `message` (one sentence), `hint` (what to do) and `transient` (whether a retry may
 cure it), as those of `extractors.errors` and `embeddings.errors` have. A class docstring is its default message.
@@ -47,7 +48,8 @@ from __future__ import annotations
 __all__ = [
     "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone",
     "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed",
-    "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Refused", "Rejected", "SpaceMismatch",
+    "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined", "Refused", "Rejected",
+    "SpaceMismatch",
     "StackLost", "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
     "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
@@ -319,3 +321,10 @@ class Changing(Rejected):
 
     code = "changing"
     hint = "Wait until the program that writes it is done, then ingest it again."
+
+
+class Quarantined(Rejected):
+    """The file ended too many attempts as crashed, timeout or out_of_memory, and is left alone."""
+
+    code = "quarantined"
+    hint = "Change the file or raise the limit it met, then run: docrelay failures retry ID --force"

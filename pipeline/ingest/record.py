@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import lookup, records, tagging
+from pipeline.catalog.documents.quarantine import leave_alone
 from pipeline.catalog.work import batches, failures
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
@@ -141,9 +142,14 @@ def _record_group(
     known = lookup.possibly_known(connection, collection, [file.source for file in files])
     reading = services.reading_of(job.ocr)
     suspects = failures.sources_with_reading(connection, collection, reading, known)
+    quarantined = failures.quarantined_sources(connection, collection, known, services.settings.quarantine_after)
     results: list[IntakeResult] = []
     is_any_new = False
     for file in files:
+        left = leave_alone(connection, job.id, collection, file) if file.source in quarantined else None
+        if left is not None:
+            results.append(IntakeResult(left[0], file.source, file.size, "failed", left[1]))
+            continue
         cause = None
         if file.source in suspects:
             cause = records.unchanged_failure(connection, collection, recipe, reading, file)

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import attempts, collections, documents, failures, jobs, submissions, versions
 from pipeline.catalog.index import indexes
+from pipeline.catalog.work.failures import has_failure, hint_column
 from pipeline.errors import UnknownId
 from pipeline.names import ACTIVE
 
@@ -51,12 +52,9 @@ def _documents_of_job(job_id: str, page: Page) -> sa.Select[Any]:
     )
     names = ("document_id", "source", "size", "code", "message")
     query = (
-        sa.select(*(submissions.c[name] for name in names), state.label("state"), failures.c.hint)
+        sa.select(*(submissions.c[name] for name in names), state.label("state"), hint_column())
         .outerjoin(attempts, attempts.c.id == submissions.c.attempt_id)
-        .outerjoin(
-            failures,
-            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
-        )
+        .outerjoin(failures, has_failure())
         .where(submissions.c.job_id == job_id)
         .order_by(submissions.c.document_id)
         .limit(page.limit + 1)

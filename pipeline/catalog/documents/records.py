@@ -42,6 +42,7 @@ __all__ = [
     "add_submission",
     "cancel_current",
     "record",
+    "refuse",
     "reject",
     "set_current_attempt",
     "unchanged_failure",
@@ -162,18 +163,23 @@ def reject(connection: Connection, job_id: str, source: str, size: int, cause: F
     document_id, exists = _identify(connection, collection, source)
     if not exists:
         _add(connection, document_id, collection, FileRecord(source, "", size, 0.0), None)
-    error = {"code": cause.problem.code, "message": cause.problem.message}
-    row = {"job_id": job_id, "document_id": document_id, "source": source, "size": size, "outcome": "failed", **error}
-    connection.execute(
-        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == document_id)
-    )
-    connection.execute(submissions.insert(), row)
+    refuse(connection, job_id, document_id, FileRecord(source, "", size, 0.0), cause.problem)
     # The document exists, be it as a failure, even if it was deleted before.
     connection.execute(documents.update().where(documents.c.id == document_id).values(deleted_at=None, undo_until=None))
     failures.record(connection, job_id, document_id, cause)
     attempt_errors.record_refusal(connection, job_id, document_id, cause)
-    events.add(connection, "document.failed", [(job_id, document_id)], error)
     return document_id
+
+
+def refuse(connection: Connection, job_id: str, document_id: str, file: FileRecord, problem: Problem) -> None:
+    """Record that a job's file is not taken; what is known of its document stays as it is."""
+    error = {"code": problem.code, "message": problem.message}
+    row = {"job_id": job_id, "document_id": document_id, "source": file.source, "size": file.size, "outcome": "failed"}
+    connection.execute(
+        submissions.delete().where(submissions.c.job_id == job_id, submissions.c.document_id == document_id)
+    )
+    connection.execute(submissions.insert(), row | error)
+    events.add(connection, "document.failed", [(job_id, document_id)], error)
 
 
 def cancel_current(connection: Connection, document_id: str) -> None:

@@ -12,6 +12,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, documents, failures, reindexes, submissions
+from pipeline.catalog.work.fatal_attempts import FATAL, count_fatal
+from pipeline.errors import Quarantined
 from pipeline.errors.problem import Problem
 from pipeline.errors.trace import Trace
 
@@ -21,12 +23,17 @@ __all__ = [
     "count_of_job",
     "delete_of_documents",
     "forget_readings",
+    "has_failure",
+    "hint_column",
     "jobs_of_documents",
     "list_of_job",
+    "quarantined_sources",
     "record",
     "sources_with_reading",
     "submitting_jobs",
 ]
+
+QUARANTINE_HINT = "See why with: docrelay failures show; try it once more with: docrelay failures retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ def record(connection: Connection, job_id: str, document_id: str, failure: Failu
             transient=failure.problem.transient,
             reading=failure.reading,
             created_at=time.time(),
+            fatal_attempts=count_fatal(connection, document_id) if failure.problem.code in FATAL else 0,
         )
     )
 
@@ -70,15 +78,24 @@ def record(connection: Connection, job_id: str, document_id: str, failure: Failu
 def list_of_job(connection: Connection, job_id: str) -> list[dict[str, Any]]:
     """List what failed in a job: source, code, message, and the hint where the failure is still open."""
     rows = connection.execute(
-        sa.select(submissions.c.source, submissions.c.code, submissions.c.message, failures.c.hint)
-        .outerjoin(
-            failures,
-            sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code),
-        )
+        sa.select(submissions.c.source, submissions.c.code, submissions.c.message, hint_column())
+        .outerjoin(failures, has_failure())
         .where(submissions.c.job_id == job_id, submissions.c.outcome == "failed")
         .order_by(submissions.c.source)
     ).mappings()
     return [{**row, "hint": row["hint"] or ""} for row in rows]
+
+
+def has_failure() -> sa.ColumnElement[bool]:
+    """The condition that joins a submission with the open failure that it ended with."""
+    return sa.and_(failures.c.document_id == submissions.c.document_id, failures.c.code == submissions.c.code)
+
+
+def hint_column() -> sa.Label[Any]:
+    """The hint of a submission that failed, joined by `has_failure`; of one left in quarantine, the command for it."""
+    command = sa.literal(f"{QUARANTINE_HINT} ") + submissions.c.document_id + sa.literal(" --force")
+    is_left = submissions.c.code == Quarantined.code
+    return sa.case((is_left, command), else_=failures.c.hint).label("hint")
 
 
 def delete_of_documents(connection: Connection, document_ids: Collection[str]) -> None:
@@ -111,10 +128,28 @@ def sources_with_reading(connection: Connection, collection: str, reading: str, 
     return set(connection.scalars(query))
 
 
+def quarantined_sources(
+    connection: Connection, collection: str, sources: Collection[str], quarantine_after: int
+) -> set[str]:
+    """Those of these sources whose documents have at least so many fatal attempts; none if `quarantine_after` is 0."""
+    if not sources or not quarantine_after:
+        return set()
+    query = sa.select(failures.c.source).where(
+        failures.c.collection == collection,
+        failures.c.source.in_(sources),
+        failures.c.fatal_attempts >= quarantine_after,
+    )
+    return set(connection.scalars(query))
+
+
 def forget_readings(connection: Connection, document_ids: Collection[str]) -> None:
-    """Let these documents be read again in the way that failed: intake must not answer from memory."""
+    """Let these documents be read again in the way that failed: intake must not answer from memory.
+
+    They leave quarantine, too, until they fail as before.
+    """
     for ids in split_list(document_ids):
-        connection.execute(failures.update().where(failures.c.document_id.in_(ids)).values(reading=None))
+        forgotten = failures.update().where(failures.c.document_id.in_(ids))
+        connection.execute(forgotten.values(reading=None, fatal_attempts=0))
 
 
 def jobs_of_documents(connection: Connection, document_ids: Collection[str]) -> dict[str, str]:
