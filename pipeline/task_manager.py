@@ -20,13 +20,13 @@ from pipeline.catalog.work import batches, events, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
 from pipeline.catalog.work.job_status import job_status
+from pipeline.catalog.work.kept_value import KeptValue
 from pipeline.catalog.work.progress import measure, store
 from pipeline.dead_letters.manager import FailureManager
 from pipeline.document_list import DocumentQuery, check_position, list_documents
 from pipeline.engine.heartbeat import intake_node, living_nodes
 from pipeline.engine.liveness import living_runners
 from pipeline.errors import StackUnavailable, UnknownId
-from pipeline.kept_value import KeptValue
 from pipeline.results import (
     ActiveTask,
     Count,

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.kept_value import LONGEST_S, TIMES, KeptValue
+from pipeline.catalog.work.kept_value import LONGEST_S, TIMES, KeptValue
 
 
 class Clock:
