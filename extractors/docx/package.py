@@ -20,6 +20,7 @@ from lxml import etree
 
 from extractors.docx.embedded import embedded_name
 from extractors.docx.links import EMBEDDED, FIGURES, KEPT, MAIN, TEXTUAL, Link
+from extractors.docx.xml_encoding import declares_document_type, hiding_encoding
 from extractors.errors import Corrupt, Encrypted, TooLarge
 from extractors.options import Options
 
@@ -257,7 +258,9 @@ class _Package:
 
     def _read(self, name: str) -> bytes:
         content = self._content(name)
-        if b"<!DOCTYPE" in content.replace(b"\0", b""):
+        if encoding := hiding_encoding(content):
+            raise Corrupt(f"The part {name} of the Word file is in the encoding {encoding}; Word never uses it.")
+        if declares_document_type(content):
             raise Corrupt(f"The part {name} of the Word file declares a document type; Word never writes one.")
         for strict, known in STRICT:
             content = content.replace(strict, known)

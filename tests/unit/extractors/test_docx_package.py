@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def test_a_document_type_is_refused(codec: str, plain: Path) -> None:
         return f'<?xml version="1.0" encoding="{codec}"?><!DOCTYPE x [<!ENTITY a "b">]>{body}'.encode(codec)
 
     with pytest.raises(Corrupt, match="document type"):
+        extract_docx(rewritten(plain, declare), OPTIONS)
+
+
+def test_a_document_type_hidden_by_utf7_is_refused(plain: Path) -> None:
+    def declare(name: str, content: bytes) -> bytes:
+        if name != "word/document.xml":
+            return content
+        hidden = b64encode('<!DOCTYPE x [<!ENTITY a "b">]>'.encode("utf-16-be")).rstrip(b"=")
+        body = content.decode().partition("?>")[2].encode("utf-7")
+        return b'<?xml version="1.0" encoding="UTF-7"?>+' + hidden + b"-" + body
+
+    with pytest.raises(Corrupt, match="UTF-7"):
         extract_docx(rewritten(plain, declare), OPTIONS)
 
 
