@@ -17,8 +17,9 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import attempt_errors, attempts, batch_documents, batches, events, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
+from pipeline.engine import turns
 from pipeline.engine.admission import admit_safely
-from pipeline.engine.canvas import fan, line, scanned
+from pipeline.engine.canvas import Batch, fan, line, scanned
 from pipeline.engine.claims import InOtherHands, hand_back, hold, problem_of_endings, take
 from pipeline.engine.liveness import node_of, sign_on
 from pipeline.engine.metrics import count
@@ -195,16 +196,30 @@ def _publish_next(services: Services, claim: Claim, done: Done) -> None:
     """Publish what the task's chain does not hold, notify followers, and admit batches where there is room."""
     batch = batch_of(services, claim)
     if isinstance(done.then, FanOut):
-        publish(services, fan(batch, range(done.then.parts)), batch)
+        _publish_fan(services, batch, done.then)
     elif isinstance(done.then, OcrFanOut):
         for batch_id, groups in done.then.groups.items():
-            alone = replace(batch, id=batch_id)
-            publish(services, scanned(alone, range(groups)), alone)
+            _publish_groups(services, replace(batch, id=batch_id), groups)
     elif _is_chord_body(services, claim):
         publish(services, line(batch, claim.plan.rest(claim.stage)), batch)
+    turns.pass_on(services, claim)
     services.announce(claim.job_id)
     if done.admit or claim.stage in ("embed", "finalize"):
         admit_safely(services)
+
+
+def _publish_fan(services: Services, batch: Batch, parts: FanOut) -> None:
+    if parts.in_turn is not None:
+        turns.begin(services, batch, batch.plan.fan[0], parts.in_turn)
+    else:
+        publish(services, fan(batch, range(parts.parts)), batch)
+
+
+def _publish_groups(services: Services, batch: Batch, groups: FanOut) -> None:
+    if groups.in_turn is not None:
+        turns.begin(services, batch, "ocr", groups.in_turn)
+    else:
+        publish(services, scanned(batch, range(groups.parts)), batch)
 
 
 def _clean_up(action: Callable[[], None] | None, claim: Claim) -> None:

@@ -19,6 +19,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import jobs, ledger, progress
 from pipeline.catalog.work.ledger import OpenTask
 from pipeline.catalog.work.progress import StoredProgress, measure
+from pipeline.engine import turns
 from pipeline.engine.admission import admit
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
@@ -98,6 +99,7 @@ def reconcile(services: Services) -> list[str]:
         restore_dead(services)
         lost = _reconcile_tasks(services, give_up(services))
         _close_abandoned(services)
+        turns.resume(services)
         admit(services)
         relabel(services, LABELS)
         if not _record_progress(services):

@@ -75,6 +75,7 @@ class Settings(BaseModel):
     ocr_dpi: int = Field(300, ge=72, le=600, description="resolution at which PDF pages are rendered for OCR")
     ocr_timeout_s: float = Field(120.0, gt=0, description="seconds for the OCR of one page")
     ocr_group_pages: int = Field(4, ge=1, description="pages that one OCR task carries")
+    ocr_budget_s: float = Field(14_400.0, gt=0, description="seconds of OCR for one document of many pages")
     languages: tuple[str, ...] = Field(
         (), description="languages of the documents, e.g. de,en: decides between encodings that fit equally well"
     )
@@ -89,6 +90,9 @@ class Settings(BaseModel):
     batch_mb: int = Field(8, ge=1, description="megabytes of files that one document batch carries at most")
     chunk_batch_size: int = Field(64, ge=1, le=4096, description="chunks that one embedding task carries at most")
     window: int = Field(6, ge=1, description="document batches of one job in flight at once")
+    document_share: int = Field(
+        0, ge=0, description="tasks of one document in a queue at once; 0: two for each process, at least 4"
+    )
 
     pool: Literal["prefork", "solo", "threads"] = Field("prefork", description="Celery pool of the extract group")
     extract_processes: int = Field(0, ge=0, le=1024, description="processes for extract, OCR and chunk; 0: one a core")

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from extractors import finish
 from extractors.document import Document, Page
+from extractors.errors import OcrFailed
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
@@ -13,6 +14,7 @@ from pipeline.spool import read_json
 from pipeline.stages.artifacts import batch_prefix, load_document, text_key
 from pipeline.stages.extract import title_of
 from pipeline.stages.kept_texts import keep_text
+from pipeline.stages.ocr_budget import out_of_budget
 from pipeline.types import About
 
 __all__ = ["Texts", "about"]
@@ -34,18 +36,21 @@ class Texts:
 
         Raises:
             Empty: neither its text layer nor OCR gave any text.
+        TimedOut: OCR read nothing within the document's budget, and there is no other text.
             FileNotFoundError: the artifact is missing.
         """
         document = load_document(self._services.spool, text_key(self._batch_id, attempt.attempt_id, self._before))
         if self._before:
             return document
-        pages, warnings = self._recognised
-        self._read = {
-            attempt.attempt_id: finish(document, pages, warnings, self._services.settings.options)
-            if pages
-            else document
-        }
+        self._read = {attempt.attempt_id: self._finished(document)}
         return self._read[attempt.attempt_id]
+
+    def _finished(self, document: Document) -> Document:
+        pages, warnings = self._recognised
+        try:
+            return finish(document, pages, warnings, self._services.settings.options) if pages else document
+        except OcrFailed as error:
+            raise out_of_budget(warnings) or error from None
 
     def keep(self, attempt: BatchedAttempt) -> None:
         """Keep the text that was loaded last for later re-indexes, if no declared stage has changed it."""
@@ -59,7 +64,7 @@ class Texts:
         names = [name for name in spool.names(prefix) if name.startswith("ocr-")]
         groups = [read_json(spool, f"{prefix}/{name}") for name in names]
         pages = [Page.from_json(page) for group in groups for page in group["pages"]]
-        return pages, [warning for group in groups for warning in group["warnings"]]
+        return pages, list(dict.fromkeys(warning for group in groups for warning in group["warnings"]))
 
 
 def about(attempt: BatchedAttempt, document: Document) -> About:

@@ -13,7 +13,7 @@ from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.index import indexes
-from pipeline.catalog.work import attempt_counters, attempts, batch_documents, ledger
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, ledger, turns
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
@@ -26,6 +26,7 @@ from pipeline.stages.batch_texts import Texts, about
 from pipeline.stages.chunking import cut, with_lines
 from pipeline.stages.done import Done, FanOut
 from pipeline.stages.extract import describe, failure_of
+from pipeline.stages.shares import share
 from pipeline.types import About, Chunk
 
 __all__ = ["cut_as_planned", "fill", "work"]
@@ -55,7 +56,7 @@ def work(services: Services, claim: Claim) -> Done:
         spec = indexes.get(connection, current[0].index).spec if current else None
     cuts = Cuts()
     if spec is None:
-        return _done(claim, cuts, [])
+        return _done(services, claim, cuts, [])
     services.models.tokenizer(spec)  # if it cannot be loaded, that is no fault of a document
     texts = Texts(services, claim)
     for attempt in current:
@@ -75,7 +76,7 @@ def work(services: Services, claim: Claim) -> Done:
     parts = fill(cuts.chunks, services.settings.chunk_batch_size)
     for number, part in enumerate(parts):
         _save(services.spool, part_key(claim.batch_id, number), part, cuts.about)
-    return _done(claim, cuts, parts)
+    return _done(services, claim, cuts, parts)
 
 
 def fill(chunks: dict[str, list[Chunk]], size: int) -> list[list[tuple[str, Chunk]]]:
@@ -123,19 +124,19 @@ def _save(spool: Spool, key: str, part: Sequence[tuple[str, Chunk]], about: dict
     Part(tuple(part), needed).save(spool, key)
 
 
-def _done(claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> Done:
+def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[str, Chunk]]]) -> Done:
+    at_once = share(services.settings, services.settings.embed_processes)
+
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
         ledger.move_to_own_batches(connection, claim, cuts.apart)
         describe_versions(connection, cuts.facts)
         attempt_counters.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")
-        ledger.add_due(
-            connection, [(claim.batch_id, claim.plan.fan[0], n, _detail(part)) for n, part in enumerate(parts)]
-        )
+        turns.add(connection, claim.batch_id, claim.plan.fan[0], list(map(_detail, parts)), at_once)
 
     facts = {"documents": len(cuts.chunks), "chunks": sum(map(len, parts)), "parts": len(parts)}
-    return Done(record, FanOut(len(parts)), admit=bool(cuts.apart), facts=facts)
+    return Done(record, FanOut(len(parts), at_once), admit=bool(cuts.apart), facts=facts)
 
 
 def _detail(part: Sequence[tuple[str, Chunk]]) -> dict[str, object]:

@@ -15,16 +15,25 @@ __all__ = ["Done", "FanOut", "OcrFanOut", "Work"]
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """Embed and upsert each of `parts` chunk batches, then finalize the batch; without parts only finalize."""
+    """Embed and upsert each of `parts` chunk batches, then finalize the batch; without parts only finalize.
+
+    `at_once`: if there are more parts, so many are published, and each of them is followed by another one.
+    """
 
     parts: int
+    at_once: int | None = None
+
+    @property
+    def in_turn(self) -> int | None:
+        """How many parts are published now, if not all."""
+        return self.at_once if self.at_once is not None and self.parts > self.at_once else None
 
 
 @dataclass(frozen=True, slots=True)
 class OcrFanOut:
-    """Read scanned pages: for each new batch, which holds one document, the number of its page groups."""
+    """Read scanned pages: for each new batch, which holds one document, its page groups, as parts of a fan."""
 
-    groups: Mapping[str, int]
+    groups: Mapping[str, FanOut]
 
 
 @dataclass(frozen=True, slots=True)

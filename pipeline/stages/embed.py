@@ -12,7 +12,7 @@ from embeddings.vectors import Vectors
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import indexes, vector_cache
-from pipeline.catalog.work import attempt_counters, attempts, batch_documents
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, turns
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors.problem import problem_of
@@ -37,7 +37,8 @@ def work(services: Services, claim: Claim) -> Done:
         wanted = {attempt.attempt_id for attempt in current} & set(claim.detail["attempts"])
         index = indexes.get(connection, current[0].index) if wanted else None
     if index is None:
-        return Done(lambda _connection: None)
+        unwanted = not current
+        return Done(lambda connection: turns.drop(connection, claim.batch_id, claim.stage) if unwanted else None)
     part = load_part(services.spool, part_before(claim.plan, claim.batch_id, claim.part, "embed"))
     hashes = [text_hash(chunk.searched_text) for _, chunk in part.chunks]
     embedder = services.models.embedder(index.spec, index.fingerprint)

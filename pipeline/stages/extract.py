@@ -16,7 +16,7 @@ from extractors.options import OcrMode
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import attempt_counters, attempts, batch_documents, batches, ledger
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, batches, turns
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
@@ -25,10 +25,11 @@ from pipeline.errors.problem import Problem, problem_of
 from pipeline.services import Services
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
-from pipeline.stages.done import Done, OcrFanOut
+from pipeline.stages.done import Done, FanOut, OcrFanOut
 from pipeline.stages.kept_texts import known_text
 from pipeline.stages.receipt import sentences
 from pipeline.stages.sandbox import NoRoom, Sandbox, Unwanted
+from pipeline.stages.shares import share
 from pipeline.stages.wanted import wanted
 
 __all__ = ["page_groups", "title_of", "work"]
@@ -158,27 +159,25 @@ def _flush(services: Services, job_id: str, pages: Pages, read: ReadResults) -> 
 
 
 def _done(services: Services, claim: Claim, current: Sequence[BatchedAttempt], pages: Pages, read: ReadResults) -> Done:
-    # Each scanned document gets a batch of its own. Its text is written before the catalog knows that batch.
+    # Each scanned document gets a batch of its own, whose OCR tasks are due.
+    # Its text is written before the catalog knows that batch.
     alone = {attempt_id: str(uuid.uuid4()) for attempt_id in read.scanned}
     for attempt_id, batch_id in alone.items():
         text = services.spool.read(text_key(claim.batch_id, attempt_id))
         services.spool.write(text_key(batch_id, attempt_id), text)
+
+    at_once = share(services.settings, services.settings.extract_processes)
 
     def record(connection: Connection) -> None:
         attempt_counters.set_pages(connection, pages)
         attempts.fail(connection, read.failed)
         describe_versions(connection, read.facts)
         for attempt_id, batch_id in alone.items():
-            _leave(connection, claim, attempt_id, batch_id, read.scanned[attempt_id])
+            batches.add(connection, batch_id, claim.job_id, claim.priority, active=True, plan=claim.plan)
+            batches.move_attempts(connection, [attempt_id], batch_id)
+            groups = [{"attempts": [attempt_id], "pages": numbers} for numbers in read.scanned[attempt_id]]
+            turns.add(connection, batch_id, "ocr", groups, at_once)
 
     facts = {"documents": len(current), "read": read.files, "failed": len(read.failed), "scanned": len(read.scanned)}
-    then = OcrFanOut({batch_id: len(read.scanned[attempt_id]) for attempt_id, batch_id in alone.items()})
-    return Done(record, then if alone else None, facts=facts)
-
-
-def _leave(connection: Connection, claim: Claim, attempt_id: str, batch_id: str, groups: list[list[int]]) -> None:
-    """Move a scanned document into a batch of its own, whose OCR tasks are due."""
-    batches.add(connection, batch_id, claim.job_id, claim.priority, active=True, plan=claim.plan)
-    batches.move_attempts(connection, [attempt_id], batch_id)
-    due = [(batch_id, "ocr", part, {"attempts": [attempt_id], "pages": pages}) for part, pages in enumerate(groups)]
-    ledger.add_due(connection, due)
+    fans = {batch_id: FanOut(len(read.scanned[attempt_id]), at_once) for attempt_id, batch_id in alone.items()}
+    return Done(record, OcrFanOut(fans) if alone else None, facts=facts)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from canvas_rig import Around, attempt_of, batch_of, some, spoil
-from flow_tools import eventually, write_scan
+from flow_tools import eventually, write_documents, write_scan
+from PIL import Image
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import attempts, tasks
@@ -260,3 +261,64 @@ def test_finalize_killed_after_the_switch_fails_no_document(
     monkeypatch.setattr(cleanup, "KEEP_DRAFTS_S", 0.0)
     cleanup.sweep(rig.services)
     rig.assert_exact("f3")
+
+
+# Large documents in turn
+
+
+def test_small_documents_pass_a_large_one(around: Around, tmp_path: Path) -> None:
+    """Of a text of many chunk batches four are in the queue at once: what comes later waits for these alone."""
+    rig, share = around.rig, 4
+    (large,) = write_documents(tmp_path / "large", 1, 40_000, seed=61)
+    with rig.gates.closed("embed"):
+        job = rig.submit(large, collection="turns")
+        embedding = tasks.c.stage == "embed"
+        assert eventually(lambda: rig.messages().get("embed", 0) >= share - 1)
+        parts = rig.tasks_of(job, embedding)
+        assert len(parts) > 3 * share
+        assert sum(part.state == "held" for part in parts) == len(parts) - share
+        later = rig.submit(*write_documents(tmp_path / "small", 3, seed=62), collection="turns")
+        assert eventually(lambda: rig.tasks_of(later, embedding))
+        assert eventually(lambda: rig.messages().get("embed", 0) >= share)
+    assert [rig.wait(later), rig.wait(job)] == [{"completed": 3}, {"completed": 1}]
+    (small,) = rig.tasks_of(later, embedding)
+    before = [part for part in rig.tasks_of(job, embedding) if part.started_at < small.started_at]
+    assert len(before) <= share + 1  # one more, if the worker had it before
+    assert all(row.starts == 1 for row in rig.tasks_of(job))
+    for ended in (job, later):
+        rig.assert_at_rest(ended)
+    rig.assert_exact("turns")
+
+
+def test_large_scan_is_read_in_turn(around: Around, tmp_path: Path, needs: Callable[..., None]) -> None:
+    """Pages of other sides, all blank but the last one: none is the same as another, and none is read by Tesseract."""
+    needs("tesseract")
+    rig, share = around.rig, 4
+    write_scan(tmp_path / "written.png", 63)
+    blank = [Image.new("1", (200 + number, 100), 1) for number in range(27)]
+    with Image.open(tmp_path / "written.png") as written:
+        blank[0].save(tmp_path / "scan.tif", save_all=True, append_images=[*blank[1:], written.convert("1")])
+    with rig.gates.closed("ocr"):
+        job = rig.submit(tmp_path / "scan.tif", collection="scans")
+        reading = tasks.c.stage == "ocr"
+        assert eventually(lambda: rig.tasks_of(job, reading))
+        assert [row.state for row in rig.tasks_of(job, reading)].count("held") == 7 - share
+        assert eventually(lambda: len(rig.gates.waiting("ocr")) + rig.messages().get("ocr", 0) >= share)
+    assert rig.wait(job) == {"completed": 1}
+    assert [row.starts for row in rig.tasks_of(job, reading)] == [1] * 7
+    rig.assert_at_rest(job)
+    rig.assert_exact("scans")
+
+
+def test_cancelled_scan_leaves_nothing_in_turn(around: Around, tmp_path: Path) -> None:
+    rig = around.rig
+    pages = [Image.new("1", (300 + number, 100), 1) for number in range(28)]
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
+    with rig.gates.closed("ocr"):
+        job = rig.submit(tmp_path / "scan.tif", collection="scans")
+        reading = tasks.c.stage == "ocr"
+        assert eventually(lambda: rig.gates.waiting("ocr"))
+        TaskManager(rig.services).cancel(job)
+    assert rig.wait(job) == {"cancelled": 1}
+    rig.assert_at_rest(job)
+    assert sum(row.starts for row in rig.tasks_of(job, reading)) <= 5

@@ -237,7 +237,9 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
         .join(batches, batches.c.id == tasks.c.batch_id)
         .join(jobs, jobs.c.id == batches.c.job_id)
         .where(
-            tasks.c.state != "done", batches.c.state == "active", plan_column().is_not(None) if planned else sa.true()
+            tasks.c.state.in_(("due", "running")),
+            batches.c.state == "active",
+            plan_column().is_not(None) if planned else sa.true(),
         )
         .order_by(tasks.c.published_at)
     )
