@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from pipeline.composition.plugins import stages
+from pipeline.engine.message_version import mark_messages
 from pipeline.names import MAINTENANCE, PREFIX, QUEUES, STAGES, task_name
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -47,6 +48,7 @@ def make_app(settings: Settings, node: str | None = None) -> Celery:
         node: the name of a worker; its unacknowledged messages are kept under it, so that they can be
             redelivered when the worker dies.
     """
+    mark_messages()
     app = Celery("docrelay")
     app.conf.update(_configuration(settings))
     app.conf.broker_transport_options = _transport(settings, node)

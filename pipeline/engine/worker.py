@@ -33,7 +33,8 @@ from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.process import Worker, freeze
 from pipeline.engine.tasks import register
-from pipeline.names import MAINTENANCE, PREFIX, QUEUES
+from pipeline.engine.unanswered import consumer_class
+from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, PREFIX, QUEUES
 from pipeline.rpc import serve
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
@@ -76,6 +77,7 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     app = make_app(settings, node)
     worker = Worker(node, settings, owner=group == "store" and settings.qdrant_url is None)
     register(app, worker)
+    app.conf.worker_consumer = consumer_class(worker)
     served = tuple(queues or queues_of(group))
     _on_ready(worker, group, name, served)
     signals.setup_logging.connect(_keep_logging, weak=False)
@@ -116,9 +118,10 @@ def queues_of(group: str) -> tuple[str, ...]:
 
 
 def capabilities_of(queues: Sequence[str]) -> list[str]:
-    """The capabilities of a worker on these queues: built-in stages by their queues, and installed declared stages."""
+    """The capabilities of a worker on these queues: built-in stages, maintenance tasks and installed declared stages."""
     declared = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
-    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *declared]
+    maintenance = [f"{name}@{MAINTENANCE}" for name in MAINTENANCE_TASKS if MAINTENANCE in queues]
+    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *maintenance, *declared]
 
 
 def run_beat(settings: Settings, name: str) -> None:

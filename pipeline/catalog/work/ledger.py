@@ -33,6 +33,7 @@ __all__ = [
     "count_unfinished",
     "finish",
     "has_stage",
+    "is_open",
     "is_running",
     "mark_republished",
     "move_to_own_batches",
@@ -180,6 +181,13 @@ def _open_task() -> sa.Select[Any]:
         .where(tasks.c.id == sa.bindparam("task"), tasks.c.state != "done", batches.c.state == "active")
         .with_for_update(of=tasks)
     )
+
+
+def is_open(connection: Connection, task_id: str) -> bool:
+    """Whether the task is not done, and its batch has not ended."""
+    open_task = sa.select(tasks.c.id).join(batches, batches.c.id == tasks.c.batch_id)
+    open_task = open_task.where(_TASK, tasks.c.state != "done", batches.c.state == "active")
+    return connection.scalar(open_task, {"task": task_id}) is not None
 
 
 def finish(connection: Connection, task_id: str, runner: str) -> bool:
