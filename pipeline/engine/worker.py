@@ -118,7 +118,7 @@ def queues_of(group: str) -> tuple[str, ...]:
 
 
 def capabilities_of(queues: Sequence[str]) -> list[str]:
-    """The capabilities of a worker on these queues: built-in stages, maintenance tasks and installed declared stages."""
+    """The capabilities of a worker on these queues: built-in stages, maintenance tasks, installed declared stages."""
     declared = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
     maintenance = [f"{name}@{MAINTENANCE}" for name in MAINTENANCE_TASKS if MAINTENANCE in queues]
     return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *maintenance, *declared]

@@ -25,7 +25,7 @@ from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.work import admission, batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import executor, reconciler, unserved
+from pipeline.engine import dead_letter_queue, executor, reconciler, unserved
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import intake_node, start_heartbeat
 from pipeline.engine.metrics import counted
@@ -106,16 +106,31 @@ def both(pool: ThreadPoolExecutor, rig: FlowRig) -> list[list[str]]:
     return list(pool.map(reconciler.reconcile, [rig.services, rig.services]))
 
 
-def test_message_with_an_unknown_task_name_is_discarded(around: Around, tmp_path: Path) -> None:
-    """A message with an unknown task name is discarded; the worker continues."""
+def test_messages_that_no_task_can_answer_are_set_aside(around: Around, tmp_path: Path) -> None:
+    """An unknown task name, arguments that cannot be read, no name at all: the worker continues, and none is lost."""
     rig = around.rig
     some(tmp_path, 2, 50)
     with rig.broker() as connection, connection.Producer(serializer="json") as producer:
         for stage in ("extract", "embed", "upsert", "finalize"):
             headers = {"task": "docrelay.unheard_of", "id": f"nobody-{stage}", "lang": "py", "argsrepr": "()"}
             producer.publish([[], {}, {}], exchange="docrelay", routing_key=stage, headers=headers, priority=0)
+        torn = {"task": "docrelay.upsert", "id": "torn", "lang": "py", "argsrepr": "()"}
+        json_type = {"content_type": "application/json", "content_encoding": "utf-8"}
+        producer.publish('[["torn', exchange="docrelay", routing_key="upsert", headers=torn, **json_type)
+        producer.publish({"no": "task"}, exchange="docrelay", routing_key="embed")
     assert rig.ingest(tmp_path / "in", collection="nobody") == {"completed": 2}
     assert eventually(lambda: not rig.messages())
+    assert eventually(lambda: dead_letter_queue.depth(rig.services) == 6)
+    found = dead_letter_queue.peek(rig.services, 10)
+    assert sorted((message.task or "", message.queue) for message in found) == [
+        ("", "embed"),
+        ("docrelay.unheard_of", "embed"),
+        ("docrelay.unheard_of", "extract"),
+        ("docrelay.unheard_of", "finalize"),
+        ("docrelay.unheard_of", "upsert"),
+        ("docrelay.upsert", "upsert"),
+    ]
+    assert dead_letter_queue.purge(rig.services) == 6
 
 
 def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Path) -> None:
