@@ -95,7 +95,8 @@ class _Seeds:
             return run_control(seed, self.asked.documents)
         scenario = SCENARIOS.get(profile.removeprefix("scenario "))
         documents = scenario.documents if scenario else self.asked.documents
-        return run_seed(self._stand_for(profile), profile, seed, self.expected, documents).to_json()
+        stand, only = self._stand_for(profile), self.asked.only
+        return run_seed(stand, profile, seed, self.expected, documents, only).to_json()
 
     def _one(self, profile: str, seed: int) -> dict[str, Any]:
         began = time.monotonic()
@@ -159,11 +160,16 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--profile", choices=PROFILES, help="what is done; by default the seed decides")
     options.add_argument("--scenario", choices=SCENARIOS, help="one fault in the middle of a large job")
     options.add_argument("--control", action="store_true", help="attack a plain nested canvas instead")
+    options.add_argument("--only", type=_list, default=(), help="these faults, with commas, in place of the profile's")
     options.add_argument("--documents", type=int, default=120, help="good documents of a seed")
     options.add_argument("--results", type=Path, default=Path("chaos.jsonl"), help="the file that results go to")
     options.add_argument("--folder", type=Path, help="where stacks live; by default a temporary folder")
     options.add_argument("--report", type=Path, help="print the table of a file of results")
     return options.parse_args()
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _range(text: str) -> range:

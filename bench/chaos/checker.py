@@ -44,6 +44,7 @@ class Findings:
     wasted: int = 0
     wasted_why: list[str] = field(default_factory=list)
     repeated_after_death: int = 0
+    tried_again: int = 0
 
     @property
     def failures(self) -> dict[str, Any]:
@@ -94,7 +95,8 @@ def add_history(findings: Findings, history: History) -> None:
     findings.executions = len(history.executions)
     findings.wasted = len(wasted)
     findings.wasted_why = [f"{execution.stage} {execution.task} by {execution.process[0]}" for execution in wasted[:20]]
-    findings.repeated_after_death = history.repeated() - len(wasted)
+    findings.tried_again = history.tried_again()
+    findings.repeated_after_death = max(history.repeated() - len(wasted) - findings.tried_again, 0)
     findings.committed_twice = history.committed_twice()
 
 

@@ -36,6 +36,9 @@ __all__ = ["DistributedStand"]
 STAND_IN = Path(__file__).resolve().parents[2] / "tests" / "support" / "qdrant_stand_in.py"
 WORKERS = {"extract-1": "extract", "extract-2": "extract", "embed-1": "embed", "embed-2": "embed", "store-1": "store",
            "store-2": "store", "beat-1": "beat"}  # fmt: skip
+DURABLE = ("max_connections=200",)
+"""As an administrator runs it: what is committed survives a kill."""
+
 START_S = 120.0
 DOWN_S = 3.0
 LATE_S = 35.0
@@ -90,7 +93,7 @@ class DistributedStand:
         binaries = self._binaries()
         place = self.folder / "postgres"
         place.mkdir()
-        self._running["postgres"], self._port = start_server(binaries, place)
+        self._running["postgres"], self._port = start_server(binaries, place, 0, DURABLE)
         self.database = Postgres(self._port).create()
         self._spawn("redis", [find_server(), "--port", str(self.ports["redis"]), "--appendonly", "yes", "--save", "",
                               "--dir", str(self.folder)])  # fmt: skip
@@ -178,7 +181,7 @@ class DistributedStand:
         self._running[name].wait(30)
         time.sleep(DOWN_S)
         if name == "postgres":
-            self._running[name] = start_server(self._binaries(), self.folder / name, self._port)[0]
+            self._running[name] = start_server(self._binaries(), self.folder / name, self._port, DURABLE)[0]
         else:
             self._begin(name)
         self._held.discard(name)

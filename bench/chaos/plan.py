@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from messages import MESSAGE_FAULTS
@@ -47,12 +48,19 @@ def profile_of(seed: int) -> str:
     return random.Random(f"profile {seed}").choice(SHARES)
 
 
-def plan(profile: str, seed: int, executions: int) -> list[Planned]:
-    """The faults of a seed in their order, spread over the work; a scenario has one, in the middle."""
+def plan(profile: str, seed: int, executions: int, only: Sequence[str] = ()) -> list[Planned]:
+    """The faults of a seed in their order, spread over the work; a scenario has one, in the middle.
+
+    Args:
+        profile: the profile, or a scenario.
+        seed: the seed.
+        executions: how many executions the work takes, about.
+        only: these faults in place of those of the profile.
+    """
     if profile.startswith("scenario "):
         return [Planned(executions // 2, profile)]
     chance = random.Random(f"{profile} {seed}")
-    faults = _faults(profile, chance)
+    faults = list(only) or _faults(profile, chance)
     chance.shuffle(faults)
     times = sorted(chance.randint(2, max(int(executions * 0.9), 3)) for _ in faults)
     return [Planned(after, fault) for after, fault in zip(times, faults, strict=True)]

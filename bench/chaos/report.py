@@ -23,7 +23,7 @@ LISTS = (
     "raced",
 )
 HEAD = ("profile", "seeds", "failed", "documents", "lost", "points missing", "surplus points", "hung", "good failed",
-        "other", "started by hand", "executions", "wasted", "wasted %", "after a death", "kills landed w+c",
+        "other", "started by hand", "executions", "wasted", "wasted %", "after a death", "after an error", "kills landed w+c",
         "fewest w+c", "recovery p50 s", "p95 s", "seconds a seed")  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def _row(name: str, group: Sequence[dict[str, Any]]) -> list[Any]:
     return [
         name, len(group), sum(not result["ok"] for result in group), total("documents"), total("lost"),
         total("missing_points"), total("doubled"), total("hung"), total("good_failed"), other, total("hands"),
-        executions, wasted, f"{100 * wasted / executions:.2f}" if executions else "-", total("repeated_after_death"),
+        executions, wasted, f"{100 * wasted / executions:.2f}" if executions else "-", total("repeated_after_death"), total("tried_again"),
         f"{sum(worker for worker, _ in kills)}+{sum(child for _, child in kills)}",
         f"{min((worker for worker, _ in kills), default=0)}+{min((child for _, child in kills), default=0)}",
         _quantile(recovery, 0.5), _quantile(recovery, 0.95),

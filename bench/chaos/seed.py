@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -53,11 +54,13 @@ class Run:
         return {"seed": self.seed, "profile": self.profile, "ok": not self.findings.failures, **self.facts, **found}
 
 
-def run_seed(stand: Stand, profile: str, seed: int, expected: Expected, documents: int = 120) -> Run:
-    """Run a seed on a stand that is ready."""
+def run_seed(
+    stand: Stand, profile: str, seed: int, expected: Expected, documents: int = 120, only: Sequence[str] = ()
+) -> Run:
+    """Run a seed on a stand that is ready, with the faults of its profile or with `only` these."""
     began = time.monotonic()
     driver = _Driver(stand, profile, seed, documents)
-    driver.attack_all()
+    driver.attack_all(plan(profile, seed, round(EXECUTIONS * documents), only))
     attacked = time.monotonic()
     driver.settle()
     settled = time.monotonic()
@@ -81,7 +84,7 @@ def run_seed(stand: Stand, profile: str, seed: int, expected: Expected, document
 
 class _Driver:
     def __init__(self, stand: Stand, profile: str, seed: int, documents: int) -> None:
-        self.stand, self.profile, self.seed, self.documents = stand, profile, seed, documents
+        self.stand, self.profile, self.seed = stand, profile, seed
         self.collection = f"seed-{profile}-{seed}".replace(" ", "-")
         self.folder = stand.folder / self.collection
         self.corpus: Corpus = write_corpus(self.folder / "in", seed, documents)
@@ -98,12 +101,11 @@ class _Driver:
         self.seen: dict[str, int] = {}
         self.backwards: list[str] = []
 
-    def attack_all(self) -> None:
+    def attack_all(self, planned: list[Planned]) -> None:
         """Ingest and carry out the plan; go on with more documents until all kills have landed."""
         self._ingest(self.folder / "in")
         if self.profile == "mixed":
             self.doors.open()
-        planned = plan(self.profile, self.seed, round(EXECUTIONS * self.documents))
         wanted = (
             sum(entry.fault == "kill worker" for entry in planned),
             sum(entry.fault == "kill child" for entry in planned),

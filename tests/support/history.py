@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.gates_for_tests import COMMITTED, DROPPED, LOST, PUBLISHED, RETRIED, RETURNED, WORKED
 
 POINTS = (WORKED, COMMITTED, PUBLISHED, RETURNED, RETRIED, LOST)
-ENDS = (COMMITTED, LOST, RETRIED)
+ENDS = (COMMITTED, LOST, RETRIED, RETURNED)
+"""What ends an execution; one that returned without any of the others ended by an error, such as a lost database."""
 
 Process = tuple[int, int]
 """A process: its id, and when it started."""
@@ -72,6 +73,10 @@ class History:
     def repeated(self) -> int:
         """Executions beyond the first of each task."""
         return len(self.executions) - len({execution.task for execution in self.executions})
+
+    def tried_again(self) -> int:
+        """Executions that ended by an error that a retry can cure."""
+        return sum(execution.end in (RETRIED, RETURNED) for execution in self.executions)
 
     def committed_twice(self) -> list[str]:
         """Tasks that were committed more than once."""

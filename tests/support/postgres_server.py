@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,17 +77,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start_server(binaries: Path, folder: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
+def start_server(
+    binaries: Path, folder: Path, port: int = 0, chosen: Sequence[str] = QUICK
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a server on a folder, with what is in it; a free port is taken where none is given. Returns the port too.
 
-    Where the folder is empty, it is made ready; the caller ends the server.
+    Where the folder is empty, it is made ready; the caller ends the server. With the settings `QUICK` it may lose what
+    was committed when it is killed.
     """
     user = _unprivileged()
     data, log = folder / "data", folder / "log"
     if not data.exists():
         _initialise(binaries, folder, user)
     port = port or free_port()
-    settings = [*QUICK, f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
+    settings = [*chosen, f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}"]
     line = [binaries / "postgres", "-D", data, *(word for setting in settings for word in ("-c", setting))]
     with log.open("wb") as out:
         server = subprocess.Popen(line, stdout=out, stderr=out, **_as(user))
