@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +15,11 @@ from stand import Stand, note
 __all__ = ["ClockStand", "DiskStand", "can_fake_time", "can_mount"]
 
 FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
+SLEEP = """import select, time
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+"""libfaketime 0.9.10 answers the call behind `time.sleep` of Python 3.11 with EINVAL while it leaves timers alone."""
+
 DISK_MB = 700
 FULL_S = 6.0
 
@@ -46,13 +52,16 @@ class ClockStand(Stand):
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder, **settings)
         self._clock = folder / "clock"
+        site = folder / "site"
+        site.mkdir()
+        (site / "sitecustomize.py").write_text(SLEEP)
         self._set("+0")
         self.environment = {
             "LD_PRELOAD": str(_faketime()[0]),
             "FAKETIME_TIMESTAMP_FILE": str(self._clock),
             "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         self.hooks = {"clock forward": lambda: self._set("+3600"), "clock back": lambda: self._set("-3600")}
 

@@ -22,9 +22,29 @@ LISTS = (
     "backwards",
     "raced",
 )
-HEAD = ("profile", "seeds", "failed", "documents", "lost", "points missing", "surplus points", "hung", "good failed",
-        "other", "started by hand", "executions", "wasted", "wasted %", "after a death", "after an error", "kills landed w+c",
-        "fewest w+c", "recovery p50 s", "p95 s", "seconds a seed")  # fmt: skip
+HEAD = (
+    "profile",
+    "seeds",
+    "failed",
+    "documents",
+    "lost",
+    "points missing",
+    "surplus points",
+    "hung",
+    "good failed",
+    "other",
+    "started by hand",
+    "executions",
+    "wasted",
+    "wasted %",
+    "after a death",
+    "after an error",
+    "kills landed w+c",
+    "fewest w+c",
+    "recovery p50 s",
+    "p95 s",
+    "seconds a seed",
+)
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
@@ -54,15 +74,29 @@ def _row(name: str, group: Sequence[dict[str, Any]]) -> list[Any]:
     kills = [(result.get("kills", {}).get("worker", 0), result.get("kills", {}).get("process", 0)) for result in group]
     recovery = [result["recovery_s"] for result in group if result.get("recovery_s") is not None]
     other = sum(total(key) for key in LISTS if key not in ("lost", "hung", "good_failed"))
+    columns = ("documents", "lost", "missing_points", "doubled", "hung", "good_failed")
     return [
-        name, len(group), sum(not result["ok"] for result in group), total("documents"), total("lost"),
-        total("missing_points"), total("doubled"), total("hung"), total("good_failed"), other, total("hands"),
-        executions, wasted, f"{100 * wasted / executions:.2f}" if executions else "-", total("repeated_after_death"), total("tried_again"),
-        f"{sum(worker for worker, _ in kills)}+{sum(child for _, child in kills)}",
-        f"{min((worker for worker, _ in kills), default=0)}+{min((child for _, child in kills), default=0)}",
-        _quantile(recovery, 0.5), _quantile(recovery, 0.95),
+        name,
+        len(group),
+        sum(not result["ok"] for result in group),
+        *(total(column) for column in columns),
+        other,
+        total("hands"),
+        executions,
+        wasted,
+        f"{100 * wasted / executions:.2f}" if executions else "-",
+        total("repeated_after_death"),
+        total("tried_again"),
+        _pair([sum(worker for worker, _ in kills), sum(child for _, child in kills)]),
+        _pair([min((worker for worker, _ in kills), default=0), min((child for _, child in kills), default=0)]),
+        _quantile(recovery, 0.5),
+        _quantile(recovery, 0.95),
         f"{statistics.mean(result['seconds'] for result in group):.0f}" if group else "-",
-    ]  # fmt: skip
+    ]
+
+
+def _pair(numbers: list[int]) -> str:
+    return "+".join(map(str, numbers))
 
 
 def _number(value: Any) -> int:

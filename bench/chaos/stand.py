@@ -25,10 +25,22 @@ from pipeline.stack import StackState, running
 __all__ = ["MARK", "SETTINGS", "Stand", "note"]
 
 SETTINGS: dict[str, Any] = {
-    "chunk_tokens": 64, "chunk_overlap_tokens": 0, "chunk_batch_size": 8, "batch_documents": 4, "ocr_group_pages": 1,
-    "embed_processes": 2, "extract_processes": 2, "heartbeat_s": 1.0, "dead_after_s": 8.0,
-    "max_retries": 6, "retry_backoff_s": 1.0, "retry_backoff_max_s": 60.0, "watch_settle_ms": 200, "watch_rescan_s": 5.0, "api_port": 0,
-}  # fmt: skip
+    "chunk_tokens": 64,
+    "chunk_overlap_tokens": 0,
+    "chunk_batch_size": 8,
+    "batch_documents": 4,
+    "ocr_group_pages": 1,
+    "embed_processes": 2,
+    "extract_processes": 2,
+    "heartbeat_s": 1.0,
+    "dead_after_s": 8.0,
+    "max_retries": 6,
+    "retry_backoff_s": 1.0,
+    "retry_backoff_max_s": 60.0,
+    "watch_settle_ms": 200,
+    "watch_rescan_s": 5.0,
+    "api_port": 0,
+}
 """Small batches, so that a job is many tasks; the rest as a user has it."""
 
 START_S = 120.0
