@@ -26,7 +26,7 @@ from pipeline.engine.dead_letter_entries import QUEUE, count_entries, entries
 from pipeline.engine.metrics import count_dead_letter
 from pipeline.services import Services
 
-__all__ = ["MOST", "DeadMessage", "depth", "peek", "purge", "put", "reprocess"]
+__all__ = ["KEPT_PROPERTIES", "MOST", "DeadMessage", "depth", "peek", "purge", "put", "reprocess"]
 
 log = structlog.get_logger()
 
@@ -35,6 +35,9 @@ MOST = 10_000
 
 KEPT_PROPERTIES = ("correlation_id", "reply_to", "priority", "expiration")
 """Properties with which a message is published again; all others are made anew."""
+
+DROPPED_HEADERS = ("docrelay_handed_back",)
+"""Headers that count what workers have done with a message: one that is sent again begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ def _publish(connection: Connection, message: DeadMessage) -> bool:
         routing_key=message.queue,
         content_type=message.content_type or "application/data",
         content_encoding=message.content_encoding or "binary",
-        headers=dict(message.headers),
+        headers={name: value for name, value in message.headers.items() if name not in DROPPED_HEADERS},
         retry=True,
         **properties,
     )

@@ -19,6 +19,7 @@ from pipeline.services import Services
 from pipeline.spool import ORIGINALS, LocalSpool, Spool, original_key
 from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import discard, keys_in
+from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 
 __all__ = ["sweep"]
@@ -30,6 +31,7 @@ KEEP_LEDGER_S = 2 * DAY_S
 KEEP_EVENTS_S = 30 * DAY_S
 KEEP_DRAFTS_S = DAY_S
 KEEP_OUTBOX_S = 7 * DAY_S
+KEEP_OCR_S = 7 * DAY_S
 GUARD_S = 3600.0
 """Copies of files and texts that are younger are kept: intake may be about to record them in the catalog."""
 
@@ -55,6 +57,7 @@ def sweep(services: Services) -> None:
     _sweep_batches(services, now - KEEP_DRAFTS_S)
     _sweep_originals(services, now - GUARD_S)
     _sweep_texts(services, now - GUARD_S)
+    _sweep_ocr(services, now - KEEP_OCR_S)
     _sweep_drafts(services, now - KEEP_DRAFTS_S)
 
 
@@ -112,6 +115,13 @@ def _sweep_texts(services: Services, before: float) -> None:
 
     if keys:
         discard(services, unneeded, before)
+
+
+def _sweep_ocr(services: Services, before: float) -> None:
+    """Remove the pages that OCR read of documents which failed before this time and were not tried again."""
+    for key in keys_in(services.spool, OCR):
+        if _is_older(services.spool, key, before):
+            services.spool.delete(key)
 
 
 def _sweep_drafts(services: Services, before: float) -> None:

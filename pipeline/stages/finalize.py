@@ -21,6 +21,7 @@ from pipeline.services import Services
 from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import discard_originals
 from pipeline.stages.done import Done
+from pipeline.stages.kept_ocr import keep_pages
 from pipeline.stages.upsert import store_part
 from pipeline.vectorstore.base import Filter, VectorStore
 
@@ -62,6 +63,7 @@ def work(services: Services, claim: Claim) -> Done:
 
     def tidy() -> None:
         # Only after the commit: if it fails, the batch starts again from its originals.
+        keep_pages(services, claim.batch_id)
         services.spool.delete(batch_prefix(claim.batch_id))
         discard_originals(services, claim.batch_id)
 

@@ -17,6 +17,7 @@ from pipeline.stages import ocr_budget
 from pipeline.stages.artifacts import ocr_key
 from pipeline.stages.done import Done
 from pipeline.stages.extract import failure_of
+from pipeline.stages.kept_ocr import kept_pages
 from pipeline.stages.sandbox import Sandbox, Unwanted
 from pipeline.stages.wanted import wanted
 
@@ -37,6 +38,9 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
     if not current:
         return Done(lambda connection: turns.drop(connection, claim.batch_id, "ocr"))
     attempt, settings = current[0], services.settings
+    kept = None if attempt.anew else kept_pages(services, attempt, numbers)
+    if kept is not None:
+        return _done(services, claim, attempt, *kept)
     if ocr_budget.is_spent(services, claim):
         return _done(services, claim, attempt, *ocr_budget.unread(services, claim), last=True)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -102,6 +102,26 @@ def _running() -> sa.Select[Any]:
 def _anew() -> sa.ColumnElement[bool]:
     is_asked = reindexes.c.options["re_extract"].as_boolean()
     return sa.exists().where(reindexes.c.job_id == attempts.c.job_id, is_asked)
+
+
+class Outcome(NamedTuple):
+    """How an attempt of a batch has ended, and what its version was made of."""
+
+    state: str
+    source: str
+    content_sha256: str
+    extraction: str
+
+
+def outcomes(connection: Connection, batch_id: str) -> list[Outcome]:
+    """How the attempts of a batch that has ended have ended."""
+    query = (
+        sa.select(attempts.c.state, documents.c.source, versions.c.content_sha256, versions.c.extraction)
+        .join(documents, documents.c.id == attempts.c.document_id)
+        .join(versions, versions.c.id == attempts.c.version_id)
+        .where(attempts.c.batch_id == batch_id)
+    )
+    return [Outcome(*row) for row in connection.execute(query)]
 
 
 def list_ids(connection: Connection, batch_id: str) -> list[str]:
