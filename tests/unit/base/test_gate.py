@@ -142,3 +142,17 @@ def test_tests_that_watch_are_known_by_a_variable(monkeypatch: pytest.MonkeyPatc
     assert not are_watched()
     monkeypatch.setenv(HISTORY, "a file")
     assert are_watched()
+
+
+def test_a_process_that_may_not_write_there_passes_all_the_same(
+    gates: Gates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a sandbox."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setenv(HISTORY, str(tmp_path / "history"))
+    monkeypatch.setattr(os, "open", refuse)
+    pass_gate("sandbox", "1")
+    assert not (tmp_path / "history").exists()
