@@ -29,6 +29,7 @@ from extractors.pictures.page_light import even_light, full_contrast, without_sc
 from extractors.pictures.tesseract_process import Ended, Processes
 from extractors.pictures.word_gaps import parted
 from extractors.pictures.words import PageText, Reading, Word
+from extractors.working_time import stretch, working_time
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -177,7 +178,8 @@ class _Run:
         self.languages = languages
         self.config = f"--dpi {dpi}"
         self.seconds = seconds
-        self.deadline = monotonic() + seconds
+        self.began = monotonic(), working_time()
+        self.deadline = working_time() + seconds
 
     def read(self, page: Image, threshold: Threshold) -> Reading:
         """Read the page as it stands."""
@@ -211,10 +213,11 @@ class _Run:
     def _call(self, function: str, page: Image, **arguments: Any) -> Any:
         engine = _pytesseract()
         page.format = "PPM"  # pytesseract writes this format to a file: PNG would spend a second on compression
-        left = self.deadline - monotonic()
+        left = self.deadline - working_time()
+        pace = stretch(monotonic() - self.began[0], working_time() - self.began[1])  # pytesseract counts by the wall
         try:
             if left > 0:
-                return getattr(engine, function)(page, timeout=left, **arguments)
+                return getattr(engine, function)(page, timeout=left * pace, **arguments)
         except engine.TesseractNotFoundError:
             raise OcrUnavailable(_advice(["tesseract"], self.languages)) from None
         except engine.TesseractError as error:

@@ -15,10 +15,10 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from subprocess import DEVNULL, PIPE, Popen
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from extractors.pictures.terminals import terminals
+from extractors.working_time import working_time
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +30,8 @@ PAGES = 500
 KEPT = 2
 """Processes that wait for their next page: one for each way to tell ink from paper, about 80 MB each."""
 BLOCK = 1 << 16
+POLL_S = 1.0
+"""How often the deadline is looked at: it moves while the processes wait for a processor."""
 PAGE_ROW = b"\n1\t"
 """How the row of a page begins in Tesseract's table; its blocks, lines and words follow."""
 
@@ -54,7 +56,7 @@ class Processes:
         Args:
             options: of Tesseract's command line.
             page: the picture.
-            deadline: when to give up, as `time.monotonic` counts.
+            deadline: when to give up, as `working_time` counts.
 
         Raises:
             Ended: the process ended; the page may be read by another one.
@@ -174,8 +176,10 @@ class _Process:
         with DefaultSelector() as selector:
             selector.register(self._terminal.output, EVENT_READ)
             while pages < 2 or not written.endswith(b"\n"):
-                if not selector.select(max(0.0, deadline - monotonic())):
-                    raise TimeoutError
+                if not selector.select(min(POLL_S, max(0.0, deadline - working_time()))):
+                    if working_time() >= deadline:
+                        raise TimeoutError
+                    continue
                 start = max(0, len(written) - len(PAGE_ROW) + 1)
                 written += self._block()
                 pages += written.count(PAGE_ROW, start)

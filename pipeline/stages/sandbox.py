@@ -11,7 +11,6 @@ import json
 import os
 import selectors
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
@@ -26,6 +25,7 @@ from extractors.options import Options
 from pipeline.errors.problem import unpack
 from pipeline.stages.sandbox_child import HEADER, MARK, send
 from pipeline.stages.sandbox_process import SandboxProcess, peak_mb, pipe
+from pipeline.stages.working_time import WorkingTime
 
 __all__ = ["NoRoom", "Sandbox", "Unwanted"]
 
@@ -136,10 +136,11 @@ class Sandbox:
         return self._answer_to({**request, "path": str(path.absolute())}, self._child, timeout_s)
 
     def _answer_to(self, request: dict[str, Any], child: SandboxProcess, timeout_s: float) -> Any:
-        deadline = time.monotonic() + timeout_s
+        clock = WorkingTime(child.popen.pid)
+        child.tell_left_out(0.0)
         try:
             send(pipe(child.popen.stdin), request)
-            answer = self._receive(child, deadline, timeout_s)
+            answer = self._receive(child, clock, timeout_s)
         except (EOFError, BrokenPipeError):
             raise self._post_mortem() from None
         self._served += 1
@@ -160,22 +161,24 @@ class Sandbox:
             self._child = SandboxProcess(self._module, self._memory_mb, self._data_dir)
         return self._child
 
-    def _wait(self, child: SandboxProcess, deadline: float, timeout_s: float) -> None:
+    def _wait(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe(child.popen.stdout), selectors.EVENT_READ)
-            while not selector.select(timeout=min(POLL_S, max(deadline - time.monotonic(), 0.0))):
-                if time.monotonic() >= deadline:
+            while not selector.select(timeout=min(POLL_S, max(timeout_s - clock.seconds(), 0.0))):
+                worked_s = clock.seconds()
+                child.tell_left_out(clock.wall_s - worked_s)
+                if worked_s >= timeout_s:
                     self._kill()
                     raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
                 if not self._is_wanted():
                     self._kill()
                     raise Unwanted
 
-    def _receive(self, child: SandboxProcess, deadline: float, timeout_s: float) -> Any:
+    def _receive(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> Any:
         """Read one answer within the limits of time and memory, whatever the child writes and however slowly."""
         read, wanted = bytearray(), HEADER.size
         while len(read) < wanted:
-            self._wait(child, deadline, timeout_s)
+            self._wait(child, clock, timeout_s)
             block = os.read(pipe(child.popen.stdout).fileno(), BLOCK)
             if not block:
                 raise EOFError

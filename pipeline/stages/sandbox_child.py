@@ -16,6 +16,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from select import select
 from typing import Any, BinaryIO
@@ -23,10 +24,12 @@ from typing import Any, BinaryIO
 import extractors
 from extractors.errors import ExtractError, OutOfMemory
 from extractors.options import Options
+from extractors.working_time import leave_out
 from pipeline.disk.temporary_folder import remove_folder
 from pipeline.errors.problem import pack
 from pipeline.gates_for_tests import SANDBOX, pass_gate
 from pipeline.stages.confinement.grant import Grant, confine
+from pipeline.stages.sandbox_folder import SECONDS
 
 __all__ = ["HEADER", "MARK", "receive", "send"]
 
@@ -71,6 +74,8 @@ def main() -> None:
     # Output of a library must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if grant and folder:
+        leave_out(partial(_left_out, os.open(Path(folder, "clock"), os.O_RDONLY | os.O_CLOEXEC)))
     still_open = confine(Grant.from_json(grant), extractors.reserve_terminals()) if grant else []
     while True:
         if not select([sys.stdin.buffer], [], [], IDLE_S)[0]:
@@ -104,6 +109,11 @@ def _ocr(path: Path, options: Options, pages: list[int]) -> Any:
     warnings: list[str] = []
     read = extractors.ocr(path, pages, options, warnings.append)
     return {"pages": [page.to_json() for page in read], "warnings": warnings}
+
+
+def _left_out(clock: int) -> float:
+    """The seconds that the parent has written down last."""
+    return float(SECONDS.unpack(os.pread(clock, SECONDS.size, 0))[0])
 
 
 def _die_with_parent() -> None:

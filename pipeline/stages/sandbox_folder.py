@@ -2,6 +2,7 @@
 
     in/    what it is given: it may read there, and nothing else of the data folder
     own/   its temporary files, such as the pictures of pages for Tesseract
+    clock  seconds that its limits leave out; it has it open for reading
 
 A file is given as a second name (a hard link), so nothing is copied where the file system has such.
 """
@@ -10,13 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.disk.temporary_folder import TemporaryFolder
 
-__all__ = ["SandboxFolder"]
+__all__ = ["SECONDS", "SandboxFolder"]
+
+SECONDS = struct.Struct("=d")
 
 COPIED_BYTES = 64 << 20
 """A file up to this size is copied where it cannot be linked; for a larger one, starting a child costs less."""
@@ -29,7 +33,9 @@ class SandboxFolder:
         self._folder = TemporaryFolder(tmp, "sandbox-")
         self.own = self._folder.path / "own"
         self.inbox = self._folder.path / "in"
+        self.clock = self._folder.path / "clock"
         try:
+            self.clock.write_bytes(SECONDS.pack(0.0))
             self.own.mkdir(mode=0o700)
             self.inbox.mkdir(mode=0o700)
         except OSError:
@@ -50,6 +56,11 @@ class SandboxFolder:
         finally:
             with contextlib.suppress(OSError):
                 name.unlink(missing_ok=True)
+
+    def tell_left_out(self, seconds: float) -> None:
+        """Write down how many seconds the limits of the present request leave out."""
+        with contextlib.suppress(OSError), self.clock.open("r+b", buffering=0) as file:
+            file.write(SECONDS.pack(seconds))
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

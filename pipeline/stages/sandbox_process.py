@@ -72,6 +72,11 @@ class SandboxProcess:
             with self.folder.given(path) as name:
                 yield name
 
+    def tell_left_out(self, seconds: float) -> None:
+        """Tell the child how many seconds the limits of the present request leave out; without a folder it has none."""
+        if self.folder is not None:
+            self.folder.tell_left_out(seconds)
+
     def is_dead(self) -> bool:
         """Whether it has ended, or ends in a moment. It is not reaped."""
         deadline = time.monotonic() + DYING_S

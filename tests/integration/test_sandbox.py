@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,8 +21,9 @@ from flow_rig import FlowRig, stack_on
 from flow_tools import cmdline, eventually, write_documents
 from gates import FOLDER
 from hostile import HOSTILE, HostileCase
+from PIL import Image, ImageDraw, ImageFont
 
-from extractors.errors import Corrupt, Crashed, ExtractError
+from extractors.errors import Corrupt, Crashed, ExtractError, TimedOut
 from extractors.options import Options
 from pipeline.errors.problem import Problem, problem_of
 from pipeline.ingest.cleanup import sweep
@@ -169,6 +173,61 @@ def test_peak_memory_of_the_caller_does_not_count_for_the_child(sandbox: Sandbox
     finally:
         done.set()
         growing.join()
+
+
+@contextmanager
+def starved(sandbox: Sandbox) -> Iterator[None]:
+    """Leave the sandbox's child a ninth of one processor: eight others compute on it."""
+    child = sandbox._start().popen.pid
+    cpu = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(child, {cpu})
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    try:
+        for process in busy:
+            os.sched_setaffinity(process.pid, {cpu})
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts of waiting are Linux's")
+def test_file_that_waits_for_a_processor_does_not_run_into_its_limit(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Half a second of work takes four by the wall, and the limit is two and a half; a hang ends there all the same."""
+    sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
+    with starved(sandbox):
+        began = time.monotonic()
+        assert "some text" in sandbox.extract(file_of_deed(tmp_path, "compute_for_half_a_second"), Options(), 2.5).text
+        assert time.monotonic() - began > 2.5
+        with pytest.raises(TimedOut):
+            sandbox.extract(file_of_deed(tmp_path, "hang"), Options(), 2.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts of waiting are Linux's")
+def test_page_that_waits_for_a_processor_does_not_run_into_its_limit(
+    tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("tesseract")
+    image = Image.new("L", (1600, 700), 255)
+    for line in range(6):
+        place = (40, 30 + 100 * line)
+        ImageDraw.Draw(image).text(place, "The harbour master counts the ships.", 0, ImageFont.load_default(size=60))
+    image.save(tmp_path / "page.png")
+    sandbox, options = Sandbox(2048, tmp_path / "data"), Options(ocr_languages="eng")
+    try:
+        sandbox.ocr(tmp_path / "page.png", [1], options, PATIENCE_S)  # all is loaded
+        with starved(sandbox):
+            began = time.monotonic()
+            limit_s = 4.0
+            ((page,), warnings) = sandbox.ocr(
+                tmp_path / "page.png", [1], replace(options, ocr_timeout_s=limit_s), PATIENCE_S
+            )
+            took_s = time.monotonic() - began
+    finally:
+        sandbox.close()
+    assert (page.text.count("harbour master"), warnings) == (6, [])
+    assert took_s > limit_s
 
 
 CALLER = """

@@ -59,6 +59,12 @@ def spin() -> None:
         pass
 
 
+def compute_for_half_a_second() -> None:
+    end = time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+
+
 def eat_memory() -> None:
     hoard = []
     while True:
@@ -171,7 +177,7 @@ DEEDS: dict[str, Callable[[], None]] = {
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
         close_and_hang, garbage, boast, half_an_answer, no_json, half_a_problem, raise_an_error_of_a_plug_in,
         leave_children, leave_a_temporary_file, intrude, tell_environment, tell_limits, write_a_temporary_file,
-        change_what_it_was_given,
+        change_what_it_was_given, compute_for_half_a_second,
     )
 }  # fmt: skip
 
