@@ -20,7 +20,7 @@ from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_candidate
 from pipeline.ingest.packing import batch_limits, pack
-from pipeline.ingest.record import NotCopied, probably_new, put_originals, record, route
+from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record, route
 from pipeline.ingest.sidecar import without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
@@ -122,14 +122,15 @@ def _record(
     services: Services, job: Job, contents: Sequence[FileContent], refused: Sequence[tuple[Candidate, Rejected]]
 ) -> bool:
     """Record files with their copies in the spool, and those that are refused; False if the job was cancelled."""
-    copied = put_originals(services.spool, probably_new(services, job, contents))
+    new, gone = look_up_unchanged(services, job, contents)
+    copied = put_originals(services.spool, new)
     while True:
         try:
             with writing(services.catalog) as connection:
                 if jobs.is_cancelled(connection, job.id):
                     return False
                 jobs.reopen(connection, job.id)
-                results = record(connection, services, job, contents, copied)
+                results = record(connection, services, job, contents, copied, gone)
                 _reject(connection, job, refused)
             break
         except NotCopied as error:  # another process deleted or changed a document meanwhile

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import lookup, records, tagging
@@ -18,10 +18,11 @@ from pipeline.disk.temporary_folder import tmp_of
 from pipeline.ingest.content import FileContent
 from pipeline.ingest.placement import current_recipe, placement_of
 from pipeline.ingest.routing import media_type_of, routed_collection
+from pipeline.points.presence import Counted, incomplete
 from pipeline.services import Services
 from pipeline.spool import Spool
 
-__all__ = ["IntakeResult", "NotCopied", "probably_new", "put_originals", "record", "route"]
+__all__ = ["IntakeResult", "NotCopied", "look_up_unchanged", "put_originals", "record", "route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +81,41 @@ def _collection(services: Services, job: Job, content: FileContent) -> str | Non
     return routed_collection(job.plan, media_type)
 
 
-def probably_new(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:
-    """Files that `record` would begin work on, as the catalog is now; without the write lock."""
-    new: list[FileContent] = []
+def look_up_unchanged(
+    services: Services, job: Job, contents: Sequence[FileContent]
+) -> tuple[list[FileContent], frozenset[str]]:
+    """Look up the files in the catalog and in the store, as they are now; without the write lock.
+
+    Returns:
+        The files that `record` would begin work on, and the ids of live versions of the same content whose points are
+        gone.
+    """
+    new, unchanged = list[FileContent](), dict[Counted, FileContent]()
     with services.catalog.connect() as connection:
         for routed, group in _by_collection(contents).items():
             recipes = current_recipe(services, connection, job, routed)
-            unchanged: set[str] = set()
+            rows: Mapping[str, Mapping[Any, Any]] = {}
             if recipes is not None:
                 files = [content.file for content in group]
-                unchanged = lookup.unchanged_sources(
-                    connection, routed or job.collection, recipes[0], files, recipes[1]
-                )
-            new += [content for content in group if content.file.source not in unchanged]
-    return new
+                rows = lookup.unchanged_sources(connection, routed or job.collection, recipes[0], files, recipes[1])
+            new += [content for content in group if content.file.source not in rows]
+            same = [content for content in group if content.file.source in rows]
+            unchanged |= {_counted(rows[content.file.source]): content for content in same}
+    gone = incomplete(services, list(unchanged)) if unchanged else frozenset[str]()
+    return [*new, *(content for counted, content in unchanged.items() if counted.version_id in gone)], gone
+
+
+def _counted(version: Mapping[Any, Any]) -> Counted:
+    return Counted(version["id"], version["index_name"], version["chunks"])
 
 
 def record(
-    connection: Connection, services: Services, job: Job, contents: Sequence[FileContent], copied: Collection[str]
+    connection: Connection,
+    services: Services,
+    job: Job,
+    contents: Sequence[FileContent],
+    copied: Collection[str],
+    gone: frozenset[str] = frozenset(),
 ) -> list[IntakeResult]:
     """Record files in the caller's transaction: versions, attempts, and a batch for each collection.
 
@@ -107,6 +125,7 @@ def record(
         job: the job that they belong to.
         contents: the files, routed; those that are queued are to be put into the spool once more after the commit.
         copied: keys of the copies that are in the spool.
+        gone: ids of live versions whose points are not in the store.
 
     Raises:
         NotCopied: a copy is missing. Roll back, make it, and begin again: a process that is killed after its commit
@@ -116,7 +135,7 @@ def record(
     """
     results: list[IntakeResult] = []
     for routed, group in _by_collection(contents).items():
-        results += _record_group(connection, services, job, routed, group)
+        results += _record_group(connection, services, job, routed, group, gone)
     queued = {result.source for result in results if result.is_queued}
     missing = [content for content in contents if content.file.source in queued and content.key not in copied]
     if missing:
@@ -132,12 +151,17 @@ def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[Fil
 
 
 def _record_group(
-    connection: Connection, services: Services, job: Job, routed: str | None, contents: list[FileContent]
+    connection: Connection,
+    services: Services,
+    job: Job,
+    routed: str | None,
+    contents: list[FileContent],
+    gone: frozenset[str],
 ) -> list[IntakeResult]:
     """Record files that go to one collection; a batch never holds documents of two."""
     batch_id = str(uuid.uuid4())
     placement, recipe = placement_of(services, connection, job, routed)
-    placement = replace(placement, batch_id=batch_id)
+    placement = replace(placement, batch_id=batch_id, gone=gone)
     collection, files = placement.collection, [content.file for content in contents]
     known = lookup.possibly_known(connection, collection, [file.source for file in files])
     reading = services.reading_of(job.ocr)

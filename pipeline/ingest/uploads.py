@@ -22,7 +22,7 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
 from pipeline.errors import Conflict, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.record import IntakeResult, record, route
+from pipeline.ingest.record import IntakeResult, look_up_unchanged, record, route
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
@@ -124,7 +124,9 @@ def _submit(
     services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], options: SubmitOptions
 ) -> dict[str, Any]:
     new = None if options.job else new_job(services, request)
-    uploads, contents = _told_apart(services, request, uploads, new or _job_to_add_to(services, options))
+    open_job = new or _job_to_add_to(services, options)
+    uploads, contents = _told_apart(services, request, uploads, open_job)
+    _, gone = look_up_unchanged(services, open_job, contents)
 
     def change(connection: Connection) -> tuple[dict[str, Any], list[IntakeResult]]:
         earlier = find_answer(connection, options.idempotent)
@@ -133,7 +135,7 @@ def _submit(
         job = _job(connection, services, request, uploads, options, new)
         if _taken(connection, job, uploads, contents):
             raise _NameTaken
-        results = record(connection, services, job, contents, {content.key for content in contents})
+        results = record(connection, services, job, contents, {content.key for content in contents}, gone)
         if options.more:
             jobs.keep_open(connection, job.id, services.settings.api_idle_s)
         elif options.job is not None or not any(result.is_queued for result in results):

@@ -136,3 +136,13 @@ def test_a_document_without_text_and_file_is_named(rig: FlowRig, tmp_path: Path)
     paths[0].write_text("It is there again, and says something else.", "utf-8")
     assert verify(rig.services, VerifyRequest(repair=True, collection="needed")).clean
     rig.assert_exact("needed")
+
+
+def test_an_unchanged_file_whose_points_are_gone_is_ingested_again(rig: FlowRig, tmp_path: Path) -> None:
+    write_documents(tmp_path / "in", 6, words=200, seed=9)
+    rig.ingest(tmp_path / "in", collection="again")
+    vandal = Vandal(rig, "again", seed=9)
+    vandal.remove_points(vandal.live()[2:3], 1)
+    assert rig.ingest(tmp_path / "in", collection="again") == {"completed": 1, "unchanged": 5}
+    rig.assert_exact("again")
+    assert rig.ingest(tmp_path / "in", collection="again") == {"unchanged": 6}

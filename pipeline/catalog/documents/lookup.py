@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -57,13 +57,16 @@ def possibly_known(connection: Connection, collection: str, sources: Collection[
 
 def unchanged_sources(
     connection: Connection, collection: str, recipe: str, files: Sequence[FileRecord], same: SameRecipes | None = None
-) -> set[str]:
-    """Sources of those of these files whose live version has the same content and was made by this recipe.
+) -> dict[str, Mapping[Any, Any]]:
+    """Those of these files whose live version has the same content and was made by this recipe.
 
     `same`: recipes by which it counts as made already.
+
+    Returns:
+        The rows of these versions, by the sources of the files.
     """
     by_source = {storable(file.source): file for file in files}
-    unchanged: set[str] = set()
+    unchanged: dict[str, Mapping[Any, Any]] = {}
     for group in split_list(by_source):
         query = (
             sa.select(documents.c.source, versions)
@@ -75,7 +78,7 @@ def unchanged_sources(
         for row in connection.execute(query).mappings():
             file = by_source[row["source"]]
             if matches(row, file, recipe, same) and not row["pages_unread"]:
-                unchanged.add(file.source)
+                unchanged[file.source] = row
     return unchanged
 
 

@@ -70,8 +70,8 @@ def record(
     """Record one file of a job.
 
     A live version with the same content and recipe, or one of `placement.same`, makes it `unchanged`, unless OCR failed
-    on a page of it; a running attempt for the same is joined; anything else becomes a new version with a new attempt,
-    which replaces a running one.
+    on a page of it or its points are gone (`placement.gone`); a running attempt for the same is joined; anything else
+    becomes a new version with a new attempt, which replaces a running one.
 
     Args:
         connection: a writing transaction.
@@ -117,7 +117,8 @@ def _record_known(
     connection: Connection, job_id: str, document_id: str, recipe: str, file: FileRecord, placement: Placement
 ) -> Recorded:
     live, running = live_and_running(connection, document_id)
-    if live is not None and matches(live, file, recipe, placement.same) and not live["pages_unread"]:
+    is_there = live is not None and live["id"] not in placement.gone
+    if live is not None and is_there and matches(live, file, recipe, placement.same) and not live["pages_unread"]:
         cancel_current(connection, document_id)
         # Whatever went wrong with another content, this one is there and searchable.
         failures.delete_of_documents(connection, [document_id])

@@ -60,6 +60,7 @@ class Placement:
 
     `collection` is the index's; "" stands for the job's own. `batch_id`: the batch that makes them, if known. `ocr`:
     which pages are read by OCR, None as the settings say. `same`: recipes by which a version counts as made already.
+    `gone`: live versions whose points are not in the store, so that they do not count as made.
     """
 
     index: str
@@ -69,6 +70,7 @@ class Placement:
     batch_id: str | None = None
     ocr: OcrMode | None = None
     same: SameRecipes = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
 
 
 def new_attempt(

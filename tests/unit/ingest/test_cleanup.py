@@ -23,7 +23,7 @@ from pipeline.catalog.documents import garbage
 from pipeline.ingest.cleanup import DAY_S, GUARD_S, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
-from pipeline.ingest.record import NotCopied, probably_new, put_originals, record
+from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
 from pipeline.ingest.submit_options import SubmitOptions
@@ -205,7 +205,7 @@ def test_a_document_is_recorded_only_after_its_copy_is_written(services: Service
         record(connection, services, job, [content], ())
     assert list(raised.value.contents) == [content]
     assert not services.spool.exists(content.key)
-    assert probably_new(services, job, [content]) == [content]
+    assert look_up_unchanged(services, job, [content])[0] == [content]
     copied = put_originals(services.spool, [content])
     with writing(services.catalog) as connection:
         assert [result.state for result in record(connection, services, job, [content], copied)] == ["queued"]
