@@ -32,7 +32,7 @@ STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
 MAINTENANCE = "maintenance"
 """The queue of the maintenance tasks."""
 
-MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep")
+MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep", "verify")
 """Tasks of the engine that belong to no stage."""
 
 QUEUES = (*STAGES, MAINTENANCE)

@@ -15,7 +15,7 @@ from pipeline.catalog.api.listing import Page
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.documents.listing import count_outdated
-from pipeline.catalog.index import indexes
+from pipeline.catalog.index import checks, indexes
 from pipeline.catalog.work import batches, events, jobs
 from pipeline.catalog.work import status as read
 from pipeline.catalog.work.cancel import cancel_document, cancel_job
@@ -151,6 +151,7 @@ class TaskManager(FailureManager):
         with self._services.catalog.connect() as connection:
             mirrored = watched_files.list_folders(connection)
             analysers = indexes.analysers(connection)
+            drift = checks.drift(connection)
         return SystemStatus(
             jobs=[],
             documents=states,
@@ -160,6 +161,7 @@ class TaskManager(FailureManager):
             failures=failed,
             queues=self.queues() if self._services.settings.redis_url is not None else None,
             watched=[read.watched_folder(row) for row in mirrored],
+            drift=drift,
         )
 
     def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:

@@ -17,7 +17,7 @@ from pipeline.names import ANALYSER
 
 if TYPE_CHECKING:
     from pipeline.cli.remote import RemoteManager
-    from pipeline.results import DocumentStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
+    from pipeline.results import DocumentStatus, DriftStatus, JobStatus, SystemStatus, TaskStatus, WatchedFolder
     from pipeline.settings import Settings
     from pipeline.task_manager import TaskManager
 
@@ -164,6 +164,7 @@ def _print_system(system: SystemStatus) -> None:
         if (analyser := system.analysers.get(name, ANALYSER)) != ANALYSER:
             upgrade = command(f"reindex --collection {name}")
             out.print(f"  words are matched by analyser {analyser} (re-index to analyser {ANALYSER} with: {upgrade})")
+    _print_drift(system.drift)
     if system.failures:
         out.print(f"Failures: {system.failures} (see them with: {command('failures list')})")
     for folder in system.watched:
@@ -171,6 +172,18 @@ def _print_system(system: SystemStatus) -> None:
     for job in system.jobs:
         out.print(f"Job {job.id}  {job.collection}  {job.state:<10}  {progress_line(job)}")
     _print_queues(system)
+
+
+def _print_drift(drift: DriftStatus) -> None:
+    """Print where the vector store does not hold what the catalog says, and what the last verification has left."""
+    for found in drift.collections:
+        counts = f"{found.points} of {found.expected} points are in the store"
+        out.print(Text(plain(f"Drift in {found.collection}: {found.message or counts}"), style="bold red"))
+    if drift.left:
+        left = ", ".join(f"{number} {kind}" for kind, number in drift.left.items())
+        out.print(Text(f"The last verification found and left: {left}", style="bold red"))
+    if not drift.is_clean:
+        out.print(f"  Mend it with: {command('verify --repair')}")
 
 
 def _print_queues(system: SystemStatus) -> None:

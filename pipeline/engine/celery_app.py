@@ -147,6 +147,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
         "reconcile": {"task": task_name("reconcile"), "schedule": settings.reconcile_s, "options": urgent},
         "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": usual},
         "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {**usual, "expires": 600}},
+        "verify": {
+            "task": task_name("verify"),
+            "schedule": settings.drift_check_s,
+            "options": {**usual, "expires": settings.drift_check_s},
+        },
     }
 
 

@@ -28,13 +28,13 @@ from pipeline.catalog.work import events
 from pipeline.composition.plugins import stages
 from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.engine import model_calls
-from pipeline.engine.celery_app import all_queues, make_app
+from pipeline.engine.celery_app import all_queues, app_of, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.process import Worker, freeze
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
-from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, PREFIX, QUEUES
+from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, PREFIX, QUEUES, task_name
 from pipeline.rpc import serve
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
@@ -171,6 +171,9 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
             os._exit(UNUSABLE)
         freeze()
         _report_ready(services, name)
+        if group == "store":
+            # The points are counted when the stack has started, and from then on as beat says.
+            app_of(services).send_task(task_name("verify"), expires=settings.drift_check_s, ignore_result=True)
 
     signals.worker_ready.connect(begin, weak=False)
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from pipeline.results.base import Result
 from pipeline.results.documents import Activity
 from pipeline.results.jobs import JobStatus
+from pipeline.results.verify import DriftStatus
 
 __all__ = ["ActiveTask", "QueueStatistics", "SystemStatus", "TaskStatus", "WatchedFolder", "WorkerStatus"]
 
@@ -72,7 +73,8 @@ class WatchedFolder(Result):
 class SystemStatus(Result):
     """Everything at a glance; `outdated` are documents by collection that an earlier version of Docrelay read.
 
-    `analysers` has the number of the analyser of each collection, by which its words are matched.
+    `analysers` has the number of the analyser of each collection, by which its words are matched. `drift` is what the
+    last comparison of catalog and vector store has found.
     """
 
     jobs: list[JobStatus]
@@ -83,3 +85,4 @@ class SystemStatus(Result):
     failures: int
     queues: QueueStatistics | None
     watched: list[WatchedFolder]
+    drift: DriftStatus = Field(DriftStatus())

@@ -139,6 +139,8 @@ class Settings(BaseModel):
     reindex_failed: float = Field(
         0.2, ge=0, le=1, description="share of documents that may fail in a new index with --allow-failed"
     )
+    drift_check_s: float = Field(60.0, ge=1, description="how often points are counted against the catalog")
+    verify_days: float = Field(7.0, ge=0, description="days between two verifications of everything; 0: none")
     keep_texts: bool = Field(True, description="keep extracted texts: a re-index then needs neither file nor OCR")
 
     watch: tuple[WatchFolder, ...] = Field((), description="folders that `docrelay up` mirrors; see watching.md")

@@ -11,12 +11,9 @@ from pipeline.errors import StoreDamaged
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
 
-__all__ = ["COUNTS", "compare_counts"]
+__all__ = ["compare_counts"]
 
 log = structlog.get_logger()
-
-COUNTS = "counts"
-"""Name under which the result is kept."""
 
 
 def compare_counts(services: Services) -> list[dict[str, object]]:
@@ -37,11 +34,11 @@ def compare_counts(services: Services) -> list[dict[str, object]]:
         differing = [expected for expected in _expected(services) if expected.index in names]
     drift = [found for expected in differing if (found := _difference(services, expected))]
     with services.catalog.connect() as connection:
-        before = checks.last(connection, COUNTS)
+        before = checks.last(connection, checks.COUNTS)
     if drift and (before is None or before[1]["collections"] != drift):
         log.warning("drift.found", collections=drift, hint="docrelay verify --repair")
     with writing(services.catalog, durable=False) as connection:
-        checks.store(connection, COUNTS, {"collections": drift})
+        checks.store(connection, checks.COUNTS, {"collections": drift})
     return drift
 
 

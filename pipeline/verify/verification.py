@@ -17,6 +17,7 @@ from pipeline.errors import UnknownId
 from pipeline.results import DriftExample, NeededSource, VerifyReport
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
+from pipeline.verify.counts import compare_counts
 from pipeline.verify.drift import KINDS, Findings
 from pipeline.verify.look import look
 from pipeline.verify.mend import mend
@@ -86,6 +87,7 @@ def verify(services: Services, request: VerifyRequest) -> VerifyReport:
     report = report.model_copy(update={"seconds": round(time.monotonic() - began, 3)})
     if request.collection is None:
         store_report(services, report)
+    compare_counts(services)
     return report
 
 
@@ -108,7 +110,7 @@ def store_report(services: Services, report: VerifyReport) -> None:
     """Keep the result for `status`."""
     kept = {"found": report.found, "left": report.left, "seconds": report.seconds, "checked": report.checked}
     with writing(services.catalog) as connection:
-        checks.store(connection, "verify", kept)
+        checks.store(connection, checks.VERIFY, kept)
 
 
 def _mend_in_rounds(

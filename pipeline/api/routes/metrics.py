@@ -14,7 +14,7 @@ from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
 from pipeline.engine.dead_letter_queue import depth
 from pipeline.engine.metrics import counted, counted_dead_letters
-from pipeline.results import QueueStatistics, SystemStatus, WatchedFolder
+from pipeline.results import DriftStatus, QueueStatistics, SystemStatus, WatchedFolder
 
 __all__ = ["router"]
 
@@ -53,6 +53,7 @@ class _CurrentValues(Collector):
         system = self._api.manager.totals()
         yield from _catalog(system)
         yield from _watched(system.watched)
+        yield from _drift(system.drift)
         if system.queues is not None:
             yield from _queues(system.queues)
 
@@ -97,6 +98,14 @@ def _watched(folders: list[WatchedFolder]) -> Iterator[Metric]:
     yield _gauge("docrelay_watch_files", "Files known of a watched folder.", "folder", files)
     yield _gauge("docrelay_watch_held_deletions", "Deletions that wait for somebody to confirm.", "folder", held)
     yield _gauge("docrelay_watch_trouble", "1 while a folder cannot be watched.", "folder", trouble)
+
+
+def _drift(drift: DriftStatus) -> Iterator[Metric]:
+    missing = {found.collection: max(found.expected - found.points, 0) for found in drift.collections}
+    surplus = {found.collection: max(found.points - found.expected, 0) for found in drift.collections}
+    yield _gauge("docrelay_points_missing", "Points that the catalog has and the store has not.", "collection", missing)
+    yield _gauge("docrelay_points_surplus", "Points that the store has and the catalog has not.", "collection", surplus)
+    yield _gauge("docrelay_drift", "What the last verification found and did not mend.", "kind", drift.left)
 
 
 def _queues(queues: QueueStatistics) -> Iterator[Metric]:

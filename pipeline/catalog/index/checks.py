@@ -10,8 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import checks
+from pipeline.results import CollectionDrift, DriftStatus, iso
 
-__all__ = ["last", "store"]
+__all__ = ["COUNTS", "VERIFY", "drift", "last", "store"]
+
+COUNTS, VERIFY = "counts", "verify"
+"""Names of the checks."""
 
 
 def store(connection: Connection, name: str, result: Mapping[str, Any]) -> None:
@@ -24,3 +28,14 @@ def last(connection: Connection, name: str) -> tuple[float, dict[str, Any]] | No
     """When a check was made last, in seconds since 1970, and its result; None if it never was."""
     row = connection.execute(sa.select(checks).where(checks.c.name == name)).one_or_none()
     return None if row is None else (row.at, row.result)
+
+
+def drift(connection: Connection) -> DriftStatus:
+    """What the last checks have found and is not known to be mended."""
+    counted, verified = last(connection, COUNTS), last(connection, VERIFY)
+    return DriftStatus(
+        counted_at=iso(counted[0]) if counted else None,
+        collections=[CollectionDrift(**found) for found in (counted[1]["collections"] if counted else ())],
+        verified_at=iso(verified[0]) if verified else None,
+        left=verified[1]["left"] if verified else {},
+    )
