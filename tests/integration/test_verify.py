@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_rig import Cli
 from drift_rig import Vandal, rewrite
 from flow_rig import FlowRig, stack_on
 from flow_tools import write_documents
 from stores import stand_in
 
+from pipeline.errors import StoreDamaged
 from pipeline.stages.chunking import text_hash
+from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
 from pipeline.verify import VerifyRequest, compare_counts, points, verify
 from pipeline.verify.point_checks import searched_text
+from pipeline.verify.schedule import watch_drift
 
 __all__ = ["stand_in"]
+
+CUTTING = {"chunk_tokens": 48, "chunk_overlap_tokens": 4}
+"""Chunks are small, so that short texts have several."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
     folder = tmp_path_factory.mktemp(f"verify-{request.param}")
     others = {} if request.param == "edge" else {"qdrant_url": request.getfixturevalue("stand_in")}
-    with stack_on(folder, chunk_tokens=48, chunk_overlap_tokens=4, **others) as rig:
+    with stack_on(folder, **CUTTING, **others) as rig:
         yield rig
 
 
@@ -146,3 +156,53 @@ def test_an_unchanged_file_whose_points_are_gone_is_ingested_again(rig: FlowRig,
     assert rig.ingest(tmp_path / "in", collection="again") == {"completed": 1, "unchanged": 5}
     rig.assert_exact("again")
     assert rig.ingest(tmp_path / "in", collection="again") == {"unchanged": 6}
+
+
+def test_status_shows_drift_and_the_command_mends_it(rig: FlowRig, tmp_path: Path) -> None:
+    """The command works beside the running stack, whose own comparison finds the drift."""
+    write_documents(tmp_path / "in", 3, words=200, seed=10)
+    rig.ingest(tmp_path / "in", collection="shown")
+    vandal = Vandal(rig, "shown", seed=10)
+    vandal.remove_points(vandal.live(), 5)
+    watch_drift(rig.services)
+    (shown,) = TaskManager(rig.services).system().drift.collections
+    assert (shown.collection, shown.expected - shown.points) == ("shown", 5)
+    assert not TaskManager(rig.services).system().drift.is_clean
+    others = {"qdrant_url": rig.settings.qdrant_url} if rig.settings.qdrant_url else {}
+    cli = Cli(rig.settings.data_dir, **CUTTING, **others)
+    printed = cli.quick("verify", "--collection", "shown", "--json")
+    assert (printed.code, json.loads(printed.out)["left"]) == (1, {"missing_points": 5})
+    printed = cli.quick("verify", "--collection", "shown", "--repair")
+    assert printed.code == 0, printed
+    assert "5 points that are gone (missing_points), 5 mended" in printed.out
+    assert TaskManager(rig.services).system().drift.is_clean
+    rig.assert_exact("shown")
+
+
+def test_vectors_that_were_damaged_while_no_stack_ran_are_made_anew(tmp_path: Path) -> None:
+    """First a file of the embedded store is cut, then the whole folder is removed."""
+    folder, sources = tmp_path / "data", tmp_path / "in"
+    write_documents(sources, 5, words=200, seed=11)
+    with stack_on(folder, **CUTTING) as rig:
+        rig.ingest(sources)
+        expected = rig.expected()
+    cut = next(iter(sorted((folder / "vectors").rglob("segment.json"))))
+    os.truncate(cut, cut.stat().st_size // 2)
+    with stack_on(folder, **CUTTING) as rig:
+        with pytest.raises(StoreDamaged, match="cannot be opened") as refused:
+            rig.services.store.count("documents", Filter())
+        assert "docrelay verify --repair" in refused.value.hint
+        (shown,) = compare_counts(rig.services)
+        assert (shown["points"], shown["expected"]) == (0, len(expected))
+        assert verify(rig.services, VerifyRequest()).found == {"store_damaged": 1}
+        report = verify(rig.services, VerifyRequest(repair=True))
+        assert report.mended == {"store_damaged": 1, "missing_points": len(expected)}
+        assert (report.clean, report.embedded) == (True, 0)
+        assert any(str(folder / "vectors" / ".damaged-documents~1") in note for note in report.notes)
+        rig.assert_exact()
+    shutil.rmtree(folder / "vectors")
+    with stack_on(folder, **CUTTING) as rig:
+        report = verify(rig.services, VerifyRequest(repair=True))
+        assert (report.clean, report.embedded) == (True, 0)
+        assert report.mended["missing_points"] == len(expected)
+        rig.assert_exact()
