@@ -88,11 +88,13 @@ def test_a_restored_backup_is_what_was_backed_up(here: Deployment, tmp_path: Pat
     there.close()
 
 
-@pytest.mark.parametrize("phase", ["Copying the points", "Copying the catalog"])
+@pytest.mark.parametrize(
+    ("phase", "left_to_the_lock"), [("Copying the points", 0), ("Copying the points", 200), ("Copying the catalog", 0)]
+)
 def test_what_happens_meanwhile_is_in_it_as_a_whole_or_not_at_all(
-    here: Deployment, tmp_path: Path, phase: str, monkeypatch: pytest.MonkeyPatch
+    here: Deployment, tmp_path: Path, phase: str, left_to_the_lock: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_module, "SMALL_ROUND", 0)
+    monkeypatch.setattr(backup_module, "SMALL_ROUND", left_to_the_lock)
     before = here.seen()
 
     def change() -> None:
@@ -107,6 +109,26 @@ def test_what_happens_meanwhile_is_in_it_as_a_whole_or_not_at_all(
     assert there.seen() == (here.seen() if phase == "Copying the points" else before)
     live = {row.live_version_id for row in there.rows(sa.select(documents.c.live_version_id)) if row.live_version_id}
     assert {point.payload["version_id"] for point in there.points()} == live
+    there.close()
+
+
+def test_what_came_just_before_the_moment_and_is_deleted_just_after_it_is_in_it(
+    here: Deployment, tmp_path: Path
+) -> None:
+    """No round before the lock has seen it, and none after it could."""
+    seen: list[dict[str, Seen]] = []
+
+    def act(line: str) -> None:
+        if line.startswith("Copying the points"):
+            here.put("/docs/short-lived.txt", "here for a moment")
+            seen.append(here.seen())
+        elif line == "Copying the catalog":
+            here.delete("/docs/short-lived.txt")
+
+    back_up(here.services, tmp_path / "backup", act)
+    there = restored(tmp_path / "backup", tmp_path / "there")
+
+    assert there.seen() == seen[-1] != here.seen()
     there.close()
 
 
