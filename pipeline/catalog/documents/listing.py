@@ -73,9 +73,10 @@ def _page(connection: Connection, where: DocumentFilter, after: str | None, limi
         if len(few) <= FEW:
             ids = sorted(row.id for row in few if where.has_source(row.source))
             return [found for found in ids if after is None or found > after][:limit]
-    query = query.order_by(documents.c.id)
+    key = documents.c.id if where.state in (None, "deleted", "failed") else attempts.c.document_id
+    query = query.order_by(key)
     if after is not None:
-        query = query.where(documents.c.id > after)
+        query = query.where(key > after)
     if where.has_source is None:
         query = query.limit(limit)
     rows = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(query)
@@ -122,16 +123,18 @@ def _ids(where: DocumentFilter) -> sa.Select[Any]:
 def _in_state(query: sa.Select[Any], state: str) -> sa.Select[Any]:
     if state == "deleted":
         return query.where(documents.c.deleted_at.is_not(None))
-    query = query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id).where(STATE.in_([state]))
-    # Documents in a state that few have are looked up by it: the attempt of each document need not be read.
-    return query if state == "completed" else query.where(documents.c.id.in_(_candidates(state)))
+    if state == "failed":
+        query = query.outerjoin(attempts, attempts.c.id == documents.c.attempt_id)
+        return query.where(STATE.in_([state]), documents.c.id.in_(_may_have_failed()))
+    # An index has the documents of a state in the order of their ids: a page needs no other document, however many
+    # there are.
+    is_current = (attempts.c.document_id == documents.c.id) & (attempts.c.id == documents.c.attempt_id)
+    return query.join(attempts, is_current).where(attempts.c.state == state, STATE.in_([state]))
 
 
-def _candidates(state: str) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """Ids of all documents that may be in a state, which not all of them are."""
-    by_attempt: sa.Select[Any] = sa.select(attempts.c.document_id).where(attempts.c.state == state)
-    if state != "failed":
-        return by_attempt
+def _may_have_failed() -> sa.CompoundSelect[Any]:
+    """Ids of all documents that may have failed, which not all of them have."""
+    by_attempt: sa.Select[Any] = sa.select(attempts.c.document_id).where(attempts.c.state == "failed")
     refused = sa.select(documents.c.id).where(documents.c.attempt_id.is_(None), documents.c.deleted_at.is_(None))
     return by_attempt.union(sa.select(failures.c.document_id), refused)
 

@@ -94,6 +94,15 @@ documents = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
 )
 
+_is_refused = documents.c.attempt_id.is_(None) & documents.c.deleted_at.is_(None)
+
+sa.Index(
+    "ix_documents_refused",
+    documents.c.id,
+    sqlite_where=_is_refused,
+    postgresql_where=_is_refused,
+)
+
 sa.Index(
     "uq_documents_collection_source",
     documents.c.collection,

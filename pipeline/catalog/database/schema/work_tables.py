@@ -59,7 +59,7 @@ attempts = sa.Table(
     sa.Column("job_id", Id, nullable=False, index=True),
     sa.Column("batch_id", Id, index=True),
     sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("state", Id, nullable=False, index=True),
+    sa.Column("state", Id, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("pages_total", sa.Integer, nullable=False, server_default="0"),
     sa.Column("pages_done", sa.Integer, nullable=False, server_default="0"),
@@ -73,6 +73,8 @@ attempts = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double, index=True),
     sa.Column("pages_scanned", sa.Integer, nullable=False, server_default="0"),
+    # The documents of a state in the order of their ids.
+    sa.Index("ix_attempts_state_document_id", "state", "document_id"),
 )
 
 batches = sa.Table(
