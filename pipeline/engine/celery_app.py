@@ -27,6 +27,10 @@ __all__ = [
 VISIBILITY_TIMEOUT_S = 12 * 3600
 """Messages are redelivered by the liveness of processes (`pipeline.engine.heartbeat`), not by their age."""
 
+HEALTH_CHECK_S = 6
+"""A worker that waits on a connection which Redis does not know any more notices it within the wait of one BRPOP and
+two of these intervals: 13 seconds."""
+
 DAY_S = 86400
 
 
@@ -135,7 +139,7 @@ def _connections() -> dict[str, Any]:
         "redis_socket_timeout": 15,
         "redis_socket_connect_timeout": 5,
         "redis_socket_keepalive": True,
-        "redis_backend_health_check_interval": 10,
+        "redis_backend_health_check_interval": HEALTH_CHECK_S,
     }
 
 
@@ -165,7 +169,7 @@ def _transport(settings: Settings, node: str | None) -> dict[str, Any]:
         "socket_timeout": 15,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
-        "health_check_interval": 10,
+        "health_check_interval": HEALTH_CHECK_S,
     }
     if node is not None:
         options |= {f"{name}_key": f"{PREFIX}{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}

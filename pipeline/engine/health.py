@@ -21,6 +21,11 @@ __all__ = ["is_reconciled", "is_working"]
 
 PATIENCE_S = 60.0
 
+EMBEDDED = (
+    "There is no worker to check: the setting `redis_url` is not set, so the processes of this data folder are a "
+    "private stack. Look at them with: docrelay status"
+)
+
 
 def is_working(services: Services, name: str) -> bool:
     """Whether a living worker has this name, or a default name on the host of this name."""
@@ -41,6 +46,9 @@ def main() -> int:
     options.add_argument("--name", default=socket.gethostname(), help="of the worker; by default any of this host")
     arguments = options.parse_args()
     settings: Settings = load_settings()
+    if settings.redis_url is None:
+        print(EMBEDDED, file=sys.stderr)
+        return 1
     services = Services(settings)
     try:
         healthy = is_working(services, arguments.name) if arguments.part == "worker" else is_reconciled(services)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from kombu.transport.redis import Transport
+
+from pipeline.engine.celery_app import make_app
+from pipeline.settings import Settings
 
 USUAL = {
     "pool": "prefork",
@@ -76,3 +82,20 @@ def test_a_worker_setting_reaches_celery(made: list[dict[str, Any]], case: str) 
 
 def test_an_embed_or_store_worker_is_one_process_whatever_is_set(made: list[dict[str, Any]]) -> None:
     assert made[len(CASES) :] == [{**USUAL, "pool": "solo", "places": 1}] * 2
+
+
+def test_a_lost_connection_to_the_broker_is_noticed_within_fifteen_seconds() -> None:
+    """Kombu drops a connection without an answer after the wait of one BRPOP and two intervals of its health check."""
+    app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+    interval = app.conf.broker_transport_options["health_check_interval"]
+    assert Transport.brpop_timeout + 2 * interval <= 15
+
+
+def test_health_check_without_a_broker_says_so(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "pipeline.engine.health", "worker"]
+    environment = {**os.environ, "DOCRELAY_DATA_DIR": str(tmp_path)}
+    ended = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "`redis_url` is not set" in ended.stderr
+    assert "docrelay status" in ended.stderr
