@@ -16,7 +16,7 @@ from pipeline.engine.liveness import forget_node, is_settling
 from pipeline.names import PREFIX
 from pipeline.services import Services
 
-__all__ = ["restore_dead"]
+__all__ = ["restore", "restore_dead"]
 
 log = structlog.get_logger()
 
@@ -36,14 +36,17 @@ def restore_dead(services: Services) -> int:
     for node in sorted(dead):
         held = broker.hlen(unacked_key(node)) if broker is not None else 0
         if held:
-            restored += _restore(services, node)
+            restored += restore(services, node)
             log.warning("worker.dead", node=node, messages=held)
         connection.srem(NODES, node)
         forget_node(connection, node)
     return restored
 
 
-def _restore(services: Services, node: str) -> int:
+def restore(services: Services, node: str) -> int:
+    """Return the messages that a worker holds to their queues. Returns how many; 0 where the broker is not Redis."""
+    if services.broker is None:
+        return 0
     options = {f"{name}_key": f"{PREFIX}{name}:{node}" for name in ("unacked", "unacked_index", "unacked_mutex")}
     restored = 0
     with BrokerConnection(

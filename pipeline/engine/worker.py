@@ -32,6 +32,7 @@ from pipeline.engine.celery_app import all_queues, app_of, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.process import Worker, freeze
+from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
 from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, PREFIX, QUEUES, task_name
@@ -163,6 +164,8 @@ def _on_ready(worker: Worker, group: str, name: str, queues: Sequence[str]) -> N
         end_watch = watch.start(settings.heartbeat_s)
         sign_off = start_heartbeat(services.redis, worker.node, settings.heartbeat_s, ttl_s, serves=served)
         signals.worker_shutdown.connect(lambda **_: (end_watch(), sign_off()), weak=False)
+        shutdown = Shutdown(services, worker.node, sender.pool)
+        signals.worker_shutting_down.connect(lambda **_: shutdown.begin(), weak=False)
         try:
             _prepare(worker, group)
         except Exception as error:  # Celery would swallow it, and the worker would run on without its model
