@@ -5,6 +5,7 @@ Not beside the error classes: it names the errors of every service, and imports 
 
 from __future__ import annotations
 
+import errno
 import random
 
 import httpx
@@ -13,11 +14,20 @@ import redis.exceptions
 from embeddings.errors import EmbedError
 from pipeline.backoff import backoff_s
 from pipeline.catalog import TRANSIENT_CATALOG_ERRORS
-from pipeline.errors import StackUnavailable, VerificationFailed
+from pipeline.errors import DiskFull, StackUnavailable, VerificationFailed
 from pipeline.errors.problem import KNOWN, Problem, problem_of
 from pipeline.settings import Settings
+from pipeline.settings.room import LATER, full_disk
 
-__all__ = ["TRANSIENT", "delay_s", "is_service_error", "is_worth_retrying", "service_problem"]
+__all__ = [
+    "NO_ROOM_SENTENCES",
+    "TRANSIENT",
+    "delay_s",
+    "is_service_error",
+    "is_worth_retrying",
+    "needs_room",
+    "service_problem",
+]
 
 TRANSIENT: tuple[type[Exception], ...] = (
     StackUnavailable,
@@ -32,6 +42,9 @@ TRANSIENT: tuple[type[Exception], ...] = (
 )
 """Errors that a retry can cure: of Redis, Qdrant, the catalog, the disk, a model endpoint."""
 
+NO_ROOM_SENTENCES = ("database or disk is full", "No space left on device")
+"""Of SQLite, and of the system; the engine of the vectors has the latter in its messages."""
+
 UNAVAILABLE_HINT = "Remove the cause, then run: docrelay failures retry"
 
 
@@ -41,6 +54,18 @@ def is_service_error(error: BaseException) -> bool:
     A missing artifact is about the document: waiting does not bring it back, processing the document anew does.
     """
     return isinstance(error, (EmbedError, *TRANSIENT)) and not isinstance(error, FileNotFoundError)
+
+
+def needs_room(settings: Settings, error: BaseException) -> bool:
+    """Whether the error is that of a disk without room: it passes as soon as there is some, and uses up no try.
+
+    Without room, a service fails in many ways (SQLite: "disk I/O error"; the store of vectors ends): there any error of
+    a service counts. A disk that has room again is full no more: then the error is one of those that are tried again.
+    """
+    if isinstance(error, DiskFull) or getattr(error, "errno", None) == errno.EDQUOT:
+        return True
+    says_so = any(sentence in str(error) for sentence in NO_ROOM_SENTENCES)
+    return (says_so or is_service_error(error)) and full_disk(settings, LATER) is not None
 
 
 def is_worth_retrying(error: BaseException) -> bool:

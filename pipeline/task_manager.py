@@ -37,8 +37,10 @@ from pipeline.results import (
     SystemStatus,
     TaskStatus,
     WorkerStatus,
+    disk_status,
 )
 from pipeline.services import Services, wait_for_news
+from pipeline.settings.room import LATER, full_disk
 from pipeline.vectorstore.base import Filter
 
 __all__ = ["TaskManager"]
@@ -86,7 +88,7 @@ class TaskManager(FailureManager):
             progress = measure(connection, job_id)
             done, every = read.count_batches(connection, job_id)
         # In a transaction of its own: reading must not hold the write lock.
-        if progress.to_store is not None:
+        if progress.to_store is not None and full_disk(self._services.settings, LATER) is None:
             with writing(self._services.catalog, durable=False) as connection:
                 store(connection, {job_id: progress.to_store})
         if self._services.settings.redis_url is None:
@@ -162,6 +164,7 @@ class TaskManager(FailureManager):
             queues=self.queues() if self._services.settings.redis_url is not None else None,
             watched=[read.watched_folder(row) for row in mirrored],
             drift=drift,
+            disk=disk_status(self._services.settings),
         )
 
     def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:

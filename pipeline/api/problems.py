@@ -19,6 +19,7 @@ from extractors.errors import ExtractError
 from pipeline.catalog import CATALOG_ERRORS
 from pipeline.errors import (
     BrokenBody,
+    DiskFull,
     Invalid,
     NoSuchMethod,
     NoSuchRoute,
@@ -27,6 +28,7 @@ from pipeline.errors import (
     StackUnavailable,
 )
 from pipeline.errors.problem import KNOWN, KnownError, problem_of
+from pipeline.retries import NO_ROOM_SENTENCES
 
 __all__ = [
     "MEDIA_TYPE",
@@ -53,6 +55,7 @@ STATUS: dict[str, int] = {
     "space_mismatch": 409,
     "stack_unavailable": 503,
     "no_worker": 503,
+    "disk_full": 507,
     "store_damaged": 503,
     "verification_failed": 503,
     "refused": 400,
@@ -74,6 +77,8 @@ STATUS: dict[str, int] = {
     "too_large": 413,
 }
 """HTTP status of every code; `docs/api.md` has the same table. A code of a file that is not here has the status 422."""
+
+RETRY_AFTER_S = {503: "5", 507: "60"}
 
 FILE_STATUS = 422
 EMBED_STATUS = 503
@@ -150,6 +155,7 @@ DESCRIPTIONS = {
     429: "Too many requests.",
     500: "Something failed inside.",
     503: "A service is away, or too much is going on.",
+    507: "The disk of the server is full.",
 }
 
 
@@ -188,7 +194,7 @@ def _headers(details: ProblemDetails, retry_after: float | None = None) -> dict[
         return {"Retry-After": str(int(retry_after) + 1)}
     if details.status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "5"} if details.status == 503 else {}
+    return {"Retry-After": RETRY_AFTER_S[details.status]} if details.status in RETRY_AFTER_S else {}
 
 
 async def _wrong_fields(request: Request, error: Exception) -> JSONResponse:
@@ -215,7 +221,8 @@ async def _framework(request: Request, error: Exception) -> JSONResponse:
 
 async def _service_unavailable(request: Request, error: Exception) -> JSONResponse:
     log.warning("request.service_away", error=f"{type(error).__name__}: {error}")
-    details = describe(StackUnavailable())
+    is_full = any(sentence in str(error) for sentence in NO_ROOM_SENTENCES)
+    details = describe(DiskFull() if is_full else StackUnavailable())
     return respond(details, _headers(details), _request_id(request))
 
 

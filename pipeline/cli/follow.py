@@ -13,8 +13,9 @@ from pipeline.cli.output import err, note, quantity
 
 if TYPE_CHECKING:
     from pipeline.results import JobStatus
+    from pipeline.settings import Settings
 
-__all__ = ["Display", "JobManager", "display", "duration", "follow", "on_intake", "progress_line"]
+__all__ = ["DiskNotes", "Display", "JobManager", "display", "duration", "follow", "on_intake", "progress_line"]
 
 LINE_INTERVAL_S = 2.0
 """Shortest time between two plain lines."""
@@ -49,8 +50,8 @@ class JobManager(Protocol):
         """Documents of a job that failed, with `source`, `code`, `message` and `hint`."""
 
 
-def follow(manager: JobManager, job_id: str, show: Display) -> JobStatus:
-    """Show a job until it ends; where nothing is shown, its progress is not measured.
+def follow(manager: JobManager, job_id: str, show: Display, also: Callable[[], None] | None = None) -> JobStatus:
+    """Show a job until it ends; where nothing is shown, its progress is not measured. `also` is called now and then.
 
     Returns:
         Its last status.
@@ -60,7 +61,28 @@ def follow(manager: JobManager, job_id: str, show: Display) -> JobStatus:
     last = manager.job(job_id)
     for last in manager.subscribe(job_id):
         show(last)
+        if also is not None:
+            also()
     return last
+
+
+class DiskNotes:
+    """Says when the disk is full, and when there is room again; to be called again and again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._was_full = False
+
+    def __call__(self) -> None:
+        """Look at the disk, and say what has changed."""
+        from pipeline.settings.room import full_disk
+
+        state = full_disk(self._settings)
+        if state is not None and not self._was_full:
+            note(state.message)
+        elif state is None and self._was_full:
+            note("There is room on the disk again: work goes on.")
+        self._was_full = state is not None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pipeline.cli.options import (
     WorkflowOption,
     settings_of,
 )
+from pipeline.cli.output import note
 
 if TYPE_CHECKING:
     from extractors.options import OcrMode
@@ -104,17 +105,19 @@ class _Intake:
 
     def run(self, services: Services) -> JobStatus:
         """Take the files in that are left, and wait for the end of the job; its last status."""
-        from pipeline.cli.follow import display, follow
+        from pipeline.cli.follow import DiskNotes, display, follow
+        from pipeline.engine.room import with_room
         from pipeline.ingest.submit import open_job
         from pipeline.task_manager import TaskManager
 
         manager = TaskManager(services)
         if self.job_id is None:
-            self.job_id = open_job(services, self._request, self.files)
+            self.job_id = with_room(services, lambda: open_job(services, self._request, self.files), note)
         with display(quiet=self._quiet) as show:
             if not self._closed:
                 self._take_in(services, manager, show)
-            return follow(manager, self.job_id, show) if self._wait else manager.job(self.job_id)
+            notes = DiskNotes(services.settings)
+            return follow(manager, self.job_id, show, notes) if self._wait else manager.job(self.job_id)
 
     def _take_in(self, services: Services, manager: TaskManager, show: Display) -> None:
         from pipeline.cli.follow import on_intake
@@ -128,5 +131,5 @@ class _Intake:
             if update is not None:
                 update(self._taken)
 
-        ingest_files(services, job_id, self.files[before:], on_progress)
+        ingest_files(services, job_id, self.files[before:], on_progress, note)
         self._closed = True

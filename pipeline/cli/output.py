@@ -175,8 +175,11 @@ def _exit_code(error: KnownError) -> int:
 
 def _unreachable(error: Exception) -> StackUnavailable:
     """The error of the catalog, a service or a file as one that says what to do."""
-    from pipeline.errors import StackUnavailable
+    from pipeline.errors import DiskFull, StackUnavailable
+    from pipeline.retries import NO_ROOM_SENTENCES
 
+    if any(sentence in str(error) for sentence in NO_ROOM_SENTENCES):
+        return DiskFull(f"disk full: {getattr(error, 'orig', error)}.")
     if hasattr(error, "orig"):
         return StackUnavailable(f"The catalog cannot be used: {error.orig}", "Check the data folder.")
     if isinstance(error, OSError) and error.filename is not None:

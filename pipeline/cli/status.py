@@ -152,6 +152,9 @@ def _print_system(system: SystemStatus) -> None:
     """Print documents, collections, failures, watched folders, jobs and queues."""
     from pipeline.cli.follow import progress_line
 
+    if system.disk is not None and system.disk.message is not None:
+        out.print(Text(plain(system.disk.message), style="bold red"))
+
     if not system.jobs and not system.watched:
         out.print("Nothing was ingested yet. Begin with: docrelay ingest PATH")
         return

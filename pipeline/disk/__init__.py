@@ -5,6 +5,6 @@ The supervisor imports it: it is light.
 
 from __future__ import annotations
 
-from pipeline.disk.room import NO_ROOM, DiskState, disk_state
+from pipeline.disk.room import MB, NO_ROOM, DiskState, disk_state
 
-__all__ = ["NO_ROOM", "DiskState", "disk_state"]
+__all__ = ["MB", "NO_ROOM", "DiskState", "disk_state"]

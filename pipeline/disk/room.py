@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NO_ROOM", "DiskState", "disk_state"]
+__all__ = ["MB", "NO_ROOM", "DiskState", "disk_state"]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk or a quota that is full."""

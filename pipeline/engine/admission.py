@@ -13,6 +13,7 @@ from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.heartbeat import count_workers
 from pipeline.engine.publisher import UNREACHED, publish
 from pipeline.services import Services
+from pipeline.settings.room import full_disk
 
 __all__ = ["admit", "admit_safely"]
 
@@ -26,8 +27,10 @@ def admit(services: Services) -> int:
     """Admit waiting batches, up to each job's window and as many as keep the workers busy, and publish them.
 
     Returns:
-        How many were admitted.
+        How many were admitted; none while the disk is full.
     """
+    if full_disk(services.settings) is not None:
+        return 0  # what is admitted fills the spool
     with services.catalog.connect() as connection:
         if not admission.is_any_waiting(connection):
             return 0

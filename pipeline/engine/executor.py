@@ -24,11 +24,13 @@ from pipeline.engine.claims import InOtherHands, hand_back, hold, problem_of_end
 from pipeline.engine.liveness import node_of, sign_on
 from pipeline.engine.metrics import count
 from pipeline.engine.publisher import batch_of, publish
+from pipeline.engine.room import with_room
 from pipeline.errors import PipelineError
 from pipeline.errors.problem import problem_of
 from pipeline.errors.trace import trace_of
 from pipeline.gates_for_tests import COMMITTED, DROPPED, LOST, RETRIED, WORKED, pass_gate
 from pipeline.services import Services
+from pipeline.settings.room import LATER, check_room
 from pipeline.stages.done import Done, FanOut, OcrFanOut, Work
 
 __all__ = ["InOtherHands", "Transient", "follow", "give_up", "run"]
@@ -58,7 +60,7 @@ def run(services: Services, runner: str, work: Work, task_id: str, tries: int) -
         InOtherHands: a living process does it; what follows the task is published by that one.
     """
     with hold(services, task_id):
-        claim = take(services, runner, task_id)
+        claim = with_room(services, lambda: take(services, runner, task_id))
         if claim is None:
             log.info("task.dropped", task=task_id)
             pass_gate(DROPPED, task_id, node_of(runner))
@@ -73,7 +75,7 @@ def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
     ):
         _pass_gate(claim, runner)
         try:
-            done = _work(services, work, claim, runner)
+            done = with_room(services, lambda: _work(services, work, claim, runner), stage=claim.stage)
         except Transient:
             count(services.redis, claim.stage, "retried", time.monotonic() - began)
             _pass_gate(claim, runner, RETRIED)
@@ -129,8 +131,12 @@ def _work(services: Services, work: Work, claim: Claim, runner: str) -> Done:
     if claim.starts > services.settings.max_starts:
         return _failed(claim, Failure(claim.stage, problem_of_endings(services, claim)), apart=True)
     try:
+        # The engine of the vectors maps files: a write that finds no room there kills its process.
+        check_room(services.settings, LATER)
         return work(services, claim)
     except Exception as error:  # an entry point: an unexpected error fails its documents
+        if retries.needs_room(services.settings, error):
+            raise
         if retries.is_service_error(error):
             return _retry(services, claim, runner, error)
         unexpected, trace = not isinstance(error, PipelineError), trace_of(error)
@@ -171,7 +177,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
 
 def _commit_or_hand_back(services: Services, claim: Claim, runner: str, done: Done) -> bool:
     try:
-        return _commit(services, claim, runner, done)
+        return with_room(services, lambda: _commit(services, claim, runner, done), stage=claim.stage)
     except Exception as error:  # an entry point: whatever refuses the result, the task is not left as running
         hand_back(services, claim, runner, error)
         count(services.redis, claim.stage, "retried", 0.0)

@@ -34,6 +34,7 @@ from pipeline.names import PREFIX
 from pipeline.points.labels import relabel
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.settings.room import full_disk
 
 __all__ = ["reconcile", "recover"]
 
@@ -101,14 +102,20 @@ def reconcile(services: Services) -> list[str]:
         _close_abandoned(services)
         turns.resume(services)
         admit(services)
-        relabel(services, LABELS)
-        if not _record_progress(services):
-            # No job is under way: a good moment for the store to write its memory to the disk.
-            services.store.maintain()
+        if full_disk(services.settings) is None:
+            _tidy(services)
         services.redis.set(RECONCILED, time.time())
     finally:
         _release(lock)
     return [due.task_id for due in lost]
+
+
+def _tidy(services: Services) -> None:
+    """What writes to the disk without moving the work on: labels of points, progress, the memory of the store."""
+    relabel(services, LABELS)
+    if not _record_progress(services):
+        # No job is under way: a good moment for the store to write its memory to the disk.
+        services.store.maintain()
 
 
 def recover(services: Services, batch_id: str) -> None:

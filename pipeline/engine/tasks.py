@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.exceptions import Ignore
+from celery.exceptions import Ignore, Reject
 
 from pipeline import retries
 from pipeline.composition.plugins import stages
@@ -16,6 +16,7 @@ from pipeline.engine import executor, reconciler
 from pipeline.engine.dispatch import work_of
 from pipeline.engine.process import Worker
 from pipeline.engine.requests import request_class
+from pipeline.engine.room import pause_if_full
 from pipeline.engine.watched import after_return, watch_publishing
 from pipeline.gates_for_tests import DROPPED, are_watched, pass_gate
 from pipeline.names import MAINTENANCE_TASKS, STAGES, task_name
@@ -53,6 +54,9 @@ def _stage_task(worker: Worker, stage: str) -> Any:
     def perform(task: Task, batch_id: str, part: int = 0) -> None:
         process = worker.runtime()
         work, tries = work_of(process, stage), task.request.retries
+        if pause_if_full(process.services, stage):
+            # A retry would count: the message goes back as it came.
+            raise Reject("disk full", requeue=True)
         try:
             executor.run(process.services, process.runner, work, task.request.id, tries)
         except executor.InOtherHands as error:

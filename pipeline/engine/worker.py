@@ -32,6 +32,7 @@ from pipeline.engine.celery_app import all_queues, app_of, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.process import Worker, freeze
+from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
@@ -134,7 +135,8 @@ def run_beat(settings: Settings, name: str) -> None:
     folder = settings.data_dir / "run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    app.Beat(schedule=str(folder / f"{name}.schedule"), max_interval=1).run()
+    schedule = str(folder / f"{name}.schedule")
+    app.Beat(schedule=schedule, scheduler_cls=Schedule, max_interval=1).run()
 
 
 def _pool(settings: Settings, group: str) -> str:

@@ -7,6 +7,7 @@
     │   └── BackupUnusable   backup_unusable       a backup that is incomplete, damaged, or of a newer version
     ├── SpaceMismatch        space_mismatch        vectors of two models would be mixed
     ├── StackUnavailable     stack_unavailable     a service could not be reached or started
+    │   ├── DiskFull         disk_full             the disk has too little room to go on
     │   ├── StackLost        stack_unavailable     the private stack was killed; it can be started again
     │   ├── NoWorker         no_worker             no worker that runs can do a stage of the workflow
     │   └── StoreDamaged     store_damaged         the embedded vectors cannot be opened
@@ -46,10 +47,10 @@ from __future__ import annotations
 
 # fmt: off
 __all__ = [
-    "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict", "Gone",
-    "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile", "NotAllowed",
-    "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined", "Refused", "Rejected",
-    "SpaceMismatch",
+    "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict",
+    "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile",
+    "NotAllowed", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined", "Refused",
+    "Rejected", "SpaceMismatch",
     "StackLost", "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
     "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
@@ -123,6 +124,13 @@ class StackUnavailable(PipelineError):
     code = "stack_unavailable"
     hint = "Start the stack with: docrelay up"
     transient = True
+
+
+class DiskFull(StackUnavailable):
+    """The disk has too little room to go on."""
+
+    code = "disk_full"
+    hint = "Free some space there, or lower the setting `min_free_mb`; work goes on by itself then."
 
 
 class StackLost(StackUnavailable):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
+
+import structlog
 
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
@@ -15,6 +18,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine.admission import admit
 from pipeline.engine.heartbeat import heartbeat_timeout_s, intake_node, start_heartbeat
+from pipeline.engine.room import with_room
 from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
@@ -24,9 +28,13 @@ from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, 
 from pipeline.ingest.sidecar import without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
+from pipeline.retries import needs_room
 from pipeline.services import Services
+from pipeline.settings.room import wait_for_room
 
 __all__ = ["ingest_files"]
+
+log = structlog.get_logger()
 
 COURTESY_S = 0.05
 """Pause after each group: other writers of SQLite wait by polling, and would find no gap between the groups."""
@@ -36,7 +44,11 @@ FIRST_BATCH = 4
 
 
 def ingest_files(
-    services: Services, job_id: str, candidates: Iterable[Candidate], on_progress: Callable[[int], None] | None = None
+    services: Services,
+    job_id: str,
+    candidates: Iterable[Candidate],
+    on_progress: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Ingest files for a job, batch by batch; returns when all are durable in the catalog.
 
@@ -49,19 +61,21 @@ def ingest_files(
         job_id: a job whose intake is open; it is closed when this returns.
         candidates: the files, as the walk yields them.
         on_progress: called with the number of files ingested so far.
+        say: takes lines for the user on a full disk, where intake waits for room.
     """
     settings, number = services.settings, 0
     limits = batch_limits(FIRST_BATCH, settings.batch_documents)
     with _intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
         for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
-            if not _ingest_group(services, job_id, group):
+            wait_for_room(settings, say=say)
+            if not with_room(services, partial(_ingest_group, services, job_id, group), say):
                 break
             number += len(group)
             pass_gate(INTAKE, job_id)
             time.sleep(COURTESY_S)
             if on_progress is not None:
                 on_progress(number)
-        _close(services, job_id)
+        with_room(services, lambda: _close(services, job_id), say)
 
 
 @contextmanager
@@ -83,7 +97,13 @@ def _closing_on_interrupt(services: Services, job_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _close(services, job_id)
+        try:
+            _close(services, job_id)
+        except Exception as error:
+            if not needs_room(services.settings, error):
+                raise
+            # The reconciler closes it when there is room: the heartbeat of the intake ends now.
+            log.warning("intake.not_closed", job=job_id, error=str(error))
         raise
 
 

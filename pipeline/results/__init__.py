@@ -19,7 +19,16 @@ from pipeline.results.failures import (
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
-from pipeline.results.system import ActiveTask, QueueStatistics, SystemStatus, TaskStatus, WatchedFolder, WorkerStatus
+from pipeline.results.system import (
+    ActiveTask,
+    DiskStatus,
+    QueueStatistics,
+    SystemStatus,
+    TaskStatus,
+    WatchedFolder,
+    WorkerStatus,
+    disk_status,
+)
 from pipeline.results.verify import CollectionDrift, DriftExample, DriftStatus, NeededSource, VerifyReport
 
 __all__ = [
@@ -31,6 +40,7 @@ __all__ = [
     "CollectionDrift",
     "Count",
     "Deleted",
+    "DiskStatus",
     "DocumentList",
     "DocumentStatus",
     "DocumentSummary",
@@ -62,5 +72,6 @@ __all__ = [
     "VerifyReport",
     "WatchedFolder",
     "WorkerStatus",
+    "disk_status",
     "iso",
 ]

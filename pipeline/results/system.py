@@ -8,8 +8,19 @@ from pipeline.results.base import Result
 from pipeline.results.documents import Activity
 from pipeline.results.jobs import JobStatus
 from pipeline.results.verify import DriftStatus
+from pipeline.settings import Settings
+from pipeline.settings.room import disk_of
 
-__all__ = ["ActiveTask", "QueueStatistics", "SystemStatus", "TaskStatus", "WatchedFolder", "WorkerStatus"]
+__all__ = [
+    "ActiveTask",
+    "DiskStatus",
+    "QueueStatistics",
+    "SystemStatus",
+    "TaskStatus",
+    "WatchedFolder",
+    "WorkerStatus",
+    "disk_status",
+]
 
 
 class TaskStatus(Result):
@@ -70,6 +81,30 @@ class WatchedFolder(Result):
     looked_at: str | None
 
 
+class DiskStatus(Result):
+    """The disk that the data folder is on; `message` says what is full, and is None while work goes on."""
+
+    path: str
+    free_bytes: int
+    needed_bytes: int
+    full: bool
+    message: str | None
+
+
+def disk_status(settings: Settings) -> DiskStatus | None:
+    """The disk of this machine that is full, else that of the data folder; None where the system cannot say."""
+    state = disk_of(settings)
+    if state is None:
+        return None
+    return DiskStatus(
+        path=state.path,
+        free_bytes=state.free_bytes,
+        needed_bytes=state.needed_bytes,
+        full=state.full,
+        message=state.message if state.full else None,
+    )
+
+
 class SystemStatus(Result):
     """Everything at a glance; `outdated` are documents by collection that an earlier version of Docrelay read.
 
@@ -86,3 +121,4 @@ class SystemStatus(Result):
     queues: QueueStatistics | None
     watched: list[WatchedFolder]
     drift: DriftStatus = Field(DriftStatus())
+    disk: DiskStatus | None = None

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     broker_url: str | None = Field(None, description="another Celery broker, e.g. amqp://; empty: Redis")
     qdrant_url: str | None = Field(None, description="Qdrant server; empty: Qdrant Edge in the data folder")
     qdrant_api_key: str | None = Field(None, description="key for the Qdrant server")
+    min_free_mb: int = Field(256, ge=0, description="free megabytes on the disk below which work waits for room")
     database_url: str | None = Field(None, description="catalog, e.g. postgresql://; empty: SQLite in the data folder")
     spool_url: str | None = Field(None, description="intermediate files (path or fsspec URL); empty: the data folder")
 

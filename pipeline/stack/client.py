@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pipeline.disk import MB
 from pipeline.errors import StackLost, StackUnavailable
 from pipeline.settings import Settings
 from pipeline.stack.folder import Folder
@@ -73,7 +74,7 @@ def connect(
 
 def launch_of(settings: Settings) -> Launch:
     """The stack that follows from the settings."""
-    return Launch(str(settings.data_dir), tuple(processes(settings)))
+    return Launch(str(settings.data_dir), tuple(processes(settings)), min_free_bytes=max(settings.min_free_mb, 1) * MB)
 
 
 @contextmanager

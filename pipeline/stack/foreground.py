@@ -12,6 +12,7 @@ from types import FrameType
 from pipeline.backoff import backoff_s
 from pipeline.errors import BadRequest, StackLost, StackUnavailable
 from pipeline.settings import Settings
+from pipeline.settings.room import full_disk
 from pipeline.stack.client import Say, check, connect, launch_of, running
 from pipeline.stack.folder import Folder
 from pipeline.stack.launcher import Launcher
@@ -22,6 +23,7 @@ from pipeline.stack.state import StackState, is_same_process
 
 __all__ = ["hold"]
 
+FULL = "disk full"
 POLL_S = 0.2
 PATIENCE_S = 2.0
 FIRST_PAUSE_S = 0.5
@@ -121,7 +123,10 @@ class _HeldStack:
                 continue
             services.tick()
             state = running(self._settings) or state
-            if state is not None:
+            full = full_disk(self._settings)
+            if full is not None:
+                self._show(full.message, FULL)
+            elif state is not None:
                 self._show(_line(state, services))
             time.sleep(POLL_S)
         return state
@@ -149,10 +154,11 @@ class _HeldStack:
             time.sleep(POLL_S)
         return None
 
-    def _show(self, line: str) -> None:
-        if line != self._last_line:
+    def _show(self, line: str, kind: str = "") -> None:
+        """Say a line that differs from the last one; of one `kind`, whose lines differ in a figure, only the first."""
+        if (kind or line) != self._last_line:
             self._say(line)
-            self._last_line = line
+            self._last_line = kind or line
 
 
 def _line(state: StackState, services: ServiceRunner) -> str:

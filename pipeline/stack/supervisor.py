@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from pipeline.disk import disk_state
 from pipeline.errors import StackUnavailable
 from pipeline.gates_for_tests import SUPERVISOR, pass_gate
 from pipeline.stack import state as states
@@ -150,6 +151,9 @@ class Supervisor:
         """
         log("died", name=child.spec.name, pid=child.sid)
         child.handle_exit()
+        disk = disk_state(self.folder.data_dir, self.launch.min_free_bytes)
+        if disk is not None and disk.full:
+            child.failed_starts = 0  # it may start as soon as there is room
         if child.failed_starts >= self.launch.max_failed_starts:
             lines = child.last_output().splitlines()
             raise StackUnavailable(

@@ -23,6 +23,7 @@ from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import Unreadable
 from pipeline.errors.problem import Problem, problem_of
 from pipeline.services import Services
+from pipeline.settings.room import LATER, check_room, full_disk
 from pipeline.spool import original_key, write_json
 from pipeline.stages.artifacts import kept_document, text_key
 from pipeline.stages.done import Done, FanOut, OcrFanOut
@@ -103,12 +104,13 @@ def _read_one(
             anew = {"extraction": services.extraction_of(attempt.ocr)}
             write_json(services.spool, key, document.to_json())
     except (ExtractError, FileNotFoundError, PermissionError) as error:
+        check_room(settings, LATER)  # a reader may have failed for want of room
         read.failed[attempt.attempt_id] = failure_of(services, "extract", error, attempt.ocr)
         return {}
     except Unwanted:
         return {}
     except NoRoom as error:
-        if not claim.last_try:
+        if not claim.last_try or full_disk(settings, LATER) is not None:
             raise
         # Only this file may be unreadable on the disk.
         problem = Problem("unavailable", f"It cannot be read: {error}.", NO_ROOM_HINT, transient=True)

@@ -12,6 +12,7 @@ from pipeline.catalog.work import attempt_counters, attempts, batch_documents, t
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
+from pipeline.settings.room import LATER, check_room
 from pipeline.spool import original_key, write_json
 from pipeline.stages import ocr_budget
 from pipeline.stages.artifacts import ocr_key
@@ -49,9 +50,12 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
             timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
             is_wanted = wanted(services, attempt.attempt_id)
             pages, warnings = sandbox.ocr(path, numbers, services.options_of(attempt.ocr), timeout_s, is_wanted)
+        if warnings:
+            check_room(settings, LATER)  # a page may have failed for want of room
     except Unwanted:
         return Done(lambda _connection: None)
     except (ExtractError, FileNotFoundError, PermissionError) as error:
+        check_room(settings, LATER)
         failure = failure_of(services, "ocr", error, attempt.ocr)
         if isinstance(error, TimedOut):
             failure = replace(failure, problem=replace(failure.problem, hint=TIMEOUT_HINT))

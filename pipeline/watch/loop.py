@@ -14,8 +14,9 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.errors.problem import problem_of
 from pipeline.ingest.walk import path_of, source_of
-from pipeline.retries import TRANSIENT
+from pipeline.retries import TRANSIENT, needs_room
 from pipeline.services import Services
+from pipeline.settings.room import check_room
 from pipeline.settings.watch_folders import WatchFolder
 from pipeline.watch.events import Events, is_trusted
 from pipeline.watch.lease import Lease
@@ -78,6 +79,7 @@ class Watcher:
         first = True
         while not self._ended.is_set() and self._lease.holds(self.mirror.root):
             self._open_or_close_events()
+            check_room(self._services.settings)
             wait = self._sync()
             if wait is None:
                 if first:
@@ -153,7 +155,9 @@ class Watcher:
     def _report(self, error: Exception) -> None:
         """Log and store an error, and tell the user."""
         code = problem_of(error).code
-        if isinstance(error, TRANSIENT):
+        if needs_room(self._services.settings, error):
+            code = "disk_full"
+        elif isinstance(error, TRANSIENT):
             code = "stack_unavailable"
         if code != "internal":
             log.warning("watch.trouble", folder=self.mirror.root, error=str(error))

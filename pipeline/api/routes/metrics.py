@@ -14,7 +14,7 @@ from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
 from pipeline.engine.dead_letter_queue import depth
 from pipeline.engine.metrics import counted, counted_dead_letters
-from pipeline.results import DriftStatus, QueueStatistics, SystemStatus, WatchedFolder
+from pipeline.results import DiskStatus, DriftStatus, QueueStatistics, SystemStatus, WatchedFolder
 
 __all__ = ["router"]
 
@@ -54,6 +54,7 @@ class _CurrentValues(Collector):
         yield from _catalog(system)
         yield from _watched(system.watched)
         yield from _drift(system.drift)
+        yield from _disk(system.disk)
         if system.queues is not None:
             yield from _queues(system.queues)
 
@@ -106,6 +107,12 @@ def _drift(drift: DriftStatus) -> Iterator[Metric]:
     yield _gauge("docrelay_points_missing", "Points that the catalog has and the store has not.", "collection", missing)
     yield _gauge("docrelay_points_surplus", "Points that the store has and the catalog has not.", "collection", surplus)
     yield _gauge("docrelay_drift", "What the last verification found and did not mend.", "kind", drift.left)
+
+
+def _disk(disk: DiskStatus | None) -> Iterator[Metric]:
+    if disk is not None:
+        yield GaugeMetricFamily("docrelay_disk_full", "1 while work waits for room on the disk.", value=int(disk.full))
+        yield GaugeMetricFamily("docrelay_disk_free_bytes", "Bytes that are free on the disk.", value=disk.free_bytes)
 
 
 def _queues(queues: QueueStatistics) -> Iterator[Metric]:

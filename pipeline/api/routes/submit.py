@@ -25,6 +25,7 @@ from pipeline.ingest.submit import check, check_terms
 from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, stored_answer
 from pipeline.ingest.uploads import Draft, fingerprint, submit_uploads
 from pipeline.notify.registry import check_address
+from pipeline.settings.room import check_room
 
 __all__ = ["router"]
 
@@ -45,7 +46,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-WRONG = responses(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)
+WRONG = responses(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503, 507)
 LOCATION = {"headers": {"Location": {"description": "the job", "schema": {"type": "string"}}}}
 ACCEPTED: dict[int | str, dict[str, Any]] = {202: {"description": "The job is durable and goes on by itself."}}
 
@@ -95,6 +96,8 @@ def submit_paths(
     caller = authentication.caller()
     idempotent = _idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
     earlier = stored_answer(api.services, idempotent)
+    if earlier is None:
+        check_room(api.settings)
     job_id = str(earlier["job_id"]) if earlier else _open_path_job(api, body, caller, idempotent)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return Accepted(job_id=job_id)
@@ -128,6 +131,7 @@ class _Upload:
         self._authentication.caller()
         if self._form is None:
             api = self._api
+            check_room(api.settings)
             self._form = Form(boundary_of(self._content_type), lambda: Draft(api.services), api.settings.api_documents)
         self._form.feed(data)
         return self._form

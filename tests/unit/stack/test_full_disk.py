@@ -10,6 +10,9 @@ import pytest
 from small_disk import fill, fill_names, small_disk
 
 from pipeline.disk import disk_state
+from pipeline.engine.celery_app import make_app
+from pipeline.engine.schedule import Schedule
+from pipeline.settings import Settings
 from pipeline.stack.folder import open_log, replace_file, rotate
 
 LOGGING = """
@@ -71,3 +74,38 @@ def test_the_room_of_a_folder_that_is_not_there_yet_is_that_of_its_disk(tmp_path
         assert state is not None
         assert state.full
         assert f"disk full: {disk}/data (1 MB free, at least 2 MB are needed)" in state.message
+
+
+def test_log_lines_that_find_no_room_are_dropped_and_later_ones_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 2) as disk:
+        log_file = Path(disk / "logs" / "w.log")
+        code = f"""
+import logging, os, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2] / "support")!r})
+from small_disk import fill
+from pipeline.settings import Settings
+from pipeline.stack.logs import log_to_file
+log_to_file(Settings(data_dir=Path({str(disk)!r})), "w")
+logging.getLogger("a").warning("before")
+fill(Path({str(disk / "filler")!r}))
+for _ in range(1000):
+    logging.getLogger("a").warning("lost" * 100)
+os.unlink({str(disk / "filler")!r})
+logging.getLogger("a").warning("after")
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        text = log_file.read_text("utf-8")
+    assert "before" in text
+    assert "after" in text
+
+
+def test_beat_keeps_its_schedule_in_memory_where_the_file_has_no_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1) as disk:
+        fill_names(disk)
+        app = make_app(Settings(redis_url="redis://127.0.0.1:1/0"))
+        schedule = Schedule(app, schedule_filename=str(disk / "beat.schedule"))
+        assert {"reconcile", "sweep"} <= schedule.schedule.keys()
+        schedule.sync()
+        schedule.close()

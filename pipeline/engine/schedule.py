@@ -1,0 +1,51 @@
+"""Beat's memory of when each periodic task ran last: a file, and while the disk is full the memory of the process."""
+
+from __future__ import annotations
+
+import dbm
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+from celery.beat import PersistentScheduler
+
+__all__ = ["Schedule"]
+
+log = structlog.get_logger()
+
+
+class Schedule(PersistentScheduler):  # type: ignore[misc]
+    """Celery's schedule in a file, which goes on in memory where the file cannot be written."""
+
+    def setup_schedule(self) -> None:
+        """Open the file; without room for it, begin anew in memory."""
+        try:
+            super().setup_schedule()
+        except dbm.error as error:
+            log.warning("beat.schedule_in_memory", error=str(error))
+            self.persistence = SimpleNamespace(open=lambda *_args, **_options: _Memory())
+            super().setup_schedule()
+
+    def sync(self) -> None:
+        """Write what has changed; on a full disk a later call does."""
+        try:
+            super().sync()
+        except dbm.error as error:
+            log.warning("beat.schedule_not_written", error=str(error))
+
+    def close(self) -> None:
+        """Write and close the file."""
+        try:
+            super().close()
+        except dbm.error as error:
+            log.warning("beat.schedule_not_written", error=str(error))
+
+
+class _Memory(dict[str, Any]):
+    """What stands in for the file."""
+
+    def sync(self) -> None:
+        """Nothing is written."""
+
+    def close(self) -> None:
+        """Nothing is open."""
