@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
 
 from pipeline.catalog.database.connection import writing
@@ -14,6 +16,9 @@ from pipeline.vectorstore.base import Filter
 __all__ = ["compare_counts"]
 
 log = structlog.get_logger()
+
+SETTLE_S = 1.0
+"""By then the points of documents that are just being deleted are gone."""
 
 
 def compare_counts(services: Services) -> list[dict[str, object]]:
@@ -30,6 +35,7 @@ def compare_counts(services: Services) -> list[dict[str, object]]:
     """
     differing = [expected for expected in _expected(services) if _difference(services, expected)]
     if differing:
+        time.sleep(SETTLE_S)
         names = {expected.index for expected in differing}
         differing = [expected for expected in _expected(services) if expected.index in names]
     drift = [found for expected in differing if (found := _difference(services, expected))]

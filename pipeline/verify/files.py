@@ -14,7 +14,7 @@ from pipeline.spool import ORIGINALS, original_key
 from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import keys_in
 from pipeline.stages.kept_texts import TEXTS, text_key_of
-from pipeline.verify.drift import Drift, Findings
+from pipeline.verify.drift import EXAMPLES, Drift, Findings
 
 __all__ = ["check_files"]
 
@@ -37,14 +37,9 @@ def check_files(services: Services, findings: Findings) -> None:
     _add_old(services, map(batch_prefix, unknown), KEEP_DRAFTS_S, findings)
     for upload in uploads:
         if original_key(upload.content_sha256, upload.source) not in originals:
-            findings.add(
-                Drift(
-                    "original_missing",
-                    collection=upload.collection,
-                    document_id=upload.document_id,
-                    source=upload.source,
-                )
-            )
+            gone = Drift("original_missing", 1, upload.collection, upload.document_id, upload.source)
+            findings.add(gone)
+            findings.uploads += [gone] if len(findings.uploads) < EXAMPLES else []
     findings.checked["files"] += len(originals) + len(texts) + len(names)
 
 

@@ -18,7 +18,7 @@ from pipeline.results import DriftExample, NeededSource, VerifyReport
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
 from pipeline.verify.counts import compare_counts
-from pipeline.verify.drift import KINDS, Findings
+from pipeline.verify.drift import KINDS, Drift, Findings
 from pipeline.verify.look import look
 from pipeline.verify.mend import mend
 from pipeline.verify.pace import Pace, Scope
@@ -32,6 +32,7 @@ ROUNDS = 50
 """Each round mends as much as fits into memory (`drift.LIMIT`)."""
 
 MOST_NEEDED = 1000
+UPLOAD_HINT = "It is searchable, but its file is gone: upload it again, or delete the document."
 SOURCE_HINT = "Neither its text nor its file is there: put the file back and ingest it, or delete the document."
 
 
@@ -141,6 +142,7 @@ def _report(
         embedded = attempt_counters.count_embedded(connection, course.jobs)
     left = last.counts()
     needed = [NeededSource(**item._asdict(), hint=SOURCE_HINT) for item in list(course.needed.values())[:MOST_NEEDED]]
+    needed += [_needed_upload(gone) for gone in last.uploads if gone.document_id not in course.needed]
     return VerifyReport(
         clean=last.is_clean,
         repaired=request.repair,
@@ -168,6 +170,10 @@ def _report(
         jobs=course.jobs,
         seconds=0.0,
     )
+
+
+def _needed_upload(gone: Drift) -> NeededSource:
+    return NeededSource(document_id=gone.document_id, collection=gone.collection, source=gone.source, hint=UPLOAD_HINT)
 
 
 def _in_order(numbers: Mapping[str, int]) -> dict[str, int]:

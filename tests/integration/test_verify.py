@@ -19,7 +19,7 @@ from pipeline.errors import StoreDamaged
 from pipeline.stages.chunking import text_hash
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
-from pipeline.verify import VerifyRequest, compare_counts, points, verify
+from pipeline.verify import VerifyRequest, compare_counts, counts, points, verify
 from pipeline.verify.point_checks import searched_text
 from pipeline.verify.schedule import watch_drift
 
@@ -33,6 +33,7 @@ CUTTING = {"chunk_tokens": 48, "chunk_overlap_tokens": 4}
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is being deleted meanwhile."""
     monkeypatch.setattr(points, "SETTLE_S", 0.0)
+    monkeypatch.setattr(counts, "SETTLE_S", 0.0)
 
 
 @pytest.fixture(scope="module", params=["edge", "server"])

@@ -122,10 +122,10 @@ def count_expected(connection: Connection) -> list[Expected]:
     """What each live index should hold, by the name of its collection."""
     sums = _sums(connection)
     at_work = _sums(connection, _is_worked_on())
-    made = _chunks_being_made(connection)
+    slack = _chunks_being_made(connection) + _chunks_to_revive(connection)
     query = sa.select(indexes.c.collection, indexes.c.name).where(indexes.c.role == "live")
     return [
-        Expected(row.collection, row.name, *sums.get(row.name, (0, 0)), at_work.get(row.name, (0, 0))[1] + made)
+        Expected(row.collection, row.name, *sums.get(row.name, (0, 0)), at_work.get(row.name, (0, 0))[1] + slack)
         for row in connection.execute(query.order_by(indexes.c.collection))
     ]
 
@@ -147,6 +147,13 @@ def _chunks_being_made(connection: Connection) -> int:
     """Chunks of all attempts under way."""
     query = sa.select(sa.func.sum(attempts.c.chunks_total)).where(attempts.c.state.in_(ACTIVE))
     return int(connection.scalar(query) or 0)
+
+
+def _chunks_to_revive(connection: Connection) -> int:
+    """Chunks of documents that are deleted and keep their points for a while, as they can be revived."""
+    is_kept = (documents.c.undo_until > time.time(), versions.c.live_at.is_not(None), versions.c.removed_at.is_(None))
+    query = sa.select(sa.func.sum(versions.c.chunks)).join(documents, documents.c.id == versions.c.document_id)
+    return int(connection.scalar(query.where(*is_kept)) or 0)
 
 
 def _is_at_work() -> sa.ColumnElement[bool]:

@@ -20,10 +20,16 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verify import compare_counts
+from pipeline.verify import compare_counts, counts
 from pipeline.verify.schedule import DAY_S, is_due
 
 CHUNKS = 3
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is being deleted meanwhile."""
+    monkeypatch.setattr(counts, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
