@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import redis
 
+from pipeline.engine.expiries import limit_expiries
 from pipeline.engine.heartbeat import NODES, RECONCILED, alive_key, heartbeat_timeout_s, text
 from pipeline.engine.process_identity import is_living
 from pipeline.names import PREFIX
@@ -23,6 +24,7 @@ __all__ = [
     "active_key",
     "forget_node",
     "is_settling",
+    "limit_lives",
     "living_runners",
     "node_of",
     "processes_key",
@@ -114,6 +116,13 @@ def settle(connection: redis.Redis, settings: Settings) -> None:
         return
     if connection.set(SETTLED, 1, ex=SETTLED_S, nx=True):
         connection.set(SETTLING, 1, px=round(BEATS * settings.heartbeat_s * 1000))
+
+
+def limit_lives(connection: redis.Redis, settings: Settings) -> None:
+    """Let dead workers die in time after a clock that was set back; living ones renew their heartbeats."""
+    longest_s = heartbeat_timeout_s(settings.dead_after_s)
+    lives = {alive_key(text(node)): longest_s for node in connection.smembers(NODES)}
+    limit_expiries(connection, {**lives, SETTLING: BEATS * settings.heartbeat_s, SETTLED: SETTLED_S})
 
 
 def is_settling(connection: redis.Redis) -> bool:

@@ -24,8 +24,9 @@ from pipeline.engine.admission import admit
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.executor import RECONCILER
-from pipeline.engine.heartbeat import RECONCILED, intake_node, is_alive, text
-from pipeline.engine.liveness import is_settling, settle
+from pipeline.engine.expiries import limit_expiries
+from pipeline.engine.heartbeat import RECONCILED, alive_key, heartbeat_timeout_s, intake_node, is_alive, text
+from pipeline.engine.liveness import is_settling, limit_lives, settle
 from pipeline.engine.open_work import OpenWork, open_work, queue_of
 from pipeline.engine.publisher import publish
 from pipeline.engine.redelivery import restore_dead
@@ -55,6 +56,9 @@ BLIND_AGE_S = 1800.0
 
 RECOVERY_BEATS = 3
 """The errback waits for so many heartbeats for the report that a process is gone; after that the reconciler sees it."""
+
+LOCK = f"{PREFIX}reconciler"
+"""Redis key of the lock: one reconciler runs at a time."""
 
 LOCK_S = 60
 MEASURE_PAUSE = 20.0
@@ -92,10 +96,12 @@ def reconcile(services: Services) -> list[str]:
     Returns:
         Ids of the tasks that were published again.
     """
-    lock = services.redis.lock(f"{PREFIX}reconciler", timeout=LOCK_S, blocking=False)
+    limit_expiries(services.redis, {LOCK: LOCK_S})
+    lock = services.redis.lock(LOCK, timeout=LOCK_S, blocking=False)
     if not lock.acquire():
         return []
     try:
+        limit_lives(services.redis, services.settings)
         settle(services.redis, services.settings)
         restore_dead(services)
         lost = _reconcile_tasks(services, give_up(services))
@@ -181,6 +187,8 @@ def _close_abandoned(services: Services) -> None:
         return
     with services.catalog.connect() as connection:
         open_jobs = jobs.with_open_intake(connection, time.time() - ABANDONED_S)
+    longest_s = heartbeat_timeout_s(services.settings.dead_after_s)
+    limit_expiries(services.redis, {alive_key(intake_node(job_id)): longest_s for job_id in open_jobs})
     for job_id in open_jobs:
         if not is_alive(services.redis, intake_node(job_id)):
             log.warning("intake.abandoned", job=job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dbm
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ from celery.beat import PersistentScheduler
 __all__ = ["Schedule"]
 
 log = structlog.get_logger()
+
+SLACK, LONG_AGO = timedelta(seconds=1), timedelta(days=1)
 
 
 class Schedule(PersistentScheduler):  # type: ignore[misc]
@@ -25,6 +28,16 @@ class Schedule(PersistentScheduler):  # type: ignore[misc]
             log.warning("beat.schedule_in_memory", error=str(error))
             self.persistence = SimpleNamespace(open=lambda *_args, **_options: _Memory())
             super().setup_schedule()
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        """Send what is due. After a clock that was set back, tasks that ran in the future are due now."""
+        late = [entry for entry in self.schedule.values() if entry.last_run_at > entry.default_now() + SLACK]
+        for entry in late:
+            entry.last_run_at = entry.default_now() - LONG_AGO
+        if late:
+            log.warning("beat.clock_set_back", tasks=len(late))
+            self._heap = None  # its times are of the future too
+        return super().tick(*args, **kwargs)
 
     def sync(self) -> None:
         """Write what has changed; on a full disk a later call does."""
