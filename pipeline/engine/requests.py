@@ -1,4 +1,4 @@
-"""What the parent of a pool does about one task: when the time limit ends it, it reports that before the kill."""
+"""What the parent of a pool does about one task: it takes its time, and reports an end by the limit."""
 
 from __future__ import annotations
 
@@ -8,20 +8,36 @@ from celery.worker.request import Request
 
 from pipeline.engine.claims import note_time_limit
 from pipeline.engine.process import Worker
+from pipeline.stages.working_time import WorkingTime
 
-__all__ = ["request_class"]
+__all__ = ["LimitedRequest", "request_class"]
 
 
-def request_class(worker: Worker) -> type[Request]:
+class LimitedRequest(Request):  # type: ignore[misc]  # Celery has no types
+    """A request whose time limit counts the time in which its process worked or could have worked."""
+
+    worker: Worker
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Start the clock when a process begins the task."""
+        self._working_time = WorkingTime(pid)
+        super().on_accepted(pid, time_accepted)
+
+    def left_s(self, limit_s: float) -> float:
+        """Seconds of working time that are left of a limit."""
+        clock: WorkingTime | None = getattr(self, "_working_time", None)
+        return limit_s - clock.seconds() if clock is not None else 0.0
+
+    def on_timeout(self, soft: bool, timeout: Any) -> None:
+        """Report the end of the task and of its process."""
+        # Celery publishes the errback of the task in the call below, and kills the process after it.
+        if not soft:
+            note_time_limit(self.worker.runtime().services.redis, self.id)
+            if self.worker.watch is not None and self.worker_pid:
+                self.worker.watch.condemn(self.worker_pid)
+        super().on_timeout(soft, timeout)
+
+
+def request_class(worker: Worker) -> type[LimitedRequest]:
     """Return the class of the requests of this worker."""
-
-    class LimitedRequest(Request):  # type: ignore[misc]  # Celery has no types
-        def on_timeout(self, soft: bool, timeout: Any) -> None:
-            # Celery publishes the errback of the task in the call below, and kills the process after it.
-            if not soft:
-                note_time_limit(worker.runtime().services.redis, self.id)
-                if worker.watch is not None and self.worker_pid:
-                    worker.watch.condemn(self.worker_pid)
-            super().on_timeout(soft, timeout)
-
-    return LimitedRequest
+    return type("WorkersRequest", (LimitedRequest,), {"worker": worker})

@@ -31,6 +31,7 @@ from pipeline.engine import model_calls
 from pipeline.engine.celery_app import all_queues, app_of, make_app
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
+from pipeline.engine.prefork import TaskPool
 from pipeline.engine.process import Worker, freeze
 from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
@@ -104,7 +105,7 @@ def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: 
     return app.Worker(
         hostname=node,
         queues=list(queues),
-        pool=_pool(settings, group),
+        pool=TaskPool if _pool(settings, group) == "prefork" else _pool(settings, group),
         # Workers need no gossip: `pipeline.engine.heartbeat` knows which of them live.
         without_gossip=True,
         without_mingle=True,
