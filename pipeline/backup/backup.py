@@ -22,6 +22,7 @@ from pipeline.backup.file_copy import FileCopy, artifacts, needed_files
 from pipeline.backup.folder import BackupFolder
 from pipeline.backup.manifest import Manifest, write_manifest
 from pipeline.backup.point_copy import PointCopy, Wanted
+from pipeline.backup.snapshots import save_snapshots
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.copying import copy_out, one_moment
@@ -69,26 +70,33 @@ class _Moment:
     paused_s: float
 
 
-def back_up(services: Services, path: Path, say: Say = lambda _line: None) -> BackupReport:
+def back_up(
+    services: Services, path: Path, say: Say = lambda _line: None, *, qdrant_snapshots: bool = False
+) -> BackupReport:
     """Write a backup of everything into a new folder.
 
     Args:
         services: on the stack, if the vectors are in the data folder.
         path: the folder.
         say: takes lines about the progress.
+        qdrant_snapshots: also the snapshots that the Qdrant server makes itself.
 
     Raises:
-        BadRequest: the folder is not empty, or lies in the data folder.
+        BadRequest: the folder is not empty, or lies in the data folder; snapshots are wanted, and there is no server.
         StackUnavailable: the disk of the folder is full, or a service does not answer.
     """
     begun_at = time.time()
     folder = BackupFolder(path.absolute())
     if folder.path.resolve().is_relative_to(services.settings.data_dir.resolve()):
         raise BadRequest(f"{path} lies in the data folder, and would be lost with it.", "Name a folder elsewhere.")
+    if qdrant_snapshots and services.settings.qdrant_url is None:
+        raise BadRequest("There is no Qdrant server that could make snapshots.", "Leave out --qdrant-snapshots.")
     with _explain_full_disk(folder.path):
         folder.create()
         copies = _Copies(services, folder, PointCopy(services.store, folder), FileCopy(services.spool, folder))
         _copy_without_lock(copies, say)
+        if qdrant_snapshots:
+            save_snapshots(services, folder, say)
         pass_gate(BACKUP, "backup")
         return _finish(copies, begun_at, say)
 

@@ -1,12 +1,15 @@
 """The folder of a backup.
 
-manifest.json       what it is: format, version, moment, counts
-checksums.sha256    SHA-256 of every other file, as `sha256sum -c` reads it
-settings.json       the settings, without secrets
-catalog.db          the catalog at that moment, as an SQLite file whichever database it came from
-points/INDEX/…      the points of every index, in files of some thousand each
-spool/…             originals, kept texts, and what unfinished work needs
-incomplete          only while the backup is being written, and after that if it was interrupted
+    manifest.json       what it is: format, version, moment, counts
+    checksums.sha256    SHA-256 of every other file, as `sha256sum -c` reads it
+    settings.json       the settings, without secrets
+    catalog.db          the catalog at that moment, as an SQLite file whichever database it came from
+    points/INDEX/…      the points of every index, in files of some thousand each
+    snapshots/INDEX     with --qdrant-snapshots: what a Qdrant server has made of the index
+    spool/…             originals, kept texts, and what unfinished work needs
+    incomplete          only while the backup is being written, and after that if it was interrupted
+
+All of it is plain: other programs can read it.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ class BackupFolder:
         self.settings = path / "settings.json"
         self.catalog = path / "catalog.db"
         self.points = path / "points"
+        self.snapshots = path / "snapshots"
         self.spool = path / "spool"
         self.mark = path / MARK
         self.checksums = path / CHECKSUMS

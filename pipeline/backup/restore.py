@@ -20,6 +20,7 @@ from pathlib import Path
 from pipeline.backup.folder import BackupFolder
 from pipeline.backup.manifest import Manifest, read_manifest
 from pipeline.backup.point_files import read_points
+from pipeline.backup.snapshots import recover_snapshot
 from pipeline.backup.target import Target, open_target
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
@@ -127,10 +128,11 @@ def _restore_points(target: Target, source: Connection, folder: BackupFolder, ma
     """
     done, said_at = 0, time.monotonic()
     for name, facts in manifest.indexes.items():
+        there = recover_snapshot(target.settings, target.store, folder, name)
         target.store.ensure(name, indexes.get(source, name).fingerprint)
         for path in sorted((folder.points / name).glob("*.jsonl.gz")):
             for points in split_list(read_points(path), UPSERT):
-                target.store.upsert(name, [_live(point) for point in points])
+                target.store.upsert(name, [_live(point) for point in points if point.id not in there])
                 done += len(points)
                 if time.monotonic() - said_at > SAY_EVERY_S:
                     said_at = time.monotonic()

@@ -34,6 +34,7 @@ HINT = "Restore into a new data folder (--data-dir), or an empty database and an
 class Target:
     """The open target of a restore."""
 
+    settings: Settings
     catalog: Engine
     store: VectorStore
     spool: Spool
@@ -81,7 +82,7 @@ def open_target(settings: Settings) -> Iterator[Target]:
         catalog = open_catalog(settings.database_url or sqlite_url(settings.data_dir))
         scope.callback(catalog.dispose)
         scope.callback(services.store.close)
-        yield Target(catalog, services.store, services.spool, services.drafts)
+        yield Target(settings, catalog, services.store, services.spool, services.drafts)
 
 
 def _lock_folder(settings: Settings, scope: ExitStack) -> None:

@@ -26,6 +26,9 @@ def backup(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet.", show_default=False)
     ],
+    qdrant_snapshots: Annotated[
+        bool, typer.Option("--qdrant-snapshots", help="Also the Qdrant server's own snapshots, for a quicker restore.")
+    ] = False,
     json: Json = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -33,7 +36,7 @@ def backup(
     from pipeline.backup import back_up
 
     with _services(local_settings_of(context, data_dir), quiet=json) as services:
-        report = back_up(services, folder, note)
+        report = back_up(services, folder, note, qdrant_snapshots=qdrant_snapshots)
     if json:
         print_json(report.model_dump())
     else:
