@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -27,26 +28,33 @@ import pipeline.catalog
 from pipeline.catalog.database import schema
 from pipeline.catalog.database.connection import HEAD, open_catalog, sqlite_url, upgrade, writing
 from pipeline.catalog.documents import deletion, garbage, live_versions, moves, records, tagging
+from pipeline.catalog.documents.quarantine import leave_alone
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord, describe_versions
 from pipeline.catalog.index import vector_cache
 from pipeline.catalog.work import (
     admission,
     attempt_counters,
+    attempt_errors,
     attempts,
     batch_documents,
     batches,
     document_groups,
     events,
+    failure_list,
+    failures,
     jobs,
     ledger,
 )
+from pipeline.catalog.work.failure_history import read_history
+from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.status import document_status
 from pipeline.catalog.work.workload import UNKNOWN_KB
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.errors.problem import Problem
+from pipeline.errors.trace import Trace
 
 pytest_plugins = ("postgres_fixture",)
 
@@ -376,6 +384,67 @@ def test_failed_and_cancelled_documents_end_the_job(catalog: Engine) -> None:
         }
         open_failures = sa.select(schema.failures.c.source, schema.failures.c.code).order_by("source")
         assert connection.execute(open_failures).all() == [("/broken.pdf", "corrupt"), ("/pipe", "not_a_file")]
+
+
+def test_failures_are_listed_counted_and_purged(catalog: Engine) -> None:
+    crashed = Failure("ocr", Problem("crashed", "The worker died.", "Save it again."))
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        for number in range(3):
+            (recorded,) = take(connection, job, f"/in/{number}.txt", content=str(number))
+            cause = NEVER if number == 2 else crashed
+            attempts.fail(connection, {str(recorded.attempt_id): cause})
+    everything = FailureFilter(quarantine_after=1)
+    with catalog.connect() as connection:
+        first, after = failure_list.list_page(connection, everything, None, 2)
+        second, end = failure_list.list_page(connection, everything, after, 2)
+        classes = failure_list.count_classes(connection, everything)
+        held = failure_list.count_classes(connection, replace(everything, has_source="/in/0.txt".__eq__))
+        chosen = failure_list.list_chosen(connection, replace(everything, quarantined=False))
+        few = failure_list.list_chosen(connection, replace(everything, literals=("1",), job_id=job, stage="ocr"))
+    assert [row["source"] for row in (*first, *second)] == ["/in/2.txt", "/in/1.txt", "/in/0.txt"]
+    assert end is None
+    assert classes == [("crashed", "ocr", 2, 2), ("corrupt", "extract", 1, 0)]
+    assert held == [("crashed", "ocr", 1, 1)]
+    assert ([row.code for row in chosen], [row.source for row in few]) == (["corrupt"], ["/in/1.txt"])
+    with writing(catalog) as connection:
+        assert failure_list.purge(connection, replace(everything, code="crashed", before=time.time() + 60)) == 2
+        assert failure_list.purge(connection, everything) == 1
+
+
+def test_history_and_fatal_attempts_of_a_document(catalog: Engine) -> None:
+    crashed = Failure("extract", Problem("crashed", "The worker died.", "Save it again."), trace=Trace("t1", "a.py"))
+    down = Failure("extract", Problem("unavailable", "Redis is down.", "Start it.", transient=True))
+    with writing(catalog) as connection:
+        for number in range(1, 4):
+            job = begin_job(connection)
+            recorded = take(connection, job, "/in/poison.txt")
+            batch = batch_of(connection, job, recorded, active=True)
+            ledger.add_due(connection, [(batch, "extract", 0, None)])
+            held = ledger.claim(connection, ledger.task_id(batch, "extract"), "node", ())
+            assert held is not None
+            for _ in range(attempt_errors.KEPT):
+                attempt_errors.record_retry(connection, held, "node", down)
+            attempts.fail(connection, {str(recorded[0].attempt_id): crashed})
+            assert failures.quarantined_sources(connection, "documents", {"/in/poison.txt"}, number)
+            assert not failures.quarantined_sources(connection, "documents", {"/in/poison.txt"}, number + 1)
+    with writing(catalog) as connection:
+        again = begin_job(connection)
+        assert leave_alone(connection, again, "documents", file_record("/in/poison.txt", "b")) is None
+        left = leave_alone(connection, again, "documents", file_record("/in/poison.txt"))
+        assert left is not None
+        assert (left[0], left[1].problem.code) == (recorded[0].document_id, "quarantined")
+        (line,) = failures.list_of_job(connection, again)
+        assert f"retry {left[0]} --force" in line["hint"]
+        failures.forget_readings(connection, [left[0]])
+        assert not failures.quarantined_sources(connection, "documents", {"/in/poison.txt"}, 1)
+    with catalog.connect() as connection:
+        history = read_history(connection, recorded[0].document_id)
+    assert [row["number"] for row in history.attempts] == [1, 2, 3]
+    assert len(history.errors) == attempt_errors.KEPT
+    newest = history.errors[-1]
+    assert (newest["kind"], newest["worker"], newest["part"], newest["trace_id"]) == ("failed", "node", 0, "t1")
+    assert {row["kind"] for row in history.errors[:-1]} == {"retried"}
 
 
 def test_vector_cache_keeps_the_first_vector_of_each_space(catalog: Engine, tmp_path: Path) -> None:
