@@ -248,6 +248,7 @@ class TaskManager(FailureManager):
     def queues(self) -> QueueStatistics:
         """Depth of every queue, batches that wait for admission, living workers."""
         # The queues of workflows are known by their stages, which import Celery: only where there is a broker.
+        from pipeline.engine import dead_letter_queue
         from pipeline.engine.broker import queue_depths
 
         with self._services.catalog.connect() as connection:
@@ -256,6 +257,7 @@ class TaskManager(FailureManager):
             depth=queue_depths(self._services),
             waiting_batches=waiting,
             workers=[WorkerStatus(node=node) for node in sorted(self._nodes()) if not node.startswith(intake_node(""))],
+            dead_letters=dead_letter_queue.depth(self._services),
         )
 
     def _alive(self) -> set[str]:

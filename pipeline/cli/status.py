@@ -194,6 +194,9 @@ def _print_queues(system: SystemStatus) -> None:
         depth = ", ".join(f"{name} {number}" for name, number in system.queues.depth.items() if number)
         workers = ", ".join(worker.node for worker in system.queues.workers)
         out.print(f"Queues: {depth or 'empty'}; workers: {workers or 'none'}")
+        if number := system.queues.dead_letters:
+            see = command("failures messages list")
+            out.print(f"{quantity(number, 'message')} that no task could answer (see them with: {see})")
         return
     out.print("No stack is running on this data folder; a command starts it when it needs it.")
     unfinished = [job.id for job in system.jobs if not job.ended]

@@ -58,11 +58,15 @@ class WorkerStatus(Result):
 
 
 class QueueStatistics(Result):
-    """Messages waiting in each queue, documents waiting for admission, living workers."""
+    """Messages waiting in each queue, documents waiting for admission, living workers.
+
+    `dead_letters` are messages that no task could answer.
+    """
 
     depth: dict[str, int]
     waiting_batches: int
     workers: list[WorkerStatus]
+    dead_letters: int = 0
 
 
 class WatchedFolder(Result):

@@ -95,6 +95,7 @@ def test_messages_that_no_task_could_answer_are_listed_sent_again_and_forgotten(
     ] * 3
     assert api.cli.json("failures", "messages", "list") == listed.model_dump()
     assert api.metrics("docrelay_dead_letter_messages")[()] == 3
+    assert "3 messages that no task could answer" in api.cli.quick("status").out
     assert api.cli.json("failures", "messages", "reprocess", listed.messages[1].id) == {"reprocessed": 1}
     assert api.client.reprocess_messages([listed.messages[0].id], queue="nowhere") == 1
     with api.cli.services() as services:

@@ -65,6 +65,12 @@ def test_disk_error_in_extract_fails_as_unavailable(around: Around, tmp_path: Pa
     letters = manager.failures(job_id=job)
     assert {(letter.code, letter.stage, letter.transient) for letter in letters} == {("unavailable", "extract", True)}
     assert all("NotADirectoryError" in letter.message and "failures retry" in letter.hint for letter in letters)
+    (attempt,) = manager.failure(letters[0].document_id).attempts
+    assert [error.kind for error in attempt.errors] == ["retried"] * rig.settings.max_retries + ["failed"]
+    assert all(error.worker and error.part == 0 and error.stage == "extract" for error in attempt.errors)
+    assert {error.trace_id for error in attempt.errors} <= {
+        line["trace"] for name in ("stage.retry", "stage.gave_up") for line in rig.logged(name)
+    }
     rig.assert_at_rest(job)
     (again,) = manager.retry(code="unavailable")
     assert rig.wait(again) == {"completed": number}
@@ -162,6 +168,24 @@ def test_endpoint_that_stays_down_fails_all_documents(around: Around, tmp_path: 
     assert around.rig.stored("v4") == []
     assert around.rig.ingest(tmp_path / "in", collection="v4") == {"completed": 8}
     around.rig.assert_exact("v4")
+
+
+def test_retry_of_a_failed_embedding_reads_no_file_again(around: Around, tmp_path: Path) -> None:
+    some(tmp_path, 4, 36)
+    around.endpoint.down = True
+    try:
+        job = around.rig.submit(tmp_path / "in", collection="v5")
+        assert around.rig.wait(job) == {"failed": 4}
+    finally:
+        around.endpoint.down = False
+    (again,) = TaskManager(around.rig.services).retry(job_id=job)
+    assert around.rig.wait(again) == {"completed": 4}
+    read = {
+        name: sum(line["read"] for line in around.rig.logged("stage.done") if (line["job"], line["stage"]) == name)
+        for name in ((job, "extract"), (again, "extract"))
+    }
+    assert read == {(job, "extract"): 4, (again, "extract"): 0}
+    around.rig.assert_exact("v5")
 
 
 # Upsert and finalize

@@ -12,7 +12,6 @@ from prometheus_client.registry import Collector
 from pipeline.api.auth import AuthenticatedRoute, Reader
 from pipeline.api.problems import responses
 from pipeline.api.state import Api, ApiState
-from pipeline.engine.dead_letter_queue import depth
 from pipeline.engine.metrics import counted, counted_dead_letters
 from pipeline.results import DiskStatus, DriftStatus, QueueStatistics, SystemStatus, WatchedFolder
 
@@ -49,7 +48,7 @@ class _CurrentValues(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read the catalog and Redis."""
         yield from _stages(self._api)
-        yield from _dead_letters(self._api)
+        yield _dead_letters(self._api)
         system = self._api.manager.totals()
         yield from _catalog(system)
         yield from _watched(system.watched)
@@ -71,16 +70,14 @@ def _stages(api: ApiState) -> Iterator[Metric]:
     yield from (ended, took)
 
 
-def _dead_letters(api: ApiState) -> Iterator[Metric]:
-    """Messages that no task could answer: those that are there, and what became of all."""
-    waiting = depth(api.services)
-    yield GaugeMetricFamily("docrelay_dead_letter_messages", "Messages that no task could answer.", value=waiting)
+def _dead_letters(api: ApiState) -> Metric:
+    """What became of the messages that no task could answer."""
     ended = CounterMetricFamily(
         "docrelay_dead_letters", "Messages set aside by what became of them.", labels=("outcome",)
     )
     for outcome, number in sorted(counted_dead_letters(api.services.redis).items()):
         ended.add_metric((outcome,), number)
-    yield ended
+    return ended
 
 
 def _catalog(system: SystemStatus) -> Iterator[Metric]:
@@ -116,6 +113,9 @@ def _disk(disk: DiskStatus | None) -> Iterator[Metric]:
 
 
 def _queues(queues: QueueStatistics) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "docrelay_dead_letter_messages", "Messages that no task could answer.", value=queues.dead_letters
+    )
     yield _gauge("docrelay_queue_messages", "Messages that wait.", "queue", queues.depth)
     yield GaugeMetricFamily(
         "docrelay_waiting_batches", "Batches that wait to be admitted.", value=queues.waiting_batches

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.database.schema import attempts
+from pipeline.catalog.database.schema import attempts, batches
 from pipeline.catalog.work import attempts as work_attempts
 from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
@@ -72,6 +72,26 @@ def test_a_copy_on_a_store_is_used_long_after_intake(services: Services) -> None
     assert states(services) == ["failed", "queued"]
     sweep(services)
     assert services.spool.read(KEY) == TEXT
+
+
+def test_a_retry_of_many_documents_enters_the_broker_a_few_batches_at_a_time(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, embedding_model="hashing", redis_url=NO_REDIS, window=2, batch_documents=1)
+    services = Services(settings, owner=True)
+    drafts = []
+    for number in range(12):
+        draft = Draft(services)
+        draft.write(f"Letter {number}.".encode())
+        drafts.append(draft.finish(f"upload://{number}.txt"))
+    submit_uploads(services, GroupWriter(services.catalog), Request(()), drafts, SubmitOptions())
+    with writing(services.catalog) as connection:
+        work_attempts.fail(connection, dict.fromkeys(connection.scalars(sa.select(attempts.c.id)).all(), CAUSE))
+    (job,) = TaskManager(services).retry()
+    with services.catalog.connect() as connection:
+        query = sa.select(batches.c.state, sa.func.count()).where(batches.c.job_id == job).group_by(batches.c.state)
+        numbers = {state: number for state, number in connection.execute(query)}  # noqa: C416 - a row is no pair
+    assert numbers == {"active": 2, "waiting": 10}
+    services.store.close()
+    services.catalog.dispose()
 
 
 def test_a_document_without_a_copy_fails_again(services: Services) -> None:
