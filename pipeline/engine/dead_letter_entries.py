@@ -53,7 +53,10 @@ def entries(services: Services) -> Iterator[Sequence[Entry]]:
 def count_entries(services: Services) -> int:
     """Count the messages of the queue."""
     if services.broker is not None:
-        return sum(int(services.broker.llen(key)) for key in _keys())
+        with services.broker.pipeline(transaction=False) as pipe:
+            for key in _keys():
+                pipe.llen(key)
+            return sum(pipe.execute())
     with app_of(services).connection_for_read() as connection:
         return _amqp_count(connection)
 
