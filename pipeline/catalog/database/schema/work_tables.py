@@ -111,7 +111,7 @@ failures = sa.Table(
     "failures",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("job_id", Id, nullable=False, index=True),
+    sa.Column("job_id", Id, nullable=False),
     sa.Column("document_id", Id, nullable=False, index=True),
     sa.Column("collection", Id, nullable=False),
     sa.Column("source", Text, nullable=False),
@@ -126,6 +126,8 @@ failures = sa.Table(
     sa.Column("fatal_attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_failures_collection_source", "collection", "source"),
     sa.Index("ix_failures_created_at_id", "created_at", "id"),
+    sa.Index("ix_failures_job_id_created_at_id", "job_id", "created_at", "id"),
+    sa.Index("ix_failures_job_id_code_stage", "job_id", "code", "stage", "fatal_attempts"),
     sa.Index("ix_failures_code_stage", "code", "stage", "fatal_attempts"),
 )
 
