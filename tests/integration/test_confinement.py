@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import intruder
 import pytest
+from PIL import Image
 
 from extractors.errors import Corrupt
 from extractors.options import Options
@@ -201,13 +203,18 @@ def test_data_folder_within_a_folder_of_programs_is_closed(tmp_path: Path, monke
     assert refused >= {"read", "list_the_folder", "overwrite"} & expected()
 
 
-def test_ocr_works_inside(data_dir: Path, needs: object) -> None:
+def test_ocr_works_inside(data_dir: Path, tmp_path: Path, needs: object) -> None:
     needs("tesseract")  # type: ignore[operator]
     sandbox = Sandbox(2048, data_dir)
     try:
-        for _ in range(2):
-            ((page,), warnings) = sandbox.ocr(SAMPLES / "letter_scan.png", [1], Options(), PATIENCE_S)
-            assert (page.origin, warnings) == ("ocr", [])
+        with Image.open(SAMPLES / "letter_scan.png") as scan:
+            scan.rotate(180).save(tmp_path / "turned.png")  # Tesseract is asked how it is turned, by way of files
+        upright, turned = (
+            sandbox.ocr(path, [1], Options(), PATIENCE_S)
+            for path in (SAMPLES / "letter_scan.png", tmp_path / "turned.png")
+        )
+        assert all("Herr Grönwald" in pages[0].text for pages, _ in (upright, turned))
+        assert (upright[1], turned[1]) == ([], [])
     finally:
         sandbox.close()
 
@@ -225,3 +232,22 @@ def test_another_tesseract_than_before_gets_a_child_that_may_run_it(
     assert before is None
     assert after is not None
     assert after[0] == str(program)
+
+
+def test_what_the_kernel_does_not_take_is_told_and_the_rest_holds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In a process of its own, as what is given up is given up for good."""
+    code = (
+        "import sys\n"
+        "from pipeline.stages.confinement import grant, landlock\n"
+        "def refuse(rules): raise OSError(7, 'too many layers')\n"
+        "landlock.restrict = refuse\n"
+        "print(sorted(grant.confine(grant.Grant(None, (), (sys.argv[1],), 1), ())))\n"
+        "import resource; print(resource.getrlimit(resource.RLIMIT_FSIZE))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    told = set(ast.literal_eval(done.stdout.splitlines()[0]))
+    assert told >= {"files", "programs"}
+    assert ("network" in told) == (not seccomp.is_known())
+    assert done.stdout.splitlines()[1] == str((1 << 20, 1 << 20))

@@ -8,6 +8,9 @@ import site
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.gates_for_tests import FOLDER
@@ -40,7 +43,7 @@ def rules(
         terminals: through which Tesseract answers.
         closed: the data folder: nothing else in it may be read, not even where it lies in a folder of programs.
     """
-    known = [*SYSTEM, *_of_python(), *_of_tesseract()]
+    known = [*SYSTEM, *_of_python(), *_of_plugins(), *_of_tesseract()]
     opened = [part for path in map(Path, dict.fromkeys(known)) if path.parts[1:] for part in _without(path, closed)]
     return [
         *((str(path), READ) for path in (*opened, *SETTINGS, *readable)),
@@ -64,6 +67,14 @@ def _of_python() -> Iterator[str]:
     yield from (path for path in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if path)
     if site.ENABLE_USER_SITE:
         yield site.getusersitepackages()
+
+
+def _of_plugins() -> Iterator[str]:
+    """The folders of extractors that other packages bring, which may lie outside of Python's path."""
+    for entry in entry_points(group="docrelay.extractors"):
+        with suppress(ImportError, ValueError):
+            spec = find_spec(entry.module.partition(".")[0])
+            yield from (spec.submodule_search_locations or [spec.origin or ""]) if spec is not None else ()
 
 
 def _of_tesseract() -> Iterator[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline.stages.confinement import folders, landlock, seccomp
@@ -44,19 +45,27 @@ def confine(grant: Grant, terminals: Iterable[str]) -> list[str]:
     """
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, grant.file_mb << 20)
-    still_open = []
-    if landlock.abi():
-        readable, writable = map(Path, grant.readable), map(Path, grant.writable)
-        closed = None if grant.data_dir is None else Path(grant.data_dir)
-        landlock.restrict(folders.rules(readable, writable, terminals, closed))
-    else:
+    still_open = [] if landlock.abi() >= SIGNALS_SINCE else ["signals"]
+    if not (landlock.abi() and _is_taken(partial(_close_files, grant, terminals))):
         still_open += ["files", "programs"]
-    if seccomp.is_known():
-        landlock.give_up_new_rights()
-        seccomp.refuse()
-    else:
+    if not (seccomp.is_known() and _is_taken(seccomp.refuse)):
         still_open += ["network", "system calls"]
-    return still_open if landlock.abi() >= SIGNALS_SINCE else [*still_open, "signals"]
+    return still_open
+
+
+def _close_files(grant: Grant, terminals: Iterable[str]) -> None:
+    readable, writable = map(Path, grant.readable), map(Path, grant.writable)
+    closed = None if grant.data_dir is None else Path(grant.data_dir)
+    landlock.restrict(folders.rules(readable, writable, terminals, closed))
+
+
+def _is_taken(step: Callable[[], None]) -> bool:
+    """Whether the kernel takes a step. Where it does not, as within too many containers, the others still hold."""
+    try:
+        step()
+    except OSError:
+        return False
+    return True
 
 
 def _limit(which: int, value: int) -> None:

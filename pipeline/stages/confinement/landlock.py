@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-__all__ = ["READ", "RUN", "TERMINAL", "WRITE", "Rule", "abi", "restrict"]
+__all__ = ["READ", "RUN", "TERMINAL", "WRITE", "Rule", "abi", "give_up_new_rights", "restrict"]
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 """Numbers of the system calls, the same on every processor."""

@@ -13,6 +13,8 @@ import platform
 import struct
 import sys
 
+from pipeline.stages.confinement.landlock import give_up_new_rights
+
 __all__ = ["is_known", "refuse"]
 
 NUMBERS: dict[str, tuple[int | None, int | None]] = {
@@ -77,13 +79,14 @@ def is_known() -> bool:
 
 
 def refuse() -> None:
-    """Refuse the calls from now on. `PR_SET_NO_NEW_PRIVS` must be set.
+    """Refuse the calls from now on.
 
     Raises:
         OSError: the kernel takes no filter.
     """
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program(platform.machine()))
     filter_ = _Program(len(code) // 8, code)
+    give_up_new_rights()
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(PR_SET_SECCOMP, FILTER, ctypes.byref(filter_), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "seccomp")
