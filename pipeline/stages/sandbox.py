@@ -164,15 +164,24 @@ class Sandbox:
     def _wait(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe(child.popen.stdout), selectors.EVENT_READ)
-            while not selector.select(timeout=min(POLL_S, max(timeout_s - clock.seconds(), 0.0))):
-                worked_s = clock.seconds()
-                child.tell_left_out(clock.wall_s - worked_s)
-                if worked_s >= timeout_s:
-                    self._kill()
-                    raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
+            while not selector.select(timeout=min(POLL_S, self._left_s(child, clock, timeout_s))):
+                self._end_if_late(child, clock, timeout_s)
                 if not self._is_wanted():
                     self._kill()
                     raise Unwanted
+
+    def _end_if_late(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> None:
+        if self._left_s(child, clock, timeout_s) == 0.0:
+            self._kill()
+            raise TimedOut(f"Reading the file took longer than {timeout_s:g} seconds.")
+
+    def _left_s(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> float:
+        """Seconds that are left; none of them is left out in the beginning, so that a small file costs no look."""
+        worked_s = clock.wall_s
+        if worked_s >= min(POLL_S, timeout_s):
+            worked_s = clock.seconds()
+            child.tell_left_out(clock.wall_s - worked_s)
+        return max(0.0, timeout_s - worked_s)
 
     def _receive(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> Any:
         """Read one answer within the limits of time and memory, whatever the child writes and however slowly."""
@@ -188,6 +197,8 @@ class Sandbox:
                 wanted = HEADER.size + length
                 if mark != MARK or length > self._memory_mb << 20:
                     raise self._garbled()
+            if len(read) < wanted:  # an answer may come by single bytes
+                self._end_if_late(child, clock, timeout_s)
         try:
             answer = json.loads(read[HEADER.size :])
         except ValueError:

@@ -33,6 +33,7 @@ class SandboxFolder:
         self._folder = TemporaryFolder(tmp, "sandbox-")
         self.own = self._folder.path / "own"
         self.inbox = self._folder.path / "in"
+        self._told = 0.0
         self.clock = self._folder.path / "clock"
         try:
             self.clock.write_bytes(SECONDS.pack(0.0))
@@ -59,8 +60,10 @@ class SandboxFolder:
 
     def tell_left_out(self, seconds: float) -> None:
         """Write down how many seconds the limits of the present request leave out."""
-        with contextlib.suppress(OSError), self.clock.open("r+b", buffering=0) as file:
-            file.write(SECONDS.pack(seconds))
+        if seconds != self._told:
+            with contextlib.suppress(OSError), self.clock.open("r+b", buffering=0) as file:
+                file.write(SECONDS.pack(seconds))
+                self._told = seconds
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

@@ -20,6 +20,9 @@ from extractors.working_time import MOST
 
 __all__ = ["WorkingTime"]
 
+LOOK_S = 0.1
+"""How often it looks at the processes at most."""
+
 Task = tuple[int, int]
 """Ids of a process and of one of its threads."""
 
@@ -46,6 +49,8 @@ class _Record:
 class WorkingTime:
     """A stopwatch over a process and its descendants, from now on.
 
+    It looks at them when it is asked, and first then: most files are read before that.
+
     Args:
         pid: the process.
         clock: the time of the wall, in seconds.
@@ -58,7 +63,7 @@ class WorkingTime:
         self._proc = proc
         self._records: dict[Task, _Record] = {}
         self._began = clock()
-        self._look(is_first=True)
+        self._looked: float | None = None
 
     @property
     def wall_s(self) -> float:
@@ -67,8 +72,10 @@ class WorkingTime:
 
     def seconds(self) -> float:
         """Seconds since the beginning in which the processes worked, or could have."""
-        self._look()
         wall_s = self.wall_s
+        if self._looked is None or wall_s - self._looked >= LOOK_S:
+            self._look(is_first=self._looked is None)
+            self._looked = wall_s
         ran_s = sum(record.ran_s for record in self._records.values())
         return max(wall_s - self._waited_s(), min(ran_s, wall_s), wall_s / MOST)
 
@@ -79,7 +86,7 @@ class WorkingTime:
             longest[pid] = max(longest.get(pid, 0.0), record.waited_s)
         return sum(longest.values())
 
-    def _look(self, is_first: bool = False) -> None:
+    def _look(self, is_first: bool) -> None:
         now = self._clock()
         for task, folder in self._tasks():
             with suppress(OSError, ValueError, IndexError):  # it has ended

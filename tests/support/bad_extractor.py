@@ -115,6 +115,14 @@ def half_an_answer() -> None:
     hang()
 
 
+def drip() -> None:
+    ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, 1 << 20) + b'{"result": "')
+    while True:
+        ANSWERS.write(b"x")
+        ANSWERS.flush()
+        time.sleep(0.05)
+
+
 def no_json() -> None:
     ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, 5) + b"hello")
     ANSWERS.flush()
@@ -175,7 +183,7 @@ DEEDS: dict[str, Callable[[], None]] = {
     deed.__name__: deed
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
-        close_and_hang, garbage, boast, half_an_answer, no_json, half_a_problem, raise_an_error_of_a_plug_in,
+        close_and_hang, garbage, boast, half_an_answer, drip, no_json, half_a_problem, raise_an_error_of_a_plug_in,
         leave_children, leave_a_temporary_file, intrude, tell_environment, tell_limits, write_a_temporary_file,
         change_what_it_was_given, compute_for_half_a_second,
     )

@@ -40,7 +40,10 @@ class Kernel:
         (folder / "children").write_text(children)
 
     def watch(self) -> WorkingTime:
-        return WorkingTime(PID, lambda: self.now, self.root)
+        """A stopwatch that has looked once."""
+        watch = WorkingTime(PID, lambda: self.now, self.root)
+        assert watch.seconds() == 0.0
+        return watch
 
 
 @pytest.fixture
@@ -174,6 +177,7 @@ def test_a_process_beside_many_others_is_left_its_time() -> None:
         running("import os\nos.nice(19)\nwhile True: pass", cpu=cpu) as (pid,),
     ):
         watch = WorkingTime(pid)
+        watch.seconds()
         assert eventually(lambda: watch.wall_s - watch.seconds() > 2.0)
         assert watch.seconds() < watch.wall_s / 2
 
@@ -189,6 +193,7 @@ def test_a_process_that_hangs_is_given_no_time(state: str, tmp_path: Path) -> No
             os.kill(pid, signal.SIGSTOP)
             assert eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
         watch = WorkingTime(pid)
+        watch.seconds()
         assert eventually(passed(watch, 2.0))
         watch.seconds()
         stood = watch.wall_s
