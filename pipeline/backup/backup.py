@@ -10,7 +10,6 @@ behind that would have to expire.
 
 from __future__ import annotations
 
-import errno
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -28,11 +27,14 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.copying import copy_out, one_moment
 from pipeline.catalog.documents import restoring
 from pipeline.catalog.index import indexes
+from pipeline.disk import NO_ROOM
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.gates_for_tests import BACKUP, pass_gate
 from pipeline.results import BackupReport, iso
 from pipeline.services import Services
 from pipeline.settings.printable import printable_settings
+from pipeline.vectorstore import VectorStore
+from pipeline.vectorstore.remote import RemoteStore
 
 __all__ = ["Say", "back_up"]
 
@@ -44,6 +46,9 @@ SMALL_ROUND = 200
 
 ROUNDS = 8
 """Rounds without the lock at most, before it is tried."""
+
+STORE_TIMEOUT_S = 20.0
+"""Longest wait for an answer of the process that owns the vectors."""
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long the lock is held at most: at the first try, the second and so on."""
@@ -93,12 +98,18 @@ def back_up(
         raise BadRequest("There is no Qdrant server that could make snapshots.", "Leave out --qdrant-snapshots.")
     with _explain_full_disk(folder.path):
         folder.create()
-        copies = _Copies(services, folder, PointCopy(services.store, folder), FileCopy(services.spool, folder))
+        copies = _Copies(services, folder, PointCopy(_store(services), folder), FileCopy(services.spool, folder))
         _copy_without_lock(copies, say)
         if qdrant_snapshots:
             save_snapshots(services, folder, say)
         pass_gate(BACKUP, "backup")
         return _finish(copies, begun_at, say)
+
+
+def _store(services: Services) -> VectorStore:
+    """The store; a process that owns it and hangs ends the backup before writers give up waiting for the lock."""
+    store = services.store
+    return RemoteStore(services.redis, STORE_TIMEOUT_S) if isinstance(store, RemoteStore) else store
 
 
 def _copy_without_lock(copies: _Copies, say: Say) -> None:
@@ -200,7 +211,7 @@ def _explain_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM:
             raise
         raise StackUnavailable(
             f"disk full: {path}. The backup there is incomplete.", "Remove it, and name a folder with more room."

@@ -6,6 +6,7 @@ do a catalog. JSON is copied as the text that it is: what is NULL stays NULL, an
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -36,7 +37,21 @@ def one_moment(engine: sa.Engine) -> Iterator[Connection]:
 
 
 def copy_out(connection: Connection, path: Path) -> None:
-    """Copy the catalog, as this connection sees it, into a new SQLite file."""
+    """Copy the catalog, as this connection sees it, into a new SQLite file.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    try:
+        _copy_out(connection, path)
+    except (sqlite3.OperationalError, sa.exc.OperationalError) as error:
+        cause = getattr(error, "orig", error)
+        if getattr(cause, "sqlite_errorname", "") not in ("SQLITE_FULL", "SQLITE_IOERR_WRITE"):
+            raise
+        raise OSError(errno.ENOSPC, "There is no room for the copy of the catalog", str(path)) from error
+
+
+def _copy_out(connection: Connection, path: Path) -> None:
     if connection.dialect.name == "sqlite":
         source: Any = connection.connection.dbapi_connection
         with closing(sqlite3.connect(path)) as target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -251,6 +252,17 @@ def test_the_folder_must_be_new_and_elsewhere(here: Deployment, tmp_path: Path) 
     with pytest.raises(BadRequest, match="in the data folder"):
         back_up(here.services, here.settings.data_dir / "backup")
     assert list((tmp_path / "full").iterdir()) == [tmp_path / "full" / "file"]
+
+
+def test_a_full_disk_is_named_and_the_backup_is_incomplete(here: Deployment, tmp_path: Path) -> None:
+    def fill_disk(_line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StackUnavailable, match=f"disk full: {tmp_path}/backup"):
+        back_up(here.services, tmp_path / "backup", fill_disk)
+
+    with pytest.raises(BackupUnusable, match="incomplete"):
+        restore(Settings(data_dir=tmp_path / "there"), tmp_path / "backup")
 
 
 def test_settings_are_in_it_without_secrets(tmp_path: Path) -> None:
