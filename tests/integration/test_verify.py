@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_rig import Cli
@@ -16,6 +19,7 @@ from flow_tools import write_documents
 from stores import stand_in
 
 from pipeline.errors import StoreDamaged
+from pipeline.ingest.delete import delete
 from pipeline.stages.chunking import text_hash
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
@@ -25,8 +29,12 @@ from pipeline.verify.schedule import watch_drift
 
 __all__ = ["stand_in"]
 
-CUTTING = {"chunk_tokens": 48, "chunk_overlap_tokens": 4}
+CUTTING: dict[str, Any] = {"chunk_tokens": 48, "chunk_overlap_tokens": 4}
 """Chunks are small, so that short texts have several."""
+
+
+EMBEDDED = pytest.mark.parametrize("rig", ["edge"], indirect=True)
+"""Tests for which one store is enough: what they show is the same on both."""
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +102,7 @@ def test_two_hundred_drifts_of_every_kind_are_mended(rig: FlowRig, tmp_path: Pat
     rig.assert_exact("drift")
 
 
+@EMBEDDED
 def test_only_the_points_that_are_gone_are_embedded(rig: FlowRig, tmp_path: Path) -> None:
     """Half of the points is gone, and the cache of vectors too."""
     write_documents(tmp_path / "in", 8, words=400, seed=3)
@@ -131,6 +140,7 @@ def test_a_store_that_is_gone_is_made_anew_without_files_and_without_embedding(r
     assert rig.services.store.count("gone", Filter(live=True)) == len(expected), "the alias is there again"
 
 
+@EMBEDDED
 def test_a_document_without_text_and_file_is_named(rig: FlowRig, tmp_path: Path) -> None:
     paths = write_documents(tmp_path / "in", 3, words=200, seed=8)
     rig.ingest(tmp_path / "in", collection="needed")
@@ -149,6 +159,7 @@ def test_a_document_without_text_and_file_is_named(rig: FlowRig, tmp_path: Path)
     rig.assert_exact("needed")
 
 
+@EMBEDDED
 def test_an_unchanged_file_whose_points_are_gone_is_ingested_again(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", 6, words=200, seed=9)
     rig.ingest(tmp_path / "in", collection="again")
@@ -159,6 +170,7 @@ def test_an_unchanged_file_whose_points_are_gone_is_ingested_again(rig: FlowRig,
     assert rig.ingest(tmp_path / "in", collection="again") == {"unchanged": 6}
 
 
+@EMBEDDED
 def test_status_shows_drift_and_the_command_mends_it(rig: FlowRig, tmp_path: Path) -> None:
     """The command works beside the running stack, whose own comparison finds the drift."""
     write_documents(tmp_path / "in", 3, words=200, seed=10)
@@ -178,6 +190,51 @@ def test_status_shows_drift_and_the_command_mends_it(rig: FlowRig, tmp_path: Pat
     assert "5 points that are gone (missing_points), 5 mended" in printed.out
     assert TaskManager(rig.services).system().drift.is_clean
     rig.assert_exact("shown")
+
+
+@EMBEDDED
+def test_an_older_copy_of_the_store_is_brought_up_to_date(rig: FlowRig, tmp_path: Path) -> None:
+    """Documents were changed, deleted and added since the copy was made."""
+    paths = write_documents(tmp_path / "in", 6, words=200, seed=12)
+    rig.ingest(tmp_path / "in", collection="older")
+    vandal = Vandal(rig, "older", seed=12)
+    copy = vandal.points(vandal.live())
+    rewrite(paths[:2])
+    delete(rig.services, "older", [str(paths[2])])
+    paths[2].unlink()
+    (tmp_path / "in" / "new.txt").write_text("It came later than the copy. " * 30, "utf-8")
+    assert rig.ingest(tmp_path / "in", collection="older") == {"completed": 3, "unchanged": 3}
+    rig.services.store.drop(vandal.index.name)
+    rig.services.store.ensure(vandal.index.name, vandal.index.fingerprint)
+    vandal.upsert(copy)
+    report = verify(rig.services, VerifyRequest(repair=True, collection="older"))
+    assert set(report.mended) - {"alias"} == {"missing_points", "stale_points"}
+    assert (report.clean, report.embedded) == (True, 0)
+    rig.assert_exact("older")
+
+
+@EMBEDDED
+def test_an_older_copy_of_the_catalog_is_followed(rig: FlowRig, tmp_path: Path) -> None:
+    """The catalog is what is true: the index becomes what it was when the copy was made; ingesting catches up."""
+    paths = write_documents(tmp_path / "in", 5, words=200, seed=13)
+    rig.ingest(tmp_path / "in", collection="younger")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        with closing(sqlite3.connect(rig.settings.data_dir / "catalog.db")) as catalog:
+            catalog.backup(copy)
+        before = {version.version_id: version.source for version in Vandal(rig, "younger", seed=13).live()}
+        rewrite(paths[:2])
+        (tmp_path / "in" / "new.txt").write_text("The copy does not know it. " * 30, "utf-8")
+        rig.assert_at_rest(rig.submit(tmp_path / "in", collection="younger"))
+        with closing(sqlite3.connect(rig.settings.data_dir / "catalog.db")) as catalog:
+            copy.backup(catalog)
+    report = verify(rig.services, VerifyRequest(repair=True, collection="younger"))
+    assert set(report.mended) == {"missing_points", "surplus_points"}
+    assert (report.clean, report.embedded) == (True, 0)
+    after = {version.version_id: version.source for version in Vandal(rig, "younger", seed=13).live()}
+    assert set(after.values()) == set(before.values())
+    assert len(before.keys() & after.keys()) == 3, "only what was damaged is made anew"
+    assert rig.ingest(tmp_path / "in", collection="younger") == {"completed": 3, "unchanged": 3}
+    rig.assert_exact("younger")
 
 
 def test_vectors_that_were_damaged_while_no_stack_ran_are_made_anew(tmp_path: Path) -> None:

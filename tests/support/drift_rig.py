@@ -19,10 +19,10 @@ from pipeline.catalog.database.schema import documents, versions
 from pipeline.catalog.documents.live_points import LiveVersion, list_live
 from pipeline.catalog.index import indexes, vector_cache
 from pipeline.catalog.index.indexes import Index
+from pipeline.ingest.cleanup import GUARD_S
 from pipeline.spool import LocalSpool
 from pipeline.stages.chunking import text_hash
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verify.files import GUARD_S
 from pipeline.verify.point_checks import searched_text
 from pipeline.verify.texts import key_of
 
