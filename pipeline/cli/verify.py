@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.cli.connect import connected_services
 from pipeline.cli.options import DataDir, Json, Server, settings_of
-from pipeline.cli.output import command, err, note, out, plain, print_json, quantity
+from pipeline.cli.output import command, note, out, plain, print_json, quantity
 from pipeline.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -76,17 +76,21 @@ def verify(
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     """A function that shows on stderr how much was looked at."""
+    from pipeline.verify.verification import MADE_ANEW
+
     done: dict[str, int] = {}
 
     def report(what: str, number: int) -> None:
         before = done.get(what, 0)
         done[what] = before + number
-        if not quiet and before // LINE_EVERY != done[what] // LINE_EVERY:
+        if quiet or not number:
+            return
+        if what == MADE_ANEW:
+            note(f"{number} {what}")
+        elif before // LINE_EVERY != done[what] // LINE_EVERY:
             note(f"{done[what]} {what} were looked at")
 
     yield report
-    if not quiet and err.is_terminal:
-        note("Looked at " + (", ".join(f"{number} {what}" for what, number in done.items()) or "nothing") + ".")
 
 
 def _print(report: VerifyReport) -> None:

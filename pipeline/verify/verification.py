@@ -28,6 +28,9 @@ __all__ = ["VerifyRequest", "share_of_sample", "store_report", "verify"]
 
 log = structlog.get_logger()
 
+MADE_ANEW = "documents to be made anew"
+"""What `report` hears when a round of mending begins."""
+
 ROUNDS = 50
 """Each round mends as much as fits into memory (`drift.LIMIT`)."""
 
@@ -123,6 +126,7 @@ def _mend_in_rounds(
         if findings.is_clean:
             break
         before = findings
+        request.report(MADE_ANEW, len(findings.documents))
         remade = mend(services, findings, wait)
         course.notes |= dict.fromkeys(findings.notes)
         course.jobs += remade.job_ids
