@@ -111,7 +111,7 @@ def settle(connection: redis.Redis, settings: Settings) -> None:
     The reconciler writes the time of its last run to Redis: if that is missing or old, so may be the heartbeats.
     """
     last = connection.get(RECONCILED)
-    patience_s = max(heartbeat_timeout_s(settings.dead_after_s) / 2, 2 * settings.reconcile_s)
+    patience_s = max(heartbeat_timeout_s(settings.dead_after_s) - settings.heartbeat_s, 2 * settings.reconcile_s)
     if last is not None and 0 <= time.time() - float(text(last)) <= patience_s:
         return
     if connection.set(SETTLED, 1, ex=SETTLED_S, nx=True):
