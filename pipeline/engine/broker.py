@@ -77,7 +77,10 @@ def _queue_keys(more: Iterable[str] = ()) -> list[str]:
     return [f"{queue}{PRIORITY_SEPARATOR}{step}" if step else queue for queue in queues for step in range(10)]
 
 
-def _task_id(message: bytes | str | dict[str, Any]) -> str | None:
-    data = message if isinstance(message, dict) else json.loads(message)
-    task_id = data.get("headers", {}).get("id")
+def _task_id(message: Any) -> str | None:
+    """The id of the task of a message; None of what is no message."""
+    try:
+        task_id = (message if isinstance(message, dict) else json.loads(message))["headers"]["id"]
+    except (ValueError, KeyError, TypeError):
+        return None
     return str(task_id) if task_id else None

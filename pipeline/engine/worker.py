@@ -33,6 +33,7 @@ from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.prefork import TaskPool
 from pipeline.engine.process import Worker, freeze
+from pipeline.engine.redis_transport import transport_class
 from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
@@ -81,6 +82,8 @@ def run_worker(settings: Settings, group: str, name: str, queues: Sequence[str] 
     worker = Worker(node, settings, owner=group == "store" and settings.qdrant_url is None)
     register(app, worker)
     app.conf.worker_consumer = consumer_class(worker)
+    if (settings.broker_url or settings.redis_url or "").startswith(("redis://", "rediss://")):
+        app.conf.broker_transport = transport_class(worker)
     served = tuple(queues or queues_of(group))
     _on_ready(worker, group, name, served)
     signals.setup_logging.connect(_keep_logging, weak=False)

@@ -118,19 +118,21 @@ def test_messages_that_no_task_can_answer_are_set_aside(around: Around, tmp_path
         json_type = {"content_type": "application/json", "content_encoding": "utf-8"}
         producer.publish('[["torn', exchange="docrelay", routing_key="upsert", headers=torn, **json_type)
         producer.publish({"no": "task"}, exchange="docrelay", routing_key="embed")
+    rig.services.redis.rpush("extract", b"no message at all")
     assert rig.ingest(tmp_path / "in", collection="nobody") == {"completed": 2}
     assert eventually(lambda: not rig.messages())
-    assert eventually(lambda: dead_letter_queue.depth(rig.services) == 6)
+    assert eventually(lambda: dead_letter_queue.depth(rig.services) == 7)
     found = dead_letter_queue.peek(rig.services, 10)
     assert sorted((message.task or "", message.queue) for message in found) == [
         ("", "embed"),
+        ("", "extract"),
         ("docrelay.unheard_of", "embed"),
         ("docrelay.unheard_of", "extract"),
         ("docrelay.unheard_of", "finalize"),
         ("docrelay.unheard_of", "upsert"),
         ("docrelay.upsert", "upsert"),
     ]
-    assert dead_letter_queue.purge(rig.services) == 6
+    assert dead_letter_queue.purge(rig.services) == 7
 
 
 def test_no_more_is_read_than_can_be_embedded_soon(around: Around, tmp_path: Path) -> None:

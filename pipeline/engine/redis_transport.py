@@ -1,0 +1,91 @@
+"""Kombu's transport for Redis, which sets aside what is no message: it would end the worker that receives it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from kombu.transport import redis
+
+from pipeline.engine import dead_letter_queue
+from pipeline.engine.process import Worker
+
+__all__ = ["is_message", "transport_class"]
+
+log = structlog.get_logger()
+
+REASON = "It is no message of Celery."
+
+
+class KeepingChannel(redis.Channel):
+    """A channel that looks at each entry of a queue before kombu takes it for a message."""
+
+    worker: Worker
+    _is_checked = False
+
+    def _brpop_read(self, **options: Any) -> Any:
+        if not self._is_checked:
+            self._check_entries()
+        return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+
+    def _check_entries(self) -> None:
+        client, parse = self.client, self.client.parse_response
+
+        def parse_response(connection: Any, command: str, **options: Any) -> Any:
+            answer = parse(connection, command, **options)
+            if command != "BRPOP" or not answer or is_message(answer[1]):
+                return answer
+            self._set_aside(*answer)
+            return None  # as if nothing had come
+
+        client.parse_response = parse_response
+        self._is_checked = True
+
+    def _set_aside(self, key: bytes, entry: bytes) -> None:
+        queue = key.decode("utf-8", "replace").partition(self.sep)[0]
+        log.error("message.set_aside", reason=REASON, queue=queue, entry=repr(entry[:1000]))
+        record = {"reason": REASON, "queue": queue, "headers": {}, "properties": {}}
+        dead_letter_queue.put(self.worker.runtime().services, record, entry)
+
+
+class KeepingTransport(redis.Transport):
+    """The transport with that channel."""
+
+
+def transport_class(worker: Worker) -> type[KeepingTransport]:
+    """Return the class of the transport of this worker."""
+    channel = type("WorkersChannel", (KeepingChannel,), {"worker": worker})
+    return type("WorkersTransport", (KeepingTransport,), {"Channel": channel})
+
+
+def is_message(entry: bytes) -> bool:
+    """Whether an entry of a queue has the form in which kombu writes messages."""
+    try:
+        message = json.loads(entry)
+    except ValueError:
+        return False
+    properties = message.get("properties") if isinstance(message, Mapping) else None
+    if not isinstance(properties, Mapping) or not isinstance(message.get("body"), str):
+        return False
+    delivery = properties.get("delivery_info")
+    return (
+        isinstance(properties.get("delivery_tag"), str)
+        and isinstance(delivery, Mapping)
+        and {"exchange", "routing_key"} <= delivery.keys()
+        and isinstance(message.get("headers"), Mapping)
+        and all(isinstance(message.get(name), str) for name in ("content-type", "content-encoding"))
+        and _is_decodable(message["body"], properties.get("body_encoding"))
+    )
+
+
+def _is_decodable(body: str, encoding: object) -> bool:
+    if encoding != "base64":
+        return encoding is None
+    try:
+        base64.b64decode(body)
+    except ValueError:
+        return False
+    return True
