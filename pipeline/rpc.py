@@ -34,32 +34,44 @@ NO_ANSWER_HINT = (
 )
 
 POLL_S = 1
+LOOK_S = 1.0
+"""How often a call without an answer looks whether the process that serves it was replaced."""
 ANSWER_TTL_S = 60
 
 
 def call(connection: redis.Redis, subject: str, method: str, arguments: dict[str, Any], timeout_s: float = 30.0) -> Any:
-    """Call a method of a process that serves the subject, and wait for its result.
+    """Call a method of a process that serves the subject, and wait for its result. The method must be repeatable.
 
     Raises:
         StackUnavailable: no answer in time.
         PipelineError, ExtractError, EmbedError: the method raised it, with the same class, code, message and hint.
     """
     call_id = uuid.uuid4().hex
-    deadline = time.monotonic() + timeout_s
+    deadline, server = time.monotonic() + timeout_s, _server(connection, subject)
     request = {"id": call_id, "method": method, "arguments": arguments, "deadline": _now(connection) + timeout_s}
     _push(connection, f"{PREFIX}ask:{subject}", json.dumps(request), int(timeout_s) + ANSWER_TTL_S)
     while (left_s := deadline - time.monotonic()) > 0:
-        popped = connection.brpop([f"{PREFIX}answer:{call_id}"], timeout=min(max(left_s, 0.1), 5.0))
+        popped = connection.brpop([f"{PREFIX}answer:{call_id}"], timeout=min(max(left_s, 0.1), LOOK_S))
         if popped is not None:
             return _result(json.loads(popped[1]))
+        if (now := _server(connection, subject)) != server:
+            # The process that took the call may be the one that was replaced: the new one gets it as well.
+            server = now
+            _push(connection, f"{PREFIX}ask:{subject}", json.dumps(request), int(timeout_s) + ANSWER_TTL_S)
     raise StackUnavailable(f"The {subject} process did not answer within {timeout_s:.0f} seconds.", NO_ANSWER_HINT)
 
 
 def serve(connection: redis.Redis, subject: str, methods: Methods) -> threading.Thread:
     """Answer the calls of a subject in a thread, as long as this process lives."""
+    connection.set(f"{PREFIX}serves:{subject}", uuid.uuid4().hex)
     thread = threading.Thread(target=_serve, args=(connection, subject, methods), name=f"ask-{subject}", daemon=True)
     thread.start()
     return thread
+
+
+def _server(connection: redis.Redis, subject: str) -> bytes | str | None:
+    """Which process began last to serve the subject; None if that is not known."""
+    return connection.get(f"{PREFIX}serves:{subject}")
 
 
 def _serve(connection: redis.Redis, subject: str, methods: Methods) -> None:

@@ -33,6 +33,7 @@ from pipeline.results import (
     DocumentList,
     DocumentStatus,
     JobStatus,
+    ProcessStatus,
     QueueStatistics,
     SystemStatus,
     TaskStatus,
@@ -165,6 +166,16 @@ class TaskManager(FailureManager):
             watched=[read.watched_folder(row) for row in mirrored],
             drift=drift,
             disk=disk_status(self._services.settings),
+            processes=[
+                ProcessStatus(
+                    name=found.name,
+                    state=found.state,
+                    restarts=found.restarts,
+                    frozen=found.frozen,
+                    reason=found.reason,
+                )
+                for found in stack.states(self._services.settings)
+            ],
         )
 
     def _count_all(self) -> tuple[dict[str, int], dict[str, int], int, dict[str, int]]:

@@ -24,6 +24,7 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.stack.cpu_share import shorten_time_slices
 from pipeline.stack.logs import configure_logging
+from pipeline.stack.pulse import start_pulse
 
 __all__ = ["URL_KEY", "run_api", "server_config"]
 
@@ -67,6 +68,7 @@ def run_api(settings: Settings, name: str, *, embedded: bool, say: Callable[[str
         freeze()
         services.redis.set(URL_KEY, url, ex=READY_TTL_S)
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {url}", ex=READY_TTL_S)
+        start_pulse(services.redis, name)
         log.info("api.ready", url=url, pid=os.getpid())
         say(f"The API is ready at {url} (try {url}/docs)")
 

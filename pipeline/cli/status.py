@@ -197,6 +197,11 @@ def _print_queues(system: SystemStatus) -> None:
         if number := system.queues.dead_letters:
             see = command("failures messages list")
             out.print(f"{quantity(number, 'message')} that no task could answer (see them with: {see})")
+        for process in system.processes:
+            if process.restarts:
+                is_frozen = process.reason == "frozen"
+                what = "was frozen and has been replaced" if is_frozen else "ended and was started again"
+                out.print(f"  {process.name} {what} ({quantity(process.restarts, 'restart')})")
         return
     out.print("No stack is running on this data folder; a command starts it when it needs it.")
     unfinished = [job.id for job in system.jobs if not job.ended]

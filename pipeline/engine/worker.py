@@ -45,6 +45,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.stack.cpu_share import lower_priority
 from pipeline.stack.logs import configure_logging
 from pipeline.stack.process_plan import cores
+from pipeline.stack.pulse import start_pulse
 from pipeline.stack.spec import UNUSABLE
 
 __all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]
@@ -213,6 +214,7 @@ def _keep_memory() -> None:
 
 def _report_ready(services: Services, name: str) -> None:
     services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
+    start_pulse(services.redis, name)
     log.info("worker.ready", name=name, pid=os.getpid())
 
 

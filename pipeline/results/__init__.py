@@ -22,6 +22,7 @@ from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
     ActiveTask,
     DiskStatus,
+    ProcessStatus,
     QueueStatistics,
     SystemStatus,
     TaskStatus,
@@ -58,6 +59,7 @@ __all__ = [
     "MessageRecord",
     "NeededSource",
     "Passage",
+    "ProcessStatus",
     "QueueStatistics",
     "ReindexPlan",
     "ReindexStatus",

@@ -14,6 +14,7 @@ from pipeline.settings.room import disk_of
 __all__ = [
     "ActiveTask",
     "DiskStatus",
+    "ProcessStatus",
     "QueueStatistics",
     "SystemStatus",
     "TaskStatus",
@@ -85,6 +86,20 @@ class WatchedFolder(Result):
     looked_at: str | None
 
 
+class ProcessStatus(Result):
+    """A process of the private stack, or a service of `docrelay up`.
+
+    `state` is starting, ready or waiting; `reason` is why it was started last: empty, died or frozen. `frozen` counts
+    those of the `restarts` that replaced a process that was frozen.
+    """
+
+    name: str
+    state: str
+    restarts: int
+    frozen: int
+    reason: str
+
+
 class DiskStatus(Result):
     """The disk that the data folder is on; `message` says what is full, and is None while work goes on."""
 
@@ -126,3 +141,4 @@ class SystemStatus(Result):
     watched: list[WatchedFolder]
     drift: DriftStatus = Field(DriftStatus())
     disk: DiskStatus | None = None
+    processes: list[ProcessStatus] = Field([])

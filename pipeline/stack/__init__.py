@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.stack.client import check, connect, peek, running
+    from pipeline.stack.client import check, connect, peek, running, states
     from pipeline.stack.foreground import hold
     from pipeline.stack.process_plan import processes, settings_environment
     from pipeline.stack.spec import Launch, ProcessSpec
@@ -31,6 +31,7 @@ __all__ = [
     "processes",
     "running",
     "settings_environment",
+    "states",
 ]
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     "processes": "process_plan",
     "running": "client",
     "settings_environment": "process_plan",
+    "states": "client",
 }
 
 

@@ -8,11 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil
-
 from pipeline.backoff import backoff_s
 from pipeline.stack.folder import Folder, open_log, tail
-from pipeline.stack.session import Session, is_dead
+from pipeline.stack.frozen import Vigil
+from pipeline.stack.session import Session, creation_time, is_dead
 from pipeline.stack.spec import UNUSABLE, ProcessSpec
 from pipeline.stack.state import Phase, ProcessState
 from pipeline.stack.warden import Warden
@@ -36,9 +35,14 @@ class Child:
     process that was ready is restarted without limit, with delays that grow while it ends soon after each start.
     """
 
-    def __init__(self, spec: ProcessSpec, folder: Folder, warden: Warden, restart_delay_s: float) -> None:
+    def __init__(
+        self, spec: ProcessSpec, folder: Folder, warden: Warden, restart_delay_s: float, vigil: Vigil | None = None
+    ) -> None:
         self.spec = spec
+        self.vigil = vigil or Vigil()
         self.restarts = 0
+        self.frozen = 0
+        self.reason = ""
         self.failed_starts = 0
         self.ready = False
         self._folder = folder
@@ -93,7 +97,7 @@ class Child:
                 preexec_fn=self._warden.preexec_function(),  # safe: other threads here only wait for children
             )
         self._session = Session(self._process.pid)
-        self._started, self._created = time.monotonic(), _creation_time(self._process.pid)
+        self._started, self._created = time.monotonic(), creation_time(self._process.pid)
         self._write_input(configuration)
 
     def handle_exit(self) -> None:
@@ -102,10 +106,19 @@ class Child:
         self._quick_exits = self._quick_exits + 1 if quick else 0
         was_ready, process = self.ready, self._process
         self.restarts += 1
+        self.reason = "died"
         self._next_start = time.monotonic() + backoff_s(self._quick_exits, self._first_delay_s, LONGEST_DELAY_S)
         self.kill()
         unusable = process is not None and process.returncode == UNUSABLE
         self.failed_starts = 0 if was_ready else self.failed_starts + (UNUSABLE_WEIGHT if unusable else 1)
+
+    def replace_frozen(self) -> None:
+        """Kill it, with what it started, and set the time of its next start: it is frozen, which is no failed start."""
+        failed_starts = self.failed_starts
+        self.handle_exit()
+        self.failed_starts = failed_starts
+        self.frozen += 1
+        self.reason = "frozen"
 
     def terminate(self) -> None:
         """Send SIGTERM: it may finish its work and end."""
@@ -135,7 +148,7 @@ class Child:
     def state(self) -> ProcessState:
         """Its state for `stack.json`."""
         phase: Phase = "waiting" if self._process is None else "ready" if self.ready else "starting"
-        return ProcessState(self.spec.name, self.sid, self._created, phase, self.restarts)
+        return ProcessState(self.spec.name, self.sid, self._created, phase, self.restarts, self.frozen, self.reason)
 
     def _write_input(self, configuration: bytes) -> None:
         if self._process is None or self._process.stdin is None:
@@ -145,10 +158,3 @@ class Child:
             self._process.stdin.close()
         except BrokenPipeError:  # it has exited already, which `has_exited` reports
             return
-
-
-def _creation_time(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0

@@ -18,10 +18,11 @@ from pipeline.stack.folder import Folder
 from pipeline.stack.launcher import STOPPING, Launcher, Readiness, Say
 from pipeline.stack.lease import FileLock, is_locked
 from pipeline.stack.process_plan import processes
+from pipeline.stack.services import service_states
 from pipeline.stack.spec import Launch
-from pipeline.stack.state import StackState, current, read
+from pipeline.stack.state import ProcessState, StackState, current, read
 
-__all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "running"]
+__all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "running", "states"]
 
 POLL_S = 0.03
 PEEK_TIMEOUT_S = 2.0
@@ -97,6 +98,13 @@ def peek(settings: Settings) -> Iterator[Settings | None]:
 def running(settings: Settings) -> StackState | None:
     """The private stack of the data folder as it is now; None if none runs. Nothing is started."""
     return None if settings.redis_url is not None else current(Folder(settings.data_dir))
+
+
+def states(settings: Settings) -> list[ProcessState]:
+    """The processes of the private stack that runs in the data folder, and of the services of `docrelay up` there."""
+    folder = Folder(settings.data_dir)
+    stack = current(folder) if settings.redis_url is None or is_private(settings) else None
+    return [*stack.processes, *service_states(folder)] if stack else []
 
 
 def is_private(attached: Settings) -> bool:

@@ -15,6 +15,7 @@ from pipeline.settings import Settings
 from pipeline.settings.room import full_disk
 from pipeline.stack.client import Say, check, connect, launch_of, running
 from pipeline.stack.folder import Folder
+from pipeline.stack.frozen import Vigil
 from pipeline.stack.launcher import Launcher
 from pipeline.stack.process_plan import service_processes
 from pipeline.stack.services import ServiceRunner
@@ -62,8 +63,9 @@ def hold(
             # Only now: before, a signal ends this command, and with it a stack that no other command uses.
             signals = scope.enter_context(_counted_signals())
             specs = service_processes(settings) if services is None else services
-            runner = ServiceRunner(attached, specs, say)
-            stack = _HeldStack(settings, launch or launch_of(settings), signals, say)
+            held = launch or launch_of(settings)
+            runner = ServiceRunner(attached, specs, say, held.stopped_s)
+            stack = _HeldStack(settings, held, signals, say)
             try:
                 last = stack.hold(attached, runner)
             finally:
@@ -106,6 +108,8 @@ class _HeldStack:
         self._last_line = ""
         self._losses = 0
         self._started = time.monotonic()
+        self._vigil = Vigil(launch.stopped_s)
+        self._frozen: dict[str, int] = {}
 
     def hold(self, attached: Settings, services: ServiceRunner) -> StackState | None:
         """Run the services and show the state of the stack until a signal; the last state.
@@ -123,6 +127,8 @@ class _HeldStack:
                 continue
             services.tick()
             state = running(self._settings) or state
+            if state is not None:
+                self._look(state)
             full = full_disk(self._settings)
             if full is not None:
                 self._show(full.message, FULL)
@@ -130,6 +136,18 @@ class _HeldStack:
                 self._show(_line(state, services))
             time.sleep(POLL_S)
         return state
+
+    def _look(self, state: StackState) -> None:
+        """Say which processes were frozen, and kill a supervisor that is: then the stack is lost, and started again."""
+        frozen = {process.name: process.frozen for process in state.processes}
+        for name, number in frozen.items():
+            if number > self._frozen.get(name, 0):
+                self._say(f"{name} was frozen and has been replaced")
+        self._frozen = frozen
+        if is_same_process(state.pid, state.created) and self._vigil.look(state.pid):
+            self._say("The supervisor of the stack was frozen")
+            with suppress(ProcessLookupError):
+                os.kill(state.pid, signal.SIGKILL)
 
     def _start_again(self) -> Settings | None:
         """Start a stack in the place of the one that was killed; None if a signal comes first.

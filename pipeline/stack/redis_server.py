@@ -5,6 +5,7 @@ It stores nothing on disk because the catalog is the durable record: messages th
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import socket
@@ -17,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pipeline.errors import StackUnavailable
+from pipeline.stack.pulse import PULSE_KEY
 from pipeline.stack.spec import ProcessSpec
 
 __all__ = ["READY_KEY", "RedisServer", "find_server"]
@@ -116,6 +118,14 @@ class RedisServer:
         except redis.RedisError:
             return {}
         return {name: int(value) for name, value in zip(names, values, strict=True) if value and value.isdigit()}
+
+    def pulses(self, names: Sequence[str]) -> dict[str, str] | None:
+        """The last sign of life of each of these processes that gave one; None if Redis does not answer."""
+        try:
+            values = self._client.mget([PULSE_KEY + name for name in names]) if names else []
+        except redis.RedisError:
+            return None
+        return {name: os.fsdecode(value) for name, value in zip(names, values, strict=True) if value is not None}
 
     def close(self) -> None:
         """Close the connections."""

@@ -14,6 +14,7 @@ from pipeline.errors import StackUnavailable
 from pipeline.stack.folder import Folder
 from pipeline.stack.redis_server import RedisServer
 from pipeline.stack.state import Level, ProcessState, StackState, write
+from pipeline.stack.warden import Warden
 
 __all__ = ["StateReporter", "log"]
 
@@ -36,6 +37,7 @@ class StateReporter:
         redis: RedisServer | None = None,
         processes: tuple[ProcessState, ...] = (),
         failure: StackUnavailable | None = None,
+        warden: Warden | None = None,
     ) -> None:
         """Write the state; a data folder that is removed or full does not end the stack.
 
@@ -44,6 +46,7 @@ class StateReporter:
             redis: its Redis; None before there is one.
             processes: state of each process.
             failure: why the stack has failed, at level `failed`.
+            warden: its warden; None before there is one.
         """
         port, url = (redis.port, redis.url) if redis else (0, "")
         new = StackState(
@@ -58,6 +61,8 @@ class StateReporter:
             error=failure.message if failure else "",
             hint=failure.hint if failure else "",
             settings=self._settings,
+            warden=(warden.pid if warden else None) or 0,
+            warden_created=warden.created if warden else 0.0,
         )
         if new == self._last:
             return

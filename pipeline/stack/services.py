@@ -19,17 +19,20 @@ import redis
 from pipeline.settings import Settings
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, replace_file
+from pipeline.stack.frozen import STOPPED_S, Vigil
 from pipeline.stack.launcher import inherited_environment
 from pipeline.stack.lease import FileLock
+from pipeline.stack.pulse import PULSE_KEY
 from pipeline.stack.redis_server import READY_KEY
 from pipeline.stack.session import Session
 from pipeline.stack.spec import ProcessSpec
 from pipeline.stack.state import ProcessState, is_same_process
 from pipeline.stack.warden import Warden
 
-__all__ = ["ServiceRunner"]
+__all__ = ["ServiceRunner", "service_states"]
 
 GRACE_S = 5.0
+LOOK_S = 1.0
 FIRST_DELAY_S = 0.5
 POLL_S = 0.05
 REDIS_TIMEOUT_S = 2.0
@@ -38,7 +41,13 @@ REDIS_TIMEOUT_S = 2.0
 class ServiceRunner:
     """Runs the services of one `docrelay up`, once it has the lock, until `close`."""
 
-    def __init__(self, attached: Settings, specs: Sequence[ProcessSpec], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        attached: Settings,
+        specs: Sequence[ProcessSpec],
+        say: Callable[[str], None],
+        stopped_s: float = STOPPED_S,
+    ) -> None:
         self._folder = Folder(attached.data_dir)
         self._url = str(attached.redis_url)
         self._specs = specs
@@ -49,6 +58,8 @@ class ServiceRunner:
         self._written: list[ProcessState] = []
         self._last_line = ""
         self._trouble: dict[str, str] = {}
+        self._stopped_s = stopped_s
+        self._looked = 0.0
         self._redis = _connect(self._url)
 
     @property
@@ -79,6 +90,7 @@ class ServiceRunner:
                 self._handle_exit(child)
             if child.is_due:
                 self._start(child)
+        self._replace_frozen()
         self._update_ready()
         self._write_states()
 
@@ -107,8 +119,26 @@ class ServiceRunner:
             if not former.acquire():
                 return False  # a warden still kills the services of a `docrelay up` that was killed
         self._kill_leftovers()
-        self._children = [Child(spec, self._folder, self._warden, FIRST_DELAY_S) for spec in self._specs]
+        self._children = [
+            Child(spec, self._folder, self._warden, FIRST_DELAY_S, Vigil(self._stopped_s)) for spec in self._specs
+        ]
         return True
+
+    def _replace_frozen(self) -> None:
+        """Kill the services that are frozen, about once a second; they are started again as those that ended."""
+        if time.monotonic() - self._looked < min(LOOK_S, self._stopped_s / 4):
+            return
+        try:
+            values = self._redis.mget([PULSE_KEY + child.spec.name for child in self._children])
+        except redis.RedisError:
+            values = []
+        self._looked = time.monotonic()
+        pulses = dict(zip((child.spec.name for child in self._children), values, strict=False))
+        for child in self._children:
+            pulse = pulses.get(child.spec.name)
+            if child.vigil.look(child.sid, os.fsdecode(pulse) if pulse else None, can_hear=bool(values)):
+                child.replace_frozen()
+                self._say_once(f"{child.spec.name} was frozen and is replaced")
 
     def _start(self, child: Child) -> None:
         try:
@@ -142,13 +172,8 @@ class ServiceRunner:
 
     def _kill_leftovers(self) -> None:
         """Kill services of an earlier `docrelay up` that was killed together with its warden."""
-        try:
-            text = self._folder.services_file.read_text("utf-8")
-            states = [ProcessState(**fields) for fields in json.loads(text)]
-        except (OSError, ValueError, TypeError):
-            return
-        for state in states:
-            if state.pid is not None and is_same_process(state.pid, state.created):
+        for state in service_states(self._folder):
+            if state.pid is not None:
                 Session(state.pid).kill()
 
     def _write_states(self) -> None:
@@ -162,6 +187,15 @@ class ServiceRunner:
         if line != self._last_line:
             self._say(line)
             self._last_line = line
+
+
+def service_states(folder: Folder) -> list[ProcessState]:
+    """The services that run, as the `docrelay up` that runs them wrote them down."""
+    try:
+        states = [ProcessState(**fields) for fields in json.loads(folder.services_file.read_text("utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+    return [state for state in states if state.pid is not None and is_same_process(state.pid, state.created)]
 
 
 def _connect(url: str) -> redis.Redis:

