@@ -20,8 +20,13 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery has no types
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Start the clock when a process begins the task."""
-        self._working_time = WorkingTime(pid)
+        self.take_time(WorkingTime(pid))
         super().on_accepted(pid, time_accepted)
+
+    def take_time(self, clock: WorkingTime) -> None:
+        """Use this clock; it looks at the process now, and counts from here."""
+        clock.seconds()
+        self._working_time = clock
 
     def left_s(self, limit_s: float) -> float:
         """Seconds of working time that are left of a limit."""

@@ -41,7 +41,7 @@ def request_of() -> Any:
     def make(clock: WorkingTime | None) -> Any:
         limited = LimitedRequest.__new__(LimitedRequest)
         if clock is not None:
-            limited._working_time = clock
+            limited.take_time(clock)
         return SimpleNamespace(_timeout_callback=limited.on_timeout, _timeout=60.0)
 
     return make
