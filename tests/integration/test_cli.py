@@ -419,6 +419,25 @@ def test_failures_are_listed_retried_and_purged(cli: Cli, tmp_path: Path, monkey
     assert "Forgotten: 1 failure." in cli.quick("failures", "purge", "--source", "hollow.txt", "--yes").out
 
 
+def test_failures_are_shown_with_every_attempt_and_its_errors(cli: Cli, tmp_path: Path) -> None:
+    folder = spell(tmp_path / "in")
+    shutil.copy(SAMPLES / "truncated.pdf", folder / "broken.pdf")
+    (folder / "outside").symlink_to("/etc/hostname")
+    job = cli.json("ingest", folder, "-c", "shown", code=1)["job"]
+    listed = {failure["code"]: failure for failure in cli.json("failures", "list", "--job", job)["failures"]}
+    shown = cli.json("failures", "show", listed["corrupt"]["document_id"])
+    (attempt,) = shown["attempts"]
+    (error,) = attempt["errors"]
+    assert (attempt["number"], error["kind"], error["stage"], error["code"]) == (1, "failed", "extract", "corrupt")
+    assert error["worker"]
+    assert shown["failure"] == listed["corrupt"]
+    printed = cli.quick("failures", "show", folder / "broken.pdf").out
+    assert "attempt 1" in printed
+    assert "failed in extract 0" in printed
+    (refusal,) = cli.json("failures", "show", folder / "outside")["refusals"]
+    assert (refusal["code"], refusal["worker"]) == ("outside_root", None)
+
+
 def test_ingesting_a_restored_file_removes_its_failure(cli: Cli, tmp_path: Path) -> None:
     path = spell(tmp_path / "in", a="Sanderlings run.") / "a.txt"
     cli.json("ingest", path, "-c", "cured")
