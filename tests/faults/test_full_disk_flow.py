@@ -78,7 +78,7 @@ def test_commands_say_that_the_disk_is_full_and_wait(cli: Cli, disk: Path, tmp_p
     write_documents(tmp_path / "in", 2, words=40, seed=6)
     said = tmp_path / "said"
     with cli.held():
-        assert cli.run("ingest", tmp_path / "in", "--json").json["completed"] == 2
+        assert cli.json("ingest", tmp_path / "in")["completed"] == 2
         fill(disk / "filler", leave_bytes=8 << 20)
         write_documents(tmp_path / "more", 2, words=40, seed=7)
         for last in (True, False):
@@ -91,8 +91,8 @@ def test_commands_say_that_the_disk_is_full_and_wait(cli: Cli, disk: Path, tmp_p
         status = cli.json("status")
         assert status["disk"]["full"] is True
         assert status["disk"]["message"].startswith(f"disk full: {disk}")
-        assert f"disk full: {disk}" in cli.run("status").out
-        assert cli.run("search", "letter", "--json").json["hits"]
+        assert f"disk full: {disk}" in cli.quick("status").out
+        assert cli.json("search", "letter")["hits"]
         (disk / "filler").unlink()
         ended = cli.end(command)
         assert ended.code == 0
