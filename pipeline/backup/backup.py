@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.backup.file_copy import FileCopy, artifacts, needed_files
+from pipeline.backup.file_copy import FileCopy, artifacts, changed_files, needed_files
 from pipeline.backup.folder import BackupFolder
 from pipeline.backup.manifest import Manifest, write_manifest
 from pipeline.backup.point_copy import PointCopy, Wanted
@@ -47,21 +47,25 @@ SMALL_ROUND = 200
 ROUNDS = 8
 """Rounds without the lock at most, before it is tried."""
 
+CLOCKS_S = 300.0
+"""By so much the clocks of hosts may differ."""
+
 STORE_TIMEOUT_S = 20.0
 """Longest wait for an answer of the process that owns the vectors."""
 
-PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+PAUSES_S = (2.0, 5.0, 10.0, 20.0, 30.0)
 """How long the lock is held at most: at the first try, the second and so on."""
 
 
 @dataclass
 class _Copies:
-    """What is copied so far."""
+    """What is copied so far; `seen_at` is when the last round without the lock read the catalog."""
 
     services: Services
     folder: BackupFolder
     points: PointCopy
     files: FileCopy
+    seen_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,6 @@ class _Moment:
 
     at: float
     wanted: Wanted
-    keys: set[str]
     unfinished: list[str]
     paused_s: float
 
@@ -115,11 +118,13 @@ def _store(services: Services) -> VectorStore:
 def _copy_without_lock(copies: _Copies, say: Say) -> None:
     """Copy in rounds until little has changed since the last one."""
     for number in range(ROUNDS):
+        copies.seen_at = time.time()
         with one_moment(copies.services.catalog) as reader:
             wanted = restoring.searchable_versions(reader)
             keys = sorted(needed_files(copies.services, reader))
         left = copies.points.left(wanted)
         if number and left <= SMALL_ROUND:
+            copies.files.copy(keys)
             return
         say(f"Copying the points of {left} document versions, and files")
         copies.points.copy(wanted)
@@ -133,9 +138,10 @@ def _finish(copies: _Copies, begun_at: float, say: Say) -> BackupReport:
         say("Copying the catalog")
         copy_out(reader, folder.catalog)
         # Texts that were written again since they were copied; and originals that intake was about to write.
-        copies.files.copy(sorted(moment.keys), changed=True)
+        keys = needed_files(services, reader)
+        copies.files.copy(sorted(keys), changed=True)
         points = copies.points.finish(moment.wanted)
-        files = copies.files.finish({*moment.keys, *moment.unfinished})
+        files = copies.files.finish({*keys, *moment.unfinished})
         manifest = Manifest(
             begun_at=begun_at,
             moment=moment.at,
@@ -177,14 +183,14 @@ def _copy_last_changes(copies: _Copies, reader: Connection, began: float, pause_
     """Copy what has changed since the last round; None if that takes longer than the pause may last."""
     at, deadline = time.time(), began + pause_s
     wanted = restoring.searchable_versions(reader)
-    keys = needed_files(copies.services, reader)
+    keys = changed_files(reader, copies.seen_at - CLOCKS_S)
     unfinished = artifacts(copies.services, reader)
     done = (
         copies.points.copy(wanted, deadline, final=True)
         and copies.files.copy(keys, deadline)
         and copies.files.copy(unfinished, deadline, changed=True)
     )
-    return _Moment(at, wanted, keys, unfinished, time.monotonic() - began) if done else None
+    return _Moment(at, wanted, unfinished, time.monotonic() - began) if done else None
 
 
 def _index_facts(reader: Connection, name: str, points: int) -> dict[str, object]:

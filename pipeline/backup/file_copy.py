@@ -17,7 +17,7 @@ from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import keys_in
 from pipeline.stages.kept_texts import text_key_of
 
-__all__ = ["FileCopy", "artifacts", "needed_files"]
+__all__ = ["FileCopy", "artifacts", "changed_files", "needed_files"]
 
 BLOCK = 1 << 20
 
@@ -86,11 +86,20 @@ class FileCopy:
         return path.relative_to(self._folder.path).as_posix()
 
 
+def changed_files(connection: Connection, since: float) -> set[str]:
+    """Keys of the texts and originals that documents need whose versions have changed since this time."""
+    return _needed(connection, restoring.contents_changed(connection, since))
+
+
 def needed_files(services: Services, connection: Connection) -> set[str]:
     """Keys of the texts and originals that documents need; with `keep_originals` those of all originals."""
-    keys = {text_key_of(*row) for row in garbage.needed_texts(connection)}
-    keys |= {original_key(*row) for row in garbage.needed_originals(connection)}
+    keys = _needed(connection, None)
     return keys | (keys_in(services.spool, ORIGINALS) if services.settings.keep_originals else set())
+
+
+def _needed(connection: Connection, contents: Collection[str] | None) -> set[str]:
+    keys = {text_key_of(*row) for row in garbage.needed_texts(connection, contents)}
+    return keys | {original_key(*row) for row in garbage.needed_originals(connection, contents)}
 
 
 def artifacts(services: Services, connection: Connection) -> list[str]:

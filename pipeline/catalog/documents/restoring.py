@@ -53,6 +53,13 @@ def searchable_versions(connection: Connection) -> dict[str, dict[str, int]]:
     return found
 
 
+def contents_changed(connection: Connection, since: float) -> set[str]:
+    """SHA-256 of the contents of versions that were recorded, tried again or made searchable since then."""
+    tried = sa.exists().where(attempts.c.version_id == versions.c.id, attempts.c.created_at >= since)
+    is_changed = sa.or_(versions.c.created_at >= since, versions.c.live_at >= since, tried)
+    return set(connection.scalars(sa.select(versions.c.content_sha256).where(is_changed)))
+
+
 def open_batches(connection: Connection) -> list[str]:
     """Ids of the batches that wait or are under way."""
     return list(connection.scalars(sa.select(batches.c.id).where(batches.c.state.in_(("waiting", "active")))))
