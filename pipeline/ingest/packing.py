@@ -9,11 +9,16 @@ __all__ = ["batch_limits", "pack"]
 
 Item = TypeVar("Item")
 
+LARGE = 8
+"""An item with more than this part (an eighth) of a batch's bytes is large: of 8 MB, a file of more than 1 MB."""
+
 
 def pack(
     items: Iterable[Item], size_of: Callable[[Item], int], limits: Iterator[int], max_bytes: int
 ) -> Iterator[list[Item]]:
-    """Pack items into batches, in their order.
+    """Pack items into batches, in their order; a large one gets a batch of its own.
+
+    The others of its batch would wait until it has passed all stages.
 
     Lists of rows and ids, whose bytes do not matter, are split by `pipeline.catalog.database.id_lists.split_list`.
 
@@ -21,19 +26,21 @@ def pack(
         items: read one by one, at most one further than the batch that is returned.
         size_of: bytes of an item.
         limits: how many items each batch may hold, from the first batch on; endless.
-        max_bytes: bytes of a batch at most; a larger item has a batch of its own.
+        max_bytes: bytes of a batch at most; an item that takes a `LARGE` part of it has a batch of its own.
 
     Returns:
         Batches, none empty; no batch if there is no item.
     """
     batch, batch_bytes, limit = list[Item](), 0, next(limits)
+    after_large = False
     for item in items:
         size = size_of(item)
-        if batch and (len(batch) >= limit or batch_bytes + size > max_bytes):
+        is_large = size * LARGE > max_bytes
+        if batch and (len(batch) >= limit or batch_bytes + size > max_bytes or is_large or after_large):
             yield batch
             batch, batch_bytes, limit = [], 0, next(limits)
         batch.append(item)
-        batch_bytes += size
+        batch_bytes, after_large = batch_bytes + size, is_large
     if batch:
         yield batch
 

@@ -7,7 +7,7 @@ from itertools import count, islice, repeat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ingest.packing import batch_limits, pack
+from pipeline.ingest.packing import LARGE, batch_limits, pack
 
 SIZES = st.lists(st.integers(0, 20), max_size=60)
 LIMITS = st.lists(st.integers(1, 8), min_size=60, max_size=60)
@@ -39,7 +39,15 @@ def test_a_batch_ends_only_where_the_next_item_would_exceed_a_limit(
 ) -> None:
     batches = list(pack(sizes, same, iter(limits), max_bytes))
     for batch, following, limit in zip(batches, batches[1:], limits, strict=False):
-        assert len(batch) == limit or sum(batch) + following[0] > max_bytes
+        apart = any(size * LARGE > max_bytes for size in (batch[-1], following[0]))
+        assert len(batch) == limit or sum(batch) + following[0] > max_bytes or apart
+
+
+@given(sizes=SIZES, limits=LIMITS, max_bytes=st.integers(0, 40))
+def test_a_large_item_is_alone(sizes: list[int], limits: list[int], max_bytes: int) -> None:
+    """No other document waits for it."""
+    for batch in pack(sizes, same, iter(limits), max_bytes):
+        assert len(batch) == 1 or max(batch) * LARGE <= max_bytes
 
 
 def test_items_are_read_at_most_one_ahead() -> None:
