@@ -265,6 +265,19 @@ def test_changed_file_replaces_the_version_of_the_older_release(first: Upgraded)
     )
 
 
+def test_points_of_the_older_release_are_no_drift(first: Upgraded) -> None:
+    """Their payloads have fewer fields, and kept texts of the older extractors need not be there."""
+    report = first.cli.json("verify", "--all", "--collection", "harbour")
+    assert {kind: report["found"].get(kind, 0) for kind in ("payload", "text", "sparse", "vector", "wrong_space")} == {
+        "payload": 0,
+        "text": 0,
+        "sparse": 0,
+        "vector": 0,
+        "wrong_space": 0,
+    }, report["examples"]
+    assert report["clean"], report["found"]
+
+
 def test_a_watched_folder_goes_on(first: Upgraded) -> None:
     attempts = "SELECT count(*) FROM attempts JOIN documents ON documents.id = document_id WHERE collection = 'watched'"
     was = first.folder.value(attempts)
