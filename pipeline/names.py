@@ -9,6 +9,7 @@ __all__ = [
     "ACTIVE",
     "ANALYSER",
     "COLLECTION",
+    "LARGE",
     "MAINTENANCE",
     "MAINTENANCE_TASKS",
     "PREFIX",
@@ -57,3 +58,7 @@ UPLOAD = "upload://"
 def task_name(stage: str) -> str:
     """Name under which Celery knows the task of a stage or of a maintenance task."""
     return f"docrelay.{stage}"
+
+
+LARGE = 8
+"""A file with more than this part (an eighth) of a batch's bytes is large: of 8 MB, a file of more than 1 MB."""

@@ -8,12 +8,15 @@ import structlog
 from pipeline.catalog import CATALOG_ERRORS
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import admission, batches
+from pipeline.catalog.work.large_files import LargeFiles
 from pipeline.engine.canvas import Batch, begin
 from pipeline.engine.celery_app import broker_priority
 from pipeline.engine.heartbeat import count_workers
 from pipeline.engine.publisher import UNREACHED, publish
+from pipeline.names import LARGE
 from pipeline.services import Services
 from pipeline.settings.room import full_disk
+from pipeline.stack.process_plan import cores
 
 __all__ = ["admit", "admit_safely"]
 
@@ -34,11 +37,12 @@ def admit(services: Services) -> int:
     with services.catalog.connect() as connection:
         if not admission.is_any_waiting(connection):
             return 0
-        limits = services.settings.window, admission.due_per_worker(connection) * _embedders(services)
-        if not admission.choose(connection, *limits):
+        limits = services.settings.window, admission.due_per_worker(connection) * _workers(services, "embed@embed")
+        large = _large_files(services)
+        if not admission.choose(connection, *limits, large):
             return 0  # nothing to admit: the write lock is not taken
     with writing(services.catalog, durable=False) as connection:
-        admitted = admission.admit(connection, *limits, "extract")
+        admitted = admission.admit(connection, *limits, "extract", large)
     with services.catalog.connect() as connection:
         publications = {batch_id: batches.priority_and_plan(connection, batch_id) for batch_id in admitted}
     for batch_id, (priority, plan) in publications.items():
@@ -55,9 +59,16 @@ def admit_safely(services: Services) -> None:
         log.warning("admission.failed", error=str(error))
 
 
-def _embedders(services: Services) -> int:
-    """Count the living workers that embed; at least 1."""
+def _large_files(services: Services) -> LargeFiles:
+    """Large files, and how many may be read at once while smaller ones wait: one process is left for these."""
+    settings = services.settings
+    processes = _workers(services, "extract@extract") * (settings.extract_processes or cores())
+    return LargeFiles((settings.batch_mb << 20) // LARGE, max(processes - 1, 1))
+
+
+def _workers(services: Services, capability: str) -> int:
+    """Count the living workers with a capability; at least 1."""
     try:
-        return max(count_workers(services.redis, "embed@embed"), 1)
+        return max(count_workers(services.redis, capability), 1)
     except redis.RedisError:
         return 1

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from pipeline.names import LARGE
+
 __all__ = ["batch_limits", "pack"]
 
 Item = TypeVar("Item")
-
-LARGE = 8
-"""An item with more than this part (an eighth) of a batch's bytes is large: of 8 MB, a file of more than 1 MB."""
 
 
 def pack(

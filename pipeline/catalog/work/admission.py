@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import batches, jobs, reindexes, tasks
+from pipeline.catalog.work.large_files import LargeFiles, RoomForLarge, is_large, room_for_large
 from pipeline.catalog.work.ledger import add_due
 
 __all__ = ["MAX_ACTIVE", "MIN_DUE_PER_WORKER", "admit", "choose", "due_per_worker", "is_any_waiting"]
@@ -43,13 +44,15 @@ SWITCHING = ("switching", "switching_back")
 """States of a re-index in which nothing new begins in its collection."""
 
 
-def admit(connection: Connection, window: int, max_due: int, first_stage: str) -> list[str]:
+def admit(
+    connection: Connection, window: int, max_due: int, first_stage: str, large: LargeFiles | None = None
+) -> list[str]:
     """Admit the batches that `choose` returns; the first stage of each becomes due.
 
     Returns:
         The admitted batches, most urgent first.
     """
-    chosen = choose(connection, window, max_due)
+    chosen = choose(connection, window, max_due, large)
     if chosen:
         connection.execute(
             batches.update().where(batches.c.id.in_(chosen)).values(state="active", admitted_at=time.time())
@@ -74,7 +77,7 @@ def is_any_waiting(connection: Connection) -> bool:
     return _next_urgency(connection, MORE_THAN_ANY) is not None
 
 
-def choose(connection: Connection, window: int, max_due: int) -> list[str]:
+def choose(connection: Connection, window: int, max_due: int, large: LargeFiles | None = None) -> list[str]:
     """Batches that workers may have now, most urgent first; nothing is written.
 
     Of equal urgency a job with nothing in work goes before those that have something, then age decides. A document
@@ -84,11 +87,13 @@ def choose(connection: Connection, window: int, max_due: int) -> list[str]:
         connection: the catalog.
         window: active batches of one job at most.
         max_due: so many tasks may wait for a worker, of batches that are as urgent or more so.
+        large: which files are large; None makes no difference between them.
     """
     chosen: list[str] = []
     urgency = _next_urgency(connection, MORE_THAN_ANY)
     if urgency is None:
         return chosen
+    room = room_for_large(connection, large)
     active = [_Active(*row) for row in connection.execute(_active())]
     shared = [_Shared(*row) for row in connection.execute(_shared())]
     busy = Counter[str]()
@@ -99,22 +104,29 @@ def choose(connection: Connection, window: int, max_due: int) -> list[str]:
         free_batches = MAX_ACTIVE - sum(job.batches for job in active if job.priority >= urgency)
         free_tasks = max_due - sum(batch.due for batch in shared if batch.priority >= urgency)
         limit = min(free_batches, free_tasks)
-        _choose(connection, urgency, (_Share(in_work, 1), _Share(busy, window)), chosen, limit)
+        _choose(connection, urgency, (_Share(in_work, 1), _Share(busy, window)), chosen, limit, room)
         if len(chosen) >= limit:
             break
         urgency = _next_urgency(connection, urgency)
     return chosen
 
 
-def _choose(connection: Connection, urgency: int, shares: tuple[_Share, _Share], chosen: list[str], limit: int) -> None:
+def _choose(
+    connection: Connection,
+    urgency: int,
+    shares: tuple[_Share, _Share],
+    chosen: list[str],
+    limit: int,
+    room: RoomForLarge,
+) -> None:
     """Choose the oldest of this urgency, up to `limit` in all: first within both shares, then within the second."""
     exhausted: set[str] | None = None
     for within in (shares, shares[1:]):
         while (free := min(limit - len(chosen), PAGE)) > 0 and (full := _full(within)) != exhausted:
-            bounds = {"urgency": urgency, "full": sorted(full), "chosen": chosen, "limit": free}
+            bounds = {"urgency": urgency, "full": sorted(full), "chosen": chosen, "limit": free, **room.bounds}
             rows = connection.execute(_oldest(), bounds).all()
-            for batch_id, job_id in rows:
-                if all(share.busy[job_id] < share.limit for share in within):
+            for batch_id, job_id, has_large in rows:
+                if all(share.busy[job_id] < share.limit for share in within) and room.admits(has_large):
                     chosen.append(batch_id)
                     for share in shares:
                         share.busy[job_id] += 1
@@ -211,7 +223,8 @@ def _oldest() -> sa.Select[Any]:
     full: sa.BindParameter[Any] = sa.bindparam("full", expanding=True)
     chosen: sa.BindParameter[Any] = sa.bindparam("chosen", expanding=True)
     return (
-        sa.select(batches.c.id, batches.c.job_id)
+        sa.select(batches.c.id, batches.c.job_id, is_large().label("is_large"))
+        .where(sa.or_(~sa.bindparam("without_large", type_=sa.Boolean), ~is_large()))
         .where(batches.c.state == "waiting", batches.c.priority == sa.bindparam("urgency", type_=sa.Integer))
         .where(batches.c.job_id.not_in(full), batches.c.id.not_in(chosen), ~_held())
         .order_by(batches.c.created_at)

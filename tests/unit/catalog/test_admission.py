@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import open_catalog, sqlite_url
+from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import batches as batches_table
 from pipeline.catalog.database.schema import tasks
 from pipeline.catalog.work import admission, batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.large_files import LargeFiles
 
 MANY = 1000
 
@@ -248,3 +250,52 @@ def test_admission_equals_choosing_one_batch_after_the_other(
             for batch in given
         ]
         assert admit(connection, window, most_due) == [ids[age] for age in expected(given, window, most_due)]
+
+
+LARGE = LargeFiles(above=1000, at_once=1)
+
+
+def admit_with(connection: Connection, large: LargeFiles) -> list[str]:
+    return admission.admit(connection, MANY, MANY, "extract", large)
+
+
+def with_files(connection: Connection, job: str, *sizes: int) -> list[str]:
+    """Waiting batches of a job, each of one file of this size."""
+    names = wait(connection, job, number=len(sizes))
+    for name, size in zip(names, sizes, strict=True):
+        row = {"id": f"a-{name}", "document_id": f"d-{name}", "version_id": f"v-{name}", "job_id": job}
+        more = {"batch_id": name, "number": 1, "state": "queued", "size": size, "created_at": 0.0}
+        connection.execute(attempts_table.insert(), {**row, **more})
+    return names
+
+
+def taken_in(connection: Connection) -> str:
+    job = begin(connection)
+    jobs.finish_intake(connection, job)
+    return job
+
+
+def test_a_process_is_left_for_small_files_while_they_wait(connection: Connection) -> None:
+    first, second, small, third = with_files(connection, taken_in(connection), 5000, 5000, 10, 5000)
+    assert admit_with(connection, LARGE) == [first, small]
+    # No smaller one waits: nothing is held back for them.
+    assert admit_with(connection, LARGE) == [second, third]
+
+
+def test_a_large_file_that_is_read_already_takes_the_place(connection: Connection) -> None:
+    job = taken_in(connection)
+    (read,) = with_files(connection, job, 5000)
+    assert admit_with(connection, LARGE) == [read]
+    large, small = with_files(connection, job, 5000, 10)
+    assert admit_with(connection, LARGE) == [small]
+    connection.execute(tasks.update().where(tasks.c.batch_id == read).values(stage="embed"))
+    late = with_files(connection, job, 20)
+    assert admit_with(connection, LARGE) == [large, *late]
+
+
+def test_small_files_may_follow_while_a_job_begins(connection: Connection) -> None:
+    job = begin(connection)
+    first, second = with_files(connection, job, 5000, 5000)
+    assert admit_with(connection, LARGE) == [first]
+    jobs.finish_intake(connection, job)
+    assert admit_with(connection, LARGE) == [second]
