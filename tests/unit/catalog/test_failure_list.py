@@ -23,7 +23,7 @@ from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
 
 NOW = 1_700_000_000.0
-JOB = str(uuid.uuid4())
+JOB = str(uuid.UUID(int=4711))
 
 
 def failure(number: int, **columns: object) -> dict[str, object]:
