@@ -233,7 +233,8 @@ class EdgeStore:
         return opened, resolve_sources(where, lambda rest: _sources(opened.shard, rest)) if opened else None
 
     def _read_all(self, collection: str) -> None:
-        """Read every point of a collection. Raises StoreDamaged: one cannot be read."""
+        """Read every point of a collection, and one of its indexes. Raises StoreDamaged: one cannot be read."""
+        self.count(collection, Filter(live=True))
         after: str | None = None
         while True:
             _, after = self.scroll(collection, Filter(), PAGE, after)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.catalog.documents import garbage
-from pipeline.catalog.documents.live_points import originals_kept_for_readers
+from pipeline.catalog.documents.live_points import UploadedFile, originals_kept_for_readers
 from pipeline.catalog.work import batches
 from pipeline.ingest.cleanup import GUARD_S, KEEP_DRAFTS_S
 from pipeline.services import Services
@@ -35,12 +35,26 @@ def check_files(services: Services, findings: Findings) -> None:
     unknown = {name for name in names if name not in states}
     _add_old(services, map(batch_prefix, ended), GUARD_S, findings)
     _add_old(services, map(batch_prefix, unknown), KEEP_DRAFTS_S, findings)
-    for upload in uploads:
-        if original_key(upload.content_sha256, upload.source) not in originals:
+    _add_missing(services, [upload for upload in uploads if _key_of(upload) not in originals], findings)
+    findings.checked["files"] += len(originals) + len(texts) + len(names)
+
+
+def _key_of(upload: UploadedFile) -> str:
+    return original_key(upload.content_sha256, upload.source)
+
+
+def _add_missing(services: Services, suspects: Sequence[UploadedFile], findings: Findings) -> None:
+    """Count those of these files that are missing still, and needed still: the folder was listed some time ago."""
+    missing = [upload for upload in suspects if not services.spool.exists(_key_of(upload))]
+    if not missing:
+        return
+    with services.catalog.connect() as connection:
+        needed = set(originals_kept_for_readers(connection))
+    for upload in missing:
+        if upload in needed:
             gone = Drift("original_missing", 1, upload.collection, upload.document_id, upload.source)
             findings.add(gone)
             findings.uploads += [gone] if len(findings.uploads) < EXAMPLES else []
-    findings.checked["files"] += len(originals) + len(texts) + len(names)
 
 
 def _add_old(services: Services, keys: Iterable[str], age_s: float, findings: Findings) -> None:

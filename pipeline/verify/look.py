@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import StoreDamaged
@@ -42,7 +40,7 @@ def look(services: Services, scope: Scope, pace: Pace) -> Findings:
             spaces.add(index.fingerprint.id)
             check_cache(services, index, findings, pace)
     if scope.collection is None:
-        _find_unknown(services, every, findings)
+        _find_unknown(services, findings)
         check_files(services, findings)
     return findings
 
@@ -70,15 +68,19 @@ def _check_alias(services: Services, index: Index, findings: Findings) -> None:
         findings.aliases[index.collection] = index.name
 
 
-def _find_unknown(services: Services, every: Sequence[Index], findings: Findings) -> None:
+def _find_unknown(services: Services, findings: Findings) -> None:
     """Find indexes in the store that are none of the catalog's.
 
     On a server only those of collections that the catalog knows: others may be those of another installation.
     """
     if findings.stores:
         return  # a store that is damaged does not say what it holds; the next round finds them
+    stored = services.store.collections().keys()
+    # Read after the store was: an index is in the catalog before it is in the store, and leaves it after that.
+    with services.catalog.connect() as connection:
+        every = indexes.list_all(connection)
     names, collections = {index.name for index in every}, {index.collection for index in every}
-    for name in services.store.collections():
+    for name in sorted(stored & services.store.collections().keys()):
         collection, sign, _ = name.rpartition("~")
         if name in names or not sign:
             continue

@@ -46,10 +46,8 @@ def mend(services: Services, findings: Findings, wait: Callable[[str], object]) 
     """
     for name in sorted(findings.stores):
         _make_anew(services, name, findings)
-    for name in sorted(findings.unknown_indexes):
-        services.store.drop(name)
-    for alias, name in findings.aliases.items():
-        services.store.set_alias(alias, name)
+    _drop_unknown(services, findings)
+    _set_aliases(services, findings)
     _remove_surplus(services, findings)
     damaged = list(findings.documents.values())
     _forget_bad_vectors(services, findings, damaged)
@@ -61,23 +59,40 @@ def mend(services: Services, findings: Findings, wait: Callable[[str], object]) 
 
 
 def _make_anew(services: Services, name: str, findings: Findings) -> None:
-    """Put an empty collection in the place of one that cannot be read, or that holds another space."""
-    with services.catalog.connect() as connection:
-        index = indexes.get(connection, name)
+    """Put an empty collection in the place of one that cannot be read, or that holds another space.
+
+    One that can be read and has the right space stays: another process has made it anew meanwhile.
+    """
+    index = _index_of(services, name)
+    if index is None or index.role == "dropping":
+        return
     kept = services.store.set_aside(name)
     if kept is not None:
         log.warning("verify.set_aside", index=name, kept=kept)
         findings.notes.append(f"The damaged vectors of {name} are kept in {kept}; remove them when all is well.")
-    else:
+    elif services.store.collections().get(name, index.fingerprint) != index.fingerprint:
         services.store.drop(name)
     services.store.ensure(name, index.fingerprint)
+
+
+def _drop_unknown(services: Services, findings: Findings) -> None:
+    for name in sorted(findings.unknown_indexes):
+        if _index_of(services, name) is None:  # else it was made meanwhile
+            services.store.drop(name)
+
+
+def _set_aliases(services: Services, findings: Findings) -> None:
+    for alias, name in findings.aliases.items():
+        index = _index_of(services, name)
+        if index is not None and index.role == "live":  # else readers were switched to another index meanwhile
+            services.store.set_alias(alias, name)
 
 
 def _remove_surplus(services: Services, findings: Findings) -> None:
     for index, version_ids in findings.versions.items():
         for group in split_list(sorted(version_ids), GROUP):
             with services.catalog.connect() as connection:
-                needed = may_have_points(connection, group)
+                needed = may_have_points(connection, index, group)
             if surplus := tuple(name for name in group if name not in needed):
                 services.store.delete(index, Filter(version_ids=surplus))
     for index, point_ids in findings.points.items():
@@ -88,7 +103,7 @@ def _remove_surplus(services: Services, findings: Findings) -> None:
 def _forget_bad_vectors(services: Services, findings: Findings, damaged: Sequence[Damaged]) -> None:
     rows = set(findings.cached)
     for item in damaged:
-        if index := _index_of(services, item):
+        if index := _index_of(services, item.index):
             rows |= {(index.fingerprint.id, name) for name in item.bad_hashes}
     if rows:
         forget(services, rows)
@@ -98,7 +113,7 @@ def _keep_good_vectors(services: Services, damaged: Sequence[Damaged]) -> None:
     """Put the vectors of good points into the cache, from which their new versions take them."""
     for index_name in sorted({item.index for item in damaged}):
         of_index = [item for item in damaged if item.index == index_name]
-        index = _index_of(services, of_index[0])
+        index = _index_of(services, index_name)
         if index is None:
             continue
         bad = {point_id for item in of_index for point_id in item.bad_points}
@@ -127,7 +142,8 @@ def _keep(services: Services, index: Index, version_ids: Sequence[str], bad: tup
                 vector_cache.store(connection, rows)
 
 
-def _index_of(services: Services, item: Damaged) -> Index | None:
+def _index_of(services: Services, name: str) -> Index | None:
+    """The index as the catalog has it now; None if it has none of this name, or has dropped it."""
     with suppress(UnknownId), services.catalog.connect() as connection:
-        return indexes.get(connection, item.index)
+        return indexes.get(connection, name)
     return None

@@ -49,12 +49,13 @@ def _check_page(services: Services, index: Index, page: Sequence[Point], finding
     """Returns the versions of the page that should have no points."""
     by_version: dict[str, list[Point]] = defaultdict(list)
     for point in page:
-        by_version[str(point.payload.get("version_id") or "")].append(point)
+        version_id = point.payload.get("version_id")
+        by_version[version_id if isinstance(version_id, str) else ""].append(point)
     if nameless := by_version.pop("", []):
         _add_nameless(index, nameless, findings)
     # Read after the points were: a version is in the catalog before its first point is stored.
     with services.catalog.connect() as connection:
-        allowed = may_have_points(connection, by_version)
+        allowed = may_have_points(connection, index.name, by_version)
         live = live_by_id(connection, by_version)
     _check_payloads(services, index, {name: by_version[name] for name in live}, findings)
     return by_version.keys() - allowed
@@ -108,7 +109,8 @@ def _count_surplus(services: Services, index: Index, suspects: Collection[str], 
         if number
     }
     with services.catalog.connect() as connection:
-        allowed, recorded = may_have_points(connection, numbers), known(connection, numbers)
+        allowed = may_have_points(connection, index.name, numbers)
+        recorded = known(connection, index.name, numbers)
     for version_id, number in numbers.items():
         if version_id not in allowed:
             kind = "stale_points" if version_id in recorded else "surplus_points"

@@ -80,16 +80,17 @@ def live_by_id(connection: Connection, version_ids: Collection[str]) -> dict[str
     return found
 
 
-def known(connection: Connection, version_ids: Collection[str]) -> set[str]:
-    """Those of these versions that the catalog knows."""
+def known(connection: Connection, index: str, version_ids: Collection[str]) -> set[str]:
+    """Those of these versions that the catalog knows in this index."""
+    query = sa.select(versions.c.id).where(versions.c.index_name == index)
     found: set[str] = set()
     for group in split_list(version_ids):
-        found |= set(connection.scalars(sa.select(versions.c.id).where(versions.c.id.in_(group))))
+        found |= set(connection.scalars(query.where(versions.c.id.in_(group))))
     return found
 
 
-def may_have_points(connection: Connection, version_ids: Collection[str]) -> set[str]:
-    """Those of these versions that may have points now.
+def may_have_points(connection: Connection, index: str, version_ids: Collection[str]) -> set[str]:
+    """Those of these versions that may have points in this index now.
 
     They are live in some index, are being made, belong to a document that can be revived, or a task that removes their
     points has not ended.
@@ -104,12 +105,13 @@ def may_have_points(connection: Connection, version_ids: Collection[str]) -> set
         sa.select(versions.c.id)
         .join(documents, documents.c.id == versions.c.document_id)
         .where(
+            versions.c.index_name == index,
             sa.or_(
                 documents.c.live_version_id == versions.c.id,
                 is_live_in_second_index(),
                 documents.c.undo_until > time.time(),
                 at_work,
-            )
+            ),
         )
     )
     found: set[str] = set()

@@ -1,0 +1,152 @@
+"""What other processes change while everything is looked at or mended is neither drift nor removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import versions
+from pipeline.catalog.documents import live_versions, records
+from pipeline.catalog.documents.versions import FileRecord
+from pipeline.catalog.index import collections, indexes
+from pipeline.catalog.index.indexes import Index
+from pipeline.catalog.work import attempts, jobs
+from pipeline.catalog.work.jobs import Job
+from pipeline.services import Services
+from pipeline.settings import Settings
+from pipeline.spool import LocalSpool, original_key
+from pipeline.vectorstore.base import Filter, Point, SparseVector
+from pipeline.verify import points
+from pipeline.verify.drift import Findings
+from pipeline.verify.look import look
+from pipeline.verify.mend import mend
+from pipeline.verify.pace import Pace, Scope
+
+LATE = original_key("ab" * 32, "upload:/a.txt")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is being deleted meanwhile."""
+    monkeypatch.setattr(points, "SETTLE_S", 0.0)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[Services]:
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing"), owner=True)
+    yield services
+    services.store.close()
+    services.catalog.dispose()
+
+
+def register(services: Services, collection: str) -> None:
+    with writing(services.catalog) as connection:
+        collections.register(connection, collection, services.fingerprint, services.spec)
+
+
+def add_index(services: Services, role: str) -> None:
+    with writing(services.catalog) as connection:
+        indexes.add(connection, Index("letters~2", "letters", role, services.fingerprint, services.spec))
+
+
+def store(services: Services, index: str, *payloads: dict[str, object]) -> None:
+    services.store.ensure(index, services.fingerprint)
+    dense = [1.0] + [0.0] * (services.fingerprint.dim - 1)
+    services.store.upsert(
+        index,
+        [Point(str(UUID(int=n)), dense, SparseVector([], []), payload) for n, payload in enumerate(payloads, 1)],
+    )
+
+
+def live_version(services: Services, source: str) -> str:
+    """A live version without chunks of a document of `letters`."""
+    register(services, "letters")
+    with writing(services.catalog) as connection:
+        job = jobs.create(connection, Job("letters", "ingest", 5), "r", 1)
+        recorded = records.record(connection, job.id, "recipe", FileRecord(source, "ab" * 32, 1, 0.0))
+        connection.execute(versions.update().values(chunks=0))
+        version_id = str(connection.scalar(sa.select(versions.c.id)))
+        live_versions.switch(connection, {recorded.document_id: version_id})
+        attempts.complete(connection, [str(recorded.attempt_id)])
+    return version_id
+
+
+def number_of(services: Services, index: str) -> int:
+    return services.store.count(index, Filter())
+
+
+def wait(_job_id: str) -> None:
+    raise AssertionError("there is no document to be made anew")
+
+
+def test_a_collection_that_is_made_meanwhile_is_no_surplus(services: Services) -> None:
+    register(services, "letters")
+    store(services, "letters~1")
+
+    def make_another(_what: str, _number: int) -> None:
+        register(services, "news")
+        store(services, "news~1", {"version_id": "v"})
+
+    findings = look(services, Scope(), Pace(report=make_another))
+    assert (findings.unknown_indexes, findings.found.total()) == (set(), 0)
+
+
+def test_an_index_that_the_catalog_knows_by_now_is_not_dropped(services: Services) -> None:
+    register(services, "letters")
+    store(services, "letters~1", {"version_id": "v"})
+    store(services, "letters~3", {"version_id": "v"})
+    mend(services, Findings(unknown_indexes={"letters~1", "letters~3"}), wait)
+    assert services.store.collections().keys() == {"letters~1"}
+    assert number_of(services, "letters~1") == 1
+
+
+def test_an_alias_of_an_index_that_readers_have_left_is_not_set(services: Services) -> None:
+    register(services, "letters")
+    store(services, "letters~1")
+    add_index(services, "soaking")
+    store(services, "letters~2")
+    mend(services, Findings(aliases={"letters": "letters~2"}), wait)
+    assert services.store.aliases() == {}
+    mend(services, Findings(aliases={"letters": "letters~1"}), wait)
+    assert services.store.aliases() == {"letters": "letters~1"}
+
+
+def test_a_collection_that_was_made_anew_by_another_process_stays(services: Services) -> None:
+    register(services, "letters")
+    store(services, "letters~1", {"version_id": "v"})
+    mend(services, Findings(stores={"letters~1", "gone~1"}), wait)
+    assert number_of(services, "letters~1") == 1
+    assert services.store.collections().keys() == {"letters~1"}
+
+
+def test_points_in_another_index_than_their_version_are_surplus(services: Services) -> None:
+    version_id = live_version(services, "/a")
+    add_index(services, "soaking")
+    store(services, "letters~1")
+    store(services, "letters~2", {"version_id": version_id}, {"version_id": 7})
+    findings = look(services, Scope(), Pace())
+    assert findings.found == {"surplus_points": 2}
+    mend(services, findings, wait)
+    assert number_of(services, "letters~2") == 0
+
+
+class BusySpool(LocalSpool):
+    """A spool into which a file is written after the originals were listed."""
+
+    def names(self, prefix: str) -> list[str]:
+        if prefix == "batches":
+            self.write(LATE, b"a")
+        return super().names(prefix)
+
+
+def test_a_file_that_arrives_while_the_folder_is_listed_is_not_missing(services: Services, tmp_path: Path) -> None:
+    live_version(services, "upload:/a.txt")
+    store(services, "letters~1")
+    assert look(services, Scope(), Pace()).found["original_missing"] == 1
+    services.__dict__["spool"] = BusySpool(tmp_path / "spool")
+    assert look(services, Scope(), Pace()).found["original_missing"] == 0
