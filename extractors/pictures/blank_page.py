@@ -27,10 +27,17 @@ QUIET = 0.9
 """Share of pixels within two levels of the paper from which a picture has no noise."""
 SPECKS = 400
 """Blocks along the longer side. A speck takes up to two blocks in a row: 1.5 mm of a sheet of A4."""
+LONGEST = 1.5
+"""How many times as long as wide a sheet is at most; of a longer picture (a screen, a receipt) a word is no speck."""
 APART = 4
 """Blocks between two specks, at least: dots that stand closer may make up a letter."""
 SOLID = 40
-"""Grey levels below the paper from which the whole of a block belongs to a dark border."""
+"""Grey levels below the paper from which a whole row of blocks may be a dark border."""
+EVEN, MOSTLY = 40, 25
+"""Grey levels by which the blocks of a border's row differ; per cent of them that may lie in a second border across it.
+
+What is printed on a coloured bar differs more from the bar.
+"""
 
 
 def is_blank(grey: Image) -> bool:
@@ -48,11 +55,12 @@ def is_blank(grey: Image) -> bool:
     paper = _paper(grey)
     if min(pixels.shape) < APART or _is_written(pixels, paper):
         return False
-    side = max(1, -(-max(pixels.shape) // SPECKS))
+    length = min(max(pixels.shape), int(LONGEST * min(pixels.shape)))
+    side = max(1, -(-length // SPECKS))
     calm = _without_noise(grey, paper)
     darkest, lightest = _blocks(calm, side, np.minimum), _blocks(calm, side, np.maximum)
     ink = (darkest < paper - INK) | (lightest > paper + INK)
-    return not _is_anything(_within_border(ink, lightest < paper - SOLID))
+    return not _is_anything(_within_border(ink, darkest, lightest, paper))
 
 
 def _paper(grey: Image) -> int:
@@ -91,13 +99,29 @@ def _blocks(pixels: NDArray[np.uint8], side: int, pick: np.ufunc) -> NDArray[np.
     return blocks
 
 
-def _within_border(ink: NDArray[np.bool_], solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The blocks within the rows and columns at the edges that are dark throughout, and one block beside these."""
+def _within_border(
+    ink: NDArray[np.bool_], darkest: NDArray[np.uint8], lightest: NDArray[np.uint8], paper: int
+) -> NDArray[np.bool_]:
+    """The blocks within the rows and columns at the edges that are dark and even, and one block beside these."""
     for _ in range(4):  # each time another edge comes uppermost
-        lines = int(solid.all(axis=1).argmin()) if solid.size and not solid.all() else 0
+        border = _are_border(darkest, lightest, paper)
+        lines = int(border.argmin()) if border.size and not border.all() else 0
         cut = lines + 1 if lines else 0
-        ink, solid = ink[cut:].T[::-1], solid[cut:].T[::-1]
+        ink = ink[cut:].T[::-1]
+        darkest, lightest = darkest[cut:].T[::-1], lightest[cut:].T[::-1]
     return ink
+
+
+def _are_border(darkest: NDArray[np.uint8], lightest: NDArray[np.uint8], paper: int) -> NDArray[np.bool_]:
+    """For each row of blocks, whether it is dark throughout and nothing stands out from it."""
+    import numpy as np
+
+    if not darkest.size:
+        return np.zeros(0, bool)
+    spread = lightest.max(axis=1) - np.percentile(lightest, MOSTLY, axis=1)
+    is_even = (np.ptp(darkest, axis=1) <= EVEN) & (spread <= EVEN)
+    are_border: NDArray[np.bool_] = is_even & (lightest.max(axis=1) < paper - SOLID)
+    return are_border
 
 
 def _is_anything(ink: NDArray[np.bool_]) -> bool:

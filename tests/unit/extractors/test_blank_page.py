@@ -71,11 +71,20 @@ WRITTEN: dict[str, Callable[[], Image.Image]] = {
     "white on black": lambda: written(paper(5), "The ferry leaves at seven.", ink=250),
     "an icon": lambda: written(Image.new("L", (40, 16), 255), "OK", (2, 2), 10),
     "letters of dots": lambda: dots(paper()),
+    "a bar with dark letters": lambda: written(bar(paper(), 170), "CONFIDENTIAL", (400, 20), 30),
+    "a black bar with grey letters": lambda: written(bar(paper()), "CONFIDENTIAL", (400, 20), 30, 150),
+    "a mark on the tab at the side": lambda: written(tab(paper()), "42", (4, 800), 30),
+    "a word on a long screen": lambda: written(Image.new("L", (800, 24_000), 255), "No", (200, 9000), 16),
 }
 
 
-def bar(page: Image.Image) -> Image.Image:
-    page.paste(20, (0, 0, SIZE[0], 90))
+def bar(page: Image.Image, colour: int = 20) -> Image.Image:
+    page.paste(colour, (0, 0, SIZE[0], 90))
+    return page
+
+
+def tab(page: Image.Image) -> Image.Image:
+    page.paste(170, (0, 0, 60, SIZE[1]))
     return page
 
 
