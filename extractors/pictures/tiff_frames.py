@@ -197,7 +197,7 @@ class _Walk:
             for offset, length in zip(*places, strict=True):
                 if (block := self._spend(offset, length)) is None:
                     return None
-                data.update(block)
+                data.update(struct.pack("<Q", length) + block)
             self.digests[places] = data.digest()
         return self.digests[places]
 

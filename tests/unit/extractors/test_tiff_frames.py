@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,28 @@ def test_directories_that_share_their_data_are_not_read_again_and_again(tmp_path
     with path.open("rb") as file:
         keys = [frame.key for frame in frames(file, compare=True)]
     assert [key is not None for key in keys] == [True, True, False, False, False, False]
+
+
+def test_where_strips_end_tells_frames_apart(tmp_path: Path) -> None:
+    """Two frames with the same bytes, which are divided into strips at another place, are two pictures."""
+    lengths = struct.pack("<2H", 10, 20), struct.pack("<2H", 20, 10)
+    offsets = struct.pack("<2I", 8, 18), struct.pack("<2I", 8, 28)
+    data, directories = bytearray(b"II*\0\0\0\0\0" + bytes(range(30))), list[int]()
+    for places, sizes in zip(offsets, lengths, strict=True):
+        data += places
+        directories.append(len(data))
+        entries = [(256, 3, 1, 10), (257, 3, 1, 4), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+        data += struct.pack("<H", 8) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+        data += struct.pack("<HHII", 273, 4, 2, directories[-1] - 8) + struct.pack("<HHII", 278, 3, 1, 2)
+        data += struct.pack("<HHI4s", 279, 3, 2, sizes) + bytes(4)
+    data[4:8] = directories[0].to_bytes(4, "little")
+    data[directories[1] - 12 : directories[1] - 8] = directories[1].to_bytes(4, "little")
+    path = tmp_path / "strips.tif"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        first, second = frames(file, compare=True)
+    assert None not in (first.key, second.key)
+    assert first.key != second.key
 
 
 def _set(data: bytearray, place: int, tag: int, value: int) -> None:
