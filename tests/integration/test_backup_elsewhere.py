@@ -22,7 +22,7 @@ from search_rig import redis_server
 from pipeline.backup import back_up, restore
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.copying import copy_out, fill, one_moment, up_to_date
-from pipeline.catalog.database.schema import events, failures, jobs, metadata, tasks
+from pipeline.catalog.database.schema import attempt_errors, events, failures, jobs, metadata, tasks
 from pipeline.catalog.work import events as job_events
 from pipeline.engine.heartbeat import start_heartbeat
 from pipeline.errors import Conflict
@@ -68,8 +68,15 @@ def written(engine: sa.Engine) -> None:
         failure = {"id": "f", "job_id": "j1", "document_id": "d", "collection": "c", "source": "/é", "stage": "ocr"}
         failure |= {"code": "corrupt", "message": "a\nb", "hint": "", "transient": False, "created_at": 2.0}
         connection.execute(failures.insert(), failure)
+        connection.execute(attempt_errors.insert(), [error_of(number) for number in range(3)])
         for number in range(3):
             job_events.add(connection, "document.completed", [("j1", f"d{number}")], {"n": number})
+
+
+def error_of(number: int) -> dict[str, Any]:
+    """A row of `attempt_errors`; the database gives its id."""
+    place: dict[str, Any] = {"document_id": "d", "job_id": "j1", "at": float(number), "kind": "retried", "stage": "ocr"}
+    return {**place, "code": "corrupt", "message": "m", "hint": "", "transient": False}
 
 
 def contents(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
@@ -100,6 +107,7 @@ def test_every_row_comes_back_whatever_database_it_goes_to(
         assert contents(target) == before
         with writing(target) as connection:
             job_events.add(connection, "job.finished", [("j1", None)])
+            connection.execute(attempt_errors.insert(), error_of(3))
         with target.connect() as connection:
             newest = connection.scalar(sa.select(sa.func.max(events.c.id))) or 0
         assert newest > max(row[0] for row in before["events"]), "an id that was given is not given again"

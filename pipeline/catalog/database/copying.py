@@ -127,7 +127,12 @@ def _parameter(column: sa.Column[Any], dialect: str) -> sa.ColumnElement[Any]:
 
 
 def _skip_given_ids(connection: Connection) -> None:
-    """Let PostgreSQL give event ids after those that were copied; SQLite goes by the rows themselves."""
-    newest = connection.scalar(sa.select(sa.func.max(events.c.id))) or 0
-    sequence = sa.func.pg_get_serial_sequence(events.name, events.c.id.name)
-    connection.execute(sa.select(sa.func.setval(sequence, newest + SKIPPED_EVENTS)))
+    """Let PostgreSQL give ids after those that were copied; SQLite goes by the rows themselves."""
+    for table in metadata.sorted_tables:
+        column = table.autoincrement_column
+        if column is None:
+            continue
+        newest = connection.scalar(sa.select(sa.func.max(column))) or 0
+        skipped = SKIPPED_EVENTS if table is events else 1
+        sequence = sa.func.pg_get_serial_sequence(table.name, column.name)
+        connection.execute(sa.select(sa.func.setval(sequence, newest + skipped)))
