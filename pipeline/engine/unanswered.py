@@ -31,6 +31,10 @@ HANDED_BACK = "docrelay_handed_back"
 """Header of a message: how often workers have returned it to its queue."""
 
 MOST_HAND_BACKS = 100
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+"""What Celery raises at headers that are missing or of the wrong type, and does not catch: it would end the worker, and
+the message, which comes back, the next one."""
+
 PAUSE_S = 5.0
 """A worker keeps a message for so long before it hands it back."""
 
@@ -91,9 +95,12 @@ class KeepingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Any) -> Any:
-            if version_of(message.headers) <= MESSAGE_VERSION:
+            if version_of(message.headers) > MESSAGE_VERSION:
+                return self._hand_back_or_set_aside(message, f"Its version is newer than {MESSAGE_VERSION}.")
+            try:
                 return handle(message)
-            return self._hand_back_or_set_aside(message, f"Its version is newer than {MESSAGE_VERSION}.")
+            except MALFORMED as error:
+                return self.on_invalid_task(None, message, error)
 
         return on_task_received
 
@@ -107,7 +114,7 @@ class KeepingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Handle a message whose arguments are none, or whose type of content is not accepted."""
-        self._safely(message, lambda: set_aside(self._services, message, f"It is no valid task: {exc}"))
+        self._safely(message, lambda: set_aside(self._services, message, f"It is no valid task: {_text(exc)}"))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Handle a message whose content cannot be read."""
@@ -148,6 +155,11 @@ class KeepingConsumer(Consumer):  # type: ignore[misc]  # Celery has no types
 def consumer_class(worker: Worker) -> type[KeepingConsumer]:
     """Return the class of the consumer of this worker."""
     return type("WorkersConsumer", (KeepingConsumer,), {"worker": worker})
+
+
+def _text(error: Exception) -> str:
+    # The text of a KeyError is the bare name of what is missing.
+    return f"{type(error).__name__}: {error}" if isinstance(error, MALFORMED) else str(error)
 
 
 def _times(headers: Mapping[str, Any]) -> int:

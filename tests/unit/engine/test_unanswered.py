@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.concurrency.solo import TaskPool
+from celery.worker import state
+from kombu.asynchronous.timer import Timer
 from kombu.entity import Queue
 from kombu.messaging import Producer
 from search_rig import redis_server
@@ -17,7 +21,16 @@ from pipeline.engine import dead_letter_queue
 from pipeline.engine.celery_app import app_of, make_app
 from pipeline.engine.heartbeat import start_heartbeat
 from pipeline.engine.message_version import MESSAGE_VERSION, VERSION_HEADER, version_of
-from pipeline.engine.unanswered import HANDED_BACK, MOST_HAND_BACKS, can_be_answered, hand_back, set_aside
+from pipeline.engine.process import Worker
+from pipeline.engine.tasks import register
+from pipeline.engine.unanswered import (
+    HANDED_BACK,
+    MOST_HAND_BACKS,
+    can_be_answered,
+    consumer_class,
+    hand_back,
+    set_aside,
+)
 from pipeline.engine.worker import capabilities_of
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -122,6 +135,50 @@ def test_a_task_that_the_ledger_waits_for_is_not_set_aside(services: Services, r
         assert ledger.finish(connection, task, "reconciler")
     publish(services, {"task": "docrelay.ghost", "id": task})
     assert not can_be_answered(services, receive())
+
+
+@pytest.fixture
+def consumer(services: Services) -> Iterator[Any]:
+    """The consumer of a worker, not connected; it notes which requests it accepts."""
+    worker, accepted = Worker("extract@1", services.settings), list[Any]()
+    app = make_app(services.settings)
+    register(app, worker)
+    parts = {"controller": SimpleNamespace(state=state, use_eventloop=False), "pool": TaskPool(1)}
+    made = consumer_class(worker)(accepted.append, app=app, timer=Timer(), **parts)
+    made.event_dispatcher, made.accepted = None, accepted
+    made.update_strategies()
+    yield made
+    worker.runtime().services.redis.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"task": "docrelay.extract"},
+        {"task": ["docrelay.extract"], "id": "x"},
+        {"task": {}, "id": "x"},
+        {"task": "docrelay.extract", "id": "x", "eta": {}},
+        {"task": "docrelay.extract", "id": ["x"], "expires": 1},
+    ],
+)
+def test_a_message_with_malformed_headers_is_set_aside_and_the_worker_goes_on(
+    services: Services, receive: Any, consumer: Any, headers: dict[str, Any]
+) -> None:
+    publish(services, headers)
+    message = receive()
+    consumer.create_task_handler()(message)
+    assert message.acknowledged
+    assert not consumer.accepted
+    [kept] = dead_letter_queue.peek(services, 10)
+    assert kept.reason.startswith("It is no valid task: ")
+    assert kept.headers == headers
+
+
+def test_a_sound_message_is_accepted(services: Services, receive: Any, consumer: Any) -> None:
+    publish(services, {"task": "docrelay.extract", "id": "x"})
+    consumer.create_task_handler()(receive())
+    assert [request.id for request in consumer.accepted] == ["x"]
+    assert dead_letter_queue.depth(services) == 0
 
 
 def test_every_message_carries_the_version(services: Services, receive: Any) -> None:
