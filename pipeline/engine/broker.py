@@ -81,6 +81,6 @@ def _task_id(message: Any) -> str | None:
     """The id of the task of a message; None of what is no message."""
     try:
         task_id = (message if isinstance(message, dict) else json.loads(message))["headers"]["id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(task_id) if task_id else None

@@ -81,7 +81,7 @@ def _payload(raw: bytes) -> bytes:
         body = message["body"]
         is_encoded = message["properties"].get("body_encoding") == "base64"
         return base64.b64decode(body) if is_encoded else str(body).encode()
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return raw
 
 

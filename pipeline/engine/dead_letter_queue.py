@@ -130,7 +130,7 @@ def purge(services: Services, ids: Collection[str] = (), *, queue: str | None = 
 def message_of(payload: bytes) -> DeadMessage:
     """The message in an envelope; of what is no envelope, a message of no queue with the payload as its body."""
     name = hashlib.sha256(payload).hexdigest()[:12]
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
         data = json.loads(payload)
         return DeadMessage(
             id=name,

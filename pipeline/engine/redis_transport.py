@@ -65,7 +65,7 @@ def is_message(entry: bytes) -> bool:
     """Whether an entry of a queue has the form in which kombu writes messages."""
     try:
         message = json.loads(entry)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     properties = message.get("properties") if isinstance(message, Mapping) else None
     if not isinstance(properties, Mapping) or not isinstance(message.get("body"), str):

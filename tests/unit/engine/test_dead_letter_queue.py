@@ -14,7 +14,7 @@ from search_rig import redis_server
 from structlog.testing import capture_logs
 
 from pipeline.engine import dead_letter_queue
-from pipeline.engine.broker import queue_depths
+from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.dead_letter_entries import QUEUE
 from pipeline.engine.dead_letter_queue import depth, peek, purge, put, reprocess
 from pipeline.engine.metrics import counted_dead_letters
@@ -136,6 +136,15 @@ def test_what_is_no_envelope_is_listed_never_sent_and_can_be_removed(services: S
     assert reprocess(services) == 1
     assert depth(services) == 2
     assert purge(services) == 2
+
+
+def test_an_entry_that_is_nested_without_end_stops_neither_the_reconciler_nor_the_list(services: Services) -> None:
+    nested = b"[" * 200_000
+    services.redis.lpush(QUEUE, nested)
+    services.redis.lpush("embed", nested)
+    assert held_tasks(services) == set()
+    assert [message.body for message in peek(services, 10)] == [nested]
+    assert purge(services) == 1
 
 
 def test_a_full_queue_keeps_the_oldest(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,3 +44,7 @@ def test_a_message_with_a_wrong_part_is_none(name: str, value: object) -> None:
 @given(st.binary(max_size=40))
 def test_arbitrary_bytes_are_no_message(entry: bytes) -> None:
     assert not is_message(entry)
+
+
+def test_an_entry_that_is_nested_without_end_is_no_message() -> None:
+    assert not is_message(b"[" * 200_000)
