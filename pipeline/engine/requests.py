@@ -8,6 +8,7 @@ from celery.worker.request import Request
 
 from pipeline.engine.claims import note_time_limit
 from pipeline.engine.process import Worker
+from pipeline.settings.room import LATER, full_disk
 from pipeline.stages.working_time import WorkingTime
 
 __all__ = ["LimitedRequest", "request_class"]
@@ -29,9 +30,15 @@ class LimitedRequest(Request):  # type: ignore[misc]  # Celery has no types
         self._working_time = clock
 
     def left_s(self, limit_s: float) -> float:
-        """Seconds of working time that are left of a limit."""
+        """Seconds of working time left of a limit. While the disk is full the task waits for room: it begins anew."""
         clock: WorkingTime | None = getattr(self, "_working_time", None)
-        return limit_s - clock.seconds() if clock is not None else 0.0
+        if clock is None:
+            return 0.0
+        left_s = limit_s - clock.seconds()
+        if left_s > 0 or full_disk(self.worker.settings, LATER) is None:
+            return left_s
+        self.take_time(WorkingTime(self.worker_pid))
+        return limit_s
 
     def on_timeout(self, soft: bool, timeout: Any) -> None:
         """Report the end of the task and of its process."""

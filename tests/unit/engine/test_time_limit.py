@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 
 from pipeline.engine.prefork import left_of_limit_s
-from pipeline.engine.requests import LimitedRequest
+from pipeline.engine.process import Worker
+from pipeline.engine.requests import request_class
+from pipeline.settings import Settings
 from pipeline.stages.working_time import WorkingTime
+
+MORE_THAN_ANY_DISK = 1 << 40
 
 
 class Proc:
@@ -35,11 +40,14 @@ class Proc:
 
 
 @pytest.fixture
-def request_of() -> Any:
-    """A request at its time limit, as the pool holds it."""
+def request_of(tmp_path: Path) -> Any:
+    """A request at its time limit, as the pool holds it; its process is this one."""
 
-    def make(clock: WorkingTime | None) -> Any:
-        limited = LimitedRequest.__new__(LimitedRequest)
+    def make(clock: WorkingTime | None, min_free_mb: int = 0) -> Any:
+        settings = Settings(data_dir=tmp_path, redis_url="redis://127.0.0.1:1/0", min_free_mb=min_free_mb)
+        kind = request_class(Worker("extract@1", settings))
+        limited = kind.__new__(kind)
+        limited.worker_pid = os.getpid()
         if clock is not None:
             limited.take_time(clock)
         return SimpleNamespace(_timeout_callback=limited.on_timeout, _timeout=60.0)
@@ -65,6 +73,17 @@ def test_a_task_that_hangs_has_none(tmp_path: Path, request_of: Any) -> None:
     assert left_of_limit_s(job) == 0.0
     assert left_of_limit_s(request_of(None)) == 0.0
     assert left_of_limit_s(None) == 0.0
+
+
+def test_the_time_of_a_task_begins_anew_while_it_waits_for_room_on_the_disk(tmp_path: Path, request_of: Any) -> None:
+    proc = Proc(tmp_path)
+    job = request_of(WorkingTime(7, proc.clock, tmp_path), min_free_mb=MORE_THAN_ANY_DISK)
+    proc.now = 50.0
+    assert left_of_limit_s(job) == pytest.approx(10.0)
+    proc.now = 60.0
+    assert left_of_limit_s(job) == 60.0
+    assert 50.0 < left_of_limit_s(job) <= 60.0
+    assert left_of_limit_s(request_of(None, MORE_THAN_ANY_DISK)) == 0.0
 
 
 @pytest.fixture
