@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["OcrMode", "Options", "PdfEngine"]
 
@@ -34,3 +34,8 @@ class Options:
     ocr_dpi: int = 300
     ocr_timeout_s: float = 120.0
     languages: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Options:
+        """Make options from their fields as JSON has them, which knows no tuples."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})

@@ -89,8 +89,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    arguments = request["options"]
-    options = Options(**{**arguments, "passwords": tuple(arguments["passwords"])})
+    options = Options.from_json(request["options"])
     try:
         return {"result": METHODS[request["method"]](Path(request["path"]), options, request["pages"])}
     except ExtractError as error:

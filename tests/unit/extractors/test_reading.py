@@ -6,6 +6,7 @@ import errno
 import json
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -261,3 +262,9 @@ def test_finish_with_part_of_the_pages_waits_for_the_rest() -> None:
     assert document.pending == [2]
     with pytest.raises(Empty):
         finish(document, [Page(2, "", origin="empty")])
+
+
+def test_options_that_came_as_json_are_the_same() -> None:
+    """A process that reads files gets them as JSON; what it keeps for a file is found by them."""
+    options = Options(passwords=("a", "b"), languages=("de", "el"), ocr="force")
+    assert hash(Options.from_json(json.loads(json.dumps(asdict(options))))) == hash(options)
