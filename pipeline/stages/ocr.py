@@ -24,7 +24,6 @@ from pipeline.stages.wanted import wanted
 
 __all__ = ["work"]
 
-GRACE_S = 10.0
 TIMEOUT_HINT = "Split the file, or raise the setting `ocr_timeout_s`."
 
 
@@ -46,8 +45,7 @@ def work(services: Services, claim: Claim, sandbox: Sandbox) -> Done:
         return _done(services, claim, attempt, *ocr_budget.unread(services, claim), last=True)
     try:
         with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
-            # Each page has its own limit; this one ends what hangs elsewhere.
-            timeout_s = settings.ocr_timeout_s * len(numbers) + GRACE_S
+            timeout_s = ocr_budget.limit_s(settings, len(numbers))
             is_wanted = wanted(services, attempt.attempt_id)
             pages, warnings = sandbox.ocr(path, numbers, services.options_of(attempt.ocr), timeout_s, is_wanted)
         if warnings:

@@ -56,9 +56,18 @@ def drop(connection: Connection, batch_id: str, stage: str) -> None:
     connection.execute(dropped.values(state="done", finished_at=time.time()))
 
 
-def seconds(connection: Connection, batch_id: str, stage: str) -> float:
-    """How long the tasks of a stage have worked that are done, in all."""
-    spent = sa.select(sa.func.sum(tasks.c.finished_at - tasks.c.started_at)).where(*_of(batch_id, stage))
+def seconds(connection: Connection, batch_id: str, stage: str, longest: float) -> float:
+    """How long the tasks of a stage have worked that are done, in all.
+
+    Args:
+        connection: to the catalog.
+        batch_id: the batch.
+        stage: its stage.
+        longest: seconds that one task may have worked: the clock of the machine may have been set meanwhile.
+    """
+    took = tasks.c.finished_at - tasks.c.started_at
+    worked = sa.case((took < 0.0, 0.0), (took > longest, longest), else_=took)
+    spent = sa.select(sa.func.sum(worked)).where(*_of(batch_id, stage))
     return float(connection.scalar(spent.where(tasks.c.state == "done")) or 0.0)
 
 

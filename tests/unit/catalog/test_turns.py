@@ -101,11 +101,16 @@ def test_a_turn_that_was_not_passed_on_is_resumed(connection: Connection) -> Non
 
 def test_seconds_are_those_of_the_tasks_that_are_done(connection: Connection) -> None:
     name = batch(connection, 4, 2)
-    assert turns.seconds(connection, name, STAGE) == 0
+    assert turns.seconds(connection, name, STAGE, 10.0) == 0
     end(connection, name, 0)
     turns.drop(connection, name, STAGE)  # what never began has taken no time
     connection.execute(tasks.update().where(tasks.c.started_at.is_not(None)).values(started_at=10.0, finished_at=12.5))
-    assert turns.seconds(connection, name, STAGE) == 2.5
+    assert turns.seconds(connection, name, STAGE, 10.0) == 2.5
+    assert turns.seconds(connection, name, STAGE, 2.0) == 2.0  # the clock was set on
+    end(connection, name, 1)
+    set_back = tasks.update().where(tasks.c.id == ledger.task_id(name, STAGE, 1))
+    connection.execute(set_back.values(started_at=3610.0, finished_at=10.0))
+    assert turns.seconds(connection, name, STAGE, 10.0) == 2.5
 
 
 @given(number=st.integers(0, 12), share=st.integers(1, 5), order=st.randoms(use_true_random=False))

@@ -29,7 +29,7 @@ from pipeline.stages.receipt import sentences
 from pipeline.stages.sandbox import Sandbox
 
 GROUPS = [[1, 2], [3, 4], [5, 6], [7]]
-BUDGET_S = 60.0
+BUDGET_S, HOUR_S = 60.0, 3600.0
 TEXT = (Page(1, "The ferry", origin="ocr"), Page(2, "leaves.", origin="ocr"))
 NOTHING = (Page(1, "", origin="empty"), Page(2, "", origin="empty"))
 
@@ -100,8 +100,11 @@ def test_document_without_any_text_within_the_budget_fails_as_timeout(services: 
     assert "`ocr_budget_s`" in str(problem.hint)
 
 
-def test_within_the_budget_the_file_is_read(services: Services) -> None:
-    claim = scanned(services, TEXT, BUDGET_S - 1)
+@pytest.mark.parametrize("took_s", [BUDGET_S - 1, HOUR_S, -HOUR_S], ids=["worked", "clock set on", "clock set back"])
+def test_within_the_budget_the_file_is_read(services: Services, took_s: float) -> None:
+    """A clock that is set while a task works makes that task no longer than its limit: 12 s for each of four pages."""
+    services = Services(services.settings.model_copy(update={"ocr_timeout_s": 12.0}))
+    claim = scanned(services, TEXT, took_s)
     done = ocr.work(services, claim, Sandbox(2048))
     with writing(services.catalog) as connection:
         done.record(connection)  # the file is not there
