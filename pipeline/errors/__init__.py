@@ -45,6 +45,36 @@ cure it), as those of `extractors.errors` and `embeddings.errors` have. A class 
 
 from __future__ import annotations
 
+from pipeline.errors.base import PipelineError
+from pipeline.errors.refused import (
+    BodyTooLarge,
+    BrokenBody,
+    Busy,
+    Gone,
+    HookRefused,
+    Invalid,
+    NoKey,
+    NoSuchMethod,
+    NoSuchRoute,
+    NotAllowed,
+    OtherRequest,
+    PathNotAllowed,
+    Refused,
+    TooMany,
+    TooSlow,
+    WrongMediaType,
+)
+from pipeline.errors.rejected import (
+    BadSidecar,
+    Changing,
+    NotAFile,
+    OutsideRoot,
+    Quarantined,
+    Rejected,
+    TooLargeToTake,
+    Unreadable,
+)
+
 # fmt: off
 __all__ = [
     "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict",
@@ -55,32 +85,6 @@ __all__ = [
     "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
-
-
-class PipelineError(Exception):
-    """Something in the pipeline failed."""
-
-    code: str = "internal"
-    hint: str = "Look at the logs in the data folder."
-    transient: bool = False
-
-    def __init__(self, message: str = "", hint: str = "") -> None:
-        super().__init__(message or (type(self).__doc__ or "").splitlines()[0], hint)
-        if hint:
-            self.hint = hint
-
-    @property
-    def message(self) -> str:
-        """One plain sentence."""
-        return str(self.args[0])
-
-    @property
-    def advice(self) -> str:
-        """The same as `hint`, for programs that were written for version 0."""
-        return self.hint
-
-    def __str__(self) -> str:
-        return self.message
 
 
 class UnknownId(PipelineError):
@@ -166,173 +170,3 @@ class StageFailed(PipelineError):
 
     code = "stage_failed"
     hint = "Correct the stage or the document, then run: docrelay failures retry"
-
-
-class Refused(PipelineError):
-    """The request is not let in."""
-
-    code = "refused"
-    hint = "See docs/api.md."
-
-
-class NoKey(Refused):
-    """The API key is missing or not valid."""
-
-    code = "unauthorized"
-    hint = "Send `Authorization: Bearer KEY`; a key is made with: docrelay keys create"
-
-
-class NotAllowed(Refused):
-    """This request is not allowed."""
-
-    code = "forbidden"
-    hint = "Use a key with the scope that docs/api.md names for it."
-
-
-class PathNotAllowed(Refused):
-    """The path is outside the folders that the API may read."""
-
-    code = "path_not_allowed"
-    hint = "Name the folder in the setting `api_roots`, or send the files themselves."
-
-
-class TooMany(Refused):
-    """The key has sent more requests than it may."""
-
-    code = "rate_limited"
-    hint = "Wait as long as the header Retry-After says."
-    retry_after = 60.0
-    """Seconds until the next request is served."""
-
-
-class Busy(Refused):
-    """The API serves as many requests as it can at once."""
-
-    code = "busy"
-    hint = "Try again a little later."
-
-
-class TooSlow(Refused):
-    """The body of the request did not come in time."""
-
-    code = "too_slow"
-    hint = "Send it without pauses."
-
-
-class BodyTooLarge(Refused):
-    """The request has more bytes, files or fields than it may."""
-
-    code = "body_too_large"
-    hint = "Split the request."
-
-
-class WrongMediaType(Refused):
-    """A body of this kind is not read here."""
-
-    code = "wrong_media_type"
-    hint = "docs/api.md says which kind each address reads."
-
-
-class BrokenBody(Refused):
-    """The body of the request cannot be read."""
-
-    code = "broken_body"
-    hint = "Check how the request is put together."
-
-
-class Invalid(Refused):
-    """Fields of the request are unknown, missing or wrong."""
-
-    code = "invalid_request"
-    hint = "The list `errors` names them."
-
-
-class NoSuchRoute(Refused):
-    """The API has no such path."""
-
-    code = "not_found"
-    hint = "The paths are listed at /docs and /openapi.json."
-
-
-class NoSuchMethod(Refused):
-    """This path does not have this method."""
-
-    code = "method_not_allowed"
-    hint = "The header Allow lists the methods that it has."
-
-
-class OtherRequest(Refused):
-    """This Idempotency-Key stands for another request."""
-
-    code = "idempotency_mismatch"
-    hint = "Take a new key for every new request."
-
-
-class Gone(Refused):
-    """The original of this document is not there any more."""
-
-    code = "content_gone"
-    hint = "Set `keep_originals`, or send the file instead of naming its path."
-
-
-class HookRefused(Refused):
-    """No webhook may have this address."""
-
-    code = "webhook_refused"
-    hint = "Give an http(s) address of a public host, or set `webhook_private`."
-
-
-class Rejected(PipelineError):
-    """The file is not taken."""
-
-    code = "rejected"
-    hint = "Check the file."
-
-
-class NotAFile(Rejected):
-    """It is not a regular file."""
-
-    code = "not_a_file"
-    hint = "Only regular files are read; folders are walked, pipes and devices never opened."
-
-
-class BadSidecar(Rejected):
-    """The metadata beside the file cannot be used."""
-
-    code = "bad_sidecar"
-    hint = "Correct or remove it: it must be one JSON object of at most a megabyte."
-
-
-class Unreadable(Rejected):
-    """The file cannot be opened."""
-
-    code = "unreadable"
-    hint = "Check that it is still there and that this user may read it."
-
-
-class OutsideRoot(Rejected):
-    """The symbolic link leaves the given folder or leads nowhere."""
-
-    code = "outside_root"
-    hint = "Name the link's target itself if it is wanted."
-
-
-class TooLargeToTake(Rejected):
-    """The file is larger than the limit."""
-
-    code = "too_large"
-    hint = "Split the file, or raise the setting `max_file_mb`."
-
-
-class Changing(Rejected):
-    """The file changes while it is read."""
-
-    code = "changing"
-    hint = "Wait until the program that writes it is done, then ingest it again."
-
-
-class Quarantined(Rejected):
-    """The file ended too many attempts as crashed, timeout or out_of_memory, and is left alone."""
-
-    code = "quarantined"
-    hint = "Change the file or raise the limit it met, then run: docrelay failures retry ID --force"

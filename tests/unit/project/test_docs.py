@@ -116,10 +116,10 @@ def typed(page: str) -> Iterator[str]:
 
 
 def kinds(base: type[Any]) -> Iterator[type[Any]]:
-    """A class and all below it in its module."""
+    """A class and all below it in its module, or in the package whose `base` its module is."""
     yield base
     for below in base.__subclasses__():
-        if below.__module__ == base.__module__:
+        if f"{below.__module__}.".startswith(f"{base.__module__}.".removesuffix("base.")):
             yield from kinds(below)
 
 
