@@ -12,6 +12,7 @@ from pipeline.names import PREFIX
 from pipeline.settings import LEAST_SILENCE_S
 
 __all__ = [
+    "HEARD_SINCE",
     "NODES",
     "RECONCILED",
     "alive_key",
@@ -33,6 +34,17 @@ NODES = f"{PREFIX}nodes"
 
 RECONCILED = f"{PREFIX}reconciled"
 """Redis key of the time at which the reconciler last finished, in seconds since 1970."""
+
+HEARD_SINCE = f"{PREFIX}heard_since"
+"""Redis key of the time of Redis since when it has heard a heartbeat again and again; it ends with a silence of all."""
+
+HEAR = """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    local now = redis.call('TIME')
+    redis.call('SET', KEYS[1], now[1] + now[2] / 1000000)
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+"""
 
 
 def start_heartbeat(
@@ -59,11 +71,15 @@ def start_heartbeat(
     """
     ended, capabilities = threading.Event(), ",".join(sorted(serves))
 
+    def sign_on() -> None:
+        _sign_on(connection, node, ttl_s, holds_messages, capabilities)
+        _hear(connection, max(ttl_s - every_s, every_s))
+
     def beat() -> None:
         while not ended.wait(every_s):
-            _sign_on(connection, node, ttl_s, holds_messages, capabilities)
+            sign_on()
 
-    _sign_on(connection, node, ttl_s, holds_messages, capabilities)
+    sign_on()
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
 
@@ -123,6 +139,14 @@ def _sign_on(connection: redis.Redis, node: str, ttl_s: float, registered: bool,
                 pipe.sadd(NODES, node)
             pipe.set(alive_key(node), capabilities, px=int(ttl_s * 1000))
             pipe.execute()
+    except redis.RedisError as error:
+        log.warning("heartbeat.failed", error=str(error))
+
+
+def _hear(connection: redis.Redis, silence_s: float) -> None:
+    """Note that Redis has heard a process; after `silence_s` without one the next begins anew."""
+    try:
+        connection.eval(HEAR, 1, HEARD_SINCE, str(int(silence_s * 1000)))
     except redis.RedisError as error:
         log.warning("heartbeat.failed", error=str(error))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import redis
 
 from pipeline.engine.expiries import limit_expiries
-from pipeline.engine.heartbeat import NODES, RECONCILED, alive_key, heartbeat_timeout_s, text
+from pipeline.engine.heartbeat import HEARD_SINCE, NODES, RECONCILED, alive_key, heartbeat_timeout_s, text
 from pipeline.engine.process_identity import is_living
 from pipeline.names import PREFIX
 from pipeline.settings import Settings
@@ -108,11 +108,14 @@ def forget_node(connection: redis.Redis, node: str) -> None:
 def settle(connection: redis.Redis, settings: Settings) -> None:
     """Hold back the judgement of deaths for some heartbeats if Redis was emptied, frozen or away.
 
-    The reconciler writes the time of its last run to Redis: if that is missing or old, so may be the heartbeats.
+    The reconciler writes the time of its last run to Redis: if that is missing or old, so may be the heartbeats. Where
+    Redis has heard some worker all the time they are not: then only the reconciler was late, as its worker was killed.
     """
     last = connection.get(RECONCILED)
     patience_s = max(heartbeat_timeout_s(settings.dead_after_s) - settings.heartbeat_s, 2 * settings.reconcile_s)
     if last is not None and 0 <= time.time() - float(text(last)) <= patience_s:
+        return
+    if _heard_for_s(connection) >= BEATS * settings.heartbeat_s:
         return
     if connection.set(SETTLED, 1, ex=SETTLED_S, nx=True):
         connection.set(SETTLING, 1, px=round(BEATS * settings.heartbeat_s * 1000))
@@ -122,7 +125,8 @@ def limit_lives(connection: redis.Redis, settings: Settings) -> None:
     """Let dead workers die in time after a clock that was set back; living ones renew their heartbeats."""
     longest_s = heartbeat_timeout_s(settings.dead_after_s)
     lives = {alive_key(text(node)): longest_s for node in connection.smembers(NODES)}
-    limit_expiries(connection, {**lives, SETTLING: BEATS * settings.heartbeat_s, SETTLED: SETTLED_S})
+    settling = {SETTLING: BEATS * settings.heartbeat_s, SETTLED: SETTLED_S}
+    limit_expiries(connection, {**lives, **settling, HEARD_SINCE: longest_s})
 
 
 def is_settling(connection: redis.Redis) -> bool:
@@ -138,6 +142,13 @@ def processes_key(node: str) -> str:
 def active_key(node: str) -> str:
     """Redis key of the tasks that a worker is doing."""
     return f"{PREFIX}active:{node}"
+
+
+def _heard_for_s(connection: redis.Redis) -> float:
+    """For how long Redis has heard heartbeats without a silence; 0 if it does not hear any."""
+    since = connection.get(HEARD_SINCE)
+    seconds, microseconds = connection.time()
+    return seconds + microseconds / 1e6 - float(text(since)) if since is not None else 0.0
 
 
 def _living(connection: redis.Redis, nodes: Sequence[str]) -> set[str]:

@@ -17,7 +17,7 @@ from search_rig import redis_server
 
 from pipeline.catalog.work.ledger import Claim
 from pipeline.engine.claims import TIME_LIMIT, note_time_limit, problem_of_endings
-from pipeline.engine.heartbeat import RECONCILED, start_heartbeat
+from pipeline.engine.heartbeat import HEARD_SINCE, RECONCILED, start_heartbeat
 from pipeline.engine.liveness import is_settling, living_runners, node_of, processes_key, settle, sign_on, tasks_at_work
 from pipeline.engine.pool_watch import PoolWatch
 from pipeline.engine.process_identity import identity, is_living, is_stopped
@@ -150,6 +150,21 @@ def test_no_death_is_judged_until_every_worker_had_the_time_to_report(connection
         connection.set(RECONCILED, odd)
         settle(connection, settings)
     assert is_settling(connection)
+
+
+def test_deaths_are_judged_where_only_the_reconciler_was_late(connection: redis.Redis) -> None:
+    """Its worker was killed: the heartbeats of the others say that Redis was there all the time."""
+    settings = Settings(redis_url="redis://127.0.0.1:1/0", heartbeat_s=600.0, dead_after_s=1800.0)
+    connection.set(RECONCILED, time.time() - 7200)
+    connection.set(HEARD_SINCE, time.time() - 3600)
+    with beating(connection, NODE):  # it is one of many, and begins nothing anew
+        settle(connection, settings)
+        assert not is_settling(connection)
+        connection.delete(HEARD_SINCE)  # a silence of all: Redis was frozen
+    with beating(connection, NODE):
+        assert 0 < connection.pttl(HEARD_SINCE) <= 600_000
+        settle(connection, settings)
+        assert is_settling(connection)
 
 
 def test_judgement_is_not_put_off_for_ever(connection: redis.Redis) -> None:
