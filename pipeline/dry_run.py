@@ -118,7 +118,7 @@ def read_file(services: Services, path: Path) -> Document:
     from pipeline.stages.sandbox import Sandbox
 
     settings = services.settings
-    sandbox = Sandbox(settings.extract_memory_mb, settings.data_dir)
+    sandbox = Sandbox(settings.extract_memory_mb)  # without a data folder: a trial leaves nothing in it
     try:
         document = sandbox.extract(path, settings.options, settings.extract_timeout_s)
         pages, warnings = [], []
@@ -226,13 +226,11 @@ def try_file(services: Services, path: Path, workflow: str) -> dict[str, Any]:
 
 
 def _outputs(services: Services, path: Path, plan: Plan) -> Iterator[dict[str, Any]]:
-    from pipeline.disk.temporary_folder import tmp_of
     from pipeline.ingest.routing import media_type_of, routed_collection
     from pipeline.ingest.sidecar import sidecar_metadata
 
     if plan.route:
-        tmp = tmp_of(services.settings.data_dir)
-        media_type = media_type_of(str(path), path, services.settings.options, tmp)
+        media_type = media_type_of(str(path), path, services.settings.options)
         collection = routed_collection(plan, media_type) or services.settings.collection
         yield {"stage": "route", "seconds": 0.0, "media_type": media_type, "collection": collection}
     metadata = dict(sidecar_metadata(plan, path))

@@ -54,8 +54,8 @@ def verify(
     settings = settings_of(context, data_dir, server)
     if settings.server is not None:
         raise BadRequest("A server verifies its own index.", "Run docrelay verify on the machine of the server.")
-    from pipeline.verify import VerifyRequest
-    from pipeline.verify import verify as verify_index
+    from pipeline.verification import VerifyRequest
+    from pipeline.verification import verify as verify_index
 
     with connected_services(settings, quiet=json) as services, _progress(quiet=json) as report:
         request = VerifyRequest(
@@ -76,7 +76,7 @@ def verify(
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
     """A function that shows on stderr how much was looked at."""
-    from pipeline.verify.verification import MADE_ANEW
+    from pipeline.verification.verification import MADE_ANEW
 
     done: dict[str, int] = {}
 
@@ -94,7 +94,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str, int], None]]:
 
 
 def _print(report: VerifyReport) -> None:
-    from pipeline.verify.drift import KINDS
+    from pipeline.verification.drift import KINDS
 
     checked = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in report.checked.items())
     out.print(f"Checked: {checked or 'nothing'}; vectors and kept texts of {report.sampled:.0%} of the documents.")

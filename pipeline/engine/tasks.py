@@ -29,7 +29,7 @@ PERIODIC = {
     "reconcile": "pipeline.engine.reconciler:reconcile",
     "reindex": "pipeline.reindex.driver:advance",
     "sweep": "pipeline.ingest.cleanup:sweep",
-    "verify": "pipeline.verify.schedule:watch_drift",
+    "verify": "pipeline.verification.schedule:watch_drift",
 }
 """The periodic tasks, each a function of `Services`. By name, as some are in packages above the engine."""
 

@@ -23,14 +23,14 @@ def routed_collection(plan: Plan, media_type: str | None) -> str | None:
     return str(otherwise) if otherwise else None
 
 
-def media_type_of(source: str, content: bytes | Path, options: Options, tmp: Path) -> str | None:
+def media_type_of(source: str, content: bytes | Path, options: Options, tmp: Path | None = None) -> str | None:
     """Media type of a file by its content; its name decides between kinds of text. None if it cannot be read.
 
     Args:
         source: with the name.
         content: or the file that holds it.
         options: of the extractors.
-        tmp: folder for temporary folders.
+        tmp: folder for temporary folders; None for the system's.
     """
     with temporary_folder(tmp, "kind-") as folder:
         named = folder / f"file{PurePath(source).suffix[:16]}"

@@ -23,9 +23,9 @@ from pipeline.ingest.delete import delete
 from pipeline.stages.chunking import text_hash
 from pipeline.task_manager import TaskManager
 from pipeline.vectorstore.base import Filter
-from pipeline.verify import VerifyRequest, compare_counts, counts, points, verify
-from pipeline.verify.point_checks import searched_text
-from pipeline.verify.schedule import watch_drift
+from pipeline.verification import VerifyRequest, compare_counts, counts, points, verify
+from pipeline.verification.point_checks import searched_text
+from pipeline.verification.schedule import watch_drift
 
 __all__ = ["stand_in"]
 

@@ -23,8 +23,8 @@ from pipeline.ingest.cleanup import GUARD_S
 from pipeline.spool import LocalSpool
 from pipeline.stages.chunking import text_hash
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verify.point_checks import searched_text
-from pipeline.verify.texts import key_of
+from pipeline.verification.point_checks import searched_text
+from pipeline.verification.texts import key_of
 
 EMPTY = SparseVector([], [])
 

@@ -12,7 +12,7 @@ from pipeline.services import Services
 from pipeline.spool import read_json
 from pipeline.stages.kept_texts import text_key_of
 from pipeline.vectorstore.base import Point
-from pipeline.verify.point_checks import has_its_text, is_text_of
+from pipeline.verification.point_checks import has_its_text, is_text_of
 
 __all__ = ["KeptTexts", "key_of", "read_text"]
 

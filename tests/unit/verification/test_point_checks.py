@@ -16,9 +16,9 @@ from pipeline.stages.chunking import chunk_id
 from pipeline.types import About, Chunk
 from pipeline.vectorstore.base import Point, SparseVector
 from pipeline.vectorstore.payload import payload
-from pipeline.verify.drift import Damaged, Drift, Findings
-from pipeline.verify.pace import Pace, Scope
-from pipeline.verify.point_checks import payload_kind, sparse_differs, vector_differs, vector_kind
+from pipeline.verification.drift import Damaged, Drift, Findings
+from pipeline.verification.pace import Pace, Scope
+from pipeline.verification.point_checks import payload_kind, sparse_differs, vector_differs, vector_kind
 
 SPACE = Fingerprint("test/tiny", "1", "float", "mean", True, "", "", 3)
 CHUNK = Chunk(2, "the text", 10, 18, 1, 1, (), (), 3)

@@ -11,7 +11,7 @@ from pipeline.services import Services
 from pipeline.stages.chunking import text_hash
 from pipeline.vectorstore.base import Point
 from pipeline.vectorstore.sparse import encode_passages
-from pipeline.verify.point_checks import has_its_text, searched_text, sparse_differs, vector_differs, vector_kind
+from pipeline.verification.point_checks import has_its_text, searched_text, sparse_differs, vector_differs, vector_kind
 
 __all__ = ["WrongVector", "check_vectors"]
 

@@ -17,12 +17,12 @@ from pipeline.errors import UnknownId
 from pipeline.results import DriftExample, NeededSource, VerifyReport
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
-from pipeline.verify.counts import compare_counts
-from pipeline.verify.drift import KINDS, Drift, Findings
-from pipeline.verify.look import look
-from pipeline.verify.mend import mend
-from pipeline.verify.pace import Pace, Scope
-from pipeline.verify.remake import SourceNeeded
+from pipeline.verification.counts import compare_counts
+from pipeline.verification.drift import KINDS, Drift, Findings
+from pipeline.verification.look import look
+from pipeline.verification.mend import mend
+from pipeline.verification.pace import Pace, Scope
+from pipeline.verification.remake import SourceNeeded
 
 __all__ = ["VerifyRequest", "share_of_sample", "store_report", "verify"]
 

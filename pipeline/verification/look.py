@@ -7,12 +7,12 @@ from pipeline.catalog.index.indexes import Index
 from pipeline.errors import StoreDamaged
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
-from pipeline.verify.cache import check_cache
-from pipeline.verify.documents import check_documents
-from pipeline.verify.drift import Drift, Findings
-from pipeline.verify.files import check_files
-from pipeline.verify.pace import Pace, Scope
-from pipeline.verify.points import check_points
+from pipeline.verification.cache import check_cache
+from pipeline.verification.documents import check_documents
+from pipeline.verification.drift import Drift, Findings
+from pipeline.verification.files import check_files
+from pipeline.verification.pace import Pace, Scope
+from pipeline.verification.points import check_points
 
 __all__ = ["look"]
 

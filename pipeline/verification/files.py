@@ -14,7 +14,7 @@ from pipeline.spool import ORIGINALS, original_key
 from pipeline.stages.artifacts import batch_prefix
 from pipeline.stages.discard import keys_in
 from pipeline.stages.kept_texts import TEXTS, text_key_of
-from pipeline.verify.drift import EXAMPLES, Drift, Findings
+from pipeline.verification.drift import EXAMPLES, Drift, Findings
 
 __all__ = ["check_files"]
 

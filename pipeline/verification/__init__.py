@@ -10,7 +10,7 @@ no harm, and readers see one version of each document all the time.
 
 from __future__ import annotations
 
-from pipeline.verify.counts import compare_counts
-from pipeline.verify.verification import VerifyRequest, verify
+from pipeline.verification.counts import compare_counts
+from pipeline.verification.verification import VerifyRequest, verify
 
 __all__ = ["VerifyRequest", "compare_counts", "verify"]

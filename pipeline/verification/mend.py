@@ -17,11 +17,11 @@ from pipeline.ingest.cleanup import sweep
 from pipeline.services import Services
 from pipeline.stages.chunking import text_hash
 from pipeline.vectorstore.base import Filter
-from pipeline.verify.cache import forget
-from pipeline.verify.documents import points_of
-from pipeline.verify.drift import Damaged, Findings
-from pipeline.verify.point_checks import has_its_text, searched_text, vector_kind
-from pipeline.verify.remake import Remade, remake
+from pipeline.verification.cache import forget
+from pipeline.verification.documents import points_of
+from pipeline.verification.drift import Damaged, Findings
+from pipeline.verification.point_checks import has_its_text, searched_text, vector_kind
+from pipeline.verification.remake import Remade, remake
 
 __all__ = ["mend"]
 

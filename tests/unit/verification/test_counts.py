@@ -20,8 +20,8 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verify import compare_counts, counts
-from pipeline.verify.schedule import DAY_S, is_due
+from pipeline.verification import compare_counts, counts
+from pipeline.verification.schedule import DAY_S, is_due
 
 CHUNKS = 3
 

@@ -6,8 +6,8 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.index import vector_cache
 from pipeline.catalog.index.indexes import Index
 from pipeline.services import Services
-from pipeline.verify.drift import Drift, Findings
-from pipeline.verify.pace import Pace
+from pipeline.verification.drift import Drift, Findings
+from pipeline.verification.pace import Pace
 
 __all__ = ["check_cache", "forget"]
 

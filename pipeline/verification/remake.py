@@ -35,8 +35,8 @@ from pipeline.reindex.source_files import key_of_original, read_now, unchanged_f
 from pipeline.services import Services
 from pipeline.stages.kept_texts import text_key_of
 from pipeline.types import NamedPaths
-from pipeline.verify.drift import Damaged
-from pipeline.verify.texts import read_text
+from pipeline.verification.drift import Damaged
+from pipeline.verification.texts import read_text
 
 __all__ = ["Remade", "SourceNeeded", "remake"]
 

@@ -14,8 +14,8 @@ from pipeline.names import PREFIX
 from pipeline.retries import is_service_error
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.verify.counts import compare_counts
-from pipeline.verify.verification import VerifyRequest, verify
+from pipeline.verification.counts import compare_counts
+from pipeline.verification.verification import VerifyRequest, verify
 
 __all__ = ["is_due", "watch_drift"]
 

@@ -11,10 +11,10 @@ from pipeline.catalog.documents.live_points import LiveVersion, list_live, live_
 from pipeline.catalog.index.indexes import Index
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Point
-from pipeline.verify.drift import Damaged, Drift, Findings
-from pipeline.verify.pace import Pace, Scope
-from pipeline.verify.texts import KeptTexts
-from pipeline.verify.vectors import check_vectors
+from pipeline.verification.drift import Damaged, Drift, Findings
+from pipeline.verification.pace import Pace, Scope
+from pipeline.verification.texts import KeptTexts
+from pipeline.verification.vectors import check_vectors
 
 __all__ = ["check_documents", "points_of"]
 

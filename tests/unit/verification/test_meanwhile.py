@@ -21,11 +21,11 @@ from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import LocalSpool, original_key
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verify import points
-from pipeline.verify.drift import Findings
-from pipeline.verify.look import look
-from pipeline.verify.mend import mend
-from pipeline.verify.pace import Pace, Scope
+from pipeline.verification import points
+from pipeline.verification.drift import Findings
+from pipeline.verification.look import look
+from pipeline.verification.mend import mend
+from pipeline.verification.pace import Pace, Scope
 
 LATE = original_key("ab" * 32, "upload:/a.txt")
 

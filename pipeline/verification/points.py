@@ -11,9 +11,9 @@ from pipeline.catalog.documents.live_points import LiveVersion, known, live_by_i
 from pipeline.catalog.index.indexes import Index
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Point
-from pipeline.verify.drift import Damaged, Drift, Findings
-from pipeline.verify.pace import Pace
-from pipeline.verify.point_checks import payload_kind
+from pipeline.verification.drift import Damaged, Drift, Findings
+from pipeline.verification.pace import Pace
+from pipeline.verification.point_checks import payload_kind
 
 __all__ = ["check_points", "count_by_version"]
 
