@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import pipeline
+
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("pipeline", "extractors", "embeddings", "workflows")
 MOST_FILES = 16
@@ -95,3 +97,8 @@ def test_a_library_is_forbidden_to_every_room_but_those_that_may_import_it(libra
     rooms |= {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
     forbidden = {name.removeprefix("pipeline.") for name in contract["source_modules"]}
     assert forbidden == rooms - ALLOWED[library] - {"__init__"}
+
+
+def test_no_room_hides_a_public_name_of_the_package() -> None:
+    """Whoever imports a module sets it as an attribute of its package, in the place of a function of the same name."""
+    assert not set(pipeline.__all__) & {path.stem for path in (ROOT / "pipeline").iterdir()}
