@@ -38,4 +38,7 @@ class Options:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Options:
         """Make options from their fields as JSON has them, which knows no tuples."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**fields)
