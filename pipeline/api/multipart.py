@@ -200,10 +200,9 @@ class Form:
                 source = unique_source(source, draft.content_sha256)
             if source in self._sources:
                 raise Invalid("Another file of this request has the same source.", "Give each its own `source`.")
-            self._sources.add(source)
-            is_named = given is not None or source != source_of(name)
+            self._sources |= {source} if given is not None else {source, unique_source(source, draft.content_sha256)}
             metadata = self._file_details.get("metadata", {})
-            self.uploads.append(replace(draft.finish(source), metadata=metadata, is_named=is_named))
+            self.uploads.append(replace(draft.finish(source), metadata=metadata, is_named=given is not None))
         except PipelineError as error:
             draft.drop()
             self.refused.append(RefusedFile(name, error))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pipeline.errors import Invalid
 from pipeline.names import UPLOAD
 
-__all__ = ["is_taken", "source_of", "unique_source"]
+__all__ = ["choose_source", "possible_sources", "source_of", "unique_source"]
 
 LONGEST_NAME = 255
 LONGEST_SOURCE = 2000
@@ -41,15 +41,27 @@ def unique_source(source: str, content_sha256: str) -> str:
     return f"{UPLOAD}{content_sha256[:HASH_DIGITS]}/{source.removeprefix(UPLOAD)}"
 
 
-def is_taken(source: str, content_sha256: str, contents: Mapping[str, set[str]]) -> bool:
-    """Whether a document has this source already, and another content.
+def possible_sources(source: str, content_sha256: str) -> tuple[str, str]:
+    """The two sources of a file whose sender gave none: by its name alone, and by its name and content."""
+    plain = UPLOAD + source.removeprefix(UPLOAD).rpartition("/")[2]
+    return plain, unique_source(plain, content_sha256)
+
+
+def choose_source(
+    source: str, content_sha256: str, contents: Mapping[str, Collection[str]], others: Collection[str]
+) -> str:
+    """The source of a file whose sender gave none: that of the document with its name and content, else one of its own.
 
     Args:
-        source: the source.
-        content_sha256: of the file that arrives.
+        source: one that was made of the file's name, by `source_of` or `unique_source`.
+        content_sha256: of the file.
         contents: hashes of the contents of documents by their source.
+        others: sources of the other files of the request.
     """
-    return bool(contents.get(source)) and content_sha256 not in contents[source]
+    plain, unique = possible_sources(source, content_sha256)
+    if plain in others or content_sha256 in contents.get(unique, ()):
+        return unique
+    return unique if contents.get(plain) and content_sha256 not in contents[plain] else plain
 
 
 def _checked(text: str, longest: int, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -26,7 +27,7 @@ from pipeline.ingest.record import IntakeResult, look_up_unchanged, record, rout
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
-from pipeline.ingest.upload_sources import is_taken, unique_source
+from pipeline.ingest.upload_sources import choose_source, possible_sources
 from pipeline.plan import Plan
 from pipeline.services import Services
 from pipeline.spool import Kept, original_key
@@ -87,7 +88,8 @@ class Draft:
 
     def drop(self) -> None:
         """Delete it."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # on a full disk what is not written yet cannot be written any more
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -117,7 +119,7 @@ def submit_uploads(
 
 
 class _NameTaken(Exception):
-    """A document has got the source that was made of a file's name."""
+    """A document has got, or lost, the source that was made of a file's name."""
 
 
 def _submit(
@@ -125,7 +127,8 @@ def _submit(
 ) -> dict[str, Any]:
     new = None if options.job else new_job(services, request)
     open_job = new or _job_to_add_to(services, options)
-    uploads, contents = _told_apart(services, request, uploads, open_job)
+    sent, contents_sent = uploads, _contents(services, request, uploads, open_job)
+    uploads, contents = _told_apart(services, request, sent, contents_sent, open_job)
     _, gone = look_up_unchanged(services, open_job, contents)
 
     def change(connection: Connection) -> tuple[dict[str, Any], list[IntakeResult]]:
@@ -133,7 +136,7 @@ def _submit(
         if earlier is not None:
             return earlier, []
         job = _job(connection, services, request, uploads, options, new)
-        if _taken(connection, job, uploads, contents):
+        if _sources(connection, job, sent, contents_sent) != [upload.source for upload in uploads]:
             raise _NameTaken
         results = record(connection, services, job, contents, {content.key for content in contents}, gone)
         if options.more:
@@ -153,39 +156,43 @@ def _submit(
 
 
 def _told_apart(
-    services: Services, request: Request, uploads: Sequence[Upload], job: Job
+    services: Services, request: Request, uploads: Sequence[Upload], contents: list[FileContent], job: Job
 ) -> tuple[Sequence[Upload], list[FileContent]]:
-    """The uploads with their contents; those whose file name another document has get a source of their own."""
-    contents = _contents(services, request, uploads, job)
+    """The uploads with their contents; those without a source from their sender get theirs (`choose_source`)."""
     if all(upload.is_named for upload in uploads):
         return uploads, contents
     with services.catalog.connect() as connection:
-        taken = _taken(connection, job, uploads, contents)
-    if not taken:
+        sources = _sources(connection, job, uploads, contents)
+    if sources == [upload.source for upload in uploads]:
         return uploads, contents
-    uploads = [_renamed(services, upload) if upload.source in taken else upload for upload in uploads]
+    pairs = zip(uploads, sources, strict=True)
+    uploads = [upload if source == upload.source else _renamed(services, upload, source) for upload, source in pairs]
     return uploads, _contents(services, request, uploads, job)
 
 
-def _taken(
-    connection: Connection, job: Job, uploads: Sequence[Upload], contents: Sequence[FileContent]
-) -> Collection[str]:
-    """Sources made of file names that documents with another content have."""
-    unnamed: dict[str, dict[str, str]] = defaultdict(dict)
-    for upload, content in zip(uploads, contents, strict=True):
+def _sources(connection: Connection, job: Job, uploads: Sequence[Upload], contents: Sequence[FileContent]) -> list[str]:
+    """The sources of the uploads, as the documents of their collections are now."""
+    collections = [content.routed or job.collection for content in contents]
+    possible, used = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for collection, upload in zip(collections, uploads, strict=True):
+        if upload.is_named:
+            used[collection].add(upload.source)
+        else:
+            possible[collection].update(possible_sources(upload.source, upload.content_sha256))
+    known = {collection: lookup.contents(connection, collection, names) for collection, names in possible.items()}
+    sources = list[str]()
+    for collection, upload in zip(collections, uploads, strict=True):
+        source = upload.source
         if not upload.is_named:
-            unnamed[content.routed or job.collection][upload.source] = upload.content_sha256
-    taken: set[str] = set()
-    for collection, by_source in unnamed.items():
-        known = lookup.contents(connection, collection, by_source)
-        taken |= {source for source, content in by_source.items() if is_taken(source, content, known)}
-    return taken
+            source = choose_source(source, upload.content_sha256, known[collection], used[collection])
+            used[collection].add(source)
+        sources.append(source)
+    return sources
 
 
-def _renamed(services: Services, upload: Upload) -> Upload:
-    source = unique_source(upload.source, upload.content_sha256)
+def _renamed(services: Services, upload: Upload, source: str) -> Upload:
     kept = services.spool.secure(original_key(upload.content_sha256, source), upload.draft)
-    return replace(upload, source=source, kept=kept, is_named=True)
+    return replace(upload, source=source, kept=kept)
 
 
 def _contents(services: Services, request: Request, uploads: Sequence[Upload], job: Job) -> list[FileContent]:

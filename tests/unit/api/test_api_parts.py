@@ -63,7 +63,10 @@ def test_a_form_is_parsed_alike_in_parts_of_any_size(content: bytes, size: int) 
     )
     written = bytearray()
     draft = SimpleNamespace(
-        write=written.extend, finish=lambda source: Upload(source, "", 0, Path()), drop=lambda: None
+        write=written.extend,
+        finish=lambda source: Upload(source, "", 0, Path()),
+        drop=lambda: None,
+        content_sha256="0" * 64,
     )
     form = Form(b"b", lambda: cast(Draft, draft), 3)
     for start in range(0, len(body), size):

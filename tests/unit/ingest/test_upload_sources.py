@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.api.multipart import Form
+from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
+from pipeline.catalog.database.schema import documents
 from pipeline.catalog.documents import lookup
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit_options import SubmitOptions
@@ -84,3 +88,48 @@ def test_a_name_that_is_taken_in_between_is_noticed(services: Services) -> None:
 
     assert second != NAME
     assert contents(services, NAME, second) == [1, 1]
+
+
+def submit_all(services: Services, *texts: bytes) -> list[str]:
+    """Submit files of one name in one request, as a form does; the sources of their documents."""
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="report.pdf"\r\n\r\n'
+    form = Form(b"b", lambda: Draft(services), 9)
+    form.feed(b"".join(head.encode() + text + b"\r\n" for text in texts) + b"--b--\r\n")
+    form.end()
+    writer = GroupWriter(services.catalog)
+    answer = submit_uploads(services, writer, Request(()), form.uploads, SubmitOptions())
+    return [str(document["source"]) for document in answer["documents"]]
+
+
+def test_files_of_one_name_are_the_same_documents_in_any_order(services: Services) -> None:
+    first, second = submit_all(services, FIRST, SECOND)
+
+    assert first != second
+    assert submit_all(services, SECOND, FIRST) == [second, first]
+
+
+def test_a_file_sent_twice_in_a_request_is_one_document(services: Services) -> None:
+    assert submit_all(services, FIRST, FIRST) == [NAME]
+
+
+def test_a_file_keeps_its_source_when_the_other_one_of_its_name_is_deleted(services: Services) -> None:
+    submit(services, FIRST)
+    second = submit(services, SECOND)
+    with writing(services.catalog) as connection:
+        document = documents.update().where(documents.c.source == NAME)
+        connection.execute(document.values(deleted_at=1.0))
+
+    assert submit(services, SECOND) == second
+
+
+def test_a_file_that_a_full_disk_cuts_off_is_deleted(services: Services) -> None:
+    """What is written is lost with the disk's room only when the file is closed."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    draft = Draft(services)
+    draft.write(FIRST)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+        draft.drop()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(services.drafts.iterdir()) == []
