@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.backoff import backoff_s
 from pipeline.stack.folder import Folder, open_log, tail
 from pipeline.stack.frozen import Vigil
-from pipeline.stack.session import Session, creation_time, is_dead
+from pipeline.stack.session import Session, creation_time, identity, is_dead
 from pipeline.stack.spec import UNUSABLE, ProcessSpec
 from pipeline.stack.state import Phase, ProcessState
 from pipeline.stack.warden import Warden
@@ -54,6 +54,7 @@ class Child:
         self._session: Session | None = None
         self._started = 0.0
         self._created = 0.0
+        self._identity = ""
 
     @property
     def sid(self) -> int | None:
@@ -97,7 +98,8 @@ class Child:
                 preexec_fn=self._warden.preexec_function(),  # safe: other threads here only wait for children
             )
         self._session = Session(self._process.pid)
-        self._started, self._created = time.monotonic(), creation_time(self._process.pid)
+        self._started = time.monotonic()
+        self._created, self._identity = creation_time(self._process.pid), identity(self._process.pid)
         self._write_input(configuration)
 
     def handle_exit(self) -> None:
@@ -148,7 +150,8 @@ class Child:
     def state(self) -> ProcessState:
         """Its state for `stack.json`."""
         phase: Phase = "waiting" if self._process is None else "ready" if self.ready else "starting"
-        return ProcessState(self.spec.name, self.sid, self._created, phase, self.restarts, self.frozen, self.reason)
+        ends = (self.restarts, self.frozen, self.reason)
+        return ProcessState(self.spec.name, self.sid, self._created, phase, *ends, self._identity)
 
     def _write_input(self, configuration: bytes) -> None:
         if self._process is None or self._process.stdin is None:

@@ -20,7 +20,7 @@ from pipeline.stack.launcher import Launcher
 from pipeline.stack.process_plan import service_processes
 from pipeline.stack.services import ServiceRunner
 from pipeline.stack.spec import Launch, ProcessSpec
-from pipeline.stack.state import StackState, is_same_process
+from pipeline.stack.state import StackState
 
 __all__ = ["hold"]
 
@@ -144,7 +144,7 @@ class _HeldStack:
             if number > self._frozen.get(name, 0):
                 self._say(f"{name} was frozen and has been replaced")
         self._frozen = frozen
-        if is_same_process(state.pid, state.created) and self._vigil.look(state.pid):
+        if state.runs and self._vigil.look(state.pid):
             self._say("The supervisor of the stack was frozen")
             with suppress(ProcessLookupError):
                 os.kill(state.pid, signal.SIGKILL)
@@ -207,6 +207,6 @@ def _until_ended(settings: Settings, last: StackState, signals: _Signals, say: S
 
 
 def _stop_at_once(state: StackState) -> None:
-    if is_same_process(state.pid, state.created):
+    if state.runs:
         with suppress(ProcessLookupError):
             os.kill(state.pid, signal.SIGQUIT)

@@ -18,7 +18,7 @@ from pipeline.settings import CONFIG_VARIABLE, ENV_PREFIX, TEST_PREFIX
 from pipeline.stack.folder import Folder, open_log, tail
 from pipeline.stack.lease import is_locked
 from pipeline.stack.spec import Launch
-from pipeline.stack.state import StackState, current, is_same_process, read
+from pipeline.stack.state import StackState, current, read
 
 __all__ = ["STOPPING", "Launcher", "Readiness", "Say", "inherited_environment"]
 
@@ -49,7 +49,7 @@ class Launcher:
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._starts = 0
         former = read(folder.state_file)
-        self._former_id = former.id if former and not is_same_process(former.pid, former.created) else ""
+        self._former_id = former.id if former and not former.runs else ""
 
     def wait(self, until: Readiness, deadline: float) -> StackState:
         """Wait until the stack can be used; `deadline` is a time of `time.monotonic()`.

@@ -14,7 +14,7 @@ __all__ = ["kill_frozen_warden", "kill_leftovers"]
 def kill_frozen_warden(folder: Folder) -> None:
     """Kill the warden of an earlier stack if it is stopped: it would hold its lock for ever."""
     former = states.read(folder.state_file)
-    if former and states.is_same_process(former.warden, former.warden_created) and is_stopped(former.warden):
+    if former and former.warden_runs and is_stopped(former.warden):
         log("sweeping", name="warden", pid=former.warden)
         Session(former.warden).kill()
 
@@ -22,10 +22,10 @@ def kill_frozen_warden(folder: Folder) -> None:
 def kill_leftovers(folder: Folder) -> None:
     """Kill processes of an earlier stack whose supervisor and warden were killed together.
 
-    Only sessions whose leader was created at the time that is written in the state: not a later process with its pid.
+    Only sessions whose leader is the process that is written in the state: not a later process with its pid.
     """
     former = states.read(folder.state_file)
     for process in former.processes if former else ():
-        if process.pid is not None and states.is_same_process(process.pid, process.created):
+        if process.pid is not None and process.runs:
             log("sweeping", name=process.name, pid=process.pid)
             Session(process.pid).kill()

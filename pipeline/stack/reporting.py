@@ -13,6 +13,7 @@ import psutil
 from pipeline.errors import StackUnavailable
 from pipeline.stack.folder import Folder
 from pipeline.stack.redis_server import RedisServer
+from pipeline.stack.session import identity
 from pipeline.stack.state import Level, ProcessState, StackState, write
 from pipeline.stack.warden import Warden
 
@@ -27,6 +28,7 @@ class StateReporter:
         self._settings = settings or {}
         self._id = uuid.uuid4().hex
         self._created = psutil.Process().create_time()
+        self._identity = identity(os.getpid())
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._last: StackState | None = None
         self._trouble = ""
@@ -63,6 +65,8 @@ class StateReporter:
             settings=self._settings,
             warden=(warden.pid if warden else None) or 0,
             warden_created=warden.created if warden else 0.0,
+            identity=self._identity,
+            warden_identity=warden.identity if warden else "",
         )
         if new == self._last:
             return

@@ -26,7 +26,7 @@ from pipeline.stack.pulse import PULSE_KEY
 from pipeline.stack.redis_server import READY_KEY
 from pipeline.stack.session import Session
 from pipeline.stack.spec import ProcessSpec
-from pipeline.stack.state import ProcessState, is_same_process
+from pipeline.stack.state import ProcessState
 from pipeline.stack.warden import Warden
 
 __all__ = ["ServiceRunner", "service_states"]
@@ -195,7 +195,7 @@ def service_states(folder: Folder) -> list[ProcessState]:
         states = [ProcessState(**fields) for fields in json.loads(folder.services_file.read_text("utf-8"))]
     except (OSError, ValueError, TypeError):
         return []
-    return [state for state in states if state.pid is not None and is_same_process(state.pid, state.created)]
+    return [state for state in states if state.runs]
 
 
 def _connect(url: str) -> redis.Redis:

@@ -12,6 +12,7 @@ import psutil
 from pipeline.errors import StackUnavailable
 from pipeline.stack.folder import Folder, replace_file
 from pipeline.stack.lease import is_locked
+from pipeline.stack.session import identity as identity_of
 
 __all__ = ["Level", "Phase", "ProcessState", "StackState", "current", "is_same_process", "read", "write"]
 
@@ -25,7 +26,7 @@ class ProcessState:
     """One process of the stack: `pid` is None while it waits for a restart; `created` in seconds since 1970.
 
     `frozen` counts those of the restarts that replaced a process that was frozen; `reason` is why it was started last
-    time: empty, `died` or `frozen`.
+    time: empty, `died` or `frozen`. `identity` is that of the process where the system tells it.
     """
 
     name: str
@@ -35,6 +36,12 @@ class ProcessState:
     restarts: int
     frozen: int = 0
     reason: str = ""
+    identity: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether this very process lives."""
+        return self.pid is not None and is_same_process(self.pid, self.created, self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class StackState:
     error, hint     of `failure`, at level `failed`
     settings        environment variables of the workers, with digests of their values
     warden, warden_created    pid of the warden, 0 before it runs, and when it was created
+    identity, warden_identity   of both, where the system tells it: it stays the same when the clock is set
     """
 
     id: str
@@ -63,6 +71,18 @@ class StackState:
     settings: dict[str, str] = field(default_factory=dict)
     warden: int = 0
     warden_created: float = 0.0
+    identity: str = ""
+    warden_identity: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether the supervisor that wrote it lives."""
+        return is_same_process(self.pid, self.created, self.identity)
+
+    @property
+    def warden_runs(self) -> bool:
+        """Whether its warden lives."""
+        return is_same_process(self.warden, self.warden_created, self.warden_identity)
 
     @property
     def usable(self) -> bool:
@@ -99,14 +119,19 @@ def current(folder: Folder) -> StackState | None:
     if not is_locked(folder.stack_lock):
         return None
     state = read(folder.state_file)
-    return state if state and is_same_process(state.pid, state.created) else None
+    return state if state and state.runs else None
 
 
-def is_same_process(pid: int, created: float) -> bool:
-    """Whether the process with this pid was created at this time, so that it is not a later one with the same pid."""
+def is_same_process(pid: int, created: float, identity: str = "") -> bool:
+    """Whether the process with this pid is the one of this identity, and not a later one with the same pid.
+
+    Without an identity the time decides at which it was created: that changes when the clock is set.
+    """
     try:
         process = psutil.Process(pid)
         alive = process.status() != psutil.STATUS_ZOMBIE
+        if identity:
+            return alive and identity_of(pid) == identity
         return alive and abs(process.create_time() - created) < CLOCK_SLACK_S
     except psutil.Error:
         return False

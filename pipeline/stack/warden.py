@@ -23,7 +23,7 @@ from typing import IO
 from pipeline.stack.folder import Folder, open_log
 from pipeline.stack.frozen import Vigil
 from pipeline.stack.lease import FileLock
-from pipeline.stack.session import Session, creation_time
+from pipeline.stack.session import Session, creation_time, identity
 
 __all__ = ["Warden", "main"]
 
@@ -40,6 +40,7 @@ class Warden:
 
     def __init__(self, folder: Folder, lock: Path | None = None, stopped_s: float | None = None) -> None:
         self.created = 0.0
+        self.identity = ""
         self._folder = folder
         self._stopped_s = stopped_s
         self._vigil = Vigil()
@@ -91,7 +92,7 @@ class Warden:
                 start_new_session=True,
                 pass_fds=() if lock.descriptor is None else (lock.descriptor,),
             )
-        self.created = creation_time(self._process.pid)
+        self.created, self.identity = creation_time(self._process.pid), identity(self._process.pid)
 
     def _pipe(self) -> IO[bytes]:
         if self._process is None or self._process.stdin is None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.stack import Launch, ProcessSpec, StackState
 from pipeline.stack.folder import Folder
 from pipeline.stack.lease import FileLock
+from pipeline.stack.session import identity
 from pipeline.stack.state import ProcessState, current, is_same_process, read, write
 
 STATE = StackState(
@@ -66,6 +67,19 @@ def test_only_a_locked_state_of_a_living_process_is_current(tmp_path: Path) -> N
 def test_a_process_is_the_same_only_with_pid_and_start_time() -> None:
     assert not is_same_process(os.getpid(), 0.0)
     assert not is_same_process(2**22 + 1, 0.0)
+
+
+@pytest.mark.skipif(not identity(os.getpid()), reason="this system does not tell when a process began")
+def test_a_clock_that_was_set_changes_no_process() -> None:
+    """The time at which the system says that a process was created moves with the clock."""
+    moved = psutil.Process().create_time() + 3600
+    assert is_same_process(os.getpid(), moved, identity(os.getpid()))
+    assert not is_same_process(os.getpid(), psutil.Process().create_time(), identity(os.getppid()))
+    assert replace(STATE, created=moved, identity=identity(os.getpid())).runs
+    assert replace(STATE, warden=os.getpid(), warden_created=moved, warden_identity=identity(os.getpid())).warden_runs
+    assert ProcessState("beat", os.getpid(), moved, "ready", 0, identity=identity(os.getpid())).runs
+    assert not ProcessState("beat", None, moved, "waiting", 0, identity=identity(os.getpid())).runs
+    assert identity(2**22 + 1) == ""
 
 
 def test_a_stack_of_version_0_1_is_understood(tmp_path: Path) -> None:
