@@ -47,5 +47,7 @@ def disk_state(folder: Path, needed_bytes: int) -> DiskState | None:
         state = os.statvfs(known or folder)
     except OSError:
         return None
+    if state.f_blocks == 0:
+        return None  # such as file systems in user space that do not count blocks
     has_names = state.f_files == 0 or state.f_favail > 0
     return DiskState(str(folder), state.f_bavail * state.f_frsize if has_names else 0, needed_bytes)

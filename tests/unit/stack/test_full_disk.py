@@ -76,6 +76,11 @@ def test_the_room_of_a_folder_that_is_not_there_yet_is_that_of_its_disk(tmp_path
         assert f"disk full: {disk}/data (1 MB free, at least 2 MB are needed)" in state.message
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system of Linux")
+def test_a_file_system_that_counts_no_blocks_is_not_full() -> None:
+    assert disk_state(Path("/proc/self"), 1 << 20) is None
+
+
 def test_log_lines_that_find_no_room_are_dropped_and_later_ones_written(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 2) as disk:
         log_file = Path(disk / "logs" / "w.log")
