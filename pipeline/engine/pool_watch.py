@@ -19,7 +19,8 @@ import structlog
 
 from pipeline.engine.heartbeat import text
 from pipeline.engine.liveness import KEPT_S, active_key, processes_key
-from pipeline.engine.process_identity import identity, is_living, is_stopped
+from pipeline.engine.process_identity import identity, is_living
+from pipeline.stack.frozen import is_stopped
 
 __all__ = ["PoolWatch", "active_tasks", "pool_pids"]
 

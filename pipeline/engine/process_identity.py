@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["identity", "is_living", "is_stopped"]
+__all__ = ["identity", "is_living"]
 
 STATE, START = 0, 19
 """Places in /proc/PID/stat behind the name in parentheses, see proc(5)."""
@@ -28,14 +28,6 @@ def is_living(wanted: str) -> bool:
     """Whether the process with this identity lives on this machine."""
     pid = wanted.partition("-")[0]
     return pid.isdecimal() and identity(int(pid)) == wanted
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether the process stands still since a signal stopped it, as SIGSTOP does. A debugger does not count."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
-    except psutil.Error:
-        return False
 
 
 def _linux_identity(pid: int) -> str | None:

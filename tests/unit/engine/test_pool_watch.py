@@ -20,11 +20,12 @@ from pipeline.engine.claims import TIME_LIMIT, note_time_limit, problem_of_endin
 from pipeline.engine.heartbeat import HEARD_SINCE, RECONCILED, start_heartbeat
 from pipeline.engine.liveness import is_settling, living_runners, node_of, processes_key, settle, sign_on, tasks_at_work
 from pipeline.engine.pool_watch import PoolWatch
-from pipeline.engine.process_identity import identity, is_living, is_stopped
+from pipeline.engine.process_identity import identity, is_living
 from pipeline.names import PREFIX
 from pipeline.plan import PLAIN
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.stack.frozen import is_stopped
 
 NODE = "extract@1"
 
