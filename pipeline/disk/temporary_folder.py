@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 import uuid
@@ -89,7 +90,7 @@ def temporary_folder(tmp: Path | None, prefix: str = "docrelay-") -> Iterator[Pa
 
 def remove_folder(path: Path) -> None:
     """Remove a temporary folder with all that is in it, and its lock."""
-    shutil.rmtree(path, ignore_errors=True)
+    _remove_tree(path)
     with contextlib.suppress(OSError):
         _lock_of(path).unlink(missing_ok=True)
 
@@ -109,7 +110,7 @@ def _remove_if_abandoned(lock: Path) -> None:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            _remove_tree(lock.with_suffix(""))
             lock.unlink()
         finally:
             os.close(descriptor)
@@ -118,7 +119,36 @@ def _remove_if_abandoned(lock: Path) -> None:
 def _remove_if_unlocked(folder: Path) -> None:
     with contextlib.suppress(OSError):
         if not _lock_of(folder).exists() and folder.lstat().st_mtime < time.time() - UNLOCKED_S:
-            shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+            _remove_tree(folder) if folder.is_dir() else folder.unlink()
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder, however deep it is: a library that a hostile file has taken over may have made it."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is gone; or it cannot be removed
+        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _flatten(top)
+        finally:
+            os.close(top)
+        path.rmdir()
+
+
+def _flatten(top: int) -> None:
+    """Empty an open folder level by level: what is in its folders is moved up into it, so that no path gets long."""
+    while names := os.listdir(top):
+        for name in names:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
+                os.unlink(name, dir_fd=top)
+                continue
+            folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            try:
+                for inner in os.listdir(folder):  # noqa: PTH208
+                    os.rename(inner, uuid.uuid4().hex, src_dir_fd=folder, dst_dir_fd=top)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
 
 
 def _new_lock(path: Path) -> int:

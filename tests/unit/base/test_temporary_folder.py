@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,22 @@ def test_a_fork_leaves_the_folder_to_its_parent(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(folder, "_owner", os.getppid())
     folder.remove()
     assert folder.path.is_dir()
+
+
+@pytest.mark.parametrize("remove", [TemporaryFolder.remove, TemporaryFolder.let_go])
+def test_a_folder_deeper_than_any_path_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[TemporaryFolder], None]
+) -> None:
+    folder = TemporaryFolder(tmp_path)
+    monkeypatch.chdir(folder.path)
+    for _ in range(1500):
+        Path("deep").mkdir()
+        Path("picture").write_bytes(b"grey")
+        os.chdir("deep")
+    os.chdir(tmp_path)
+    remove(folder)
+    remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_folder_yet_is_nothing_to_remove(tmp_path: Path) -> None:
