@@ -23,6 +23,7 @@ from extractors.document import Document, Page
 from extractors.errors import Crashed, ExtractError, OutOfMemory, TimedOut
 from extractors.options import Options
 from pipeline.errors.problem import unpack
+from pipeline.stages.confinement.grant import CLOSABLE
 from pipeline.stages.sandbox_child import HEADER, MARK, send
 from pipeline.stages.sandbox_process import SandboxProcess, peak_mb, pipe
 from pipeline.stages.working_time import WorkingTime
@@ -91,7 +92,8 @@ class Sandbox:
             Unwanted: `is_wanted` returned False.
         """
         self._is_wanted = is_wanted or _always
-        return Document.from_json(self._ask("extract", path, options, [], timeout_s))
+        document: Document = self._ask("extract", path, options, [], timeout_s)
+        return document
 
     def ocr(
         self,
@@ -103,8 +105,8 @@ class Sandbox:
     ) -> tuple[list[Page], list[str]]:
         """Read pages by OCR as `extractors.ocr` does; the warnings come with them. Arguments and errors: `extract`."""
         self._is_wanted = is_wanted or _always
-        answer = self._ask("ocr", path, options, numbers, timeout_s)
-        return [Page.from_json(page) for page in answer["pages"]], answer["warnings"]
+        pages: tuple[list[Page], list[str]] = self._ask("ocr", path, options, numbers, timeout_s)
+        return pages
 
     def warm_up(self) -> None:
         """Start the child, so that the first file does not wait for it."""
@@ -146,12 +148,20 @@ class Sandbox:
         self._served += 1
         if self._served >= REQUESTS_PER_CHILD:
             self.close()
-        _warn_of_open(*answer.get("open", ()))
+        try:
+            return self._result_of(request["method"], answer)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._garbled() from None
+
+    def _result_of(self, method: str, answer: dict[str, Any]) -> Any:
+        """What the child answers; an answer of another form than its own program gives raises some other error."""
+        _warn_of_open(*(what for what in CLOSABLE if what in answer.get("open", ())))
         if "error" in answer:
             raise self._error_of(answer["error"])
         if "system" in answer:
-            raise NoRoom(*answer["system"])
-        return answer["result"]
+            number, sentence = answer["system"]
+            raise NoRoom(int(number), str(sentence))
+        return RESULTS[method](answer["result"])
 
     def _start(self) -> SandboxProcess:
         if self._child is not None and not self._child.is_usable:
@@ -201,7 +211,7 @@ class Sandbox:
                 self._end_if_late(child, clock, timeout_s)
         try:
             answer = json.loads(read[HEADER.size :])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._garbled() from None
         if len(read) > wanted or not isinstance(answer, dict) or not answer.keys() & {"result", "error", "system"}:
             raise self._garbled()
@@ -241,6 +251,14 @@ class Sandbox:
 
 def _always() -> bool:
     return True
+
+
+def _pages_of(answer: Any) -> tuple[list[Page], list[str]]:
+    return [Page.from_json(page) for page in answer["pages"]], list(answer["warnings"])
+
+
+RESULTS: dict[str, Callable[[Any], Any]] = {"extract": Document.from_json, "ocr": _pages_of}
+"""What the methods return, made of the child's answer."""
 
 
 def _cause_of_death(code: int) -> str:

@@ -55,6 +55,9 @@ ENDS = {
     "drip": "timeout",
     "no_json": "crashed",
     "half_a_problem": "crashed",
+    "answer_in_endless_lists": "crashed",
+    "answer_with_a_document_of_another_form": "crashed",
+    "answer_with_another_form_of_openness": "crashed",
     "raise_an_error_of_a_plug_in": "watermarked",
     "leave_children": "timeout",
 }

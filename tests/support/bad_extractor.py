@@ -128,6 +128,23 @@ def no_json() -> None:
     ANSWERS.flush()
 
 
+def answer_in_endless_lists() -> None:
+    body = b'{"result": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    ANSWERS.write(sandbox_child.HEADER.pack(sandbox_child.MARK, len(body)) + body)
+    ANSWERS.flush()
+    hang()
+
+
+def answer_with_a_document_of_another_form() -> None:
+    sandbox_child.send(ANSWERS, {"result": {"media_type": "text/plain", "pages": [7]}})
+    hang()
+
+
+def answer_with_another_form_of_openness() -> None:
+    sandbox_child.send(ANSWERS, {"result": {}, "open": 7})
+    hang()
+
+
 def half_a_problem() -> None:
     sandbox_child.send(ANSWERS, {"error": {"code": "watermarked"}})
 
@@ -184,6 +201,7 @@ DEEDS: dict[str, Callable[[], None]] = {
     for deed in (
         segfault, hang, hang_without_the_interpreter, spin, eat_memory, eat_memory_and_abort, leave, kill_itself,
         close_and_hang, garbage, boast, half_an_answer, drip, no_json, half_a_problem, raise_an_error_of_a_plug_in,
+        answer_in_endless_lists, answer_with_a_document_of_another_form, answer_with_another_form_of_openness,
         leave_children, leave_a_temporary_file, intrude, tell_environment, tell_limits, write_a_temporary_file,
         change_what_it_was_given, compute_for_half_a_second,
     )

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from pipeline.stages.confinement import folders, landlock, seccomp
 
-__all__ = ["Grant", "confine"]
+__all__ = ["CLOSABLE", "Grant", "confine"]
+
+CLOSABLE = ("signals", "files", "programs", "network", "system calls")
+"""What a kernel may offer no means to close."""
 
 SIGNALS_SINCE = 6
 
@@ -41,7 +44,7 @@ def confine(grant: Grant, terminals: Iterable[str]) -> list[str]:
     """Give up, for good, everything that is not granted, for this process and all that it starts.
 
     Returns:
-        What stays open since this kernel offers no means against it; empty where all is closed.
+        What of `CLOSABLE` stays open since this kernel offers no means against it; empty where all is closed.
     """
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, grant.file_mb << 20)
