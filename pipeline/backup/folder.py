@@ -54,6 +54,8 @@ class BackupFolder:
             raise BadRequest(f"{self.path} is not empty.", "Name a folder that does not exist yet.")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.mark.touch(mode=0o600)
+        for file in (self.catalog, self.settings, self.manifest, self.checksums):
+            file.touch(mode=0o600)  # the folder itself may have been made by the user, for all to read
         for folder in (self.points, self.spool):
             folder.mkdir(mode=0o700)
 

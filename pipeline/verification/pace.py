@@ -15,15 +15,17 @@ class Scope:
     """What is looked at.
 
     `collection`: only this one. `share`: the part of the documents whose vectors, words and kept texts are compared
-    too, from 0 to 1; the ids and payloads of all points are compared anyway.
+    too, from 0 to 1; the ids and payloads of all points are compared anyway. `salt` decides which documents these are.
     """
 
     collection: str | None = None
     share: float = 1.0
+    salt: str = ""
 
     def has(self, version_id: str) -> bool:
         """Whether the version belongs to the sample; always the same answer for one version."""
-        return self.share >= 1.0 or int(sha256(version_id.encode()).hexdigest()[:8], 16) < self.share * 2**32
+        drawn = sha256(f"{self.salt}{version_id}".encode()).hexdigest()[:8]
+        return self.share >= 1.0 or int(drawn, 16) < self.share * 2**32
 
 
 @dataclass

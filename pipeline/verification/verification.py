@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,9 @@ def verify(services: Services, request: VerifyRequest) -> VerifyReport:
         StackUnavailable: a service cannot be reached.
     """
     began = time.monotonic()
-    scope = Scope(request.collection, share_of_sample(services, request.collection, request.sample))
+    # Another sample each time: in the end all documents are looked at.
+    share, salt = share_of_sample(services, request.collection, request.sample), uuid.uuid4().hex
+    scope = Scope(request.collection, share, salt)
     pace = Pace(request.per_second, request.report)
     first = findings = look(services, scope, pace)
     course = _Course()

@@ -254,6 +254,14 @@ def test_the_folder_must_be_new_and_elsewhere(here: Deployment, tmp_path: Path) 
     assert list((tmp_path / "full").iterdir()) == [tmp_path / "full" / "file"]
 
 
+def test_only_its_user_reads_it_though_all_may_enter_the_folder(here: Deployment, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    folder.chmod(0o755)
+    back_up(here.services, folder)
+    assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o077] == []
+
+
 def test_a_full_disk_is_named_and_the_backup_is_incomplete(here: Deployment, tmp_path: Path) -> None:
     def fill_disk(_line: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -20,8 +21,9 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.spool import LocalSpool, original_key
+from pipeline.stages.kept_texts import text_key_of
 from pipeline.vectorstore.base import Filter, Point, SparseVector
-from pipeline.verification import points
+from pipeline.verification import VerifyRequest, counts, points, verify
 from pipeline.verification.drift import Findings
 from pipeline.verification.look import look
 from pipeline.verification.mend import mend
@@ -34,6 +36,7 @@ LATE = original_key("ab" * 32, "upload:/a.txt")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is being deleted meanwhile."""
     monkeypatch.setattr(points, "SETTLE_S", 0.0)
+    monkeypatch.setattr(counts, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
@@ -150,3 +153,25 @@ def test_a_file_that_arrives_while_the_folder_is_listed_is_not_missing(services:
     assert look(services, Scope(), Pace()).found["original_missing"] == 1
     services.__dict__["spool"] = BusySpool(tmp_path / "spool")
     assert look(services, Scope(), Pace()).found["original_missing"] == 0
+
+
+def test_each_verification_looks_at_another_sample(services: Services) -> None:
+    register(services, "letters")
+    store(services, "letters~1")
+    sources = [f"/{number}" for number in range(40)]
+    with writing(services.catalog) as connection:
+        job = jobs.create(connection, Job("letters", "ingest", 5), "r", 1)
+        files = [FileRecord(source, sha256(source.encode()).hexdigest(), 1, 0.0) for source in sources]
+        recorded = [records.record(connection, job.id, "recipe", file) for file in files]
+        made = connection.execute(sa.select(versions.c.document_id, versions.c.id, versions.c.extraction)).all()
+        live_versions.switch(connection, {row.document_id: row.id for row in made})
+        attempts.complete(connection, [str(item.attempt_id) for item in recorded])
+        connection.execute(versions.update().values(chunks=0))
+    for file in files:
+        services.spool.write(text_key_of(file.content_sha256, file.source, made[0].extraction), b"damaged")
+    samples = [
+        {example.source for example in report.examples}
+        for report in (verify(services, VerifyRequest(sample=20)), verify(services, VerifyRequest(sample=20)))
+    ]
+    assert all(0 < len(sample) < 40 for sample in samples)
+    assert samples[0] != samples[1]

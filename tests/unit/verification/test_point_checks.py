@@ -106,6 +106,7 @@ def test_a_sample_has_its_share_and_is_always_the_same() -> None:
     assert 350 < len(chosen) < 650
     assert chosen == [name for name in names if Scope(share=0.25).has(name)]
     assert all(Scope(share=0.5).has(name) for name in chosen)
+    assert chosen != [name for name in names if Scope(share=0.25, salt="another").has(name)]
     assert all(Scope().has(name) for name in names)
     assert not any(Scope(share=0.0).has(name) for name in names)
 
