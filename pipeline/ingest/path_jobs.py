@@ -49,7 +49,6 @@ UNAVAILABLE: tuple[type[Exception], ...] = (redis.RedisError, *CATALOG_ERRORS)
 
 MAX_TRIES = 5
 FIRST_PAUSE_S = 5.0
-MAX_PAUSE_S = 600.0
 """An order that fails is tried again after this time, then after twice as long, and so on."""
 
 
@@ -174,7 +173,7 @@ def _put_off(services: Services, order: Order, error: Exception) -> None:
     last = order.tries + 1 >= MAX_TRIES
     with writing(services.catalog) as connection:
         if not last:
-            orders.postpone(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, MAX_PAUSE_S))
+            orders.postpone(connection, order.job_id, backoff_s(order.tries + 1, FIRST_PAUSE_S, orders.LONGEST_PAUSE_S))
             return
         cause = _cause(error)
         for path in order.request["paths"]:

@@ -43,6 +43,9 @@ __all__ = [
     "with_open_intake",
 ]
 
+CLOCKS_DIFFER_S = 60.0
+"""The clocks of two hosts differ by less."""
+
 OVERHEAD_BYTES = 2048
 """Bytes that a document counts in a job's progress on top of its own: even an empty file is work."""
 
@@ -161,13 +164,17 @@ def is_cancelled(connection: Connection, job_id: str) -> bool:
 def with_open_intake(connection: Connection, before: float) -> list[str]:
     """Jobs created before this time whose intake is still open.
 
+    One that seems to be created in the future was so before the clock was set back.
+
     Left out are those that the API will ingest, those that wait for further uploads, and those of re-indexes, which
     end their intake themselves.
     """
     ordered = sa.exists().where(orders.c.job_id == jobs.c.id, orders.c.taken_at.is_(None))
     fed = sa.exists().where(reindexes.c.job_id == jobs.c.id)
-    waits = sa.func.coalesce(jobs.c.open_until, 0.0) > time.time()
-    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, jobs.c.created_at < before, ~ordered, ~fed, ~waits)
+    now = time.time()
+    waits = sa.func.coalesce(jobs.c.open_until, 0.0) > now
+    is_old = sa.or_(jobs.c.created_at < before, jobs.c.created_at > now + CLOCKS_DIFFER_S)
+    query = sa.select(jobs.c.id).where(~jobs.c.intake_done, is_old, ~ordered, ~fed, ~waits)
     return list(connection.scalars(query))
 
 

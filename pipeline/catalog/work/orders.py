@@ -10,7 +10,10 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import jobs, orders
 
-__all__ = ["Order", "add", "list_due", "mark_done", "postpone"]
+__all__ = ["LONGEST_PAUSE_S", "Order", "add", "list_due", "mark_done", "postpone"]
+
+LONGEST_PAUSE_S = 600.0
+"""No order is postponed for longer: one that seems to be was recorded before the clock was set back, and is due."""
 
 
 class Order(NamedTuple):
@@ -28,17 +31,19 @@ def add(connection: Connection, job_id: str, request: dict[str, Any]) -> None:
 
 def list_due(connection: Connection) -> list[Order]:
     """Orders to be carried out now, oldest first. Those of cancelled jobs are left out."""
+    now = time.time()
+    is_due = sa.or_(orders.c.due_at <= now, orders.c.due_at > now + LONGEST_PAUSE_S)
     rows = connection.execute(
         sa.select(orders.c.job_id, orders.c.request, orders.c.tries)
         .join(jobs, jobs.c.id == orders.c.job_id)
-        .where(orders.c.taken_at.is_(None), jobs.c.cancelled_at.is_(None), orders.c.due_at <= time.time())
+        .where(orders.c.taken_at.is_(None), jobs.c.cancelled_at.is_(None), is_due)
         .order_by(orders.c.created_at)
     )
     return [Order(*row) for row in rows]
 
 
 def postpone(connection: Connection, job_id: str, pause_s: float) -> None:
-    """Postpone an order that failed: it is tried again after the pause."""
+    """Postpone an order that failed: it is tried again after the pause, of at most `LONGEST_PAUSE_S`."""
     row = orders.update().where(orders.c.job_id == job_id)
     connection.execute(row.values(tries=orders.c.tries + 1, due_at=time.time() + pause_s))
 

@@ -14,10 +14,20 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.connection import open_catalog, sqlite_url, writing
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts as attempts_table
+from pipeline.catalog.database.schema import jobs as jobs_table
 from pipeline.catalog.documents import deletion, garbage, live_versions, records
 from pipeline.catalog.documents.records import Recorded
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.work import attempts, batch_documents, batches, document_groups, failure_list, jobs, status
+from pipeline.catalog.work import (
+    attempts,
+    batch_documents,
+    batches,
+    document_groups,
+    failure_list,
+    jobs,
+    orders,
+    status,
+)
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
@@ -154,6 +164,21 @@ def test_a_job_of_more_documents_than_a_statement_has_parameters_is_cancelled(co
 def test_split_list_keeps_all_items_in_order() -> None:
     assert list(split_list(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(split_list([])) == []
+
+
+def test_a_clock_that_was_set_back_leaves_neither_an_intake_nor_an_order_for_later(connection: Connection) -> None:
+    """Both were recorded an hour from now."""
+    job = jobs.create(connection, Job("documents", "ingest", 5), "request", 0).id
+    before = time.time() - 60
+    assert jobs.with_open_intake(connection, before) == []
+    connection.execute(jobs_table.update().values(created_at=time.time() + 3600))
+    assert jobs.with_open_intake(connection, before) == [job]
+    orders.add(connection, job, {})
+    assert jobs.with_open_intake(connection, before) == []
+    orders.postpone(connection, job, 300)
+    assert orders.list_due(connection) == []
+    orders.postpone(connection, job, 3600 + orders.LONGEST_PAUSE_S)
+    assert [order.job_id for order in orders.list_due(connection)] == [job]
 
 
 def test_a_job_waits_for_uploads_as_long_as_it_is_left_open(connection: Connection) -> None:
