@@ -77,6 +77,10 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("DELETE", "/v1/documents/x", {}, ADMIN),
     ("DELETE", "/v1/documents?source=nobody", {}, ADMIN),
     ("DELETE", "/v1/failures?code=none", {}, ADMIN),
+    ("GET", "/v1/failures/x", {}, READ),
+    ("GET", "/v1/failures/messages", {}, READ),
+    ("POST", "/v1/failures/messages/reprocess", {"json": {"ids": ["x"]}}, SUBMIT),
+    ("DELETE", "/v1/failures/messages?id=x", {}, ADMIN),
 ]
 
 
