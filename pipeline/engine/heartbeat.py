@@ -73,7 +73,8 @@ def start_heartbeat(
 
     def sign_on() -> None:
         _sign_on(connection, node, ttl_s, holds_messages, capabilities)
-        _hear(connection, max(ttl_s - every_s, every_s))
+        # Two heartbeats sooner than the first worker counts as dead: each of them may be late.
+        _hear(connection, max(ttl_s - 2 * every_s, every_s))
 
     def beat() -> None:
         while not ended.wait(every_s):
