@@ -42,8 +42,8 @@ TRANSIENT: tuple[type[Exception], ...] = (
 )
 """Errors that a retry can cure: of Redis, Qdrant, the catalog, the disk, a model endpoint."""
 
-NO_ROOM_SENTENCES = ("database or disk is full", "No space left on device")
-"""Of SQLite, and of the system; the engine of the vectors has the latter in its messages."""
+NO_ROOM_SENTENCES = ("database or disk is full", "No space left on device", "Disk quota exceeded")
+"""Of SQLite, and of the system; the engine of the vectors has the latter ones in its messages."""
 
 UNAVAILABLE_HINT = "Remove the cause, then run: docrelay failures retry"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import errno
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -19,7 +22,7 @@ from pipeline.api.app import make_app
 from pipeline.api.auth import check_start
 from pipeline.api.cursors import Cursor, pack, unpack
 from pipeline.api.multipart import FIELDS, FILE_DETAILS, Form, boundary_of
-from pipeline.api.problems import STATUS
+from pipeline.api.problems import STATUS, install
 from pipeline.errors import BadRequest, BrokenBody, PipelineError, WrongMediaType
 from pipeline.ingest.upload_sources import source_of
 from pipeline.ingest.uploads import Draft, Upload
@@ -277,3 +280,15 @@ def test_without_redis_the_status_is_unavailable_and_formats_are_listed(tmp_path
         answer = client.get("/v1/status")
         assert (answer.status_code, answer.json()["code"]) == (503, "stack_unavailable")
         assert client.get("/v1/formats").status_code == 200
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 503)])
+def test_a_disk_or_a_quota_that_is_full_is_told_apart_from_other_trouble(number: int, status: int) -> None:
+    app = FastAPI()
+    install(app)
+
+    @app.get("/")
+    def broken() -> None:
+        raise OSError(number, os.strerror(number))
+
+    assert TestClient(app, raise_server_exceptions=False).get("/").status_code == status
