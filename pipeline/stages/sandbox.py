@@ -49,7 +49,7 @@ class Killed(Crashed):
 
 
 class NoRoom(OSError):
-    """The system lacked a resource for reading the file: disk space, descriptors. It is no fault of the file."""
+    """The system lacked what reading the file takes: disk space, descriptors, a process. It is no fault of the file."""
 
 
 class Unwanted(Exception):
@@ -89,6 +89,7 @@ class Sandbox:
 
         Raises:
             ExtractError: the file cannot be read, or reading it broke a limit.
+            NoRoom: the system lacks something that is needed to read it.
             Unwanted: `is_wanted` returned False.
         """
         self._is_wanted = is_wanted or _always
@@ -134,8 +135,8 @@ class Sandbox:
             if name is not None:
                 return self._answer_to({**request, "path": str(name)}, child, timeout_s)
         self.close()
-        self._child = SandboxProcess(self._module, self._memory_mb, self._data_dir, only=path)
-        return self._answer_to({**request, "path": str(path.absolute())}, self._child, timeout_s)
+        self._child = child = self._new(only=path)
+        return self._answer_to({**request, "path": str(path.absolute())}, child, timeout_s)
 
     def _answer_to(self, request: dict[str, Any], child: SandboxProcess, timeout_s: float) -> Any:
         clock = WorkingTime(child.popen.pid)
@@ -168,8 +169,14 @@ class Sandbox:
             self._kill()
         if self._child is None:
             self._served = 0
-            self._child = SandboxProcess(self._module, self._memory_mb, self._data_dir)
+            self._child = self._new()
         return self._child
+
+    def _new(self, only: Path | None = None) -> SandboxProcess:
+        try:
+            return SandboxProcess(self._module, self._memory_mb, self._data_dir, only)
+        except OSError as error:  # it may be one that says that a file is gone
+            raise NoRoom(error.errno, f"no process can be started to read it: {error.strerror}") from error
 
     def _wait(self, child: SandboxProcess, clock: WorkingTime, timeout_s: float) -> None:
         with selectors.DefaultSelector() as selector:

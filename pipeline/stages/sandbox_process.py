@@ -39,21 +39,21 @@ class SandboxProcess:
         memory_mb: its limit of memory.
         data_dir: the data folder, which is closed to it; its own folder is made there. None for the system's folder.
         only: the single file that it may read, where that can be given to it in no other way.
+
+    Raises:
+        OSError: the system cannot start it.
     """
 
     def __init__(self, module: str, memory_mb: int, data_dir: Path | None, only: Path | None = None) -> None:
         self.only = only
         self.folder = _folder(data_dir)
         self._ocr = program_of_ocr()
-        own = None if self.folder is None else self.folder.own
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", module, str(memory_mb), *self._arguments(memory_mb, data_dir)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,
-            cwd=own or "/",
-            env=environment(os.environ, own),
-        )
+        try:
+            self.popen = self._started([module, str(memory_mb), *self._arguments(memory_mb, data_dir)])
+        except BaseException:
+            if self.folder is not None:
+                self.folder.remove()
+            raise
         self.floor_mb = PEAK_SLACK * peak_mb(resource.getrusage(resource.RUSAGE_SELF))
 
     @property
@@ -99,6 +99,17 @@ class SandboxProcess:
         self._kill_group()
         self.popen.wait()
         self._tidy()
+
+    def _started(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        own = None if self.folder is None else self.folder.own
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,
+            cwd=own or "/",
+            env=environment(os.environ, own),
+        )
 
     def _arguments(self, memory_mb: int, data_dir: Path | None) -> list[str]:
         closed = None if data_dir is None else str(data_dir.absolute())

@@ -29,7 +29,7 @@ from pipeline.errors.problem import Problem, problem_of
 from pipeline.ingest.cleanup import sweep
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.stages.sandbox import Sandbox
+from pipeline.stages.sandbox import NoRoom, Sandbox
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
 TESTS = Path(__file__).parents[1] / "support"
@@ -157,6 +157,17 @@ def test_idle_child_that_is_killed_is_replaced(sandbox: Sandbox, tmp_path: Path)
         process.kill()
     assert eventually(lambda: not offspring())
     assert sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S).text
+
+
+def test_a_child_that_cannot_be_started_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while Python itself is replaced: the error is none of those that say that the file is gone."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    sandbox = Sandbox(2048, tmp_path / "data")
+    with pytest.raises(NoRoom, match="no process can be started"):
+        sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
+    assert list((tmp_path / "data" / "tmp").iterdir()) == []
 
 
 def test_peak_memory_of_the_caller_does_not_count_for_the_child(sandbox: Sandbox, tmp_path: Path) -> None:
