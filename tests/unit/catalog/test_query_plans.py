@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,15 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import garbage, live_versions
 from pipeline.catalog.documents.versions import describe_versions
-from pipeline.catalog.work import admission, attempt_counters, attempts, batch_documents, batches, ledger
+from pipeline.catalog.work import (
+    admission,
+    attempt_counters,
+    attempts,
+    batch_documents,
+    batches,
+    fatal_attempts,
+    ledger,
+)
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.uploads import Draft, submit_uploads
@@ -105,3 +114,20 @@ def test_no_query_scans_a_growing_table(services: Services) -> None:
                 whole += [(step, statement) for step in steps if reads_all(step)]
     assert len(asked) > 30
     assert whole == []
+
+
+def test_fatal_attempts_are_counted_without_the_attempts_of_other_files(services: Services) -> None:
+    """A catalog of 100,000 completed documents has as many attempts of one state."""
+    asked: list[tuple[str, Any]] = []
+
+    @sa.event.listens_for(services.catalog, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with services.catalog.connect() as connection:
+        assert fatal_attempts.count_fatal(connection, "none") == 0
+        sa.event.remove(services.catalog, "before_cursor_execute", note)
+        ((statement, parameters),) = [found for found in asked if found[0].startswith("SELECT count(*)")]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [str(row[3]) for row in plan if " attempts " in str(row[3])]
+    assert steps == ["SEARCH attempts USING INDEX ix_attempts_version_id (version_id=?)"] * 2
