@@ -32,7 +32,7 @@ from pipeline.retries import needs_room
 from pipeline.services import Services
 from pipeline.settings.room import wait_for_room
 
-__all__ = ["ingest_files"]
+__all__ = ["ingest_files", "intake_heartbeat"]
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ def ingest_files(
     """
     settings, number = services.settings, 0
     limits = batch_limits(FIRST_BATCH, settings.batch_documents)
-    with _intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
+    with intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
         for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
             wait_for_room(settings, say=say)
             if not with_room(services, partial(_ingest_group, services, job_id, group), say):
@@ -79,7 +79,7 @@ def ingest_files(
 
 
 @contextmanager
-def _intake_heartbeat(services: Services, job_id: str) -> Iterator[None]:
+def intake_heartbeat(services: Services, job_id: str) -> Iterator[None]:
     """Send a heartbeat: as long as there is one, the reconciler leaves the job open for more files."""
     settings = services.settings
     node, timeout_s = intake_node(job_id), heartbeat_timeout_s(settings.dead_after_s)

@@ -24,7 +24,7 @@ from pipeline.catalog.work.jobs import Job, JobTerms
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.unserved import check_served
 from pipeline.errors import UnknownId
-from pipeline.ingest.intake import ingest_files
+from pipeline.ingest.intake import ingest_files, intake_heartbeat
 from pipeline.ingest.placement import placement_of
 from pipeline.ingest.roots import find_again
 from pipeline.ingest.submit import plan_for
@@ -36,6 +36,9 @@ from pipeline.types import NamedPaths
 __all__ = ["Choice", "choose", "retry"]
 
 log = structlog.get_logger()
+
+TOGETHER = 500
+"""Documents that one transaction begins again: other writers wait for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +145,39 @@ def _retry(services: Services, common: _Group, group: Sequence[ChosenFailure]) -
     weight = sum(candidate.size + jobs.OVERHEAD_BYTES for candidate in candidates.values())
     space = services.fingerprint
 
-    def record_job() -> set[str]:
+    def record_job() -> None:
         with writing(services.catalog) as connection:
             collections.register(connection, collection, space, services.spec)
             jobs.create(connection, job, request_id, weight, named=named)
-            begun = _begin_from_copies(services, connection, job, copies)
-            # The user who retries may have changed what the files failed for.
-            failures.forget_readings(connection, [failure.document_id for failure in group])
-            return begun
 
-    begun = services.with_model_facts(record_job)
-    for file in copies.values():  # once more after the commit: see `pipeline.stages.discard`
-        services.spool.renew(original_key(file.content_sha256, file.source))
+    services.with_model_facts(record_job)
     log.info("job.opened", request=request_id, job=job.id, collection=collection, documents=len(group))
-    admit_safely(services)
-    rest = [candidate for document_id, candidate in candidates.items() if document_id not in begun]
-    ingest_files(services, job.id, rest)
+    with intake_heartbeat(services, job.id):
+        begun: set[str] = set()
+        for document_ids in split_list(candidates, TOGETHER):
+            begun |= _begin(services, job, document_ids, copies)
+        admit_safely(services)
+        rest = [candidate for document_id, candidate in candidates.items() if document_id not in begun]
+        ingest_files(services, job.id, rest)
     return job.id
+
+
+def _begin(services: Services, job: Job, document_ids: Sequence[str], copies: Mapping[str, FileRecord]) -> set[str]:
+    """Begin those of these documents again of whose files there are copies; other processes write in between.
+
+    Returns:
+        Ids of the documents whose files need not be read.
+    """
+    some = {document_id: copies[document_id] for document_id in document_ids if document_id in copies}
+    with writing(services.catalog) as connection:
+        if jobs.is_cancelled(connection, job.id):
+            return set()
+        begun = _begin_from_copies(services, connection, job, some)
+        # The user who retries may have changed what the files failed for.
+        failures.forget_readings(connection, document_ids)
+    for file in some.values():  # once more after the commit: see `pipeline.stages.discard`
+        services.spool.renew(original_key(file.content_sha256, file.source))
+    return begun
 
 
 def _kept_copies(services: Services, group: Sequence[ChosenFailure]) -> dict[str, FileRecord]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from pipeline.catalog.database.schema import attempts, batches
 from pipeline.catalog.work import attempts as work_attempts
 from pipeline.catalog.work.failures import Failure
 from pipeline.errors.problem import Problem
+from pipeline.ingest import retry
 from pipeline.ingest.cleanup import GUARD_S, sweep
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit_options import SubmitOptions
@@ -90,6 +92,29 @@ def test_a_retry_of_many_documents_enters_the_broker_a_few_batches_at_a_time(tmp
         query = sa.select(batches.c.state, sa.func.count()).where(batches.c.job_id == job).group_by(batches.c.state)
         numbers = {state: number for state, number in connection.execute(query)}  # noqa: C416 - a row is no pair
     assert numbers == {"active": 2, "waiting": 10}
+    services.store.close()
+    services.catalog.dispose()
+
+
+def test_a_retry_of_many_documents_lets_other_processes_write_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "TOGETHER", 3, raising=False)
+    services = Services(Settings(data_dir=tmp_path, embedding_model="hashing", redis_url=NO_REDIS), owner=True)
+    drafts = []
+    for number in range(7):
+        draft = Draft(services)
+        draft.write(f"Letter {number}.".encode())
+        drafts.append(draft.finish(f"upload://{number}.txt"))
+    submit_uploads(services, GroupWriter(services.catalog), Request(()), drafts, SubmitOptions())
+    with writing(services.catalog) as connection:
+        work_attempts.fail(connection, dict.fromkeys(connection.scalars(sa.select(attempts.c.id)).all(), CAUSE))
+    numbers = [7]
+    number_of = sa.select(sa.func.count()).select_from(attempts)
+    sa.event.listen(services.catalog, "commit", lambda connection: numbers.append(connection.scalar(number_of)))
+    TaskManager(services).retry()
+    assert numbers[-1] == 14
+    assert max(after - before for before, after in pairwise(numbers)) == 3
     services.store.close()
     services.catalog.dispose()
 
