@@ -6,7 +6,6 @@ stages are not checked: every worker has them, and documents wait for the worker
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,9 +78,10 @@ def give_up(services: Services) -> set[str]:
 
 def _lost(services: Services, missing: Iterable[str]) -> set[str]:
     """Of these capabilities without a worker, return those that have had none for `no_worker_s`."""
-    now, settings = time.time(), services.settings
+    # By the clock of Redis, which ends the key too: one of this host that is set must not make it seem long.
+    (now, _), settings = services.redis.time(), services.settings
     before = {text(capability): float(at) for capability, at in services.redis.hgetall(UNSERVED).items()}
-    since: dict[Any, Any] = {capability: before.get(capability, now) for capability in missing}
+    since: dict[Any, Any] = {capability: min(before.get(capability, now), now) for capability in missing}
     with services.redis.pipeline() as pipe:
         pipe.delete(UNSERVED)
         if since:

@@ -16,6 +16,8 @@ from pipeline.engine.expiries import limit_expiries
 from pipeline.engine.heartbeat import NODES, alive_key
 from pipeline.engine.liveness import SETTLING, limit_lives
 from pipeline.engine.schedule import Schedule
+from pipeline.engine.unserved import UNSERVED, _lost
+from pipeline.services import Services
 from pipeline.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -73,6 +75,19 @@ def test_only_times_that_are_too_long_are_shortened(connection: redis.Redis) -> 
     assert 0 < connection.pttl("short") <= 2000
     assert connection.pttl("kept") == -1
     assert not connection.exists("missing")
+
+
+def test_a_stage_has_been_without_a_worker_only_as_long_as_redis_says(connection: redis.Redis, tmp_path: Path) -> None:
+    url = "redis://127.0.0.1:{port}/0".format(**connection.connection_pool.connection_kwargs)
+    services = Services(Settings(data_dir=tmp_path, redis_url=url, no_worker_s=60.0))
+    now = connection.time()[0]
+    for seen_at, expected in ((now - 61, {"ghost@ghosts"}), (now - 10, set()), (now + 3600, set())):
+        connection.delete(UNSERVED)
+        connection.hset(UNSERVED, "ghost@ghosts", str(seen_at))
+        assert _lost(services, ["ghost@ghosts"]) == expected
+        kept = float(connection.hget(UNSERVED, "ghost@ghosts") or 0)
+        assert min(seen_at, now) <= kept <= connection.time()[0]
+    services.redis.close()
 
 
 def test_a_dead_worker_dies_although_the_clock_was_set_back(connection: redis.Redis) -> None:
