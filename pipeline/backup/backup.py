@@ -27,6 +27,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.copying import copy_out, one_moment
 from pipeline.catalog.documents import restoring
 from pipeline.catalog.index import indexes
+from pipeline.catalog.index.indexes import Index
 from pipeline.disk import NO_ROOM
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.gates_for_tests import BACKUP, pass_gate
@@ -137,19 +138,20 @@ def _finish(copies: _Copies, begun_at: float, say: Say) -> BackupReport:
         reader, moment = _take_moment(copies, scope, say)
         say("Copying the catalog")
         copy_out(reader, folder.catalog)
-        # Texts that were written again since they were copied; and originals that intake was about to write.
         keys = needed_files(services, reader)
-        copies.files.copy(sorted(keys), changed=True)
-        points = copies.points.finish(moment.wanted)
-        files = copies.files.finish({*keys, *moment.unfinished})
-        manifest = Manifest(
-            begun_at=begun_at,
-            moment=moment.at,
-            counts=restoring.counts(reader),
-            indexes={name: _index_facts(reader, name, number) for name, number in points.items()},
-            files=files,
-            missing_points=copies.points.missing,
-        )
+        counts, known = restoring.counts(reader), {name: indexes.get(reader, name) for name in moment.wanted}
+    # Without the reader: what follows may take long, and PostgreSQL ends a transaction that is idle for minutes.
+    # Texts that were written again since they were copied; and originals that intake was about to write.
+    copies.files.copy(sorted(keys), changed=True)
+    points = copies.points.finish(moment.wanted)
+    manifest = Manifest(
+        begun_at=begun_at,
+        moment=moment.at,
+        counts=counts,
+        indexes={name: _index_facts(known[name], number) for name, number in points.items()},
+        files=copies.files.finish({*keys, *moment.unfinished}),
+        missing_points=copies.points.missing,
+    )
     folder.settings.write_text(json.dumps(printable_settings(services.settings), indent=2) + "\n", "utf-8")
     write_manifest(folder.manifest, manifest)
     say("Comparing every file with its checksum")
@@ -193,8 +195,7 @@ def _copy_last_changes(copies: _Copies, reader: Connection, began: float, pause_
     return _Moment(at, wanted, unfinished, time.monotonic() - began) if done else None
 
 
-def _index_facts(reader: Connection, name: str, points: int) -> dict[str, object]:
-    index = indexes.get(reader, name)
+def _index_facts(index: Index, points: int) -> dict[str, object]:
     return {"collection": index.collection, "points": points, "fingerprint": index.fingerprint.id}
 
 

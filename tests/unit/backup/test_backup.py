@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ from pipeline.catalog.work import ledger
 from pipeline.errors import BackupUnusable, BadRequest, Conflict, StackUnavailable
 from pipeline.services import Services
 from pipeline.settings import Settings
-from pipeline.spool import original_key
+from pipeline.spool import LocalSpool, original_key
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,28 @@ def test_unfinished_work_is_in_it_with_its_files(here: Deployment, tmp_path: Pat
     (row,) = there.rows(sa.select(tasks.c.state, tasks.c.runner).where(tasks.c.id == task))
     assert tuple(row) == ("due", None), "the process that did it is not there"
     there.close()
+
+
+class WatchingSpool(LocalSpool):
+    """Counts the open connections to the catalog whenever a file's time is asked for."""
+
+    def __init__(self, root: Path, services: Services) -> None:
+        super().__init__(root)
+        self.pool: Any = services.catalog.pool
+        self.open: list[int] = []
+
+    def modified_at(self, key: str) -> float:
+        self.open.append(self.pool.checkedout())
+        return super().modified_at(key)
+
+
+def test_no_transaction_stays_open_while_files_are_compared(here: Deployment, tmp_path: Path) -> None:
+    """PostgreSQL ends one that is idle for five minutes; comparing the files of an object store takes longer."""
+    here.begin("/docs/half.txt")
+    spool = WatchingSpool(tmp_path / "here" / "spool", here.services)
+    here.services.__dict__["spool"] = spool
+    back_up(here.services, tmp_path / "backup")
+    assert spool.open[-1] == 0
 
 
 def test_a_document_that_was_renamed_meanwhile_is_labelled_once_more(here: Deployment, tmp_path: Path) -> None:
