@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import platform
@@ -125,6 +126,11 @@ def test_limits_and_no_new_privileges(sandbox: Sandbox, tmp_path: Path) -> None:
     assert told(sandbox, tmp_path, "tell_limits") == {
         "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 2048 << 20, "NoNewPrivs": 1, "Seccomp": filtered,
     }  # fmt: skip
+
+
+@pytest.mark.skipif(not seccomp.is_known(), reason="without seccomp an administrator raises the limits")
+def test_limits_cannot_be_changed_not_even_by_an_administrator(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert told(sandbox, tmp_path, "change_limits") == [errno.EPERM, errno.EPERM]
 
 
 def test_temporary_files_work_inside(sandbox: Sandbox, tmp_path: Path) -> None:

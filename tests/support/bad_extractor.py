@@ -8,9 +8,11 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import re
 import resource
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -180,6 +182,21 @@ def tell_limits() -> None:
     raise Corrupt(json.dumps(told))
 
 
+def change_limits() -> None:
+    """To what they are, which any process may, through each of the two calls; an administrator may raise them too."""
+    limits = struct.pack("=QQ", *resource.getrlimit(resource.RLIMIT_FSIZE))
+    library = ctypes.CDLL(None, use_errno=True)
+    setrlimit, prlimit = {"x86_64": (160, 302), "aarch64": (164, 261)}[platform.machine()]
+    errors = []
+    for call in (
+        (setrlimit, resource.RLIMIT_FSIZE, limits), (prlimit, 0, resource.RLIMIT_FSIZE, limits, None),
+    ):  # fmt: skip
+        ctypes.set_errno(0)
+        library.syscall(*call)
+        errors.append(ctypes.get_errno())
+    raise Corrupt(json.dumps(errors))
+
+
 def write_a_temporary_file() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "picture").write_bytes(b"grey")
@@ -203,7 +220,7 @@ DEEDS: dict[str, Callable[[], None]] = {
         close_and_hang, garbage, boast, half_an_answer, drip, no_json, half_a_problem, raise_an_error_of_a_plug_in,
         answer_in_endless_lists, answer_with_a_document_of_another_form, answer_with_another_form_of_openness,
         leave_children, leave_a_temporary_file, intrude, tell_environment, tell_limits, write_a_temporary_file,
-        change_what_it_was_given, compute_for_half_a_second,
+        change_what_it_was_given, change_limits, compute_for_half_a_second,
     )
 }  # fmt: skip
 

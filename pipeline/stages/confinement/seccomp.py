@@ -3,7 +3,7 @@
 A list of what is refused, not of what is allowed: native libraries may call what they want of the rest, and files are
 landlock's part. Refused are sockets, looking into or steering other processes, changing owner, mode or time of files
 (landlock does not cover those), leaving the process group (by which everything is ended), and the kernel's own
-administration.
+administration. Limits are not changed any more: a process of the administrator could raise its own.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "memfd_secret": (447, 447), "execveat": (322, 281), "setsid": (112, 157), "setpgid": (109, 154),
     "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
+    "setrlimit": (160, 164),
 }  # fmt: skip
 """What is refused, whatever its arguments: the number on x86_64 and on aarch64, None where there is none."""
 
@@ -102,15 +103,25 @@ def program(machine: str) -> list[Instruction]:
         if (number := numbers[column]) is not None:
             instructions += [(EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE)]
     instructions += [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, UNKNOWN)]
-    instructions += _if_argument(CLONE[column], 0, [(ANY_BIT, 0, 1, NEW_NAMESPACES)])
-    instructions += _if_argument(IOCTL[column], 1, [(EQUAL, 0, 1, request) for request in TERMINAL_INPUT])
-    # The limits of another process; its own have the id 0.
-    instructions += _if_argument(PRLIMIT[column], 0, [(EQUAL, 1, 0, 0)])
+    instructions += _if_argument(CLONE[column], [(0, (ANY_BIT, 0, 1, NEW_NAMESPACES))])
+    instructions += _if_argument(IOCTL[column], [(1, (EQUAL, 0, 1, request)) for request in TERMINAL_INPUT])
+    # The limits of another process, as its own have the id 0; and new limits, which an administrator's may be higher.
+    not_zero = (EQUAL, 1, 0, 0)
+    instructions += _if_argument(PRLIMIT[column], [(0, not_zero), (2, not_zero), (2.5, not_zero)])
     return [*instructions, (RETURN, 0, 0, ALLOW)]
 
 
-def _if_argument(number: int, argument: int, tests: list[Instruction]) -> list[Instruction]:
-    """Refuse the call where one of the tests of its argument (its lower half) is true; allow it otherwise."""
-    refusals = [instruction for test in tests for instruction in (test, (RETURN, 0, 0, REFUSE))]
-    body = [(LOAD, 0, 0, ARGUMENTS_AT + 8 * argument), *refusals, (RETURN, 0, 0, ALLOW)]
+def _if_argument(number: int, tests: list[tuple[float, Instruction]]) -> list[Instruction]:
+    """Refuse the call where one of the tests of its arguments is true; allow it otherwise.
+
+    Args:
+        number: of the call.
+        tests: each with the argument that it is about: 2 is the lower half of the third one, 2.5 the upper half.
+    """
+    body = [
+        instruction
+        for argument, test in tests
+        for instruction in ((LOAD, 0, 0, ARGUMENTS_AT + int(8 * argument)), test, (RETURN, 0, 0, REFUSE))
+    ]
+    body.append((RETURN, 0, 0, ALLOW))
     return [(EQUAL, 0, len(body), number), *body]
