@@ -16,6 +16,12 @@ from pipeline.verification.points import check_points
 
 __all__ = ["look"]
 
+NOT_OURS = (
+    "The server's collection {name} has vectors of another space: it is not made anew, as it may be that of another "
+    "installation. Remove it there if it is of no use, and run: docrelay verify --repair"
+)
+"""The name of an index is never used for two spaces by one installation."""
+
 
 def look(services: Services, scope: Scope, pace: Pace) -> Findings:
     """Look at everything, or at one collection.
@@ -50,7 +56,10 @@ def _look_at_index(services: Services, index: Index, scope: Scope, findings: Fin
     space = services.store.collections().get(index.name)
     if space is not None and space != index.fingerprint:
         findings.add(Drift("wrong_space", max(number, 1), index.collection, detail=f"space {space.id}"))
-        findings.stores.add(index.name)
+        if services.settings.qdrant_url is None:
+            findings.stores.add(index.name)
+        else:
+            findings.notes.append(NOT_OURS.format(name=index.name))
         return
     check_points(services, index, findings, pace)
     if index.role == "live":

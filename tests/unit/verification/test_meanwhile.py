@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -125,6 +126,25 @@ def test_a_collection_that_was_made_anew_by_another_process_stays(services: Serv
     mend(services, Findings(stores={"letters~1", "gone~1"}), wait)
     assert number_of(services, "letters~1") == 1
     assert services.store.collections().keys() == {"letters~1"}
+
+
+@pytest.mark.parametrize(("url", "left"), [(None, 0), ("http://127.0.0.1:1", 1)])
+def test_a_collection_of_another_space_is_made_anew_unless_it_may_be_of_another_installation(
+    services: Services, url: str | None, left: int
+) -> None:
+    register(services, "letters")
+    other = replace(services.fingerprint, model="another")
+    dense = [1.0] + [0.0] * (other.dim - 1)
+    services.store.ensure("letters~1", other)
+    services.store.upsert("letters~1", [Point(str(UUID(int=1)), dense, SparseVector([], []), {})])
+    there = Services(services.settings.model_copy(update={"qdrant_url": url}), owner=True)
+    there.__dict__.update(store=services.store, catalog=services.catalog)
+    findings = look(there, Scope("letters"), Pace())
+    assert findings.found == {"wrong_space": 1}
+    mend(there, findings, wait)
+    assert number_of(services, "letters~1") == left
+    assert services.store.collections()["letters~1"] == (other if left else services.fingerprint)
+    assert len(findings.notes) == left
 
 
 def test_points_in_another_index_than_their_version_are_surplus(services: Services) -> None:
