@@ -13,6 +13,7 @@ from pipeline.services import Services
 from pipeline.vectorstore.base import Filter, Point
 from pipeline.verification.drift import Damaged, Drift, Findings
 from pipeline.verification.pace import Pace, Scope
+from pipeline.verification.points import count_by_version
 from pipeline.verification.texts import KeptTexts
 from pipeline.verification.vectors import check_vectors
 
@@ -38,8 +39,12 @@ class _Look:
         self.kinds[kind] = self.kinds.get(kind, 0) + number
 
 
-def check_documents(services: Services, index: Index, scope: Scope, findings: Findings, pace: Pace) -> None:
+def check_documents(
+    services: Services, index: Index, scope: Scope, findings: Findings, pace: Pace, numbers: Mapping[str, int]
+) -> None:
     """Look at every live document of an index; the vectors and texts of those in the sample are read.
+
+    `numbers`: how many points of each version there were a moment ago.
 
     Raises:
         StoreDamaged: the points cannot be read.
@@ -52,15 +57,18 @@ def check_documents(services: Services, index: Index, scope: Scope, findings: Fi
             return
         after = page[-1].document_id
         idle = [version for version in page if not version.is_busy]
-        looks = _look(services, index, scope, idle)
+        suspects = [version for version in idle if numbers.get(version.version_id, 0) != version.chunks]
+        looks = _look(services, index, scope, idle, suspects)
         _add(services, index, {version.version_id: version for version in idle}, looks, findings)
         findings.checked["documents"] += len(page)
         pace.spend("documents", len(page))
 
 
-def _look(services: Services, index: Index, scope: Scope, page: Sequence[LiveVersion]) -> dict[str, _Look]:
+def _look(
+    services: Services, index: Index, scope: Scope, page: Sequence[LiveVersion], suspects: Sequence[LiveVersion]
+) -> dict[str, _Look]:
     looks: dict[str, _Look] = defaultdict(_Look)
-    for version, number in _incomplete(services, index, page):
+    for version, number in _incomplete(services, index, suspects):
         kind = "missing_points" if number < version.chunks else "surplus_points"
         looks[version.version_id].count(kind, abs(version.chunks - number))
     for group in split_list(page, TOGETHER):
@@ -99,18 +107,15 @@ def points_of(services: Services, index: str, version_ids: Sequence[str]) -> Ite
 
 
 def _incomplete(services: Services, index: Index, versions: Sequence[LiveVersion]) -> Iterator[tuple[LiveVersion, int]]:
-    """Versions whose number of points is not that of their chunks, and that number; found by halving."""
+    """Those of these versions whose number of points is not that of their chunks, and that number."""
     if not versions:
         return
-    number = services.store.count(index.name, Filter(version_ids=tuple(version.version_id for version in versions)))
-    if number == sum(version.chunks for version in versions):
-        return
-    if number == 0 or len(versions) == 1:
-        yield from ((version, number) for version in versions if version.chunks != number)
-        return
-    half = len(versions) // 2
-    yield from _incomplete(services, index, versions[:half])
-    yield from _incomplete(services, index, versions[half:])
+    ids = tuple(version.version_id for version in versions)
+    is_any_there = services.store.count(index.name, Filter(version_ids=ids)) > 0
+    numbers = count_by_version(services, index.name, ids) if is_any_there else dict.fromkeys(ids, 0)
+    yield from (
+        (version, numbers[version.version_id]) for version in versions if numbers[version.version_id] != version.chunks
+    )
 
 
 def _add(

@@ -61,9 +61,9 @@ def _look_at_index(services: Services, index: Index, scope: Scope, findings: Fin
         else:
             findings.notes.append(NOT_OURS.format(name=index.name))
         return
-    check_points(services, index, findings, pace)
+    numbers = check_points(services, index, findings, pace)
     if index.role == "live":
-        check_documents(services, index, scope, findings, pace)
+        check_documents(services, index, scope, findings, pace, numbers)
         _check_alias(services, index, findings)
 
 

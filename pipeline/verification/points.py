@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
 from pipeline.catalog.database.id_lists import split_list
@@ -25,17 +25,22 @@ SETTLE_S = 2.0
 """Points whose document is being deleted are gone by then: what looks like too much is looked at once more."""
 
 
-def check_points(services: Services, index: Index, findings: Findings, pace: Pace) -> None:
+def check_points(services: Services, index: Index, findings: Findings, pace: Pace) -> Counter[str]:
     """Look at every point of an index.
+
+    Returns:
+        The number of points of each version.
 
     Raises:
         StoreDamaged: the points cannot be read.
     """
     suspects: set[str] = set()
+    numbers: Counter[str] = Counter()
     after: str | None = None
     while True:
         page, after = services.store.scroll(index.name, Filter(), PAGE, after, vectors=False)
         suspects |= _check_page(services, index, page, findings)
+        numbers.update(str(point.payload.get("version_id")) for point in page)
         findings.checked["points"] += len(page)
         pace.spend("points", len(page))
         if after is None:
@@ -43,6 +48,7 @@ def check_points(services: Services, index: Index, findings: Findings, pace: Pac
     if suspects:
         time.sleep(SETTLE_S)
         _count_surplus(services, index, suspects, findings)
+    return numbers
 
 
 def _check_page(services: Services, index: Index, page: Sequence[Point], findings: Findings) -> set[str]:

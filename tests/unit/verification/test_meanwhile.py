@@ -195,3 +195,19 @@ def test_each_verification_looks_at_another_sample(services: Services) -> None:
     ]
     assert all(0 < len(sample) < 40 for sample in samples)
     assert samples[0] != samples[1]
+
+
+def test_a_surplus_in_one_document_does_not_hide_what_another_one_lacks(services: Services) -> None:
+    register(services, "letters")
+    with writing(services.catalog) as connection:
+        job = jobs.create(connection, Job("letters", "ingest", 5), "r", 1)
+        files = [FileRecord(source, sha256(source.encode()).hexdigest(), 1, 0.0) for source in ("/a", "/b")]
+        recorded = [records.record(connection, job.id, "recipe", file) for file in files]
+        made = connection.execute(sa.select(versions.c.document_id, versions.c.id)).all()
+        live_versions.switch(connection, {row.document_id: row.id for row in made})
+        attempts.complete(connection, [str(item.attempt_id) for item in recorded])
+        connection.execute(versions.update().values(chunks=2))
+    first, second = (row.id for row in made)
+    store(services, "letters~1", *({"version_id": version_id} for version_id in (first, first, first, second)))
+    findings = look(services, Scope(share=0.0), Pace())
+    assert (findings.found["missing_points"], findings.found["surplus_points"]) == (1, 1)
