@@ -91,15 +91,17 @@ def test_versions_may_have_points_while_they_are_live_made_or_can_be_revived(cat
         end(connection, made)
         newer = begin(connection, "/replaced", content="b")
         ids = [*made.values(), *newer.values()]
-        assert live_points.may_have_points(connection, ids) == set(ids), "the newer one is being made"
+        assert live_points.may_have_points(connection, "letters~1", ids) == set(ids), "the newer one is being made"
         end(connection, newer)
         deletion.tombstone(connection, [document_of(connection, made["/deleted"])])
         deletion.tombstone(connection, [document_of(connection, made["/undone"])], time.time() + 60)
-        allowed = live_points.may_have_points(connection, [*ids, "unknown"])
+        allowed = live_points.may_have_points(connection, "letters~1", [*ids, "unknown"])
         assert allowed == {made["/live"], newer["/replaced"], made["/undone"]}
-        assert live_points.known(connection, [*ids, "unknown"]) == set(ids)
+        assert live_points.known(connection, "letters~1", [*ids, "unknown"]) == set(ids)
+        assert live_points.may_have_points(connection, "letters~2", ids) == set(), "their index is another one"
+        assert live_points.known(connection, "letters~2", ids) == set()
         connection.execute(documents.update().where(documents.c.undo_until.is_not(None)).values(undo_until=1.0))
-        assert live_points.may_have_points(connection, ids) == allowed - {made["/undone"]}
+        assert live_points.may_have_points(connection, "letters~1", ids) == allowed - {made["/undone"]}
 
 
 def test_expected_points_are_counted_and_work_gives_slack(catalog: Engine) -> None:
