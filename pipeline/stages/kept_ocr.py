@@ -3,8 +3,8 @@
     ocr/ab/abcd….pdf-<extraction>/<first page>-<last page>
 
 Named by the content's SHA-256, the suffix, and how it was read, as kept texts are. A group of pages is used only for
-the same group, and is kept only if none of its pages failed. They go when the document is completed, and with the
-clean-up after a week.
+the same group, and is kept only if none of its pages failed. They go when the document is completed or deleted, and
+with the clean-up after a week.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors.problem import Problem
 from pipeline.ingest.cleanup import KEEP_OCR_S, sweep
+from pipeline.ingest.delete import delete
 from pipeline.ingest.placement import placement_of
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
@@ -129,6 +130,12 @@ def test_pages_of_a_completed_document_are_not_kept(services: Services) -> None:
     claim = begin(services)
     write_json(services.spool, ocr_key(claim.batch_id, 0), group(1, 2, 3, 4))
     end(services, claim, None)
+    assert keys_in(services.spool, OCR) == set()
+
+
+def test_pages_of_a_document_that_is_deleted_go_with_it(services: Services) -> None:
+    failed_with_pages(services)
+    assert delete(services, "documents", [FILE.source]).documents == 1
     assert keys_in(services.spool, OCR) == set()
 
 
