@@ -36,7 +36,7 @@ class Texts:
 
         Raises:
             Empty: neither its text layer nor OCR gave any text.
-        TimedOut: OCR read nothing within the document's budget, and there is no other text.
+            TimedOut: OCR read nothing within the document's budget, and there is no other text.
             FileNotFoundError: the artifact is missing.
         """
         document = load_document(self._services.spool, text_key(self._batch_id, attempt.attempt_id, self._before))
