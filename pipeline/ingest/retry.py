@@ -7,6 +7,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -155,7 +156,7 @@ def _retry(services: Services, common: _Group, group: Sequence[ChosenFailure]) -
     with intake_heartbeat(services, job.id):
         begun: set[str] = set()
         for document_ids in split_list(candidates, TOGETHER):
-            begun |= _begin(services, job, document_ids, copies)
+            begun |= services.with_model_facts(partial(_begin, services, job, document_ids, copies))
         admit_safely(services)
         rest = [candidate for document_id, candidate in candidates.items() if document_id not in begun]
         ingest_files(services, job.id, rest)
