@@ -127,15 +127,14 @@ def _tidy(services: Services) -> None:
 def recover(services: Services, batch_id: str) -> None:
     """Publish the missing tasks of a batch again, after Celery reported a time limit or a lost process.
 
-    The parent of a lost process reports it with one of its next heartbeats, which is waited for.
+    The parent of a lost process reports it with one of its next heartbeats, which is waited for. Where it is later, the
+    next run of the reconciler finds the task: a task that goes on before would not count the death.
     """
     for waits_left in reversed(range(RECOVERY_BEATS + 1)):
         work = open_work(services, RECONCILER)
         here = [task for task in work.tasks if task.batch_id == batch_id]
         lost = [task for task in here if work.is_orphan(task) or (work.is_suspect(task) and task.state == "due")]
-        if not lost and not waits_left:
-            lost = [task for task in here if work.is_suspect(task)]
-        if lost or not any(work.is_at_work(task) for task in here):
+        if lost or not waits_left or not any(work.is_at_work(task) for task in here):
             break
         time.sleep(services.settings.heartbeat_s)
     _publish(services, lost, work.living)
