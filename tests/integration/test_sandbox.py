@@ -194,30 +194,33 @@ def test_peak_memory_of_the_caller_does_not_count_for_the_child(sandbox: Sandbox
 def starved(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave the sandbox's child a ninth of one processor, or less: eight others compute on it."""
     monkeypatch.setattr("pipeline.stages.working_time.MOST", 1000.0)  # other programs of the machine may want it too
-    child = sandbox._start().popen.pid
+    child = psutil.Process(sandbox._start().popen.pid)
     cpu = min(os.sched_getaffinity(0))
-    os.sched_setaffinity(child, {cpu})
+    for process in (child, *child.children(recursive=True)):  # Tesseract stays from page to page
+        process.cpu_affinity([cpu])
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
     try:
-        for process in busy:
-            os.sched_setaffinity(process.pid, {cpu})
+        for rival in busy:
+            os.sched_setaffinity(rival.pid, {cpu})
         yield
     finally:
-        for process in busy:
-            process.kill()
-            process.wait()
+        for rival in busy:
+            rival.kill()
+            rival.wait()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts of waiting are Linux's")
 def test_file_that_waits_for_a_processor_does_not_run_into_its_limit(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a second of work takes four by the wall, and the limit is two and a half; a hang ends there all the same."""
+    """Half a second of work takes several by the wall: half of them are limit enough. A hang ends at its limit."""
     sandbox.extract(file_of_deed(tmp_path, "nothing"), Options(), PATIENCE_S)
+    work = file_of_deed(tmp_path, "compute_for_half_a_second")
     with starved(sandbox, monkeypatch):
         began = time.monotonic()
-        assert "some text" in sandbox.extract(file_of_deed(tmp_path, "compute_for_half_a_second"), Options(), 2.5).text
-        assert time.monotonic() - began > 2.5
+        sandbox.extract(work, Options(), PATIENCE_S)
+        limit_s = (time.monotonic() - began) / 2
+        assert "some text" in sandbox.extract(work, Options(), limit_s).text
         with pytest.raises(TimedOut):
             sandbox.extract(file_of_deed(tmp_path, "hang"), Options(), 2.5)
 
@@ -227,25 +230,28 @@ def test_page_that_waits_for_a_processor_does_not_run_into_its_limit(
     tmp_path: Path, needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs("tesseract")
-    image = Image.new("L", (1600, 700), 255)
-    for line in range(6):
-        place = (40, 30 + 100 * line)
-        ImageDraw.Draw(image).text(place, "The harbour master counts the ships.", 0, ImageFont.load_default(size=60))
-    image.save(tmp_path / "page.png")
+    pages = [write_page(tmp_path / f"{word}.png", word) for word in ("first", "second", "third")]
     sandbox, options = Sandbox(2048, tmp_path / "data"), Options(ocr_languages="eng")
     try:
-        sandbox.ocr(tmp_path / "page.png", [1], options, PATIENCE_S)  # all is loaded
+        sandbox.ocr(pages[0], [1], options, PATIENCE_S)  # all is loaded
         with starved(sandbox, monkeypatch):
             began = time.monotonic()
-            limit_s = 4.0
-            ((page,), warnings) = sandbox.ocr(
-                tmp_path / "page.png", [1], replace(options, ocr_timeout_s=limit_s), PATIENCE_S
-            )
-            took_s = time.monotonic() - began
+            sandbox.ocr(pages[1], [1], options, PATIENCE_S)
+            limit_s = (time.monotonic() - began) / 2
+            ((page,), warnings) = sandbox.ocr(pages[2], [1], replace(options, ocr_timeout_s=limit_s), PATIENCE_S)
     finally:
         sandbox.close()
     assert (page.text.count("harbour master"), warnings) == (6, [])
-    assert took_s > limit_s
+
+
+def write_page(path: Path, word: str) -> Path:
+    """A picture of six lines; another word makes it another page, as a page that is known is not read again."""
+    image = Image.new("L", (1600, 700), 255)
+    for line in range(6):
+        place, text = (40, 30 + 100 * line), f"The harbour master counts the {word} ships."
+        ImageDraw.Draw(image).text(place, text, 0, ImageFont.load_default(size=60))
+    image.save(path)
+    return path
 
 
 CALLER = """
