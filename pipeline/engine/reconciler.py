@@ -71,7 +71,7 @@ ABANDONED_S = 15.0
 """An intake that opened a job this many seconds ago and has no heartbeat is dead."""
 
 
-class Schedule:
+class MeasureTimes:
     """When each unfinished job is measured again. A large job takes longer, and is measured less often."""
 
     def __init__(self, _settings: Settings) -> None:
@@ -197,7 +197,7 @@ def _close_abandoned(services: Services) -> None:
 
 def _record_progress(services: Services) -> int:
     """Measure and store the progress of unfinished jobs. Returns how many there are."""
-    schedule = services.singleton(Schedule)
+    schedule = services.singleton(MeasureTimes)
     with services.catalog.connect() as connection:
         active = jobs.unfinished(connection)
         in_work = jobs.with_active_batches(connection)
@@ -213,7 +213,7 @@ def _record_progress(services: Services) -> int:
     return len(active)
 
 
-def _measure(services: Services, schedule: Schedule, job_id: str) -> StoredProgress | None:
+def _measure(services: Services, schedule: MeasureTimes, job_id: str) -> StoredProgress | None:
     """Measure a job without the write lock. Returns None if nothing has changed since the last measure."""
     began = time.monotonic()
     with services.catalog.connect() as connection:
