@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import structlog
 
@@ -162,17 +162,7 @@ def _report(
         embedded=embedded,
         sampled=round(scope.share, 6),
         source_needed=needed,
-        examples=[
-            DriftExample(
-                kind=drift.kind,
-                number=drift.number,
-                collection=drift.collection,
-                document_id=drift.document_id,
-                source=drift.source,
-                detail=drift.detail,
-            )
-            for drift in (last if request.repair else first).examples
-        ],
+        examples=[DriftExample(**asdict(drift)) for drift in (last if request.repair else first).examples],
         notes=list(course.notes),
         jobs=course.jobs,
         seconds=0.0,
