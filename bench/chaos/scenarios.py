@@ -44,7 +44,7 @@ def _freeze_redis(stand: Stand) -> bool:
 
 
 def _freeze_store(stand: Stand) -> bool:
-    """For good: only whoever misses it can help."""
+    """For good: only the supervisor, which misses its sign of life, can help."""
     return _freeze(stand, "store", None)
 
 

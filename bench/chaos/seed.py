@@ -180,7 +180,7 @@ class _Driver:
             time.sleep(0.01)
 
     def _missing(self, wanted: tuple[int, int]) -> list[Planned]:
-        """Kills that did not land yet: those that missed, and orders at gates that nobody came to."""
+        """Kills that did not land yet: those that missed, and orders at gates that no process came to."""
         for thread in self.intakes:
             thread.join()
         eventually(self._finished, 20, 0.2)

@@ -36,8 +36,8 @@ def hiding_encoding(content: bytes) -> str | None:
     if not end:
         return "(unknown)"
     names = ENCODING.findall(declaration)
-    told = [name.decode("ascii", "replace").strip() for name in names]
-    return next((name for name in told if not PLAIN.fullmatch(name)), None)
+    declared = [name.decode("ascii", "replace").strip() for name in names]
+    return next((name for name in declared if not PLAIN.fullmatch(name)), None)
 
 
 def declares_document_type(content: bytes) -> bool:

@@ -23,7 +23,7 @@ class Terminal:
         os.close(slave)
 
     def open(self) -> int:
-        """Open the program's side; whoever opens it closes it."""
+        """Open the program's side; the caller closes it."""
         return os.open(self.name, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
     def close(self) -> None:

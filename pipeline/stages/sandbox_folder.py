@@ -33,7 +33,7 @@ class SandboxFolder:
         self._folder = TemporaryFolder(tmp, "sandbox-")
         self.own = self._folder.path / "own"
         self.inbox = self._folder.path / "in"
-        self._told = 0.0
+        self._written_s = 0.0
         self.clock = self._folder.path / "clock"
         try:
             self.clock.write_bytes(SECONDS.pack(0.0))
@@ -60,10 +60,10 @@ class SandboxFolder:
 
     def tell_left_out(self, seconds: float) -> None:
         """Write down how many seconds the limits of the present request leave out."""
-        if seconds != self._told:
+        if seconds != self._written_s:
             with contextlib.suppress(OSError), self.clock.open("r+b", buffering=0) as file:
                 file.write(SECONDS.pack(seconds))
-                self._told = seconds
+                self._written_s = seconds
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

@@ -36,8 +36,8 @@ class Grant:
     @classmethod
     def from_json(cls, text: str) -> Grant:
         """What `to_json` wrote."""
-        told = json.loads(text)
-        return cls(told["data_dir"], tuple(told["readable"]), tuple(told["writable"]), told["file_mb"])
+        fields = json.loads(text)
+        return cls(fields["data_dir"], tuple(fields["readable"]), tuple(fields["writable"]), fields["file_mb"])
 
 
 def confine(grant: Grant, terminals: Iterable[str]) -> list[str]:
