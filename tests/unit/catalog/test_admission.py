@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.database.schema import attempts as attempts_table
 from pipeline.catalog.database.schema import batches as batches_table
 from pipeline.catalog.database.schema import tasks
@@ -22,19 +21,6 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.large_files import LargeFiles
 
 MANY = 1000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
-    with undone(engine) as opened:
-        yield opened
 
 
 def begin(connection: Connection) -> str:

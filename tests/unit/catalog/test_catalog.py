@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from catalog_tools import undone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -49,19 +47,6 @@ from pipeline.errors.problem import Problem
 
 CORRUPT = Failure("extract", Problem("corrupt", "It is broken.", "Mend it."))
 SPOILT = Failure("intake", Problem("unreadable", "It cannot be opened.", "Look."))
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
-    with undone(engine) as opened:
-        yield opened
 
 
 def begin(connection: Connection, urgency: int = 5, collection: str = "documents") -> str:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 import sqlalchemy as sa
 from catalog_tools import undone
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
-from pipeline.catalog.database.connection import open_catalog, sqlite_url
 from pipeline.catalog.database.schema import tasks
 from pipeline.catalog.work import batches, jobs, ledger, turns
 from pipeline.catalog.work.jobs import Job
 
 STAGE = "embed"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_catalog(sqlite_url(tmp_path_factory.mktemp("catalog")))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def connection(engine: Engine) -> Iterator[Connection]:
-    with undone(engine) as opened:
-        yield opened
 
 
 def batch(connection: Connection, number: int, share: int) -> str:
