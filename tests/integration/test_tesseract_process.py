@@ -43,6 +43,7 @@ def page(text: str, size: int = 34) -> Image.Image:
 def processes(needs: object) -> Iterator[Processes]:
     needs("tesseract")  # type: ignore[operator]
     extractors.end_processes()  # those of other tests
+    tesseract._known_pages.cache_clear()  # a page that another test has read would be read by no process
     held = Processes()
     yield held
     held.close()
