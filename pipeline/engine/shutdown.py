@@ -1,4 +1,4 @@
-"""The end of a worker: it takes nothing new, finishes what it does within a grace, and hands back the rest.
+"""The end of a worker: it takes nothing new, finishes what it does within `shutdown_grace_s`, and hands back the rest.
 
 Celery's warm shutdown waits for running tasks without a limit, and who stopped the worker kills it after one. What is
 handed back is due again at once, and its start does not count.
@@ -27,12 +27,9 @@ from pipeline.engine.process_identity import identity
 from pipeline.engine.redelivery import restore
 from pipeline.services import Services
 
-__all__ = ["GRACE_S", "Shutdown"]
+__all__ = ["Shutdown"]
 
 log = structlog.get_logger()
-
-GRACE_S = 8.0
-"""A worker finishes what it does within this time; the supervisor of a private stack kills it after 10 seconds."""
 
 
 class Shutdown:
@@ -72,7 +69,7 @@ class Shutdown:
         log.warning("worker.handed_back", node=self._node, tasks=[task_id for task_id, _ in running])
 
     def _wait(self) -> None:
-        time.sleep(GRACE_S)
+        time.sleep(self._services.settings.shutdown_grace_s)
         try:
             self.hand_over()
         finally:

@@ -131,6 +131,7 @@ class Settings(BaseModel):
     retry_backoff_max_s: float = Field(60.0, gt=0, description="longest delay of a retry")
     heartbeat_s: float = Field(1.0, gt=0, description="how often a worker says that it lives")
     dead_after_s: float = Field(8.0, gt=0, description="silence after which a worker counts as dead")
+    shutdown_grace_s: float = Field(8.0, ge=1, description="time a stopped worker has to finish its tasks")
     reconcile_s: float = Field(3.0, gt=0, description="how often the reconciler looks for lost work")
     no_worker_s: float = Field(300.0, gt=0, description="how long a workflow's own stage may be without a worker")
     keep_originals: bool = Field(False, description="keep the copy of a file after it is completed")

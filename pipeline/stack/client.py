@@ -28,6 +28,8 @@ POLL_S = 0.03
 PEEK_TIMEOUT_S = 2.0
 PING_TIMEOUT_S = 5.0
 LEASE_CHECK_S = 1.0
+HAND_BACK_S = 2.0
+"""Time that a worker has, after its grace, to hand back what it has not finished."""
 """A supervisor that checks whether a command still uses the stack holds the lease for less than this."""
 
 ENDED = "The private stack ended while this command used it."
@@ -75,7 +77,12 @@ def connect(
 
 def launch_of(settings: Settings) -> Launch:
     """The stack that follows from the settings."""
-    return Launch(str(settings.data_dir), tuple(processes(settings)), min_free_bytes=max(settings.min_free_mb, 1) * MB)
+    return Launch(
+        str(settings.data_dir),
+        tuple(processes(settings)),
+        grace_s=settings.shutdown_grace_s + HAND_BACK_S,
+        min_free_bytes=max(settings.min_free_mb, 1) * MB,
+    )
 
 
 @contextmanager

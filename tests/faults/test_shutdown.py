@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flow_rig import FlowRig, stack_on
@@ -20,9 +21,11 @@ GROUPS = [("extract", "extract"), ("embed-1", "embed"), ("store", "upsert")]
 """Each worker, and a stage that it is in the middle of."""
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlowRig]:
-    with stack_on(tmp_path_factory.mktemp("shutdown") / "data", batch_documents=4, chunk_batch_size=8) as flow_rig:
+@pytest.fixture
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FlowRig]:
+    """A stack whose workers have the grace that the test names."""
+    settings: dict[str, Any] = {"batch_documents": 4, "chunk_batch_size": 8, "shutdown_grace_s": request.param}
+    with stack_on(tmp_path / "data", **settings) as flow_rig:
         yield flow_rig
 
 
@@ -38,6 +41,7 @@ def executions(rig: FlowRig) -> Counter[tuple[str, str, int]]:
     return Counter((line["batch"], line["stage"], line["part"]) for line in rig.logged("stage.done"))
 
 
+@pytest.mark.parametrize("rig", [600.0], indirect=True)
 def test_a_rolling_restart_loses_and_repeats_nothing(rig: FlowRig, tmp_path: Path) -> None:
     write_documents(tmp_path / "in", NUMBER, words=200, seed=5)
     with rig.gates.closed(*(stage for _, stage in GROUPS)):
@@ -67,6 +71,7 @@ def is_stopping(rig: FlowRig, stage: str) -> bool:
     return len(rig.logged("worker.stopping")) > [stage for _, stage in GROUPS].index(stage)
 
 
+@pytest.mark.parametrize("rig", [1.0], indirect=True)
 def test_what_is_not_finished_within_the_grace_is_handed_back(rig: FlowRig, tmp_path: Path) -> None:
     """The task is due again at once; its start does not count, and the processes of the pool are gone."""
     write_documents(tmp_path / "in", 2, words=200, seed=6)

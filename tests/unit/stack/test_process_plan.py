@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.settings import ENV_PREFIX, Settings, load_settings
 from pipeline.stack import processes, settings_environment
+from pipeline.stack.client import launch_of
 
 
 def _read_back(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -33,6 +34,11 @@ def test_every_setting_survives_the_environment(tmp_path: Path, monkeypatch: pyt
     )
     assert _read_back(settings_environment(settings), monkeypatch) == settings
     assert _read_back(settings_environment(Settings(data_dir=tmp_path)), monkeypatch) == Settings(data_dir=tmp_path)
+
+
+def test_a_worker_may_use_its_whole_grace_before_it_is_killed() -> None:
+    settings = Settings(shutdown_grace_s=45.0)
+    assert launch_of(settings).grace_s > settings.shutdown_grace_s
 
 
 def test_settings_that_are_unset_have_no_variable() -> None:
