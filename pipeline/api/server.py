@@ -33,7 +33,7 @@ log = structlog.get_logger()
 URL_KEY = f"{PREFIX}api"
 """Redis key with the URL of the API: with port 0 only the process itself knows its port."""
 
-READY_TTL_S = 7 * 86400
+URL_TTL_S = 7 * 86400
 GRACE_S = 5
 BACKLOG = 512
 MAX_HEADER_BYTES = 32 << 10
@@ -66,9 +66,8 @@ def run_api(settings: Settings, name: str, *, embedded: bool, say: Callable[[str
 
     def ready() -> None:
         freeze()
-        services.redis.set(URL_KEY, url, ex=READY_TTL_S)
-        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {url}", ex=READY_TTL_S)
-        start_pulse(services.redis, name)
+        services.redis.set(URL_KEY, url, ex=URL_TTL_S)
+        start_pulse(services.redis, name, url)
         log.info("api.ready", url=url, pid=os.getpid())
         say(f"The API is ready at {url} (try {url}/docs)")
 

@@ -40,7 +40,23 @@ def restore_dead(services: Services) -> int:
             log.warning("worker.dead", node=node, messages=held)
         connection.srem(NODES, node)
         forget_node(connection, node)
+    _register_unknown(services)
     return restored
+
+
+def _register_unknown(services: Services) -> None:
+    """Enter workers that hold messages and are not registered, to be judged by the next run.
+
+    A worker registers with each heartbeat. Where Redis was emptied and it died before its next one, nothing else names
+    it, and what it had received since would be held for ever.
+    """
+    if services.broker is None:
+        return
+    prefix = unacked_key("")
+    holding = {text(key).removeprefix(prefix) for key in services.broker.scan_iter(f"{prefix}*", count=500)}
+    if unknown := holding - {text(name) for name in services.redis.smembers(NODES)}:
+        log.warning("worker.unregistered", nodes=sorted(unknown))
+        services.redis.sadd(NODES, *unknown)
 
 
 def restore(services: Services, node: str) -> int:

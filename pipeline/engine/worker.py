@@ -38,7 +38,7 @@ from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
-from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, PREFIX, QUEUES, task_name
+from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, QUEUES, task_name
 from pipeline.rpc import serve
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
@@ -58,8 +58,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "store": ("upsert", "finalize", MAINTENANCE),
 }
 """Worker groups and the queues that each serves; `extract` also serves those of declared stages."""
-
-READY_TTL_S = 7 * 86400
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
@@ -213,7 +211,6 @@ def _keep_memory() -> None:
 
 
 def _report_ready(services: Services, name: str) -> None:
-    services.redis.set(f"{PREFIX}ready:{name}", os.getpid(), ex=READY_TTL_S)
     start_pulse(services.redis, name)
     log.info("worker.ready", name=name, pid=os.getpid())
 

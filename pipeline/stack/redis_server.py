@@ -18,13 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pipeline.errors import StackUnavailable
-from pipeline.stack.pulse import PULSE_KEY
+from pipeline.stack.pulse import PULSE_KEY, READY_KEY
 from pipeline.stack.spec import ProcessSpec
 
-__all__ = ["READY_KEY", "RedisServer", "find_server"]
-
-READY_KEY = "docrelay:ready:"
-"""Prefix of the Redis key in which a process of the stack writes its pid when it is ready."""
+__all__ = ["RedisServer", "find_server"]
 
 NAMES = ("redis-server", "valkey-server")
 NO_SERVER = "No redis-server was found on this machine: install redis-server or valkey-server."

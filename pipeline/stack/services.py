@@ -22,8 +22,7 @@ from pipeline.stack.folder import Folder, replace_file
 from pipeline.stack.frozen import STOPPED_S, Vigil
 from pipeline.stack.launcher import inherited_environment
 from pipeline.stack.lease import FileLock
-from pipeline.stack.pulse import PULSE_KEY
-from pipeline.stack.redis_server import READY_KEY
+from pipeline.stack.pulse import PULSE_KEY, READY_KEY
 from pipeline.stack.session import Session
 from pipeline.stack.spec import ProcessSpec
 from pipeline.stack.state import ProcessState

@@ -11,7 +11,6 @@ import threading
 import structlog
 
 from pipeline.errors import PipelineError
-from pipeline.names import PREFIX
 from pipeline.services import Services
 from pipeline.settings import load_settings
 from pipeline.stack.logs import configure_logging
@@ -19,8 +18,6 @@ from pipeline.stack.pulse import start_pulse
 from pipeline.watch.loop import watch_all
 
 log = structlog.get_logger()
-
-READY_TTL_S = 7 * 86400
 
 
 def main() -> int:
@@ -37,8 +34,7 @@ def main() -> int:
         configure_logging(settings, name)
         services = Services(settings)
         paths = ", ".join(str(folder.path) for folder in settings.watch)
-        services.redis.set(f"{PREFIX}ready:{name}", f"{os.getpid()} {paths}", ex=READY_TTL_S)
-        start_pulse(services.redis, name)
+        start_pulse(services.redis, name, paths)
         watch_all(services, settings.watch, ended, lambda line: log.info("watch.said", line=line))
     except PipelineError as error:
         print(f"{name} cannot work: {error.message} {error.hint}", file=sys.stderr, flush=True)
