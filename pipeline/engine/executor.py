@@ -128,7 +128,7 @@ def _pass_gate(claim: Claim, runner: str, point: str = "") -> None:
 
 
 def _work(services: Services, work: Work, claim: Claim, runner: str) -> Done:
-    if claim.starts > services.settings.max_starts:
+    if claim.starts - claim.spared > services.settings.max_starts:
         return _failed(claim, Failure(claim.stage, problem_of_endings(services, claim)), apart=True)
     try:
         # The engine of the vectors maps files: a write that finds no room there kills its process.

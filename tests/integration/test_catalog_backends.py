@@ -652,6 +652,30 @@ def test_dead_runner_loses_its_task(catalog: Engine) -> None:
         attempts.cancel(connection, schema.attempts.c.job_id == job)
 
 
+@pytest.mark.parametrize("by_message", [True, False], ids=["its message returns", "it is published again"])
+def test_a_task_is_not_blamed_for_the_death_of_its_whole_worker(catalog: Engine, by_message: bool) -> None:
+    """The death of its own process is held against it, and in the end that of its worker too."""
+    with writing(catalog) as connection:
+        job = begin_job(connection)
+        batch = batch_of(connection, job, take(connection, job, "/a.txt"))
+        admission.admit(connection, 1, 99, "extract")
+        task = ledger.task_id(batch, "extract")
+
+        def blamed(number: int, *alive: str) -> int:
+            if not by_message:
+                ledger.mark_republished(connection, ledger.open_tasks(connection), alive)
+            claim = ledger.claim(connection, task, f"extract@{number}/{number}-1", alive)
+            assert claim is not None
+            assert claim.starts == number
+            return claim.starts - 1 - claim.spared
+
+        assert blamed(1) == 0
+        assert blamed(2, "extract@1") == 1  # the worker lives on
+        deaths = [blamed(3 + number) for number in range(ledger.SPARED + 2)]
+        assert deaths == [1] * ledger.SPARED + [2, 3]
+        attempts.cancel(connection, schema.attempts.c.job_id == job)
+
+
 def test_only_the_death_of_a_process_counts(catalog: Engine) -> None:
     """A task is given back, refused, lost by a living process, or published again: none of that is a death."""
     with writing(catalog) as connection:

@@ -4,7 +4,8 @@ A task is `due` (to be started), `running` (in the process `runner`) or `done`. 
 `active`, `done` or `cancelled`. Task ids are derived from (batch, stage, part) and are the Celery ids.
 
 `starts` counts the deaths of processes: a start counts until the task is given back or its process is found to live
-on without it. A task that is claimed has so many deaths behind it as `starts` says, less this start.
+on without it. A task that is claimed has so many deaths behind it as `starts` says, less this start. `spared` of them
+are not held against it: its whole worker died, and with it whatever its other processes did.
 """
 
 from __future__ import annotations
@@ -45,12 +46,21 @@ __all__ = [
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
 
+SPARED = 15
+"""Deaths of its whole worker that a task is spared. Later ones count: it may be the one that ends them."""
+ONE_PROCESS = ("embed", "upsert", "finalize")
+"""Stages whose worker is one process that does one task: when it dies, that task is the cause or nothing is."""
+
 # Every task executes these while other processes wait for the write lock, and so they are composed once.
 _TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
 _NOW: sa.BindParameter[float] = sa.bindparam("now")
 _ON: sa.BindParameter[str] = sa.bindparam("on")
 STARTED = (
-    tasks.update().where(_TASK).values(state="running", runner=_ON, starts=sa.bindparam("started"), started_at=_NOW)
+    tasks.update()
+    .where(_TASK)
+    .values(
+        state="running", runner=_ON, starts=sa.bindparam("started"), spared=sa.bindparam("forgiven"), started_at=_NOW
+    )
 )
 DONE = (
     tasks.update()
@@ -69,6 +79,7 @@ OUTSTANDING = sa.select(sa.func.count()).where(
 class Claim:
     """The right to do one task, held by one process; `starts` counts this start and those in which one died.
 
+    `spared`: how many of those are not held against it.
     `last_try`: it is not tried again, even after a transient error.
     """
 
@@ -82,6 +93,7 @@ class Claim:
     priority: int
     plan: Plan
     request_id: str
+    spared: int = 0
     last_try: bool = False
 
 
@@ -96,6 +108,7 @@ class OpenTask:
     state: str
     runner: str | None
     starts: int
+    spared: int
     since: float
     priority: int
     plan: Plan
@@ -150,8 +163,11 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
     # A process that claims a task which it holds already has lost its claim by an error, and did not die.
-    starts = row.starts + int(row.state != "running" or row.runner != runner)
-    connection.execute(STARTED, {"task": task_id, "on": runner, "now": time.time(), "started": starts})
+    is_new = row.state != "running" or row.runner != runner
+    starts = row.starts + int(is_new)
+    spared = row.spared + int(is_new and row.state == "running" and _is_spared(row, alive))
+    values = {"task": task_id, "on": runner, "now": time.time(), "started": starts, "forgiven": spared}
+    connection.execute(STARTED, values)
     return Claim(
         task_id=task_id,
         batch_id=row.batch_id,
@@ -163,7 +179,14 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
         priority=row.priority,
         plan=Plan.from_json(row.plan),
         request_id=row.request_id,
+        spared=spared,
     )
+
+
+def _is_spared(row: Any, alive: Container[str]) -> bool:
+    """Whether the task's whole worker died, which says nothing about this task."""
+    worker = (row.runner or "").rpartition("/")[0]
+    return bool(worker) and worker not in alive and row.stage not in ONE_PROCESS and row.spared < SPARED
 
 
 def is_running(connection: Connection, task_id: str) -> bool:
@@ -237,6 +260,7 @@ def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTas
             tasks.c.state,
             tasks.c.runner,
             tasks.c.starts,
+            tasks.c.spared,
             sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
             batches.c.priority,
             plan_column(),
@@ -260,11 +284,19 @@ def mark_republished(connection: Connection, lost: Iterable[OpenTask], alive: Co
     Returns:
         Those that were: the others have been claimed or have ended meanwhile.
     """
-    return [task for task in lost if _make_due(connection, task, died=task.runner not in alive)]
+    return [task for task in lost if _make_due(connection, task, alive)]
 
 
-def _make_due(connection: Connection, seen: OpenTask, *, died: bool) -> bool:
+def _make_due(connection: Connection, seen: OpenTask, alive: Container[str]) -> bool:
+    died = seen.state == "running" and seen.runner not in alive
     counted = seen.state == "due" or died
+    values = {
+        "state": "due",
+        "runner": None,
+        "published_at": time.time(),
+        "starts": tasks.c.starts - int(not counted),
+        "spared": tasks.c.spared + int(died and _is_spared(seen, alive)),
+    }
     changed = connection.execute(
         tasks.update()
         .where(
@@ -272,6 +304,6 @@ def _make_due(connection: Connection, seen: OpenTask, *, died: bool) -> bool:
             tasks.c.state == seen.state,
             tasks.c.runner.is_(None) if seen.runner is None else tasks.c.runner == seen.runner,
         )
-        .values(state="due", runner=None, published_at=time.time(), starts=tasks.c.starts - int(not counted))
+        .values(values)
     )
     return bool(changed.rowcount)

@@ -105,6 +105,7 @@ tasks = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double, index=True),
     sa.Column("detail", sa.JSON),
+    sa.Column("spared", sa.Integer, nullable=False, server_default="0"),
 )
 
 failures = sa.Table(
