@@ -10,10 +10,10 @@ import redis
 from kombu.connection import Connection
 
 from pipeline.engine.celery_app import all_queues, app_of
-from pipeline.engine.heartbeat import unacked_key
+from pipeline.engine.heartbeat import text, unacked_key
 from pipeline.services import Services
 
-__all__ = ["held_tasks", "queue_depths"]
+__all__ = ["held_tasks", "holding_workers", "queue_depths"]
 
 PRIORITY_SEPARATOR = "\x06\x16"
 
@@ -36,9 +36,15 @@ def held_tasks(services: Services, more: Iterable[str] = ()) -> set[str] | None:
             pipe.lrange(key, 0, -1)
         queued = pipe.execute()
     messages = [message for batch in queued for message in batch]
-    for key in connection.scan_iter(f"{unacked_key('')}*", count=500):
-        messages += [json.loads(entry)[0] for entry in connection.hvals(key)]
+    for node in holding_workers(connection):
+        messages += [json.loads(entry)[0] for entry in connection.hvals(unacked_key(node))]
     return {task_id for message in messages if (task_id := _task_id(message))}
+
+
+def holding_workers(connection: redis.Redis) -> set[str]:
+    """Return the workers, living or dead, that have received messages and not acknowledged them."""
+    prefix = unacked_key("")
+    return {text(key).removeprefix(prefix) for key in connection.scan_iter(f"{prefix}*", count=500)}
 
 
 def queue_depths(services: Services) -> dict[str, int]:

@@ -128,7 +128,7 @@ def _pass_gate(claim: Claim, runner: str, point: str = "") -> None:
 
 
 def _work(services: Services, work: Work, claim: Claim, runner: str) -> Done:
-    if claim.starts - claim.spared > services.settings.max_starts:
+    if claim.counted_starts > services.settings.max_starts:
         return _failed(claim, Failure(claim.stage, problem_of_endings(services, claim)), apart=True)
     try:
         # The engine of the vectors maps files: a write that finds no room there kills its process.
@@ -168,7 +168,7 @@ def _failed(claim: Claim, cause: Failure, *, apart: bool = False) -> Done:
         ids = [attempt_id for attempt_id in current if attempt_id in claim.detail.get("attempts", current)]
         if apart and len(ids) > 1:
             log.warning("batch.split", documents=len(ids), cause=cause.problem.message)
-            ledger.move_to_own_batches(connection, claim, ids)
+            batches.create_for_each(connection, claim.job_id, claim.priority, ids, claim.plan)
         else:
             attempts.fail(connection, dict.fromkeys(ids, cause))
 

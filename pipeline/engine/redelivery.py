@@ -10,6 +10,7 @@ from __future__ import annotations
 import structlog
 from kombu.connection import Connection as BrokerConnection
 
+from pipeline.engine.broker import holding_workers
 from pipeline.engine.celery_app import app_of
 from pipeline.engine.heartbeat import NODES, living_nodes, text, unacked_key
 from pipeline.engine.liveness import forget_node, is_settling
@@ -52,9 +53,7 @@ def _register_unknown(services: Services) -> None:
     """
     if services.broker is None:
         return
-    prefix = unacked_key("")
-    holding = {text(key).removeprefix(prefix) for key in services.broker.scan_iter(f"{prefix}*", count=500)}
-    if unknown := holding - {text(name) for name in services.redis.smembers(NODES)}:
+    if unknown := holding_workers(services.broker) - {text(name) for name in services.redis.smembers(NODES)}:
         log.warning("worker.unregistered", nodes=sorted(unknown))
         services.redis.sadd(NODES, *unknown)
 

@@ -16,7 +16,7 @@ import redis
 __all__ = ["PULSE_KEY", "READY_KEY", "start_pulse"]
 
 READY_KEY = "docrelay:ready:"
-"""Prefix of the Redis key with the pid of a process that is ready, and a note for people."""
+"""Prefix of the Redis key with the pid of a process that is ready, and its note."""
 
 PULSE_KEY = "docrelay:pulse:"
 """Prefix of the Redis key with the pid of a process and a number that grows."""
@@ -31,7 +31,7 @@ def start_pulse(connection: redis.Redis, name: str, note: str = "") -> None:
     Args:
         connection: the Redis of the stack.
         name: the process.
-        note: what people are told when it is ready, such as a URL.
+        note: what `docrelay up` prints when the process is ready, such as a URL.
     """
     threading.Thread(target=_beat, args=(connection, name, note), name="pulse", daemon=True).start()
 

@@ -13,7 +13,7 @@ from pipeline import retries
 from pipeline.catalog import Connection
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.index import indexes
-from pipeline.catalog.work import attempt_counters, attempts, batch_documents, ledger, turns
+from pipeline.catalog.work import attempt_counters, attempts, batch_documents, batches, turns
 from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
@@ -129,7 +129,7 @@ def _done(services: Services, claim: Claim, cuts: Cuts, parts: list[list[tuple[s
 
     def record(connection: Connection) -> None:
         attempts.fail(connection, cuts.failed)
-        ledger.move_to_own_batches(connection, claim, cuts.apart)
+        batches.create_for_each(connection, claim.job_id, claim.priority, cuts.apart, claim.plan)
         describe_versions(connection, cuts.facts)
         attempt_counters.set_chunks(connection, {attempt_id: len(chunks) for attempt_id, chunks in cuts.chunks.items()})
         attempts.advance(connection, list(cuts.chunks), "embedding")

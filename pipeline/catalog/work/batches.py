@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ __all__ = [
     "add",
     "count_waiting",
     "create",
+    "create_for_each",
     "finish",
     "move_attempts",
     "plan_column",
@@ -45,6 +46,12 @@ def create(
     add(connection, batch_id, job_id, priority, active=active, plan=plan)
     move_attempts(connection, attempt_ids, batch_id)
     return batch_id
+
+
+def create_for_each(connection: Connection, job_id: str, priority: int, attempt_ids: Iterable[str], plan: Plan) -> None:
+    """Move each attempt into a new batch of its own: it starts again there, when the batch is admitted."""
+    for attempt_id in attempt_ids:
+        create(connection, job_id, priority, [attempt_id], plan=plan)
 
 
 def add(

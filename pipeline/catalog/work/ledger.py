@@ -5,7 +5,7 @@ A task is `due` (to be started), `running` (in the process `runner`) or `done`. 
 
 `starts` counts the deaths of processes: a start counts until the task is given back or its process is found to live
 on without it. A task that is claimed has so many deaths behind it as `starts` says, less this start. `spared` of them
-are not held against it: its whole worker died, and with it whatever its other processes did.
+are not held against it: its whole worker died, see `worker_deaths`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import batches, jobs, tasks
-from pipeline.catalog.work.batches import create as create_batch
 from pipeline.catalog.work.batches import plan_column
+from pipeline.catalog.work.worker_deaths import is_spared
 from pipeline.plan import Plan
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "is_open",
     "is_running",
     "mark_republished",
-    "move_to_own_batches",
     "open_tasks",
     "prune",
     "release",
@@ -45,11 +44,6 @@ __all__ = [
 ]
 
 NAMESPACE = uuid.UUID("6f1f9d1e-6b0c-5c57-9a6f-0d1a7c0e9b11")
-
-SPARED = 15
-"""Deaths of its whole worker that a task is spared. Later ones count: it may be the one that ends them."""
-ONE_PROCESS = ("embed", "upsert", "finalize")
-"""Stages whose worker is one process that does one task: when it dies, that task is the cause or nothing is."""
 
 # Every task executes these while other processes wait for the write lock, and so they are composed once.
 _TASK: sa.ColumnElement[bool] = tasks.c.id == sa.bindparam("task")
@@ -96,6 +90,11 @@ class Claim:
     spared: int = 0
     last_try: bool = False
 
+    @property
+    def counted_starts(self) -> int:
+        """The starts that count towards `max_starts`."""
+        return self.starts - self.spared
+
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
@@ -118,12 +117,6 @@ class OpenTask:
 def task_id(batch_id: str, stage: str, part: int = 0) -> str:
     """The id of a task, the same whenever and wherever it is computed."""
     return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
-
-
-def move_to_own_batches(connection: Connection, claim: Claim, attempt_ids: Iterable[str]) -> None:
-    """Move attempts out of the task's batch: each starts again in a new batch of its own, which waits for admission."""
-    for attempt_id in attempt_ids:
-        create_batch(connection, claim.job_id, claim.priority, [attempt_id], plan=claim.plan)
 
 
 def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str, Any] | None]]) -> None:
@@ -163,9 +156,10 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
         return None
     # A process that claims a task which it holds already has lost its claim by an error, and did not die.
-    is_new = row.state != "running" or row.runner != runner
-    starts = row.starts + int(is_new)
-    spared = row.spared + int(is_new and row.state == "running" and _is_spared(row, alive))
+    held = row.state == "running" and row.runner == runner
+    died = row.state == "running" and not held
+    starts = row.starts + int(not held)
+    spared = row.spared + int(died and is_spared(row.stage, row.runner, alive, row.spared))
     values = {"task": task_id, "on": runner, "now": time.time(), "started": starts, "forgiven": spared}
     connection.execute(STARTED, values)
     return Claim(
@@ -181,12 +175,6 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
         request_id=row.request_id,
         spared=spared,
     )
-
-
-def _is_spared(row: Any, alive: Container[str]) -> bool:
-    """Whether the task's whole worker died, which says nothing about this task."""
-    worker = (row.runner or "").rpartition("/")[0]
-    return bool(worker) and worker not in alive and row.stage not in ONE_PROCESS and row.spared < SPARED
 
 
 def is_running(connection: Connection, task_id: str) -> bool:
@@ -295,7 +283,7 @@ def _make_due(connection: Connection, seen: OpenTask, alive: Container[str]) -> 
         "runner": None,
         "published_at": time.time(),
         "starts": tasks.c.starts - int(not counted),
-        "spared": tasks.c.spared + int(died and _is_spared(seen, alive)),
+        "spared": tasks.c.spared + int(died and is_spared(seen.stage, seen.runner, alive, seen.spared)),
     }
     changed = connection.execute(
         tasks.update()
