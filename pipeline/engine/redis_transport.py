@@ -1,13 +1,18 @@
-"""Kombu's transport for Redis, which sets aside what is no message: it would end the worker that receives it."""
+"""Kombu's transport for Redis, which sets aside what is no message, and does not go on after a failed acknowledgement.
+
+What is no message would end the worker that receives it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from kombu.asynchronous import get_event_loop
 from kombu.transport import redis
 
 from pipeline.engine import dead_letter_queue
@@ -21,7 +26,7 @@ REASON = "It is no message of Celery."
 
 
 class KeepingChannel(redis.Channel):
-    """A channel that looks at each entry of a queue before kombu takes it for a message."""
+    """A channel that looks at each entry of a queue before kombu takes it for a message, and at lost connections."""
 
     worker: Worker
     _is_checked = False
@@ -30,6 +35,27 @@ class KeepingChannel(redis.Channel):
         if not self._is_checked:
             self._check_entries()
         return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Acknowledge a message; where that fails, the worker connects anew, and the message returns to its queue."""
+        with self._reconnecting():
+            super().basic_ack(delivery_tag, multiple=multiple)  # type: ignore[no-untyped-call]
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Return a message to its queue or drop it; where that fails, the same."""
+        with self._reconnecting():
+            super().basic_reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _reconnecting(self) -> Iterator[None]:
+        # Celery logs the error and goes on. The message then takes its place among those that may be received at once
+        # until the worker ends: one with a single place would receive nothing more, and notice no lost connection.
+        try:
+            yield
+        except self.connection_errors as error:
+            if loop := get_event_loop():
+                loop.call_soon(_raise, error)
+            raise
 
     def _check_entries(self) -> None:
         client, parse = self.client, self.client.parse_response
@@ -53,6 +79,10 @@ class KeepingChannel(redis.Channel):
 
 class KeepingTransport(redis.Transport):
     """The transport with that channel."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def transport_class(worker: Worker) -> type[KeepingTransport]:
