@@ -18,13 +18,15 @@ from pipeline import retries
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import attempts, ledger
 from pipeline.catalog.work.ledger import Claim
+from pipeline.catalog.work.worker_deaths import SPARED
 from pipeline.engine.liveness import sign_on
 from pipeline.errors.problem import Problem, problem_of
 from pipeline.names import PREFIX
 from pipeline.services import Services
 from pipeline.settings import Settings
+from pipeline.stack.process_plan import cores
 
-__all__ = ["InOtherHands", "hand_back", "hold", "note_time_limit", "problem_of_endings", "take"]
+__all__ = ["InOtherHands", "hand_back", "hold", "most_spared", "note_time_limit", "problem_of_endings", "take"]
 
 log = structlog.get_logger()
 
@@ -80,12 +82,18 @@ def take(services: Services, runner: str, task_id: str) -> Claim | None:
     alive = sign_on(services.redis, runner)
     # A claim that a power cut undoes is no loss: the process that held it is gone as well.
     with writing(services.catalog, durable=False) as connection:
-        claim = ledger.claim(connection, task_id, runner, alive)
+        claim = ledger.claim(connection, task_id, runner, alive, most_spared(services.settings))
         if claim is None and ledger.is_running(connection, task_id):
             raise InOtherHands
         if claim is not None and claim.stage in OPENING:
             attempts.begin_batch(connection, claim.batch_id, OPENING[claim.stage])
     return claim
+
+
+def most_spared(settings: Settings) -> int:
+    """How many deaths of its whole worker a task is spared: none where the workers have one process each."""
+    several = settings.pool == "prefork" and (settings.extract_processes or cores()) > 1
+    return SPARED if several else 0
 
 
 def hand_back(services: Services, claim: Claim, runner: str, error: Exception) -> None:

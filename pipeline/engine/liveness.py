@@ -63,6 +63,8 @@ class LivingRunners:
     def __contains__(self, runner: object) -> bool:
         if not isinstance(runner, str):
             return False
+        if runner == self.node and runner:
+            return True
         node, _, process = runner.rpartition("/")
         if node == self.node and node:
             return is_living(process)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.catalog.work import ledger
-from pipeline.catalog.work.ledger import OpenTask
+from pipeline.catalog.work.open_tasks import OpenTask, open_tasks
 from pipeline.engine.broker import held_tasks, queue_depths
 from pipeline.engine.heartbeat import living_nodes
 from pipeline.engine.liveness import sign_on, tasks_at_work
@@ -58,7 +57,7 @@ def open_work(services: Services, runner: str, queues: Collection[str] = ()) -> 
     # The broker first: a task that ends in between is gone from the ledger, and not taken for missing.
     held = held_tasks(services, queues)
     with services.catalog.connect() as connection:
-        tasks = ledger.open_tasks(connection)
+        tasks = open_tasks(connection)
     # The processes last: one that is gone now is gone for good, and one that has begun since is seen.
     living = sign_on(services.redis, runner)
     at_work = tasks_at_work(services.redis, living_nodes(services.redis))

@@ -16,13 +16,14 @@ import redis
 import structlog
 
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import jobs, ledger, progress
-from pipeline.catalog.work.ledger import OpenTask
+from pipeline.catalog.work import jobs, progress
+from pipeline.catalog.work.open_tasks import OpenTask, mark_republished
 from pipeline.catalog.work.progress import StoredProgress, measure
 from pipeline.engine import turns
 from pipeline.engine.admission import admit
 from pipeline.engine.canvas import Batch, follow_up
 from pipeline.engine.celery_app import broker_priority
+from pipeline.engine.claims import most_spared
 from pipeline.engine.executor import RECONCILER
 from pipeline.engine.expiries import limit_expiries
 from pipeline.engine.heartbeat import RECONCILED, alive_key, heartbeat_timeout_s, intake_node, is_alive, text
@@ -170,7 +171,7 @@ def _publish(services: Services, lost: Sequence[OpenTask], living: Container[str
     if not lost:
         return []
     with writing(services.catalog) as connection:
-        due_again = ledger.mark_republished(connection, lost, living)
+        due_again = mark_republished(connection, lost, living, most_spared(services.settings))
     for due in due_again:
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)

@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 
 from pipeline import stack
-from pipeline.catalog.work import ledger
 from pipeline.catalog.work.failures import Failure
+from pipeline.catalog.work.open_tasks import open_tasks
 from pipeline.engine import executor
 from pipeline.engine.heartbeat import served_capabilities, text
 from pipeline.engine.liveness import sign_on
@@ -62,7 +62,7 @@ def give_up(services: Services) -> set[str]:
         The queues that workflows under way need.
     """
     with services.catalog.connect() as connection:
-        under_way = ledger.open_tasks(connection, planned=True)
+        under_way = open_tasks(connection, planned=True)
     if not under_way:
         return set()
     alive, served = sign_on(services.redis, executor.RECONCILER), served_capabilities(services.redis)

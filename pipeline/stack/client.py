@@ -27,9 +27,10 @@ __all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "runnin
 POLL_S = 0.03
 PEEK_TIMEOUT_S = 2.0
 PING_TIMEOUT_S = 5.0
-LEASE_CHECK_S = 1.0
 HAND_BACK_S = 2.0
 """Time that a worker has, after its grace, to hand back what it has not finished."""
+
+LEASE_CHECK_S = 1.0
 """A supervisor that checks whether a command still uses the stack holds the lease for less than this."""
 
 ENDED = "The private stack ended while this command used it."
@@ -53,7 +54,7 @@ def connect(
     Args:
         settings: the settings; `data_dir` names the stack.
         say: takes lines about what is waited for.
-        timeout_s: longest wait until the stack is there.
+        timeout_s: longest wait until the stack is there, beside the grace of one that is stopping.
         until: `redis` to go on when work may be submitted, `ready` when every worker is up.
         launch: the stack to start, in place of the one that follows from the settings.
 
@@ -64,7 +65,8 @@ def connect(
         _ping(settings.redis_url)
         yield settings
         return
-    folder, deadline, say = Folder(settings.data_dir), time.monotonic() + timeout_s, say or _say_nothing
+    folder, say = Folder(settings.data_dir), say or _say_nothing
+    deadline = time.monotonic() + timeout_s + settings.shutdown_grace_s  # a stack that stops there takes its grace
     with _shared_lease(folder, deadline, say):
         state = Launcher(folder, launch or launch_of(settings), say).wait(until, deadline)
         attached = settings.model_copy(update={"redis_url": state.redis_url})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from flow_tools import eventually, lives, write_documents
 from pipeline.catalog.database.schema import tasks
 
 NUMBER = 40
+LONGER_THAN_BY_DEFAULT_S = 9.0
 GROUPS = [("extract", "extract"), ("embed-1", "embed"), ("store", "upsert")]
 """Each worker, and a stage that it is in the middle of."""
 
@@ -50,6 +52,9 @@ def test_a_rolling_restart_loses_and_repeats_nothing(rig: FlowRig, tmp_path: Pat
             rig.gates.arrived(stage, part=part)
             pid, restarts = stop(rig, part)
             assert eventually(partial(is_stopping, rig, stage))
+            if part == "extract":
+                time.sleep(LONGER_THAN_BY_DEFAULT_S)
+                assert lives(pid)
             rig.gates.open(stage)
             assert eventually(partial(is_started_again, rig, part, pid, restarts))
     assert rig.wait(job) == {"completed": NUMBER}

@@ -50,6 +50,7 @@ from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.open_tasks import mark_republished, open_tasks
 from pipeline.catalog.work.status import document_status
 from pipeline.catalog.work.worker_deaths import SPARED
 from pipeline.catalog.work.workload import UNKNOWN_KB
@@ -301,7 +302,7 @@ def test_document_is_recorded_processed_and_completed(catalog: Engine) -> None:
         assert live_versions.switch_count(connection) == 1
         kinds = [event.kind for event in events.list_after(connection, job, 0)]
         assert kinds == ["job.created", "document.extracting", "document.completed", "job.finished"]
-        assert ledger.open_tasks(connection) == []
+        assert open_tasks(connection) == []
         assert jobs.unfinished(connection) == []
 
 
@@ -577,9 +578,9 @@ def test_admission_window_holds_for_concurrent_admissions(catalog: Engine) -> No
     admitted = [batch for batches in all_at_once([admit] * 4) for batch in batches]
     assert len(admitted) == len(set(admitted)) == 5 + 3
     with catalog.connect() as connection:
-        open_tasks = ledger.open_tasks(connection)
-        assert sorted(due.batch_id for due in open_tasks) == sorted(admitted)
-        assert {due.state for due in open_tasks} == {"due"}
+        found = open_tasks(connection)
+        assert sorted(due.batch_id for due in found) == sorted(admitted)
+        assert {due.state for due in found} == {"due"}
 
 
 def test_concurrent_intakes_record_the_same_files_once(catalog: Engine) -> None:
@@ -645,10 +646,10 @@ def test_dead_runner_loses_its_task(catalog: Engine) -> None:
         assert again.starts == 2
         assert not ledger.finish(connection, task, "w1")
         ledger.release(connection, task, "w2")
-        [due] = ledger.open_tasks(connection)
+        [due] = open_tasks(connection)
         assert (due.state, due.starts, due.runner) == ("due", 1, None)
-        assert ledger.mark_republished(connection, [due], ()) == [due]
-        [due] = ledger.open_tasks(connection)
+        assert mark_republished(connection, [due], ()) == [due]
+        [due] = open_tasks(connection)
         assert (due.state, due.starts, due.runner) == ("due", 1, None)
         attempts.cancel(connection, schema.attempts.c.job_id == job)
 
@@ -664,7 +665,7 @@ def test_a_task_is_not_blamed_for_the_death_of_its_whole_worker(catalog: Engine,
 
         def blamed(number: int, *alive: str) -> int:
             if not by_message:
-                ledger.mark_republished(connection, ledger.open_tasks(connection), alive)
+                mark_republished(connection, open_tasks(connection), alive)
             claim = ledger.claim(connection, task, f"extract@{number}/{number}-1", alive)
             assert claim is not None
             assert claim.starts == number
@@ -690,8 +691,8 @@ def test_only_the_death_of_a_process_counts(catalog: Engine) -> None:
             return None if claim is None else claim.starts
 
         def published_again(*alive: str) -> int:
-            again = ledger.mark_republished(connection, ledger.open_tasks(connection), alive)
-            assert [(row.task_id, row.state) for row in ledger.open_tasks(connection)] == [(task, "due")]
+            again = mark_republished(connection, open_tasks(connection), alive)
+            assert [(row.task_id, row.state) for row in open_tasks(connection)] == [(task, "due")]
             return len(again)
 
         assert not ledger.is_running(connection, task)
@@ -725,13 +726,13 @@ def test_a_frozen_process_that_was_given_up_commits_nothing(catalog: Engine) -> 
         admission.admit(connection, 1, 99, "extract")
         task = ledger.task_id(batch, "extract")
         assert ledger.claim(connection, task, "n/1-1", ())
-        seen = ledger.open_tasks(connection)
-        assert ledger.mark_republished(connection, seen, ())
+        seen = open_tasks(connection)
+        assert mark_republished(connection, seen, ())
         assert not ledger.finish(connection, task, "n/1-1")
         assert ledger.claim(connection, task, "n/2-1", ())
         assert not ledger.finish(connection, task, "n/1-1")
         # What was seen before the new claim does not end it.
-        assert ledger.mark_republished(connection, seen, ()) == []
+        assert mark_republished(connection, seen, ()) == []
         ledger.release(connection, task, "n/1-1")
         assert ledger.finish(connection, task, "n/2-1")
         attempts.cancel(connection, schema.attempts.c.job_id == job)

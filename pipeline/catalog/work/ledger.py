@@ -23,12 +23,11 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import batches, jobs, tasks
 from pipeline.catalog.work.batches import plan_column
-from pipeline.catalog.work.worker_deaths import is_spared
+from pipeline.catalog.work.worker_deaths import SPARED, is_spared
 from pipeline.plan import Plan
 
 __all__ = [
     "Claim",
-    "OpenTask",
     "add_due",
     "claim",
     "count_unfinished",
@@ -36,8 +35,6 @@ __all__ = [
     "has_stage",
     "is_open",
     "is_running",
-    "mark_republished",
-    "open_tasks",
     "prune",
     "release",
     "task_id",
@@ -53,7 +50,11 @@ STARTED = (
     tasks.update()
     .where(_TASK)
     .values(
-        state="running", runner=_ON, starts=sa.bindparam("started"), spared=sa.bindparam("forgiven"), started_at=_NOW
+        state="running",
+        runner=_ON,
+        starts=sa.bindparam("starts_now"),
+        spared=sa.bindparam("spared_now"),
+        started_at=_NOW,
     )
 )
 DONE = (
@@ -96,24 +97,6 @@ class Claim:
         return self.starts - self.spared
 
 
-@dataclass(frozen=True, slots=True)
-class OpenTask:
-    """A task that is due or running, as the reconciler sees it."""
-
-    task_id: str
-    batch_id: str
-    stage: str
-    part: int
-    state: str
-    runner: str | None
-    starts: int
-    spared: int
-    since: float
-    priority: int
-    plan: Plan
-    request_id: str
-
-
 def task_id(batch_id: str, stage: str, part: int = 0) -> str:
     """The id of a task, the same whenever and wherever it is computed."""
     return str(uuid.uuid5(NAMESPACE, f"{batch_id}/{stage}/{part}"))
@@ -143,7 +126,9 @@ def add_due(connection: Connection, due: Iterable[tuple[str, str, int, dict[str,
         connection.execute(tasks.insert(), fresh)
 
 
-def claim(connection: Connection, task_id: str, runner: str, alive: Container[str]) -> Claim | None:
+def claim(
+    connection: Connection, task_id: str, runner: str, alive: Container[str], most_spared: int = SPARED
+) -> Claim | None:
     """Start a task; None if it is done, a living process holds it, or its batch has ended.
 
     Args:
@@ -151,6 +136,7 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
         task_id: the task.
         runner: the process that claims it. It does not hold the task already.
         alive: the runners that live.
+        most_spared: how many deaths of its whole worker the task is spared.
     """
     row = connection.execute(_open_task(), {"task": task_id}).one_or_none()
     if row is None or (row.state == "running" and row.runner != runner and row.runner in alive):
@@ -159,11 +145,15 @@ def claim(connection: Connection, task_id: str, runner: str, alive: Container[st
     held = row.state == "running" and row.runner == runner
     died = row.state == "running" and not held
     starts = row.starts + int(not held)
-    spared = row.spared + int(died and is_spared(row.stage, row.runner, alive, row.spared))
-    values = {"task": task_id, "on": runner, "now": time.time(), "started": starts, "forgiven": spared}
+    spared = row.spared + int(died and is_spared(row.stage, row.runner, alive, row.spared, most_spared))
+    values = {"task": task_id, "on": runner, "now": time.time(), "starts_now": starts, "spared_now": spared}
     connection.execute(STARTED, values)
+    return _claim_of(row, starts, spared)
+
+
+def _claim_of(row: Any, starts: int, spared: int) -> Claim:
     return Claim(
-        task_id=task_id,
+        task_id=row.id,
         batch_id=row.batch_id,
         stage=row.stage,
         part=row.part,
@@ -231,67 +221,3 @@ def prune(connection: Connection, before: float) -> None:
     """Delete the tasks of batches that were done before this time."""
     done = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < before)
     connection.execute(tasks.delete().where(tasks.c.batch_id.in_(done)))
-
-
-def open_tasks(connection: Connection, *, planned: bool = False) -> list[OpenTask]:
-    """Every task of an active batch that is due or running, oldest first.
-
-    `planned`: only those of workflows with steps of their own.
-    """
-    since = sa.func.coalesce(tasks.c.started_at, tasks.c.published_at)
-    rows = connection.execute(
-        sa.select(
-            tasks.c.id.label("task_id"),
-            tasks.c.batch_id,
-            tasks.c.stage,
-            tasks.c.part,
-            tasks.c.state,
-            tasks.c.runner,
-            tasks.c.starts,
-            tasks.c.spared,
-            sa.case((since > tasks.c.published_at, since), else_=tasks.c.published_at).label("since"),
-            batches.c.priority,
-            plan_column(),
-            jobs.c.request_id,
-        )
-        .join(batches, batches.c.id == tasks.c.batch_id)
-        .join(jobs, jobs.c.id == batches.c.job_id)
-        .where(
-            tasks.c.state.in_(("due", "running")),
-            batches.c.state == "active",
-            plan_column().is_not(None) if planned else sa.true(),
-        )
-        .order_by(tasks.c.published_at)
-    )
-    return [OpenTask(**{**row, "plan": Plan.from_json(row["plan"])}) for row in rows.mappings()]
-
-
-def mark_republished(connection: Connection, lost: Iterable[OpenTask], alive: Container[str]) -> list[OpenTask]:
-    """Make tasks due again that are in the state in which they were seen; the start counts if the process died.
-
-    Returns:
-        Those that were: the others have been claimed or have ended meanwhile.
-    """
-    return [task for task in lost if _make_due(connection, task, alive)]
-
-
-def _make_due(connection: Connection, seen: OpenTask, alive: Container[str]) -> bool:
-    died = seen.state == "running" and seen.runner not in alive
-    counted = seen.state == "due" or died
-    values = {
-        "state": "due",
-        "runner": None,
-        "published_at": time.time(),
-        "starts": tasks.c.starts - int(not counted),
-        "spared": tasks.c.spared + int(died and is_spared(seen.stage, seen.runner, alive, seen.spared)),
-    }
-    changed = connection.execute(
-        tasks.update()
-        .where(
-            tasks.c.id == seen.task_id,
-            tasks.c.state == seen.state,
-            tasks.c.runner.is_(None) if seen.runner is None else tasks.c.runner == seen.runner,
-        )
-        .values(values)
-    )
-    return bool(changed.rowcount)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from pipeline.catalog.database.schema import tasks
 from pipeline.catalog.work import batches, jobs, ledger, turns
 from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.open_tasks import open_tasks
 
 STAGE = "embed"
 
@@ -40,7 +41,7 @@ def end(connection: Connection, batch_id: str, part: int) -> int | None:
 def test_only_the_share_is_due_and_each_end_makes_the_next_one_due(connection: Connection) -> None:
     name = batch(connection, 5, 2)
     assert states(connection, name) == ["due", "due", "held", "held", "held"]
-    assert [task.part for task in ledger.open_tasks(connection)] == [0, 1]  # what is held is not missing in the broker
+    assert [task.part for task in open_tasks(connection)] == [0, 1]  # what is held is not missing in the broker
     assert end(connection, name, 1) == 2
     assert states(connection, name) == ["due", "done", "due", "held", "held"]
     assert [end(connection, name, part) for part in (0, 2)] == [3, 4]

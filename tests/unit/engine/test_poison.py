@@ -95,3 +95,27 @@ def test_neighbours_of_a_poison_document_are_repeated_once_and_none_fails(servic
         ).all()
     assert {row.starts for row in done if alone.get(row.batch_id) not in (None, poison)} == {1}
     assert len(done) == DOCUMENTS + 1
+
+
+def test_deaths_of_a_whole_worker_do_not_count_towards_the_starts_of_a_task(services: Services) -> None:
+    with writing(services.catalog) as connection:
+        job = record_job(connection, services, Request([]), [100])
+        placement, recipe = placement_of(services, connection, job)
+        taken = records.record(connection, job.id, recipe, FileRecord(POISON, "0" * 64, 100, 0.0), placement)
+        batch = work_batches.create(connection, job.id, 5, [str(taken.attempt_id)])
+        admission.admit(connection, 1, 99, "extract")
+        task = ledger.task_id(batch, "extract")
+        most = services.settings.max_starts
+        connection.execute(tasks.update().values(starts=most + 3, spared=4))
+    counted: list[int] = []
+
+    def give_back(_services: Services, claim: Claim) -> Done:
+        counted.append(claim.counted_starts)
+        with writing(services.catalog) as connection:
+            connection.execute(tasks.update().values(state="due", runner=None, starts=most + 4))
+        return Done(lambda _connection: None)
+
+    executor.run(services, "node", give_back, task, 0)
+    assert counted == [most]
+    executor.run(services, "node", must_not_run, task, 0)
+    assert [failure.code for failure in TaskManager(services).failures()] == ["crashed"]
