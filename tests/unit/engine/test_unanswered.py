@@ -10,6 +10,7 @@ import pytest
 from celery.concurrency.solo import TaskPool
 from celery.worker import state
 from kombu.asynchronous.timer import Timer
+from kombu.common import QoS
 from kombu.entity import Queue
 from kombu.messaging import Producer
 from search_rig import redis_server
@@ -145,7 +146,7 @@ def consumer(services: Services) -> Iterator[Any]:
     register(app, worker)
     parts = {"controller": SimpleNamespace(state=state, use_eventloop=False), "pool": TaskPool(1)}
     made = consumer_class(worker)(accepted.append, app=app, timer=Timer(), **parts)
-    made.event_dispatcher, made.accepted = None, accepted
+    made.event_dispatcher, made.accepted, made.qos = None, accepted, QoS(lambda **_: None, 1)
     made.update_strategies()
     yield made
     worker.runtime().services.redis.close()
@@ -179,6 +180,33 @@ def test_a_sound_message_is_accepted(services: Services, receive: Any, consumer:
     consumer.create_task_handler()(receive())
     assert [request.id for request in consumer.accepted] == ["x"]
     assert dead_letter_queue.depth(services) == 0
+
+
+def test_a_message_of_a_newer_version_returns_to_its_queue_for_another_worker(
+    services: Services, receive: Any, consumer: Any
+) -> None:
+    end = start_heartbeat(services.redis, "new@1", 600.0, 600.0, serves=[f"extract@{QUEUE}"])
+    publish(services, {"task": "docrelay.extract", "id": "x", VERSION_HEADER: MESSAGE_VERSION + 1})
+    message = receive()
+    consumer.create_task_handler()(message)
+    assert not message.acknowledged  # it waits here, and does not go round and round
+    for scheduled in list(consumer.timer.queue):
+        scheduled.entry()
+    assert message.acknowledged
+    assert not consumer.accepted
+    assert receive().headers[HANDED_BACK] == 1
+    assert dead_letter_queue.depth(services) == 0
+    end()
+
+
+def test_a_message_of_a_newer_version_that_no_worker_can_answer_is_set_aside(
+    services: Services, receive: Any, consumer: Any
+) -> None:
+    publish(services, {"task": "docrelay.extract", "id": "x", VERSION_HEADER: MESSAGE_VERSION + 1})
+    consumer.create_task_handler()(receive())
+    assert not consumer.accepted
+    [kept] = dead_letter_queue.peek(services, 10)
+    assert kept.reason == f"Its version is newer than {MESSAGE_VERSION}."
 
 
 def test_every_message_carries_the_version(services: Services, receive: Any) -> None:
