@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from kombu.asynchronous import get_event_loop
 from kombu.transport import redis
 
 from pipeline.engine import dead_letter_queue
@@ -53,8 +52,7 @@ class KeepingChannel(redis.Channel):
         try:
             yield
         except self.connection_errors as error:
-            if loop := get_event_loop():
-                loop.call_soon(_raise, error)
+            self.connection.lose(error)
             raise
 
     def _check_entries(self) -> None:
@@ -80,9 +78,24 @@ class KeepingChannel(redis.Channel):
 class KeepingTransport(redis.Transport):
     """The transport with that channel."""
 
+    _loop: Any = None
 
-def _raise(error: BaseException) -> None:
-    raise error
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Have the worker's event loop poll this transport, and remember the loop."""
+        self._loop = loop
+        super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
+
+    def lose(self, error: BaseException) -> None:
+        """Let the event loop raise the error of a lost connection at its next turn: the worker connects anew."""
+        loop = self._loop
+        if loop is None:
+            return  # not polled by a worker
+
+        def end() -> None:
+            loop.on_tick.discard(end)
+            raise error
+
+        loop.on_tick.add(end)
 
 
 def transport_class(worker: Worker) -> type[KeepingTransport]:
