@@ -28,7 +28,8 @@ def print_list(listed: FailureList) -> None:
     shown = len(listed.failures)
     number = quantity(shown, "failure") if shown == listed.total else f"{shown} of {quantity(listed.total, 'failure')}"
     more = f" Go on with: --cursor {listed.next}" if listed.next else ""
-    out.print(f"{number}. Try again with: {command('failures retry')}{more}")
+    again = f"Try them again, under the same filters, with: {command('failures retry')}"
+    out.print(f"{number}. {again}{more}")
 
 
 def print_history(history: FailureHistory) -> None:

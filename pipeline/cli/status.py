@@ -185,6 +185,9 @@ def _print_drift(drift: DriftStatus) -> None:
     if drift.left:
         left = ", ".join(f"{number} {kind}" for kind, number in drift.left.items())
         out.print(Text(f"The last verification found and left: {left}", style="bold red"))
+    if drift.unfinished:
+        number = quantity(drift.unfinished, "document")
+        out.print(Text(f"At the last verification {number} lacked points and were being made anew.", style="bold red"))
     if not drift.is_clean:
         out.print(f"  Mend it with: {command('verify --repair')}")
 

@@ -110,9 +110,12 @@ def _print(report: VerifyReport) -> None:
         out.print(f"Embedded: {quantity(report.embedded, 'chunk')}.")
     if report.clean:
         out.print("All is well." if not report.found else "All is mended.")
-    else:
+    if report.left:
         hint = "" if report.repaired else f" Mend it with: {command('verify --repair')}"
-        out.print(Text(f"There is drift: {sum(report.left.values())} of it is left.{hint}", style="bold red"))
+        out.print(Text(f"Not as the catalog says: {sum(report.left.values())}.{hint}", style="bold red"))
+    if report.unfinished:
+        unfinished = f"{quantity(report.unfinished, 'document')} without all points: a job is making them anew."
+        out.print(Text(f"{unfinished} Verify again when it has ended: {command('status')}", style="bold red"))
 
 
 def _print_examples(report: VerifyReport) -> None:

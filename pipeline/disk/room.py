@@ -33,7 +33,7 @@ class DiskState:
         """One sentence on a full disk, for users."""
         return (
             f"disk full: {self.path} ({self.free_bytes / MB:.0f} MB free, at least {self.needed_bytes / MB:.0f} MB "
-            "are needed); work waits, and goes on by itself when there is room."
+            "are needed: setting min_free_mb); work waits, and goes on by itself when there is room."
         )
 
 

@@ -61,7 +61,8 @@ class Hit(Passage):
 class SearchResult(Result):
     """The hits for a question, best first.
 
-    `collection` is the first of the `collections` that were searched. `warnings` say what of the question was not used.
+    `collection` is the first of the `collections` that were searched. `warnings` say what of the question was not used,
+    and which collections lack points.
     The scores of `reranked` hits are those of the reranker.
     """
 

@@ -32,8 +32,9 @@ class NeededSource(Result):
 class VerifyReport(Result):
     """What a verification has found and mended, by kind of drift.
 
-    `left` is what is still there at its end; `embedded` counts the chunks that were embedded, cached ones left out;
-    `sampled` is the share of the documents whose vectors and kept texts were compared too.
+    `left` is what is still there at its end; `unfinished` counts the documents that lack points and are being made anew
+    by a job: with one of them the index is not `clean`. `embedded` counts the chunks that were embedded, cached ones
+    left out; `sampled` is the share of the documents whose vectors and kept texts were compared too.
     """
 
     clean: bool
@@ -42,6 +43,7 @@ class VerifyReport(Result):
     found: dict[str, int]
     mended: dict[str, int]
     left: dict[str, int]
+    unfinished: int = 0
     embedded: int
     sampled: float
     source_needed: list[NeededSource]
@@ -63,13 +65,15 @@ class CollectionDrift(Result):
 class DriftStatus(Result):
     """What is known of drift: collections with wrong counts, and the last whole verification.
 
-    `counted_at` is when the counts were compared last; `left` is what the last verification found and did not mend.
+    `counted_at` is when the counts were compared last; `left` is what the last verification found and did not mend,
+    `unfinished` how many documents lacked points then and were being made anew.
     """
 
     counted_at: str | None = None
     collections: list[CollectionDrift] = Field([])
     verified_at: str | None = None
     left: dict[str, int] = Field({})
+    unfinished: int = 0
 
     @property
     def is_clean(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Unpack
 
 from pipeline.results import Hit, SearchResult
 from pipeline.search.candidates import Candidate, find_candidates
+from pipeline.search.completeness import missing_points
 from pipeline.search.groups import by_document
 from pipeline.search.highlights import highlighted
 from pipeline.search.request import Question, SearchOptions, find_indexes
@@ -51,13 +52,14 @@ def answer(services: Services, asked: Question) -> SearchResult:
     if reads:
         candidates = reranked(services, asked, candidates)
     hits = _hits(asked, candidates)
-    analysers = {name: index.spec.analyser for name, index in find_indexes(services, asked).items()}
+    searched = find_indexes(services, asked)
+    analysers = {name: index.spec.analyser for name, index in searched.items()}
     return SearchResult(
         query=asked.text,
         mode=asked.mode,
         collection=asked.collections[0],
         collections=list(asked.collections),
-        warnings=[*vectors.warnings, *warnings],
+        warnings=[*vectors.warnings, *warnings, *missing_points(services, searched, hits)],
         reranked=reads,
         hits=[highlighted(hit, asked.text, analysers) for hit in hits],
     )

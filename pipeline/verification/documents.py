@@ -60,8 +60,18 @@ def check_documents(
         suspects = [version for version in idle if numbers.get(version.version_id, 0) != version.chunks]
         looks = _look(services, index, scope, idle, suspects)
         _add(services, index, {version.version_id: version for version in idle}, looks, findings)
+        findings.unfinished += _count_unfinished(services, index, page, numbers)
         findings.checked["documents"] += len(page)
         pace.spend("documents", len(page))
+
+
+def _count_unfinished(services: Services, index: Index, page: Sequence[LiveVersion], numbers: Mapping[str, int]) -> int:
+    """How many documents lack points of their live version while a job works on them: they are being made anew."""
+    busy = [version for version in page if version.is_busy and numbers.get(version.version_id, 0) < version.chunks]
+    lacking = {version.version_id: version for version, number in _incomplete(services, index, busy)}
+    with services.catalog.connect() as connection:
+        now = live_by_id(connection, lacking)
+    return sum(now.get(version_id) == version for version_id, version in lacking.items())
 
 
 def _look(

@@ -86,6 +86,8 @@ class Findings:
     aliases: dict[str, str] = field(default_factory=dict)
     cached: set[tuple[str, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    unfinished: int = 0
+    """Documents that lack points and are being made anew by a job."""
     uploads: list[Drift] = field(default_factory=list)
     """Documents whose file only the spool had, and has no more."""
 

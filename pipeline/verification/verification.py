@@ -115,7 +115,7 @@ def share_of_sample(services: Services, collection: str | None, sample: int | No
 
 def store_report(services: Services, report: VerifyReport) -> None:
     """Keep the result for `status`."""
-    kept = {"found": report.found, "left": report.left, "seconds": report.seconds, "checked": report.checked}
+    kept = report.model_dump(include={"found", "left", "unfinished", "seconds", "checked"})
     with writing(services.catalog) as connection:
         checks.store(connection, checks.VERIFY, kept)
 
@@ -151,7 +151,7 @@ def _report(
     needed = [NeededSource(**item._asdict(), hint=SOURCE_HINT) for item in list(course.needed.values())[:MOST_NEEDED]]
     needed += [_needed_upload(gone) for gone in last.uploads if gone.document_id not in course.needed]
     return VerifyReport(
-        clean=last.is_clean,
+        clean=last.is_clean and not last.unfinished,
         repaired=request.repair,
         checked=dict(first.checked),
         found=_in_order(course.found),
@@ -159,6 +159,7 @@ def _report(
         if request.repair
         else {},
         left=dict(left),
+        unfinished=last.unfinished,
         embedded=embedded,
         sampled=round(scope.share, 6),
         source_needed=needed,

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import checks
 from pipeline.results import CollectionDrift, DriftStatus, iso
 
-__all__ = ["COUNTS", "VERIFY", "drift", "last", "store"]
+__all__ = ["COUNTS", "VERIFY", "counts", "drift", "last", "store"]
 
 COUNTS, VERIFY = "counts", "verify"
 """Names of the checks."""
@@ -30,12 +30,19 @@ def last(connection: Connection, name: str) -> tuple[float, dict[str, Any]] | No
     return None if row is None else (row.at, row.result)
 
 
+def counts(connection: Connection) -> list[CollectionDrift]:
+    """The collections that had another number of points than the catalog says when they were compared last."""
+    counted = last(connection, COUNTS)
+    return [CollectionDrift(**found) for found in (counted[1]["collections"] if counted else ())]
+
+
 def drift(connection: Connection) -> DriftStatus:
     """What the last checks have found and is not known to be mended."""
     counted, verified = last(connection, COUNTS), last(connection, VERIFY)
     return DriftStatus(
         counted_at=iso(counted[0]) if counted else None,
-        collections=[CollectionDrift(**found) for found in (counted[1]["collections"] if counted else ())],
+        collections=counts(connection),
         verified_at=iso(verified[0]) if verified else None,
         left=verified[1]["left"] if verified else {},
+        unfinished=verified[1].get("unfinished", 0) if verified else 0,
     )

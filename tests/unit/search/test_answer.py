@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from search_rig import SearchRig, search_rig
 
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import versions
+from pipeline.catalog.index import checks
 from pipeline.errors import BadRequest, SpaceMismatch
 from pipeline.results import Hit, SearchResult
 from pipeline.search import Question, search
@@ -156,3 +159,28 @@ def test_collections_of_two_models_are_not_mixed(rig: SearchRig) -> None:
     with pytest.raises(SpaceMismatch, match="small") as caught:
         ask(rig, "ferry", ("log", "small"))
     assert "hashing-128" in caught.value.message
+
+
+def test_a_collection_that_lacks_points_is_searched_with_a_warning(rig: SearchRig) -> None:
+    found = {"collection": "log", "expected": 33, "points": 30, "message": ""}
+    with writing(rig.services.catalog) as connection:
+        checks.store(connection, checks.COUNTS, {"collections": [found]})
+    (warning,) = ask(rig, "ferry", ("letters", "log")).warnings
+    assert warning.startswith("Only 30 of 33 points of the collection log are in the vector store.")
+    assert ask(rig, "ferry", "letters").warnings == []
+    with writing(rig.services.catalog) as connection:
+        checks.store(connection, checks.COUNTS, {"collections": []})
+    assert ask(rig, "ferry").warnings == []
+
+
+def test_a_store_that_was_just_emptied_is_no_collection_without_an_answer(rig: SearchRig) -> None:
+    rig.take("emptied", "/log.txt", LOG)
+    assert ask(rig, "walrus", "emptied", mode="sparse").warnings == []  # nothing is missing
+    with writing(rig.services.catalog) as connection:
+        connection.execute(versions.update().where(versions.c.index_name == "emptied~1").values(chunks=len(LOG)))
+    rig.services.store.delete("emptied~1", Filter(live=True))
+    result = ask(rig, "ferry", "emptied")
+    assert result.hits == []
+    assert [warning.split(".")[0] for warning in result.warnings] == [
+        "Only 0 of 30 points of the collection emptied are in the vector store"
+    ]

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.schema import attempts as schema_attempts
 from pipeline.catalog.database.schema import versions
 from pipeline.catalog.documents import live_versions, records
 from pipeline.catalog.documents.versions import FileRecord
-from pipeline.catalog.index import collections, indexes
+from pipeline.catalog.index import checks, collections, indexes
 from pipeline.catalog.index.indexes import Index
 from pipeline.catalog.work import attempts, jobs
 from pipeline.catalog.work.jobs import Job
@@ -211,3 +212,20 @@ def test_a_surplus_in_one_document_does_not_hide_what_another_one_lacks(services
     store(services, "letters~1", *({"version_id": version_id} for version_id in (first, first, first, second)))
     findings = look(services, Scope(share=0.0), Pace())
     assert (findings.found["missing_points"], findings.found["surplus_points"]) == (1, 1)
+
+
+def test_a_document_without_points_that_a_job_makes_anew_is_not_well(services: Services) -> None:
+    live_version(services, "/a.txt")
+    services.store.ensure("letters~1", services.fingerprint)
+    with writing(services.catalog) as connection:
+        connection.execute(versions.update().values(chunks=2))
+        job = jobs.create(connection, Job("letters", "ingest", 5), "r", 1)
+        again = records.record(connection, job.id, "another recipe", FileRecord("/a.txt", "ab" * 32, 1, 0.0))
+    report = verify(services, VerifyRequest())
+    assert (report.clean, report.unfinished, report.left) == (False, 1, {})
+    with services.catalog.connect() as connection:
+        assert checks.drift(connection).unfinished == 1
+    with writing(services.catalog) as connection:
+        attempts.cancel(connection, schema_attempts.c.id == again.attempt_id)
+    report = verify(services, VerifyRequest())
+    assert (report.clean, report.unfinished, report.left["missing_points"]) == (False, 0, 2)
