@@ -23,6 +23,9 @@ LINE_INTERVAL_S = 2.0
 UPDATE_INTERVAL_S = 0.5
 """Shortest time between two updates while files are taken in."""
 
+FEW_SECONDS = 5.0
+"""A shorter time left is not shown as a number: the last documents end together, not one by one."""
+
 PAUSE_FACTOR = 5
 """Time between two updates while files are taken in, in times of what the last update took."""
 
@@ -124,14 +127,14 @@ def on_intake(manager: JobManager, job_id: str, show: Display) -> Callable[[int]
 def progress_line(status: JobStatus) -> str:
     """A job's progress in one line."""
     ended = status.completed + status.unchanged + status.failed + status.cancelled + status.deleted
-    parts = [f"{status.fraction:4.0%}", f"{ended} of {quantity(status.documents, 'document')}"]
+    parts = [f"{_shown_fraction(status):4.0%}", f"{ended} of {quantity(status.documents, 'document')}"]
     for name, done, total in _counts(status)[1:]:
         if total:
             parts.append(f"{name} {done}/{total}")
     if status.failed:
         parts.append(f"{status.failed} failed")
-    if status.eta_s:
-        parts.append(f"about {duration(status.eta_s)} left")
+    if left := _time_left(status):
+        parts.append(left)
     return ", ".join(parts)
 
 
@@ -140,6 +143,18 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _shown_fraction(status: JobStatus) -> float:
+    """The fraction to print: never 100 % by rounding while the job runs."""
+    return status.fraction if status.ended else min(status.fraction, 0.99)
+
+
+def _time_left(status: JobStatus) -> str | None:
+    """The time left in words; None if it is unknown or over."""
+    if status.ended or status.eta_s is None:
+        return None
+    return "a few seconds left" if status.eta_s < FEW_SECONDS else f"about {duration(status.eta_s)} left"
 
 
 def _counts(status: JobStatus) -> list[tuple[str, int, int]]:
@@ -194,9 +209,9 @@ class _Bars:
             self._progress.update(self._bars[name], completed=done, total=total or None, remark=remark, refresh=True)
 
     def _remark(self, status: JobStatus) -> str:
-        parts = [f"{status.fraction:.0%}"]
-        if status.eta_s:
-            parts.append(f"{duration(status.eta_s)} left")
+        parts = [f"{_shown_fraction(status):.0%}"]
+        if left := _time_left(status):
+            parts.append(left)
         if status.failed:
             parts.append(f"{status.failed} failed")
         return "  ".join(parts)

@@ -22,8 +22,11 @@ SAMPLES = 20
 SPACING_S = 1.0
 """Two kept samples are at least this far apart."""
 
-ETA_FROM = 0.05
-"""Before this part of the work is done an ETA would be a guess."""
+BASIS_PART = 0.05
+"""An ETA rests on at least this part of the work that was measured and the work that is left."""
+
+BASIS_S = 30.0
+"""An ETA rests on at least this time: pages for OCR end in bursts, so a shorter time says nothing about the rate."""
 
 PAUSE_S = 300.0
 """Without a measurement for so long, the clock starts anew."""
@@ -81,10 +84,15 @@ def measure(connection: Connection, job_id: str) -> JobProgress:
     work = workload(groups, 0.0 if job.intake_done else _more(job.bytes_expected, groups))
     whole = work.done + work.left
     fraction = max(min(work.done / whole, 0.999) if whole > 0 else 0.0, job.fraction)
-    samples = _sampled(job.samples, job.created_at, time.time(), work.done)
+    samples = _sampled(job.samples, job.created_at, time.time(), work.done, is_starting=_is_starting(groups))
     is_new = samples != job.samples or fraction > job.fraction
-    speed = rate(samples)
-    return JobProgress(counts, fraction, eta(work, speed), StoredProgress(fraction, samples) if is_new else None)
+    return JobProgress(counts, fraction, eta(work, samples), StoredProgress(fraction, samples) if is_new else None)
+
+
+def _is_starting(groups: Iterable[DocumentGroup]) -> bool:
+    """Whether chunks wait for the model, and none of the job has been embedded yet: it may still be loading."""
+    cut = [group for group in groups if group.is_cut and group.chunks]
+    return bool(cut) and not any(group.embedded or group.outcome for group in cut)
 
 
 def _more(bytes_expected: int, groups: Iterable[DocumentGroup]) -> float:
@@ -109,21 +117,32 @@ def _slope(samples: list[list[float]]) -> float | None:
     return (high - low) / (ended - began) if ended - began >= SPACING_S and high > low else None
 
 
-def eta(work: Workload, work_per_s: float | None) -> float | None:
-    """Seconds that the rest will take at this rate; None as long as too little is done for an estimate."""
-    return max(work.left, 0.0) / work_per_s if work_per_s and work.done >= ETA_FROM * (work.done + work.left) else None
+def eta(work: Workload, samples: list[list[float]]) -> float | None:
+    """Seconds that the rest will take, estimated from the samples of the work done.
+
+    None as long as they are no basis for it, and where nothing is left that could be measured.
+    """
+    work_per_s = rate(samples)
+    if work_per_s is None or work.left <= 0:
+        return None
+    # The samples, not the job: what was done before the clock started, or after the last sample, is not in the rate.
+    (began, low), (ended, high) = samples[0], samples[-1]
+    has_basis = ended - began >= BASIS_S and high - low >= BASIS_PART * (high - low + work.left)
+    return work.left / work_per_s if has_basis else None
 
 
-def _sampled(stored: list[list[float]], began: float, now: float, done: float) -> list[list[float]]:
+def _sampled(
+    stored: list[list[float]], began: float, now: float, done: float, *, is_starting: bool = False
+) -> list[list[float]]:
     samples = stored or [[began, 0.0]]
     if now - samples[-1][0] < SPACING_S:
         return samples
     if now - samples[-1][0] > PAUSE_S:
         # It was not measured, so no worker ran: the stack was down, and that time says nothing.
         return [[now, done]]
-    if done == 0.0:
+    if done == 0.0 or is_starting:
         # The clock starts with the first work: workers that load the model say nothing about its speed.
-        return [[now, 0.0]]
+        return [[now, done]]
     return _thinned([*samples, [now, done]])
 
 

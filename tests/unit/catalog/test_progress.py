@@ -18,7 +18,16 @@ from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.work import attempt_counters, attempts, batches, jobs, progress
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
-from pipeline.catalog.work.progress import SPACING_S, WINDOW_S, eta, measure, measure_and_store, rate
+from pipeline.catalog.work.progress import (
+    BASIS_PART,
+    BASIS_S,
+    SPACING_S,
+    WINDOW_S,
+    eta,
+    measure,
+    measure_and_store,
+    rate,
+)
 from pipeline.catalog.work.workload import Workload
 from pipeline.errors.problem import Problem
 from pipeline.names import ACTIVE
@@ -139,7 +148,7 @@ def test_expected_files_that_never_came_do_not_count(catalog: Engine) -> None:
 def test_the_rate_is_measured_over_the_last_minute() -> None:
     slow_then_fast = [[0.0, 0.0], [100.0, 10.0], [150.0, 20.0], [160.0, 50.0]]
     assert rate(slow_then_fast) == pytest.approx(40 / 60)
-    assert eta(Workload(50, 50), rate(slow_then_fast)) == pytest.approx(75)
+    assert eta(Workload(50, 50), slow_then_fast) == pytest.approx(75)
 
 
 def test_without_recent_progress_the_rate_is_that_of_the_whole_job() -> None:
@@ -150,12 +159,65 @@ def test_without_recent_progress_the_rate_is_that_of_the_whole_job() -> None:
 @pytest.mark.parametrize("samples", [[], [[0.0, 0.0]], [[0.0, 0.0], [9.0, 0.0]], [[0.0, 0.0], [0.1, 0.5]]])
 def test_rate_and_time_left_are_unknown_at_first(samples: list[list[float]]) -> None:
     assert rate(samples) is None
-    assert eta(Workload(0, 1), rate(samples)) is None
+    assert eta(Workload(0, 1), samples) is None
 
 
-def test_no_time_left_is_never_less_than_none() -> None:
+@pytest.mark.parametrize("left", [0.0, -1e-16])
+def test_where_no_work_is_left_nothing_says_when_the_job_ends(left: float) -> None:
     """Sums of fractions may be a little more than the whole."""
-    assert str(eta(Workload(2.0, -1e-16), 1.0)) == "0.0"
+    assert eta(Workload(60.0, left), [[0.0, 0.0], [60.0, 60.0]]) is None
+
+
+@pytest.mark.parametrize(
+    ("work", "samples"),
+    [
+        # 25 files, 33 s: a page was read after the last sample, which held one cut text. 6 %, 73 min.
+        (Workload(100.4, 1463.7), [[0.0, 0.0], [1.2, 0.4]]),
+        # 46 files, 2 min: the same with four texts. 8 %, 38 min.
+        (Workload(160.0, 1840.0), [[0.0, 0.0], [2.0, 1.6]]),
+        # One file that is tried again, 26 s: a page after 1.5 s, the next ones end together. 8 s, then 52 s.
+        (Workload(100.2, 533.0), [[0.0, 0.0], [1.5, 100.2]]),
+        (Workload(100.2, 533.0), [[0.0, 0.0], [1.5, 100.2], [9.8, 100.2]]),
+        # A long time and a rate, but of next to nothing.
+        (Workload(4.0, 96.0), [[0.0, 0.0], [300.0, 4.0]]),
+    ],
+)
+def test_an_estimate_without_basis_is_none(work: Workload, samples: list[list[float]]) -> None:
+    assert rate(samples) is not None
+    assert eta(work, samples) is None
+
+
+HISTORIES = st.lists(st.tuples(st.floats(0.1, 10.0), st.sampled_from([0.0, 0.0, 0.4, 5.0, 100.0, 1000.0])), max_size=60)
+
+
+@given(HISTORIES, st.floats(0.0, 1e6))
+def test_estimates_rest_on_time_and_work_that_were_measured(history: list[tuple[float, float]], left: float) -> None:
+    """However unevenly work ends: none at the beginning, and in the first minute none beyond what the basis allows."""
+    now, done, kept = 0.0, 0.0, list[list[float]]()
+    for pause, work in history:
+        now, done = now + pause, done + work
+        kept = progress._sampled(kept, 0.0, now, done)
+        seconds = eta(Workload(done, left), kept)
+        elapsed = now - kept[0][0]
+        if elapsed < BASIS_S:
+            assert seconds is None
+        elif elapsed < WINDOW_S and seconds is not None:
+            assert 0 < seconds <= elapsed * (1 - BASIS_PART) / BASIS_PART * 1.001
+
+
+@given(st.floats(0.0, 200.0), st.floats(0.5, 50.0), st.integers(40, 200))
+def test_a_start_of_any_length_does_not_change_the_estimate(loading: float, per_s: float, seconds: int) -> None:
+    """Texts are cut, the model is loaded, and then the work is steady."""
+    kept = list[list[float]]()
+    for second in range(int(loading)):
+        kept = progress._sampled(kept, 0.0, float(second), 0.4, is_starting=True)
+        assert eta(Workload(0.4, 100.0), kept) is None
+    for second in range(seconds):
+        done, left = 0.4 + per_s * second, per_s * (seconds - second)
+        kept = progress._sampled(kept, 0.0, int(loading) + float(second), done)
+        guess = eta(Workload(done, left), kept)
+        assert guess is None or guess == pytest.approx(seconds - second, rel=0.1)
+    assert guess is not None
 
 
 @given(st.lists(st.floats(0.1, 5.0), min_size=1, max_size=300))
@@ -176,10 +238,29 @@ def test_progress_samples_are_few_and_span_the_window(pauses: list[float]) -> No
 def test_the_clock_starts_with_the_first_work() -> None:
     """Workers that still load their model say nothing about their speed."""
     kept = list[list[float]]()
-    for now, fraction in ((10.0, 0.0), (20.0, 0.0), (22.0, 0.2), (24.0, 0.4)):
+    for now, fraction in ((10.0, 0.0), (20.0, 0.0), (40.0, 0.2), (60.0, 0.4)):
         kept = progress._sampled(kept, 0.0, now, fraction)
-    assert kept == [[20.0, 0.0], [22.0, 0.2], [24.0, 0.4]]
-    assert eta(Workload(0.4, 0.6), rate(kept)) == pytest.approx(6.0)
+    assert kept == [[20.0, 0.0], [40.0, 0.2], [60.0, 0.4]]
+    assert eta(Workload(0.4, 0.6), kept) == pytest.approx(60.0)
+
+
+def test_the_clock_starts_anew_with_the_first_embedded_chunk(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts wait for the model; then a chunk is embedded and upserted each second."""
+    job, attempt_ids = begin(catalog, [1000] * 2, 0)
+    began = job_row(catalog, job).created_at
+    with writing(catalog) as connection:
+        attempt_counters.set_chunks(connection, dict.fromkeys(attempt_ids, 50))
+        attempts.advance(connection, attempt_ids, "embedding")
+    etas, upserted = {}, {"chunks_embedded": 2, "chunks_upserted": 2}
+    for second in range(2, 180, 2):
+        monkeypatch.setattr(time, "time", lambda moment=began + second: moment)
+        with writing(catalog) as connection:
+            if second > 100:
+                attempt_counters.add(connection, {attempt_ids[second > 150]: upserted})
+            etas[second] = measure_and_store(connection, job).eta_s
+    assert {etas[second] for second in range(2, 130, 2)} == {None}
+    for second in range(132, 180, 2):
+        assert etas[second] == pytest.approx(200 - second, rel=0.1), second
 
 
 def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +273,6 @@ def test_a_steady_job_counts_down(catalog: Engine, monkeypatch: pytest.MonkeyPat
             attempt_counters.set_chunks(connection, {attempt: 2})
             attempts.complete(connection, [attempt])
             etas.append(measure_and_store(connection, job).eta_s)
-    # That these files have 2 chunks each must be learned first.
-    assert etas[4:] == pytest.approx([2.0 * (20 - number) for number in range(5, 20)], rel=0.25)
-    assert etas[4:] == sorted(etas[4:], reverse=True)
+    assert etas[:14] == [None] * 14
+    assert etas[14:] == pytest.approx([2.0 * (20 - number) for number in range(15, 20)], rel=0.25)
+    assert etas[14:] == sorted(etas[14:], reverse=True)
