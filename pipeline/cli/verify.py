@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.results import VerifyReport
+    from pipeline.services import Services
 
 __all__ = ["verify"]
 
@@ -64,6 +66,7 @@ def verify(
             sample=None if everything else sample,
             per_second=per_second,
             report=report,
+            wait=partial(_follow, services, quiet=json),
         )
         result = verify_index(services, request)
     if json:
@@ -71,6 +74,15 @@ def verify(
     else:
         _print(result)
     raise typer.Exit(0 if result.clean else 1)
+
+
+def _follow(services: Services, job_id: str, *, quiet: bool) -> None:
+    """Wait for the end of a job that makes documents anew, and show how far it is."""
+    from pipeline.cli.follow import display, follow
+    from pipeline.task_manager import TaskManager
+
+    with display(quiet=quiet) as show:
+        follow(TaskManager(services), job_id, show)
 
 
 @contextmanager
