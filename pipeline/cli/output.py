@@ -165,9 +165,9 @@ def _report(error: Exception) -> int | None:
 def _exit_code(error: KnownError) -> int:
     """The exit code for a known error: unreachable, wrong use, or failed."""
     from embeddings.errors import EmbedError
-    from pipeline.errors import BadRequest, Busy, Refused, SpaceMismatch, StackUnavailable, UnknownId
+    from pipeline.errors import AlreadyUp, BadRequest, Busy, Refused, SpaceMismatch, StackUnavailable, UnknownId
 
-    if isinstance(error, (StackUnavailable, Busy)) or (isinstance(error, EmbedError) and error.transient):
+    if isinstance(error, (StackUnavailable, AlreadyUp, Busy)) or (isinstance(error, EmbedError) and error.transient):
         return UNREACHABLE
     wrong_use = (BadRequest, Refused, UnknownId, SpaceMismatch, EmbedError)
     return WRONG_USE if isinstance(error, wrong_use) else FAILED

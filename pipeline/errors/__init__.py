@@ -11,6 +11,7 @@
     │   ├── StackLost        stack_unavailable     the private stack was killed; it can be started again
     │   ├── NoWorker         no_worker             no worker that runs can do a stage of the workflow
     │   └── StoreDamaged     store_damaged         the embedded vectors cannot be opened
+    ├── AlreadyUp            already_up            a second `docrelay up` on a data folder
     ├── VerificationFailed   verification_failed   points in the store are not the chunks in the catalog
     ├── StageFailed          stage_failed          a declared stage failed on a document
     ├── Refused              refused               a request that the API does not let in
@@ -77,10 +78,10 @@ from pipeline.errors.rejected import (
 
 # fmt: off
 __all__ = [
-    "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing", "Conflict",
-    "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker", "NotAFile",
-    "NotAllowed", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined", "Refused",
-    "Rejected", "SpaceMismatch",
+    "AlreadyUp", "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing",
+    "Conflict", "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker",
+    "NotAFile", "NotAllowed", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined",
+    "Refused", "Rejected", "SpaceMismatch",
     "StackLost", "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
     "Unreadable", "VerificationFailed", "WrongMediaType",
 ]
@@ -155,6 +156,13 @@ class StoreDamaged(StackUnavailable):
 
     code = "store_damaged"
     hint = "Make its vectors anew from the kept texts with: docrelay verify --repair"
+
+
+class AlreadyUp(PipelineError):
+    """`docrelay up` runs already on this data folder."""
+
+    code = "already_up"
+    hint = "Use that one, which other commands find by themselves; or end it with Ctrl-C, or give another --data-dir."
 
 
 class VerificationFailed(PipelineError):

@@ -22,7 +22,7 @@ from pipeline.stack.services import service_states
 from pipeline.stack.spec import Launch
 from pipeline.stack.state import ProcessState, StackState, current, read
 
-__all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "running", "states"]
+__all__ = ["Say", "check", "connect", "is_private", "launch_of", "peek", "running", "states", "unusable"]
 
 POLL_S = 0.03
 PEEK_TIMEOUT_S = 2.0
@@ -157,13 +157,17 @@ def _shared_lease(folder: Folder, deadline: float, say: Say) -> Iterator[None]:
             folder.create()
             is_held = _acquire_share(lease, deadline, say)
         except OSError as error:
-            raise StackUnavailable(
-                f"The data folder {folder.data_dir} cannot be used: {error.strerror}.",
-                "Give another one with --data-dir.",
-            ) from error
+            raise unusable(folder, error) from error
         if not is_held:
             raise StackUnavailable(f"The stack in {folder.data_dir} is stopping and does not end.", "Try again later.")
         yield
+
+
+def unusable(folder: Folder, error: OSError) -> StackUnavailable:
+    """The error for a data folder that cannot be written."""
+    return StackUnavailable(
+        f"The data folder {folder.data_dir} cannot be used: {error.strerror}.", "Give another one with --data-dir."
+    )
 
 
 def _acquire_share(lease: FileLock, deadline: float, say: Say) -> bool:

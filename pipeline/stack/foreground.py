@@ -13,7 +13,7 @@ from pipeline.backoff import backoff_s
 from pipeline.errors import BadRequest, StackLost, StackUnavailable
 from pipeline.settings import Settings
 from pipeline.settings.room import full_disk
-from pipeline.stack.client import Say, check, connect, launch_of, running
+from pipeline.stack.client import Say, check, connect, launch_of, running, unusable
 from pipeline.stack.folder import Folder
 from pipeline.stack.frozen import Vigil
 from pipeline.stack.launcher import Launcher
@@ -21,6 +21,7 @@ from pipeline.stack.process_plan import service_processes
 from pipeline.stack.services import ServiceRunner
 from pipeline.stack.spec import Launch, ProcessSpec
 from pipeline.stack.state import StackState
+from pipeline.stack.up_lock import UpLock, only_up
 
 __all__ = ["hold"]
 
@@ -29,6 +30,9 @@ POLL_S = 0.2
 PATIENCE_S = 2.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
+FORMER_S = 60.0
+"""Longest wait for another `docrelay up` that is stopping, beside the grace of its stack."""
+
 START_S = 120.0
 """Longest wait for a stack that is started again."""
 
@@ -54,11 +58,13 @@ def hold(
 
     Raises:
         BadRequest: `redis_url` is set, so there is no private stack.
+        AlreadyUp: another process holds the stack of this data folder.
         StackUnavailable: it did not start, or it ended by itself.
     """
     if not settings.embedded:
         raise BadRequest("There is no private stack to hold: redis_url is set.", "Unset it, or run: docrelay worker")
     with ExitStack() as scope:
+        lock = scope.enter_context(_only_up(settings, say))
         with connect(settings, say, launch=launch) as attached:
             # Only now: before, a signal ends this command, and with it a stack that no other command uses.
             signals = scope.enter_context(_counted_signals())
@@ -69,10 +75,29 @@ def hold(
             try:
                 last = stack.hold(attached, runner)
             finally:
+                lock.note_stopping()
                 runner.close()
         if last is not None:
             _until_ended(settings, last, signals, say)
     say("The stack has ended")
+
+
+@contextmanager
+def _only_up(settings: Settings, say: Say) -> Iterator[UpLock]:
+    """Be the only one that holds the stack of the data folder.
+
+    Raises:
+        AlreadyUp: there is another one.
+        StackUnavailable: the data folder cannot be written.
+    """
+    folder = Folder(settings.data_dir)
+    with ExitStack() as scope:
+        try:
+            folder.create()
+            lock = scope.enter_context(only_up(folder, say, FORMER_S + settings.shutdown_grace_s))
+        except OSError as error:
+            raise unusable(folder, error) from error
+        yield lock
 
 
 class _Signals:

@@ -1,8 +1,7 @@
 """The services: processes that only `docrelay up` runs, as its children, such as the API and the watcher.
 
 They use the stack as commands do, and no process of the stack needs them: a service that ends is restarted, with
-growing delays, and never ends the stack. One `docrelay up` of a data folder runs them; a second one waits for its lock
-and takes over. They have a warden of their own, so that none outlives a `docrelay up` that was killed.
+growing delays, and never ends the stack. They have a warden of their own: none outlives a killed `docrelay up`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ REDIS_TIMEOUT_S = 2.0
 
 
 class ServiceRunner:
-    """Runs the services of one `docrelay up`, once it has the lock, until `close`."""
+    """Runs the services of the one `docrelay up` of a data folder, which holds the lock, until `close`."""
 
     def __init__(
         self,
@@ -51,7 +50,6 @@ class ServiceRunner:
         self._url = str(attached.redis_url)
         self._specs = specs
         self._say = say
-        self._lock = FileLock(self._folder.services_lock)
         self._warden = Warden(self._folder, self._folder.services_warden_lock)
         self._children: list[Child] = []
         self._written: list[ProcessState] = []
@@ -81,7 +79,7 @@ class ServiceRunner:
 
     def tick(self) -> None:
         """Check every service once: restart those that have ended, and see which are ready."""
-        if not self._specs or not (self._children or self._take_over()):
+        if not self._specs or not (self._children or self._begin()):
             return
         self._warden.ensure(child.sid for child in self._children if child.sid is not None)
         for child in self._children:
@@ -107,16 +105,13 @@ class ServiceRunner:
         if self._children:
             self._write_states()
         self._warden.close()
-        self._lock.release()
         self._redis.close()
 
-    def _take_over(self) -> bool:
-        """Become the process that runs the services; False while another `docrelay up` or its warden is there."""
-        if self._lock.descriptor is None and not self._lock.acquire():
-            return False
+    def _begin(self) -> bool:
+        """Prepare the services; False while the warden of a `docrelay up` that was killed is there."""
         with FileLock(self._folder.services_warden_lock) as former:
             if not former.acquire():
-                return False  # a warden still kills the services of a `docrelay up` that was killed
+                return False  # it still kills the services of that one
         self._kill_leftovers()
         self._children = [
             Child(spec, self._folder, self._warden, FIRST_DELAY_S, Vigil(self._stopped_s)) for spec in self._specs

@@ -7,13 +7,11 @@ import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import docx
-import psutil
 import pytest
 import sqlalchemy as sa
 from cli_rig import Cli, cli_on, until
@@ -525,14 +523,15 @@ def test_data_folder_before_and_after_the_subcommand(cli: Cli, tmp_path: Path) -
 # A second `docrelay up`
 
 
-def test_second_up_ends_by_a_signal_and_the_first_goes_on(rig_and_up: tuple[Cli, subprocess.Popen[str]]) -> None:
+def test_second_up_is_refused_and_the_first_goes_on(rig_and_up: tuple[Cli, subprocess.Popen[str]]) -> None:
     cli, first = rig_and_up
-    assert len(cli.left()) > 5
-    second = cli.start("up")
-    # An interpreter that is interrupted before it runs the program prints its own message.
-    assert eventually(
-        lambda: any("site-packages" in mapping.path for mapping in psutil.Process(second.pid).memory_maps())
-    )
-    second.send_signal(signal.SIGINT)
-    assert second.wait(120) in (0, 130, -signal.SIGINT)
+    before = {process.pid for process in cli.left()}
+    assert len(before) > 5
+    second = cli.run("up", "--api-port", "0")
+    assert (second.code, second.out) == (3, ""), second
+    sentence, hint = second.err.splitlines()
+    assert sentence == f"error already_up: `docrelay up` runs already on {cli.folder} (pid {first.pid})."
+    (shown,) = re.findall(r"docrelay (status --data-dir \S+)", hint)
+    assert cli.quick(*shown.split()).code == 0
     assert first.poll() is None
+    assert {process.pid for process in cli.left()} == before

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import redis
 from flow_tools import cmdline, eventually
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from stack_rig import READY, SLEEP, Rig, checked_rig, hear, tell, worker
+from stack_rig import READY, SLEEP, Rig, checked_rig, hear, heard, tell, up, worker
 
 from pipeline.errors import BadRequest, StackUnavailable
 from pipeline.settings import Settings
@@ -297,6 +298,29 @@ def test_hold_waits_for_other_commands_or_for_a_second_signal(rig: Rig) -> None:
         assert rig.gone()
         with pytest.raises(StackUnavailable, match="ended while"):
             check(attached)
+
+
+def test_hold_goes_on_after_one_that_was_killed(rig: Rig) -> None:
+    with connect(rig.settings, launch=rig.launch), up(rig) as first:
+        assert heard(first, "The stack is ready")
+        first.kill()
+        with up(rig) as second:
+            assert heard(second, "The stack is ready")
+
+
+def test_hold_waits_for_one_that_is_stopping(rig: Rig) -> None:
+    with up(rig) as first, ExitStack() as scope:
+        with connect(rig.settings, launch=rig.launch):
+            assert heard(first, "The stack is ready")
+            first.send_signal(signal.SIGTERM)
+            assert "Other commands still use the stack" in hear(first)
+            second = scope.enter_context(up(rig))
+            assert hear(second) == f"Waiting for a `docrelay up` that is just stopping (pid {first.pid})"
+        assert heard(second, "The stack is ready")
+        assert first.wait(120) == 0
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(120) == 0
+        assert rig.gone()
 
 
 def test_hold_refuses_a_stack_with_redis_by_url() -> None:

@@ -79,15 +79,16 @@ def test_the_next_up_kills_services_of_an_up_that_was_killed_with_its_warden(rig
             assert not left & {process.pid for process in service(rig)}
 
 
-def test_a_second_up_takes_the_services_over(rig: Rig) -> None:
-    with up(rig, WEB) as first:
+def test_a_second_up_leaves_the_services_alone_and_the_next_one_after_a_kill_runs_them(rig: Rig) -> None:
+    with connect(rig.settings, launch=rig.launch), up(rig, WEB) as first:
         assert heard(first, "web is ready")
+        leaders = [process.pid for process in service(rig) if os.getsid(process.pid) == process.pid]
         with up(rig, WEB) as second:
-            assert heard(second, "The stack is ready")
-            leaders = [process.pid for process in service(rig) if os.getsid(process.pid) == process.pid]
-            assert len(leaders) == 1
-            first.kill()
-            assert heard(second, "web is ready")
+            assert second.wait(120) == 1
+        assert leaders == [process.pid for process in service(rig) if os.getsid(process.pid) == process.pid]
+        first.kill()
+        with up(rig, WEB) as third:
+            assert heard(third, "web is ready")
             assert leaders[0] not in {process.pid for process in service(rig)}
 
 
