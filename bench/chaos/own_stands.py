@@ -20,7 +20,7 @@ time.sleep = lambda seconds: select.select([], [], [], seconds) and None
 """
 """libfaketime 0.9.10 answers the call behind `time.sleep` of Python 3.11 with EINVAL while it leaves timers alone."""
 
-DISK_MB = 700
+DISK_MB = 1200
 FULL_S = 6.0
 
 
