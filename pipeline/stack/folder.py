@@ -23,7 +23,7 @@ class Folder:
     stack_lock              exclusive: held by the supervisor
     warden_lock             held by the warden of the supervisor, until it has killed what a dead supervisor left
     state_file              `StackState` as JSON
-    services_lock           exclusive: held by the one `docrelay up` of the folder, which writes into it who it is
+    services_lock           exclusive: held by the one `docrelay up` of the folder, which writes its pid into it
     services_warden_lock    held by the warden of that `docrelay up`
     services_file           the services' `ProcessState`s as JSON
     """

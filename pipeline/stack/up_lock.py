@@ -1,8 +1,8 @@
 """The lock of `docrelay up`: one per data folder holds the stack in the foreground and runs the services.
 
 Two would stop badly: each takes the other one for a command that still uses the stack. The process that holds the lock
-writes into the locked file who it is, so that a second one can name it. The kernel releases the lock of a process that
-was killed, and what it has written then counts no more.
+writes its pid into the locked file, so that a second one can name it. The kernel releases the lock of a process that was
+killed, and what it has written then counts no more.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def only_up(folder: Folder, say: Say, timeout_s: float) -> Iterator[UpLock]:
 
 
 def _holder(folder: Folder) -> _Holder | None:
-    """The process that holds the lock; None if it could not write down who it is."""
+    """The process that holds the lock; None if it could not write its pid."""
     try:
         holder = _Holder(**json.loads(folder.services_lock.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
