@@ -1,8 +1,8 @@
 """The lock of `docrelay up`: one per data folder holds the stack in the foreground and runs the services.
 
 Two would stop badly: each takes the other one for a command that still uses the stack. The process that holds the lock
-writes its pid into the locked file, so that a second one can name it. The kernel releases the lock of a process that was
-killed, and what it has written then counts no more.
+writes its pid into the locked file, so that a second one can name it. The kernel releases the lock of a process that
+was killed, and what it has written then counts no more.
 """
 
 from __future__ import annotations
