@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 import redis
 from flow_rig import MARK, marked
-from flow_tools import eventually
+from flow_tools import eventually, kill_all
 from gates import FOLDER, Gates
 from plan import Planned, plan
 from postgres_server import free_port
@@ -93,8 +93,7 @@ class _Control:
         }  # fmt: skip
 
     def close(self) -> None:
-        for process in marked(self.mark, self.folder):
-            process.kill()
+        kill_all(marked(self.mark, self.folder))
         self.redis.kill()
         self.redis.wait()
 

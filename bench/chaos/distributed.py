@@ -21,7 +21,7 @@ from uuid import uuid4
 import psutil
 import redis
 from flow_rig import FlowRig, marked
-from flow_tools import eventually
+from flow_tools import eventually, kill_all
 from gates import FOLDER, Gates
 from postgres_server import Postgres, find_binaries, free_port, start_server
 from stand import MARK, SETTINGS, note
@@ -130,8 +130,7 @@ class DistributedStand:
         for process in self._running.values():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-        for process in marked(self.mark, self.folder):
-            process.kill()
+        kill_all(marked(self.mark, self.folder))
 
     def pid(self, part: str) -> int | None:
         """Id of a part's process."""

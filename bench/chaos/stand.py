@@ -12,10 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 from cli_rig import Cli
 from flow_rig import MARK, FlowRig
-from flow_tools import eventually, lives
+from flow_tools import eventually, kill_all, lives
 from gates import Gates
 
 from pipeline.gates_for_tests import HISTORY
@@ -131,9 +130,7 @@ class Stand:
         """SIGKILL for every process at once, as when the machine loses power."""
         if self._up is not None:
             self._up.kill()
-        for process in self.cli.left():
-            with suppress(psutil.Error):
-                process.kill()
+        kill_all(self.cli.left())
         if self._up is not None:
             self._up.wait()
         self._up = None

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 from flow_rig import MARK, QUICK, marked
-from flow_tools import eventually
+from flow_tools import eventually, kill_all
 from forked_commands import Ended, run_in_fork
 from gates import FOLDER, Gates, gates_of
 
@@ -135,8 +135,7 @@ class Cli:
             process.kill()
             process.communicate()
         self._started.clear()
-        for process in self.left():
-            process.kill()
+        kill_all(self.left())
 
     # Reading without the command line
 

@@ -23,7 +23,7 @@ import redis
 import sqlalchemy as sa
 from compose_file import load
 from flow_rig import FlowRig, marked
-from flow_tools import eventually
+from flow_tools import eventually, kill_all
 from forked_commands import run_in_fork
 from gates import FOLDER, Gates
 from postgres_server import PASSWORD, Postgres, find_binaries, free_port
@@ -116,8 +116,7 @@ class Cluster:
         for process in self.running.values():
             process.kill()
             process.wait()
-        for process in marked(self.mark, self.folder):
-            process.kill()
+        kill_all(marked(self.mark, self.folder))
 
     def is_healthy(self, host: str) -> bool:
         """Whether the health check of the service succeeds."""

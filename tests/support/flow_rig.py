@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
-from flow_tools import cmdline, eventually, lives
+from flow_tools import cmdline, eventually, kill_all, lives
 from gates import FOLDER, Gates, gates_of
 from kombu.connection import Connection as BrokerConnection
 
@@ -241,8 +241,7 @@ def stack_on(folder: Path, launch: Arrange | None = None, **settings: Any) -> It
                     gates.open()
             assert eventually(lambda: running(chosen) is None and not marked(mark, folder)), marked(mark, folder)
         finally:
-            for process in marked(mark, folder):
-                process.kill()
+            kill_all(marked(mark, folder))
 
 
 def marked(mark: str, folder: Path) -> list[psutil.Process]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,6 +47,13 @@ def eventually(what: Callable[[], object], seconds: float = 120.0, pause: float 
                 return True
         time.sleep(max(pause, min(9 * (time.monotonic() - began), 1.0)))
     return bool(what())
+
+
+def kill_all(found: Iterable[psutil.Process]) -> None:
+    """Kill processes that were found a moment ago: one may have ended since."""
+    for process in found:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from flow_tools import cmdline, eventually
+from flow_tools import cmdline, eventually, kill_all
 
 from pipeline.settings import Settings
 from pipeline.stack import Launch, ProcessSpec, StackState, running
@@ -101,8 +101,7 @@ class Rig:
 
     def clear(self) -> None:
         """Kill the processes that a failed test left."""
-        for process in self.ours():
-            process.kill()
+        kill_all(self.ours())
 
     def gone(self) -> bool:
         """Whether no process of the stack is left."""
