@@ -68,6 +68,7 @@ class TaskManager(FailureManager):
     def __init__(self, services: Services) -> None:
         super().__init__(services)
         self._totals = KeptValue(self._count_all)
+        self._newest: tuple[dict[str, tuple[object, ...]], KeptValue[list[JobStatus]]] = ({}, KeptValue(list))
 
     def status(self, id_or_prefix: str) -> JobStatus | DocumentStatus | TaskStatus:
         """Return the status of a job, a document or a Celery task, by its id or by a unique beginning of the id.
@@ -140,10 +141,16 @@ class TaskManager(FailureManager):
             return read.task_status(connection, task_id, self._alive())
 
     def system(self) -> SystemStatus:
-        """The status of the system: the newest jobs, documents by state, points by collection, queues."""
+        """The status of the system: the newest jobs, documents by state, points by collection, queues.
+
+        Jobs of many documents, whose counts take longer than a moment, are counted anew when some seconds have passed,
+        when there is another job, or when one has ended.
+        """
         with self._services.catalog.connect() as connection:
             newest = jobs.newest(connection, SHOWN_JOBS)
-        return self.totals().model_copy(update={"jobs": [self.job(job_id) for job_id in newest]})
+        if newest != self._newest[0]:
+            self._newest = (newest, KeptValue(lambda: [self.job(job_id) for job_id in newest]))
+        return self.totals().model_copy(update={"jobs": self._newest[1].get()})
 
     def totals(self) -> SystemStatus:
         """The status of the system without its jobs: counts of documents, points, failures and messages.

@@ -145,9 +145,11 @@ def row(connection: Connection, job_id: str) -> sa.Row[Any] | None:
     return connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).one_or_none()
 
 
-def newest(connection: Connection, limit: int) -> list[str]:
-    """The jobs that were created last, newest first, `limit` of them at most."""
-    return list(connection.scalars(sa.select(jobs.c.id).order_by(jobs.c.created_at.desc()).limit(limit)))
+def newest(connection: Connection, limit: int) -> dict[str, tuple[object, ...]]:
+    """The jobs that were created last, newest first, `limit` of them at most: {id: what its state follows from}."""
+    columns = (jobs.c.id, jobs.c.intake_done, jobs.c.cancelled_at, jobs.c.finished_at)
+    rows = connection.execute(sa.select(*columns).order_by(jobs.c.created_at.desc()).limit(limit))
+    return {row.id: tuple(row[1:]) for row in rows}
 
 
 def is_unfinished(connection: Connection, job_id: str) -> bool:
