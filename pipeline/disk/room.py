@@ -17,11 +17,15 @@ MB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class DiskState:
-    """A folder, the bytes that are free on its disk, and how many must be free for work to go on."""
+    """A folder, the bytes that are free on its disk, and how many must be free for work to go on.
+
+    `setting`: the one that says so, if any.
+    """
 
     path: str
     free_bytes: int
     needed_bytes: int
+    setting: str = ""
 
     @property
     def full(self) -> bool:
@@ -31,13 +35,14 @@ class DiskState:
     @property
     def message(self) -> str:
         """One sentence on a full disk, for users."""
+        needed = f"{self.needed_bytes / MB:.0f} MB are needed" + (f": setting {self.setting}" if self.setting else "")
+        free = f"{self.free_bytes / MB:.0f} MB free"
         return (
-            f"disk full: {self.path} ({self.free_bytes / MB:.0f} MB free, at least {self.needed_bytes / MB:.0f} MB "
-            "are needed: setting min_free_mb); work waits, and goes on by itself when there is room."
+            f"disk full: {self.path} ({free}, at least {needed}); work waits, and goes on by itself when there is room."
         )
 
 
-def disk_state(folder: Path, needed_bytes: int) -> DiskState | None:
+def disk_state(folder: Path, needed_bytes: int, setting: str = "") -> DiskState | None:
     """The state of the disk that holds a folder, or that will hold it; None where the system cannot say.
 
     A file system whose number of files is bounded, and reached, has no free bytes.
@@ -50,4 +55,4 @@ def disk_state(folder: Path, needed_bytes: int) -> DiskState | None:
     if state.f_blocks == 0:
         return None  # such as file systems in user space that do not count blocks
     has_names = state.f_files == 0 or state.f_favail > 0
-    return DiskState(str(folder), state.f_bavail * state.f_frsize if has_names else 0, needed_bytes)
+    return DiskState(str(folder), state.f_bavail * state.f_frsize if has_names else 0, needed_bytes, setting)

@@ -13,6 +13,8 @@ from pipeline.settings.schema import Settings
 
 __all__ = ["LATER", "check_room", "disk_of", "full_disk", "wait_for_room"]
 
+SETTING = "min_free_mb"
+
 LATER = 0.5
 """Share of `min_free_mb` that is enough for the stages after extraction: they end what was begun."""
 
@@ -24,7 +26,7 @@ POLL_S = 1.0
 
 def disk_of(settings: Settings) -> DiskState | None:
     """The state of the disk that is full, else of that of the data folder; None where the system cannot say."""
-    return full_disk(settings) or disk_state(settings.data_dir, _needed(settings, 1.0))
+    return full_disk(settings) or disk_state(settings.data_dir, _needed(settings, 1.0), SETTING)
 
 
 def full_disk(settings: Settings, share: float = 1.0) -> DiskState | None:
@@ -35,12 +37,12 @@ def full_disk(settings: Settings, share: float = 1.0) -> DiskState | None:
         share: how much of that is enough.
     """
     needed = _needed(settings, share)
-    folders = [(settings.data_dir, needed)]
+    folders = [(settings.data_dir, needed, SETTING)]
     if settings.spool_url is not None and "://" not in settings.spool_url.removeprefix("file://"):
-        folders.append((Path(settings.spool_url.removeprefix("file://")), needed))
+        folders.append((Path(settings.spool_url.removeprefix("file://")), needed, SETTING))
     # `tempfile.gettempdir` would look for a folder that is not full.
-    folders.append((Path(os.environ.get("TMPDIR") or "/tmp"), LEAST_BYTES))  # noqa: S108 - nothing is written there
-    states = (disk_state(folder, needed_bytes) for folder, needed_bytes in folders)
+    folders.append((Path(os.environ.get("TMPDIR") or "/tmp"), LEAST_BYTES, ""))  # noqa: S108 - nothing is written there
+    states = (disk_state(*folder) for folder in folders)
     return next((state for state in states if state is not None and state.full), None)
 
 

@@ -171,7 +171,7 @@ class Supervisor:
         """
         log("died", name=child.spec.name, pid=child.sid)
         child.handle_exit()
-        disk = disk_state(self.folder.data_dir, self.launch.min_free_bytes)
+        disk = disk_state(self.folder.data_dir, self.launch.min_free_bytes, "min_free_mb")
         if disk is not None and disk.full:
             child.failed_starts = 0  # it may start as soon as there is room
         if child.failed_starts >= self.launch.max_failed_starts:

@@ -99,7 +99,7 @@ def test_a_document_is_found_by_the_beginning_of_its_id_and_by_its_source(manage
     with writing(manager._services.catalog) as connection:
         document, attempt, _ = begin(connection)
         attempts.fail(connection, {attempt: CORRUPT})
-        job = jobs.newest(connection, 1)[0]
+        (job,) = jobs.newest(connection, 1)
     assert manager.failure(document[:8]).document_id == document
     assert manager.failure("/srv/a.txt").document_id == document
     for name in ("nothing", "/srv/b.txt", job):

@@ -68,12 +68,13 @@ def test_the_room_of_a_folder_that_is_not_there_yet_is_that_of_its_disk(tmp_path
         state = disk_state(disk / "data" / "spool", 2 << 20)
         assert state is not None
         assert not state.full
+        assert "setting" not in state.message
         assert 3 << 20 < state.free_bytes <= 4 << 20
         fill(disk / "filler", leave_bytes=1 << 20)
-        state = disk_state(disk / "data", 2 << 20)
+        state = disk_state(disk / "data", 2 << 20, "min_free_mb")
         assert state is not None
         assert state.full
-        assert f"disk full: {disk}/data (1 MB free, at least 2 MB are needed)" in state.message
+        assert f"disk full: {disk}/data (1 MB free, at least 2 MB are needed: setting min_free_mb)" in state.message
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system of Linux")
