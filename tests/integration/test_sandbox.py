@@ -286,8 +286,9 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     try:
         assert eventually((marks / "begun").exists)
         assert eventually(lambda: list(temporary.rglob("*.pgm")) != [])
-        left = [process for process in psutil.process_iter() if carries(process, mark) and process.pid != caller.pid]
-        assert any("sleep" in " ".join(cmdline(process)) for process in left)
+        assert eventually(
+            lambda: any("sleep" in " ".join(cmdline(process)) for process in psutil.process_iter() if carries(process, mark))
+        )
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
