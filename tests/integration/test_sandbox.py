@@ -286,13 +286,11 @@ def test_tesseract_ends_with_its_caller(tmp_path: Path, needs: Callable[..., Non
     try:
         assert eventually((marks / "begun").exists)
         assert eventually(lambda: list(temporary.rglob("*.pgm")) != [])
-        assert eventually(
-            lambda: any("sleep" in " ".join(cmdline(process)) for process in psutil.process_iter() if carries(process, mark))
-        )
+        assert eventually(lambda: any("sleep" in " ".join(cmdline(process)) for process in carriers(mark)))
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
-    assert eventually(lambda: not [process for process in psutil.process_iter() if carries(process, mark)])
+    assert eventually(lambda: not carriers(mark))
     assert eventually(lambda: not list(temporary.iterdir()))
 
 
@@ -341,6 +339,11 @@ def test_pictures_of_a_killed_ocr_go_with_the_sweep(tmp_path: Path, needs: Calla
     services.store.close()
     services.catalog.dispose()
     services.cache.dispose()
+
+
+def carriers(mark: dict[str, str]) -> list[psutil.Process]:
+    """The processes that have this mark in their environment."""
+    return [process for process in psutil.process_iter() if carries(process, mark)]
 
 
 def carries(process: psutil.Process, mark: dict[str, str]) -> bool:
