@@ -1,6 +1,7 @@
-"""Kombu's transport for Redis, which sets aside what is no message, and does not go on after a failed acknowledgement.
+"""Kombu's transport for Redis, for workers that lose connections and receive what is no message.
 
-What is no message would end the worker that receives it.
+What is no message, which would end the worker, is set aside. After a failed acknowledgement the worker connects anew.
+Each new connection begins with the return of all messages that Redis has noted as received by this worker.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import structlog
 from kombu.transport import redis
 
 from pipeline.engine import dead_letter_queue
+from pipeline.engine.heartbeat import text
 from pipeline.engine.process import Worker
 
 __all__ = ["is_message", "transport_class"]
@@ -44,6 +46,14 @@ class KeepingChannel(redis.Channel):
         """Return a message to its queue or drop it; where that fails, the same."""
         with self._reconnecting():
             super().basic_reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
+
+    def return_received(self) -> None:
+        """Return to their queues all messages that this worker has received and not acknowledged."""
+        tags = [text(tag) for tag in self.client.hkeys(self.unacked_key)]
+        for tag in tags:
+            self.qos.restore_by_tag(tag, leftmost=True)
+        if tags:
+            log.warning("messages.returned", messages=len(tags))
 
     @contextmanager
     def _reconnecting(self) -> Iterator[None]:
@@ -81,8 +91,16 @@ class KeepingTransport(redis.Transport):
     _loop: Any = None
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
-        """Have the worker's event loop poll this transport, and remember the loop."""
+        """Have the worker's event loop poll this transport, and remember the loop.
+
+        Nothing has been received over the new connection yet. What is noted as received came over one that is lost: the
+        worker may not know of it, as the answer of Redis was lost, or could not return it. The reconciler takes it to
+        be in the hands of a living worker: it would stay there until that worker ends.
+        """
         self._loop = loop
+        channel = self.create_channel(connection)  # type: ignore[no-untyped-call]
+        channel.return_received()
+        channel.close()
         super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
 
     def lose(self, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server, which resets the connection that is about to send certain bytes."""
+"""A TCP proxy before a server, which resets the connection that sends certain bytes, or that would get the answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class CuttingProxy:
-    """Forwards connections to a server of this machine; one that is about to send what `cut_at` names is reset."""
+    """Forwards connections to a server of this machine; one that sends what `cut_at` names is reset."""
 
     def __init__(self, url: str) -> None:
         self._server = urlsplit(url).port
         self._pattern: re.Pattern[bytes] | None = None
+        self._is_carried_out = False
         self._was_cut = threading.Event()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -27,10 +28,13 @@ class CuttingProxy:
         self.url = url.replace(f":{self._server}", f":{port}")
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut_at(self, pattern: re.Pattern[bytes]) -> threading.Event:
-        """Reset the next connection whose client sends a match within one piece; the event is set when it was."""
+    def cut_at(self, pattern: re.Pattern[bytes], *, carried_out: bool = False) -> threading.Event:
+        """Reset the next connection whose client sends a match within one piece; the event is set when it was.
+
+        With `carried_out` the server gets what was sent and answers, and only its answer is lost.
+        """
         with self._lock:
-            self._pattern, self._was_cut = pattern, threading.Event()
+            self._pattern, self._was_cut, self._is_carried_out = pattern, threading.Event(), carried_out
             return self._was_cut
 
     def close(self) -> None:
@@ -42,15 +46,23 @@ class CuttingProxy:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._server))
+                answers_lost = threading.Event()
                 for source, target, is_checked in ((client, server, True), (server, client, False)):
-                    threading.Thread(target=self._forward, args=(source, target, is_checked), daemon=True).start()
+                    ends = (source, target, is_checked, answers_lost)
+                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
-    def _forward(self, source: socket.socket, target: socket.socket, is_checked: bool) -> None:
+    def _forward(
+        self, source: socket.socket, target: socket.socket, is_checked: bool, answers_lost: threading.Event
+    ) -> None:
         with suppress(OSError):
             while piece := source.recv(1 << 20):
-                if is_checked and self._takes(piece):
+                is_cut = is_checked and self._takes(piece)
+                if is_cut and self._is_carried_out:
+                    answers_lost.set()
+                elif is_cut or (answers_lost.is_set() and not is_checked):
                     for end in (source, target):
                         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    self._was_cut.set()
                     break
                 target.sendall(piece)
         for end in (source, target):
@@ -63,7 +75,6 @@ class CuttingProxy:
             if self._pattern is None or not self._pattern.search(piece):
                 return False
             self._pattern = None
-            self._was_cut.set()
             return True
 
 

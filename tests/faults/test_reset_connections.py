@@ -1,4 +1,4 @@
-"""A worker whose connection is reset while it acknowledges a message goes on to receive messages."""
+"""A worker whose connection is reset while it takes or acknowledges a message loses none, and goes on to receive."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def test_a_reset_while_a_worker_acknowledges(rig: FlowRig, proxy: CuttingProxy, 
         (tmp_path / f"{len(line)}.txt").write_text(line)
         was_cut = proxy.cut_at(re.compile(acknowledgement))
         job = rig.submit(tmp_path, collection=f"acknowledgement-{worker}")
+        assert rig.wait(job, HANGS_S)["completed"] == 1
+        assert was_cut.wait(HANGS_S)
+        rig.assert_at_rest(job)
+
+
+@pytest.mark.parametrize("worker", ["extract", "embed-1", "store"])
+def test_a_reset_while_a_worker_takes_a_message(rig: FlowRig, proxy: CuttingProxy, tmp_path: Path, worker: str) -> None:
+    """Redis has noted that the worker has it, and the worker does not know."""
+    taking = re.compile(rf"HSET\r\n\$\d+\r\ndocrelay:unacked:{worker}@".encode())
+    for line in ("The lamp was lit at dusk.", "It was put out at dawn, and cleaned."):
+        (tmp_path / f"{len(line)}.txt").write_text(line)
+        was_cut = proxy.cut_at(taking, carried_out=True)
+        job = rig.submit(tmp_path, collection=f"taking-{worker}")
         assert rig.wait(job, HANGS_S)["completed"] == 1
         assert was_cut.wait(HANGS_S)
         rig.assert_at_rest(job)
