@@ -64,20 +64,28 @@ class _PatientFile(RotatingFileHandler):
 
 def _use(handler: logging.Handler, settings: Settings, name: str) -> None:
     """Make this handler the only one of the process, for structlog and for libraries."""
-    level = getattr(logging, settings.log_level.upper())
+    level = _number(settings.log_level)
+    levels = {module: _number(name) for module, name in settings.log_levels.items()}
     handler.setFormatter(_formatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for logger in NOISY:
         logging.getLogger(logger).setLevel(max(level, logging.WARNING))
+    for module, own in levels.items():
+        logging.getLogger(module).setLevel(own)
     structlog.configure(
         processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # Loggers of the standard library are asked after it, and have the levels of modules.
+        wrapper_class=structlog.make_filtering_bound_logger(min([level, *levels.values()])),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(process=name)
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
 
 
 def _formatter() -> logging.Formatter:
