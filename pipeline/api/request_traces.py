@@ -8,7 +8,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from pipeline.tracing import Span, TraceContext, Traces
+from pipeline.tracing import Attributes, Span, TraceContext, Traces
 
 __all__ = ["RequestTrace", "traceparent_of"]
 
@@ -37,7 +37,7 @@ class RequestTrace:
             return
         route: Any = self._scope.get("route")
         method, path = self._scope["method"][:10], getattr(route, "path", None)
-        attributes = {
+        attributes: Attributes = {
             "http.request.method": method,
             "http.route": path,
             "http.response.status_code": status,

@@ -16,7 +16,7 @@ from pipeline.catalog.work import attempt_traces
 from pipeline.catalog.work.attempt_traces import Outcome, TracedAttempt
 from pipeline.catalog.work.ledger import Claim
 from pipeline.services import Services
-from pipeline.tracing import Span, TraceContext, Traces
+from pipeline.tracing import Attributes, Span, TraceContext, Traces
 
 __all__ = ["TaskTrace", "begin", "end", "log_fields", "spans_of"]
 
@@ -48,7 +48,8 @@ def log_fields(trace: TaskTrace) -> dict[str, str | int]:
         return {"documents": len(trace.documents)}
     (document,) = trace.documents
     context = TraceContext.parse(document.trace)
-    return {"document": document.document_id} | ({"trace": context.trace_id} if context is not None else {})
+    fields: dict[str, str | int] = {"document": document.document_id}
+    return fields if context is None else {**fields, "trace": context.trace_id}
 
 
 def end(services: Services, claim: Claim, runner: str, trace: TaskTrace, outcome: str) -> None:
@@ -63,12 +64,12 @@ def end(services: Services, claim: Claim, runner: str, trace: TaskTrace, outcome
     except CATALOG_ERRORS as error:  # the work is done, and its spans are not worth a retry
         log.warning("trace.dropped", error=f"{type(error).__name__}: {error}")
         return
-    facts = {"docrelay.job.id": claim.job_id, "docrelay.worker": runner, "docrelay.start": claim.starts}
+    facts: Attributes = {"docrelay.job.id": claim.job_id, "docrelay.worker": runner, "docrelay.start": claim.starts}
     traces.export(spans_of(claim, trace, reached, time.time(), {**facts, "docrelay.outcome": outcome}))
 
 
 def spans_of(
-    claim: Claim, trace: TaskTrace, reached: Mapping[str, Outcome], now: float, facts: Mapping[str, str | int]
+    claim: Claim, trace: TaskTrace, reached: Mapping[str, Outcome], now: float, facts: Attributes
 ) -> Iterator[Span]:
     """The spans of a task.
 
@@ -82,10 +83,10 @@ def spans_of(
     parents = {document: TraceContext.parse(document.trace) for document in trace.documents}
     own = {document: parent.child() for document, parent in parents.items() if parent is not None}
     task = TraceContext.new() if len(trace.documents) > 1 else None
-    part = {**facts, "docrelay.batch.id": claim.batch_id, "docrelay.part": claim.part}
+    part: Attributes = {**facts, "docrelay.batch.id": claim.batch_id, "docrelay.part": claim.part}
     for document, context in own.items():
         outcome = reached.get(document.attempt_id, Outcome("deleted", None))
-        attributes = {
+        attributes: Attributes = {
             **part,
             "docrelay.document.id": document.document_id,
             "docrelay.document.state": outcome.state,
@@ -98,7 +99,7 @@ def spans_of(
         yield Span(f"{claim.stage} batch", task, None, trace.began, now, attributes, list(own.values()))
 
 
-def _error(facts: Mapping[str, str | int], outcome: Outcome) -> str | None:
+def _error(facts: Attributes, outcome: Outcome) -> str | None:
     if outcome.state == "failed":
         return outcome.code
     return str(facts["docrelay.outcome"]) if facts["docrelay.outcome"] in ("retried", "lost") else None

@@ -15,7 +15,7 @@ from pipeline.catalog.work.attempt_traces import set_traces
 from pipeline.catalog.work.jobs import Job
 from pipeline.ingest.results import IntakeResult
 from pipeline.services import Services
-from pipeline.tracing import Span, TraceContext, Traces
+from pipeline.tracing import Attributes, Span, TraceContext, Traces
 
 __all__ = ["export_intake", "place_in_traces"]
 
@@ -34,7 +34,7 @@ def place_in_traces(
 
 
 def export_intake(services: Services, job: Job, results: Sequence[IntakeResult], began: float) -> None:
-    """Export the spans after the commit; `began` is when the intake of these files began, in seconds since the epoch."""
+    """Export the spans after the commit; `began` is when intake began, in seconds since the epoch."""
     services.singleton(Traces).export(_spans(job, results, began, time.time()))
 
 
@@ -45,7 +45,7 @@ def _spans(job: Job, results: Sequence[IntakeResult], began: float, now: float) 
             continue
         within = request is not None and request.trace_id == result.trace.trace_id
         code = result.cause.problem.code if result.cause is not None else None
-        attributes = {
+        attributes: Attributes = {
             "docrelay.job.id": job.id,
             "docrelay.collection": job.collection,
             "docrelay.document.id": result.document_id,

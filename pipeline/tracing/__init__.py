@@ -5,6 +5,6 @@
 """
 
 from pipeline.tracing.context import TraceContext
-from pipeline.tracing.spans import Span, Traces
+from pipeline.tracing.spans import Attributes, Span, Traces
 
-__all__ = ["Span", "TraceContext", "Traces"]
+__all__ = ["Attributes", "Span", "TraceContext", "Traces"]

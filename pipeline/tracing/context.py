@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 __all__ = ["TraceContext"]
 
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 class TraceContext(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.trace import SpanContext
 
-__all__ = ["Span", "Traces"]
+__all__ = ["Attributes", "Span", "Traces"]
 
 SERVICE = "docrelay"
 TRACES_PATH = "/v1/traces"
@@ -29,7 +29,7 @@ TIMEOUT_S = 5
 MAX_LINKS = 128
 """Links of a span that OpenTelemetry keeps by default."""
 
-Attribute: TypeAlias = str | int | float | bool
+Attributes: TypeAlias = Mapping[str, str | int | float | bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Span:
     parent: TraceContext | None
     start: float
     end: float
-    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
+    attributes: Attributes = field(default_factory=dict)
     links: Sequence[TraceContext] = ()
     error: str | None = None
     is_request: bool = False

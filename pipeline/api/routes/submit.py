@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
 
@@ -31,6 +33,8 @@ from pipeline.settings.room import check_room
 __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["submit"])
+
+T = TypeVar("T")
 
 BYTES_PER_CALL = 1 << 20
 """Bytes that are parsed and written in one call of a thread."""
@@ -63,16 +67,22 @@ async def submit_documents(
     request: Request, response: Response, api: Api, authentication: BodySender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    loop, pending = asyncio.get_running_loop(), bytearray()
+    loop, context, pending = asyncio.get_running_loop(), copy_context(), bytearray()
     upload = _Upload(request, api, authentication, idempotency_key)
+
+    def in_thread(call: Callable[[bytes], T]) -> asyncio.Future[T]:
+        """Pass on what has arrived; log lines of the thread have the ids of the request, by its context."""
+        data = bytes(pending)
+        pending.clear()
+        return loop.run_in_executor(api.uploads, lambda: context.run(call, data))
+
     try:
         async for data in request.stream():
             pending += data
             if len(pending) >= BYTES_PER_CALL:
-                await loop.run_in_executor(api.uploads, upload.feed, bytes(pending))
-                pending.clear()
+                await in_thread(upload.feed)
         # A small upload is parsed and recorded in one call: each change of threads waits for a processor.
-        accepted = await loop.run_in_executor(api.uploads, upload.submit, bytes(pending))
+        accepted = await in_thread(upload.submit)
     except BaseException:
         upload.drop()
         raise
