@@ -82,7 +82,7 @@ $(VENV)/.installed: $(BIN)/python $(PINNED)
 
 $(VENV)/.installed-for-tests: $(BIN)/python $(PINNED)
 	@echo "Installing the pinned packages and the tools of the tests into $(VENV): half a minute to ten."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,postgres,pypdf2]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,postgres,pypdf2,traces]'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt --upgrade \
 		--target $(VENV)/llamaindex llama-index-vector-stores-qdrant
 	@touch $@ $(VENV)/.installed

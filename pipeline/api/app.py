@@ -17,6 +17,7 @@ from pipeline.api.problems import ProblemDetails, install
 from pipeline.api.routes import documents, events, failures, jobs, metrics, reindex, search, submit
 from pipeline.api.state import open_state
 from pipeline.services import Services
+from pipeline.tracing import Traces
 
 __all__ = ["make_app"]
 
@@ -56,7 +57,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
         static_url=STATIC_URL,
     )
     add_docs_page(app)
-    app.add_middleware(Limits, settings=services.settings)
+    app.add_middleware(Limits, settings=services.settings, traces=services.singleton(Traces))
     install(app)
     for part in (submit, jobs, failures, events, documents, search, reindex, metrics):
         app.include_router(part.router)

@@ -13,8 +13,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.problems import describe, respond
+from pipeline.api.request_traces import RequestTrace
 from pipeline.errors import BodyTooLarge, Busy, Refused, TooSlow
 from pipeline.settings import Settings
+from pipeline.tracing import Traces
 
 __all__ = ["Limits"]
 
@@ -103,9 +105,10 @@ class _Slot:
 class Limits:
     """ASGI middleware that limits requests, and responds with a problem detail to those beyond a limit."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, traces: Traces) -> None:
         self._app = app
         self._settings = settings
+        self._traces = traces
         self._slots = _Slots(settings.api_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,13 +119,14 @@ class Limits:
         scope["request_id"] = uuid.uuid4().hex[:12]
         body = _Body(receive, self._is_upload(scope), self._settings)
         response = _Response(send, scope["request_id"], body)
-        began = time.monotonic()
+        began, trace = time.monotonic(), RequestTrace(self._traces, scope)
         try:
-            with structlog.contextvars.bound_contextvars(request=scope["request_id"]):
+            with structlog.contextvars.bound_contextvars(request=scope["request_id"], **trace.log_fields):
                 await self._serve(scope, body, response)
                 _log(scope, response.status, began)
         finally:
             body.leave()
+            trace.end(response.status or 500)
 
     async def _serve(self, scope: Scope, body: _Body, response: _Response) -> None:
         """Take a slot and run the application; a refusal becomes a problem detail."""

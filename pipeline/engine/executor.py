@@ -17,7 +17,7 @@ from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import attempt_errors, attempts, batch_documents, batches, events, ledger
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
-from pipeline.engine import turns
+from pipeline.engine import stage_traces, turns
 from pipeline.engine.admission import admit_safely
 from pipeline.engine.canvas import Batch, fan, line, scanned
 from pipeline.engine.claims import InOtherHands, hand_back, hold, problem_of_endings, take
@@ -70,14 +70,21 @@ def run(services: Services, runner: str, work: Work, task_id: str, tries: int) -
 
 def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
     began = time.monotonic()
+    trace = stage_traces.begin(services, claim)
     with structlog.contextvars.bound_contextvars(
-        request=claim.request_id, job=claim.job_id, batch=claim.batch_id, stage=claim.stage, part=claim.part
+        request=claim.request_id,
+        job=claim.job_id,
+        batch=claim.batch_id,
+        stage=claim.stage,
+        part=claim.part,
+        **stage_traces.log_fields(trace),
     ):
         _pass_gate(claim, runner)
         try:
             done = with_room(services, lambda: _work(services, work, claim, runner), stage=claim.stage)
         except Transient:
             count(services.redis, claim.stage, "retried", time.monotonic() - began)
+            stage_traces.end(services, claim, runner, trace, "retried")
             _pass_gate(claim, runner, RETRIED)
             raise
         _pass_gate(claim, runner, WORKED)
@@ -86,8 +93,9 @@ def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
         if committed:
             _publish_next(services, claim, done)
         _clean_up(done.tidy if committed else done.lost, claim)
-        seconds = time.monotonic() - began
-        count(services.redis, claim.stage, done.outcome if committed else "lost", seconds)
+        seconds, outcome = time.monotonic() - began, done.outcome if committed else "lost"
+        count(services.redis, claim.stage, outcome, seconds)
+        stage_traces.end(services, claim, runner, trace, outcome)
         if committed:
             log.info("stage.done", ms=round(seconds * 1000), **(done.facts or {}))
 

@@ -23,6 +23,7 @@ from pipeline.errors import Rejected
 from pipeline.errors.problem import problem_of
 from pipeline.gates_for_tests import INTAKE, pass_gate
 from pipeline.ingest.content import FileContent, drop, read_candidate
+from pipeline.ingest.intake_traces import export_intake
 from pipeline.ingest.packing import batch_limits, pack
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record, route
 from pipeline.ingest.sidecar import without_sidecars
@@ -142,6 +143,7 @@ def _record(
     services: Services, job: Job, contents: Sequence[FileContent], refused: Sequence[tuple[Candidate, Rejected]]
 ) -> bool:
     """Record files with their copies in the spool, and those that are refused; False if the job was cancelled."""
+    began = time.time()
     new, gone = look_up_unchanged(services, job, contents)
     copied = put_originals(services.spool, new)
     while True:
@@ -157,6 +159,7 @@ def _record(
             copied |= put_originals(services.spool, error.contents)
     queued = {result.source for result in results if result.is_queued}
     put_originals(services.spool, [content for content in contents if content.file.source in queued])
+    export_intake(services, job, results, began)
     return True
 
 

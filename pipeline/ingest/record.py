@@ -5,40 +5,25 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from pipeline.catalog import Connection
 from pipeline.catalog.documents import lookup, records, tagging
 from pipeline.catalog.documents.quarantine import leave_alone
 from pipeline.catalog.work import batches, failures
-from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.disk.temporary_folder import tmp_of
 from pipeline.ingest.content import FileContent
+from pipeline.ingest.intake_traces import place_in_traces
 from pipeline.ingest.placement import current_recipe, placement_of
+from pipeline.ingest.results import IntakeResult
 from pipeline.ingest.routing import media_type_of, routed_collection
 from pipeline.points.presence import Counted, incomplete
 from pipeline.services import Services
 from pipeline.spool import Spool
 
-__all__ = ["IntakeResult", "NotCopied", "look_up_unchanged", "put_originals", "record", "route"]
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeResult:
-    """Result of intake for one file: its document is queued, unchanged, or failed for this cause."""
-
-    document_id: str
-    source: str
-    size: int
-    state: Literal["queued", "unchanged", "failed"]
-    cause: Failure | None = None
-
-    @property
-    def is_queued(self) -> bool:
-        """Whether its job waits for it."""
-        return self.state == "queued"
+__all__ = ["NotCopied", "look_up_unchanged", "put_originals", "record", "route"]
 
 
 class NotCopied(Exception):
@@ -140,7 +125,7 @@ def record(
     missing = [content for content in contents if content.file.source in queued and content.key not in copied]
     if missing:
         raise NotCopied(missing)
-    return results
+    return place_in_traces(connection, services, job, results)
 
 
 def _by_collection(contents: Sequence[FileContent]) -> dict[str | None, list[FileContent]]:

@@ -28,7 +28,8 @@ class Request:
 
     `tags` are for all documents; None leaves those that they have. `confined`: files are read below `api_roots` only.
     `options` are parameters of the workflow; those that are not named are as `workflow_options` says. `ocr` says which
-    pages are read by OCR; None leaves documents as they are that did not change.
+    pages are read by OCR; None leaves documents as they are that did not change. `trace` is the `traceparent` of the
+    request over HTTP.
     """
 
     paths: Sequence[Path]
@@ -40,6 +41,7 @@ class Request:
     confined: bool = False
     options: Mapping[str, Any] | None = None
     ocr: OcrMode | None = None
+    trace: str | None = None
 
 
 def options_of(words: Sequence[str]) -> dict[str, Any]:

@@ -122,7 +122,8 @@ def new_job(services: Services, request: Request) -> Job:
     """
     collection, workflow, urgency = _with_defaults(services, request)
     _ = services.fingerprint  # reads files of the model, which the transaction that records the job must not do
-    return Job(collection, workflow, urgency, plan_for(services, workflow, request.options), request.ocr)
+    plan = plan_for(services, workflow, request.options)
+    return Job(collection, workflow, urgency, plan, request.ocr, trace=request.trace)
 
 
 def record_job(

@@ -23,8 +23,10 @@ from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
 from pipeline.errors import Conflict, TooLargeToTake, UnknownId
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.record import IntakeResult, look_up_unchanged, record, route
+from pipeline.ingest.intake_traces import export_intake
+from pipeline.ingest.record import look_up_unchanged, record, route
 from pipeline.ingest.request import Request
+from pipeline.ingest.results import IntakeResult
 from pipeline.ingest.submit import new_job, record_job
 from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
 from pipeline.ingest.upload_sources import choose_source, possible_sources
@@ -125,7 +127,7 @@ class _NameTaken(Exception):
 def _submit(
     services: Services, writer: GroupWriter, request: Request, uploads: Sequence[Upload], options: SubmitOptions
 ) -> dict[str, Any]:
-    new = None if options.job else new_job(services, request)
+    began, new = time.time(), None if options.job else new_job(services, request)
     open_job = new or _job_to_add_to(services, options)
     sent, contents_sent = uploads, _contents(services, request, uploads, open_job)
     uploads, contents = _told_apart(services, request, sent, contents_sent, open_job)
@@ -152,6 +154,7 @@ def _submit(
         upload.kept()
     answer, results = services.with_model_facts(lambda: writer.run(change))
     _keep_copies(services, uploads, {result.source for result in results if result.is_queued})
+    export_intake(services, open_job, results, began)
     return answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,12 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what goes to the log files")
 
     log_to: Literal["file", "stderr"] = Field("file", description="where workers log: the data folder, or a stream")
+    log_levels: dict[str, Literal["debug", "info", "warning", "error"]] = Field(
+        default_factory=dict, description="other levels by module and its parts; JSON in the environment"
+    )
+    traces_url: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over HTTP), e.g. http://collector:4318; empty: no traces"
+    )
 
     redis_url: str | None = Field(None, description="Redis for messages and results; empty: a private one is started")
     broker_url: str | None = Field(None, description="another Celery broker, e.g. amqp://; empty: Redis")
@@ -166,6 +173,13 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return _expanded(value).absolute()
+
+    @field_validator("traces_url", mode="after")
+    @classmethod
+    def _has_exporter(cls, value: str | None) -> str | None:
+        if value is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is None:
+            raise ValueError("traces need packages that are not installed: pip install 'docrelay[traces]'")
+        return value
 
     @model_validator(mode="after")
     def _check_heartbeat(self) -> Settings:

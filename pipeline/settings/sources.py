@@ -69,7 +69,7 @@ def _environment() -> dict[str, Any]:
 
 def _read(name: str, value: str) -> Any:
     """Parse the value of a variable: a list is separated by commas, a mapping is JSON."""
-    if name == "workflow_options" or (name == "api_roots" and value.lstrip().startswith("[")):
+    if name in ("workflow_options", "log_levels") or (name == "api_roots" and value.lstrip().startswith("[")):
         try:
             return json.loads(value)
         except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -64,27 +65,39 @@ class _PatientFile(RotatingFileHandler):
 
 def _use(handler: logging.Handler, settings: Settings, name: str) -> None:
     """Make this handler the only one of the process, for structlog and for libraries."""
-    level = getattr(logging, settings.log_level.upper())
-    handler.setFormatter(_formatter())
+    level = _number(settings.log_level)
+    levels = {module: _number(name) for module, name in settings.log_levels.items()}
+    handler.setFormatter(_formatter(name))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for logger in NOISY:
         logging.getLogger(logger).setLevel(max(level, logging.WARNING))
+    for module, own in levels.items():
+        logging.getLogger(module).setLevel(own)
     structlog.configure(
         processors=[*PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # Loggers of the standard library are asked after it, and have the levels of modules.
+        wrapper_class=structlog.make_filtering_bound_logger(min([level, *levels.values()])),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(process=name)
 
 
-def _formatter() -> logging.Formatter:
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+def _formatter(name: str) -> logging.Formatter:
+    def add_process(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**line, "process": name}
+
+    # Here and not in the context, which new threads do not have.
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=PROCESSORS,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            add_process,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import replace
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
 
@@ -13,6 +15,7 @@ from pipeline.api.auth import AuthenticatedRoute, Authentication, BodySender, Ca
 from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.multipart import Form, RefusedFile, boundary_of
 from pipeline.api.problems import printable, responses
+from pipeline.api.request_traces import traceparent_of
 from pipeline.api.state import Api, ApiState
 from pipeline.api.upload_form import OPENAPI_FORM, job_id_of, keeps_job_open, submission_of, webhook_of
 from pipeline.catalog.api.idempotency import scope_of
@@ -30,6 +33,8 @@ from pipeline.settings.room import check_room
 __all__ = ["router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["submit"])
+
+T = TypeVar("T")
 
 BYTES_PER_CALL = 1 << 20
 """Bytes that are parsed and written in one call of a thread."""
@@ -62,16 +67,22 @@ async def submit_documents(
     request: Request, response: Response, api: Api, authentication: BodySender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    loop, pending = asyncio.get_running_loop(), bytearray()
+    loop, context, pending = asyncio.get_running_loop(), copy_context(), bytearray()
     upload = _Upload(request, api, authentication, idempotency_key)
+
+    def in_thread(call: Callable[[bytes], T]) -> asyncio.Future[T]:
+        """Pass on what has arrived; log lines of the thread have the ids of the request, by its context."""
+        data = bytes(pending)
+        pending.clear()
+        return loop.run_in_executor(api.uploads, lambda: context.run(call, data))
+
     try:
         async for data in request.stream():
             pending += data
             if len(pending) >= BYTES_PER_CALL:
-                await loop.run_in_executor(api.uploads, upload.feed, bytes(pending))
-                pending.clear()
+                await in_thread(upload.feed)
         # A small upload is parsed and recorded in one call: each change of threads waits for a processor.
-        accepted = await loop.run_in_executor(api.uploads, upload.submit, bytes(pending))
+        accepted = await in_thread(upload.submit)
     except BaseException:
         upload.drop()
         raise
@@ -87,7 +98,12 @@ async def submit_documents(
     responses={**WRONG, 202: {**ACCEPTED[202], **LOCATION}},
 )
 def submit_paths(
-    body: JobRequest, response: Response, api: Api, authentication: Submitter, idempotency_key: IdempotencyKey = None
+    request: Request,
+    body: JobRequest,
+    response: Response,
+    api: Api,
+    authentication: Submitter,
+    idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """Make a job of files and folders below the setting `api_roots`; they are read afterwards."""
     # A field that is not given is left out: a request of an earlier version keeps its fingerprint.
@@ -98,17 +114,20 @@ def submit_paths(
     earlier = stored_answer(api.services, idempotent)
     if earlier is None:
         check_room(api.settings)
-    job_id = str(earlier["job_id"]) if earlier else _open_path_job(api, body, caller, idempotent)
+    job_id = str(earlier["job_id"]) if earlier else _open_path_job(api, request, body, caller, idempotent)
     response.headers["Location"] = f"/v1/jobs/{job_id}"
     return Accepted(job_id=job_id)
 
 
-def _open_path_job(api: ApiState, body: JobRequest, caller: Caller, idempotent: IdempotentRequest | None) -> str:
+def _open_path_job(
+    api: ApiState, request: Request, body: JobRequest, caller: Caller, idempotent: IdempotentRequest | None
+) -> str:
     """Check the request and make a job of its paths, which a thread reads afterwards; the job's id."""
     paths = allowed_paths(body.paths, api.settings.api_roots)
     submission = Submission(
         paths, body.collection, body.workflow, body.priority, tags=body.tags, options=body.options, ocr=body.ocr
     )
+    submission = _traced(submission, request)
     check(api.services, submission)
     options = SubmitOptions(idempotent, _hook(api, body.webhook), caller.key)
     job_id = submit_paths_job(api.services, api.writer, submission, body.glob, options)
@@ -120,7 +139,7 @@ class _Upload:
     """The upload of one request, parsed while it arrives. Its methods are called in threads, never two at once."""
 
     def __init__(self, request: Request, api: ApiState, authentication: Authentication, key: str | None) -> None:
-        self._content_type = request.headers.get("content-type")
+        self._request = request
         self._api = api
         self._authentication = authentication
         self._idempotency_key = key
@@ -132,7 +151,11 @@ class _Upload:
         if self._form is None:
             api = self._api
             check_room(api.settings)
-            self._form = Form(boundary_of(self._content_type), lambda: Draft(api.services), api.settings.api_documents)
+            self._form = Form(
+                boundary_of(self._request.headers.get("content-type")),
+                lambda: Draft(api.services),
+                api.settings.api_documents,
+            )
         self._form.feed(data)
         return self._form
 
@@ -140,7 +163,7 @@ class _Upload:
         """Parse the last bytes, and make a job of the files."""
         form = self.feed(last_bytes)
         form.end()
-        return _submit(self._api, form, self._authentication.caller(), self._idempotency_key)
+        return _submit(self._api, self._request, form, self._authentication.caller(), self._idempotency_key)
 
     def drop(self) -> None:
         """Delete what has arrived."""
@@ -148,7 +171,7 @@ class _Upload:
             self._form.drop()
 
 
-def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accepted:
+def _submit(api: ApiState, request: Request, form: Form, caller: Caller, key: str | None) -> Accepted:
     """Make a job of the files of a form that has arrived, or add them to the job that the form names."""
     refused = [_refused(file) for file in form.refused]
     fields = form.fields
@@ -159,7 +182,7 @@ def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accep
     if earlier is not None:
         form.drop()
         return Accepted(**earlier, refused=refused)
-    submission = submission_of(fields)
+    submission = _traced(submission_of(fields), request)
     # The options of a job that is there were checked with its workflow, which need not be named again.
     terms = replace(submission, options=None) if "job" in fields else submission
     if check_terms(api.services, terms).collections:
@@ -169,6 +192,11 @@ def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accep
     accepted = submit_uploads(api.services, api.writer, submission, form.uploads, options)
     pass_gate(INTAKE, accepted["job_id"])
     return Accepted(**accepted, refused=refused)
+
+
+def _traced(submission: Submission, request: Request) -> Submission:
+    """The submission with the ids of its request, which log lines and traces of its documents carry."""
+    return replace(submission, request_id=request.scope["request_id"], trace=traceparent_of(request.scope))
 
 
 def _refused(file: RefusedFile) -> RefusedUpload:

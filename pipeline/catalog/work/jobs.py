@@ -54,7 +54,8 @@ OVERHEAD_BYTES = 2048
 class Job:
     """What is fixed when a job is created, however its workflow changes later; the priority is 1 to 10.
 
-    `ocr`: which pages of its documents are read by OCR; None as the settings say.
+    `ocr`: which pages of its documents are read by OCR; None as the settings say. `trace`: the `traceparent` of the
+    request that made it; None where traces are off or no request did.
     """
 
     collection: str
@@ -63,6 +64,7 @@ class Job:
     plan: Plan = PLAIN
     ocr: OcrMode | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    trace: str | None = None
 
 
 def create(
@@ -100,6 +102,7 @@ def create(
         "paths": None if named.paths is None else list(named.paths),
         "confined": named.confined,
         "ocr": job.ocr,
+        "trace": job.trace,
     }
     connection.execute(jobs.insert(), row)
     events.add(connection, "job.created", [(job.id, None)])
@@ -108,9 +111,9 @@ def create(
 
 def get(connection: Connection, job_id: str) -> Job:
     """A job by its id; it must exist."""
-    columns = (jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan, jobs.c.ocr)
+    columns = (jobs.c.collection, jobs.c.workflow, jobs.c.priority, jobs.c.plan, jobs.c.ocr, jobs.c.trace)
     row = connection.execute(sa.select(*columns).where(jobs.c.id == job_id)).one()
-    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), row.ocr, job_id)
+    return Job(row.collection, row.workflow, row.priority, Plan.from_json(row.plan), row.ocr, job_id, row.trace)
 
 
 def named_paths(connection: Connection, job_ids: Collection[str]) -> dict[str, NamedPaths]:

@@ -35,6 +35,7 @@ jobs = sa.Table(
     sa.Column("confined", sa.Boolean, nullable=False),
     sa.Column("open_until", sa.Double),
     sa.Column("ocr", Id),
+    sa.Column("trace", Text),
 )
 
 submissions = sa.Table(
@@ -73,6 +74,7 @@ attempts = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double, index=True),
     sa.Column("pages_scanned", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trace", Text),
     # The documents of a state in the order of their ids.
     sa.Index("ix_attempts_state_document_id", "state", "document_id"),
 )
