@@ -48,7 +48,7 @@ from pipeline.stack.process_plan import cores
 from pipeline.stack.pulse import start_pulse
 from pipeline.stack.spec import UNUSABLE
 
-__all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]
+__all__ = ["make_worker", "run_beat", "run_worker"]
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ from pipeline.health.workers import check_workers
 from pipeline.results import HealthReport, HealthState, PartHealth, iso
 from pipeline.services import Services
 
-__all__ = ["READY", "LastSeen", "SystemHealth", "parts_of", "report_of", "worst"]
+__all__ = ["READY", "LastSeen", "SystemHealth", "needs_of", "parts_of", "report_of", "without_followers", "worst"]
 
 PATIENCE_S = 5.0
 """A check that has had no answer for so long has failed."""
@@ -68,13 +68,13 @@ class SystemHealth:
     """
 
     def __init__(self, services: Services, patience_s: float = PATIENCE_S) -> None:
-        self._needs = _needs(services)
+        self._needs = needs_of(services)
         self._checks = Checks(_checks(services), patience_s, KEPT_S)
         self._last_seen = LastSeen()
 
     def report(self) -> HealthReport:
         """All parts, within seconds, whatever hangs."""
-        findings = _without_followers(self._checks.run(self._checks.names), self._needs)
+        findings = without_followers(self._checks.run(self._checks.names), self._needs)
         broker = findings.get("broker")
         is_reachable = broker is not None and broker.state != "failed"
         return report_of(parts_of(findings, self._last_seen), reachable=is_reachable)
@@ -126,7 +126,7 @@ def _checks(services: Services) -> dict[str, Check]:
     }
 
 
-def _needs(services: Services) -> dict[str, tuple[str, ...]]:
+def needs_of(services: Services) -> dict[str, tuple[str, ...]]:
     """Parts that cannot be looked at while others fail, and which those are."""
     return {
         "store": ("broker",) if services.settings.qdrant_url is None else (),
@@ -139,8 +139,8 @@ def _needs(services: Services) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _without_followers(findings: dict[str, Finding], needs: Mapping[str, tuple[str, ...]]) -> dict[str, Finding]:
-    """The findings, where a part that failed because of another one is not known instead: one fault is one failure."""
+def without_followers(findings: dict[str, Finding], needs: Mapping[str, tuple[str, ...]]) -> dict[str, Finding]:
+    """The findings; a part that failed as another one did, which it needs, is not known instead: one fault, one failure."""
     down = {name for name, finding in findings.items() if finding.state == "failed"}
     return {name: _known(finding, sorted(down & set(needs.get(name, ())))) for name, finding in findings.items()}
 
