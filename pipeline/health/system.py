@@ -133,14 +133,14 @@ def needs_of(services: Services) -> dict[str, tuple[str, ...]]:
         **{f"workers.{group}": ("broker",) for group in GROUPS},
         "beat": ("broker",),
         "reconciler": ("broker", "catalog", "beat", "workers.store"),
-        "watcher": ("broker", "catalog"),
+        "watcher": ("broker", "catalog", "spool"),
         "drift": ("catalog",),
         "clock": ("broker", "catalog"),
     }
 
 
 def without_followers(findings: dict[str, Finding], needs: Mapping[str, tuple[str, ...]]) -> dict[str, Finding]:
-    """The findings; a part that failed as another one did, which it needs, is not known instead: one fault, one failure."""
+    """The findings, where of a part that needs one that failed nothing is known: one fault is one failure."""
     down = {name for name, finding in findings.items() if finding.state == "failed"}
     return {name: _known(finding, sorted(down & set(needs.get(name, ())))) for name, finding in findings.items()}
 
