@@ -14,6 +14,9 @@ from pipeline.settings import Settings
 
 __all__ = ["examine"]
 
+PATIENCE_S = 15.0
+"""A command opens the catalog and imports the driver of the database anew within its checks."""
+
 INSTALLATION_PATIENCE_S = 60.0
 """Reading a model's files for the first time takes a while."""
 
@@ -39,4 +42,4 @@ def _system(settings: Settings) -> HealthReport:
     is_new = settings.redis_url is None and settings.database_url is None
     if is_new and not (settings.data_dir / "catalog.db").exists():
         return report_of([], reachable=False)
-    return SystemHealth(Services(settings)).report()
+    return SystemHealth(Services(settings), PATIENCE_S).report()

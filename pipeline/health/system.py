@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
 
-from pipeline.engine.groups import GROUPS
+from pipeline.engine.groups import GROUPS, queues_of
 from pipeline.health.beat import check_beat, check_reconciler
 from pipeline.health.broker import check_broker, short_connection
 from pipeline.health.catalog import check_catalog
@@ -117,7 +117,11 @@ def _checks(services: Services) -> dict[str, Check]:
         "catalog": stored["catalog"],
         "store": lambda: check_store(services, connection),
         "spool": stored["spool"],
-        **{f"workers.{group}": partial(check_workers, group, services, connection) for group in GROUPS},
+        # The queues of plug-ins are looked up here: importing these may take longer than a check has time.
+        **{
+            f"workers.{group}": partial(check_workers, group, queues_of(group), services, connection)
+            for group in GROUPS
+        },
         "beat": lambda: check_beat(settings, connection),
         "reconciler": lambda: check_reconciler(settings, connection),
         "watcher": lambda: check_watcher(services, connection),

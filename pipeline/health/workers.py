@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import redis
 
 from pipeline import stack
-from pipeline.engine.groups import queues_of
 from pipeline.engine.heartbeat import Heartbeat, heartbeat_timeout_s, heartbeats
 from pipeline.health.finding import Finding, degraded, failed, ok
 from pipeline.services import Services
@@ -15,7 +14,7 @@ from pipeline.services import Services
 __all__ = ["check_workers", "judge_group"]
 
 
-def check_workers(group: str, services: Services, connection: redis.Redis) -> Finding:
+def check_workers(group: str, queues: Sequence[str], services: Services, connection: redis.Redis) -> Finding:
     """Compare the queues of a worker group with what the living workers serve. Raises redis.RedisError."""
     settings = services.settings
     living = heartbeats(connection, heartbeat_timeout_s(settings.dead_after_s))
@@ -23,7 +22,7 @@ def check_workers(group: str, services: Services, connection: redis.Redis) -> Fi
     waiting = [
         process.name for process in processes if process.name.partition("-")[0] == group and process.state != "ready"
     ]
-    return judge_group(group, queues_of(group), living, waiting)
+    return judge_group(group, queues, living, waiting)
 
 
 def judge_group(group: str, queues: Sequence[str], living: Sequence[Heartbeat], waiting: Sequence[str]) -> Finding:
