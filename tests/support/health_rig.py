@@ -193,6 +193,17 @@ class HealthRig:
             thread.join()
             self.redis.delete(LOCK)
 
+    @contextmanager
+    def nearly_full_redis(self) -> Iterator[None]:
+        """Redis has used 93 % of its memory, and has room for what the parts write: some megabytes."""
+        self.redis.set("filler", b"x" * 100 * MB)
+        self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"] / 0.93))
+        try:
+            yield
+        finally:
+            self.redis.config_set("maxmemory", 0)
+            self.redis.delete("filler")
+
     def _redis_answers(self) -> bool:
         return bool(self.redis.ping())
 
