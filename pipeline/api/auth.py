@@ -264,6 +264,8 @@ Reader = Annotated[Authentication, Depends(_RequiredScope("read"))]
 """Parameter of a route that needs the scope `read`, as the following are for other scopes."""
 
 Prober = Annotated[Authentication, Depends(_RequiredScope("read", probe=True))]
+"""The same scope, for a probe of health."""
+
 Submitter = Annotated[Authentication, Depends(_RequiredScope("submit"))]
 BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_route=True))]
 """The same scope, for a route that authenticates in the thread in which it reads the body."""

@@ -26,10 +26,10 @@ def installation_checks(settings: Settings) -> dict[str, Check]:
     """The checks of the installation by the names under which they are reported."""
     checks: dict[str, Check] = {
         "settings": lambda: check_settings(settings),
-        "data folder": lambda: check_data_folder(settings.data_dir),
+        "data-folder": lambda: check_data_folder(settings.data_dir),
         "tesseract": lambda: check_tesseract(settings),
         "model": lambda: check_model(settings),
-        "api port": lambda: check_port(settings),
+        "api-port": lambda: check_port(settings),
     }
     return {**checks, "redis-server": check_redis_server} if settings.embedded else checks
 

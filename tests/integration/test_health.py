@@ -25,7 +25,7 @@ from health_rig import MB, NEEDED_MB, Fault, HealthRig, health_rig
 from pipeline.catalog.api import keys
 from pipeline.catalog.database.connection import writing
 
-INSTALLATION = ("settings", "data folder", "tesseract", "model", "api port", "redis-server")
+INSTALLATION = ("settings", "data-folder", "tesseract", "model", "api-port", "redis-server")
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -266,7 +266,7 @@ def states(ended: Any) -> dict[str, str]:
 
 def without(name: str, folder: Path, taken_port: int) -> dict[str, str]:
     """Variables by which a part of the installation is not well."""
-    if name == "data folder":
+    if name == "data-folder":
         folder.chmod(0o755)
     programs = folder.with_name(f"{folder.name} programs")
     programs.mkdir()
@@ -274,9 +274,9 @@ def without(name: str, folder: Path, taken_port: int) -> dict[str, str]:
         (programs / program).symlink_to(next(p for p in paths_of(program) if p.exists()))
     return {
         "settings": {"DOCRELAY_API_ROOTS": '["/nowhere/at/all"]'},
-        "data folder": {},
+        "data-folder": {},
         "model": {"DOCRELAY_EMBEDDING_MODEL": "/nowhere/at/all"},
-        "api port": {"DOCRELAY_API_PORT": str(taken_port)},
+        "api-port": {"DOCRELAY_API_PORT": str(taken_port)},
     }.get(name, {"PATH": str(programs)})
 
 
