@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 import redis
-from anyio import to_thread
+from anyio import fail_after, to_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +21,7 @@ from pipeline.api import LOOPBACK
 from pipeline.api.state import ApiState
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
-from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
+from pipeline.errors import BadRequest, NoKey, NotAllowed, StackUnavailable, TooMany, WrongMediaType
 from pipeline.names import PREFIX
 
 __all__ = [
@@ -40,6 +40,9 @@ NO_KEY = "-"
 
 SMALL_BODY, SMALL_BODY_WAIT_S = 256 << 10, 0.01
 """Bytes of a body that may be in memory before its sender is authenticated, and how long it is waited for."""
+
+PROBE_WAIT_S = 5.0
+KEYS_AWAY = "The catalog, which holds the keys, does not answer."
 
 BUCKET = """
 local now = redis.call('TIME')
@@ -142,7 +145,7 @@ class AuthenticatedRoute(APIRoute):
                 secret = bearer.credentials if bearer is not None else await _header(request)
                 authentication = request.state.authentication = Authentication(request, secret, required)
                 if required.probe:
-                    await to_thread.run_sync(authentication.caller, limiter=request.app.state.api.probes)
+                    await _authenticate_probe(request, authentication)
                 elif not (required.left_to_route and await _small_body_has_arrived(request)):
                     await _authenticate_sender(request, authentication)
             if self.body_field is not None:
@@ -174,6 +177,21 @@ async def _authenticate_sender(request: Request, authentication: Authentication)
     """
     caller = await run_in_threadpool(authentication.caller)
     request.scope["slot"].belongs_to(caller.key)
+
+
+async def _authenticate_probe(request: Request, authentication: Authentication) -> None:
+    """Authenticate the sender of a probe, in bounded time, in one of the threads that are kept for probes.
+
+    Raises:
+        NoKey, NotAllowed: the request is not served.
+        StackUnavailable: the catalog, which holds the keys, does not answer.
+    """
+    try:
+        with fail_after(PROBE_WAIT_S):
+            limiter = request.app.state.api.probes
+            await to_thread.run_sync(authentication.caller, limiter=limiter, abandon_on_cancel=True)
+    except TimeoutError:
+        raise StackUnavailable(KEYS_AWAY, "Ask GET /health/ready, which needs no key.") from None
 
 
 def _check_media_type(request: Request, body: bytes) -> None:
