@@ -34,7 +34,7 @@ from extractors.working_time import stretch, working_time
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["PageText", "available", "end_processes", "read_image"]
+__all__ = ["PageText", "available", "end_processes", "read_image", "require"]
 
 Threshold = Literal["global", "local"]
 """How Tesseract tells ink from paper: by one grey level for the whole page, or by one for each place."""
@@ -84,7 +84,7 @@ def read_image(image: Image, options: Options) -> PageText:
         Corrupt: Tesseract failed on the picture.
         OSError: there is no room for the files through which Tesseract is spoken to.
     """
-    _require(options.ocr_languages)
+    require(options.ocr_languages)
     grey, dpi = flatten(image), _dpi(image)
     if is_blank(grey):
         return PageText("", None)
@@ -242,7 +242,8 @@ def _word(fields: list[str], page: Image) -> Word | None:
     return Word(text, (block, paragraph), line, float(fields[10]) / 100, width, height)
 
 
-def _require(languages: str) -> None:
+def require(languages: str) -> None:
+    """Check that Tesseract and these languages ("deu+eng") are installed; raises OcrUnavailable."""
     if missing := available(languages):
         raise OcrUnavailable(_advice(missing, languages))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 import redis
+from anyio import fail_after, to_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -20,7 +21,7 @@ from pipeline.api import LOOPBACK
 from pipeline.api.state import ApiState
 from pipeline.catalog.api import keys
 from pipeline.catalog.api.keys import Key
-from pipeline.errors import BadRequest, NoKey, NotAllowed, TooMany, WrongMediaType
+from pipeline.errors import BadRequest, NoKey, NotAllowed, StackUnavailable, TooMany, WrongMediaType
 from pipeline.names import PREFIX
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Authentication",
     "BodySender",
     "Caller",
+    "Prober",
     "Reader",
     "Submitter",
     "check_start",
@@ -38,6 +40,9 @@ NO_KEY = "-"
 
 SMALL_BODY, SMALL_BODY_WAIT_S = 256 << 10, 0.01
 """Bytes of a body that may be in memory before its sender is authenticated, and how long it is waited for."""
+
+PROBE_WAIT_S = 5.0
+KEYS_AWAY = "The catalog, which holds the keys, does not answer."
 
 BUCKET = """
 local now = redis.call('TIME')
@@ -82,12 +87,12 @@ def check_start(has_keys: bool, host: str, *, embedded: bool) -> None:
 
 
 class Authentication:
-    """The authentication of one request for a route that needs a scope; done once, in a thread."""
+    """The authentication of one request for a route; done once, in a thread."""
 
-    def __init__(self, request: Request, secret: str | None, scope: str) -> None:
+    def __init__(self, request: Request, secret: str | None, required: _RequiredScope) -> None:
         self._request = request
         self._secret = secret
-        self._scope = scope
+        self._required = required
         self._caller: Caller | None = None
 
     def caller(self) -> Caller:
@@ -97,7 +102,7 @@ class Authentication:
             NoKey, NotAllowed, TooMany: the request is not served.
         """
         if self._caller is None:
-            self._caller = _authenticate(self._request, self._secret, self._scope)
+            self._caller = _authenticate(self._request, self._secret, self._required)
         return self._caller
 
 
@@ -105,12 +110,14 @@ class _RequiredScope:
     """A dependency that provides the request's `Authentication` and names the scope that the route needs.
 
     `AuthenticatedRoute` has authenticated the request before the route begins. With `left_to_route`, the route itself
-    has to call `Authentication.caller` before it does anything.
+    has to call `Authentication.caller` before it does anything. A `probe` counts for no rate, and waits for no other
+    request: it must be answered when Redis is frozen, and when all threads have work.
     """
 
-    def __init__(self, scope: str, *, left_to_route: bool = False) -> None:
+    def __init__(self, scope: str, *, left_to_route: bool = False, probe: bool = False) -> None:
         self.scope = scope
         self.left_to_route = left_to_route
+        self.probe = probe
 
     async def __call__(
         self,
@@ -136,8 +143,10 @@ class AuthenticatedRoute(APIRoute):
             if required is not None:
                 bearer = await _bearer(request)
                 secret = bearer.credentials if bearer is not None else await _header(request)
-                authentication = request.state.authentication = Authentication(request, secret, required.scope)
-                if not (required.left_to_route and await _small_body_has_arrived(request)):
+                authentication = request.state.authentication = Authentication(request, secret, required)
+                if required.probe:
+                    await _authenticate_probe(request, authentication)
+                elif not (required.left_to_route and await _small_body_has_arrived(request)):
                     await _authenticate_sender(request, authentication)
             if self.body_field is not None:
                 # Read here, a body keeps the error that it raises; FastAPI would call each a parsing error.
@@ -170,6 +179,21 @@ async def _authenticate_sender(request: Request, authentication: Authentication)
     request.scope["slot"].belongs_to(caller.key)
 
 
+async def _authenticate_probe(request: Request, authentication: Authentication) -> None:
+    """Authenticate the sender of a probe, in bounded time, in one of the threads that are kept for probes.
+
+    Raises:
+        NoKey, NotAllowed: the request is not served.
+        StackUnavailable: the catalog, which holds the keys, does not answer.
+    """
+    try:
+        with fail_after(PROBE_WAIT_S):
+            limiter = request.app.state.api.probes
+            await to_thread.run_sync(authentication.caller, limiter=limiter, abandon_on_cancel=True)
+    except TimeoutError:
+        raise StackUnavailable(KEYS_AWAY, "Ask GET /health/ready, which needs no key.") from None
+
+
 def _check_media_type(request: Request, body: bytes) -> None:
     """Refuse a body that is not declared as JSON: FastAPI would read it as text and report wrong fields.
 
@@ -186,13 +210,14 @@ def _check_media_type(request: Request, body: bytes) -> None:
         raise WrongMediaType("The body of this request is JSON.", "Send the header Content-Type: application/json.")
 
 
-def _authenticate(request: Request, secret: str | None, scope: str) -> Caller:
+def _authenticate(request: Request, secret: str | None, required: _RequiredScope) -> Caller:
     """Look up the key, count the request against its rate, and check its scope."""
     api: ApiState = request.app.state.api
     caller, rate = _caller(request, api, secret)
-    _spend_token(api.services.redis, caller, rate)
-    if scope not in caller.scopes and "admin" not in caller.scopes:
-        raise NotAllowed(f"This request needs a key with the scope {scope}.")
+    if not required.probe:
+        _spend_token(api.services.redis, caller, rate)
+    if required.scope not in caller.scopes and "admin" not in caller.scopes:
+        raise NotAllowed(f"This request needs a key with the scope {required.scope}.")
     return caller
 
 
@@ -255,6 +280,9 @@ def _spend_token(connection: redis.Redis, caller: Caller, rate: int) -> None:
 
 Reader = Annotated[Authentication, Depends(_RequiredScope("read"))]
 """Parameter of a route that needs the scope `read`, as the following are for other scopes."""
+
+Prober = Annotated[Authentication, Depends(_RequiredScope("read", probe=True))]
+"""The same scope, for a probe of health."""
 
 Submitter = Annotated[Authentication, Depends(_RequiredScope("submit"))]
 BodySender = Annotated[Authentication, Depends(_RequiredScope("submit", left_to_route=True))]

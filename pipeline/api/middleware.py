@@ -35,6 +35,8 @@ FILES_PER_REQUEST = 4
 """An upload may have as many bytes as this many files of the largest size."""
 
 STREAM_SUFFIX = "/events"
+PROBES = ("/health", "/health/live", "/health/ready")
+"""Addresses that are served however many requests are: a busy process must not look like a dead one."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -133,7 +135,7 @@ class Limits:
         try:
             body.check(Headers(scope=scope))
             # Event streams have a limit of their own, and do not count here.
-            counted = not scope["path"].endswith(STREAM_SUFFIX)
+            counted = not scope["path"].endswith(STREAM_SUFFIX) and scope["path"] not in PROBES
             scope["body"] = body
             scope["slot"] = body.slot = _Slot(self._slots, whole=body.whole, counted=counted)
             await self._app(scope, body.receive, response)

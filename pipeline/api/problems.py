@@ -64,6 +64,7 @@ STATUS: dict[str, int] = {
     "path_not_allowed": 403,
     "rate_limited": 429,
     "busy": 503,
+    "not_ready": 503,
     "too_slow": 408,
     "body_too_large": 413,
     "wrong_media_type": 415,

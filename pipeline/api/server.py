@@ -200,6 +200,8 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, settings.api_port))
+        # From here on a client can connect: one that hears that the API is ready is never a moment too soon.
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise StackUnavailable(

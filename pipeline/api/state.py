@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
+import anyio
 import structlog
 from fastapi import Depends, FastAPI, Request
 
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
+from pipeline.health import SystemHealth
 from pipeline.ingest.path_jobs import PathJobRunner
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.services import Services
@@ -29,6 +31,9 @@ log = structlog.get_logger()
 UPLOAD_THREADS = 16
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
+
+PROBE_THREADS = 8
+"""Threads of the probes of health: they wait neither for requests nor for uploads."""
 
 DELAY_S = 0.01
 """Admission begins when the response is on its way: both would compete for the interpreter."""
@@ -78,6 +83,8 @@ class ApiState:
     path_jobs: PathJobRunner
     subscriptions: JobSubscriptions
     uploads: ThreadPoolExecutor
+    health: SystemHealth
+    probes: anyio.CapacityLimiter
     embedded: bool
 
     @property
@@ -97,6 +104,8 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         PathJobRunner(services),
         JobSubscriptions(services),
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
+        SystemHealth(services),
+        anyio.CapacityLimiter(PROBE_THREADS),
         embedded,
     )
     tasks = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(state.subscriptions.listen())]

@@ -13,6 +13,7 @@ from pipeline.cli.beat import beat
 from pipeline.cli.cancel import cancel
 from pipeline.cli.config import config
 from pipeline.cli.delete import delete
+from pipeline.cli.doctor import doctor
 from pipeline.cli.documents import documents
 from pipeline.cli.failures import failures_app
 from pipeline.cli.ingest import ingest
@@ -52,7 +53,7 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-for function in (ingest, search, status, documents, cancel, delete, verify, watch, up, worker, beat, api):
+for function in (ingest, search, status, documents, cancel, delete, verify, doctor, watch, up, worker, beat, api):
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)

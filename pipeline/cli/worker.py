@@ -30,7 +30,8 @@ def worker(
     data_dir: DataDir = None,
 ) -> None:
     """Run one worker, for a distributed set-up."""
-    from pipeline.engine.worker import queues_of, run_worker
+    from pipeline.engine.groups import queues_of
+    from pipeline.engine.worker import run_worker
 
     settings = local_settings_of(context, data_dir)
     require_redis(settings)

@@ -84,6 +84,7 @@ class Client:
     search = _method(endpoints.search)
     status = _method(endpoints.status)
     system = _method(endpoints.system)
+    health = _method(endpoints.health)
     all_failures = _listing(failure_endpoints.all_failures)
     failure = _method(failure_endpoints.failure)
     list_failures = _method(failure_endpoints.list_failures)

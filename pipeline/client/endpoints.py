@@ -20,6 +20,7 @@ from pipeline.results import (
     DocumentList,
     DocumentStatus,
     DocumentSummary,
+    HealthReport,
     JobStatus,
     ReindexPlan,
     ReindexStatus,
@@ -40,6 +41,7 @@ __all__ = [
     "delete",
     "document",
     "documents",
+    "health",
     "job",
     "list_documents",
     "plan_reindex",
@@ -160,6 +162,11 @@ def status(any_id: str) -> Request[AnyStatus]:
 def system() -> Request[SystemStatus]:
     """Jobs, documents, collections, queues and workers at a glance."""
     return Request("GET", "/v1/status", _model(SystemStatus))
+
+
+def health() -> Request[HealthReport]:
+    """How each part of the system is: state, age, cause and what to do."""
+    return Request("GET", "/health", _model(HealthReport))
 
 
 def cancel(status: AnyStatus) -> Request[int]:

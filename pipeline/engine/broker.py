@@ -13,7 +13,7 @@ from pipeline.engine.celery_app import all_queues, app_of
 from pipeline.engine.heartbeat import text, unacked_key
 from pipeline.services import Services
 
-__all__ = ["held_tasks", "holding_workers", "queue_depths"]
+__all__ = ["held_tasks", "holding_workers", "queue_depths", "reach_broker"]
 
 PRIORITY_SEPARATOR = "\x06\x16"
 
@@ -53,6 +53,12 @@ def queue_depths(services: Services) -> dict[str, int]:
         with app_of(services).connection_for_read() as connection:
             return {queue: _depth(connection, queue) for queue in all_queues()}
     return _redis_depths(services.broker)
+
+
+def reach_broker(services: Services, timeout_s: float) -> None:
+    """Connect to the broker once; raises an error of its library if it does not let us in within `timeout_s`."""
+    with app_of(services).connection_for_write(connect_timeout=timeout_s) as connection:
+        connection.ensure_connection(max_retries=1, timeout=timeout_s)
 
 
 def _redis_depths(connection: redis.Redis) -> dict[str, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 
 import redis
 import structlog
@@ -12,15 +14,21 @@ from pipeline.names import PREFIX
 from pipeline.settings import LEAST_SILENCE_S
 
 __all__ = [
+    "BEAT",
     "HEARD_SINCE",
     "NODES",
     "RECONCILED",
+    "Heartbeat",
     "alive_key",
+    "beat_age_s",
     "count_workers",
     "heartbeat_timeout_s",
+    "heartbeats",
     "intake_node",
     "is_alive",
     "living_nodes",
+    "note_beat",
+    "reconciled_age_s",
     "served_capabilities",
     "start_heartbeat",
     "text",
@@ -37,6 +45,11 @@ RECONCILED = f"{PREFIX}reconciled"
 
 HEARD_SINCE = f"{PREFIX}heard_since"
 """Redis key of the time of Redis since when it has heard a heartbeat again and again; it ends with a silence of all."""
+
+BEAT = f"{PREFIX}beat"
+"""Redis key of the name of the beat that sent a periodic task last; its time to live tells when."""
+
+BEAT_KEPT_S = 7 * 86400
 
 HEAR = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -93,6 +106,55 @@ def start_heartbeat(
             log.warning("heartbeat.failed", error=str(error))
 
     return sign_off
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The last heartbeat of a living node: what the node can do, and seconds since by the clock of Redis."""
+
+    node: str
+    capabilities: frozenset[str]
+    age_s: float
+
+
+def heartbeats(connection: redis.Redis, ttl_s: float) -> list[Heartbeat]:
+    """The last heartbeats of all living workers.
+
+    Args:
+        connection: the Redis of the heartbeats.
+        ttl_s: how long a heartbeat lasts, as `start_heartbeat` was given it.
+    """
+    living = _heartbeats(connection)
+    with connection.pipeline(transaction=False) as pipe:
+        for node in living:
+            pipe.pttl(alive_key(node))
+        left_ms = pipe.execute()
+    return [
+        Heartbeat(node, frozenset(filter(None, value.split(","))), max(ttl_s - left / 1000, 0.0))
+        for (node, value), left in zip(living.items(), left_ms, strict=True)
+        if left > 0
+    ]
+
+
+def note_beat(connection: redis.Redis, name: str) -> None:
+    """Note that beat has just sent a periodic task; nothing is noted while Redis cannot be reached."""
+    with suppress(redis.RedisError):
+        connection.set(BEAT, name, ex=BEAT_KEPT_S)
+
+
+def beat_age_s(connection: redis.Redis) -> float | None:
+    """Seconds since a beat sent a periodic task, by the clock of Redis; None if none has, for days."""
+    left_ms = int(connection.pttl(BEAT))
+    return max(BEAT_KEPT_S - left_ms / 1000, 0.0) if left_ms > 0 else None
+
+
+def reconciled_age_s(connection: redis.Redis) -> float | None:
+    """Seconds since the reconciler finished, by the clock of Redis; None if Redis does not know of any run."""
+    last = connection.get(RECONCILED)
+    if last is None:
+        return None
+    seconds, microseconds = connection.time()
+    return float(seconds) + float(microseconds) / 1e6 - float(text(last))
 
 
 def intake_node(job_id: str) -> str:

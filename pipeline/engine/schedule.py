@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dbm
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,15 @@ SLACK, LONG_AGO = timedelta(seconds=1), timedelta(days=1)
 
 
 class Schedule(PersistentScheduler):  # type: ignore[misc]
-    """Celery's schedule in a file, which goes on in memory where the file cannot be written."""
+    """Celery's schedule in a file, which goes on in memory where the file cannot be written.
+
+    Args:
+        sent: called whenever the broker has taken a periodic task.
+    """
+
+    def __init__(self, *args: Any, sent: Callable[[], None] = lambda: None, **kwargs: Any) -> None:
+        self._sent = sent
+        super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
         """Open the file; without room for it, begin anew in memory."""
@@ -38,6 +47,12 @@ class Schedule(PersistentScheduler):  # type: ignore[misc]
             log.warning("beat.clock_set_back", tasks=len(late))
             self._heap = None  # its times are of the future too
         return super().tick(*args, **kwargs)
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Send one task. Raises SchedulingError: the broker did not take it."""
+        result = super().apply_async(*args, **kwargs)
+        self._sent()
+        return result
 
     def sync(self) -> None:
         """Write what has changed; on a full disk a later call does."""

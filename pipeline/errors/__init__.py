@@ -20,6 +20,7 @@
     │   ├── PathNotAllowed   path_not_allowed      a path outside the folders that the API may read
     │   ├── TooMany          rate_limited          more requests than the key may send
     │   ├── Busy             busy                  more at once than this process serves
+    │   ├── NotReady         not_ready             the answer of /health/ready while no document can be kept
     │   ├── TooSlow          too_slow              a body that does not come
     │   ├── BodyTooLarge     body_too_large        more bytes, files or fields than one request may have
     │   ├── WrongMediaType   wrong_media_type      a body of a kind that is not read here
@@ -58,6 +59,7 @@ from pipeline.errors.refused import (
     NoSuchMethod,
     NoSuchRoute,
     NotAllowed,
+    NotReady,
     OtherRequest,
     PathNotAllowed,
     Refused,
@@ -80,10 +82,10 @@ from pipeline.errors.rejected import (
 __all__ = [
     "AlreadyUp", "BackupUnusable", "BadRequest", "BadSidecar", "BodyTooLarge", "BrokenBody", "Busy", "Changing",
     "Conflict", "DiskFull", "Gone", "HookRefused", "Invalid", "NoKey", "NoSuchMethod", "NoSuchRoute", "NoWorker",
-    "NotAFile", "NotAllowed", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError", "Quarantined",
-    "Refused", "Rejected", "SpaceMismatch",
-    "StackLost", "StackUnavailable", "StageFailed", "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId",
-    "Unreadable", "VerificationFailed", "WrongMediaType",
+    "NotAFile", "NotAllowed", "NotReady", "OtherRequest", "OutsideRoot", "PathNotAllowed", "PipelineError",
+    "Quarantined", "Refused", "Rejected", "SpaceMismatch", "StackLost", "StackUnavailable", "StageFailed",
+    "StoreDamaged", "TooLargeToTake", "TooMany", "TooSlow", "UnknownId", "Unreadable",
+    "VerificationFailed", "WrongMediaType",
 ]
 # fmt: on
 

@@ -15,6 +15,7 @@ __all__ = [
     "NoSuchMethod",
     "NoSuchRoute",
     "NotAllowed",
+    "NotReady",
     "OtherRequest",
     "PathNotAllowed",
     "Refused",
@@ -66,6 +67,13 @@ class Busy(Refused):
 
     code = "busy"
     hint = "Try again a little later."
+
+
+class NotReady(Refused):
+    """No document can be accepted and kept just now."""
+
+    code = "not_ready"
+    hint = "Ask GET /health with a key for the cause, or run on the machine: docrelay doctor"
 
 
 class TooSlow(Refused):

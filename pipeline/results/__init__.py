@@ -16,6 +16,7 @@ from pipeline.results.failures import (
     MessageRecord,
     RetryReport,
 )
+from pipeline.results.health import HealthReport, HealthState, PartHealth
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
 from pipeline.results.search import Hit, Passage, SearchResult
@@ -51,6 +52,8 @@ __all__ = [
     "FailureHistory",
     "FailureList",
     "FailureRecord",
+    "HealthReport",
+    "HealthState",
     "Hit",
     "IngestReport",
     "JobState",
@@ -58,6 +61,7 @@ __all__ = [
     "MessageList",
     "MessageRecord",
     "NeededSource",
+    "PartHealth",
     "Passage",
     "ProcessStatus",
     "QueueStatistics",

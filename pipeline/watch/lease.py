@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import PurePath
 
 import redis
@@ -13,7 +14,7 @@ import structlog
 from pipeline.engine.heartbeat import text
 from pipeline.names import PREFIX
 
-__all__ = ["Lease"]
+__all__ = ["Lease", "lease_ages"]
 
 log = structlog.get_logger()
 
@@ -75,6 +76,15 @@ class Lease:
                         self._valid_until[root] = began + LEASE_S
                 except redis.RedisError as error:
                     log.warning("watch.lease", error=str(error))
+
+
+def lease_ages(connection: redis.Redis, roots: Sequence[str]) -> dict[str, float]:
+    """Seconds since the leases of these folders were renewed; a folder that no process watches is left out."""
+    with connection.pipeline(transaction=False) as pipe:
+        for root in roots:
+            pipe.pttl(KEY_PREFIX + root)
+        left_ms = pipe.execute()
+    return {root: max(LEASE_S - left / 1000, 0.0) for root, left in zip(roots, left_ms, strict=True) if left > 0}
 
 
 def _overlap(folder: str, other: str) -> bool:

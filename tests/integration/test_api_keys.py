@@ -25,6 +25,7 @@ from pipeline.catalog.work import outbox
 from pipeline.errors import BadRequest, NotAllowed, TooMany
 from pipeline.notify.delivery import FIRST_PAUSE_S
 from pipeline.notify.webhook_signature import verify
+from pipeline.results import HealthReport
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,9 @@ def with_key(api: Api, key: str | None, method: str = "GET", url: str = "/v1/for
     return api.anonymous.request(method, url, headers=headers, **more)
 
 
+PROBES = ("/health/live", "/health/ready")
+"""Addresses that need no key."""
+
 READ, SUBMIT, ADMIN = {"read", "admin"}, {"submit", "admin"}, {"admin"}
 FILE = {"files": {"file": ("scope.txt", b"Scope.")}}
 NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
@@ -49,6 +53,7 @@ NEEDED: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("GET", "/v1/workflows", {}, READ),
     ("GET", "/v1/collections", {}, READ),
     ("GET", "/metrics", {}, READ),
+    ("GET", "/health", {}, READ),
     ("GET", "/v1/status", {}, READ),
     ("GET", "/v1/status/nobody", {}, READ),
     ("GET", "/v1/failures", {}, READ),
@@ -88,6 +93,7 @@ def test_every_address_needs_its_scope(api: Api) -> None:
     keys = {scope: key_of(api, "--scope", scope)["key"] for scope in ("read", "submit", "admin")}
     described = api.anonymous.get("/openapi.json").json()["paths"]
     addresses = {(method.upper(), path) for path, methods in described.items() for method in methods}
+    addresses -= {("GET", path) for path in PROBES}
     assert len(NEEDED) == len(addresses)
 
     for method, url, more, scopes in NEEDED:
@@ -321,3 +327,31 @@ def test_client_raises_our_exceptions_for_error_codes(api: Api) -> None:
         client.system()
         with pytest.raises(TooMany):
             client.system()
+
+
+# Health
+
+
+def test_up_is_ready_when_its_api_is_and_then_every_part_is_well(api: Api) -> None:
+    said = api.cli.folder.with_name(f"{api.cli.folder.name}.up").read_text()
+    assert said.index("api is ready: ") < said.index("The stack is ready")
+    assert api.anonymous.get("/health/ready").json() == {"state": "ok"}
+    assert eventually(lambda: api.client.health().state == "ok"), api.client.health()
+    by_command = api.cli.quick("doctor", "--json").json
+    assert {part["name"]: part["state"] for part in by_command["parts"]} == dict.fromkeys(
+        [part.name for part in api.client.health().parts], "ok"
+    )
+    asked = asyncio.run(_health_of(api))
+    assert (asked.reachable, asked.installation) == (True, [])
+
+
+async def _health_of(api: Api) -> HealthReport:
+    async with AsyncClient(api.url, api.key) as client:
+        return await client.health()
+
+
+def test_probes_need_no_key_and_take_a_bad_one(api: Api) -> None:
+    for path in PROBES:
+        assert api.anonymous.get(path).status_code == 200
+        assert with_key(api, "dlr_x_y", url=path).status_code == 200
+    assert with_key(api, "dlr_x_y", url="/health").status_code == 401

@@ -12,6 +12,7 @@ from pipeline.errors import StackUnavailable
 __all__ = [
     "MIGRATION_LOCK",
     "make_postgres_engine",
+    "server_time",
 ]
 
 MIGRATION_LOCK = 0x646F6372656C6179
@@ -63,3 +64,10 @@ def _prepare_postgres(raw: Any, _record: Any) -> None:
 def _begin_postgres(connection: Connection) -> None:
     if connection.get_execution_options().get("writing"):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
+
+
+def server_time(connection: Connection) -> float | None:
+    """The time of the database server, in seconds since 1970; None for SQLite, which has no clock of its own."""
+    if connection.dialect.name != "postgresql":
+        return None
+    return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one())

@@ -1,4 +1,4 @@
-"""Results of the last checks of the index: the comparison of counts, and the last whole verification."""
+"""Results of the last checks: the comparison of counts, the whole verification, and the write of a health check."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import checks
 from pipeline.results import CollectionDrift, DriftStatus, iso
 
-__all__ = ["COUNTS", "VERIFY", "counts", "drift", "last", "store"]
+__all__ = ["COUNTS", "VERIFY", "WRITTEN", "counts", "drift", "last", "store"]
 
-COUNTS, VERIFY = "counts", "verify"
-"""Names of the checks."""
+COUNTS, VERIFY, WRITTEN = "counts", "verify", "written"
+"""Names of the checks; `written` says when a check of health has last written to the catalog."""
 
 
 def store(connection: Connection, name: str, result: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import events
 
-__all__ = ["Event", "add", "list_after", "newest_id", "prune", "skip_lost_ids"]
+__all__ = ["Event", "add", "list_after", "newest_at", "newest_id", "prune", "skip_lost_ids"]
 
 
 SKIPPED = 1_000_000
@@ -71,6 +71,12 @@ def list_after(connection: Connection, job_id: str, last: int, limit: int = 500)
 def newest_id(connection: Connection, job_id: str) -> int:
     """Id of the job's last event, 0 when there is none."""
     return connection.scalar(sa.select(sa.func.max(events.c.id)).where(events.c.job_id == job_id)) or 0
+
+
+def newest_at(connection: Connection) -> float | None:
+    """The latest time of an event, in seconds since 1970; None when there is none."""
+    newest: float | None = connection.scalar(sa.select(sa.func.max(events.c.at)))
+    return newest
 
 
 def prune(connection: Connection, before: float) -> None:

@@ -20,6 +20,7 @@ from pipeline.catalog.work import batches, jobs, ledger
 from pipeline.catalog.work.jobs import Job
 from pipeline.engine import dead_letter_queue
 from pipeline.engine.celery_app import app_of, make_app
+from pipeline.engine.groups import capabilities_of
 from pipeline.engine.heartbeat import start_heartbeat
 from pipeline.engine.message_version import MESSAGE_VERSION, VERSION_HEADER, version_of
 from pipeline.engine.process import Worker
@@ -32,7 +33,6 @@ from pipeline.engine.unanswered import (
     hand_back,
     set_aside,
 )
-from pipeline.engine.worker import capabilities_of
 from pipeline.services import Services
 from pipeline.settings import Settings
 

@@ -45,7 +45,8 @@ MAKE = """
 import json, sys
 from pipeline.engine.celery_app import make_app
 from pipeline.settings import Settings
-from pipeline.engine.worker import make_worker, queues_of
+from pipeline.engine.groups import queues_of
+from pipeline.engine.worker import make_worker
 
 def made(group, chosen):
     settings = Settings(redis_url="redis://127.0.0.1:1/0", **{"extract_processes": 2, **chosen})

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from compose_file import Unset, interpolated, load
 
-from pipeline.engine.worker import GROUPS
+from pipeline.engine.groups import GROUPS
 from pipeline.names import QUEUES
 from pipeline.settings import ENV_PREFIX, Settings
 from pipeline.stack.process_plan import ONE_THREAD

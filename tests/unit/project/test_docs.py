@@ -35,6 +35,7 @@ from pipeline.results import (
     FailureHistory,
     FailureList,
     FailureRecord,
+    HealthReport,
     JobStatus,
     MessageList,
     RestoreReport,
@@ -149,7 +150,7 @@ def test_no_command_is_documented_that_does_not_exist() -> None:
 
 
 def test_the_groups_of_workers_and_their_queues_are_documented() -> None:
-    from pipeline.engine.worker import GROUPS
+    from pipeline.engine.groups import GROUPS
 
     documented = rows(section(CLI, "worker"))
 
@@ -167,6 +168,7 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("backup", [BackupReport]),
     ("restore", [RestoreReport]),
     ("verify", [VerifyReport]),
+    ("doctor", [HealthReport]),
     ("failures messages list", [MessageList]),
 ]
 
