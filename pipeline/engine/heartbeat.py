@@ -22,6 +22,7 @@ __all__ = [
     "is_alive",
     "living_nodes",
     "served_capabilities",
+    "signed_off",
     "start_heartbeat",
     "text",
     "unacked_key",
@@ -37,6 +38,9 @@ RECONCILED = f"{PREFIX}reconciled"
 
 HEARD_SINCE = f"{PREFIX}heard_since"
 """Redis key of the time of Redis since when it has heard a heartbeat again and again; it ends with a silence of all."""
+
+SIGNED_OFF_S = 3600
+"""For this time it is known of a worker that it ended as it should."""
 
 HEAR = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -88,6 +92,8 @@ def start_heartbeat(
         ended.set()
         thread.join(every_s)  # a heartbeat after the deletion would outlive it
         try:
+            if holds_messages:
+                connection.set(_signed_off_key(node), 1, ex=SIGNED_OFF_S)
             connection.delete(alive_key(node))
         except redis.RedisError as error:
             log.warning("heartbeat.failed", error=str(error))
@@ -114,6 +120,11 @@ def served_capabilities(connection: redis.Redis) -> set[str]:
     """Return the capabilities of all living workers, as `Step.capability` names them."""
     lists = (value.split(",") for value in _heartbeats(connection).values())
     return {capability for capabilities in lists for capability in capabilities if capability}
+
+
+def signed_off(connection: redis.Redis, node: str) -> bool:
+    """Whether this worker ended as it should, within the last hour."""
+    return bool(connection.exists(_signed_off_key(node)))
 
 
 def count_workers(connection: redis.Redis, capability: str) -> int:
@@ -155,6 +166,10 @@ def _hear(connection: redis.Redis, silence_s: float) -> None:
 def alive_key(node: str) -> str:
     """Redis key that stands as long as this node has a heartbeat."""
     return f"{PREFIX}alive:{node}"
+
+
+def _signed_off_key(node: str) -> str:
+    return f"{PREFIX}signed_off:{node}"
 
 
 def unacked_key(node: str) -> str:

@@ -6,12 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pipeline.settings.notifications import NotifyRule
 from pipeline.settings.schema import Settings
 
 __all__ = ["printable_settings"]
 
 SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
-URLS = frozenset({"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url"})
+URLS = frozenset({"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url"})
+CALLED = frozenset({"deadman_url"})
+"""URLs whose path is what a caller must know."""
 MASK = "********"
 
 
@@ -26,11 +29,27 @@ def _printable(name: str, value: Any) -> Any:
         return MASK
     if name in URLS and value:
         return _without_password(value)
+    if name in CALLED and value:
+        return _without_path(value)
+    if name == "notify":
+        return [_rule(rule) for rule in value]
     if isinstance(value, tuple):
         return [item.model_dump(mode="json") if isinstance(item, BaseModel) else item for item in value]
     if isinstance(value, dict):
         return value
     return value if isinstance(value, (int, float, bool, type(None))) else str(value)
+
+
+def _rule(rule: NotifyRule) -> dict[str, Any]:
+    """A rule of notifications without its secret, and its URLs without their path, which may be one."""
+    said = rule.model_dump(mode="json")
+    addresses = [_without_path(address) if "://" in address else address for address in rule.to]
+    return {**said, "to": addresses, "secret": MASK if rule.secret else None}
+
+
+def _without_path(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/{MASK}"
 
 
 def _without_password(url: str) -> str:
