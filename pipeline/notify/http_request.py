@@ -1,4 +1,4 @@
-"""One HTTP request to a checked address, without redirects: what webhooks, templates and the dead-man URL have in common."""
+"""One HTTP request to a checked address, without redirects: for webhooks, templates and the dead-man URL."""
 
 from __future__ import annotations
 

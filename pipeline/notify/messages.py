@@ -139,7 +139,8 @@ def _disk(subject: str, facts: Facts) -> tuple[str, str]:
 
 def _held(subject: str, facts: Facts) -> tuple[str, str]:
     return f"Deletions are held back in {subject}", (
-        f"{facts['message']}\nIf the files are meant to be gone, confirm it: docrelay watch {subject} --confirm-deletions"
+        f"{facts['message']}\nIf the files are meant to be gone, confirm it with:\n"
+        f"docrelay watch {subject} --confirm-deletions"
     )
 
 

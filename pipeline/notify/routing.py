@@ -36,7 +36,8 @@ def route(services: Services) -> int:
         waiting = notices.list_unrouted(connection, LIMIT) if notices.is_any_unrouted(connection) else []
     if not waiting:
         return 0
-    completed = [_completed(services, notice) for notice in waiting]
+    wanted = {event for rule in services.settings.notify for event in rule.events}
+    completed = [_completed(services, notice) if notice.event in wanted else notice for notice in waiting]
     with writing(services.catalog) as connection:
         ours = notices.mark_routed(connection, [notice.id for notice in completed])
         for notice in completed:

@@ -112,7 +112,9 @@ class Notifications(BaseModel):
     notify_disk_mb: int = Field(1024, ge=0, description="free megabytes on the disk below which `disk.low` is reported")
     smtp_url: str | None = Field(None, description="mail server, e.g. smtp://user:password@mail.example.org:587")
     smtp_from: str | None = Field(None, description="sender of mails")
-    smtp_ca: Path | None = Field(None, description="certificates (PEM) to trust for the mail server; empty: the system's")
+    smtp_ca: Path | None = Field(
+        None, description="certificates (PEM) that a mail server may have; empty: the system's"
+    )
     deadman_url: str | None = Field(None, description="URL that is called every minute while all is well")
 
     @field_validator("notify", mode="before")

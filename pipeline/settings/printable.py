@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,8 +14,6 @@ __all__ = ["printable_settings"]
 
 SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
 URLS = frozenset({"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url"})
-CALLED = frozenset({"deadman_url"})
-"""URLs whose path is what a caller must know."""
 MASK = "********"
 
 
@@ -25,19 +24,17 @@ def printable_settings(settings: Settings) -> dict[str, Any]:
 
 def _printable(name: str, value: Any) -> Any:
     """The value as JSON can hold it, secrets masked."""
-    if name in SECRETS and value:
-        return MASK
-    if name in URLS and value:
-        return _without_password(value)
-    if name in CALLED and value:
-        return _without_path(value)
-    if name == "notify":
-        return [_rule(rule) for rule in value]
+    if value and name in MASKED:
+        return MASKED[name](value)
     if isinstance(value, tuple):
         return [item.model_dump(mode="json") if isinstance(item, BaseModel) else item for item in value]
     if isinstance(value, dict):
         return value
     return value if isinstance(value, (int, float, bool, type(None))) else str(value)
+
+
+def _rules(rules: Sequence[NotifyRule]) -> list[dict[str, Any]]:
+    return [_rule(rule) for rule in rules]
 
 
 def _rule(rule: NotifyRule) -> dict[str, Any]:
@@ -60,3 +57,12 @@ def _without_password(url: str) -> str:
     address, mark, query = location.partition("?")
     values = "&".join(f"{pair.partition('=')[0]}={MASK}" for pair in query.split("&")) if mark else ""
     return f"{scheme}{slashes}{user}{colon}{MASK if colon else ''}{at}{address}{mark}{values}"
+
+
+MASKED: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(SECRETS, lambda _value: MASK),
+    **dict.fromkeys(URLS, _without_password),
+    "deadman_url": _without_path,
+    "notify": _rules,
+}
+"""How settings are shown that hold secrets."""

@@ -35,7 +35,7 @@ def find(connection: Connection, until: float) -> NewFailures:
         connection: a connection that reads.
         until: seconds since 1970, at which every failure before has been committed.
     """
-    after_ms, until_ms = connection.scalar(_seen()), int(until * 1000)
+    after_ms, until_ms = _seen_until(connection), int(until * 1000)
     if after_ms is None:
         return NewFailures(None, until_ms, {}, [])
     between = (failures.c.created_at > after_ms / 1000, failures.c.created_at <= until_ms / 1000)
@@ -54,7 +54,7 @@ def record(connection: Connection, found: NewFailures) -> bool:
         Whether the look counts.
     """
     if found.after_ms is None:
-        if connection.scalar(_seen()) is None:
+        if _seen_until(connection) is None:
             connection.execute(counters.insert().values(name=SEEN_UNTIL, value=found.until_ms))
         return True
     where = (counters.c.name == SEEN_UNTIL, counters.c.value == found.after_ms)
@@ -65,5 +65,5 @@ def record(connection: Connection, found: NewFailures) -> bool:
     return True
 
 
-def _seen() -> sa.Select[tuple[int]]:
-    return sa.select(counters.c.value).where(counters.c.name == SEEN_UNTIL)
+def _seen_until(connection: Connection) -> int | None:
+    return connection.scalar(sa.select(counters.c.value).where(counters.c.name == SEEN_UNTIL))

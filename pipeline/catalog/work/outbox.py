@@ -1,6 +1,7 @@
 """The addresses to notify of the end of a job or of the events of a rule, and the outbox of notifications.
 
-The delivery of a rule reports notices. As long as it is not due and was not tried, it takes further ones. A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`.
+A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`. That of a
+rule reports notices; as long as it is not due and was not tried, it takes further ones.
 """
 
 from __future__ import annotations
