@@ -19,7 +19,7 @@ from pipeline.services import Services
 from pipeline.settings.room import full_disk
 from pipeline.vectorstore.remote import RemoteStore
 
-__all__ = ["CALLED", "EVERY_S", "call_until_cancelled", "problems"]
+__all__ = ["CALLED", "EVERY_S", "call_if_well", "call_until_cancelled", "problems"]
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def call_until_cancelled(services: Services) -> None:
     http = CheckedHttp(private=services.settings.webhook_private)
     try:
         while True:
-            await _call_if_well(services, http, url)
+            await call_if_well(services, http, url)
             await asyncio.sleep(EVERY_S)
     finally:
         http.close()
@@ -50,7 +50,8 @@ def problems(services: Services) -> list[str]:
     return [wrong for name, check in CHECKS.items() if (wrong := _result(services, name, check))]
 
 
-async def _call_if_well(services: Services, http: CheckedHttp, url: str) -> None:
+async def call_if_well(services: Services, http: CheckedHttp, url: str) -> None:
+    """Call the URL, unless something is wrong, or a process has called it within the last minute."""
     wrong = await asyncio.to_thread(problems, services)
     if wrong:
         log.warning("deadman.not_called", problems=wrong)
