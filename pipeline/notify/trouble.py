@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from redis import Redis
+import redis
+import structlog
 
 from pipeline.catalog.work.conditions import Condition, Key, Observation
 from pipeline.disk import MB, disk_state
@@ -23,6 +24,8 @@ from pipeline.settings.room import full_disk
 
 __all__ = ["Workers", "absent_for_long", "look", "missing_stages"]
 
+log = structlog.get_logger()
+
 FORGOTTEN_S = 86400.0
 """A dead worker that did not come back within this time is not expected any more."""
 
@@ -33,11 +36,11 @@ class Workers:
     def __init__(self) -> None:
         self._seen: dict[str, str] = {}
 
-    def look(self, connection: Redis, living: Collection[str]) -> list[Observation]:
+    def look(self, connection: redis.Redis, living: Collection[str]) -> list[Observation]:
         """Compare the nodes that live now with those seen before.
 
         Args:
-            connection: Redis, where workers sign off.
+            connection: redis.Redis, where workers sign off.
             living: the nodes that have a heartbeat.
         """
         self._seen |= {_name(node): node for node in living}
@@ -48,14 +51,23 @@ class Workers:
 
 
 def look(services: Services, workers: Workers) -> list[Observation]:
-    """Look at everything once."""
+    """Look at everything once. What cannot be looked at is left out: nothing is known of it."""
     disk = _disk(services.settings)
     seen = [disk] if disk is not None else []
+    try:
+        return [*seen, *_processes(services, workers)]
+    except redis.RedisError as error:
+        log.warning("notify.workers_unknown", error=str(error))
+        return seen
+
+
+def _processes(services: Services, workers: Workers) -> list[Observation]:
+    """Workers, the stages that they serve, and beat."""
     if is_settling(services.redis):
-        return seen  # Redis has just come back, and not every heartbeat with it
+        return []  # Redis has just come back, and not every heartbeat with it
     nodes = living_nodes(services.redis)
     missing = missing_stages(served_capabilities(services.redis))
-    return [*seen, *workers.look(services.redis, nodes), *_stages(missing), _beat(services)]
+    return [*workers.look(services.redis, nodes), *_stages(missing), _beat(services)]
 
 
 def missing_stages(served: Collection[str]) -> list[str]:

@@ -67,7 +67,7 @@ deliveries = sa.Table(
     "deliveries",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    sa.Column("hook_id", Id, nullable=False),
+    sa.Column("hook_id", Id, nullable=False, index=True),
     sa.Column("job_id", Id, nullable=False, index=True),
     sa.Column("state", Id, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
@@ -88,7 +88,7 @@ notices = sa.Table(
     sa.Column("subject", Text, nullable=False),
     sa.Column("severity", Id, nullable=False),
     sa.Column("cleared", sa.Boolean, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("at", sa.Double, nullable=False, index=True),
     sa.Column("facts", sa.JSON, nullable=False),
     sa.Column("routed_at", sa.Double, index=True),
 )

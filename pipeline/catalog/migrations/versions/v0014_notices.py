@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Make the tables, and let hooks belong to a rule."""
     op.add_column("hooks", sa.Column("rule", sa.String(64)))
     op.create_index("ix_hooks_rule", "hooks", ["rule"])
+    op.create_index("ix_deliveries_hook_id", "deliveries", ["hook_id"])
     op.create_table(
         "notices",
         sa.Column("id", sa.String(64), nullable=False),
@@ -24,6 +25,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_notices"),
     )
     op.create_index("ix_notices_routed_at", "notices", ["routed_at"])
+    op.create_index("ix_notices_at", "notices", ["at"])
     op.create_table(
         "delivery_notices",
         sa.Column("delivery_id", sa.String(64), nullable=False),
@@ -49,5 +51,6 @@ def downgrade() -> None:
     op.drop_table("conditions")
     op.drop_table("delivery_notices")
     op.drop_table("notices")
+    op.drop_index("ix_deliveries_hook_id", "deliveries")
     op.drop_index("ix_hooks_rule", "hooks")
     op.drop_column("hooks", "rule")
