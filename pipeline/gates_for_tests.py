@@ -29,6 +29,7 @@ __all__ = [
     "HISTORY",
     "INTAKE",
     "LOST",
+    "NOTIFIED",
     "PUBLISHED",
     "RETRIED",
     "RETURNED",
@@ -47,6 +48,8 @@ BACKUP = "backup"
 """A backup has copied what it could without the write lock, and has not taken the lock."""
 INTAKE = "intake"
 """A group of files is recorded; the next one is not begun, and a request that brought them is not answered."""
+NOTIFIED = "notified"
+"""A notification was sent, or could not be, and what came of it is not recorded."""
 SANDBOX = "sandbox"
 """A sandbox has received a request, and has not read the file."""
 SUPERVISOR = "supervisor"

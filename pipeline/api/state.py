@@ -19,7 +19,9 @@ from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.health import SystemHealth
 from pipeline.ingest.path_jobs import PathJobRunner
+from pipeline.notify.deadman import call_until_cancelled
 from pipeline.notify.delivery import deliver_until_cancelled
+from pipeline.notify.look_loop import look_until_cancelled
 from pipeline.services import Services
 from pipeline.settings import Settings
 from pipeline.task_manager import TaskManager
@@ -108,7 +110,13 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         anyio.CapacityLimiter(PROBE_THREADS),
         embedded,
     )
-    tasks = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(state.subscriptions.listen())]
+    loops = (
+        deliver_until_cancelled(services),
+        look_until_cancelled(services),
+        call_until_cancelled(services),
+        state.subscriptions.listen(),
+    )
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield state
     finally:

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.backup.failure_notice import report_failure
 from pipeline.backup.file_copy import FileCopy, artifacts, changed_files, needed_files
 from pipeline.backup.folder import BackupFolder
 from pipeline.backup.manifest import Manifest, write_manifest
@@ -96,11 +97,8 @@ def back_up(
     """
     begun_at = time.time()
     folder = BackupFolder(path.absolute())
-    if folder.path.resolve().is_relative_to(services.settings.data_dir.resolve()):
-        raise BadRequest(f"{path} lies in the data folder, and would be lost with it.", "Name a folder elsewhere.")
-    if qdrant_snapshots and services.settings.qdrant_url is None:
-        raise BadRequest("There is no Qdrant server that could make snapshots.", "Leave out --qdrant-snapshots.")
-    with _explain_full_disk(folder.path):
+    with report_failure(services, str(folder.path)), _explain_full_disk(folder.path):
+        _check(services, path, qdrant_snapshots=qdrant_snapshots)
         folder.create()
         copies = _Copies(services, folder, PointCopy(_store(services), folder), FileCopy(services.spool, folder))
         _copy_without_lock(copies, say)
@@ -108,6 +106,13 @@ def back_up(
             save_snapshots(services, folder, say)
         pass_gate(BACKUP, "backup")
         return _finish(copies, begun_at, say)
+
+
+def _check(services: Services, path: Path, *, qdrant_snapshots: bool) -> None:
+    if path.resolve().is_relative_to(services.settings.data_dir.resolve()):
+        raise BadRequest(f"{path} lies in the data folder, and would be lost with it.", "Name a folder elsewhere.")
+    if qdrant_snapshots and services.settings.qdrant_url is None:
+        raise BadRequest("There is no Qdrant server that could make snapshots.", "Leave out --qdrant-snapshots.")
 
 
 def _store(services: Services) -> VectorStore:

@@ -18,6 +18,7 @@ from pipeline.cli.documents import documents
 from pipeline.cli.failures import failures_app
 from pipeline.cli.ingest import ingest
 from pipeline.cli.keys import keys_app
+from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
@@ -64,4 +65,5 @@ app.add_typer(failures_app, name="failures")
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(notify_app, name="notify")
 app.add_typer(reindex_app, name="reindex")

@@ -1,4 +1,4 @@
-"""`docrelay webhooks`: list deliveries to webhooks, and send them again."""
+"""`docrelay webhooks`: list deliveries to webhooks and by rules of notifications, and send them again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.cli.usage import Commands
 
 __all__ = ["webhooks_app"]
 
-webhooks_app = Commands(help="Deliveries to webhooks: list them, send them again.", no_args_is_help=True)
+webhooks_app = Commands(help="Deliveries to webhooks and by rules: list them, send them again.", no_args_is_help=True)
 
 
 @webhooks_app.command("list")
@@ -25,16 +25,20 @@ def webhooks_list(context: typer.Context, json: Json = False, data_dir: DataDir 
 
     with Services(local_settings_of(context, data_dir)).catalog.connect() as connection:
         rows = outbox.list_deliveries(connection)
-    deliveries = [{**row, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])} for row in rows]
+    deliveries = [
+        {**row, "job_id": row["job_id"] or None, "created_at": iso(row["created_at"]), "ended_at": iso(row["ended_at"])}
+        for row in rows
+    ]
     if json:
         print_json({"deliveries": deliveries})
         return
     for delivery in deliveries:
         error = f"  {delivery['error']}" if delivery["error"] else ""
-        line = f"{delivery['id']}  {delivery['state']}  {delivery['tries']} tries  {delivery['url']}{error}"
+        rule = f"  {delivery['rule']}:" if delivery["rule"] else ""
+        line = f"{delivery['id']}  {delivery['state']}  {delivery['tries']} tries{rule}  {delivery['url']}{error}"
         out.print(Text(plain(line)))
     if not deliveries:
-        out.print("No deliveries to webhooks yet.")
+        out.print("No deliveries yet.")
 
 
 @webhooks_app.command("replay")

@@ -30,6 +30,7 @@ __all__ = [
     "note_beat",
     "reconciled_age_s",
     "served_capabilities",
+    "signed_off",
     "start_heartbeat",
     "text",
     "unacked_key",
@@ -50,6 +51,9 @@ BEAT = f"{PREFIX}beat"
 """Redis key of the name of the beat that sent a periodic task last; its time to live tells when."""
 
 BEAT_KEPT_S = 7 * 86400
+
+SIGNED_OFF_S = 3600
+"""For this time it is known of a worker that it ended as it should."""
 
 HEAR = """
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -101,6 +105,8 @@ def start_heartbeat(
         ended.set()
         thread.join(every_s)  # a heartbeat after the deletion would outlive it
         try:
+            if holds_messages:
+                connection.set(_signed_off_key(node), 1, ex=SIGNED_OFF_S)
             connection.delete(alive_key(node))
         except redis.RedisError as error:
             log.warning("heartbeat.failed", error=str(error))
@@ -178,6 +184,11 @@ def served_capabilities(connection: redis.Redis) -> set[str]:
     return {capability for capabilities in lists for capability in capabilities if capability}
 
 
+def signed_off(connection: redis.Redis, node: str) -> bool:
+    """Whether this worker ended as it should, within the last hour."""
+    return bool(connection.exists(_signed_off_key(node)))
+
+
 def count_workers(connection: redis.Redis, capability: str) -> int:
     """Count the living workers that have a capability."""
     return sum(capability in value.split(",") for value in _heartbeats(connection).values())
@@ -217,6 +228,10 @@ def _hear(connection: redis.Redis, silence_s: float) -> None:
 def alive_key(node: str) -> str:
     """Redis key that stands as long as this node has a heartbeat."""
     return f"{PREFIX}alive:{node}"
+
+
+def _signed_off_key(node: str) -> str:
+    return f"{PREFIX}signed_off:{node}"
 
 
 def unacked_key(node: str) -> str:

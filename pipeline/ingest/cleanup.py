@@ -12,7 +12,7 @@ from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import attempt_errors, batches, events, ledger, outbox
+from pipeline.catalog.work import attempt_errors, batches, events, ledger, notices, outbox
 from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
@@ -51,6 +51,7 @@ def sweep(services: Services) -> None:
         attempt_errors.prune(connection, now - KEEP_EVENTS_S)
         idempotency.prune(connection, now - idempotency.KEEP_S)
         outbox.prune(connection, now - KEEP_OUTBOX_S)
+        notices.prune(connection, now - KEEP_OUTBOX_S)
     with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
         vector_cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)

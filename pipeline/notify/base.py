@@ -16,7 +16,8 @@ class Notification:
         id: id of the delivery, by which a receiver recognises one that it already has.
         address: where it goes: the column `url` of the hook.
         secret: what proves to the receiver that this Docrelay has sent it.
-        body: a JSON object with `type` (`job.finished`), `delivery`, `at` and `job`.
+        body: a JSON object with `type`, `delivery` and `at`. With the type `job.finished` it has `job`; with `notice`,
+            what `pipeline.notify.messages.Message` has.
     """
 
     id: str
@@ -26,21 +27,26 @@ class Notification:
 
 
 class SendError(Exception):
-    """The receiver did not accept a notification this time: it is tried again after a pause.
+    """The receiver did not accept a notification: it is tried again after a pause, unless that is `final`.
 
     Args:
         message: one sentence; it is stored as the error of the delivery.
         status: the receiver's status, if it has answered; it is stored, too.
+        final: the receiver will not accept it later either.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, final: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
+        self.final = final
 
 
 class Sender(Protocol):
     """Sends notifications to addresses of one kind. One instance serves a process, on its event loop."""
+
+    timeout_s: float
+    """A try is cancelled after this time, which is below the time after which another process may claim it."""
 
     def check(self, address: str) -> None:
         """Refuse an address when it is registered. Asks no other machine.
@@ -57,7 +63,7 @@ class Sender(Protocol):
 
         Raises:
             HookRefused: no notification may go to this address; it is given up at once.
-            SendError: the receiver did not accept it, which may pass.
+            SendError: the receiver did not accept it.
             OSError: the receiver could not be reached, which may pass.
         """
 

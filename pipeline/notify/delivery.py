@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import structlog
 
 from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.work import outbox
+from pipeline.catalog.work import notices, outbox
 from pipeline.catalog.work.outbox import Delivery
 from pipeline.errors import HookRefused
+from pipeline.gates_for_tests import NOTIFIED, pass_gate
 from pipeline.notify.base import Notification, SendError
+from pipeline.notify.messages import body_of
 from pipeline.notify.registry import Senders
+from pipeline.notify.routing import route
 from pipeline.results import iso
 from pipeline.services import Services
 from pipeline.task_manager import TaskManager
@@ -24,9 +28,6 @@ log = structlog.get_logger()
 
 CONCURRENCY = 8
 POLL_S = 1.0
-TRY_TIMEOUT_S = 10.0
-"""A try is cancelled after this time, which is far below the time after which another process may claim it."""
-
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 3600.0
 MAX_TRIES = 10
@@ -43,6 +44,7 @@ async def deliver_until_cancelled(services: Services) -> None:
     try:
         while True:
             try:
+                await asyncio.to_thread(route, services)
                 claimed = await asyncio.to_thread(_claim, services, CONCURRENCY - len(running))
             except Exception:  # the loop must outlive a catalog that is away
                 log.exception("webhook.claim_failed")
@@ -76,15 +78,16 @@ async def _deliver(services: Services, senders: Senders, delivery: Delivery) -> 
     status, error, final = None, None, delivery.tries >= MAX_TRIES
     try:
         body = await asyncio.to_thread(_body, services, delivery)
-        notification = Notification(delivery.id, delivery.url, delivery.secret, body)
-        async with asyncio.timeout(TRY_TIMEOUT_S):
-            status = await senders.of(delivery.url).send(notification)
+        sender = senders.of(delivery.url)
+        async with asyncio.timeout(sender.timeout_s):
+            status = await sender.send(Notification(delivery.id, delivery.url, delivery.secret, body))
     except HookRefused as refused:
         error, final = refused.message, True
     except SendError as failed:
-        status, error = failed.status, failed.message
+        status, error, final = failed.status, failed.message, final or failed.final
     except OSError as failed:  # TimeoutError is one
         error = f"{type(failed).__name__}: {failed}"
+    await asyncio.to_thread(pass_gate, NOTIFIED, delivery.id)
     await asyncio.to_thread(_record, services, delivery, status, error, final=final)
 
 
@@ -102,11 +105,21 @@ def _body(services: Services, delivery: Delivery) -> bytes:
     """The body, made and stored at the first try: every further try sends the same."""
     if delivery.body is not None:
         return delivery.body.encode()
-    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OMITTED)
-    body = json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
+    body = _job_body(services, delivery) if delivery.rule is None else _notice_body(services, delivery, delivery.rule)
     with writing(services.catalog) as connection:
         outbox.store_body(connection, delivery.id, body)
     return body.encode()
+
+
+def _job_body(services: Services, delivery: Delivery) -> str:
+    job = TaskManager(services).job(delivery.job_id).model_dump(exclude=OMITTED)
+    return json.dumps({"type": "job.finished", "delivery": delivery.id, "at": job["finished_at"] or iso(0), "job": job})
+
+
+def _notice_body(services: Services, delivery: Delivery, rule: str) -> str:
+    with services.catalog.connect() as connection:
+        reported = notices.of_delivery(connection, delivery.id)
+    return body_of(delivery.id, rule, time.time(), reported)
 
 
 def _record(services: Services, delivery: Delivery, status: int | None, error: str | None, *, final: bool) -> None:
@@ -117,4 +130,4 @@ def _record(services: Services, delivery: Delivery, status: int | None, error: s
             outbox.mark_delivered(connection, delivery.id, status)
         else:
             outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
-    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)
+    log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, rule=delivery.rule, status=status, error=error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pipeline.notify.base import Sender
+from pipeline.notify.mail import MailSender
+from pipeline.notify.template import TemplateSender
 from pipeline.notify.webhook import WebhookSender
 from pipeline.settings import Settings
 
@@ -14,6 +16,15 @@ SENDERS: Mapping[str, Callable[[Settings], Sender]] = {
     "http": WebhookSender,
     "https": WebhookSender,
 }
+"""Senders of addresses that users register for jobs and keys, and that rules may name."""
+
+RULE_SENDERS: Mapping[str, Callable[[Settings], Sender]] = {
+    "mailto": MailSender,
+}
+"""Senders of addresses that only rules of the settings name: a user of the API must not send mail to anyone."""
+
+TEMPLATED = ("+http", "+https")
+"""Ends of the schemes that a template serves, as in slack+https; only rules name them, too."""
 
 DEFAULT = "https"
 """The sender whose check refuses an address with a scheme that no sender serves."""
@@ -27,8 +38,9 @@ class Senders:
         self._open: dict[Callable[[Settings], Sender], Sender] = {}
 
     def of(self, address: str) -> Sender:
-        """The sender for an address."""
-        make = SENDERS.get(address.partition(":")[0].lower(), SENDERS[DEFAULT])
+        """The sender for an address of a rule or a hook."""
+        scheme = _scheme(address)
+        make = TemplateSender if scheme.endswith(TEMPLATED) else RULE_SENDERS.get(scheme) or _hook_sender(scheme)
         if make not in self._open:
             self._open[make] = make(self._settings)
         return self._open[make]
@@ -40,13 +52,21 @@ class Senders:
 
 
 def check_address(address: str, settings: Settings) -> None:
-    """Refuse an address when it is registered.
+    """Refuse an address when a user registers it for a job or a key.
 
     Raises:
         HookRefused: no notification may go there.
     """
-    senders = Senders(settings)
+    sender = _hook_sender(_scheme(address))(settings)
     try:
-        senders.of(address).check(address)
+        sender.check(address)
     finally:
-        senders.close()
+        sender.close()
+
+
+def _hook_sender(scheme: str) -> Callable[[Settings], Sender]:
+    return SENDERS.get(scheme, SENDERS[DEFAULT])
+
+
+def _scheme(address: str) -> str:
+    return address.partition(":")[0].lower()

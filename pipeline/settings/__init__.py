@@ -1,5 +1,6 @@
 """Settings: one frozen model, read once from defaults, file, environment and command line."""
 
+from pipeline.settings.notifications import NotifyRule, Severity
 from pipeline.settings.schema import LEAST_SILENCE_S, Settings
 from pipeline.settings.sources import CONFIG_VARIABLE, ENV_PREFIX, TEST_PREFIX, load_settings, origins
 
@@ -8,7 +9,9 @@ __all__ = [
     "ENV_PREFIX",
     "LEAST_SILENCE_S",
     "TEST_PREFIX",
+    "NotifyRule",
     "Settings",
+    "Severity",
     "load_settings",
     "origins",
 ]

@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from embeddings.base import Device, Precision
 from extractors.options import OcrMode, Options, PdfEngine
 from pipeline.names import COLLECTION
+from pipeline.settings.notifications import Notifications
 from pipeline.settings.watch_folders import WatchFolder, apart, parse
 
 __all__ = ["LEAST_SILENCE_S", "Settings"]
@@ -20,7 +21,7 @@ LEAST_SILENCE_S = 7.0
 that comes back within it would be acknowledged without effect."""
 
 
-class Settings(BaseModel):
+class Settings(Notifications):
     """All settings, with their units; see `docs/configuration.md`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -23,6 +23,9 @@ ENV_PREFIX = "DOCRELAY_"
 CONFIG_VARIABLE = "DOCRELAY_CONFIG"
 TEST_PREFIX = "DOCRELAY_TEST_"
 
+JSON_SETTINGS = ("workflow_options", "log_levels", "notify", "notify_templates")
+"""Settings that the environment holds as JSON."""
+
 
 def load_settings(overrides: dict[str, Any] | None = None) -> Settings:
     """Read the settings from all their sources.
@@ -69,7 +72,7 @@ def _environment() -> dict[str, Any]:
 
 def _read(name: str, value: str) -> Any:
     """Parse the value of a variable: a list is separated by commas, a mapping is JSON."""
-    if name in ("workflow_options", "log_levels") or (name == "api_roots" and value.lstrip().startswith("[")):
+    if name in JSON_SETTINGS or (name == "api_roots" and value.lstrip().startswith("[")):
         try:
             return json.loads(value)
         except ValueError:
@@ -100,6 +103,12 @@ def _sentence(error: ValidationError, origin_of: dict[str, str]) -> str:
     parts = []
     for problem in error.errors():
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        where = f"{name} ({_origin_text(name, origin_of[name])}): " if name in origin_of else ""
+        where = f"{_path(problem['loc'])} ({_origin_text(name, origin_of[name])}): " if name in origin_of else ""
         parts.append(where + (problem["msg"] if name in (*Settings.model_fields, "") else "there is no such setting"))
     return "The settings are wrong: " + "; ".join(parts) + "."
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """The place of a value inside a setting, as in `notify[0].events`."""
+    name, *inner = place
+    return str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inner)

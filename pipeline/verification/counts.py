@@ -6,9 +6,11 @@ import time
 
 import structlog
 
-from pipeline.catalog.database.connection import writing
+from pipeline.catalog.database.connection import make_durable, writing
 from pipeline.catalog.documents.live_points import Expected, count_expected
 from pipeline.catalog.index import checks
+from pipeline.catalog.work import conditions
+from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.errors import StoreDamaged
 from pipeline.services import Services
 from pipeline.vectorstore.base import Filter
@@ -45,6 +47,10 @@ def compare_counts(services: Services) -> list[dict[str, object]]:
         log.warning("drift.found", collections=drift, hint="docrelay verify --repair")
     with writing(services.catalog, durable=False) as connection:
         checks.store(connection, checks.COUNTS, {"collections": drift})
+        if drift:
+            make_durable(connection)
+        seen = Observation("verify.drift", checks.COUNTS, bool(drift), "warning", {"collections": drift})
+        conditions.observe(connection, [seen], Timing(clear_after_s=services.settings.notify_clear_s))
     return drift
 
 

@@ -13,7 +13,8 @@ import structlog
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import live_versions
 from pipeline.catalog.index import checks, indexes
-from pipeline.catalog.work import attempt_counters
+from pipeline.catalog.work import attempt_counters, conditions
+from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.errors import UnknownId
 from pipeline.results import DriftExample, NeededSource, VerifyReport
 from pipeline.services import Services
@@ -118,6 +119,8 @@ def store_report(services: Services, report: VerifyReport) -> None:
     kept = report.model_dump(include={"found", "left", "unfinished", "seconds", "checked"})
     with writing(services.catalog) as connection:
         checks.store(connection, checks.VERIFY, kept)
+        seen = Observation("verify.drift", checks.VERIFY, bool(report.left), "warning", {"left": dict(report.left)})
+        conditions.observe(connection, [seen], Timing(clear_after_s=services.settings.notify_clear_s))
 
 
 def _mend_in_rounds(

@@ -16,6 +16,8 @@ import structlog
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import watched_files
 from pipeline.catalog.documents.watched_files import FileKey, FileMark
+from pipeline.catalog.work import conditions
+from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.ingest.walk import path_of
 from pipeline.services import Services
 from pipeline.watch.known_files import KnownFiles
@@ -178,4 +180,16 @@ class HeldDeletions:
         confirmation = {} if hold else {"confirmed": None}
         with writing(self._services.catalog) as connection:
             watched_files.update_folder(connection, self._root, **values, **since, **confirmation, looked_at=now)
+            conditions.observe(connection, [self._observation(hold)], self._timing)
         self._stored = values
+
+    @property
+    def _timing(self) -> Timing:
+        return Timing(clear_after_s=self._services.settings.notify_clear_s)
+
+    def _observation(self, hold: Hold | None) -> Observation:
+        """What is reported: the deletions that wait to be confirmed."""
+        if hold is None:
+            return Observation("watch.held", self._root, present=False)
+        facts = {"files": hold.files, "reason": hold.reason, "message": hold_message(hold.reason, hold.files)}
+        return Observation("watch.held", self._root, present=True, severity="warning", facts=facts)

@@ -39,18 +39,24 @@ from pipeline.catalog.work import (
     attempts,
     batch_documents,
     batches,
+    conditions,
     document_groups,
     events,
     failure_list,
     failures,
     jobs,
     ledger,
+    new_failures,
+    notices,
+    outbox,
 )
+from pipeline.catalog.work.conditions import Observation, Timing
 from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.open_tasks import mark_republished, open_tasks
+from pipeline.catalog.work.outbox import Hook
 from pipeline.catalog.work.status import document_status
 from pipeline.catalog.work.worker_deaths import SPARED
 from pipeline.catalog.work.workload import UNKNOWN_KB
@@ -785,3 +791,36 @@ def test_another_database_is_refused(wrong: str) -> None:
 def test_unreachable_database_is_unavailable() -> None:
     with pytest.raises(StackUnavailable, match=r"docrelay:\*\*\*@127\.0\.0\.1"):
         open_catalog("postgresql://docrelay:secret@127.0.0.1:9/none")
+
+
+def test_notices_and_conditions_go_through_the_outbox(catalog: Engine) -> None:
+    hook, later = Hook("mailto:ops@example.org", ""), time.time() + 3600
+    trouble = Observation("disk.low", "/data", present=True, severity="error", facts={"free_mb": 3})
+    with writing(catalog) as connection:
+        conditions.observe(connection, [trouble], Timing())
+        conditions.observe(connection, [trouble], Timing())
+        notices.add(connection, "backup.failed", "/backup\0", "error", {"message": "No."})
+        found = notices.list_unrouted(connection, 10)
+        assert [notice.event for notice in found] == ["disk.low", "backup.failed"]
+        ids = [notice.id for notice in found]
+        assert notices.mark_routed(connection, ids) == set(ids)
+        assert notices.mark_routed(connection, ids) == set()
+        assert not notices.is_any_unrouted(connection)
+        gathered = {outbox.collect(connection, "ops", hook, [notice_id], later) for notice_id in ids}
+        (alone,) = {outbox.collect(connection, "ops", hook, ids, 0.0)}
+        assert len(gathered) == 1
+        assert [delivery.id for delivery in outbox.claim(connection, 8)] == [alone]
+        assert notices.of_delivery(connection, gathered.pop()) == found
+        outbox.mark_delivered(connection, alone, 250)
+    with writing(catalog) as connection:
+        found_failures = new_failures.find(connection, time.time())
+        assert new_failures.record(connection, found_failures)
+        assert outbox.count_of_rules(connection) == {("ops", hook.url): {"delivered": 1, "waiting": 1}}
+        conditions.observe(connection, [replace(trouble, present=False)], Timing(clear_after_s=0.0))
+        assert conditions.list_all(connection) == {}
+        (over,) = notices.list_unrouted(connection, 10)
+        assert (over.event, over.cleared, over.facts) == ("disk.low", True, {"free_mb": 3})
+        outbox.prune(connection, time.time() + 60)
+        notices.prune(connection, time.time() + 60)
+        assert len(notices.list_unrouted(connection, 10)) == 0
+        assert len(outbox.list_deliveries(connection)) == 1

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from extractors.options import OcrMode
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempts, batches, jobs, orders, reindexes, submissions
-from pipeline.catalog.work import events, outbox
+from pipeline.catalog.work import events, notices, outbox
 from pipeline.plan import PLAIN, Plan
 from pipeline.types import NamedPaths
 
@@ -243,6 +243,7 @@ def finish_if_complete(connection: Connection, job_id: str) -> None:
     if finished.rowcount:
         events.add(connection, "job.finished", [(job_id, None)])
         outbox.enqueue(connection, job_id)
+        notices.add(connection, "job.finished", job_id, "info")
 
 
 def exists(connection: Connection, job_id: str) -> bool:

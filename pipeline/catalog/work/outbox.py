@@ -1,6 +1,7 @@
-"""Webhooks in the catalog: the addresses to notify of the end of a job, and the outbox of notifications.
+"""The addresses to notify of the end of a job or of the events of a rule, and the outbox of notifications.
 
-A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`.
+A delivery is `waiting`, `sending` (until `due_at`, when another process may try), `delivered` or `failed`. That of a
+rule reports notices; as long as it is not due and was not tried, it takes further ones.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import deliveries, hooks, jobs
+from pipeline.catalog.database.schema import deliveries, delivery_notices, hooks, jobs
 
 __all__ = [
     "Delivery",
@@ -22,6 +23,8 @@ __all__ = [
     "attach",
     "attach_to_key",
     "claim",
+    "collect",
+    "count_of_rules",
     "enqueue",
     "is_any_due",
     "list_deliveries",
@@ -46,7 +49,10 @@ class Hook:
 
 
 class Delivery(NamedTuple):
-    """One message to one address; `body` is None until it is sent for the first time."""
+    """One message to one address; `body` is None until it is sent for the first time.
+
+    `rule` is the rule whose notices it reports; None where it reports the end of a job to a hook.
+    """
 
     id: str
     job_id: str
@@ -54,6 +60,7 @@ class Delivery(NamedTuple):
     secret: str
     tries: int
     body: str | None
+    rule: str | None = None
 
 
 def attach(connection: Connection, job_id: str, hook: Hook | None, key_id: str | None) -> None:
@@ -75,20 +82,37 @@ def enqueue(connection: Connection, job_id: str) -> None:
     """Put the notifications of the end of a job into the outbox."""
     hook_ids = connection.scalars(sa.select(hooks.c.id).where(hooks.c.job_id == job_id)).all()
     now = time.time()
-    rows = [
-        {
-            "id": str(uuid.uuid4()),
-            "hook_id": hook_id,
-            "job_id": job_id,
-            "state": "waiting",
-            "tries": 0,
-            "due_at": now,
-            "created_at": now,
-        }
-        for hook_id in hook_ids
-    ]
+    rows = [_new_delivery(hook_id, job_id, now) for hook_id in hook_ids]
     if rows:
         connection.execute(deliveries.insert(), rows)
+
+
+def collect(connection: Connection, rule: str, hook: Hook, notice_ids: Sequence[str], due_at: float) -> str:
+    """Report notices to an address of a rule.
+
+    Args:
+        connection: a writing transaction.
+        rule: the rule's name.
+        hook: the address.
+        notice_ids: at least one.
+        due_at: when it is sent. One that waits joins the delivery that waits already, if there is one.
+
+    Returns:
+        The id of the delivery.
+    """
+    hook_id = _hook_of_rule(connection, rule, hook)
+    open_id: str | None = None
+    if due_at > time.time():
+        waiting = (deliveries.c.state == "waiting", deliveries.c.due_at > time.time(), deliveries.c.tries == 0)
+        query = sa.select(deliveries.c.id).where(*waiting, deliveries.c.hook_id == hook_id, deliveries.c.body.is_(None))
+        open_id = connection.scalar(query.limit(1))
+    if open_id is None:
+        row = _new_delivery(hook_id, "", due_at)
+        connection.execute(deliveries.insert().values(row))
+        open_id = str(row["id"])
+    rows = [{"delivery_id": open_id, "notice_id": notice_id} for notice_id in notice_ids]
+    connection.execute(delivery_notices.insert(), rows)
+    return open_id
 
 
 def is_any_due(connection: Connection) -> bool:
@@ -114,9 +138,8 @@ def claim(connection: Connection, limit: int) -> list[Delivery]:
         .values(state="sending", due_at=now + LEASE_S, tries=deliveries.c.tries + 1)
     )
     rows = connection.execute(
-        sa.select(
-            deliveries.c.id, deliveries.c.job_id, hooks.c.url, hooks.c.secret, deliveries.c.tries, deliveries.c.body
-        )
+        sa.select(deliveries.c.id, deliveries.c.job_id, hooks.c.url, hooks.c.secret)
+        .add_columns(deliveries.c.tries, deliveries.c.body, hooks.c.rule)
         .join(hooks, hooks.c.id == deliveries.c.hook_id)
         .where(deliveries.c.id.in_(chosen))
     )
@@ -167,10 +190,10 @@ def replay(connection: Connection, ids: Sequence[str]) -> int:
 
 
 def list_deliveries(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
-    """Deliveries, newest first; secrets are left out."""
+    """Deliveries, newest first; secrets are left out. `job_id` is empty for those of a rule."""
     names = ("id", "job_id", "state", "tries", "status", "error", "created_at", "ended_at")
     rows = connection.execute(
-        sa.select(*(deliveries.c[name] for name in names), hooks.c.url)
+        sa.select(*(deliveries.c[name] for name in names), hooks.c.url, hooks.c.rule)
         .join(hooks, hooks.c.id == deliveries.c.hook_id)
         .order_by(deliveries.c.created_at.desc())
         .limit(limit)
@@ -178,12 +201,54 @@ def list_deliveries(connection: Connection, limit: int = 1000) -> list[dict[str,
     return [dict(row) for row in rows.mappings()]
 
 
+def count_of_rules(connection: Connection) -> dict[tuple[str, str], dict[str, int]]:
+    """How many deliveries to the addresses of rules are in each state: {(rule, address): {state: number}}."""
+    rows = connection.execute(
+        sa.select(hooks.c.rule, hooks.c.url, deliveries.c.state, sa.func.count().label("number"))
+        .join(hooks, hooks.c.id == deliveries.c.hook_id)
+        .where(hooks.c.rule.is_not(None))
+        .group_by(hooks.c.rule, hooks.c.url, deliveries.c.state)
+    )
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for row in rows:
+        counts.setdefault((row.rule, row.url), {})[row.state] = row.number
+    return counts
+
+
 def prune(connection: Connection, before: float) -> None:
     """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it."""
     connection.execute(deliveries.delete().where(deliveries.c.ended_at < before))
+    kept = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id)
+    connection.execute(delivery_notices.delete().where(~kept))
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
     connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
+
+
+def _new_delivery(hook_id: str, job_id: str, due_at: float) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "hook_id": hook_id,
+        "job_id": job_id,
+        "state": "waiting",
+        "tries": 0,
+        "due_at": due_at,
+        "created_at": time.time(),
+    }
+
+
+def _hook_of_rule(connection: Connection, rule: str, hook: Hook) -> str:
+    """The id of a rule's address, which is entered when it is first needed; its secret is that of the settings now."""
+    row = connection.execute(
+        sa.select(hooks.c.id, hooks.c.secret).where(hooks.c.rule == rule, hooks.c.url == hook.url)
+    ).one_or_none()
+    if row is None:
+        values = {**_row(hook), "rule": rule}
+        connection.execute(hooks.insert().values(values))
+        return str(values["id"])
+    if row.secret != hook.secret:
+        connection.execute(hooks.update().where(hooks.c.id == row.id).values(secret=hook.secret))
+    return str(row.id)
 
 
 def _row(hook: Hook, *, job_id: str | None = None, key_id: str | None = None) -> dict[str, Any]:

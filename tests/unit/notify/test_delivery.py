@@ -29,6 +29,8 @@ from pipeline.settings import Settings
 class PostBox:
     """A sender for addresses post://name; the name says how a delivery ends."""
 
+    timeout_s = 10.0
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.sent: list[Notification] = []

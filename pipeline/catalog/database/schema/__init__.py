@@ -17,8 +17,11 @@ events               events of jobs and documents in order, for followers of a j
 api_keys             keys of the API with their scopes; the keys themselves are not stored
 answers              answers by Idempotency-Key
 orders               paths that the API has accepted to ingest
-hooks                addresses to notify of the end of a job
-deliveries           the outbox of the webhooks
+hooks                addresses to notify: of the end of a job, or of the events of a rule
+deliveries           the outbox of notifications
+notices              events that rules may report
+delivery_notices     which notices a delivery reports
+conditions           trouble that lasts: what was reported of it, and since when it is over
 checks               results of the last checks of the index
 counters             `switch`: grows with every change of what readers may see
 watched              watched folders: their identity, deletions that are held back
@@ -27,7 +30,16 @@ seen                 files of those folders as they were when their documents we
 
 from __future__ import annotations
 
-from pipeline.catalog.database.schema.api_tables import answers, api_keys, deliveries, hooks, orders
+from pipeline.catalog.database.schema.api_tables import (
+    answers,
+    api_keys,
+    conditions,
+    deliveries,
+    delivery_notices,
+    hooks,
+    notices,
+    orders,
+)
 from pipeline.catalog.database.schema.columns import metadata, storable
 from pipeline.catalog.database.schema.document_tables import (
     checks,
@@ -63,8 +75,10 @@ __all__ = [
     "batches",
     "checks",
     "collections",
+    "conditions",
     "counters",
     "deliveries",
+    "delivery_notices",
     "documents",
     "events",
     "failures",
@@ -74,6 +88,7 @@ __all__ = [
     "is_outdated",
     "jobs",
     "metadata",
+    "notices",
     "orders",
     "rank",
     "reindexes",

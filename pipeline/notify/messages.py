@@ -1,0 +1,174 @@
+"""The words of notifications: what a notice says, and the message that one or several of them become."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.catalog.work.notices import Notice
+from pipeline.notify.severities import most_severe
+from pipeline.results import iso
+
+__all__ = ["Message", "body_of", "words_of"]
+
+LISTED = 50
+"""Notices that a message lists at most; it counts all."""
+
+EXAMPLES = 20
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the body of a notification of the type `notice` holds.
+
+    `severity` is the highest of the notices; each of these has `event`, `subject`, `severity`, `cleared`, `at`,
+    `title`, `text` and `facts`. `count` is their number, of which the list may have the first ones alone.
+    """
+
+    type: str
+    delivery: str
+    rule: str
+    at: str
+    severity: str
+    title: str
+    text: str
+    count: int
+    notices: list[dict[str, Any]]
+
+
+def body_of(delivery_id: str, rule: str, at: float, notices: Sequence[Notice]) -> str:
+    """The body of a delivery as JSON.
+
+    Args:
+        delivery_id: its id.
+        rule: the rule that reports.
+        at: when the body was made.
+        notices: at least one; reports of failed documents become one.
+    """
+    merged = _merge_failures(notices)
+    listed = [_listed(notice) for notice in merged[:LISTED]]
+    title = listed[0]["title"] if len(merged) == 1 else f"{len(merged)} events: {_kinds(merged)}"
+    message = Message(
+        type="notice",
+        delivery=delivery_id,
+        rule=rule,
+        at=iso(at) or "",
+        severity=most_severe(notice.severity for notice in merged),
+        title=title,
+        text=_text(listed, len(merged)),
+        count=len(merged),
+        notices=listed,
+    )
+    return json.dumps(asdict(message))
+
+
+def words_of(notice: Notice) -> tuple[str, str]:
+    """Title and text of a notice."""
+    title, text = WORDS[notice.event](notice.subject, notice.facts)
+    return (f"Over: {title}", f"This is over. It was: {text}") if notice.cleared else (title, text)
+
+
+def _listed(notice: Notice) -> dict[str, Any]:
+    title, text = words_of(notice)
+    said = {"event": notice.event, "subject": notice.subject, "severity": notice.severity, "cleared": notice.cleared}
+    return {**said, "at": iso(notice.at), "title": title, "text": text, "facts": dict(notice.facts)}
+
+
+def _text(listed: Sequence[Mapping[str, Any]], count: int) -> str:
+    if count == 1:
+        return str(listed[0]["text"])
+    lines = [f"{notice['at']}  {notice['title']}\n{notice['text']}" for notice in listed]
+    more = [f"... and {count - len(listed)} more"] if count > len(listed) else []
+    return "\n\n".join([*lines, *more])
+
+
+def _kinds(notices: Sequence[Notice]) -> str:
+    """The kinds of events with their numbers, the most frequent first."""
+    counts = Counter(notice.event for notice in notices)
+    return ", ".join(f"{number} {event}" for event, number in counts.most_common())
+
+
+def _merge_failures(notices: Sequence[Notice]) -> list[Notice]:
+    """The notices, those of failed documents joined into the last of them."""
+    failed = [notice for notice in notices if notice.event == "documents.failed"]
+    if len(failed) < 2:
+        return list(notices)
+    codes: Counter[str] = Counter()
+    for notice in failed:
+        codes.update(notice.facts["codes"])
+    examples = [example for notice in failed for example in notice.facts["examples"]][:EXAMPLES]
+    facts = {"documents": codes.total(), "codes": dict(codes.most_common()), "examples": examples}
+    joined = failed[-1]._replace(facts=facts)
+    return [*(notice for notice in notices if notice.event != "documents.failed"), joined]
+
+
+def _job(subject: str, facts: Facts) -> tuple[str, str]:
+    if not facts:
+        return f"Job {subject} has ended", "It is not in the catalog any more."
+    state = {"completed": "is completed", "cancelled": "was cancelled"}.get(facts["state"], "has failed documents")
+    counts = ", ".join(
+        f"{facts[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if facts.get(name)
+    )
+    text = f"{facts['documents']} documents of the collection {facts['collection']}: {counts or 'none'}."
+    hint = f"\nSee: docrelay failures list --job {subject}" if facts.get("failed") else ""
+    return f"Job {subject[:8]} {state}", f"{text}\nIt took {facts['seconds']:.0f} s.{hint}"
+
+
+def _failures(_subject: str, facts: Facts) -> tuple[str, str]:
+    number = "1 document" if facts["documents"] == 1 else f"{facts['documents']} documents"
+    codes = ", ".join(f"{count} {code}" for code, count in facts["codes"].items())
+    lines = [f"{example['source']} ({example['code']}): {example['message']}" for example in facts["examples"]]
+    return f"{number} failed", "\n".join([f"By code: {codes}.", *lines, "See: docrelay failures list"])
+
+
+def _worker(subject: str, facts: Facts) -> tuple[str, str]:
+    return str(facts["title"]), str(facts["message"])
+
+
+def _disk(subject: str, facts: Facts) -> tuple[str, str]:
+    return f"Little room on the disk of {subject}", (
+        f"{facts['free_mb']} MB are free, {facts['wanted_mb']} MB are wanted (setting notify_disk_mb). "
+        f"Below {facts['needed_mb']} MB work waits for room."
+    )
+
+
+def _held(subject: str, facts: Facts) -> tuple[str, str]:
+    return f"Deletions are held back in {subject}", (
+        f"{facts['message']}\nIf the files are meant to be gone, confirm it with:\n"
+        f"docrelay watch {subject} --confirm-deletions"
+    )
+
+
+def _drift(subject: str, facts: Facts) -> tuple[str, str]:
+    found = [
+        f"{row['collection']}: {row['points']} points instead of {row['expected']}"
+        for row in facts.get("collections", ())
+    ]
+    found += [f"{number} {kind}" for kind, number in facts.get("left", {}).items()]
+    return "The index differs from the catalog", "\n".join([*found, "Mend it with: docrelay verify --repair"])
+
+
+def _backup(subject: str, facts: Facts) -> tuple[str, str]:
+    return "A backup failed", f"{subject}: {facts['message']}"
+
+
+def _test(_subject: str, facts: Facts) -> tuple[str, str]:
+    return "A test", f"docrelay notify test has sent this by the rule {facts['rule']}."
+
+
+WORDS: Mapping[str, Callable[[str, Facts], tuple[str, str]]] = {
+    "job.finished": _job,
+    "documents.failed": _failures,
+    "worker.dead": _worker,
+    "disk.low": _disk,
+    "watch.held": _held,
+    "verify.drift": _drift,
+    "backup.failed": _backup,
+    "test": _test,
+}
+"""Title and text of each event, by its subject and facts."""

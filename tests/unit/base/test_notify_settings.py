@@ -1,0 +1,90 @@
+"""The setting `notify`: rules from the file and the environment, and sentences that say what is wrong in which rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import BadRequest
+from pipeline.settings import Settings, load_settings
+from pipeline.settings.printable import MASK, printable_settings
+from pipeline.stack import settings_environment
+
+RULE = {"name": "ops", "events": ["disk.low"], "to": ["mailto:ops@example.org"]}
+MAIL = {"smtp_url": "smtp://me:se%2Fcret@mail.example.org", "smtp_from": "docrelay@example.org"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DOCRELAY_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_rules_are_tables_of_the_file_and_json_in_the_environment(folder: Path, monkeypatch: Any) -> None:
+    (folder / "docrelay.toml").write_text(
+        'smtp_url = "smtps://mail.example.org"\nsmtp_from = "a@example.org"\n\n[[notify]]\nname = "ops"\n'
+        'events = ["disk.low", "worker.dead"]\nto = ["mailto:ops@example.org"]\nquiet_hours = "22:00-07:00"\n'
+    )
+    (rule,) = load_settings().notify
+    assert (rule.name, rule.events, rule.quiet_hours) == ("ops", ("disk.low", "worker.dead"), "22:00-07:00")
+
+    monkeypatch.setenv("DOCRELAY_NOTIFY", json.dumps([{**RULE, "name": "night", "digest_s": 60}]))
+    assert [(rule.name, rule.digest_s) for rule in load_settings().notify] == [("night", 60.0)]
+
+
+def test_a_process_gets_the_rules_that_its_command_has(folder: Path, monkeypatch: Any) -> None:
+    chosen = Settings(
+        data_dir=folder,
+        notify=[RULE, {**RULE, "name": "chat", "to": ["teams+https://example.org/x"], "quiet_hours": "22:00-06:30"}],
+        notify_templates={"teams": {"text": "$title"}},
+        **MAIL,
+    )
+    for name, value in settings_environment(chosen).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == chosen
+
+
+WRONG = {
+    "there is no time zone": {"timezone": "Europe/Nowhere"},
+    "no hours such as 22:00-07:00": {"quiet_hours": "22-7"},
+    "neither mailto:NAME@HOST nor a URL": {"to": ["ops"]},
+    "needs a secret of 16 characters": {"to": ["https://example.org/hook"], "secret": "short"},
+    "takes a template that is not there: teams": {"to": ["teams+https://example.org/x"]},
+    "notify[0].events[0] (from the command line): Input should be 'job.finished'": {"events": ["job.done"]},
+    "notify[0].event (from the command line)": {"event": "disk.low"},
+    "notify[0].events (from the command line): Field required": {"events": ...},
+    "is named twice": {"to": ["mailto:a@example.org"] * 2},
+    "two rules have the name ops": [RULE, RULE],
+}
+
+
+@pytest.mark.parametrize("sentence", WRONG)
+@pytest.mark.usefixtures("folder")
+def test_a_wrong_rule_is_refused_with_its_place_and_reason(sentence: str) -> None:
+    change = WRONG[sentence]
+    rules = change if isinstance(change, list) else [{key: v for key, v in {**RULE, **change}.items() if v is not ...}]
+    with pytest.raises(BadRequest) as refused:
+        load_settings({"notify": rules, **MAIL})
+    assert sentence in refused.value.message
+
+
+@pytest.mark.usefixtures("folder")
+def test_mail_needs_a_server_and_a_sender() -> None:
+    with pytest.raises(BadRequest, match="needs smtp_url and smtp_from"):
+        load_settings({"notify": [RULE]})
+    with pytest.raises(BadRequest, match=r"smtp_url.*begins with smtp://"):
+        load_settings({"smtp_url": "mail.example.org"})
+
+
+def test_secrets_are_masked() -> None:
+    secret = "0123456789abcdef"
+    rule = {**RULE, "to": ["mailto:ops@example.org", f"slack+https://hooks.slack.com/{secret}"], "secret": secret}
+    shown = printable_settings(Settings(notify=[rule], deadman_url=f"https://hc-ping.com/{secret}", **MAIL))
+    assert secret not in json.dumps(shown)
+    assert "cret" not in shown["smtp_url"]
+    assert shown["notify"][0]["to"] == ["mailto:ops@example.org", f"slack+https://hooks.slack.com/{MASK}"]
+    assert shown["deadman_url"] == f"https://hc-ping.com/{MASK}"
+    assert secret not in repr(Settings(notify=[{**RULE, "secret": secret}], **MAIL).notify)
