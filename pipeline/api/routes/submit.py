@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from hashlib import sha256
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pipeline.api.auth import AuthenticatedRoute, Authentication, BodySender, Ca
 from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.multipart import Form, RefusedFile, boundary_of
 from pipeline.api.problems import printable, responses
+from pipeline.api.receiving import receive
 from pipeline.api.state import Api, ApiState
 from pipeline.api.upload_form import OPENAPI_FORM, job_id_of, keeps_job_open, submission_of, webhook_of
 from pipeline.catalog.api.idempotency import scope_of
@@ -27,12 +27,9 @@ from pipeline.ingest.uploads import Draft, fingerprint, submit_uploads
 from pipeline.notify.registry import check_address
 from pipeline.settings.room import check_room
 
-__all__ = ["router"]
+__all__ = ["ACCEPTED", "LOCATION", "WRONG", "IdempotencyKey", "idempotent_request", "router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["submit"])
-
-BYTES_PER_CALL = 1 << 20
-"""Bytes that are parsed and written in one call of a thread."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -62,19 +59,7 @@ async def submit_documents(
     request: Request, response: Response, api: Api, authentication: BodySender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    loop, pending = asyncio.get_running_loop(), bytearray()
-    upload = _Upload(request, api, authentication, idempotency_key)
-    try:
-        async for data in request.stream():
-            pending += data
-            if len(pending) >= BYTES_PER_CALL:
-                await loop.run_in_executor(api.uploads, upload.feed, bytes(pending))
-                pending.clear()
-        # A small upload is parsed and recorded in one call: each change of threads waits for a processor.
-        accepted = await loop.run_in_executor(api.uploads, upload.submit, bytes(pending))
-    except BaseException:
-        upload.drop()
-        raise
+    accepted = await receive(request, api, _Upload(request, api, authentication, idempotency_key))
     api.admission.wake()
     response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
     return accepted
@@ -94,7 +79,7 @@ def submit_paths(
     text = body.model_dump_json(exclude={"ocr"} if body.ocr is None else None)
     fingerprint_of_body = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     caller = authentication.caller()
-    idempotent = _idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
+    idempotent = idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
     earlier = stored_answer(api.services, idempotent)
     if earlier is None:
         check_room(api.settings)
@@ -154,7 +139,7 @@ def _submit(api: ApiState, form: Form, caller: Caller, key: str | None) -> Accep
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
-    idempotent = _idempotent_request(caller, "documents", key, fingerprint(fields, form.uploads))
+    idempotent = idempotent_request(caller, "documents", key, fingerprint(fields, form.uploads))
     earlier = stored_answer(api.services, idempotent)
     if earlier is not None:
         form.drop()
@@ -175,7 +160,7 @@ def _refused(file: RefusedFile) -> RefusedUpload:
     return RefusedUpload(name=printable(file.name)[:255], **problem_of(file.error).to_json())
 
 
-def _idempotent_request(caller: Caller, route: str, key: str | None, body: str) -> IdempotentRequest | None:
+def idempotent_request(caller: Caller, route: str, key: str | None, body: str) -> IdempotentRequest | None:
     """What makes a request with this Idempotency-Key run only once; None without a key."""
     return IdempotentRequest(scope_of(caller.key_id, route, key), body) if key else None
 

@@ -1,0 +1,47 @@
+"""Bodies that are written to the disk while they arrive: read in the event loop, handled in the threads of uploads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, TypeVar
+
+from fastapi import Request
+
+from pipeline.api.state import ApiState
+
+__all__ = ["Receiver", "receive"]
+
+BYTES_PER_CALL = 1 << 20
+"""Bytes that are parsed and written in one call of a thread."""
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+T = TypeVar("T")
+
+
+class Receiver(Protocol[Answer_co]):
+    """Takes the body of one request. Its methods are called in threads, never two at once."""
+
+    def feed(self, data: bytes) -> object:
+        """Authenticate the sender, and take the next bytes."""
+
+    def submit(self, last_bytes: bytes) -> Answer_co:
+        """Take the last bytes, and carry out the request."""
+
+    def drop(self) -> None:
+        """Delete what has arrived: the request was broken off, or refused."""
+
+
+async def receive(request: Request, api: ApiState, receiver: Receiver[T]) -> T:
+    """Pass the body of a request to its receiver as it arrives, and return the receiver's answer."""
+    loop, pending = asyncio.get_running_loop(), bytearray()
+    try:
+        async for data in request.stream():
+            pending += data
+            if len(pending) >= BYTES_PER_CALL:
+                await loop.run_in_executor(api.uploads, receiver.feed, bytes(pending))
+                pending.clear()
+        # A small body is taken and recorded in one call: each change of threads waits for a processor.
+        return await loop.run_in_executor(api.uploads, receiver.submit, bytes(pending))
+    except BaseException:
+        receiver.drop()
+        raise
