@@ -27,6 +27,9 @@ Part: TypeAlias = tuple[str, Any]
 
 NDJSON = "application/x-ndjson"
 
+LINES_S = 900.0
+"""Longest wait for the answer to a body of lines: it comes when all of them are durable, and they may be very many."""
+
 
 class Options(TypedDict, total=False):
     """Options of a submission; the server's settings decide about those that are left out.
@@ -76,7 +79,7 @@ class Request(Generic[T]):
         if self.json is not None:
             arguments["json"] = self.json
         if self.lines is not None:
-            arguments["content"] = self.lines
+            arguments |= {"content": self.lines, "timeout": httpx.Timeout(LINES_S, connect=10.0)}
         if self.files or self.options:
             arguments["files"] = [*_field_parts(self.options), *_file_parts(self.files, self.options, scope)]
         headers = {"Idempotency-Key": self.idempotency_key, "Content-Type": self.lines is not None and NDJSON}
