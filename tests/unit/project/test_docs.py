@@ -41,6 +41,7 @@ from pipeline.results import (
     SearchResult,
     SystemStatus,
     TaskStatus,
+    TextDetail,
     VerifyReport,
 )
 from pipeline.retries import TRANSIENT
@@ -168,6 +169,7 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("restore", [RestoreReport]),
     ("verify", [VerifyReport]),
     ("failures messages list", [MessageList]),
+    ("texts show", [TextDetail]),
 ]
 
 
