@@ -3,8 +3,9 @@
     python bench/texts.py [--records 10000] [--rounds 3] [--model hashing]
 
 Each round takes two data folders, each with a running stack, in turns: `docrelay texts import` of a JSONL file, and
-`docrelay ingest` of a folder with the same texts, one file each. Then 1 % of the records are changed and 1 % deleted, the
-file is imported again, and the numbers of embedded chunks and of points are printed. The ratio is that of the medians.
+`docrelay ingest` of a folder with the same texts, one file each. Then 1 % of the records are changed and 1 % deleted,
+the file is imported again, and the numbers of embedded chunks and of points are printed. The ratio is that of the
+medians.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
 from fastapi import Request
@@ -31,17 +32,26 @@ class Receiver(Protocol[Answer_co]):
         """Delete what has arrived: the request was broken off, or refused."""
 
 
-async def receive(request: Request, api: ApiState, receiver: Receiver[T]) -> T:
-    """Pass the body of a request to its receiver as it arrives, and return the receiver's answer."""
+async def receive(request: Request, api: ApiState, receiver: Receiver[T], large: Executor | None = None) -> T:
+    """Pass the body of a request to its receiver as it arrives, and return the receiver's answer.
+
+    Args:
+        request: the request.
+        api: its uploads' threads take the bytes.
+        receiver: takes them.
+        large: threads for the last call of a large body; those of the uploads if it is None.
+    """
     loop, pending = asyncio.get_running_loop(), bytearray()
+    last: Executor = api.uploads
     try:
         async for data in request.stream():
             pending += data
             if len(pending) >= BYTES_PER_CALL:
                 await loop.run_in_executor(api.uploads, receiver.feed, bytes(pending))
                 pending.clear()
+                last = large or api.uploads
         # A small body is taken and recorded in one call: each change of threads waits for a processor.
-        return await loop.run_in_executor(api.uploads, receiver.submit, bytes(pending))
+        return await loop.run_in_executor(last, receiver.submit, bytes(pending))
     except BaseException:
         receiver.drop()
         raise

@@ -27,6 +27,10 @@ __all__ = ["Admission", "Api", "ApiState", "open_state"]
 log = structlog.get_logger()
 
 UPLOAD_THREADS = 16
+
+IMPORT_THREADS = 4
+"""Imports of many text records at once: each may take minutes, and uploads must not wait for them."""
+
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
 
@@ -78,6 +82,7 @@ class ApiState:
     path_jobs: PathJobRunner
     subscriptions: JobSubscriptions
     uploads: ThreadPoolExecutor
+    imports: ThreadPoolExecutor
     embedded: bool
 
     @property
@@ -97,6 +102,7 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         PathJobRunner(services),
         JobSubscriptions(services),
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
+        ThreadPoolExecutor(IMPORT_THREADS, "import"),
         embedded,
     )
     tasks = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(state.subscriptions.listen())]
@@ -111,6 +117,7 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
 
 def _close(state: ApiState) -> None:
     state.uploads.shutdown()
+    state.imports.shutdown()
     state.admission.close()
     state.path_jobs.close()
 

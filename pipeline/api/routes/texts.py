@@ -92,7 +92,7 @@ async def post_texts(
     A line that is no record is refused alone. A request that is cut off leaves nothing.
     """
     receiver = _Lines(request, api, authentication, terms, idempotency_key)
-    report = await receive(request, api, receiver)
+    report = await receive(request, api, receiver, api.imports)
     response.headers["Location"] = f"/v1/jobs/{report.job_id}"
     return report
 
@@ -167,7 +167,7 @@ class _Lines:
             self.drop()
 
     def drop(self) -> None:
-        """Delete what has arrived."""
+        """Delete what has arrived; if the process ends meanwhile, its import ends with it."""
         if self._file is not None:
             self._file.close()
 
