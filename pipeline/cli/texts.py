@@ -66,7 +66,7 @@ def texts_show(
 @texts_app.command("delete")
 def texts_delete(
     context: typer.Context,
-    text_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the records.", show_default=False)],
+    text_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the records.", show_default=False)],
     collection: Collection = None,
     json: Json = False,
     server: Server = None,

@@ -262,20 +262,19 @@ def test_the_same_request_with_the_same_key_is_one_job(rig: TextsRig) -> None:
 
 
 def test_a_request_that_is_cut_off_leaves_nothing(rig: TextsRig) -> None:
-    with rig.api.cli.services() as services:
-        drafts = services.drafts
+    folder = rig.api.cli.folder / "tmp"
     before = rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
     body = b"".join(json.dumps(record).encode() + b"\n" for record in made_up(MANY, seed=6))
     with socket.create_connection(rig.api.address) as connection:
         head = "POST /v1/texts?collection=cut HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[: len(body) // 2])
-        assert eventually(lambda: _open_deleted(rig.api.pid, drafts))
-    assert eventually(lambda: not _open_deleted(rig.api.pid, drafts))
+        assert eventually(lambda: _open_deleted(rig.api.pid, folder))
+    assert eventually(lambda: not _open_deleted(rig.api.pid, folder))
 
     assert rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before
     assert not rig.api.cli.rows(sa.select(documents.c.id).where(documents.c.collection == "cut"))
     assert rig.api.cli.count(collection="cut") == 0
-    assert not list(Path(drafts).iterdir())
+    assert [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
 def _open_deleted(pid: int, folder: Path) -> list[str]:
