@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -32,7 +32,7 @@ from pipeline.ingest.record import secure_originals
 from pipeline.ingest.request import Request
 from pipeline.ingest.routing import routed_collection
 from pipeline.ingest.submit import check, new_job, record_job
-from pipeline.ingest.submit_options import SubmitOptions, find_answer, store_answer
+from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, find_answer, store_answer
 from pipeline.ingest.text_lines import RefusedLine, TextRecord, read_records
 from pipeline.names import TEXT
 from pipeline.results import Deleted, RefusedText, TextDetail, TextsReport
@@ -77,10 +77,7 @@ def submit_texts(
     if earlier is not None:
         return earlier
     report = ingest_texts(services, job_id, file, say=say)
-    if options.idempotent is not None:
-        with writing(services.catalog) as connection:
-            idempotency.replace_answer(connection, options.idempotent.scope, report.model_dump())
-    return report
+    return report if options.idempotent is None else _store_report(services, options.idempotent, report)
 
 
 def open_texts_job(
@@ -113,8 +110,7 @@ def open_texts_job(
 
     with writing(services.catalog) as connection:
         answer = open_job(connection)
-    # An answer that holds the job alone is one of a request that was broken off.
-    return str(answer["job_id"]), TextsReport(**answer) if len(answer) > 1 else None
+    return str(answer["job_id"]), _report_of(answer)
 
 
 def ingest_texts(
@@ -193,6 +189,20 @@ def require_texts(services: Services, collection: str, text_ids: Sequence[str]) 
     """Check that the collection has these records. Raises UnknownId."""
     with services.catalog.connect() as connection:
         _ids(connection, collection, text_ids)
+
+
+def _store_report(services: Services, idempotent: IdempotentRequest, report: TextsReport) -> TextsReport:
+    """Store the answer to a request; if the same request at the same moment was faster, its answer counts."""
+    with writing(services.catalog) as connection:
+        faster = _report_of(find_answer(connection, idempotent) or {})
+        if faster is None:
+            idempotency.replace_answer(connection, idempotent.scope, report.model_dump())
+    return faster or report
+
+
+def _report_of(answer: Mapping[str, Any]) -> TextsReport | None:
+    """A stored answer; None for that of a request under way, or broken off, which holds the job alone."""
+    return TextsReport(**answer) if len(answer) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

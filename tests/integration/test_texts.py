@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import sqlalchemy as sa
+from api_rig import with_settings
 from documented_rows import documented_rows
 from flow_tools import eventually
 from hypothesis import HealthCheck, Phase, given, settings
@@ -244,6 +245,15 @@ def test_json_is_taken_as_one_record_or_as_a_list(rig: TextsRig) -> None:
     assert (put.status_code, put.json()["code"]) == (422, "empty")
 
 
+def test_a_full_disk_refuses_records_before_anything_is_taken(rig: TextsRig) -> None:
+    before = rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0]
+    with with_settings(rig.api, min_free_mb=10**9) as full:
+        lines = {"content": b'{"id": "1", "text": "One."}', "headers": {"Content-Type": "application/x-ndjson"}}
+        answers = [full.http.post("/v1/texts", **lines), full.http.put("/v1/texts", json={"id": "1", "text": "One."})]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(507, "disk_full")] * 2
+    assert rig.api.cli.rows(sa.select(sa.func.count()).select_from(jobs))[0][0] == before
+
+
 def test_the_same_request_with_the_same_key_is_one_job(rig: TextsRig) -> None:
     records = made_up(100, seed=5)
     first = rig.put(records, collection="once", key="import-5")
@@ -256,7 +266,7 @@ def test_the_same_request_with_the_same_key_is_one_job(rig: TextsRig) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(lambda _: rig.put(records, collection="at-once", key="import-6"), range(4)))
-    assert len({report.job_id for report in reports}) == 1
+    assert all(report == reports[0] for report in reports)
     assert rig.api.cli.rows(sa.select(sa.func.count()).where(jobs.c.collection == "at-once"))[0][0] == 1
     rig.assert_holds("at-once", by_id(records))
 
