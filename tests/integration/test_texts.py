@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import socket
@@ -352,6 +353,27 @@ def test_workers_that_are_killed_in_the_middle_lose_and_double_nothing(rig: Text
     rig.assert_holds("kills", by_id(records))
     # A worker that dies with its vectors has them made again, and only these.
     assert len(records) <= len(rig.endpoint.texts) - before <= len(records) + 3 * 64
+
+
+def test_a_record_that_failed_is_listed_and_tried_again(rig: TextsRig) -> None:
+    client, text = rig.api.client, "A text whose copy is lost for a while."
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    copy = rig.api.cli.folder / "spool" / "originals" / digest[:2] / f"{digest}.record"
+    with rig.api.cli.gates.closed("extract"):
+        report = client.put_text("lost", text, {"n": 1}, collection="failing")
+        rig.api.cli.gates.arrived("extract")
+        assert copy.read_bytes() == text.encode()
+        copy.unlink()
+    assert client.wait(report.job_id).failed == 1
+    assert [(row.source, row.code) for row in client.failures(job_id=report.job_id)] == [("text://lost", "unreadable")]
+    found = client.text("lost", "failing")
+    assert (found.state, found.code, found.searchable, found.text) == ("failed", "unreadable", False, None)
+
+    copy.write_bytes(text.encode())
+    (again,) = client.retry(job_id=report.job_id)
+    assert client.wait(again).completed == 1
+    rig.assert_holds("failing", {"lost": {"text": text}})
+    assert client.text("lost", "failing").metadata == {"n": 1}
 
 
 def test_a_cancelled_change_leaves_the_version_that_readers_see(rig: TextsRig) -> None:
