@@ -165,7 +165,8 @@ def _narrow_paths(paths: dict[str, Any], ids: dict[str, list[str]]) -> None:
                 real = REAL.get((method, path, parameter["name"])) or REAL.get(("", "", parameter["name"]))
                 if real is not None:
                     # What is deleted is always named: the others are needed.
-                    parameter |= {"schema": real(ids), "required": parameter["in"] == "path" or method == "delete"}
+                    needed = parameter.get("required", False) or method == "delete"
+                    parameter |= {"schema": real(ids), "required": needed}
 
 
 def one_of(*values: Any) -> dict[str, Any]:
