@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,9 @@ from pipeline import stack
 from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
-from pipeline.results import FailureRecord, IngestReport, JobStatus, SearchResult
+from pipeline.ingest.text_lines import line_of
+from pipeline.ingest.texts import delete_texts, find_text, submit_texts
+from pipeline.results import Deleted, FailureRecord, IngestReport, JobStatus, SearchResult, TextDetail
 from pipeline.search import SearchOptions, search
 from pipeline.services import Services
 from pipeline.settings import load_settings
@@ -108,6 +111,34 @@ class Docrelay:
         job_id = open_job(self.services, request, candidates)
         ingest_files(self.services, job_id, candidates)
         return job_id
+
+    def put_texts(self, records: Iterable[Mapping[str, Any]], *, collection: str | None = None) -> IngestReport:
+        """Take text records in, new or changed, and wait until every one has ended.
+
+        Args:
+            records: `id` and `text` of each, and if wanted `metadata`, `tags` and `collection`; read one by one.
+            collection: of those that name none.
+
+        Raises:
+            BadRequest: a record is wrong, or there is none; nothing is taken then.
+            SpaceMismatch: a collection holds vectors of another model.
+            StackUnavailable: the stack could not be started, or ended meanwhile.
+        """
+        began, manager = time.monotonic(), TaskManager(self.services)
+        with tempfile.TemporaryFile(dir=self.services.drafts) as file:
+            for record in records:
+                file.write(line_of(record))
+            report = submit_texts(self.services, Request((), collection), file)
+        status = manager.wait(report.job_id)
+        return IngestReport.of(status, manager.failed_in(report.job_id), time.monotonic() - began)
+
+    def text(self, text_id: str, *, collection: str | None = None) -> TextDetail:
+        """A text record as readers see it now. Raises UnknownId."""
+        return find_text(self.services, collection or self.settings.collection, text_id)
+
+    def delete_texts(self, *text_ids: str, collection: str | None = None) -> Deleted:
+        """Delete text records with their points. Raises UnknownId: nothing is deleted then."""
+        return delete_texts(self.services, collection or self.settings.collection, text_ids)
 
     def search(
         self,

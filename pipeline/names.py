@@ -17,6 +17,7 @@ __all__ = [
     "STAGES",
     "STATES",
     "TERMINAL",
+    "TEXT",
     "UPLOAD",
     "task_name",
 ]
@@ -53,6 +54,9 @@ COLLECTION = r"^[A-Za-z0-9_-]{1,64}$"
 
 UPLOAD = "upload://"
 """Beginning of the source of a file that was uploaded without a source of its own."""
+
+TEXT = "text://"
+"""Beginning of the source of a text record; its id follows."""
 
 
 def task_name(stage: str) -> str:

@@ -16,7 +16,7 @@ from extractors.text.json_text import unescaped
 from extractors.text.source_text import SourceText, read_source, without_blobs
 from extractors.text.tables import csv_table, markdown_tables
 
-__all__ = ["extract_csv", "extract_markdown", "extract_text", "extract_tsv", "markdown_sections"]
+__all__ = ["document_of_text", "extract_csv", "extract_markdown", "extract_text", "extract_tsv", "markdown_sections"]
 
 MAX_SECTIONS = 100_000
 MAX_TITLE = 300
@@ -41,6 +41,11 @@ def extract_text(path: Path, options: Options) -> Document:
     """
     source = without_blobs(unfolded(unescaped(read_source(path, options))))
     return replace(_document("text/plain", source, ()), tables=markdown_tables(source.text))
+
+
+def document_of_text(text: str) -> Document:
+    """The document of a text that is known to be plain text, character for character: one page without a number."""
+    return Document("text/plain", (Page(None, text),), tables=markdown_tables(text))
 
 
 @extractor("text/markdown", suffixes=(".md",))

@@ -90,7 +90,7 @@ class Authentication:
     """The authentication of one request for a route; done once, in a thread."""
 
     def __init__(self, request: Request, secret: str | None, required: _RequiredScope) -> None:
-        self._request = request
+        self.request = request
         self._secret = secret
         self._required = required
         self._caller: Caller | None = None
@@ -102,7 +102,7 @@ class Authentication:
             NoKey, NotAllowed, TooMany: the request is not served.
         """
         if self._caller is None:
-            self._caller = _authenticate(self._request, self._secret, self._required)
+            self._caller = _authenticate(self.request, self._secret, self._required)
         return self._caller
 
 

@@ -34,6 +34,9 @@ FORM_OVERHEAD = 1 << 20
 FILES_PER_REQUEST = 4
 """An upload may have as many bytes as this many files of the largest size."""
 
+UPLOADS = ("/v1/documents", "/v1/texts")
+"""Paths to which a large body may be sent."""
+
 STREAM_SUFFIX = "/events"
 PROBES = ("/health", "/health/live", "/health/ready")
 """Addresses that are served however many requests are: a busy process must not look like a dead one."""
@@ -146,7 +149,7 @@ class Limits:
             await respond(describe(error), headers, scope["request_id"])(scope, body.receive, response)
 
     def _is_upload(self, scope: Scope) -> bool:
-        return bool(scope["method"] == "POST" and scope["path"] == "/v1/documents")
+        return bool(scope["method"] == "POST" and scope["path"] in UPLOADS)
 
 
 class _Response:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
+from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from pipeline.ingest.request import Request as Submission
 from pipeline.tracing import Attributes, Span, TraceContext, Traces
 
-__all__ = ["RequestTrace", "traceparent_of"]
+__all__ = ["RequestTrace", "traced"]
 
 KEY = "trace"
 
@@ -49,7 +52,8 @@ class RequestTrace:
         self._traces.export([span])
 
 
-def traceparent_of(scope: Scope) -> str | None:
-    """The `traceparent` of what a request sets off; None where traces are off."""
-    context = scope.get(KEY)
-    return None if context is None else str(context)
+def traced(submission: Submission, request: Request) -> Submission:
+    """The submission with the ids of its request, which log lines and traces of its documents carry."""
+    context = request.scope.get(KEY)
+    trace = None if context is None else str(context)
+    return replace(submission, request_id=request.scope["request_id"], trace=trace)

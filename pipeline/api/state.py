@@ -31,6 +31,10 @@ __all__ = ["Admission", "Api", "ApiState", "open_state"]
 log = structlog.get_logger()
 
 UPLOAD_THREADS = 16
+
+IMPORT_THREADS = 4
+"""Imports of many text records at once: each may take minutes, and uploads must not wait for them."""
+
 SPACING_S = 0.05
 """What is submitted within this time is admitted together."""
 
@@ -87,6 +91,7 @@ class ApiState:
     uploads: ThreadPoolExecutor
     health: SystemHealth
     probes: anyio.CapacityLimiter
+    imports: ThreadPoolExecutor
     embedded: bool
 
     @property
@@ -108,6 +113,7 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
+        ThreadPoolExecutor(IMPORT_THREADS, "import"),
         embedded,
     )
     loops = (
@@ -128,6 +134,7 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
 
 def _close(state: ApiState) -> None:
     state.uploads.shutdown()
+    state.imports.shutdown()
     state.admission.close()
     state.path_jobs.close()
 

@@ -35,7 +35,7 @@ OPENAPI_FORM: dict[str, Any] = {
                     "properties": {
                         "source": {
                             "type": "string",
-                            "pattern": r"^(?![Ff][Ii][Ll][Ee]:)[A-Za-z][A-Za-z0-9+.-]*://.",
+                            "pattern": r"^(?![Ff][Ii][Ll][Ee]:|[Tt][Ee][Xx][Tt]:)[A-Za-z][A-Za-z0-9+.-]*://.",
                             "maxLength": 2000,
                             "description": "URI of the file that follows; a file of the same source is a new version",
                             "example": "https://wiki.example/report",

@@ -24,6 +24,7 @@ from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
 from pipeline.cli.search import search
 from pipeline.cli.status import status
+from pipeline.cli.texts import texts_app
 from pipeline.cli.try_file import try_file
 from pipeline.cli.up import up
 from pipeline.cli.usage import Commands
@@ -62,6 +63,7 @@ app.command()(backup)
 app.command()(restore)
 
 app.add_typer(failures_app, name="failures")
+app.add_typer(texts_app, name="texts")
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")

@@ -12,7 +12,7 @@ from pipeline.cli.output import FAILED, INTERRUPTED, command, note, out, plain, 
 if TYPE_CHECKING:
     from pipeline.results import JobStatus
 
-__all__ = ["exit_code", "explain_interruption", "print_report", "summary"]
+__all__ = ["exit_code", "explain_interruption", "print_report", "summary", "with_refused"]
 
 SHOWN_FAILURES = 20
 """So many failures are listed for a person at most."""
@@ -28,6 +28,25 @@ def summary(manager: JobManager, status: JobStatus, seconds: float) -> dict[str,
     from pipeline.results import IngestReport
 
     return IngestReport.of(status, manager.failed_in(status.id), seconds).model_dump()
+
+
+def with_refused(report: dict[str, Any], refused: list[dict[str, Any]], noun: str = "file") -> dict[str, Any]:
+    """The report of a job, with what was not sent or not accepted among its failures.
+
+    Args:
+        report: of the job.
+        refused: for each of them its `name`, code, message and hint.
+        noun: what they are.
+    """
+    if refused:
+        note(f"Not sent or not taken: {quantity(len(refused), noun)}")
+    failures = [{"source": refusal.pop("name"), **refusal} for refusal in refused]
+    return {
+        **report,
+        "documents": report["documents"] + len(failures),
+        "failed": report["failed"] + len(failures),
+        "failures": [*report["failures"], *failures],
+    }
 
 
 def print_report(report: dict[str, Any], status: JobStatus, *, as_json: bool) -> None:

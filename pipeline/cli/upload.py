@@ -11,8 +11,8 @@ from operator import attrgetter
 from typing import Any
 
 from pipeline.cli.follow import display, follow
-from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary
-from pipeline.cli.output import FAILED, note, quantity
+from pipeline.cli.outcome import exit_code, explain_interruption, print_report, summary, with_refused
+from pipeline.cli.output import FAILED, note
 from pipeline.cli.remote import manager_on_server, uploaded_source
 from pipeline.client import Client, Options
 from pipeline.errors import BadRequest, BodyTooLarge, Invalid, PipelineError, Rejected
@@ -127,7 +127,7 @@ def ingest_on_server(settings: Settings, request: Request, wait: bool, as_json: 
             if not upload.job_id:
                 raise
             return explain_interruption(manager, upload.job_id, len(files))
-    report = _with_refused(summary(manager, status, time.monotonic() - began), refused)
+    report = with_refused(summary(manager, status, time.monotonic() - began), refused)
     print_report(report, status, as_json=as_json)
     return max(exit_code(status), FAILED if refused else 0)
 
@@ -173,16 +173,3 @@ def _after_answer() -> Iterator[Callable[[], bool]]:
 
 def _refusal(source: str, problem: PipelineError) -> dict[str, Any]:
     return {"name": source, **problem_of(problem).to_json()}
-
-
-def _with_refused(report: dict[str, Any], refused: list[dict[str, Any]]) -> dict[str, Any]:
-    """The report of the job, with the files that were not sent or not accepted as failures."""
-    if refused:
-        note(f"Not sent or not taken: {quantity(len(refused), 'file')}")
-    failures = [{"source": refusal.pop("name"), **refusal} for refusal in refused]
-    return {
-        **report,
-        "documents": report["documents"] + len(failures),
-        "failed": report["failed"] + len(failures),
-        "failures": [*report["failures"], *failures],
-    }

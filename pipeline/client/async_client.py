@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import ExitStack
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints
+from pipeline.client import endpoints, failure_endpoints, text_endpoints
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -87,6 +87,10 @@ class AsyncClient:
     reprocess_messages = _method(failure_endpoints.reprocess_messages)
     purge_messages = _method(failure_endpoints.purge_messages)
     delete = _method(endpoints.delete)
+    put_text = _method(text_endpoints.put_text)
+    put_texts = _method(text_endpoints.put_texts)
+    text = _method(text_endpoints.text)
+    delete_texts = _method(text_endpoints.delete_texts)
     collections = _method(endpoints.collections)
     reindex = _method(endpoints.reindex)
     plan_reindex = _method(endpoints.plan_reindex)
@@ -137,7 +141,7 @@ class AsyncClient:
         while True:
             try:
                 with ExitStack() as files:
-                    response = await self._http.request(**request.arguments(files))
+                    response = await self._http.request(**_sent_async(request.arguments(files)))
             except TRANSPORT_ERRORS as error:
                 pause_s = attempts.after_error(error)
             else:
@@ -157,3 +161,14 @@ class AsyncClient:
             async for line in response.aiter_lines():
                 if (event := parser.feed(line)) is not None:
                     yield event
+
+
+def _sent_async(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a request whose body, if it is read piece by piece, is read in an asynchronous loop."""
+    blocks = arguments.get("content")
+    return arguments if blocks is None else arguments | {"content": _asynchronous(blocks)}
+
+
+async def _asynchronous(blocks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for block in blocks:
+        yield block

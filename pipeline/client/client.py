@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints
+from pipeline.client import endpoints, failure_endpoints, text_endpoints
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -96,6 +96,10 @@ class Client:
     reprocess_messages = _method(failure_endpoints.reprocess_messages)
     purge_messages = _method(failure_endpoints.purge_messages)
     delete = _method(endpoints.delete)
+    put_text = _method(text_endpoints.put_text)
+    put_texts = _method(text_endpoints.put_texts)
+    text = _method(text_endpoints.text)
+    delete_texts = _method(text_endpoints.delete_texts)
     collections = _method(endpoints.collections)
     reindex = _method(endpoints.reindex)
     plan_reindex = _method(endpoints.plan_reindex)

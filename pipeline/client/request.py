@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,12 @@ File: TypeAlias = "str | Path | tuple[str, bytes | IO[bytes]]"
 
 Part: TypeAlias = tuple[str, Any]
 """A part of a multipart form, as httpx takes it."""
+
+
+NDJSON = "application/x-ndjson"
+
+LINES_S = 900.0
+"""Longest wait for the answer to a body of lines: it comes when all of them are durable, and they may be very many."""
 
 
 class Options(TypedDict, total=False):
@@ -50,7 +56,10 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[T]):
-    """One request. `read` makes the result of a successful response; `repeatable` says whether it may be sent twice."""
+    """One request. `read` makes the result of a successful response; `repeatable` says whether it may be sent twice.
+
+    `lines` are a body of NDJSON, which is sent while it is read.
+    """
 
     method: str
     path: str
@@ -59,6 +68,7 @@ class Request(Generic[T]):
     json: Any = None
     files: Sequence[File] = ()
     options: Options = field(default_factory=lambda: Options())
+    lines: Iterable[bytes] | None = None
     idempotency_key: str | None = None
     repeatable: bool = True
 
@@ -68,11 +78,12 @@ class Request(Generic[T]):
         arguments: dict[str, Any] = {"method": self.method, "url": self.path, "params": params}
         if self.json is not None:
             arguments["json"] = self.json
+        if self.lines is not None:
+            arguments |= {"content": self.lines, "timeout": httpx.Timeout(LINES_S, connect=10.0)}
         if self.files or self.options:
             arguments["files"] = [*_field_parts(self.options), *_file_parts(self.files, self.options, scope)]
-        if self.idempotency_key is not None:
-            arguments["headers"] = {"Idempotency-Key": self.idempotency_key}
-        return arguments
+        headers = {"Idempotency-Key": self.idempotency_key, "Content-Type": self.lines is not None and NDJSON}
+        return arguments | {"headers": {name: value for name, value in headers.items() if value}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.backoff import backoff_s
 from pipeline.catalog import Connection
@@ -24,7 +24,7 @@ from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 from pipeline.vectorstore.base import Filter
 
-__all__ = ["choose", "delete", "find", "release"]
+__all__ = ["choose", "delete", "find", "release", "remove"]
 
 SLICE = 200
 """Documents whose points are removed by one request to the store."""
@@ -40,7 +40,15 @@ def delete(services: Services, collection: str, named: Sequence[str]) -> Deleted
         UnknownId: no document has one of the names; nothing is deleted then.
         VerificationFailed: points are left; deleting again removes them.
     """
-    chosen = choose(services, collection, named)
+    return remove(services, collection, choose(services, collection, named))
+
+
+def remove(services: Services, collection: str, chosen: Mapping[str, str]) -> Deleted:
+    """Delete the documents of a collection that `choose` has found: {id: source}.
+
+    Raises:
+        VerificationFailed: points are left; deleting again removes them.
+    """
     points = 0
     document_ids = list(chosen)
     for some_ids in split_list(document_ids, SLICE):

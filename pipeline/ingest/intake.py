@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
+from typing import TypeAlias, TypeVar
 
 import structlog
 
@@ -26,16 +27,24 @@ from pipeline.ingest.content import FileContent, drop, read_candidate
 from pipeline.ingest.intake_traces import export_intake
 from pipeline.ingest.packing import batch_limits, pack
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record, route
+from pipeline.ingest.results import IntakeResult
 from pipeline.ingest.sidecar import without_sidecars
 from pipeline.ingest.walk import Candidate
 from pipeline.points.labels import relabel
 from pipeline.retries import needs_room
 from pipeline.services import Services
+from pipeline.settings import Settings
 from pipeline.settings.room import wait_for_room
+from pipeline.spool import Spool
 
-__all__ = ["ingest_files", "intake_heartbeat"]
+__all__ = ["ingest_files", "ingest_groups", "intake_heartbeat", "pack_for_intake", "record_contents"]
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
+
+Put: TypeAlias = Callable[[Spool, Iterable[FileContent]], set[str]]
+"""Makes copies of contents in the spool, and returns their keys: see `put_originals`."""
 
 COURTESY_S = 0.05
 """Pause after each group: other writers of SQLite wait by polling, and would find no gap between the groups."""
@@ -53,10 +62,6 @@ def ingest_files(
 ) -> None:
     """Ingest files for a job, batch by batch; returns when all are durable in the catalog.
 
-    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more files; those ingested already go on.
-    After an error it stays open: a path job is carried out again, and the reconciler closes other jobs once the
-    heartbeat of their intake has ended.
-
     Args:
         services: the engine's services.
         job_id: a job whose intake is open; it is closed when this returns.
@@ -64,12 +69,42 @@ def ingest_files(
         on_progress: called with the number of files ingested so far.
         say: takes lines for the user on a full disk, where intake waits for room.
     """
-    settings, number = services.settings, 0
-    limits = batch_limits(FIRST_BATCH, settings.batch_documents)
+    groups = pack_for_intake(services.settings, candidates, attrgetter("size"))
+    ingest_groups(services, job_id, groups, partial(_record_files, services), on_progress, say)
+
+
+def pack_for_intake(settings: Settings, items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Pack what is taken in into groups, each of which becomes a document batch for each collection."""
+    return pack(items, size_of, batch_limits(FIRST_BATCH, settings.batch_documents), settings.batch_mb << 20)
+
+
+def ingest_groups(
+    services: Services,
+    job_id: str,
+    groups: Iterable[list[T]],
+    record_group: Callable[[Job, list[T]], bool],
+    on_progress: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Record groups for a job one after another, and admit each; the job is closed when this returns.
+
+    A job that is cancelled, or whose user ends it (Ctrl-C), is closed to more; what is recorded already goes on.
+    After an error it stays open: a path job is carried out again, and the reconciler closes other jobs once the
+    heartbeat of their intake has ended.
+
+    Args:
+        services: the engine's services.
+        job_id: a job whose intake is open.
+        groups: what is taken in, none empty.
+        record_group: records a group; False if the job was cancelled. It may be called again for the same group.
+        on_progress: called with the number of items recorded so far.
+        say: takes lines for the user on a full disk, where intake waits for room; what it raises ends the intake.
+    """
+    number = 0
     with intake_heartbeat(services, job_id), _closing_on_interrupt(services, job_id):
-        for group in pack(candidates, attrgetter("size"), limits, settings.batch_mb << 20):
-            wait_for_room(settings, say=say)
-            if not with_room(services, partial(_ingest_group, services, job_id, group), say):
+        for group in groups:
+            wait_for_room(services.settings, say=say)
+            if not with_room(services, partial(_ingest_group, services, job_id, group, record_group), say):
                 break
             number += len(group)
             pass_gate(INTAKE, job_id)
@@ -115,52 +150,83 @@ def _close(services: Services, job_id: str) -> None:
         jobs.finish_intake(connection, job_id)
 
 
-def _ingest_group(services: Services, job_id: str, group: list[Candidate]) -> bool:
-    """Ingest one group; False if the job was cancelled meanwhile."""
-    contents: list[FileContent] = []
-    refused: list[tuple[Candidate, Rejected]] = []
+def _ingest_group(
+    services: Services, job_id: str, group: list[T], record_group: Callable[[Job, list[T]], bool]
+) -> bool:
+    """Record one group, and let the workers begin; False if the job was cancelled meanwhile."""
     with services.catalog.connect() as connection:
         job = jobs.get(connection, job_id)
-    for candidate in without_sidecars(job.plan, group):
-        try:
-            contents.append(read_candidate(services, job.plan, candidate))
-        except Rejected as error:
-            refused.append((candidate, error))
-    try:
-        routed = route(services, job, contents)
-        if not services.with_model_facts(lambda: _record(services, job, routed, refused)):
-            return False
-    finally:
-        for content in contents:
-            drop(content.draft)
+    if not record_group(job, group):
+        return False
     admit(services)
     relabel(services)
     services.announce(job_id)
     return True
 
 
+def _record_files(services: Services, job: Job, group: list[Candidate]) -> bool:
+    """Read and record one group of files; False if the job was cancelled meanwhile."""
+    contents: list[FileContent] = []
+    refused: list[tuple[Candidate, Rejected]] = []
+    for candidate in without_sidecars(job.plan, group):
+        try:
+            contents.append(read_candidate(services, job.plan, candidate))
+        except Rejected as error:
+            refused.append((candidate, error))
+    try:
+        return record_contents(services, job, route(services, job, contents), refused) is not None
+    finally:
+        for content in contents:
+            drop(content.draft)
+
+
+def record_contents(
+    services: Services,
+    job: Job,
+    contents: Sequence[FileContent],
+    refused: Sequence[tuple[Candidate, Rejected]] = (),
+    put: Put = put_originals,
+) -> list[IntakeResult] | None:
+    """Record contents with their copies in the spool, and files that are refused.
+
+    Args:
+        services: the engine's services.
+        job: the job that they belong to.
+        contents: routed ones.
+        refused: files that cannot be read, with the reasons.
+        put: makes the copies that are needed.
+
+    Returns:
+        The result of each content; None if the job was cancelled: then nothing is recorded.
+    """
+    return services.with_model_facts(lambda: _record(services, job, contents, refused, put))
+
+
 def _record(
-    services: Services, job: Job, contents: Sequence[FileContent], refused: Sequence[tuple[Candidate, Rejected]]
-) -> bool:
-    """Record files with their copies in the spool, and those that are refused; False if the job was cancelled."""
+    services: Services,
+    job: Job,
+    contents: Sequence[FileContent],
+    refused: Sequence[tuple[Candidate, Rejected]],
+    put: Put,
+) -> list[IntakeResult] | None:
     began = time.time()
     new, gone = look_up_unchanged(services, job, contents)
-    copied = put_originals(services.spool, new)
+    copied = put(services.spool, new)
     while True:
         try:
             with writing(services.catalog) as connection:
                 if jobs.is_cancelled(connection, job.id):
-                    return False
+                    return None
                 jobs.reopen(connection, job.id)
                 results = record(connection, services, job, contents, copied, gone)
                 _reject(connection, job, refused)
             break
         except NotCopied as error:  # another process deleted or changed a document meanwhile
-            copied |= put_originals(services.spool, error.contents)
+            copied |= put(services.spool, error.contents)
     queued = {result.source for result in results if result.is_queued}
     put_originals(services.spool, [content for content in contents if content.file.source in queued])
     export_intake(services, job, results, began)
-    return True
+    return results
 
 
 def _reject(connection: Connection, job: Job, refused: Sequence[tuple[Candidate, Rejected]]) -> None:

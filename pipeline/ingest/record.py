@@ -6,6 +6,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.catalog import Connection
@@ -21,9 +22,9 @@ from pipeline.ingest.results import IntakeResult
 from pipeline.ingest.routing import media_type_of, routed_collection
 from pipeline.points.presence import Counted, incomplete
 from pipeline.services import Services
-from pipeline.spool import Spool
+from pipeline.spool import Kept, Spool
 
-__all__ = ["NotCopied", "look_up_unchanged", "put_originals", "record", "route"]
+__all__ = ["NotCopied", "look_up_unchanged", "put_originals", "record", "route", "secure_originals"]
 
 
 class NotCopied(Exception):
@@ -50,6 +51,30 @@ def put_originals(spool: Spool, contents: Iterable[FileContent]) -> set[str]:
         elif content.draft is not None:
             spool.put_file(content.key, content.draft)
     return keys
+
+
+def secure_originals(drafts: Path, spool: Spool, contents: Iterable[FileContent]) -> set[str]:
+    """Put copies of contents that are in memory into the spool, and wait until they survive a power cut.
+
+    Args:
+        drafts: folder for temporary files, on the disk of a local spool.
+        spool: the spool.
+        contents: what is nowhere else: files on a disk need not wait for it.
+
+    Returns:
+        Their keys.
+    """
+    waits: dict[str, Kept] = {}
+    for content in contents:
+        draft = drafts / uuid.uuid4().hex
+        try:
+            draft.write_bytes(content.data or b"")
+            waits[content.key] = spool.secure(content.key, draft)
+        finally:
+            draft.unlink(missing_ok=True)
+    for wait in waits.values():
+        wait()
+    return set(waits)
 
 
 def route(services: Services, job: Job, contents: Sequence[FileContent]) -> list[FileContent]:

@@ -12,7 +12,7 @@ __all__ = ["choose_source", "possible_sources", "source_of", "unique_source"]
 
 LONGEST_NAME = 255
 LONGEST_SOURCE = 2000
-URI = re.compile(r"(?!file:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
+URI = re.compile(r"(?!file:|text:)[a-z][a-z0-9+.-]*://.", re.IGNORECASE)
 
 HASH_DIGITS = 12
 """Hexadecimal digits of the content's hash in a source: among a million files of one name two alike are improbable."""
@@ -26,11 +26,11 @@ def source_of(name: str, given: str | None = None) -> str:
         given: the source that the sender gives it, a URI; None to make one of the name.
 
     Raises:
-        Invalid: control characters, or too long, or a source that is no URI or one of a local file.
+        Invalid: control characters, or too long, or a source that is no URI, or one of a local file or a text record.
     """
     if given is not None:
         if not URI.match(given):
-            raise Invalid("A source must be a URI like https://… or crm://…, and none of a file on this machine.")
+            raise Invalid("A source must be a URI like https://… or crm://…, and none that begins with file: or text:.")
         return _checked(given, LONGEST_SOURCE, "source")
     plain = re.split(r"[/\\]", name)[-1].strip() or "unnamed"
     return UPLOAD + _checked(plain, LONGEST_NAME, "name of a file")

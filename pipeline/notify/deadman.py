@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from pipeline.catalog.work import notices
-from pipeline.engine.health import is_reconciled
+from pipeline.engine.health import is_beating
 from pipeline.engine.heartbeat import served_capabilities
 from pipeline.errors import HookRefused
 from pipeline.names import PREFIX
@@ -83,7 +83,7 @@ def _workers(services: Services) -> str | None:
 
 
 def _beat(services: Services) -> str | None:
-    return None if is_reconciled(services) else "beat does not run"
+    return None if is_beating(services.redis, services.settings) else "beat does not run"
 
 
 def _store(services: Services) -> None:

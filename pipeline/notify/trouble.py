@@ -14,7 +14,7 @@ import structlog
 
 from pipeline.catalog.work.conditions import Condition, Key, Observation
 from pipeline.disk import MB, disk_state
-from pipeline.engine.health import is_reconciled
+from pipeline.engine.health import is_beating
 from pipeline.engine.heartbeat import living_nodes, served_capabilities, signed_off
 from pipeline.engine.liveness import is_settling
 from pipeline.names import STAGES
@@ -124,7 +124,7 @@ def _beat(services: Services) -> Observation:
         "title": "Beat does not run",
         "message": "Periodic tasks have not run for a minute: lost work is not found. Start: docrelay beat",
     }
-    return Observation("worker.dead", "beat", not is_reconciled(services), "error", facts)
+    return Observation("worker.dead", "beat", not is_beating(services.redis, services.settings), "error", facts)
 
 
 def _disk(settings: Settings) -> Observation | None:

@@ -31,6 +31,7 @@ from pipeline.results.system import (
     WorkerStatus,
     disk_status,
 )
+from pipeline.results.texts import RefusedText, TextDetail, TextsReport
 from pipeline.results.verify import CollectionDrift, DriftExample, DriftStatus, NeededSource, VerifyReport
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "Passage",
     "ProcessStatus",
     "QueueStatistics",
+    "RefusedText",
     "ReindexPlan",
     "ReindexStatus",
     "RestoreReport",
@@ -75,6 +77,8 @@ __all__ = [
     "Step",
     "SystemStatus",
     "TaskStatus",
+    "TextDetail",
+    "TextsReport",
     "VerifyReport",
     "WatchedFolder",
     "WorkerStatus",

@@ -18,6 +18,7 @@ class Passage(Result):
     `line_start` and `line_end` are its lines in text, Markdown and CSV, counted from 1; `paragraph_start` and
     `paragraph_end` its paragraphs in other formats without pages; None elsewhere. `prefix` is the header row of the
     table that the passage continues, "" elsewhere.
+    `metadata` came with the document, and `text_id` is the id of a text record, None where the document is a file.
     `highlights` are the spans in `text` of words that the question has too, inflected or folded.
     """
 
@@ -45,6 +46,8 @@ class Passage(Result):
     version_id: str
     collection: str = ""
     highlights: list[list[int]] = Field([])
+    metadata: dict[str, Any] = Field({})
+    text_id: str | None = None
 
 
 class Hit(Passage):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pipeline.catalog.documents import live_versions, lookup, tagging
 from pipeline.catalog.index import indexes
 from pipeline.catalog.index.indexes import Index
+from pipeline.names import TEXT
 from pipeline.results import Hit
 from pipeline.services import Services
 from pipeline.vectorstore.base import Hit as StoreHit
@@ -57,13 +59,23 @@ def search_vectors(services: Services, index: Index, query: Query) -> list[Hit] 
         if len(kept) >= query.limit or len(matches) < fetched:
             break
         fetched *= 2
-    return [_hit(hit, index.collection, sources, tags) for hit in kept[: query.limit]]
+    shown_hits = kept[: query.limit]
+    with services.catalog.connect() as connection:
+        metadata = live_versions.metadata_of(connection, list({hit.payload["version_id"] for hit in shown_hits}))
+    return [_hit(hit, index.collection, sources, tags, metadata) for hit in shown_hits]
 
 
-def _hit(stored: StoreHit, collection: str, sources: Mapping[str, str], tags: Mapping[str, list[str]]) -> Hit:
+def _hit(
+    stored: StoreHit,
+    collection: str,
+    sources: Mapping[str, str],
+    tags: Mapping[str, list[str]],
+    metadata: Mapping[str, dict[str, Any]],
+) -> Hit:
     # Points get a new name or new tags of their document a moment later than the catalog.
     document_id = stored.payload["document_id"]
-    payload = {**stored.payload, "source": sources[document_id], "tags": tags[document_id]}
+    source = sources[document_id]
+    payload = {**stored.payload, "source": source, "tags": tags[document_id]}
     fields = {name: payload.get(name) for name in Hit.model_fields if name in payload}
     return Hit(
         **{
@@ -73,5 +85,7 @@ def _hit(stored: StoreHit, collection: str, sources: Mapping[str, str], tags: Ma
             "chunk_id": stored.id,
             "section": payload.get("section") or [],
             "added": payload.get("added") or {},
+            "metadata": metadata.get(payload["version_id"], {}),
+            "text_id": source.removeprefix(TEXT) if source.startswith(TEXT) else None,
         }
     )

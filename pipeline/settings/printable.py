@@ -13,7 +13,9 @@ from pipeline.settings.schema import Settings
 __all__ = ["printable_settings"]
 
 SECRETS = frozenset({"qdrant_api_key", "embedding_api_key", "passwords"})
-URLS = frozenset({"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url", "traces_url"})
+URLS = frozenset(
+    {"redis_url", "broker_url", "qdrant_url", "database_url", "spool_url", "embedding_url", "smtp_url", "traces_url"}
+)
 MASK = "********"
 
 

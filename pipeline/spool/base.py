@@ -6,6 +6,8 @@ import re
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from pipeline.names import TEXT
+
 __all__ = ["ORIGINALS", "Kept", "Spool", "original_key"]
 
 ORIGINALS = "originals"
@@ -85,6 +87,11 @@ class Spool(Protocol):
 
 
 def original_key(content_sha256: str, source: str) -> str:
-    """Where the original with this content lies; its suffix stays, as it hints at the format."""
+    """Where the original with this content lies; its suffix stays, as it hints at the format.
+
+    Text records share no key with files: a file of the same bytes may be read in another way.
+    """
+    if source.startswith(TEXT):
+        return f"{ORIGINALS}/{content_sha256[:2]}/{content_sha256}.record"
     suffix = re.sub(r"[^a-z0-9.]", "", PurePath(source).suffix.lower())[:12]
     return f"{ORIGINALS}/{content_sha256[:2]}/{content_sha256}{suffix}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -13,6 +13,7 @@ import structlog
 from extractors.document import Document
 from extractors.errors import Corrupt, Empty, Encrypted, ExtractError, TooLarge, Unsupported
 from extractors.options import OcrMode
+from extractors.text.extract import document_of_text
 from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents.versions import describe_versions
@@ -22,6 +23,7 @@ from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors import Unreadable
 from pipeline.errors.problem import Problem, problem_of
+from pipeline.names import TEXT
 from pipeline.services import Services
 from pipeline.settings.room import LATER, check_room, full_disk
 from pipeline.spool import original_key, write_json
@@ -96,9 +98,7 @@ def _read_one(
         if document is None and (document := known_text(services, attempt)) is not None:
             write_json(services.spool, key, document.to_json())
         if document is None:
-            with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
-                options = services.options_of(attempt.ocr)
-                document = sandbox.extract(path, options, settings.extract_timeout_s, is_wanted)
+            document = _extract(services, sandbox, attempt, is_wanted)
             read.files += 1
             # The version may name older extractors, whose text is not kept any more.
             anew = {"extraction": services.extraction_of(attempt.ocr)}
@@ -125,6 +125,15 @@ def _read_one(
         read.scanned[attempt.attempt_id] = page_groups(document.pending, settings.ocr_group_pages)
     total, scanned = len(document.pages), len(document.pending)
     return {"pages_total": total, "pages_done": total - scanned, "pages_scanned": scanned}
+
+
+def _extract(services: Services, sandbox: Sandbox, attempt: BatchedAttempt, is_wanted: Callable[[], bool]) -> Document:
+    """Read the copy of a file in the sandbox. A text record is a text already: no reader has to guess its format."""
+    with services.spool.local(original_key(attempt.content_sha256, attempt.source)) as path:
+        if attempt.source.startswith(TEXT):
+            return document_of_text(path.read_bytes().decode("utf-8", "replace"))
+        options = services.options_of(attempt.ocr)
+        return sandbox.extract(path, options, services.settings.extract_timeout_s, is_wanted)
 
 
 def failure_of(services: Services, stage: str, error: ExtractError | OSError, ocr: OcrMode | None) -> Failure:

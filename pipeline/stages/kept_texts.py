@@ -16,7 +16,7 @@ from pipeline.catalog.work.batch_documents import BatchedAttempt
 from pipeline.services import Services
 from pipeline.spool import original_key, read_json, write_json
 
-__all__ = ["TEXTS", "keep_text", "known_text", "text_key_of"]
+__all__ = ["TEXTS", "keep_text", "kept_text", "known_text", "text_key_of"]
 
 log = structlog.get_logger()
 
@@ -38,8 +38,13 @@ def known_text(services: Services, attempt: BatchedAttempt) -> Document | None:
     is_there = services.spool.exists(original_key(attempt.content_sha256, attempt.source))
     if attempt.anew and is_there:
         return None
-    document = _kept(services, text_key_of(attempt.content_sha256, attempt.source, attempt.extraction))
+    document = kept_text(services, attempt.content_sha256, attempt.source, attempt.extraction)
     return None if document is not None and is_there and not _is_whole(document) else document
+
+
+def kept_text(services: Services, content_sha256: str, source: str, extraction: str) -> Document | None:
+    """Return the kept text of this content, read by this extraction; None if none is kept."""
+    return _kept(services, text_key_of(content_sha256, source, extraction))
 
 
 def _kept(services: Services, key: str) -> Document | None:

@@ -602,6 +602,14 @@ def search(body: dict[str, Any]) -> dict[str, Any]:
     return asked("/v1/search", "POST", json=body)
 
 
+def record(**fields: Any) -> dict[str, Any]:
+    return asked("/v1/texts", "PUT", json={"id": "1", "text": "One.", **fields})
+
+
+def records(content: bytes, kind: str = "application/x-ndjson", query: str = "") -> dict[str, Any]:
+    return asked(f"/v1/texts{query}", "POST", content=content, headers={"Content-Type": kind})
+
+
 def wanted(body: dict[str, Any]) -> dict[str, Any]:
     return asked("/v1/jobs", "POST", json=body)
 
@@ -650,6 +658,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a file that is too large": posted(part(FILE, b"x" * ((1 << 20) + 1)), END),
     "a source that is a path": posted(field("source", "/etc/shadow"), part(FILE), END),
     "a source that is a file": posted(field("source", "file:///etc/shadow"), part(FILE), END),
+    "a source that is a text record": posted(field("source", "Text://1"), part(FILE), END),
     "a source with a line break": posted(field("source", "crm://a\nb"), part(FILE), END),
     "two sources before a file": posted(field("source", "crm://1"), field("source", "crm://2"), part(FILE), END),
     "a source that no file follows": posted(part(FILE), field("source", "crm://1"), END),
@@ -658,6 +667,20 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a name with a line break": posted(part(FILE.replace("a.txt", "a%0Ab")), END),
     "a name that is too long": posted(part(FILE.replace("a.txt", "a" * 300)), END),
     "files for an unknown job": posted(field("job", "0d7c6c0e"), part(FILE), END),
+    # Text records
+    "a body without a record": records(b"\n \n"),
+    "a body in which no line is a record": records(b"{\n[]\n"),
+    "records that are not valid JSON": records(b"[", "application/json"),
+    "records as a text in JSON": records(b'"text"', "application/json"),
+    "records of the wrong kind": records(b'{"id": "1", "text": "One."}', "text/plain"),
+    "a record without a text": asked("/v1/texts", "PUT", json={"id": "1"}),
+    "a record whose text is blank": record(text=" \n"),
+    "a record with an unknown field": record(colour="red"),
+    "a record with a tag that is none": record(tags=["a b"]),
+    "a record for a collection of another model": record(collection="alien"),
+    "records for a workflow that is not there": records(b'{"id": "1", "text": "One."}', query="?workflow=nothing"),
+    "a record that is not there": asked("/v1/texts?id=nobody"),
+    "a deletion of a record that is not there": asked("/v1/texts?id=nobody", "DELETE"),
     # Jobs
     "an unknown workflow": posted(field("workflow", "nothing"), part(FILE), END),
     "an unknown workflow, for paths": wanted({"paths": ["ROOT"], "workflow": "nothing"}),

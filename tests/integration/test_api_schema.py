@@ -24,6 +24,7 @@ EXAMPLES = int(os.environ.get("DOCRELAY_TEST_EXAMPLES", "8"))
 """Requests that every address is tried with; half as many that must be refused."""
 
 GONE = [f"upload://gone-{number}.txt" for number in range(3)]
+TEXTS = [f"text-{number}" for number in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,8 @@ def ids(api: Api) -> dict[str, list[str]]:
     job = api.submit(("good.txt", b"The mole is half a mile long."), ("empty.txt", b""))
     by_state = {document.state: document.document_id for document in api.client.documents(job)}
     api.submit(*[(name.removeprefix("upload://"), name.encode()) for name in GONE], collection="gone")
+    texts = api.client.put_texts([{"id": name, "text": f"Of {name}."} for name in TEXTS])
+    api.client.wait(texts.job_id)
     again = api.submit(*[(f"again-{number}.txt", f"Number {number}.".encode()) for number in range(3)])
     for name in ("new", "slow", "slower", "soaked"):
         api.submit(("one.txt", b"One buoy."), ("two.txt", b"Two buoys."), collection=name)
@@ -130,6 +133,14 @@ def narrowed(described: dict[str, Any], ids: dict[str, list[str]], root: Path) -
         "extractor": one_of(None),
         "code": one_of("empty", None),
     }
+    schemas["TextRecord"]["properties"] |= {
+        "id": one_of(*TEXTS),
+        "text": one_of("One text.", "Another one."),
+        "collection": one_of("documents", "other", None),
+        "tags": tags,
+    }
+    # Lines are no schema: only JSON is made up.
+    del description["paths"]["/v1/texts"]["post"]["requestBody"]["content"]["application/x-ndjson"]
     form = description["paths"]["/v1/documents"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     form["required"] = ["file"]
     form["properties"]["file"] |= {"minItems": 1, "maxItems": 3}
@@ -154,7 +165,8 @@ def _narrow_paths(paths: dict[str, Any], ids: dict[str, list[str]]) -> None:
                 real = REAL.get((method, path, parameter["name"])) or REAL.get(("", "", parameter["name"]))
                 if real is not None:
                     # What is deleted is always named: the others are needed.
-                    parameter |= {"schema": real(ids), "required": parameter["in"] == "path" or method == "delete"}
+                    needed = parameter.get("required", False) or method == "delete"
+                    parameter |= {"schema": real(ids), "required": needed}
 
 
 def one_of(*values: Any) -> dict[str, Any]:
@@ -164,6 +176,10 @@ def one_of(*values: Any) -> dict[str, Any]:
 
 def _sources(_: dict[str, list[str]]) -> dict[str, Any]:
     return {"type": "array", "items": one_of(*GONE), "minItems": 1, "maxItems": 1}
+
+
+def _texts(_: dict[str, list[str]]) -> dict[str, Any]:
+    return {"type": "array", "items": one_of(*TEXTS), "minItems": 1, "maxItems": 1}
 
 
 REAL: dict[tuple[str, str, str], Any] = {
@@ -177,6 +193,11 @@ REAL: dict[tuple[str, str, str], Any] = {
     ("get", "/v1/documents", "cursor"): lambda ids: one_of(*ids["next document"]),
     ("get", "/v1/jobs/{job_id}/documents", "cursor"): lambda ids: one_of(*ids["next of job"]),
     ("get", "/v1/documents/{document_id}/chunks", "cursor"): lambda ids: one_of(*ids["next chunk"]),
+    ("get", "/v1/texts", "id"): lambda _: one_of(*TEXTS),
+    ("delete", "/v1/texts", "id"): _texts,
+    ("", "", "workflow"): lambda _: one_of("ingest"),
+    ("get", "/v1/texts", "collection"): lambda _: one_of("documents", "gone"),
+    ("delete", "/v1/texts", "collection"): lambda _: one_of("documents"),
     ("delete", "/v1/failures", "code"): lambda _: one_of("nothing"),
     ("get", "/v1/failures", "cursor"): lambda ids: one_of(*ids["next failure"]),
     ("", "", "since"): lambda _: one_of("2h", "2026-11-20"),

@@ -97,3 +97,20 @@ def test_facade_refuses_wrong_use(relay: Docrelay, tmp_path: Path) -> None:
     with pytest.raises(BadRequest):
         Docrelay(no_such_setting=1)
     assert relay.search("anything", collection="not-there-yet").hits == []
+
+
+def test_facade_takes_text_records_shows_and_deletes_them(relay: Docrelay) -> None:
+    texts = {number: f"Bird {number} is a gull." for number in (1, 2)}
+    records = [{"id": f"bird-{number}", "text": text, "metadata": {"n": number}} for number, text in texts.items()]
+
+    report = relay.put_texts(iter(records), collection="birds")
+    assert (report.completed, report.failures) == (2, [])
+    assert relay.put_texts(records, collection="birds").unchanged == 2
+    (hit, _) = relay.search("gull", mode="sparse", collection="birds").hits
+    assert hit.metadata == {"n": int(str(hit.text_id).removeprefix("bird-"))}
+    with pytest.raises(BadRequest, match="'bird-3' is wrong"):
+        relay.put_texts([{"id": "bird-3"}], collection="birds")
+    assert relay.text("bird-1", collection="birds").text == "Bird 1 is a gull."
+    assert relay.delete_texts("bird-1", "bird-2", collection="birds").points == 2
+    with pytest.raises(UnknownId):
+        relay.text("bird-1", collection="birds")

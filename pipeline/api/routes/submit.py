@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextvars import copy_context
 from dataclasses import replace
 from hashlib import sha256
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
@@ -15,7 +12,8 @@ from pipeline.api.auth import AuthenticatedRoute, Authentication, BodySender, Ca
 from pipeline.api.models import Accepted, JobRequest, RefusedUpload, WebhookRequest
 from pipeline.api.multipart import Form, RefusedFile, boundary_of
 from pipeline.api.problems import printable, responses
-from pipeline.api.request_traces import traceparent_of
+from pipeline.api.receiving import receive
+from pipeline.api.request_traces import traced
 from pipeline.api.state import Api, ApiState
 from pipeline.api.upload_form import OPENAPI_FORM, job_id_of, keeps_job_open, submission_of, webhook_of
 from pipeline.catalog.api.idempotency import scope_of
@@ -30,14 +28,9 @@ from pipeline.ingest.uploads import Draft, fingerprint, submit_uploads
 from pipeline.notify.registry import check_address
 from pipeline.settings.room import check_room
 
-__all__ = ["router"]
+__all__ = ["ACCEPTED", "LOCATION", "WRONG", "IdempotencyKey", "idempotent_request", "router"]
 
 router = APIRouter(route_class=AuthenticatedRoute, tags=["submit"])
-
-T = TypeVar("T")
-
-BYTES_PER_CALL = 1 << 20
-"""Bytes that are parsed and written in one call of a thread."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -67,25 +60,7 @@ async def submit_documents(
     request: Request, response: Response, api: Api, authentication: BodySender, idempotency_key: IdempotencyKey = None
 ) -> Accepted:
     """Take files as multipart/form-data and make a job of them; the answer comes when all of it is durable."""
-    loop, context, pending = asyncio.get_running_loop(), copy_context(), bytearray()
-    upload = _Upload(request, api, authentication, idempotency_key)
-
-    def in_thread(call: Callable[[bytes], T]) -> asyncio.Future[T]:
-        """Pass on what has arrived; log lines of the thread have the ids of the request, by its context."""
-        data = bytes(pending)
-        pending.clear()
-        return loop.run_in_executor(api.uploads, lambda: context.run(call, data))
-
-    try:
-        async for data in request.stream():
-            pending += data
-            if len(pending) >= BYTES_PER_CALL:
-                await in_thread(upload.feed)
-        # A small upload is parsed and recorded in one call: each change of threads waits for a processor.
-        accepted = await in_thread(upload.submit)
-    except BaseException:
-        upload.drop()
-        raise
+    accepted = await receive(request, api, _Upload(request, api, authentication, idempotency_key))
     api.admission.wake()
     response.headers["Location"] = f"/v1/jobs/{accepted.job_id}"
     return accepted
@@ -110,7 +85,7 @@ def submit_paths(
     text = body.model_dump_json(exclude={"ocr"} if body.ocr is None else None)
     fingerprint_of_body = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     caller = authentication.caller()
-    idempotent = _idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
+    idempotent = idempotent_request(caller, "jobs", idempotency_key, fingerprint_of_body)
     earlier = stored_answer(api.services, idempotent)
     if earlier is None:
         check_room(api.settings)
@@ -127,7 +102,7 @@ def _open_path_job(
     submission = Submission(
         paths, body.collection, body.workflow, body.priority, tags=body.tags, options=body.options, ocr=body.ocr
     )
-    submission = _traced(submission, request)
+    submission = traced(submission, request)
     check(api.services, submission)
     options = SubmitOptions(idempotent, _hook(api, body.webhook), caller.key)
     job_id = submit_paths_job(api.services, api.writer, submission, body.glob, options)
@@ -177,12 +152,12 @@ def _submit(api: ApiState, request: Request, form: Form, caller: Caller, key: st
     fields = form.fields
     if not form.uploads and "job" not in fields:
         raise form.refused[0].error
-    idempotent = _idempotent_request(caller, "documents", key, fingerprint(fields, form.uploads))
+    idempotent = idempotent_request(caller, "documents", key, fingerprint(fields, form.uploads))
     earlier = stored_answer(api.services, idempotent)
     if earlier is not None:
         form.drop()
         return Accepted(**earlier, refused=refused)
-    submission = _traced(submission_of(fields), request)
+    submission = traced(submission_of(fields), request)
     # The options of a job that is there were checked with its workflow, which need not be named again.
     terms = replace(submission, options=None) if "job" in fields else submission
     if check_terms(api.services, terms).collections:
@@ -194,16 +169,11 @@ def _submit(api: ApiState, request: Request, form: Form, caller: Caller, key: st
     return Accepted(**accepted, refused=refused)
 
 
-def _traced(submission: Submission, request: Request) -> Submission:
-    """The submission with the ids of its request, which log lines and traces of its documents carry."""
-    return replace(submission, request_id=request.scope["request_id"], trace=traceparent_of(request.scope))
-
-
 def _refused(file: RefusedFile) -> RefusedUpload:
     return RefusedUpload(name=printable(file.name)[:255], **problem_of(file.error).to_json())
 
 
-def _idempotent_request(caller: Caller, route: str, key: str | None, body: str) -> IdempotentRequest | None:
+def idempotent_request(caller: Caller, route: str, key: str | None, body: str) -> IdempotentRequest | None:
     """What makes a request with this Idempotency-Key run only once; None without a key."""
     return IdempotentRequest(scope_of(caller.key_id, route, key), body) if key else None
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.catalog.database.schema import answers
 from pipeline.errors import OtherRequest
 
-__all__ = ["KEEP_S", "find_answer", "prune", "scope_of", "store_answer"]
+__all__ = ["KEEP_S", "find_answer", "prune", "replace_answer", "scope_of", "store_answer"]
 
 KEEP_S = 24 * 3600.0
 """How long an answer is remembered."""
@@ -41,6 +41,11 @@ def find_answer(connection: Connection, scope: str, request: str) -> dict[str, A
 def store_answer(connection: Connection, scope: str, request: str, answer: dict[str, Any]) -> None:
     """Store an answer, in the transaction that carries out the request."""
     connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
+
+
+def replace_answer(connection: Connection, scope: str, answer: dict[str, Any]) -> None:
+    """Replace the answer that a request stored when it began."""
+    connection.execute(answers.update().where(answers.c.scope == scope).values(answer=answer))
 
 
 def prune(connection: Connection, before: float) -> None:

@@ -14,7 +14,16 @@ from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import counters, documents, versions
 from pipeline.catalog.index import second_index
 
-__all__ = ["count_chunks", "count_documents", "count_switch", "live_version_ids", "size_of", "switch", "switch_count"]
+__all__ = [
+    "count_chunks",
+    "count_documents",
+    "count_switch",
+    "live_version_ids",
+    "metadata_of",
+    "size_of",
+    "switch",
+    "switch_count",
+]
 
 
 def switch(connection: Connection, documents_versions: Mapping[str, str]) -> None:
@@ -61,6 +70,14 @@ def live_version_ids(connection: Connection, document_ids: Sequence[str]) -> dic
         documents.c.id.in_(document_ids), documents.c.live_version_id.is_not(None)
     )
     return {row.id: row.live_version_id for row in connection.execute(query)}
+
+
+def metadata_of(connection: Connection, version_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The metadata that came with the documents of these versions, by version; those without are left out."""
+    query = sa.select(versions.c.id, versions.c.metadata).where(
+        versions.c.id.in_(version_ids), versions.c.metadata.is_not(None)
+    )
+    return {row.id: row.metadata for row in connection.execute(query)}
 
 
 def count_documents(connection: Connection, collection: str) -> int:

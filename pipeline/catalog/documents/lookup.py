@@ -21,6 +21,7 @@ __all__ = [
     "contents",
     "derive_document_id",
     "find",
+    "ids_of_sources",
     "possibly_known",
     "sources",
     "spellings",
@@ -124,6 +125,24 @@ def find(connection: Connection, collection: str, names: Collection[str]) -> dic
         )
     )
     return {row.id: row.source for row in rows}
+
+
+def ids_of_sources(connection: Connection, collection: str, sources: Collection[str]) -> dict[str, str]:
+    """Ids of the documents that have exactly these sources: {id: source}.
+
+    Deleted ones are left out, unless points of theirs may be left.
+    """
+    has_points = sa.exists().where(versions.c.document_id == documents.c.id, versions.c.removed_at.is_(None))
+    is_there = sa.or_(documents.c.deleted_at.is_(None), has_points)
+    wanted = {derive_document_id(collection, source): source for source in sources}
+    wanted |= {storable(source): source for source in sources}
+    found: dict[str, str] = {}
+    for group in split_list(wanted):
+        known = connection.execute(KNOWN, {"collection": collection, "names": group})
+        ids = [row.id for row in known if row.source in wanted]
+        query = sa.select(documents.c.id, documents.c.source).where(documents.c.id.in_(ids), is_there)
+        found |= {row.id: row.source for row in connection.execute(query)}
+    return found
 
 
 def spellings(connection: Connection, collection: str, name: str) -> list[str]:

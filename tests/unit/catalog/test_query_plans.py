@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
-from pipeline.catalog.documents import garbage, live_versions
+from pipeline.catalog.documents import garbage, live_versions, lookup
 from pipeline.catalog.documents.versions import describe_versions
 from pipeline.catalog.work import (
     admission,
@@ -103,6 +103,9 @@ def test_no_query_scans_a_growing_table(services: Services) -> None:
         submit(services, text)
         carry_through(services)
     submit(services, b"two")
+    with services.catalog.connect() as connection:
+        assert list(lookup.ids_of_sources(connection, "documents", ["upload://a.txt"]).values()) == ["upload://a.txt"]
+        live_versions.metadata_of(connection, ["x"])
     sa.event.remove(services.catalog, "before_cursor_execute", note)
 
     whole = []

@@ -42,6 +42,7 @@ from pipeline.results import (
     SearchResult,
     SystemStatus,
     TaskStatus,
+    TextDetail,
     VerifyReport,
 )
 from pipeline.retries import TRANSIENT
@@ -170,6 +171,7 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("verify", [VerifyReport]),
     ("doctor", [HealthReport]),
     ("failures messages list", [MessageList]),
+    ("texts show", [TextDetail]),
 ]
 
 

@@ -1,0 +1,280 @@
+"""Text records: texts without a file, each with an id of its sender's. They go the way of all documents.
+
+A record is a document whose content is its text. Its source is `text://` and its id, so that the same id in the same
+collection is the same document: a changed text or changed metadata is a new version of it, and the vectors of passages
+that did not change come from the cache.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from pipeline.catalog import Connection
+from pipeline.catalog.api import idempotency
+from pipeline.catalog.database.connection import writing
+from pipeline.catalog.documents import lookup
+from pipeline.catalog.documents.versions import FileRecord, live_and_running
+from pipeline.catalog.index import collections
+from pipeline.catalog.work import status
+from pipeline.catalog.work.jobs import Job
+from pipeline.catalog.work.outbox import attach
+from pipeline.errors import BadRequest, UnknownId
+from pipeline.ingest.content import FileContent
+from pipeline.ingest.delete import remove
+from pipeline.ingest.intake import ingest_groups, pack_for_intake, record_contents
+from pipeline.ingest.record import secure_originals
+from pipeline.ingest.request import Request
+from pipeline.ingest.routing import routed_collection
+from pipeline.ingest.submit import check, new_job, record_job
+from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, find_answer, store_answer
+from pipeline.ingest.text_lines import RefusedLine, TextRecord, read_records
+from pipeline.names import TEXT
+from pipeline.results import Deleted, RefusedText, TextDetail, TextsReport
+from pipeline.services import Services
+from pipeline.spool import original_key
+from pipeline.stages.kept_texts import kept_text
+
+__all__ = ["delete_texts", "find_text", "ingest_texts", "open_texts_job", "require_texts", "submit_texts"]
+
+MOST_LISTED = 1000
+"""Refused lines that an answer lists."""
+
+MEDIA_TYPE = "text/plain"
+
+
+def submit_texts(
+    services: Services,
+    request: Request,
+    file: BinaryIO,
+    options: SubmitOptions | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TextsReport:
+    """Take the records of a file as a job; all are durable when this returns.
+
+    The same request with the same Idempotency-Key gets the same answer. If the first one was broken off, it goes on in
+    the same job.
+
+    Args:
+        services: the engine's services.
+        request: collection, workflow and priority; its paths and tags are not used.
+        file: one JSON object a line, which can be read twice.
+        options: Idempotency-Key and API key.
+        say: takes lines for the user on a full disk, where this waits for room; what it raises ends it.
+
+    Raises:
+        BadRequest: there is no record in the file, or the request is wrong.
+        OtherRequest: the Idempotency-Key stands for another request.
+        SpaceMismatch: a collection holds vectors of another model.
+    """
+    options = options or SubmitOptions()
+    job_id, earlier = open_texts_job(services, request, file, options)
+    if earlier is not None:
+        return earlier
+    report = ingest_texts(services, job_id, file, say=say)
+    return report if options.idempotent is None else _store_report(services, options.idempotent, report)
+
+
+def open_texts_job(
+    services: Services, request: Request, file: BinaryIO, options: SubmitOptions | None = None
+) -> tuple[str, TextsReport | None]:
+    """Check the request and every line of the file, and record a job for its records.
+
+    Returns:
+        The job's id, and the answer if the request was carried out before.
+
+    Raises:
+        PipelineError: what `submit_texts` raises.
+    """
+    options = options or SubmitOptions()
+    check(services, request)
+    found = _survey(file)
+    with services.catalog.connect() as connection:
+        for name in sorted(found.collections):
+            collections.check_space(connection, name, services.fingerprint)
+    job = new_job(services, request)
+
+    def open_job(connection: Connection) -> dict[str, Any]:
+        earlier = find_answer(connection, options.idempotent)
+        if earlier is not None:
+            return earlier
+        record_job(connection, services, request, found.sizes, job=job)
+        attach(connection, job.id, options.hook, options.key_id)
+        store_answer(connection, options.idempotent, {"job_id": job.id})
+        return {"job_id": job.id}
+
+    with writing(services.catalog) as connection:
+        answer = open_job(connection)
+    return str(answer["job_id"]), _report_of(answer)
+
+
+def ingest_texts(
+    services: Services,
+    job_id: str,
+    file: BinaryIO,
+    on_progress: Callable[[int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> TextsReport:
+    """Ingest the records of a file for a job, group by group; it may be done again for the same job and file.
+
+    Args:
+        services: the engine's services.
+        job_id: a job that `open_texts_job` has opened; it is closed when this returns.
+        file: that job's file.
+        on_progress: called with the number of records that are durable so far.
+        say: as in `submit_texts`.
+    """
+    states, refused = Counter[str](), _Refused()
+    file.seek(0)
+    groups = pack_for_intake(services.settings, refused.left_out(read_records(file)), lambda record: len(record.data))
+    put = partial(secure_originals, services.drafts)
+
+    def record_group(job: Job, group: list[TextRecord]) -> bool:
+        contents = [_content(job, record) for record in group]
+        results = record_contents(services, job, contents, put=put)
+        states.update(result.state for result in results or ())
+        return results is not None
+
+    ingest_groups(services, job_id, groups, record_group, on_progress, say)
+    return TextsReport(
+        job_id=job_id,
+        records=states.total(),
+        queued=states["queued"],
+        unchanged=states["unchanged"],
+        failed=states["failed"],
+        refused=refused.number,
+        errors=refused.listed,
+    )
+
+
+def find_text(services: Services, collection: str, text_id: str) -> TextDetail:
+    """Find a record by its id: its text, metadata and tags as readers see them now. Raises UnknownId."""
+    with services.catalog.connect() as connection:
+        (document_id,) = _ids(connection, collection, [text_id])
+        document = status.document_status(connection, document_id, set())
+        live, _ = live_and_running(connection, document_id)
+    return TextDetail(
+        id=text_id,
+        collection=collection,
+        document_id=document_id,
+        state=document.state,
+        searchable=live is not None,
+        text=None if live is None else _text_of(services, TEXT + text_id, live["content_sha256"], live["extraction"]),
+        metadata=(live and live["metadata"]) or {},
+        tags=document.tags,
+        chunks=0 if live is None else live["chunks"],
+        code=document.code,
+        message=document.message,
+    )
+
+
+def delete_texts(services: Services, collection: str, text_ids: Sequence[str]) -> Deleted:
+    """Delete records with their points.
+
+    Raises:
+        UnknownId: there is no record with one of the ids; nothing is deleted then.
+        VerificationFailed: points are left; deleting again removes them.
+    """
+    with services.catalog.connect() as connection:
+        chosen = _ids(connection, collection, text_ids)
+    return remove(services, collection, chosen)
+
+
+def require_texts(services: Services, collection: str, text_ids: Sequence[str]) -> None:
+    """Check that the collection has these records. Raises UnknownId."""
+    with services.catalog.connect() as connection:
+        _ids(connection, collection, text_ids)
+
+
+def _store_report(services: Services, idempotent: IdempotentRequest, report: TextsReport) -> TextsReport:
+    """Store the answer to a request; if the same request at the same moment was faster, its answer counts."""
+    with writing(services.catalog) as connection:
+        faster = _report_of(find_answer(connection, idempotent) or {})
+        if faster is None:
+            idempotency.replace_answer(connection, idempotent.scope, report.model_dump())
+    return faster or report
+
+
+def _report_of(answer: Mapping[str, Any]) -> TextsReport | None:
+    """A stored answer; None for that of a request under way, or broken off, which holds the job alone."""
+    return TextsReport(**answer) if len(answer) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """What is in a file: the sizes of its records in bytes, and the collections that they name."""
+
+    sizes: list[int]
+    collections: set[str]
+
+
+def _survey(file: BinaryIO) -> _Survey:
+    """Read a file once before anything is recorded. Raises BadRequest: there is no record in it."""
+    found, first = _Survey([], set()), None
+    file.seek(0)
+    for record in read_records(file):
+        if isinstance(record, RefusedLine):
+            first = first or record
+            continue
+        found.sizes.append(len(record.data))
+        found.collections.update({record.collection} if record.collection else ())
+    if not found.sizes:
+        if first is None:
+            raise BadRequest("There are no records.", 'Write one JSON object on each line: {"id": "1", "text": "…"}')
+        problem = first.result()
+        raise BadRequest(f"No line is a record. Line {first.number}: {problem.message}", problem.hint)
+    return found
+
+
+@dataclass
+class _Refused:
+    """The lines of a file that are no records: how many, and the first of them."""
+
+    number: int = 0
+    listed: list[RefusedText] = field(default_factory=list)
+
+    def left_out(self, records: Iterable[TextRecord | RefusedLine]) -> Iterator[TextRecord]:
+        """Yield the records, and note the other lines."""
+        for record in records:
+            if isinstance(record, TextRecord):
+                yield record
+                continue
+            self.number += 1
+            if self.number <= MOST_LISTED:
+                self.listed.append(record.result())
+
+
+def _content(job: Job, record: TextRecord) -> FileContent:
+    """A record as intake takes files, with the collection that it goes to if that is not the job's own."""
+    tags = None if record.tags is None else tuple(record.tags)
+    digest = sha256(record.data).hexdigest()
+    file = FileRecord(TEXT + record.id, digest, len(record.data), time.time(), record.metadata, tags)
+    collection = record.collection or routed_collection(job.plan, MEDIA_TYPE)
+    return FileContent(file, record.data, None, None if collection == job.collection else collection)
+
+
+def _ids(connection: Connection, collection: str, text_ids: Sequence[str]) -> dict[str, str]:
+    """Ids of the documents of these records: {id: source}. Raises UnknownId: one of them is not there."""
+    found = lookup.ids_of_sources(connection, collection, [TEXT + text_id for text_id in text_ids])
+    missing = {TEXT + text_id for text_id in text_ids} - set(found.values())
+    if missing:
+        name = min(missing).removeprefix(TEXT)
+        raise UnknownId(
+            f"The collection {collection} has no text record {name!r}.",
+            "List them with: docrelay documents --source 'text://*'",
+        )
+    return found
+
+
+def _text_of(services: Services, source: str, content_sha256: str, extraction: str) -> str | None:
+    """The text of a record, from its copy or from the kept text; None if the settings keep neither."""
+    try:
+        return services.spool.read(original_key(content_sha256, source)).decode()
+    except FileNotFoundError:
+        document = kept_text(services, content_sha256, source, extraction)
+        return None if document is None else document.text
