@@ -22,7 +22,8 @@ from pipeline.ingest.request import Line, read_json
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.text_lines import MAX_ID, MAX_LINE_BYTES, TextRecord, check_record
-from pipeline.ingest.texts import delete_texts, find_text, submit_texts
+from pipeline.ingest.text_lookup import delete_texts, find_text
+from pipeline.ingest.texts import submit_texts
 from pipeline.names import COLLECTION
 from pipeline.results import Deleted, TextDetail, TextsReport
 from pipeline.settings.room import check_room
