@@ -115,7 +115,7 @@ def put_text(
     """Take one record, new or changed, as a job. A record that is wrong is an error of the whole request."""
     check_room(api.settings)
     line = check_record(body).model_dump_json().encode()
-    report = _submit(api, authentication.caller(), terms, io.BytesIO(line), (idempotency_key, sha256(line).hexdigest()))
+    report = _submit(api, authentication.caller(), terms, io.BytesIO(line), idempotency_key, sha256(line).hexdigest())
     response.headers["Location"] = f"/v1/jobs/{report.job_id}"
     return report
 
@@ -162,8 +162,8 @@ class _Lines:
         file = self.feed(last_bytes)
         try:
             lines = file if _kind_of(self._content_type) == "lines" else _as_lines(file)
-            fingerprint = self._digest.hexdigest()
-            return _submit(self._api, self._authentication.caller(), self._terms, lines, (self._key, fingerprint))
+            caller, body_sha256 = self._authentication.caller(), self._digest.hexdigest()
+            return _submit(self._api, caller, self._terms, lines, self._key, body_sha256)
         finally:
             self.drop()
 
@@ -205,9 +205,10 @@ def _as_lines(file: BinaryIO) -> BinaryIO:
     return io.BytesIO(b"\n".join(json.dumps(record).encode() for record in records))
 
 
-def _submit(api: ApiState, caller: Caller, terms: Terms, lines: BinaryIO, keyed: tuple[str | None, str]) -> TextsReport:
-    """Take the records in; `keyed` is the Idempotency-Key, and the hash of the body."""
-    key, body_sha256 = keyed
+def _submit(
+    api: ApiState, caller: Caller, terms: Terms, lines: BinaryIO, key: str | None, body_sha256: str
+) -> TextsReport:
+    """Take the records in; with an Idempotency-Key, the terms and the hash of the body say which request it is."""
     body = sha256(f"{terms.model_dump_json()}\n{body_sha256}".encode()).hexdigest()
     options = SubmitOptions(idempotent_request(caller, "texts", key, body), key_id=caller.key)
     return submit_texts(api.services, terms.submission, lines, options, _refuse)
