@@ -18,7 +18,8 @@ from pipeline.ingest.intake import ingest_files
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import find, open_job
 from pipeline.ingest.text_lines import line_of
-from pipeline.ingest.texts import delete_texts, find_text, submit_texts
+from pipeline.ingest.text_lookup import delete_texts, find_text
+from pipeline.ingest.texts import submit_texts
 from pipeline.results import Deleted, FailureRecord, IngestReport, JobStatus, SearchResult, TextDetail
 from pipeline.search import SearchOptions, search
 from pipeline.services import Services

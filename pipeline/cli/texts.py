@@ -87,7 +87,7 @@ def _find(settings: Settings, text_id: str, collection: str | None) -> TextDetai
         from pipeline.cli.remote import client_of
 
         return client_of(settings).text(text_id, collection)
-    from pipeline.ingest.texts import find_text
+    from pipeline.ingest.text_lookup import find_text
     from pipeline.services import Services
 
     return find_text(Services(settings), collection or settings.collection, text_id)
@@ -99,7 +99,7 @@ def _delete(settings: Settings, text_ids: list[str], collection: str | None, *, 
         from pipeline.cli.remote import client_of
 
         return client_of(settings).delete_texts(*text_ids, collection=collection)
-    from pipeline.ingest.texts import delete_texts, require_texts
+    from pipeline.ingest.text_lookup import delete_texts, require_texts
     from pipeline.services import Services
 
     name = collection or settings.collection

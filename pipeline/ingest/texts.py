@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -18,15 +18,12 @@ from typing import Any, BinaryIO
 from pipeline.catalog import Connection
 from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
-from pipeline.catalog.documents import lookup
-from pipeline.catalog.documents.versions import FileRecord, live_and_running
+from pipeline.catalog.documents.versions import FileRecord
 from pipeline.catalog.index import collections
-from pipeline.catalog.work import status
 from pipeline.catalog.work.jobs import Job
 from pipeline.catalog.work.outbox import attach
-from pipeline.errors import BadRequest, UnknownId
+from pipeline.errors import BadRequest
 from pipeline.ingest.content import FileContent
-from pipeline.ingest.delete import remove
 from pipeline.ingest.intake import ingest_groups, pack_for_intake, record_contents
 from pipeline.ingest.record import secure_originals
 from pipeline.ingest.request import Request
@@ -35,12 +32,10 @@ from pipeline.ingest.submit import check, new_job, record_job
 from pipeline.ingest.submit_options import IdempotentRequest, SubmitOptions, find_answer, store_answer
 from pipeline.ingest.text_lines import RefusedLine, TextRecord, read_records
 from pipeline.names import TEXT
-from pipeline.results import Deleted, RefusedText, TextDetail, TextsReport
+from pipeline.results import RefusedText, TextsReport
 from pipeline.services import Services
-from pipeline.spool import original_key
-from pipeline.stages.kept_texts import kept_text
 
-__all__ = ["delete_texts", "find_text", "ingest_texts", "open_texts_job", "require_texts", "submit_texts"]
+__all__ = ["ingest_texts", "open_texts_job", "submit_texts"]
 
 MOST_LISTED = 1000
 """Refused lines that an answer lists."""
@@ -152,45 +147,6 @@ def ingest_texts(
     )
 
 
-def find_text(services: Services, collection: str, text_id: str) -> TextDetail:
-    """Find a record by its id: its text, metadata and tags as readers see them now. Raises UnknownId."""
-    with services.catalog.connect() as connection:
-        (document_id,) = _ids(connection, collection, [text_id])
-        document = status.document_status(connection, document_id, set())
-        live, _ = live_and_running(connection, document_id)
-    return TextDetail(
-        id=text_id,
-        collection=collection,
-        document_id=document_id,
-        state=document.state,
-        searchable=live is not None,
-        text=None if live is None else _text_of(services, TEXT + text_id, live["content_sha256"], live["extraction"]),
-        metadata=(live and live["metadata"]) or {},
-        tags=document.tags,
-        chunks=0 if live is None else live["chunks"],
-        code=document.code,
-        message=document.message,
-    )
-
-
-def delete_texts(services: Services, collection: str, text_ids: Sequence[str]) -> Deleted:
-    """Delete records with their points.
-
-    Raises:
-        UnknownId: there is no record with one of the ids; nothing is deleted then.
-        VerificationFailed: points are left; deleting again removes them.
-    """
-    with services.catalog.connect() as connection:
-        chosen = _ids(connection, collection, text_ids)
-    return remove(services, collection, chosen)
-
-
-def require_texts(services: Services, collection: str, text_ids: Sequence[str]) -> None:
-    """Check that the collection has these records. Raises UnknownId."""
-    with services.catalog.connect() as connection:
-        _ids(connection, collection, text_ids)
-
-
 def _store_report(services: Services, idempotent: IdempotentRequest, report: TextsReport) -> TextsReport:
     """Store the answer to a request; if the same request at the same moment was faster, its answer counts."""
     with writing(services.catalog) as connection:
@@ -256,25 +212,3 @@ def _content(job: Job, record: TextRecord) -> FileContent:
     file = FileRecord(TEXT + record.id, digest, len(record.data), time.time(), record.metadata, tags)
     collection = record.collection or routed_collection(job.plan, MEDIA_TYPE)
     return FileContent(file, record.data, None, None if collection == job.collection else collection)
-
-
-def _ids(connection: Connection, collection: str, text_ids: Sequence[str]) -> dict[str, str]:
-    """Ids of the documents of these records: {id: source}. Raises UnknownId: one of them is not there."""
-    found = lookup.ids_of_sources(connection, collection, [TEXT + text_id for text_id in text_ids])
-    missing = {TEXT + text_id for text_id in text_ids} - set(found.values())
-    if missing:
-        name = min(missing).removeprefix(TEXT)
-        raise UnknownId(
-            f"The collection {collection} has no text record {name!r}.",
-            "List them with: docrelay documents --source 'text://*'",
-        )
-    return found
-
-
-def _text_of(services: Services, source: str, content_sha256: str, extraction: str) -> str | None:
-    """The text of a record, from its copy or from the kept text; None if the settings keep neither."""
-    try:
-        return services.spool.read(original_key(content_sha256, source)).decode()
-    except FileNotFoundError:
-        document = kept_text(services, content_sha256, source, extraction)
-        return None if document is None else document.text

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, Literal, NoReturn
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from pipeline.api.auth import Admin, AuthenticatedRoute, Authentication, BodySender, Caller, Reader, Submitter
+from pipeline.api.auth import Admin, AuthenticatedRoute, Authentication, BodySender, Reader, Submitter
 from pipeline.api.problems import responses
 from pipeline.api.receiving import receive
 from pipeline.api.request_traces import traced
@@ -23,7 +23,8 @@ from pipeline.ingest.request import Line, read_json
 from pipeline.ingest.request import Request as Submission
 from pipeline.ingest.submit_options import SubmitOptions
 from pipeline.ingest.text_lines import MAX_ID, MAX_LINE_BYTES, TextRecord, check_record
-from pipeline.ingest.texts import delete_texts, find_text, submit_texts
+from pipeline.ingest.text_lookup import delete_texts, find_text
+from pipeline.ingest.texts import submit_texts
 from pipeline.names import COLLECTION
 from pipeline.results import Deleted, TextDetail, TextsReport
 from pipeline.settings.room import check_room
@@ -115,8 +116,7 @@ def put_text(
     """Take one record, new or changed, as a job. A record that is wrong is an error of the whole request."""
     check_room(api.settings)
     line = check_record(body).model_dump_json().encode()
-    keyed = (idempotency_key, sha256(line).hexdigest())
-    report = _submit(api, authentication.request, authentication.caller(), terms, io.BytesIO(line), keyed)
+    report = _submit(api, authentication, terms, io.BytesIO(line), idempotency_key, sha256(line).hexdigest())
     response.headers["Location"] = f"/v1/jobs/{report.job_id}"
     return report
 
@@ -139,7 +139,6 @@ class _Lines:
     def __init__(
         self, request: Request, api: ApiState, authentication: Authentication, terms: Terms, key: str | None
     ) -> None:
-        self._request = request
         self._content_type = request.headers.get("content-type")
         self._api = api
         self._authentication = authentication
@@ -164,8 +163,8 @@ class _Lines:
         file = self.feed(last_bytes)
         try:
             lines = file if _kind_of(self._content_type) == "lines" else _as_lines(file)
-            caller, keyed = self._authentication.caller(), (self._key, self._digest.hexdigest())
-            return _submit(self._api, self._request, caller, self._terms, lines, keyed)
+            body_sha256 = self._digest.hexdigest()
+            return _submit(self._api, self._authentication, self._terms, lines, self._key, body_sha256)
         finally:
             self.drop()
 
@@ -208,13 +207,13 @@ def _as_lines(file: BinaryIO) -> BinaryIO:
 
 
 def _submit(
-    api: ApiState, request: Request, caller: Caller, terms: Terms, lines: BinaryIO, keyed: tuple[str | None, str]
+    api: ApiState, authentication: Authentication, terms: Terms, lines: BinaryIO, key: str | None, body_sha256: str
 ) -> TextsReport:
-    """Take the records in; `keyed` is the Idempotency-Key, and the hash of the body."""
-    key, body_sha256 = keyed
+    """Take the records in; with an Idempotency-Key, the terms and the hash of the body say which request it is."""
+    caller = authentication.caller()
     body = sha256(f"{terms.model_dump_json()}\n{body_sha256}".encode()).hexdigest()
     options = SubmitOptions(idempotent_request(caller, "texts", key, body), key_id=caller.key)
-    return submit_texts(api.services, traced(terms.submission, request), lines, options, _refuse)
+    return submit_texts(api.services, traced(terms.submission, authentication.request), lines, options, _refuse)
 
 
 def _refuse(message: str) -> NoReturn:
