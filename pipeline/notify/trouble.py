@@ -7,7 +7,8 @@ periodic task: the worker that would run the task may be the one that is dead.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import redis
 import structlog
@@ -31,23 +32,33 @@ FORGOTTEN_S = 86400.0
 
 
 class Workers:
-    """The workers that one process has seen alive: {name: node}. A node is one start of the worker of this name."""
+    """The workers that one process has seen alive. A node is one start of the worker of a name."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, str] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
 
     def look(self, connection: redis.Redis, living: Collection[str]) -> list[Observation]:
         """Compare the nodes that live now with those seen before.
 
         Args:
-            connection: redis.Redis, where workers sign off.
+            connection: Redis, where workers sign off.
             living: the nodes that have a heartbeat.
         """
-        self._seen |= {_name(node): node for node in living}
-        gone = {name: node for name, node in self._seen.items() if node not in living}
-        for name in [name for name, node in gone.items() if signed_off(connection, node)]:
-            del self._seen[name], gone[name]
+        now = self._clock()
+        self._seen |= {_name(node): _Seen(node, now) for node in living}
+        gone = {name: seen for name, seen in self._seen.items() if seen.node not in living}
+        for name, seen in list(gone.items()):
+            if now - seen.at > FORGOTTEN_S or signed_off(connection, seen.node):
+                del self._seen[name], gone[name]
         return [_worker(name, dead=name in gone) for name in self._seen]
+
+
+class _Seen(NamedTuple):
+    """The node that a worker had last, and when it was seen."""
+
+    node: str
+    at: float
 
 
 def look(services: Services, workers: Workers) -> list[Observation]:
