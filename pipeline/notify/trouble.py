@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import NamedTuple
 
 import redis
@@ -38,18 +39,18 @@ class Workers:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
-    def look(self, connection: redis.Redis, living: Collection[str]) -> list[Observation]:
+    def look(self, living: Collection[str], has_signed_off: Callable[[str], bool]) -> list[Observation]:
         """Compare the nodes that live now with those seen before.
 
         Args:
-            connection: Redis, where workers sign off.
             living: the nodes that have a heartbeat.
+            has_signed_off: whether a node ended as it should.
         """
         now = self._clock()
         self._seen |= {_name(node): _Seen(node, now) for node in living}
         gone = {name: seen for name, seen in self._seen.items() if seen.node not in living}
         for name, seen in list(gone.items()):
-            if now - seen.at > FORGOTTEN_S or signed_off(connection, seen.node):
+            if now - seen.at > FORGOTTEN_S or has_signed_off(seen.node):
                 del self._seen[name], gone[name]
         return [_worker(name, dead=name in gone) for name in self._seen]
 
@@ -78,7 +79,7 @@ def _processes(services: Services, workers: Workers) -> list[Observation]:
         return []  # Redis has just come back, and not every heartbeat with it
     nodes = living_nodes(services.redis)
     missing = missing_stages(served_capabilities(services.redis))
-    return [*workers.look(services.redis, nodes), *_stages(missing), _beat(services)]
+    return [*workers.look(nodes, partial(signed_off, services.redis)), *_stages(missing), _beat(services)]
 
 
 def missing_stages(served: Collection[str]) -> list[str]:
