@@ -114,19 +114,24 @@ def _job(subject: str, facts: Facts) -> tuple[str, str]:
     counts = ", ".join(
         f"{facts[name]} {name}" for name in ("completed", "unchanged", "failed", "cancelled") if facts.get(name)
     )
-    text = f"{facts['documents']} documents of the collection {facts['collection']}: {counts or 'none'}."
+    text = f"{_documents(facts['documents'])} of the collection {facts['collection']}: {counts or 'none'}."
     hint = f"\nSee: docrelay failures list --job {subject}" if facts.get("failed") else ""
     return f"Job {subject[:8]} {state}", f"{text}\nIt took {facts['seconds']:.0f} s.{hint}"
 
 
 def _failures(_subject: str, facts: Facts) -> tuple[str, str]:
-    number = "1 document" if facts["documents"] == 1 else f"{facts['documents']} documents"
     codes = ", ".join(f"{count} {code}" for code, count in facts["codes"].items())
     lines = [f"{example['source']} ({example['code']}): {example['message']}" for example in facts["examples"]]
-    return f"{number} failed", "\n".join([f"By code: {codes}.", *lines, "See: docrelay failures list"])
+    return f"{_documents(facts['documents'])} failed", "\n".join(
+        [f"By code: {codes}.", *lines, "See: docrelay failures list"]
+    )
 
 
-def _worker(subject: str, facts: Facts) -> tuple[str, str]:
+def _documents(number: int) -> str:
+    return "1 document" if number == 1 else f"{number} documents"
+
+
+def _worker(_subject: str, facts: Facts) -> tuple[str, str]:
     return str(facts["title"]), str(facts["message"])
 
 
@@ -144,7 +149,7 @@ def _held(subject: str, facts: Facts) -> tuple[str, str]:
     )
 
 
-def _drift(subject: str, facts: Facts) -> tuple[str, str]:
+def _drift(_subject: str, facts: Facts) -> tuple[str, str]:
     found = [
         f"{row['collection']}: {row['points']} points instead of {row['expected']}"
         for row in facts.get("collections", ())

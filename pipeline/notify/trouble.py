@@ -7,7 +7,9 @@ periodic task: the worker that would run the task may be the one that is dead.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import NamedTuple
 
 import redis
 import structlog
@@ -31,23 +33,33 @@ FORGOTTEN_S = 86400.0
 
 
 class Workers:
-    """The workers that one process has seen alive: {name: node}. A node is one start of the worker of this name."""
+    """The workers that one process has seen alive. A node is one start of the worker of a name."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, str] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, _Seen] = {}
 
-    def look(self, connection: redis.Redis, living: Collection[str]) -> list[Observation]:
+    def look(self, living: Collection[str], has_signed_off: Callable[[str], bool]) -> list[Observation]:
         """Compare the nodes that live now with those seen before.
 
         Args:
-            connection: redis.Redis, where workers sign off.
             living: the nodes that have a heartbeat.
+            has_signed_off: whether a node ended as it should.
         """
-        self._seen |= {_name(node): node for node in living}
-        gone = {name: node for name, node in self._seen.items() if node not in living}
-        for name in [name for name, node in gone.items() if signed_off(connection, node)]:
-            del self._seen[name], gone[name]
+        now = self._clock()
+        self._seen |= {_name(node): _Seen(node, now) for node in living}
+        gone = {name: seen for name, seen in self._seen.items() if seen.node not in living}
+        for name, seen in list(gone.items()):
+            if now - seen.at > FORGOTTEN_S or has_signed_off(seen.node):
+                del self._seen[name], gone[name]
         return [_worker(name, dead=name in gone) for name in self._seen]
+
+
+class _Seen(NamedTuple):
+    """The node that a worker had last, and when it was seen."""
+
+    node: str
+    at: float
 
 
 def look(services: Services, workers: Workers) -> list[Observation]:
@@ -67,7 +79,7 @@ def _processes(services: Services, workers: Workers) -> list[Observation]:
         return []  # Redis has just come back, and not every heartbeat with it
     nodes = living_nodes(services.redis)
     missing = missing_stages(served_capabilities(services.redis))
-    return [*workers.look(services.redis, nodes), *_stages(missing), _beat(services)]
+    return [*workers.look(nodes, partial(signed_off, services.redis)), *_stages(missing), _beat(services)]
 
 
 def missing_stages(served: Collection[str]) -> list[str]:

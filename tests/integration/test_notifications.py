@@ -133,7 +133,7 @@ def test_the_end_of_a_job_is_reported_with_the_numbers_of_the_catalog(rig: Rig) 
     bad = rig.api.submit(("bad.pdf", b"%PDF-1.4 nothing"), ("fine.txt", b"Another good letter."))
 
     fine, failed = rig.arrives("job.finished", good[:8]), rig.arrives("job.finished", bad[:8])
-    assert "1 documents of the collection documents: 1 completed." in text_of(fine)
+    assert "1 document of the collection documents: 1 completed." in text_of(fine)
     assert "2 documents of the collection documents: 1 completed, 1 failed." in text_of(failed)
     (mail,) = rig.of("job.finished", to="failed@example.org")
     assert bad[:8] in text_of(mail)
