@@ -18,6 +18,14 @@ from pipeline.results.failures import (
 )
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
+from pipeline.results.schedule import (
+    DailyMetrics,
+    DailyMetricsList,
+    LastRun,
+    ScheduledEntry,
+    ScheduleList,
+    StageDurations,
+)
 from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
     ActiveTask,
@@ -40,6 +48,8 @@ __all__ = [
     "BackupReport",
     "CollectionDrift",
     "Count",
+    "DailyMetrics",
+    "DailyMetricsList",
     "Deleted",
     "DiskStatus",
     "DocumentList",
@@ -55,6 +65,7 @@ __all__ = [
     "IngestReport",
     "JobState",
     "JobStatus",
+    "LastRun",
     "MessageList",
     "MessageRecord",
     "NeededSource",
@@ -66,7 +77,10 @@ __all__ = [
     "RestoreReport",
     "Result",
     "RetryReport",
+    "ScheduleList",
+    "ScheduledEntry",
     "SearchResult",
+    "StageDurations",
     "Stages",
     "Step",
     "SystemStatus",

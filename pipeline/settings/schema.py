@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from embeddings.base import Device, Precision
 from extractors.options import OcrMode, Options, PdfEngine
 from pipeline.names import COLLECTION
+from pipeline.settings.operations import OperationSettings
 from pipeline.settings.watch_folders import WatchFolder, apart, parse
 
 __all__ = ["LEAST_SILENCE_S", "Settings"]
@@ -19,7 +20,7 @@ LEAST_SILENCE_S = 7.0
 that comes back within it would be acknowledged without effect."""
 
 
-class Settings(BaseModel):
+class Settings(OperationSettings):
     """All settings, with their units; see `docs/configuration.md`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

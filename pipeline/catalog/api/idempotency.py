@@ -43,6 +43,6 @@ def store_answer(connection: Connection, scope: str, request: str, answer: dict[
     connection.execute(answers.insert().values(scope=scope, request=request, answer=answer, created_at=time.time()))
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the answers that were given before this time."""
-    connection.execute(answers.delete().where(answers.c.created_at < before))
+def prune(connection: Connection, before: float) -> int:
+    """Delete the answers that were given before this time; how many."""
+    return connection.execute(answers.delete().where(answers.c.created_at < before)).rowcount

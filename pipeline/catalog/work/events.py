@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import events
+from pipeline.catalog.database.slices import delete_slices
 
 __all__ = ["Event", "add", "list_after", "newest_id", "prune", "skip_lost_ids"]
 
@@ -73,6 +74,6 @@ def newest_id(connection: Connection, job_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(events.c.id)).where(events.c.job_id == job_id)) or 0
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the events before this time."""
-    connection.execute(events.delete().where(events.c.at < before))
+def prune(engine: Engine, before: float) -> int:
+    """Delete the events before this time; how many."""
+    return delete_slices(engine, events.c.id, events.c.at < before)

@@ -178,12 +178,17 @@ def list_deliveries(connection: Connection, limit: int = 1000) -> list[dict[str,
     return [dict(row) for row in rows.mappings()]
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it."""
-    connection.execute(deliveries.delete().where(deliveries.c.ended_at < before))
+def prune(connection: Connection, before: float) -> int:
+    """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it.
+
+    Returns:
+        How many deliveries were deleted.
+    """
+    deleted = connection.execute(deliveries.delete().where(deliveries.c.ended_at < before)).rowcount
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
     connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
+    return deleted
 
 
 def _row(hook: Hook, *, job_id: str | None = None, key_id: str | None = None) -> dict[str, Any]:
