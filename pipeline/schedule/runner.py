@@ -66,7 +66,11 @@ def run_due(services: Services, runner: str) -> list[str]:
     begun = []
     for entry in ENTRIES:
         seen = runs.get(entry.name) or _add(services, entry)
-        run = claim(services, entry, seen, runner, lives=_lives(seen, runner, living, threads))
+        try:
+            run = claim(services, entry, seen, runner, lives=_lives(seen, runner, living, threads))
+        except Exception as error:  # the entry of one row: the others are due all the same
+            log.exception("schedule.not_begun", entry=entry.name, error=str(error))
+            continue
         if run is not None:
             threads.start(entry.name, partial(perform, services, entry, run))
             begun.append(entry.name)
