@@ -20,6 +20,7 @@ from pipeline.cli.keys import keys_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
+from pipeline.cli.schedule import schedule_app
 from pipeline.cli.search import search
 from pipeline.cli.status import status
 from pipeline.cli.try_file import try_file
@@ -64,3 +65,4 @@ app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(reindex_app, name="reindex")
+app.add_typer(schedule_app, name="schedule")

@@ -1,4 +1,4 @@
-"""What becomes of failures that nobody has cured for a long time: they are archived or deleted, as the settings say."""
+"""Failures that nobody has cured for a long time: archived or deleted, as the settings say, and the list of them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import archived_failures
 from pipeline.catalog.work.failure_list import FailureFilter
+from pipeline.errors import BadRequest
+from pipeline.results import ArchivedFailure, ArchivedFailureList, iso
 from pipeline.services import Services
 
-__all__ = ["retire"]
+__all__ = ["list_archived", "retire"]
 
 DAY_S = 86400.0
 AT_ONCE = 500
@@ -41,3 +43,29 @@ def retire(services: Services) -> dict[str, Any]:
             taken = archived_failures.archive(connection, where, AT_ONCE, keep=keep)
         number += taken
     return {kind: number}
+
+
+def list_archived(services: Services, after: str | None = None, limit: int = 100) -> ArchivedFailureList:
+    """List archived failures, the ones archived last first.
+
+    Args:
+        services: those of this process.
+        after: `next` of the page before; None for the first page.
+        limit: failures of one page at most.
+
+    Raises:
+        BadRequest: `after` is no position of such a list.
+    """
+    if after is not None and not after.isdecimal():
+        raise BadRequest("No list of archived failures has given this cursor.", "Take `next` of the page before.")
+    with services.catalog.connect() as connection:
+        rows, following = archived_failures.list_archived(connection, None if after is None else int(after), limit)
+    times = {"failed_at": "created_at", "archived_at": "archived_at"}
+    names = set(ArchivedFailure.model_fields) - times.keys()
+    failures = [
+        ArchivedFailure(
+            **{name: row[name] for name in names}, **{name: iso(row[column]) for name, column in times.items()}
+        )
+        for row in rows
+    ]
+    return ArchivedFailureList(failures=failures, next=None if following is None else str(following))

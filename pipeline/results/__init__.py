@@ -6,6 +6,8 @@ from pipeline.results.backup import BackupReport, RestoreReport
 from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
 from pipeline.results.failures import (
+    ArchivedFailure,
+    ArchivedFailureList,
     AttemptError,
     AttemptRecord,
     FailureCount,
@@ -43,6 +45,8 @@ from pipeline.results.verify import CollectionDrift, DriftExample, DriftStatus, 
 __all__ = [
     "ActiveTask",
     "Activity",
+    "ArchivedFailure",
+    "ArchivedFailureList",
     "AttemptError",
     "AttemptRecord",
     "BackupReport",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pipeline.schedule.control import list_entries, request_run
+from pipeline.schedule.control import find_entry, list_days, list_entries, request_run
 
-__all__ = ["list_entries", "request_run"]
+__all__ = ["find_entry", "list_days", "list_entries", "request_run"]
