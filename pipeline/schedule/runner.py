@@ -17,8 +17,9 @@ import structlog
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import scheduled_runs
 from pipeline.catalog.work.scheduled_runs import Run
-from pipeline.engine.liveness import LivingRunners, sign_on
+from pipeline.engine.liveness import LivingRunners, node_of, sign_on
 from pipeline.errors import PipelineError
+from pipeline.gates_for_tests import SCHEDULED, pass_gate
 from pipeline.retries import is_service_error
 from pipeline.schedule.cron import local_zone
 from pipeline.schedule.decision import Begin, Wait, decide
@@ -109,6 +110,7 @@ def claim(services: Services, entry: Entry, seen: Run, runner: str, *, lives: bo
 def perform(services: Services, entry: Entry, run: Run) -> None:
     """Do a run that was claimed, and record how it ended."""
     log.info("schedule.begun", entry=entry.name, tries=run.tries)
+    pass_gate(SCHEDULED + entry.name, str(run.runs), node_of(run.runner or ""))
     began = time.monotonic()
     error, result = None, None
     try:

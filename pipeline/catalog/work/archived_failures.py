@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.catalog.database.schema import archived_failures, failures
-from pipeline.catalog.work.failure_list import FailureFilter, list_page
+from pipeline.catalog.work.failure_list import FailureFilter, list_ids
 
 __all__ = ["archive", "list_archived"]
 
@@ -40,14 +40,13 @@ def archive(connection: Connection, where: FailureFilter, limit: int, *, keep: b
     Returns:
         How many were taken.
     """
-    rows, _ = list_page(connection, where, None, limit)
-    if rows and keep:
-        now = time.time()
-        copies = [{**{name: row[name] for name in COPIED}, "archived_at": now} for row in rows]
-        connection.execute(archived_failures.insert(), copies)
-    ids = [row["id"] for row in rows]
-    if ids:
-        connection.execute(failures.delete().where(failures.c.id.in_(ids)))
+    ids = list_ids(connection, where, limit)
+    chosen = failures.c.id.in_(ids)
+    if keep:
+        columns = [failures.c[name] for name in COPIED]
+        copied = sa.select(*columns, sa.literal(time.time(), sa.Double).label("archived_at")).where(chosen)
+        connection.execute(archived_failures.insert().from_select([*COPIED, "archived_at"], copied))
+    connection.execute(failures.delete().where(chosen))
     return len(ids)
 
 

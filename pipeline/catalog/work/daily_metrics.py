@@ -105,7 +105,7 @@ def _stages(connection: Connection, day: Day) -> dict[str, dict[str, float]]:
     counted = connection.execute(sa.select(tasks.c.stage, sa.func.count()).where(*ended).group_by(tasks.c.stage)).all()
     return {
         stage: {"tasks": number, **_quantiles(connection, (*ended, tasks.c.stage == stage), number)}
-        for stage, number in sorted(row._tuple() for row in counted)
+        for stage, number in sorted((row[0], row[1]) for row in counted)
     }
 
 
