@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
 
 from pipeline.errors import UnknownId
+from pipeline.services import Services
 from pipeline.settings import Settings
 
 __all__ = ["ENTRIES", "Entry", "entry_of", "expression_of"]
@@ -27,6 +30,15 @@ class Entry:
     setting: str
     function: str
     condition: str = ""
+
+    def run(self, services: Services) -> dict[str, Any] | None:
+        """Do the work. Returns what was done. Raises whatever its function raises."""
+        result: dict[str, Any] | None = resolve_name(self.function)(services)
+        return result
+
+    def is_wanted(self, services: Services) -> bool:
+        """Whether its condition holds, if it has one."""
+        return not self.condition or bool(resolve_name(self.condition)(services))
 
 
 ENTRIES = (

@@ -11,14 +11,11 @@ from pipeline.catalog.work import batches
 from pipeline.engine.celery_app import app_of
 from pipeline.engine.health import is_reconciled
 from pipeline.engine.heartbeat import living_nodes
+from pipeline.errors import StackUnavailable
 from pipeline.services import Services
 from pipeline.settings.room import full_disk
 
-__all__ = ["CHECKS", "Unhealthy", "check_health"]
-
-
-class Unhealthy(Exception):
-    """Parts that do not do what they should; the message names each with its cause."""
+__all__ = ["CHECKS", "check_health"]
 
 
 def check_health(services: Services) -> dict[str, Any]:
@@ -28,7 +25,7 @@ def check_health(services: Services) -> dict[str, Any]:
         The seconds that each part took.
 
     Raises:
-        Unhealthy: at least one part does not answer, or not as it should.
+        StackUnavailable: at least one part does not answer, or not as it should.
     """
     seconds, wrong = {}, {}
     for name, check in CHECKS.items():
@@ -39,7 +36,8 @@ def check_health(services: Services) -> dict[str, Any]:
             wrong[name] = str(error) or type(error).__name__
         seconds[name] = round(time.monotonic() - began, 3)
     if wrong:
-        raise Unhealthy("; ".join(f"{name}: {cause}" for name, cause in wrong.items()))
+        causes = "; ".join(f"{name}: {cause}" for name, cause in wrong.items())
+        raise StackUnavailable(causes, "See: docrelay status")
     return {"seconds": seconds}
 
 
@@ -66,7 +64,7 @@ def _check_spool(services: Services) -> None:
     services.spool.write(key, b"health")
     try:
         if services.spool.read(key) != b"health":
-            raise Unhealthy("what was written is not what is read")
+            raise StackUnavailable("what was written is not what is read")
     finally:
         services.spool.delete(key)
 
@@ -74,14 +72,14 @@ def _check_spool(services: Services) -> None:
 def _check_disk(services: Services) -> None:
     state = full_disk(services.settings)
     if state is not None:
-        raise Unhealthy(state.message)
+        raise StackUnavailable(state.message)
 
 
 def _check_workers(services: Services) -> None:
     if not living_nodes(services.redis):
-        raise Unhealthy("no worker lives")
+        raise StackUnavailable("no worker lives")
     if not is_reconciled(services):
-        raise Unhealthy("the reconciler has not finished lately: does beat run?")
+        raise StackUnavailable("the reconciler has not finished lately: does beat run?")
 
 
 CHECKS: dict[str, Callable[[Services], None]] = {

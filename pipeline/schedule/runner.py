@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pkgutil import resolve_name
 
 import structlog
 
@@ -94,7 +93,7 @@ def claim(services: Services, entry: Entry, seen: Run, runner: str, *, lives: bo
     step = decide(expression_of(entry, services.settings), seen, time.time(), local_zone(), lives=lives)
     if step is None:
         return None
-    if isinstance(step, Begin) and step.why == "due" and not _is_wanted(services, entry):
+    if isinstance(step, Begin) and step.why == "due" and not entry.is_wanted(services):
         step = Wait(step.due_at)
     with writing(services.catalog) as connection:
         if isinstance(step, Begin):
@@ -114,7 +113,7 @@ def perform(services: Services, entry: Entry, run: Run) -> None:
     began = time.monotonic()
     error, result = None, None
     try:
-        result = resolve_name(entry.function)(services)
+        result = entry.run(services)
     except Exception as raised:  # the entry point of a thread: the list of entries shows the error
         known = isinstance(raised, PipelineError) or is_service_error(raised)
         error = str(raised) if known else f"{type(raised).__name__}: {raised}"
@@ -129,11 +128,6 @@ def _add(services: Services, entry: Entry) -> Run:
     """The entry, which is new: it is due from now on."""
     with writing(services.catalog) as connection:
         return scheduled_runs.add(connection, entry.name, time.time())
-
-
-def _is_wanted(services: Services, entry: Entry) -> bool:
-    """Whether the condition of an entry holds, if it has one."""
-    return not entry.condition or bool(resolve_name(entry.condition)(services))
 
 
 def _lives(run: Run, runner: str, living: LivingRunners, threads: Threads) -> bool:

@@ -30,7 +30,16 @@ SHARING = (
 Each of the first two pairs has one: in one process these four would run on when all others have ended.
 """
 
-LONG = ("test_mirror", "test_watching_page", "test_cli", "test_workflows", "test_reindex", "test_api", "test_upgrade")
+LONG = (
+    "test_mirror",
+    "test_watching_page",
+    "test_cli",
+    "test_workflows",
+    "test_reindex",
+    "test_schedule_stack",
+    "test_api",
+    "test_upgrade",
+)
 """Modules that take longest, the longest first, begin first: at the end the other processes would wait for them."""
 
 GROUPS = {module: modules[0] for modules in SHARING for module in modules}

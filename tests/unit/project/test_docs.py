@@ -29,7 +29,9 @@ from pipeline.cli.outcome import summary
 from pipeline.errors import PipelineError, Rejected
 from pipeline.names import QUEUES
 from pipeline.results import (
+    ArchivedFailureList,
     BackupReport,
+    DailyMetricsList,
     Deleted,
     DocumentStatus,
     FailureHistory,
@@ -38,6 +40,7 @@ from pipeline.results import (
     JobStatus,
     MessageList,
     RestoreReport,
+    ScheduleList,
     SearchResult,
     SystemStatus,
     TaskStatus,
@@ -168,6 +171,9 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("restore", [RestoreReport]),
     ("verify", [VerifyReport]),
     ("failures messages list", [MessageList]),
+    ("failures archived", [ArchivedFailureList]),
+    ("schedule list", [ScheduleList]),
+    ("schedule days", [DailyMetricsList]),
 ]
 
 

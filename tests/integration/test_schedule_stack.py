@@ -215,9 +215,9 @@ def test_the_clean_up_removes_what_it_should_and_nothing_else(rig: Rig, tmp_path
     for path in sorted((tmp_path / "done").iterdir()):
         rig.api.submit(path, collection="kept")
     gates = rig.api.cli.gates
-    with gates.closed("upsert"):
+    with gates.closed("embed"):
         running = rig.api.client.submit(*write_documents(tmp_path / "running", 3, seed=22), collection="running").job_id
-        gates.arrived("upsert")
+        gates.arrived("embed")
         planted = plant(rig)
         before = rows_of(rig)
         old = rig.raw("SELECT id FROM events WHERE kind = 'document.extracting' ORDER BY id LIMIT 2")
