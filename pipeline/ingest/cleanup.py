@@ -26,7 +26,7 @@ from pipeline.stages.discard import discard, keys_in
 from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 
-__all__ = ["clean_up", "sweep", "sweep_drafts"]
+__all__ = ["clean_up", "ledger_before", "sweep", "sweep_drafts"]
 
 log = structlog.get_logger()
 
@@ -73,12 +73,22 @@ def clean_up(services: Services) -> dict[str, Any]:
     return {"deleted": deleted}
 
 
+def ledger_before(services: Services, now: float) -> float:
+    """The time before which the ledger is deleted: it is kept until the numbers of its days are stored."""
+    oldest = now - KEEP_LEDGER_S
+    if not services.settings.schedule_metrics:
+        return oldest
+    with services.catalog.connect() as connection:
+        stored_until = daily_metrics.stored_until(connection)
+    return max(min(oldest, stored_until or 0.0), now - LONGEST_LEDGER_S)
+
+
 def _delete_rows(services: Services, now: float) -> dict[str, int]:
     """Delete old rows of the catalog; how many of each kind."""
     settings = services.settings
     events_before = now - settings.events_days * DAY_S
     deleted = {
-        "tasks": ledger.prune(services.catalog, _ledger_before(services, now)),
+        "tasks": ledger.prune(services.catalog, ledger_before(services, now)),
         "events": events.prune(services.catalog, events_before),
         "attempt_errors": attempt_errors.prune(services.catalog, events_before),
     }
@@ -87,16 +97,6 @@ def _delete_rows(services: Services, now: float) -> dict[str, int]:
     with writing(services.catalog) as connection:
         deleted["deliveries"] = outbox.prune(connection, now - KEEP_OUTBOX_S)
     return deleted
-
-
-def _ledger_before(services: Services, now: float) -> float:
-    """The time before which the ledger is deleted: it is kept until the numbers of its days are stored."""
-    oldest = now - KEEP_LEDGER_S
-    if not services.settings.schedule_metrics:
-        return oldest
-    with services.catalog.connect() as connection:
-        stored_until = daily_metrics.stored_until(connection)
-    return max(min(oldest, stored_until or 0.0), now - LONGEST_LEDGER_S)
 
 
 def _sweep_points(services: Services, before: float) -> None:

@@ -284,6 +284,12 @@ def test_a_night_over_one_and_two_o_clock(rig: Rig, tmp_path: Path) -> None:
     assert rig.entry("clean_up").runs == runs["clean_up"] + 1
     assert len(rig.raw("SELECT day FROM daily_metrics")) == 1
 
+    rig.set_clock(midnight.replace(hour=2, minute=59, second=45))
+    verify = rig.ended("verify", runs["verify"] + 1).last_run
+    assert verify is not None
+    assert (verify.outcome, datetime.fromisoformat(str(verify.due))) == ("done", midnight.replace(hour=3))
+    assert rig.raw("SELECT count(*) FROM checks WHERE name = 'verify'") == [(1,)]
+
 
 def _sources(folder: Path) -> list[str]:
     return [f"upload://night/{path.name}" for path in sorted(folder.iterdir())]
@@ -297,8 +303,9 @@ def check_list(rig: Rig) -> None:
     rows = {row[0]: row[1:] for row in rig.raw("SELECT name, runs, outcome, error, tries FROM scheduled")}
     assert len(rows) == len(listed)
     for entry in listed:
-        run = entry["last_run"]
+        run = entry["last_run"] or {"outcome": None, "error": None, "tries": 0}
         assert rows[entry["name"]] == (entry["runs"], run["outcome"], run["error"], run["tries"])
+    assert sum(entry["last_run"] is not None for entry in listed) >= 5
 
 
 def check_run(rig: Rig) -> None:
