@@ -22,7 +22,7 @@ from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.work import daily_metrics
 from pipeline.catalog.work.daily_metrics import Day
-from pipeline.ingest.cleanup import DAY_S, GUARD_S, ledger_before, sweep
+from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, ledger_before, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record
