@@ -112,7 +112,7 @@ def purge_messages(
     return Purged(purged=api.manager.purge_messages(id or (), queue=queue))
 
 
-@router.get("/v1/failures/archived", responses=responses(400), summary="Archived failures")
+@router.get("/v1/failures/archived", summary="Archived failures")
 def archived(
     api: Api, _caller: Reader, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> ArchivedFailureList:
