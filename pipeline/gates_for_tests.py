@@ -34,6 +34,7 @@ __all__ = [
     "RETRIED",
     "RETURNED",
     "SANDBOX",
+    "SCHEDULED",
     "SUPERVISOR",
     "WORKED",
     "are_watched",
@@ -54,6 +55,8 @@ SANDBOX = "sandbox"
 """A sandbox has received a request, and has not read the file."""
 SUPERVISOR = "supervisor"
 """A supervisor has the locks of its data folder, and has started nothing and said nothing."""
+SCHEDULED = "schedule-"
+"""Before the name of an entry of the schedule: its run is claimed, and nothing is done yet."""
 DROPPED = "dropped"
 """A message was received whose task is done, or is in the hands of another process."""
 

@@ -34,7 +34,7 @@ STAGES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize")
 MAINTENANCE = "maintenance"
 """The queue of the maintenance tasks."""
 
-MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "sweep", "verify")
+MAINTENANCE_TASKS = ("reconcile", "recover", "reindex", "schedule", "sweep", "verify")
 """Tasks of the engine that belong to no stage."""
 
 QUEUES = (*STAGES, MAINTENANCE)

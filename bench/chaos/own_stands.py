@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,31 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from shifted_clock import ShiftedClock, can_fake_time
 from stand import Stand, note
 
 __all__ = ["ClockStand", "DiskStand", "can_fake_time", "can_mount"]
 
-FAKETIME = "usr/lib/*/faketime/libfaketimeMT.so.1"
-SLEEP = """import select, time
-time.sleep = lambda seconds: select.select([], [], [], seconds) and None
-"""
-"""libfaketime 0.9.10 answers the call behind `time.sleep` of Python 3.11 with EINVAL while it leaves timers alone."""
-
 DISK_MB = 1200
 FULL_S = 6.0
-
-
-def can_fake_time() -> bool:
-    """Whether Debian's libfaketime is there; it is installed if apt-get may do so."""
-    if not _faketime():
-        line = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "libfaketime"]
-        with suppress(OSError):
-            subprocess.run(line, capture_output=True, check=False)
-    return bool(_faketime())
-
-
-def _faketime() -> list[Path]:
-    return list(Path("/").glob(FAKETIME))
 
 
 def can_mount(folder: Path) -> bool:
@@ -51,25 +32,14 @@ class ClockStand(Stand):
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder, **settings)
-        self._clock = folder / "clock"
-        site = folder / "site"
-        site.mkdir()
-        (site / "sitecustomize.py").write_text(SLEEP)
-        self._set("+0")
-        self.environment = {
-            "LD_PRELOAD": str(_faketime()[0]),
-            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-            "FAKETIME_CACHE_DURATION": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        }
-        self.hooks = {"clock forward": lambda: self._set("+3600"), "clock back": lambda: self._set("-3600")}
+        clock = ShiftedClock(folder)
+        self.environment = clock.environment
+        self.hooks = {"clock forward": lambda: _set(clock, 3600.0), "clock back": lambda: _set(clock, -3600.0)}
 
-    def _set(self, shift: str) -> bool:
-        draft = self._clock.with_suffix(".draft")
-        draft.write_text(f"{shift}\n")
-        draft.replace(self._clock)
-        return True
+
+def _set(clock: ShiftedClock, shift_s: float) -> bool:
+    clock.set(shift_s)
+    return True
 
 
 class DiskStand(Stand):

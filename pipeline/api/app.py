@@ -14,7 +14,19 @@ from fastapi_offline import FastAPIOffline
 from pipeline.api.docs_page import STATIC_URL, add_docs_page
 from pipeline.api.middleware import Limits
 from pipeline.api.problems import ProblemDetails, install
-from pipeline.api.routes import documents, events, failures, health, jobs, metrics, reindex, search, submit, texts
+from pipeline.api.routes import (
+    documents,
+    events,
+    failures,
+    health,
+    jobs,
+    metrics,
+    reindex,
+    schedule,
+    search,
+    submit,
+    texts,
+)
 from pipeline.api.state import open_state
 from pipeline.services import Services
 from pipeline.tracing import Traces
@@ -59,7 +71,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     add_docs_page(app)
     app.add_middleware(Limits, settings=services.settings, traces=services.singleton(Traces))
     install(app)
-    for part in (submit, texts, jobs, failures, events, documents, search, reindex, metrics, health):
+    for part in (submit, texts, jobs, failures, events, documents, search, reindex, metrics, schedule, health):
         app.include_router(part.router)
     _describe(app)
     return app

@@ -1,7 +1,8 @@
 """The catalog: the durable record of documents, jobs and work, in SQLite or PostgreSQL. All SQL is in this package.
 
 Functions of the catalog take an open connection first and never commit: the caller draws the transaction, with
-`engine.connect()` to read and `database.connection.writing` to write.
+`engine.connect()` to read and `database.connection.writing` to write. Those that delete very many rows take the engine
+instead, and let other writers go between.
 
 The names exported here load SQLAlchemy only when they are used: a command that never opens the catalog does not wait
 for that import. Modules of this package import from each other, not from here.

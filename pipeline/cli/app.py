@@ -22,6 +22,7 @@ from pipeline.cli.notify import notify_app
 from pipeline.cli.options import DataDir, Version
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
+from pipeline.cli.schedule import schedule_app
 from pipeline.cli.search import search
 from pipeline.cli.status import status
 from pipeline.cli.texts import texts_app
@@ -69,3 +70,4 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(notify_app, name="notify")
 app.add_typer(reindex_app, name="reindex")
+app.add_typer(schedule_app, name="schedule")

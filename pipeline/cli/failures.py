@@ -11,7 +11,7 @@ import typer
 from pipeline.cli.confirmation import confirm
 from pipeline.cli.connect import connected_services, manager_of
 from pipeline.cli.failure_messages import messages_app
-from pipeline.cli.failures_output import print_dry_run, print_history, print_list, print_quarantined
+from pipeline.cli.failures_output import print_archived, print_dry_run, print_history, print_list, print_quarantined
 from pipeline.cli.options import DataDir, Json, Server, settings_of
 from pipeline.cli.output import out, print_json, quantity
 from pipeline.cli.usage import Commands
@@ -109,6 +109,25 @@ def failures_show(
         print_json(history.model_dump())
     else:
         print_history(history)
+
+
+@failures_app.command("archived")
+def failures_archived(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Failures at most.")] = 100,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="`next` of the page before.", show_default=False)
+    ] = None,
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """List failures that nobody cured for `failures_days`, those archived last first."""
+    listed = manager_of(settings_of(context, data_dir, server)).archived_failures(cursor, limit)
+    if json:
+        print_json(listed.model_dump())
+    else:
+        print_archived(listed)
 
 
 @failures_app.command("retry")

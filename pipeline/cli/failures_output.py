@@ -11,9 +11,17 @@ from rich.text import Text
 from pipeline.cli.output import command, out, plain, print_table, quantity
 
 if TYPE_CHECKING:
-    from pipeline.results import AttemptError, FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
+    from pipeline.results import (
+        ArchivedFailureList,
+        AttemptError,
+        FailureCount,
+        FailureHistory,
+        FailureList,
+        FailureRecord,
+        RetryReport,
+    )
 
-__all__ = ["print_dry_run", "print_history", "print_list", "print_quarantined"]
+__all__ = ["print_archived", "print_dry_run", "print_history", "print_list", "print_quarantined"]
 
 
 def print_list(listed: FailureList) -> None:
@@ -30,6 +38,15 @@ def print_list(listed: FailureList) -> None:
     more = f" Go on with: --cursor {listed.next}" if listed.next else ""
     again = f"Try them again, under the same filters, with: {command('failures retry')}"
     out.print(f"{number}. {again}{more}")
+
+
+def print_archived(listed: ArchivedFailureList) -> None:
+    """Print one page of archived failures."""
+    for record in listed.failures:
+        out.print(Text(plain(f"{record.failed_at}  {record.code} in {record.stage}  {record.source}")))
+        out.print(Text(plain(f"    {record.message}")))
+    more = f" Go on with: --cursor {listed.next}" if listed.next else ""
+    out.print(f"{quantity(len(listed.failures), 'archived failure')}.{more}" if listed.failures else "There are none.")
 
 
 def print_history(history: FailureHistory) -> None:

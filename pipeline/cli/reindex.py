@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import Collection, DataDir, Json, Server, settings_of
-from pipeline.cli.usage import Commands
+from pipeline.cli.usage import Commands, refuse_misplaced_options
 from pipeline.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def reindex(
 ) -> None:
     """Make the vectors, chunks or texts of a collection anew, while it goes on answering."""
     if context.invoked_subcommand is not None:
-        _refuse_misplaced_options(context, context.invoked_subcommand)
+        refuse_misplaced_options(context)
         return
     from pipeline.cli.reindex_output import follow, print_plan
     from pipeline.cli.reindex_target import connected_target, offline_target, source_pattern
@@ -200,16 +200,3 @@ def _collection_of(settings: Settings, collection: str | None) -> str:
     if settings.server is not None and collection is None:
         raise BadRequest("Which collection is meant?", "The server has a default of its own; say --collection.")
     return collection or settings.collection
-
-
-def _refuse_misplaced_options(context: typer.Context, subcommand: str) -> None:
-    """Refuse options that stand before the subcommand: there they would be options of `docrelay reindex`.
-
-    Raises:
-        BadRequest: an option stands there.
-    """
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if given:
-        option = "--" + given[0].replace("_", "-")
-        raise BadRequest(f"{option} stands before {subcommand}.", f"Say: docrelay reindex {subcommand} {option} …")

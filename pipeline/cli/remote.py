@@ -37,6 +37,7 @@ class RemoteManager:
         self.subscribe = client.follow
         self.cancel = client.cancel
         self.retry_failures = client.retry_failures
+        self.archived_failures = client.archived_failures
         self.failure = client.failure
         self.list_failures = client.list_failures
         self.purge_failures = client.purge_failures

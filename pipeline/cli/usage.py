@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-__all__ = ["Commands"]
+from pipeline.errors import BadRequest
+
+__all__ = ["Commands", "refuse_misplaced_options"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,3 +33,17 @@ class Commands(typer.Typer):
     ) -> Callable[[Function], Function]:
         """Register a function as a command, as `typer.Typer.command` does."""
         return super().command(name, cls=cls, **options)
+
+
+def refuse_misplaced_options(context: typer.Context) -> None:
+    """Refuse options that stand before the subcommand: there they would be options of the group.
+
+    Raises:
+        BadRequest: an option stands there.
+    """
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        option, subcommand = "--" + given[0].replace("_", "-"), context.invoked_subcommand
+        hint = f"Say: docrelay {context.info_name} {subcommand} {option} …"
+        raise BadRequest(f"{option} stands before {subcommand}.", hint)

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from pipeline.client import endpoints, failure_endpoints, text_endpoints
+from pipeline.client import endpoints, failure_endpoints, schedule_endpoints, text_endpoints
 from pipeline.client.attempts import TRANSPORT_ERRORS, Attempts, error_of
 from pipeline.client.events import Event, EventParser
 from pipeline.client.methods import SILENCE_S, described, stream_headers
@@ -77,6 +77,7 @@ class AsyncClient:
     system = _method(endpoints.system)
     health = _method(endpoints.health)
     all_failures = _listing(failure_endpoints.all_failures)
+    archived_failures = _method(failure_endpoints.archived_failures)
     failure = _method(failure_endpoints.failure)
     list_failures = _method(failure_endpoints.list_failures)
     retry = _method(failure_endpoints.retry)
@@ -96,6 +97,9 @@ class AsyncClient:
     plan_reindex = _method(endpoints.plan_reindex)
     reindex_status = _method(endpoints.reindex_status)
     steer_reindex = _method(endpoints.steer_reindex)
+    schedule = _method(schedule_endpoints.schedule)
+    run_schedule = _method(schedule_endpoints.run_schedule)
+    daily_metrics = _method(schedule_endpoints.daily_metrics)
 
     async def failures(self, code: str | None = None, job_id: str | None = None) -> list[FailureRecord]:
         """See `Client.failures`."""

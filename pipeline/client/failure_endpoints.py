@@ -11,11 +11,12 @@ import httpx
 
 from pipeline.client.request import Page, Request
 from pipeline.dead_letters.query import FailureQuery
-from pipeline.results import FailureHistory, FailureList, FailureRecord, MessageList, RetryReport
+from pipeline.results import ArchivedFailureList, FailureHistory, FailureList, FailureRecord, MessageList, RetryReport
 
 __all__ = [
     "Conditions",
     "all_failures",
+    "archived_failures",
     "failure",
     "list_failures",
     "messages",
@@ -56,6 +57,15 @@ def list_failures(query: FailureQuery, after: str | None = None, limit: int = 10
     """One page of the failures that meet the conditions, with the counts of all of them."""
     params = {**asdict(query), "cursor": after, "limit": limit}
     return Request("GET", "/v1/failures", _list, params)
+
+
+def archived_failures(after: str | None = None, limit: int = 100) -> Request[ArchivedFailureList]:
+    """One page of the failures that became too old for the list of open ones, those archived last first."""
+    params = {"cursor": after, "limit": limit}
+    read: Callable[[httpx.Response], ArchivedFailureList] = lambda response: ArchivedFailureList.model_validate(  # noqa: E731
+        response.json()
+    )
+    return Request("GET", "/v1/failures/archived", read, params)
 
 
 def failure(document_id: str) -> Request[FailureHistory]:

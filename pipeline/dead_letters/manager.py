@@ -12,11 +12,12 @@ from pipeline.catalog.work.failure_history import read_history
 from pipeline.catalog.work.failure_list import FailureFilter
 from pipeline.catalog.work.status import resolve_id
 from pipeline.dead_letters.messages import MessageManager
+from pipeline.dead_letters.old_failures import list_archived
 from pipeline.dead_letters.query import FailureQuery, filter_of, position_of, text_of
 from pipeline.dead_letters.records import history_of, record_of
 from pipeline.errors import Conflict, UnknownId
 from pipeline.ingest.walk import source_of_path
-from pipeline.results import FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
+from pipeline.results import ArchivedFailureList, FailureCount, FailureHistory, FailureList, FailureRecord, RetryReport
 
 __all__ = ["FailureManager"]
 
@@ -153,6 +154,10 @@ class FailureManager(MessageManager):
             where = filter_of(connection, query, self._quarantine_after)
         with writing(self._services.catalog) as connection:
             return failure_list.purge(connection, where)
+
+    def archived_failures(self, after: str | None = None, limit: int = 100) -> ArchivedFailureList:
+        """Failures that became too old for the list of open ones, page by page. Raises BadRequest."""
+        return list_archived(self._services, after, limit)
 
     @property
     def _quarantine_after(self) -> int:

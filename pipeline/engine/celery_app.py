@@ -33,6 +33,9 @@ two of these intervals: 13 seconds."""
 
 DAY_S = 86400
 
+SCHEDULE_S = 20.0
+"""How often the schedule is asked what is due: cron expressions have no seconds, so its runs begin so late at most."""
+
 
 def all_queues() -> tuple[str, ...]:
     """Return every queue of this installation, those of declared stages included."""
@@ -150,6 +153,11 @@ def _schedule(settings: Settings) -> dict[str, Any]:
     return {
         "reconcile": {"task": task_name("reconcile"), "schedule": settings.reconcile_s, "options": urgent},
         "reindex": {"task": task_name("reindex"), "schedule": settings.reconcile_s, "options": usual},
+        "schedule": {
+            "task": task_name("schedule"),
+            "schedule": SCHEDULE_S,
+            "options": {**usual, "expires": SCHEDULE_S},
+        },
         "sweep": {"task": task_name("sweep"), "schedule": 600.0, "options": {**usual, "expires": 600}},
         "verify": {
             "task": task_name("verify"),

@@ -28,10 +28,14 @@ log = structlog.get_logger()
 PERIODIC = {
     "reconcile": "pipeline.engine.reconciler:reconcile",
     "reindex": "pipeline.reindex.driver:advance",
+    "schedule": "pipeline.schedule.runner:run_due",
     "sweep": "pipeline.ingest.cleanup:sweep",
     "verify": "pipeline.verification.schedule:watch_drift",
 }
 """The periodic tasks, each a function of `Services`. By name, as some are in packages above the engine."""
+
+OF_PROCESS = ("schedule",)
+"""Those that claim work for this process: they take its name in claims, too."""
 
 ACKNOWLEDGED_S = 0.2
 """Celery acknowledges the message of a failed task right after it has sent the errback: the errback waits for it."""
@@ -86,7 +90,8 @@ def _maintenance_task(worker: Worker, name: str) -> Any:
         return _recover_task(worker)
 
     def maintain() -> None:
-        resolve_name(PERIODIC[name])(worker.runtime().services)
+        process = worker.runtime()
+        resolve_name(PERIODIC[name])(process.services, *([process.runner] if name in OF_PROCESS else []))
 
     return maintain
 

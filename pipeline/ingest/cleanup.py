@@ -1,18 +1,22 @@
-"""Clean-up: remove old rows, points, files and cached vectors that no document needs, after crashes too."""
+"""Clean-up: remove what no document needs any more, and what crashes have left.
+
+`sweep` removes files and points that take room as soon as a process has died; it runs every ten minutes. `clean_up`
+does the same once a day, and removes what has become old besides: rows of the catalog, cached vectors, texts.
+"""
 
 from __future__ import annotations
 
 import time
 from itertools import groupby
+from typing import Any
 
 import structlog
 
 from pipeline.catalog import Connection
-from pipeline.catalog.api import idempotency
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.documents import garbage
 from pipeline.catalog.index import vector_cache
-from pipeline.catalog.work import attempt_errors, batches, events, ledger, notices, outbox
+from pipeline.catalog.work import attempt_errors, batches, daily_metrics, events, ledger, notices, old_jobs, outbox
 from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.points.visibility import remove_unseen
 from pipeline.services import Services
@@ -22,13 +26,15 @@ from pipeline.stages.discard import discard, keys_in
 from pipeline.stages.kept_ocr import OCR
 from pipeline.stages.kept_texts import TEXTS, text_key_of
 
-__all__ = ["sweep"]
+__all__ = ["clean_up", "ledger_before", "sweep", "sweep_drafts"]
 
 log = structlog.get_logger()
 
 DAY_S = 86400.0
 KEEP_LEDGER_S = 2 * DAY_S
-KEEP_EVENTS_S = 30 * DAY_S
+LONGEST_LEDGER_S = 7 * DAY_S
+"""The ledger is kept for so long at most where the numbers of its days are not stored yet."""
+
 KEEP_DRAFTS_S = DAY_S
 KEEP_OUTBOX_S = 7 * DAY_S
 KEEP_OCR_S = 7 * DAY_S
@@ -43,23 +49,55 @@ CACHED_VECTORS = 1_000_000
 
 
 def sweep(services: Services) -> None:
-    """Delete old rows and cached vectors, and remove from the spool what no document needs."""
+    """Remove points and files that no document needs: what processes have left that ended before their work did."""
     now = time.time()
-    with writing(services.catalog) as connection:
-        ledger.prune(connection, now - KEEP_LEDGER_S)
-        events.prune(connection, now - KEEP_EVENTS_S)
-        attempt_errors.prune(connection, now - KEEP_EVENTS_S)
-        idempotency.prune(connection, now - idempotency.KEEP_S)
-        outbox.prune(connection, now - KEEP_OUTBOX_S)
-        notices.prune(connection, now - KEEP_OUTBOX_S)
-    with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
-        vector_cache.prune(connection, CACHED_VECTORS)
     _sweep_points(services, now - KEEP_DRAFTS_S)
     _sweep_batches(services, now - KEEP_DRAFTS_S)
     _sweep_originals(services, now - GUARD_S)
+    sweep_drafts(services, now - KEEP_DRAFTS_S)
+
+
+def clean_up(services: Services) -> dict[str, Any]:
+    """Remove what a sweep removes, old rows of the catalog, cached vectors, and texts that no document needs.
+
+    Returns:
+        How many rows of each kind were deleted.
+    """
+    now = time.time()
+    deleted = _delete_rows(services, now)
+    with vector_cache.ignore_if_unusable(), writing(services.cache, durable=False) as connection:
+        deleted["cached_vectors"] = vector_cache.prune(connection, CACHED_VECTORS)
+    sweep(services)
     _sweep_texts(services, now - GUARD_S)
     _sweep_ocr(services, now - KEEP_OCR_S)
-    _sweep_drafts(services, now - KEEP_DRAFTS_S)
+    return {"deleted": deleted}
+
+
+def ledger_before(services: Services, now: float) -> float:
+    """The time before which the ledger is deleted: it is kept until the numbers of its days are stored."""
+    oldest = now - KEEP_LEDGER_S
+    if not services.settings.schedule_metrics:
+        return oldest
+    with services.catalog.connect() as connection:
+        stored_until = daily_metrics.stored_until(connection)
+    return max(min(oldest, stored_until or 0.0), now - LONGEST_LEDGER_S)
+
+
+def _delete_rows(services: Services, now: float) -> dict[str, int]:
+    """Delete old rows of the catalog; how many of each kind."""
+    settings = services.settings
+    events_before = now - settings.events_days * DAY_S
+    deleted = {
+        "tasks": ledger.prune(services.catalog, ledger_before(services, now)),
+        "events": events.prune(services.catalog, events_before),
+        "attempt_errors": attempt_errors.prune(services.catalog, events_before),
+    }
+    if settings.jobs_days:
+        deleted["jobs"] = old_jobs.delete_old(services.catalog, now - settings.jobs_days * DAY_S)
+    with writing(services.catalog) as connection:
+        deleted["deliveries"] = outbox.prune(connection, now - KEEP_OUTBOX_S)
+        notices.prune(connection, now - KEEP_OUTBOX_S)
+    return deleted
 
 
 def _sweep_points(services: Services, before: float) -> None:
@@ -125,7 +163,8 @@ def _sweep_ocr(services: Services, before: float) -> None:
             services.spool.delete(key)
 
 
-def _sweep_drafts(services: Services, before: float) -> None:
+def sweep_drafts(services: Services, before: float) -> None:
+    """Remove files that arrived at processes which have ended, and others that were written before this time."""
     spool = services.spool
     remove_abandoned(tmp_of(services.settings.data_dir))
     # The second one is where versions before this one kept files that arrived.

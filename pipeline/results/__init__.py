@@ -6,6 +6,8 @@ from pipeline.results.backup import BackupReport, RestoreReport
 from pipeline.results.base import Count, Result, iso
 from pipeline.results.documents import Activity, Deleted, DocumentList, DocumentStatus, DocumentSummary, Step
 from pipeline.results.failures import (
+    ArchivedFailure,
+    ArchivedFailureList,
     AttemptError,
     AttemptRecord,
     FailureCount,
@@ -19,6 +21,14 @@ from pipeline.results.failures import (
 from pipeline.results.health import HealthReport, HealthState, PartHealth
 from pipeline.results.jobs import IngestReport, JobState, JobStatus, Stages
 from pipeline.results.reindex import ReindexPlan, ReindexStatus
+from pipeline.results.schedule import (
+    DailyMetrics,
+    DailyMetricsList,
+    LastRun,
+    ScheduledEntry,
+    ScheduleList,
+    StageDurations,
+)
 from pipeline.results.search import Hit, Passage, SearchResult
 from pipeline.results.system import (
     ActiveTask,
@@ -37,11 +47,15 @@ from pipeline.results.verify import CollectionDrift, DriftExample, DriftStatus, 
 __all__ = [
     "ActiveTask",
     "Activity",
+    "ArchivedFailure",
+    "ArchivedFailureList",
     "AttemptError",
     "AttemptRecord",
     "BackupReport",
     "CollectionDrift",
     "Count",
+    "DailyMetrics",
+    "DailyMetricsList",
     "Deleted",
     "DiskStatus",
     "DocumentList",
@@ -59,6 +73,7 @@ __all__ = [
     "IngestReport",
     "JobState",
     "JobStatus",
+    "LastRun",
     "MessageList",
     "MessageRecord",
     "NeededSource",
@@ -72,7 +87,10 @@ __all__ = [
     "RestoreReport",
     "Result",
     "RetryReport",
+    "ScheduleList",
+    "ScheduledEntry",
     "SearchResult",
+    "StageDurations",
     "Stages",
     "Step",
     "SystemStatus",

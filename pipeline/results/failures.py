@@ -9,6 +9,8 @@ from pydantic import Field
 from pipeline.results.base import Result
 
 __all__ = [
+    "ArchivedFailure",
+    "ArchivedFailureList",
     "AttemptError",
     "AttemptRecord",
     "FailureCount",
@@ -40,6 +42,29 @@ class FailureRecord(Result):
     failed_at: str | None
     fatal_attempts: int = 0
     quarantined: bool = False
+
+
+class ArchivedFailure(Result):
+    """A failure that nobody cured for `failures_days`: it is not in the list of open ones any more."""
+
+    document_id: str
+    job_id: str
+    collection: str
+    source: str
+    stage: str
+    code: str
+    message: str
+    hint: str
+    transient: bool
+    failed_at: str | None
+    archived_at: str | None
+
+
+class ArchivedFailureList(Result):
+    """One page of archived failures, the ones archived last first; `next` is None at the end."""
+
+    failures: list[ArchivedFailure]
+    next: str | None = None
 
 
 class FailureCount(Result):

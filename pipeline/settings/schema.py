@@ -12,6 +12,7 @@ from embeddings.base import Device, Precision
 from extractors.options import OcrMode, Options, PdfEngine
 from pipeline.names import COLLECTION
 from pipeline.settings.notifications import Notifications
+from pipeline.settings.operations import OperationSettings
 from pipeline.settings.watch_folders import WatchFolder, apart, parse
 
 __all__ = ["LEAST_SILENCE_S", "Settings"]
@@ -21,7 +22,7 @@ LEAST_SILENCE_S = 7.0
 that comes back within it would be acknowledged without effect."""
 
 
-class Settings(Notifications):
+class Settings(OperationSettings, Notifications):
     """All settings, with their units; see `docs/configuration.md`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

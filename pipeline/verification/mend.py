@@ -13,7 +13,7 @@ from pipeline.catalog.documents.live_points import may_have_points
 from pipeline.catalog.index import indexes, vector_cache
 from pipeline.catalog.index.indexes import Index
 from pipeline.errors import UnknownId
-from pipeline.ingest.cleanup import sweep
+from pipeline.ingest.cleanup import clean_up
 from pipeline.services import Services
 from pipeline.stages.chunking import text_hash
 from pipeline.vectorstore.base import Filter
@@ -54,7 +54,7 @@ def mend(services: Services, findings: Findings, wait: Callable[[str], object]) 
     _keep_good_vectors(services, damaged)
     remade = remake(services, damaged, PRIORITY, wait)
     if findings.found["spool_file"]:
-        sweep(services)
+        clean_up(services)
     return remade
 
 

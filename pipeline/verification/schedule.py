@@ -1,57 +1,34 @@
-"""What the periodic task `verify` does: compare the counts, and verify everything once a week in a thread."""
+"""Verification without being asked: the counts are compared every minute, and everything is verified once a week."""
 
 from __future__ import annotations
 
-import threading
 import time
-
-import redis
-import structlog
+from typing import Any
 
 from pipeline.catalog.index import checks, indexes
-from pipeline.errors import PipelineError
-from pipeline.names import PREFIX
-from pipeline.retries import is_service_error
 from pipeline.services import Services
-from pipeline.settings import Settings
 from pipeline.verification.counts import compare_counts
 from pipeline.verification.verification import VerifyRequest, verify
 
-__all__ = ["is_due", "watch_drift"]
-
-log = structlog.get_logger()
+__all__ = ["is_due", "verify_everything", "watch_drift"]
 
 DAY_S = 86400.0
+HALF_DAY_S = DAY_S / 2
+"""A verification begins at a set time of the day, and the one before ended a little later in the day."""
+
 PER_SECOND = 2000.0
 """Points or documents a second at most: searches and uploads go first."""
 
 SAMPLE = 500
-LEASE_S = 300.0
-"""A process that verifies renews its lease with every page; after so long without it another one begins anew."""
-
-
-class Runner:
-    """The thread of this process that verifies; there is one at most."""
-
-    def __init__(self, _settings: Settings) -> None:
-        self._thread: threading.Thread | None = None
-
-    def start(self, services: Services) -> None:
-        """Verify everything in a thread, unless it is done already. It dies with the process, and begins anew then."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=_verify, args=(services,), name="verify", daemon=True)
-            self._thread.start()
 
 
 def watch_drift(services: Services) -> None:
-    """Compare the counts of points, and begin the verification of everything if it is due."""
+    """Compare the counts of points: the periodic task `verify`."""
     compare_counts(services)
-    if is_due(services):
-        services.singleton(Runner).start(services)
 
 
 def is_due(services: Services) -> bool:
-    """Whether the last verification, or the oldest index, is older than `verify_days`."""
+    """Whether the last verification, or the oldest index, is as old as `verify_days`."""
     days = services.settings.verify_days
     if not days:
         return False
@@ -59,24 +36,14 @@ def is_due(services: Services) -> bool:
         before = checks.last(connection, checks.VERIFY)
         created = [index.created_at for index in indexes.list_all(connection)]
     since = before[0] if before else min(created, default=time.time())
-    return time.time() - since >= days * DAY_S
+    return time.time() - since >= days * DAY_S - HALF_DAY_S
 
 
-def _verify(services: Services) -> None:
-    lock = services.redis.lock(f"{PREFIX}verifying", timeout=LEASE_S, blocking=False, thread_local=False)
-    try:
-        if not lock.acquire():
-            return
-        try:
-            request = VerifyRequest(sample=SAMPLE, per_second=PER_SECOND, report=lambda _what, _number: _renew(lock))
-            verify(services, request)
-        finally:
-            if lock.owned():
-                lock.release()
-    except Exception as error:  # the entry point of a thread: the next run of the task begins anew
-        known = isinstance(error, PipelineError) or is_service_error(error)
-        log.warning("verify.failed", error=f"{type(error).__name__}: {error}", exc_info=None if known else error)
+def verify_everything(services: Services) -> dict[str, Any]:
+    """Verify everything; nothing is mended.
 
-
-def _renew(lock: redis.lock.Lock) -> None:
-    lock.reacquire()
+    Returns:
+        How much drift of each kind there is.
+    """
+    report = verify(services, VerifyRequest(sample=SAMPLE, per_second=PER_SECOND))
+    return {"left": report.left, "clean": report.clean}

@@ -36,6 +36,7 @@ LONG = (
     "test_cli",
     "test_workflows",
     "test_reindex",
+    "test_schedule_stack",
     "test_texts",
     "test_api",
     "test_upgrade",

@@ -40,7 +40,8 @@ from pipeline.disk.temporary_folder import tmp_of
 from pipeline.engine.dead_letter_queue import put
 from pipeline.errors import BadRequest, Conflict, Gone, Invalid, OtherRequest, UnknownId
 from pipeline.gates_for_tests import INTAKE
-from pipeline.ingest.cleanup import sweep
+from pipeline.ingest.cleanup import clean_up
+from pipeline.ingest.expiry import expire
 from pipeline.ingest.path_jobs import FIRST_PAUSE_S
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit import record_job
@@ -384,7 +385,8 @@ def test_expired_deliveries_and_idempotency_keys_are_removed(api: Api) -> None:
             connection.execute(deliveries.update().where(deliveries.c.job_id == job).values(ended_at=old))
             connection.execute(jobs.update().where(jobs.c.id == job).values(finished_at=old))
             connection.execute(answers.update().values(created_at=time.time() - 2 * 86400))
-        sweep(services)
+        clean_up(services)
+        expire(services)
     assert api.cli.rows(sa.select(hooks.c.id).where(hooks.c.job_id == job)) == []
     assert api.cli.rows(sa.select(answers.c.scope)) == []
     assert api.client.submit(("forget.txt", b"Forget me."), key="once-3", collection="forget").job_id != job

@@ -15,7 +15,7 @@ from flow_tools import eventually, write_documents
 from pipeline.catalog.database.schema import attempts, documents, submissions, versions
 from pipeline.catalog.index.vector_cache import vectors
 from pipeline.catalog.work import document_groups
-from pipeline.ingest.cleanup import sweep
+from pipeline.ingest.cleanup import clean_up
 from pipeline.vectorstore.base import Filter
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "documents"
@@ -72,7 +72,7 @@ def test_a_damaged_cache_costs_time_and_no_document(tmp_path: Path) -> None:
     with stack_on(tmp_path / "data") as rig:
         assert rig.ingest(tmp_path / "in") == {"completed": 3}
         rig.assert_exact()
-        sweep(rig.services)
+        clean_up(rig.services)
         warned = rig.logged("cache.unusable")
     assert warned
     assert all("delete cache.db" in line["hint"] for line in warned)

@@ -16,7 +16,7 @@ from pipeline.api.state import Api
 from pipeline.dead_letters.query import FailureQuery
 from pipeline.ingest.request import Line
 from pipeline.names import COLLECTION
-from pipeline.results import FailureHistory, FailureList, MessageList, RetryReport
+from pipeline.results import ArchivedFailureList, FailureHistory, FailureList, MessageList, RetryReport
 
 __all__ = ["router"]
 
@@ -110,6 +110,15 @@ def purge_messages(
 ) -> Purged:
     """Forget messages: these, or all."""
     return Purged(purged=api.manager.purge_messages(id or (), queue=queue))
+
+
+@router.get("/v1/failures/archived", summary="Archived failures")
+def archived(
+    api: Api, _caller: Reader, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> ArchivedFailureList:
+    """Failures that became too old for the list of open ones, those archived last first, page by page."""
+    listed = api.manager.archived_failures(unpack(cursor), limit)
+    return listed.model_copy(update={"next": pack(listed.next)})
 
 
 @router.get("/v1/failures/{document_id}", responses=responses(404), summary="The history of a failure")

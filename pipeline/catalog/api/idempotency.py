@@ -48,6 +48,6 @@ def replace_answer(connection: Connection, scope: str, answer: dict[str, Any]) -
     connection.execute(answers.update().where(answers.c.scope == scope).values(answer=answer))
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the answers that were given before this time."""
-    connection.execute(answers.delete().where(answers.c.created_at < before))
+def prune(connection: Connection, before: float) -> int:
+    """Delete the answers that were given before this time; how many."""
+    return connection.execute(answers.delete().where(answers.c.created_at < before)).rowcount

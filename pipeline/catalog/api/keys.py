@@ -12,10 +12,21 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.catalog.database.schema import api_keys
+from pipeline.catalog.database.schema import api_keys, hooks
 from pipeline.errors import BadRequest, UnknownId
 
-__all__ = ["SCOPES", "Key", "create", "find", "is_any_created", "is_use_to_be_noted", "list_keys", "note_use", "revoke"]
+__all__ = [
+    "SCOPES",
+    "Key",
+    "create",
+    "find",
+    "is_any_created",
+    "is_use_to_be_noted",
+    "list_keys",
+    "note_use",
+    "prune",
+    "revoke",
+]
 
 Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
@@ -88,6 +99,18 @@ def revoke(connection: Connection, key_id: str) -> None:
     )
     if not ended.rowcount:
         raise UnknownId(f"There is no valid key {key_id}.", "See: docrelay keys list")
+
+
+def prune(connection: Connection, before: float) -> int:
+    """Delete the keys that were revoked before this time, with their webhooks; how many.
+
+    The newest key stays: as long as there is one, `is_any_created` keeps the API closed to requests without a key.
+    """
+    newest = connection.scalar(sa.select(api_keys.c.id).order_by(api_keys.c.created_at.desc()).limit(1))
+    old = sa.select(api_keys.c.id).where(api_keys.c.revoked_at < before, api_keys.c.id != newest)
+    ids = connection.scalars(old).all()
+    connection.execute(hooks.delete().where(hooks.c.key_id.in_(ids)))
+    return connection.execute(api_keys.delete().where(api_keys.c.id.in_(ids))).rowcount
 
 
 def note_use(connection: Connection, key_id: str) -> None:

@@ -152,13 +152,14 @@ def delete(connection: Connection, fingerprint: str, hashes: Sequence[str]) -> N
         connection.execute(vectors.delete().where(*matching))
 
 
-def prune(connection: Connection, keep: int) -> None:
-    """Delete the oldest vectors, so that `keep` are left."""
+def prune(connection: Connection, keep: int) -> int:
+    """Delete the oldest vectors, so that `keep` are left; how many."""
     edge = connection.scalar(
         sa.select(vectors.c.created_at).order_by(vectors.c.created_at.desc()).offset(keep).limit(1)
     )
-    if edge is not None:
-        connection.execute(vectors.delete().where(vectors.c.created_at <= edge))
+    if edge is None:
+        return 0
+    return connection.execute(vectors.delete().where(vectors.c.created_at <= edge)).rowcount
 
 
 @cache

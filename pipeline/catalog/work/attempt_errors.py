@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import attempt_errors, attempts, failures, tasks
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.names import ACTIVE
@@ -63,10 +64,10 @@ def list_of_document(connection: Connection, document_id: str) -> Sequence[Mappi
     return connection.execute(query.order_by(attempt_errors.c.id)).mappings().all()
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the errors before this time of documents that have no open failure."""
+def prune(engine: Engine, before: float) -> int:
+    """Delete the errors before this time of documents that have no open failure; how many."""
     is_open = sa.exists().where(failures.c.document_id == attempt_errors.c.document_id)
-    connection.execute(attempt_errors.delete().where(attempt_errors.c.at < before, ~is_open))
+    return delete_slices(engine, attempt_errors.c.id, attempt_errors.c.at < before, ~is_open)
 
 
 def _row(job_id: str, document_id: str, kind: str, cause: Failure) -> dict[str, Any]:

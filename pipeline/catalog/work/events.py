@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.schema import events
+from pipeline.catalog.database.slices import delete_slices
 
 __all__ = ["Event", "add", "list_after", "newest_at", "newest_id", "prune", "skip_lost_ids"]
 
@@ -79,6 +80,6 @@ def newest_at(connection: Connection) -> float | None:
     return newest
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the events before this time."""
-    connection.execute(events.delete().where(events.c.at < before))
+def prune(engine: Engine, before: float) -> int:
+    """Delete the events before this time; how many."""
+    return delete_slices(engine, events.c.id, events.c.at < before)

@@ -24,6 +24,7 @@ __all__ = [
     "Position",
     "count_classes",
     "list_chosen",
+    "list_ids",
     "list_page",
     "list_sources",
     "purge",
@@ -114,6 +115,11 @@ def list_chosen(connection: Connection, where: FailureFilter) -> list[ChosenFail
     query = _rows(where, *(failures.c[name] for name in ChosenFailure._fields))
     query = query.order_by(failures.c.created_at.desc(), failures.c.id.desc())
     return [ChosenFailure(**row) for row in _meant(connection.execute(query).mappings(), where)]
+
+
+def list_ids(connection: Connection, where: FailureFilter, limit: int) -> list[str]:
+    """The ids of failures that meet the conditions, in no order; `has_source` is not asked."""
+    return list(connection.scalars(_rows(where, failures.c.id).limit(limit)))
 
 
 def list_sources(connection: Connection, where: FailureFilter) -> Iterator[str]:

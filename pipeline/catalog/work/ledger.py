@@ -18,10 +18,11 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from pipeline.catalog.database.id_lists import split_list
 from pipeline.catalog.database.schema import batches, jobs, tasks
+from pipeline.catalog.database.slices import delete_slices
 from pipeline.catalog.work.batches import plan_column
 from pipeline.catalog.work.worker_deaths import SPARED, is_spared
 from pipeline.plan import Plan
@@ -217,7 +218,10 @@ def has_stage(connection: Connection, batch_id: str, stage: str) -> bool:
     return connection.scalar(query) is not None
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete the tasks of batches that were done before this time."""
-    done = sa.select(batches.c.id).where(batches.c.state == "done", batches.c.finished_at < before)
-    connection.execute(tasks.delete().where(tasks.c.batch_id.in_(done)))
+def prune(engine: Engine, before: float) -> int:
+    """Delete the tasks of batches that were done before this time; how many."""
+    # By the key of each task's batch: a list of all batches that were ever done would be made for each slice.
+    is_done = sa.exists().where(
+        batches.c.id == tasks.c.batch_id, batches.c.state == "done", batches.c.finished_at < before
+    )
+    return delete_slices(engine, tasks.c.id, is_done)

@@ -215,14 +215,19 @@ def count_of_rules(connection: Connection) -> dict[tuple[str, str], dict[str, in
     return counts
 
 
-def prune(connection: Connection, before: float) -> None:
-    """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it."""
-    connection.execute(deliveries.delete().where(deliveries.c.ended_at < before))
+def prune(connection: Connection, before: float) -> int:
+    """Delete deliveries that ended before this time, and the addresses and secrets of jobs that ended before it.
+
+    Returns:
+        How many deliveries were deleted.
+    """
+    deleted = connection.execute(deliveries.delete().where(deliveries.c.ended_at < before)).rowcount
     kept = sa.exists().where(deliveries.c.id == delivery_notices.c.delivery_id)
     connection.execute(delivery_notices.delete().where(~kept))
     ended = sa.exists().where(jobs.c.id == hooks.c.job_id, jobs.c.finished_at < before)
     needed = sa.exists().where(deliveries.c.hook_id == hooks.c.id)
     connection.execute(hooks.delete().where(hooks.c.job_id.is_not(None), ended, ~needed))
+    return deleted
 
 
 def _new_delivery(hook_id: str, job_id: str, due_at: float) -> dict[str, Any]:

@@ -146,9 +146,9 @@ def test_old_errors_go_unless_their_failure_is_open(manager: TaskManager) -> Non
             _, attempt, _ = begin(connection, source)
             attempts.fail(connection, {attempt: CORRUPT})
         failure_list.purge(connection, FailureFilter(has_source="/srv/purged.txt".__eq__))
-        attempt_errors.prune(connection, time.time() - 60)
-        assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 2
-        attempt_errors.prune(connection, time.time() + 60)
+    assert attempt_errors.prune(manager._services.catalog, time.time() - 60) == 0
+    assert attempt_errors.prune(manager._services.catalog, time.time() + 60) == 1
+    with manager._services.catalog.connect() as connection:
         kept = connection.scalars(sa.select(table.c.document_id)).all()
         (chosen,) = failure_list.list_chosen(connection, FailureFilter())
     assert kept == [chosen.document_id]

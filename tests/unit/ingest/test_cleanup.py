@@ -20,7 +20,9 @@ from pipeline.catalog import Connection
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.catalog.documents import garbage
-from pipeline.ingest.cleanup import DAY_S, GUARD_S, sweep
+from pipeline.catalog.work import daily_metrics
+from pipeline.catalog.work.daily_metrics import Day
+from pipeline.ingest.cleanup import DAY_S, GUARD_S, LONGEST_LEDGER_S, ledger_before, sweep
 from pipeline.ingest.content import FileContent, read_content
 from pipeline.ingest.delete import delete
 from pipeline.ingest.record import NotCopied, look_up_unchanged, put_originals, record
@@ -247,3 +249,21 @@ def test_files_that_arrived_at_a_killed_process_go_and_those_of_a_living_one_sta
     sweep(services)
     assert [path.parent for path in (tmp_path / "tmp").glob("drafts-*/*")] == [services.drafts]
     mine.drop()
+
+
+@pytest.mark.parametrize(
+    ("stored_days_ago", "kept_days"),
+    [(None, LONGEST_LEDGER_S / DAY_S), (0.5, 2), (4, 4), (30, LONGEST_LEDGER_S / DAY_S)],
+)
+def test_the_ledger_is_kept_until_the_numbers_of_its_days_are_stored(
+    services: Services, stored_days_ago: float | None, kept_days: float
+) -> None:
+    now = time.time()
+    if stored_days_ago is not None:
+        end = now - stored_days_ago * DAY_S
+        with writing(services.catalog) as connection:
+            numbers = daily_metrics.compute(connection, Day("2026-01-01", end - DAY_S, end))
+            daily_metrics.store(connection, numbers)
+    assert ledger_before(services, now) == pytest.approx(now - kept_days * DAY_S)
+    off = Services(services.settings.model_copy(update={"schedule_metrics": ""}))
+    assert ledger_before(off, now) == pytest.approx(now - 2 * DAY_S), "nobody will store them"

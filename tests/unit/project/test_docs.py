@@ -29,7 +29,9 @@ from pipeline.cli.outcome import summary
 from pipeline.errors import PipelineError, Rejected
 from pipeline.names import QUEUES
 from pipeline.results import (
+    ArchivedFailureList,
     BackupReport,
+    DailyMetricsList,
     Deleted,
     DocumentStatus,
     FailureHistory,
@@ -39,6 +41,7 @@ from pipeline.results import (
     JobStatus,
     MessageList,
     RestoreReport,
+    ScheduleList,
     SearchResult,
     SystemStatus,
     TaskStatus,
@@ -172,6 +175,9 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("doctor", [HealthReport]),
     ("failures messages list", [MessageList]),
     ("texts show", [TextDetail]),
+    ("failures archived", [ArchivedFailureList]),
+    ("schedule list", [ScheduleList]),
+    ("schedule days", [DailyMetricsList]),
 ]
 
 

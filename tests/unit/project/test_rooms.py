@@ -21,6 +21,7 @@ REGISTRIES = {
     "extractors/pdf/extract.py": "engines of PDF files",
     "extractors/registry.py": "formats",
     "pipeline/engine/tasks.py": "maintenance tasks of rooms above the engine",
+    "pipeline/schedule/entries.py": "what runs by the schedule",
 }
 """Modules that import others by names in strings, beside the lazy exports of an `__init__.py`."""
 

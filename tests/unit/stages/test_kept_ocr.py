@@ -22,7 +22,7 @@ from pipeline.catalog.work import attempts, batches
 from pipeline.catalog.work.failures import Failure
 from pipeline.catalog.work.ledger import Claim
 from pipeline.errors.problem import Problem
-from pipeline.ingest.cleanup import KEEP_OCR_S, sweep
+from pipeline.ingest.cleanup import KEEP_OCR_S, clean_up
 from pipeline.ingest.delete import delete
 from pipeline.ingest.placement import placement_of
 from pipeline.ingest.request import Request
@@ -141,14 +141,14 @@ def test_pages_of_a_document_that_is_deleted_go_with_it(services: Services) -> N
 
 def test_the_clean_up_removes_them_after_a_week(services: Services) -> None:
     failed_with_pages(services)
-    sweep(services)
+    clean_up(services)
     (key,) = keys_in(services.spool, OCR)
     assert isinstance(services.spool, LocalSpool)
     old = time.time() - KEEP_OCR_S - 60
     folder = services.spool.root / key
     for path in (*folder.iterdir(), folder):
         os.utime(path, (old, old))
-    sweep(services)
+    clean_up(services)
     assert keys_in(services.spool, OCR) == set()
     with services.catalog.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(failures)) == 1

@@ -26,6 +26,9 @@ checks               results of the last checks of the index
 counters             `switch`: grows with every change of what readers may see
 watched              watched folders: their identity, deletions that are held back
 seen                 files of those folders as they were when their documents were made
+scheduled            entries of the schedule: the last run of each, and for which time it was
+daily_metrics        the numbers of each day
+archived_failures    failures that became too old for the list of open ones
 """
 
 from __future__ import annotations
@@ -55,6 +58,7 @@ from pipeline.catalog.database.schema.document_tables import (
     versions,
     watched,
 )
+from pipeline.catalog.database.schema.schedule_tables import archived_failures, daily_metrics, scheduled
 from pipeline.catalog.database.schema.work_tables import (
     attempt_errors,
     attempts,
@@ -70,6 +74,7 @@ from pipeline.catalog.database.schema.work_tables import (
 __all__ = [
     "answers",
     "api_keys",
+    "archived_failures",
     "attempt_errors",
     "attempts",
     "batches",
@@ -77,6 +82,7 @@ __all__ = [
     "collections",
     "conditions",
     "counters",
+    "daily_metrics",
     "deliveries",
     "delivery_notices",
     "documents",
@@ -92,6 +98,7 @@ __all__ = [
     "orders",
     "rank",
     "reindexes",
+    "scheduled",
     "seen",
     "shadows",
     "storable",

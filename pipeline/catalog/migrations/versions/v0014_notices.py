@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "notices"
-down_revision = "deaths_of_workers"
+down_revision = "schedule"
 
 
 def upgrade() -> None:

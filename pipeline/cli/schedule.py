@@ -1,0 +1,159 @@
+"""`docrelay schedule`: list periodic work with its last and next runs, run an entry now, show the numbers of days."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.options import DataDir, Json, Server, local_settings_of, settings_of
+from pipeline.cli.output import FAILED, command, note, out, plain, print_json, print_table
+from pipeline.cli.usage import Commands, refuse_misplaced_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.results import DailyMetricsList, ScheduledEntry, ScheduleList
+    from pipeline.settings import Settings
+
+__all__ = ["schedule_app"]
+
+schedule_app = Commands()
+
+POLL_S = 0.2
+
+
+@schedule_app.callback(invoke_without_command=True)
+def schedule(context: typer.Context, json: Json = False, server: Server = None, data_dir: DataDir = None) -> None:
+    """Periodic work: list it with its last and next runs, run an entry now, show the numbers of each day."""
+    if context.invoked_subcommand is None:
+        _list(settings_of(context, data_dir, server), as_json=json)
+    else:
+        refuse_misplaced_options(context)
+
+
+@schedule_app.command("list")
+def schedule_list(context: typer.Context, json: Json = False, server: Server = None, data_dir: DataDir = None) -> None:
+    """List the entries of the schedule with their last and next runs, as `docrelay schedule` does."""
+    _list(settings_of(context, data_dir, server), as_json=json)
+
+
+@schedule_app.command("run")
+def schedule_run(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Entry of the schedule.", show_default=False)],
+    json: Json = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run an entry of the schedule now, and wait for its end."""
+    with _controls(settings_of(context, data_dir, server), quiet=json) as (request, find):
+        entry = _wait(request(name), find)
+    if json:
+        print_json(entry.model_dump())
+    else:
+        out.print(Text(plain(f"{entry.name}: {_last_run(entry)}")))
+    raise typer.Exit(0 if entry.last_run is not None and entry.last_run.outcome == "done" else FAILED)
+
+
+@schedule_app.command("days")
+def schedule_days(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="Days at most.")] = 31,
+    json: Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the stored numbers of the last days: documents, chunks, failures, OCR pages, durations by stage."""
+    from pipeline import schedule
+    from pipeline.services import Services
+
+    listed = schedule.list_days(Services(local_settings_of(context, data_dir)), limit=limit)
+    if json:
+        print_json(listed.model_dump())
+    else:
+        _print_days(listed)
+
+
+def _list(settings: Settings, *, as_json: bool) -> None:
+    listed = _read(settings)
+    if as_json:
+        print_json(listed.model_dump())
+        return
+    table = Table.grid(padding=(0, 2))
+    for entry in listed.entries:
+        upcoming = f"next {_short(entry.next_run)}" if entry.next_run is not None else "switched off"
+        table.add_row(entry.name, entry.expression or "-", upcoming, Text(plain(_last_run(entry))))
+    print_table(table)
+    out.print(f"Expressions are in {listed.time_zone}, times in UTC. Run one now: {command('schedule run NAME')}")
+
+
+def _read(settings: Settings) -> ScheduleList:
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        return client_of(settings).schedule()
+    from pipeline import schedule
+    from pipeline.services import Services
+
+    return schedule.list_entries(Services(settings))
+
+
+@contextmanager
+def _controls(
+    settings: Settings, *, quiet: bool
+) -> Iterator[tuple[Callable[[str], ScheduledEntry], Callable[[str], ScheduledEntry]]]:
+    """Functions that ask for a run of an entry and that find it: on the server, or on the stack of this machine."""
+    if settings.server is not None:
+        from pipeline.cli.remote import client_of
+
+        client = client_of(settings)
+        yield client.run_schedule, lambda name: next(e for e in client.schedule().entries if e.name == name)
+        return
+    from functools import partial
+
+    from pipeline import schedule
+    from pipeline.cli.connect import connected_services
+
+    with connected_services(settings, quiet=quiet) as services:
+        yield partial(schedule.request_run, services), partial(schedule.find_entry, services)
+
+
+def _wait(asked: ScheduledEntry, find: Callable[[str], ScheduledEntry]) -> ScheduledEntry:
+    """Wait for the run that was asked for, or the one that was under way then."""
+    entry = asked
+    while entry.state != "idle":
+        time.sleep(POLL_S)
+        entry = find(asked.name)
+    return entry
+
+
+def _last_run(entry: ScheduledEntry) -> str:
+    run = entry.last_run
+    if run is None:
+        return "requested" if entry.state == "requested" else "not run yet"
+    if run.outcome is None:
+        return f"running since {_short(run.started or '')}"
+    took = f" in {run.duration_s:.1f} s" if run.duration_s is not None else ""
+    return f"{run.outcome} {_short(run.ended or '')}{took}" + (f": {run.error}" if run.error else "")
+
+
+def _short(time_text: str) -> str:
+    """A time of a result to the minute."""
+    return time_text[:16].replace("T", " ") if time_text[:4].isdigit() else time_text
+
+
+def _print_days(listed: DailyMetricsList) -> None:
+    table = Table("day", "documents", "unchanged", "failed", "chunks", "OCR pages", "p95 by stage (s)", box=None)
+    for day in listed.days:
+        slow = ", ".join(f"{stage} {found.p95_s:.1f}" for stage, found in day.stages.items())
+        numbers = (day.documents, day.unchanged, day.failed, day.chunks, day.pages_ocr)
+        table.add_row(day.day, *map(str, numbers), slow)
+    if listed.days:
+        print_table(table)
+    else:
+        note(f"No day is stored yet; store those that are over with: {command('schedule run metrics')}")

@@ -1,0 +1,32 @@
+"""Expiry: remove uploads that were never finished, answers and keys that are not valid any more."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pipeline.catalog.api import idempotency, keys
+from pipeline.catalog.database.connection import writing
+from pipeline.ingest.cleanup import DAY_S, KEEP_DRAFTS_S, sweep_drafts
+from pipeline.services import Services
+
+__all__ = ["expire"]
+
+KEEP_REVOKED_S = 30 * DAY_S
+"""A revoked key stays in the list for so long: who looks for it reads there since when it is not valid."""
+
+
+def expire(services: Services) -> dict[str, Any]:
+    """Remove what is not valid any more.
+
+    Jobs that are open for uploads close by themselves (`api_idle_s`), and results of Celery expire in Redis.
+
+    Returns:
+        How many stored answers and keys were deleted.
+    """
+    now = time.time()
+    with writing(services.catalog, durable=False) as connection:
+        answers = idempotency.prune(connection, now - idempotency.KEEP_S)
+        revoked = keys.prune(connection, now - KEEP_REVOKED_S)
+    sweep_drafts(services, now - KEEP_DRAFTS_S)
+    return {"deleted": {"answers": answers, "keys": revoked}}
