@@ -13,10 +13,12 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.ingest.path_jobs import PathJobRunner
+from pipeline.metrics import Metrics
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.services import Services
 from pipeline.settings import Settings
@@ -78,6 +80,8 @@ class ApiState:
     path_jobs: PathJobRunner
     subscriptions: JobSubscriptions
     uploads: ThreadPoolExecutor
+    metrics: Metrics
+    request_times: RequestTimes
     embedded: bool
 
     @property
@@ -87,19 +91,27 @@ class ApiState:
 
 
 @asynccontextmanager
-async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[ApiState]:
+async def open_state(services: Services, request_times: RequestTimes, *, embedded: bool) -> AsyncIterator[ApiState]:
     """Start the threads and tasks of the API, and end them with the context."""
+    manager = TaskManager(services)
     state = ApiState(
         services,
-        TaskManager(services),
+        manager,
         GroupWriter(services.catalog),
         Admission(services),
         PathJobRunner(services),
         JobSubscriptions(services),
         ThreadPoolExecutor(UPLOAD_THREADS, "upload"),
+        Metrics(services, manager),
+        request_times,
         embedded,
     )
-    tasks = [asyncio.create_task(deliver_until_cancelled(services)), asyncio.create_task(state.subscriptions.listen())]
+    work = (
+        deliver_until_cancelled(services),
+        state.subscriptions.listen(),
+        request_times.flush_until_cancelled(services.redis),
+    )
+    tasks = [asyncio.create_task(part) for part in work]
     try:
         yield state
     finally:

@@ -25,10 +25,10 @@ from celery import Celery, signals
 
 from embeddings.errors import EmbedError
 from pipeline.catalog.work import events
-from pipeline.composition.plugins import stages
 from pipeline.disk.temporary_folder import remove_abandoned, tmp_of
 from pipeline.engine import model_calls
-from pipeline.engine.celery_app import all_queues, app_of, make_app
+from pipeline.engine.celery_app import app_of, make_app
+from pipeline.engine.groups import GROUPS, capabilities_of, queues_of
 from pipeline.engine.heartbeat import heartbeat_timeout_s, start_heartbeat
 from pipeline.engine.pool_watch import PoolWatch, active_tasks, pool_pids
 from pipeline.engine.prefork import TaskPool
@@ -38,7 +38,7 @@ from pipeline.engine.schedule import Schedule
 from pipeline.engine.shutdown import Shutdown
 from pipeline.engine.tasks import register
 from pipeline.engine.unanswered import consumer_class
-from pipeline.names import MAINTENANCE, MAINTENANCE_TASKS, QUEUES, task_name
+from pipeline.names import task_name
 from pipeline.rpc import serve
 from pipeline.services import Services
 from pipeline.settings import Settings, load_settings
@@ -51,13 +51,6 @@ from pipeline.stack.spec import UNUSABLE
 __all__ = ["GROUPS", "make_worker", "queues_of", "run_beat", "run_worker"]
 
 log = structlog.get_logger()
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "extract": ("extract", "ocr", "chunk"),
-    "embed": ("embed",),
-    "store": ("upsert", "finalize", MAINTENANCE),
-}
-"""Worker groups and the queues that each serves; `extract` also serves those of declared stages."""
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
@@ -114,19 +107,6 @@ def make_worker(app: Celery, settings: Settings, group: str, node: str, queues: 
         quiet=True,
         **_limits(settings, group),
     )
-
-
-def queues_of(group: str) -> tuple[str, ...]:
-    """Return the queues that a worker of the group serves by default."""
-    declared = tuple(queue for queue in all_queues() if queue not in QUEUES)
-    return (*GROUPS[group], *(declared if group == "extract" else ()))
-
-
-def capabilities_of(queues: Sequence[str]) -> list[str]:
-    """The capabilities of a worker on these queues: built-in stages, maintenance tasks, installed declared stages."""
-    declared = [f"{stage.name}@{stage.queue}" for stage in stages() if stage.queue in queues]
-    maintenance = [f"{name}@{MAINTENANCE}" for name in MAINTENANCE_TASKS if MAINTENANCE in queues]
-    return [*(f"{queue}@{queue}" for queue in queues if queue in QUEUES), *maintenance, *declared]
 
 
 def run_beat(settings: Settings, name: str) -> None:

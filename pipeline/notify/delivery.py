@@ -11,6 +11,7 @@ from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import outbox
 from pipeline.catalog.work.outbox import Delivery
+from pipeline.engine.metrics import count_notification
 from pipeline.errors import HookRefused
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.registry import Senders
@@ -114,7 +115,10 @@ def _record(services: Services, delivery: Delivery, status: int | None, error: s
     pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
         if error is None and status is not None:
+            outcome = "delivered"
             outbox.mark_delivered(connection, delivery.id, status)
         else:
+            outcome = "failed" if final else "retried"
             outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
+    count_notification(services.redis, "webhook", outcome)
     log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, status=status, error=error)
