@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import Metric
 
 from pipeline.catalog.work.failure_list import FailureClass
+from pipeline.counters import Labels
 from pipeline.metrics.families import gauge, gauge_of_one, number
 from pipeline.results import DriftStatus, SystemStatus, WatchedFolder
 
@@ -25,7 +26,7 @@ def documents(system: SystemStatus) -> Iterator[Metric]:
 
 def open_failures(classes: Sequence[FailureClass]) -> Metric:
     """Open failures, the dead letters among documents, by code and stage."""
-    values = {(found.code, found.stage): found.documents for found in classes}
+    values: dict[Labels, float] = {(found.code, found.stage): found.documents for found in classes}
     return gauge("docrelay_open_failures", "Documents that failed and are not cured.", ("code", "stage"), values)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import Metric
 
 from pipeline.catalog.work.stage_load import StageLoad, WaitingBatches
+from pipeline.counters import Labels
 from pipeline.metrics.families import gauge, gauge_of_one, number
 from pipeline.names import STAGES
 from pipeline.results import QueueStatistics
@@ -28,7 +29,7 @@ def messages(queues: QueueStatistics) -> Iterator[Metric]:
 
 def priority_messages(depths: Mapping[tuple[str, int], int]) -> Metric:
     """Messages that wait, from their numbers by queue and step of the broker."""
-    values = {(queue, str(HIGHEST - step)): depth for (queue, step), depth in depths.items()}
+    values: dict[Labels, float] = {(queue, str(HIGHEST - step)): depth for (queue, step), depth in depths.items()}
     return gauge("docrelay_queue_priority_messages", "Messages that wait by priority.", ("queue", "priority"), values)
 
 
@@ -36,8 +37,8 @@ def tasks(loads: Sequence[StageLoad], now: float | None = None) -> Iterator[Metr
     """Tasks of the catalog that wait or run, and the age of the oldest that waits; `now` in seconds since 1970."""
     now = time.time() if now is None else now
     labels = ("stage", "priority")
-    due = {(load.stage, str(load.priority)): load.due for load in loads}
-    ages = {
+    due: dict[Labels, float] = {(load.stage, str(load.priority)): load.due for load in loads}
+    ages: dict[Labels, float] = {
         (load.stage, str(load.priority)): max(now - load.oldest_at, 0.0) for load in loads if load.oldest_at is not None
     }
     running = Counter(dict.fromkeys(STAGES, 0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import redis
 from prometheus_client.core import Metric
 
+from pipeline.counters import Labels
 from pipeline.engine.groups import GROUPS
 from pipeline.engine.heartbeat import intake_node, living_capabilities
 from pipeline.engine.liveness import active_key, processes_key
@@ -68,6 +69,6 @@ def workers(loads: Sequence[WorkerLoad]) -> Iterator[Metric]:
 def processes(found: Sequence[ProcessStatus]) -> Iterator[Metric]:
     """The processes of the private stack of this machine; there are none where every part runs by itself."""
     ready: Mapping[str, int] = {process.name: int(process.state == "ready") for process in found}
-    restarts = {(process.name,): float(process.restarts) for process in found}
+    restarts: dict[Labels, float] = {(process.name,): float(process.restarts) for process in found}
     yield gauge_of_one("docrelay_process_ready", "1 while a process of the stack is ready.", "process", ready)
     yield counter("docrelay_process_restarts", "Restarts of a process of the stack.", ("process",), restarts)

@@ -15,11 +15,12 @@ from search_rig import redis_server
 from pipeline.counters import Counter, Histogram
 
 BOUNDS = (0.1, 1.0, 10.0)
+WITHOUT_SLASH = st.characters(codec="utf-8", exclude_characters="/")
 
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[redis.Redis]:
-    with redis_server() as address, redis.Redis.from_url(f"{address}/0") as connection:
+    with redis_server() as address, redis.Redis.from_url(address) as connection:
         yield connection
 
 
