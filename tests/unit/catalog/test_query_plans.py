@@ -20,8 +20,10 @@ from pipeline.catalog.work import (
     attempts,
     batch_documents,
     batches,
+    endings,
     fatal_attempts,
     ledger,
+    stage_load,
 )
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit_options import SubmitOptions
@@ -103,6 +105,11 @@ def test_no_query_scans_a_growing_table(services: Services) -> None:
         submit(services, text)
         carry_through(services)
     submit(services, b"two")
+    with services.catalog.connect() as connection:
+        # The reconciler and each scrape of the metrics ask these.
+        assert endings.list_endings(connection, 0, endings.newest_event(connection), 10)
+        assert not stage_load.stage_loads(connection)
+        assert not stage_load.waiting_batches(connection)
     sa.event.remove(services.catalog, "before_cursor_execute", note)
 
     whole = []
