@@ -25,7 +25,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.engine.dead_letter_queue import put
 from pipeline.vectorstore.base import Filter
 
-QUEUES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize", "maintenance")
+QUEUES = ("extract", "ocr", "chunk", "embed", "upsert", "finalize", "maintenance", "enrich", "redact")
+STAGES = QUEUES[:6]
 FLOWER_AUTH = ("tester", "a-word-of-the-tests")
 MANY = 80
 """Documents of a job of which some batches must wait for admission."""
