@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 import yaml
 from api_rig import Api, with_settings
@@ -141,28 +141,34 @@ def old_tasks(api: Api) -> Iterator[None]:
 
 @contextmanager
 def no_worker(api: Api) -> Iterator[None]:
-    """The embed worker is killed while nobody can start it again."""
-    watchers = [psutil.Process(Work(api).stack()["pid"]), psutil.Process(api.cli.up_pid)]
-    worker = next(process for process in Work(api).stack()["processes"] if process["name"] == "embed-1")
-    for process in reversed(watchers):
-        process.suspend()
-    os.kill(worker["pid"], signal.SIGKILL)
+    """The embed worker is killed, and so are the next two before they are ready: the supervisor finds them frozen."""
+    process = embedder(api)
+    os.kill(process["pid"], signal.SIGKILL)
+    for _ in range(2):
+        former = process["pid"]
+        assert eventually(lambda former=former: embedder(api)["pid"] not in (None, former), pause=0.01)
+        process = embedder(api)
+        os.kill(process["pid"], signal.SIGSTOP)
     yield
-    for process in watchers:
-        process.resume()
+
+
+def embedder(api: Api) -> dict[str, Any]:
+    """What the supervisor has written down of the embed worker."""
+    processes: list[dict[str, Any]] = Work(api).stack()["processes"]
+    return next(process for process in processes if process["name"] == "embed-1")
 
 
 @contextmanager
 def restarts(api: Api) -> Iterator[None]:
     for _ in range(4):
-        before = next(process for process in Work(api).stack()["processes"] if process["name"] == "embed-1")
+        before = embedder(api)
         os.kill(before["pid"], signal.SIGKILL)
         assert eventually(lambda before=before: is_ready_again(api, before["pid"]))
     yield
 
 
 def is_ready_again(api: Api, former: int) -> bool:
-    now = next(process for process in Work(api).stack()["processes"] if process["name"] == "embed-1")
+    now = embedder(api)
     return now["state"] == "ready" and now["pid"] != former
 
 

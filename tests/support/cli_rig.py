@@ -42,8 +42,6 @@ class Cli:
         self.gates = Gates(gates_of(folder))
         self.chosen: dict[str, Any] = {**QUICK, **settings}
         self._started: list[subprocess.Popen[str]] = []
-        self.up_pid = 0
-        """That of the `docrelay up` that runs."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -98,7 +96,6 @@ class Cli:
         said = self.folder.with_name(f"{self.folder.name}.up")
         with said.open("w") as err:
             process = self.start("up", *options, stdout=subprocess.DEVNULL, stderr=err)
-            self.up_pid = process.pid
         try:
             assert eventually(
                 lambda: "The stack is ready" in said.read_text() or process.poll() is not None, PATIENCE_S

@@ -1,49 +1,19 @@
-"""Counters and histograms in Redis, which all processes add to; they begin at 0 again when Redis loses its data.
-
-Each is one hash. A field joins the values of its labels by slashes, so that only the last of them may hold a slash. A
-histogram has a field more in front, which is the upper bound of a bucket in seconds, or `sum`.
-"""
+"""Durations counted by buckets, as Prometheus's histograms are."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 import redis
 
-__all__ = ["Counter", "Distribution", "Histogram", "Labels"]
+from pipeline.counters.fields import Labels, read_fields
 
-Labels = tuple[str, ...]
-"""Values of the labels of a counter or histogram, in the order of their names."""
+__all__ = ["Distribution", "Histogram"]
 
 SUM = "sum"
 INFINITE = "+Inf"
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """A number for each combination of labels that only grows.
-
-    Args:
-        key: its key in Redis.
-        labels: names of its labels.
-    """
-
-    key: str
-    labels: Labels = ()
-
-    def add(self, pipe: redis.client.Pipeline, labels: Labels = (), amount: float = 1) -> None:
-        """Add to the number of these labels when the pipeline is executed."""
-        if isinstance(amount, int):
-            pipe.hincrby(self.key, "/".join(labels), amount)
-        else:
-            pipe.hincrbyfloat(self.key, "/".join(labels), amount)
-
-    def read(self, connection: redis.Redis) -> dict[Labels, float]:
-        """The numbers by labels. Raises redis.RedisError."""
-        return {_split(name, len(self.labels)): value for name, value in _fields(connection, self.key)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +53,7 @@ class Histogram:
     def read(self, connection: redis.Redis) -> dict[Labels, Distribution]:
         """The distributions by labels. Raises redis.RedisError."""
         parts: dict[Labels, dict[str, float]] = defaultdict(dict)
-        for name, value in _fields(connection, self.key):
-            bound, *labels = _split(name, len(self.labels) + 1)
+        for (bound, *labels), value in read_fields(connection, self.key, len(self.labels) + 1):
             parts[tuple(labels)][bound] = value
         return {labels: self._distribution(numbers) for labels, numbers in parts.items()}
 
@@ -93,15 +62,6 @@ class Histogram:
         by_limit = {float(bound): int(number) for bound, number in numbers.items() if bound != SUM}
         counts = tuple(sum(number for bound, number in by_limit.items() if bound <= limit) for limit in limits)
         return Distribution((*map(_text, self.bounds), INFINITE), counts, numbers.get(SUM, 0.0))
-
-
-def _fields(connection: redis.Redis, key: str) -> list[tuple[str, float]]:
-    fields: Any = connection.hgetall(key)
-    return [(name.decode(), float(value)) for name, value in fields.items()]
-
-
-def _split(name: str, parts: int) -> Labels:
-    return tuple(name.split("/", parts - 1)) if parts else ()
 
 
 def _text(bound: float) -> str:
