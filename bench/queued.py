@@ -185,6 +185,7 @@ def measured(services: Services, client: httpx.Client, rounds: int, requests: in
         "job": lambda: client.get(f"/v1/jobs/{job}").raise_for_status(),
         "list": lambda: client.get("/v1/documents", params={"state": "queued", "limit": 50}).raise_for_status(),
         "search": lambda: client.post("/v1/search", json=SEARCH).raise_for_status(),
+        "metrics": lambda: client.get("/metrics").raise_for_status(),
     }
     for name, ask in kinds.items():
         figures |= percentiles(name, [timed(ask) for _ in range(requests)])

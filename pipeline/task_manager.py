@@ -152,12 +152,13 @@ class TaskManager(FailureManager):
             self._newest = (newest, KeptValue(lambda: [self.job(job_id) for job_id in newest]))
         return self.totals().model_copy(update={"jobs": self._newest[1].get()})
 
-    def totals(self) -> SystemStatus:
+    def totals(self, *, at_once: bool = False) -> SystemStatus:
         """The status of the system without its jobs: counts of documents, points, failures and messages.
 
-        Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds.
+        Counts that take longer than a moment, with some ten thousand documents, are kept for some seconds; with
+        `at_once` nobody waits for new ones.
         """
-        states, chunks, failed, outdated = self._totals.get()
+        states, chunks, failed, outdated = self._totals.get(at_once=at_once)
         with self._services.catalog.connect() as connection:
             mirrored = watched_files.list_folders(connection)
             analysers = indexes.analysers(connection)

@@ -14,6 +14,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.api.docs_page import STATIC_URL, add_docs_page
 from pipeline.api.middleware import Limits
 from pipeline.api.problems import ProblemDetails, install
+from pipeline.api.request_times import RequestTimes
 from pipeline.api.routes import (
     documents,
     events,
@@ -48,11 +49,12 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
         embedded: whether loopback is served without keys.
         ready: called when requests can be answered.
     """
+    request_times = RequestTimes()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        async with open_state(services, embedded=embedded) as state:
+        async with open_state(services, request_times, embedded=embedded) as state:
             app.state.api = state
             ready()
             yield
@@ -69,7 +71,8 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
         static_url=STATIC_URL,
     )
     add_docs_page(app)
-    app.add_middleware(Limits, settings=services.settings, traces=services.singleton(Traces))
+    traces = services.singleton(Traces)
+    app.add_middleware(Limits, settings=services.settings, traces=traces, request_times=request_times)
     install(app)
     for part in (submit, texts, jobs, failures, events, documents, search, reindex, metrics, schedule, health):
         app.include_router(part.router)

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.api.problems import describe, respond
+from pipeline.api.request_times import RequestTimes
 from pipeline.api.request_traces import RequestTrace
 from pipeline.errors import BodyTooLarge, Busy, Refused, TooSlow
 from pipeline.settings import Settings
@@ -110,10 +111,11 @@ class _Slot:
 class Limits:
     """ASGI middleware that limits requests, and responds with a problem detail to those beyond a limit."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, traces: Traces) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, traces: Traces, request_times: RequestTimes) -> None:
         self._app = app
         self._settings = settings
         self._traces = traces
+        self._request_times = request_times
         self._slots = _Slots(settings.api_requests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +130,7 @@ class Limits:
         try:
             with structlog.contextvars.bound_contextvars(request=scope["request_id"], **trace.log_fields):
                 await self._serve(scope, body, response)
-                _log(scope, response.status, began)
+                self._note(scope, response.status, time.monotonic() - began)
         finally:
             body.leave()
             trace.end(response.status or 500)
@@ -147,6 +149,15 @@ class Limits:
                 raise
             headers = {"Retry-After": "1"} if isinstance(error, Busy) else {}
             await respond(describe(error), headers, scope["request_id"])(scope, body.receive, response)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Log a request that was served, and count its duration; that of a stream says nothing."""
+        matched: Any = scope.get("route")
+        # The route and not the path, so that names chosen by users stay out of the log.
+        route = getattr(matched, "path", "-")
+        log.info("request.served", method=scope["method"][:10], route=route, status=status, ms=round(seconds * 1000, 1))
+        if not scope["path"].endswith(STREAM_SUFFIX):
+            self._request_times.observe(scope["method"], route, status, seconds)
 
     def _is_upload(self, scope: Scope) -> bool:
         return bool(scope["method"] == "POST" and scope["path"] in UPLOADS)
@@ -252,14 +263,3 @@ class _Body:
         """Release the request's slot."""
         if self.slot is not None:
             self.slot.leave()
-
-
-def _log(scope: Scope, status: int, began: float) -> None:
-    route: Any = scope.get("route")
-    # The route and not the path, so that names chosen by users stay out of the log.
-    path = getattr(route, "path", "-")
-    log.info("request.served", method=scope["method"][:10], route=path, status=status, ms=_ms(began))
-
-
-def _ms(began: float) -> float:
-    return round((time.monotonic() - began) * 1000, 1)

@@ -14,11 +14,13 @@ import anyio
 import structlog
 from fastapi import Depends, FastAPI, Request
 
+from pipeline.api.request_times import RequestTimes
 from pipeline.api.subscriptions import JobSubscriptions
 from pipeline.catalog.database.group_commit import GroupWriter
 from pipeline.engine.admission import admit_safely
 from pipeline.health import SystemHealth
 from pipeline.ingest.path_jobs import PathJobRunner
+from pipeline.metrics import Metrics
 from pipeline.notify.deadman import call_until_cancelled
 from pipeline.notify.delivery import deliver_until_cancelled
 from pipeline.notify.look_loop import look_until_cancelled
@@ -92,6 +94,8 @@ class ApiState:
     health: SystemHealth
     probes: anyio.CapacityLimiter
     imports: ThreadPoolExecutor
+    metrics: Metrics
+    request_times: RequestTimes
     embedded: bool
 
     @property
@@ -101,11 +105,12 @@ class ApiState:
 
 
 @asynccontextmanager
-async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[ApiState]:
+async def open_state(services: Services, request_times: RequestTimes, *, embedded: bool) -> AsyncIterator[ApiState]:
     """Start the threads and tasks of the API, and end them with the context."""
+    manager = TaskManager(services)
     state = ApiState(
         services,
-        TaskManager(services),
+        manager,
         GroupWriter(services.catalog),
         Admission(services),
         PathJobRunner(services),
@@ -114,6 +119,8 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         SystemHealth(services),
         anyio.CapacityLimiter(PROBE_THREADS),
         ThreadPoolExecutor(IMPORT_THREADS, "import"),
+        Metrics(services, manager),
+        request_times,
         embedded,
     )
     loops = (
@@ -121,6 +128,7 @@ async def open_state(services: Services, *, embedded: bool) -> AsyncIterator[Api
         look_until_cancelled(services),
         call_until_cancelled(services),
         state.subscriptions.listen(),
+        request_times.flush_until_cancelled(services.redis),
     )
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:

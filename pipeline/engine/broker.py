@@ -13,7 +13,7 @@ from pipeline.engine.celery_app import all_queues, app_of
 from pipeline.engine.heartbeat import text, unacked_key
 from pipeline.services import Services
 
-__all__ = ["held_tasks", "holding_workers", "queue_depths", "reach_broker"]
+__all__ = ["held_tasks", "holding_workers", "priority_depths", "queue_depths", "reach_broker"]
 
 PRIORITY_SEPARATOR = "\x06\x16"
 
@@ -61,15 +61,21 @@ def reach_broker(services: Services, timeout_s: float) -> None:
         connection.ensure_connection(max_retries=1, timeout=timeout_s)
 
 
-def _redis_depths(connection: redis.Redis) -> dict[str, int]:
+def priority_depths(connection: redis.Redis) -> dict[tuple[str, int], int]:
+    """Count the messages that wait in each queue of a Redis by the step of their priority; 0 is served first."""
     keys = _queue_keys()
     with connection.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.llen(key)
         lengths = pipe.execute()
+    names = (key.partition(PRIORITY_SEPARATOR) for key in keys)
+    return {(queue, int(step or 0)): length for (queue, _, step), length in zip(names, lengths, strict=True)}
+
+
+def _redis_depths(connection: redis.Redis) -> dict[str, int]:
     depths = dict.fromkeys(all_queues(), 0)
-    for key, length in zip(keys, lengths, strict=True):
-        depths[key.partition(PRIORITY_SEPARATOR)[0]] += length
+    for (queue, _), length in priority_depths(connection).items():
+        depths[queue] += length
     return depths
 
 

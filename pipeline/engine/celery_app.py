@@ -110,6 +110,7 @@ def _delivery(settings: Settings) -> dict[str, Any]:
         "task_inherit_parent_priority": True,
         "task_allow_error_cb_on_chord_header": True,
         "task_track_started": False,
+        "task_send_sent_event": settings.events,
         "task_time_limit": settings.task_time_limit_s,
         "task_publish_retry_policy": {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 2},
         "result_expires": 3600,
@@ -129,7 +130,7 @@ def _workers(settings: Settings) -> dict[str, Any]:
         "worker_lost_wait": 2.0,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "worker_send_task_events": False,
+        "worker_send_task_events": settings.events,
         "worker_eta_task_limit": 1000,
     }
 

@@ -22,7 +22,7 @@ from pipeline.engine.admission import admit_safely
 from pipeline.engine.canvas import Batch, fan, line, scanned
 from pipeline.engine.claims import InOtherHands, hand_back, hold, problem_of_endings, take
 from pipeline.engine.liveness import node_of, sign_on
-from pipeline.engine.metrics import count
+from pipeline.engine.metrics import count, count_chunks
 from pipeline.engine.publisher import batch_of, publish
 from pipeline.engine.room import with_room
 from pipeline.errors import PipelineError
@@ -97,6 +97,7 @@ def _perform(services: Services, work: Work, claim: Claim, runner: str) -> None:
         count(services.redis, claim.stage, outcome, seconds)
         stage_traces.end(services, claim, runner, trace, outcome)
         if committed:
+            count_chunks(services.redis, done.facts or {})
             log.info("stage.done", ms=round(seconds * 1000), **(done.facts or {}))
 
 
@@ -106,7 +107,7 @@ def give_up(services: Services, task_id: str, cause: Failure) -> None:
     with writing(services.catalog) as connection:
         claim = ledger.claim(connection, task_id, RECONCILER, alive)
     if claim is not None and _commit(services, claim, RECONCILER, _failed(claim, cause)):
-        count(services.redis, claim.stage, "failed", 0.0)
+        count(services.redis, claim.stage, "failed")
         services.announce(claim.job_id)
         batch = batch_of(services, claim)
         publish(services, line(batch, claim.plan.rest(claim.stage), claim.part), batch)
@@ -188,7 +189,7 @@ def _commit_or_hand_back(services: Services, claim: Claim, runner: str, done: Do
         return with_room(services, lambda: _commit(services, claim, runner, done), stage=claim.stage)
     except Exception as error:  # an entry point: whatever refuses the result, the task is not left as running
         hand_back(services, claim, runner, error)
-        count(services.redis, claim.stage, "retried", 0.0)
+        count(services.redis, claim.stage, "retried")
         _pass_gate(claim, runner, RETRIED)
         raise Transient from error
 

@@ -26,6 +26,7 @@ __all__ = [
     "heartbeats",
     "intake_node",
     "is_alive",
+    "living_capabilities",
     "living_nodes",
     "note_beat",
     "reconciled_age_s",
@@ -176,6 +177,11 @@ def is_alive(connection: redis.Redis, node: str) -> bool:
 def living_nodes(connection: redis.Redis) -> set[str]:
     """Return the nodes that have a heartbeat."""
     return set(_heartbeats(connection))
+
+
+def living_capabilities(connection: redis.Redis) -> dict[str, frozenset[str]]:
+    """The capabilities of each living node, as `Step.capability` names them; the intake of a job has none."""
+    return {node: frozenset(filter(None, value.split(","))) for node, value in _heartbeats(connection).items()}
 
 
 def served_capabilities(connection: redis.Redis) -> set[str]:

@@ -28,9 +28,11 @@ from pipeline.engine.executor import RECONCILER
 from pipeline.engine.expiries import limit_expiries
 from pipeline.engine.heartbeat import RECONCILED, alive_key, heartbeat_timeout_s, intake_node, is_alive, text
 from pipeline.engine.liveness import is_settling, limit_lives, settle
+from pipeline.engine.metrics import count_rescues
 from pipeline.engine.open_work import OpenWork, open_work, queue_of
 from pipeline.engine.publisher import publish
 from pipeline.engine.redelivery import restore_dead
+from pipeline.engine.tally import tally
 from pipeline.engine.unserved import give_up
 from pipeline.names import PREFIX
 from pipeline.points.labels import relabel
@@ -109,6 +111,7 @@ def reconcile(services: Services) -> list[str]:
         _close_abandoned(services)
         turns.resume(services)
         admit(services)
+        tally(services)
         if full_disk(services.settings) is None:
             _tidy(services)
         services.redis.set(RECONCILED, time.time())
@@ -176,6 +179,7 @@ def _publish(services: Services, lost: Sequence[OpenTask], living: Container[str
         log.warning("task.republished", task=due.task_id, stage=due.stage, batch=due.batch_id, was=due.state)
         batch = Batch(due.batch_id, broker_priority(due.priority, services.settings), due.plan)
         publish(services, follow_up(batch, due.stage, due.part), batch)
+    count_rescues(services.redis, [due.stage for due in due_again])
     return due_again
 
 

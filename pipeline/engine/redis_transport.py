@@ -90,6 +90,11 @@ class KeepingTransport(redis.Transport):
 
     _loop: Any = None
 
+    @classmethod
+    def __json__(cls) -> str:
+        """How a worker names its transport in the answer to `celery inspect stats`, which kombu writes as JSON."""
+        return str(cls.driver_type)
+
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Have the worker's event loop poll this transport, and remember the loop.
 

@@ -47,7 +47,7 @@ def with_room(
                 raise
             log.warning("disk.full", error=f"{type(error).__name__}: {error}")
             if stage is not None:
-                count(services.redis, stage, "paused", 0.0)
+                count(services.redis, stage, "paused")
         time.sleep(POLL_S)
         wait_for_room(services.settings, LATER, say)
 
@@ -58,7 +58,7 @@ def pause_if_full(services: Services, stage: str) -> bool:
     deadline = time.monotonic() + PAUSE_S
     while full_disk(services.settings, share) is not None:
         if time.monotonic() >= deadline:
-            count(services.redis, stage, "paused", 0.0)
+            count(services.redis, stage, "paused")
             return True
         time.sleep(POLL_S)
     return False

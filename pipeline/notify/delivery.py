@@ -12,11 +12,12 @@ from pipeline.backoff import backoff_s
 from pipeline.catalog.database.connection import writing
 from pipeline.catalog.work import notices, outbox
 from pipeline.catalog.work.outbox import Delivery
+from pipeline.engine.metrics import count_notification
 from pipeline.errors import HookRefused
 from pipeline.gates_for_tests import NOTIFIED, pass_gate
 from pipeline.notify.base import Notification, SendError
 from pipeline.notify.messages import body_of
-from pipeline.notify.registry import Senders
+from pipeline.notify.registry import Senders, channel_of
 from pipeline.notify.routing import route
 from pipeline.results import iso
 from pipeline.services import Services
@@ -127,7 +128,10 @@ def _record(services: Services, delivery: Delivery, status: int | None, error: s
     pause_s = backoff_s(delivery.tries, FIRST_PAUSE_S, MAX_PAUSE_S, factor=3.0)
     with writing(services.catalog) as connection:
         if error is None and status is not None:
+            outcome = "delivered"
             outbox.mark_delivered(connection, delivery.id, status)
         else:
+            outcome = "failed" if final else "retried"
             outbox.mark_failed(connection, delivery.id, status, error or "", None if final else pause_s)
+    count_notification(services.redis, channel_of(delivery.url), outcome)
     log.info("webhook.sent", delivery=delivery.id, job=delivery.job_id, rule=delivery.rule, status=status, error=error)

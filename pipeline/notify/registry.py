@@ -10,7 +10,7 @@ from pipeline.notify.template import TemplateSender
 from pipeline.notify.webhook import WebhookSender
 from pipeline.settings import Settings
 
-__all__ = ["SENDERS", "Senders", "check_address"]
+__all__ = ["SENDERS", "Senders", "channel_of", "check_address"]
 
 SENDERS: Mapping[str, Callable[[Settings], Sender]] = {
     "http": WebhookSender,
@@ -49,6 +49,14 @@ class Senders:
         """Close all that were made."""
         for sender in self._open.values():
             sender.close()
+
+
+def channel_of(address: str) -> str:
+    """The channel of an address, as metrics name it: webhook, mail, or the name of a template."""
+    scheme = _scheme(address)
+    if scheme.endswith(TEMPLATED):
+        return scheme.rpartition("+")[0]
+    return "mail" if scheme in RULE_SENDERS else "webhook"
 
 
 def check_address(address: str, settings: Settings) -> None:

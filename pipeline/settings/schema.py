@@ -44,6 +44,8 @@ class Settings(OperationSettings, Notifications):
         None, description="OpenTelemetry collector (OTLP over HTTP), e.g. http://collector:4318; empty: no traces"
     )
 
+    events: bool = Field(False, description="send Celery's events of tasks, which Flower and other tools read")
+
     redis_url: str | None = Field(None, description="Redis for messages and results; empty: a private one is started")
     broker_url: str | None = Field(None, description="another Celery broker, e.g. amqp://; empty: Redis")
     qdrant_url: str | None = Field(None, description="Qdrant server; empty: Qdrant Edge in the data folder")

@@ -41,7 +41,12 @@ STEADY_S = 60.0
 
 
 def hold(
-    settings: Settings, say: Say, launch: Launch | None = None, services: Sequence[ProcessSpec] | None = None
+    settings: Settings,
+    say: Say,
+    launch: Launch | None = None,
+    services: Sequence[ProcessSpec] | None = None,
+    *,
+    flower: bool = False,
 ) -> None:
     """Keep the private stack and the services running until SIGINT or SIGTERM, then wait until the stack has ended.
 
@@ -53,6 +58,7 @@ def hold(
         say: takes lines for the user.
         launch: the stack, in place of the one that follows from the settings.
         services: the services, in place of those that follow from the settings.
+        flower: whether Flower is one of those.
 
     A stack that was killed is started again, after pauses that grow while it is killed soon after each start.
 
@@ -68,7 +74,7 @@ def hold(
         with connect(settings, say, launch=launch) as attached:
             # Only now: before, a signal ends this command, and with it a stack that no other command uses.
             signals = scope.enter_context(_counted_signals())
-            specs = service_processes(settings) if services is None else services
+            specs = service_processes(settings, flower=flower) if services is None else services
             held = launch or launch_of(settings)
             runner = ServiceRunner(attached, specs, say, held.stopped_s)
             stack = _HeldStack(settings, held, signals, say)

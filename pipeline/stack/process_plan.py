@@ -35,13 +35,16 @@ def processes(settings: Settings) -> list[ProcessSpec]:
     return [_worker(group, name, environment) for group, name in workers]
 
 
-def service_processes(settings: Settings) -> list[ProcessSpec]:
-    """The processes that only `docrelay up` runs: the API, and the watcher if folders are watched."""
+def service_processes(settings: Settings, *, flower: bool = False) -> list[ProcessSpec]:
+    """The processes that only `docrelay up` runs: the API, the watcher if folders are watched, Flower if wanted."""
     environment = settings_environment(settings)
     embedded = ("--embedded",) if settings.embedded else ()
     specs = [ProcessSpec("api", (sys.executable, "-m", "pipeline.api", "--name", "api", *embedded), environment)]
     if settings.watch:
         specs.append(ProcessSpec("watch", (sys.executable, "-m", "pipeline.watch", "--name", "watch"), environment))
+    if flower:
+        command = (sys.executable, "-m", "pipeline.engine.flower", "--name", "flower")
+        specs.append(ProcessSpec("flower", command, environment))
     return specs
 
 

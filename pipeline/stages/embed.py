@@ -62,7 +62,8 @@ def work(services: Services, claim: Claim) -> Done:
         attempt_counters.add(connection, _amounts(part, hashes, known), claim.batch_id)
         attempts.advance_embedded(connection, sorted(wanted))
 
-    return Done(record, facts={"chunks": len(hashes), "embedded": len(fresh)})
+    cached = sum(name in known for name in hashes)
+    return Done(record, facts={"chunks": len(hashes), "embedded": len(fresh), "cached": cached})
 
 
 def embed_missing(texts: Sequence[str], known: Mapping[str, Vectors], embed: Embed) -> dict[str, Vectors]:

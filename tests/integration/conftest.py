@@ -16,6 +16,7 @@ from api_rig import Api, api_on
 from canvas_rig import Around, surrounded
 from flow_rig import MARK, FlowRig, stack_on
 from gates import FOLDER
+from metrics_rig import operated_stack
 from planted import DOCUMENTS
 from xdist.scheduler import LoadFileScheduling
 
@@ -24,6 +25,7 @@ SHARING = (
     ("test_flow", "test_intake"),
     ("test_search", "test_samples_by_every_entry_point"),
     ("test_api_keys", "test_api_schema"),
+    ("test_metrics", "test_alerts"),
 )
 """Modules whose tests run in one process, as they share a stack.
 
@@ -98,6 +100,13 @@ def keyed_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     readable = data.with_name("readable")
     readable.mkdir()
     with api_on(data, keyed=True, webhook_private=True, max_file_mb=1, api_roots=(str(readable),)) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A stack with all that operators look at, Flower too; its API asks for a key."""
+    with operated_stack(tmp_path_factory.mktemp("operated") / "data") as api:
         yield api
 
 

@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,13 +42,13 @@ class Api:
         self.http = httpx.Client(base_url=self.url, headers=headers, timeout=60)
         self.anonymous = httpx.Client(base_url=self.url, timeout=60)
 
-    def announced(self) -> str:
-        """The URL that `up` has printed last."""
+    def announced(self, service: str = "api") -> str:
+        """The URL of a service that `up` has printed last."""
         addresses: list[str] = []
 
         def said() -> bool:
             addresses[:] = re.findall(
-                r"api is ready: (\S+)", self.cli.folder.with_name(f"{self.cli.folder.name}.up").read_text()
+                rf"{service} is ready: (\S+)", self.cli.folder.with_name(f"{self.cli.folder.name}.up").read_text()
             )
             return bool(addresses)
 
@@ -98,11 +98,11 @@ class Api:
 
 
 @contextmanager
-def api_on(folder: Path, *, keyed: bool = False, **settings: Any) -> Iterator[Api]:
-    """A stack with its API on its own data folder."""
+def api_on(folder: Path, *, keyed: bool = False, up: Sequence[str] = (), **settings: Any) -> Iterator[Api]:
+    """A stack with its API on its own data folder, from `docrelay up` with these options."""
     with cli_on(folder, **settings) as cli:
         key = cli.run("keys", "create", "tests", "--scope", "admin", "--json").json["key"] if keyed else None
-        with cli.up():
+        with cli.up(*up):
             api = Api(cli, key)
             try:
                 yield api

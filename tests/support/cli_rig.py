@@ -91,11 +91,11 @@ class Cli:
         return ended.json
 
     @contextmanager
-    def up(self) -> Iterator[subprocess.Popen[str]]:
+    def up(self, *options: str) -> Iterator[subprocess.Popen[str]]:
         """`docrelay up`, ready; ended by SIGTERM, and then nothing of it is left."""
         said = self.folder.with_name(f"{self.folder.name}.up")
         with said.open("w") as err:
-            process = self.start("up", stdout=subprocess.DEVNULL, stderr=err)
+            process = self.start("up", *options, stdout=subprocess.DEVNULL, stderr=err)
         try:
             assert eventually(
                 lambda: "The stack is ready" in said.read_text() or process.poll() is not None, PATIENCE_S

@@ -29,8 +29,18 @@ class KeptValue(Generic[T]):
         self._lock = threading.Lock()
         self._kept: tuple[T, float] | None = None
 
-    def get(self) -> T:
-        """The value: at most 30 seconds old, and new if computing it takes only a moment."""
+    def get(self, *, at_once: bool = False) -> T:
+        """The value: at most 30 seconds old, and new if computing it takes only a moment.
+
+        Args:
+            at_once: do not wait for a value that takes long: return the kept one, however old, and compute a new one in
+                a thread. Only who asks first waits.
+        """
+        kept = self._kept
+        if at_once and kept is not None:
+            if self._clock() >= kept[1] and not self._lock.locked():
+                threading.Thread(target=self.get, name="kept-value", daemon=True).start()
+            return kept[0]
         with self._lock:
             began = self._clock()
             if self._kept is not None and began < self._kept[1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -39,6 +40,30 @@ def test_what_takes_long_is_kept_in_proportion(takes_s: float, kept_s: float) ->
     assert value.get() == 1
     clock.now += kept_s * 0.02
     assert value.get() == 2
+
+
+def test_who_asks_at_once_gets_the_old_value_while_a_new_one_is_computed() -> None:
+    clock, may_end = Clock(1.0), threading.Event()
+    may_end.set()
+
+    def compute() -> int:
+        assert may_end.wait(60)
+        return clock.compute()
+
+    value = KeptValue(compute, clock)
+    assert value.get(at_once=True) == 1
+    clock.now += 2 * TIMES
+    may_end.clear()
+    assert [value.get(at_once=True) for _ in range(3)] == [1, 1, 1]
+    may_end.set()
+    assert value.get() == 2
+    assert (value.get(at_once=True), clock.computed) == (2, 2)
+
+
+def test_what_takes_a_moment_is_new_at_once() -> None:
+    clock = Clock(0.01)
+    value = KeptValue(clock.compute, clock)
+    assert [value.get(at_once=True) for _ in range(3)] == [1, 2, 3]
 
 
 def test_threads_compute_it_once() -> None:

@@ -20,8 +20,10 @@ from pipeline.catalog.work import (
     attempts,
     batch_documents,
     batches,
+    endings,
     fatal_attempts,
     ledger,
+    stage_load,
 )
 from pipeline.ingest.request import Request
 from pipeline.ingest.submit_options import SubmitOptions
@@ -106,6 +108,10 @@ def test_no_query_scans_a_growing_table(services: Services) -> None:
     with services.catalog.connect() as connection:
         assert list(lookup.ids_of_sources(connection, "documents", ["upload://a.txt"]).values()) == ["upload://a.txt"]
         live_versions.metadata_of(connection, ["x"])
+        # The reconciler and each scrape of the metrics ask these.
+        assert endings.list_endings(connection, 0, endings.newest_event(connection), 10)
+        assert not stage_load.stage_loads(connection)
+        assert not stage_load.waiting_batches(connection)
     sa.event.remove(services.catalog, "before_cursor_execute", note)
 
     whole = []

@@ -1,0 +1,50 @@
+"""Metrics of what is in the index: documents, chunks, open failures, watched folders, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import Metric
+
+from pipeline.catalog.work.failure_list import FailureClass
+from pipeline.counters import Labels
+from pipeline.metrics.families import gauge, gauge_of_one, number
+from pipeline.results import DriftStatus, SystemStatus, WatchedFolder
+
+__all__ = ["documents", "drift", "open_failures", "watched_folders"]
+
+
+def documents(system: SystemStatus) -> Iterator[Metric]:
+    """Documents by state, and what is searchable by collection."""
+    yield gauge_of_one("docrelay_documents", "Documents by state.", "state", system.documents)
+    yield gauge_of_one(
+        "docrelay_outdated", "Documents that an earlier version of Docrelay read.", "collection", system.outdated
+    )
+    yield gauge_of_one("docrelay_chunks", "Chunks that are searchable.", "collection", system.collections)
+    yield number("docrelay_failures", "Documents that failed and are not cured.", system.failures)
+
+
+def open_failures(classes: Sequence[FailureClass]) -> Metric:
+    """Open failures, the dead letters among documents, by code and stage."""
+    values: dict[Labels, float] = {(found.code, found.stage): found.documents for found in classes}
+    return gauge("docrelay_open_failures", "Documents that failed and are not cured.", ("code", "stage"), values)
+
+
+def watched_folders(folders: Sequence[WatchedFolder]) -> Iterator[Metric]:
+    """Files, held deletions and trouble of each watched folder."""
+    held = {folder.root: folder.held_files for folder in folders}
+    files = {folder.root: folder.files for folder in folders}
+    trouble = {folder.root: int(folder.trouble is not None) for folder in folders}
+    yield gauge_of_one("docrelay_watch_files", "Files known of a watched folder.", "folder", files)
+    yield gauge_of_one("docrelay_watch_held_deletions", "Deletions that wait to be confirmed.", "folder", held)
+    yield gauge_of_one("docrelay_watch_trouble", "1 while a folder cannot be watched.", "folder", trouble)
+
+
+def drift(found: DriftStatus) -> Iterator[Metric]:
+    """Differences between catalog and store, as the last checks have found them."""
+    missing = {row.collection: max(row.expected - row.points, 0) for row in found.collections}
+    surplus = {row.collection: max(row.points - row.expected, 0) for row in found.collections}
+    label = "collection"
+    yield gauge_of_one("docrelay_points_missing", "Points that the catalog has and the store has not.", label, missing)
+    yield gauge_of_one("docrelay_points_surplus", "Points that the store has and the catalog has not.", label, surplus)
+    yield gauge_of_one("docrelay_drift", "What the last verification found and did not mend.", "kind", found.left)

@@ -1,0 +1,58 @@
+"""Metrics of work that waits: messages by queue and priority, tasks by stage, batches before their admission."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import Metric
+
+from pipeline.catalog.work.stage_load import StageLoad, WaitingBatches
+from pipeline.counters import Labels
+from pipeline.metrics.families import gauge, gauge_of_one, number
+from pipeline.names import STAGES
+from pipeline.results import QueueStatistics
+
+__all__ = ["messages", "priority_messages", "tasks", "waiting"]
+
+HIGHEST = 10
+"""The most urgent priority of a job; Redis serves the step `HIGHEST - priority`."""
+
+
+def messages(queues: QueueStatistics) -> Iterator[Metric]:
+    """Messages that wait in each queue, and those that no task could answer."""
+    yield number("docrelay_dead_letter_messages", "Messages that no task could answer.", queues.dead_letters)
+    yield gauge_of_one("docrelay_queue_messages", "Messages that wait.", "queue", queues.depth)
+    yield number("docrelay_waiting_batches", "Batches that wait to be admitted.", queues.waiting_batches)
+
+
+def priority_messages(depths: Mapping[tuple[str, int], int]) -> Metric:
+    """Messages that wait, from their numbers by queue and step of the broker."""
+    values: dict[Labels, float] = {(queue, str(HIGHEST - step)): depth for (queue, step), depth in depths.items()}
+    return gauge("docrelay_queue_priority_messages", "Messages that wait by priority.", ("queue", "priority"), values)
+
+
+def tasks(loads: Sequence[StageLoad], now: float | None = None) -> Iterator[Metric]:
+    """Tasks of the catalog that wait or run, and the age of the oldest that waits; `now` in seconds since 1970."""
+    now = time.time() if now is None else now
+    labels = ("stage", "priority")
+    due: dict[Labels, float] = {(load.stage, str(load.priority)): load.due for load in loads}
+    ages: dict[Labels, float] = {
+        (load.stage, str(load.priority)): max(now - load.oldest_at, 0.0) for load in loads if load.oldest_at is not None
+    }
+    running = Counter(dict.fromkeys(STAGES, 0))
+    for load in loads:
+        running[load.stage] += load.running
+    yield gauge("docrelay_tasks_due", "Tasks that wait for a worker.", labels, due)
+    yield gauge_of_one("docrelay_tasks_running", "Tasks that a worker has claimed.", "stage", running)
+    yield gauge("docrelay_oldest_task_seconds", "Age of the oldest task that waits.", labels, ages)
+
+
+def waiting(found: Sequence[WaitingBatches], now: float | None = None) -> Metric:
+    """Age of the oldest batch that waits to be admitted, by priority; `now` in seconds since 1970."""
+    now = time.time() if now is None else now
+    ages = {str(row.priority): max(now - row.oldest_at, 0.0) for row in found}
+    return gauge_of_one(
+        "docrelay_oldest_waiting_batch_seconds", "Age of the oldest batch that waits to be admitted.", "priority", ages
+    )
