@@ -197,7 +197,10 @@ def test_volumes_are_declared(compose: dict[str, Any]) -> None:
 def test_passwords_are_in_files_and_only_where_they_are_needed(compose: dict[str, Any]) -> None:
     expected = {**{name: {"redis_url", "database_url", "qdrant_api_key"} for name in OURS}, **SECRETS}
     services = compose["services"]
-    assert {name: set(service["secrets"]) for name, service in services.items()} == expected
+    (metrics_key,) = services["prometheus"]["secrets"]
+    assert metrics_key == {"source": "metrics_key", "target": "docrelay_metrics_key"}
+    given = {name: service["secrets"] for name, service in services.items()} | {"prometheus": ["metrics_key"]}
+    assert {name: set(secrets) for name, secrets in given.items()} == expected
     assert set().union(*expected.values()) == compose["secrets"].keys()
     assert compose["secrets"] == {name: {"file": f"./secrets/{name}"} for name in compose["secrets"]}
     secret = re.compile("PASSWORD|KEY|REDIS_URL|DATABASE_URL")
