@@ -2,9 +2,9 @@
 
     python bench/sizes.py --corpora DIR [--copies N]
 
-Writes the collection MED (DIR/retrieval/med) as text files, N times with different first lines, ingests them into an empty
-data folder, stops the stack, and divides the bytes of each part by documents and by chunks. The numbers of vectors and
-texts are those of the model's; the hashing embedder has as many dimensions and takes no time.
+Writes the collection MED (DIR/retrieval/med) as text files, N times with different first lines, ingests them into an
+empty data folder, stops the stack, and divides the bytes of each part by documents and by chunks. Vectors and
+texts are as large as with the model: the hashing embedder has as many dimensions and takes no time.
 """
 
 from __future__ import annotations
