@@ -2,11 +2,12 @@
 
 from pipeline.settings.notifications import NotifyRule, Severity
 from pipeline.settings.schema import LEAST_SILENCE_S, Settings
-from pipeline.settings.sources import CONFIG_VARIABLE, ENV_PREFIX, TEST_PREFIX, load_settings, origins
+from pipeline.settings.sources import CONFIG_VARIABLE, ENV_PREFIX, FILE_SUFFIX, TEST_PREFIX, load_settings, origins
 
 __all__ = [
     "CONFIG_VARIABLE",
     "ENV_PREFIX",
+    "FILE_SUFFIX",
     "LEAST_SILENCE_S",
     "TEST_PREFIX",
     "NotifyRule",

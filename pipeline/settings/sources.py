@@ -2,6 +2,8 @@
 
 Sources, later ones win: the defaults of the model, `docrelay.toml` in the data folder (or the file named by
 `DOCRELAY_CONFIG`), environment variables `DOCRELAY_<NAME>`, the command line.
+
+A variable `DOCRELAY_<NAME>_FILE` names a file that holds the value, so that no password stands in the environment.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from pydantic import ValidationError
 from pipeline.errors import BadRequest
 from pipeline.settings.schema import Settings
 
-__all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "TEST_PREFIX", "load_settings", "origins"]
+__all__ = ["CONFIG_VARIABLE", "ENV_PREFIX", "FILE_SUFFIX", "TEST_PREFIX", "load_settings", "origins"]
 
 ENV_PREFIX = "DOCRELAY_"
 CONFIG_VARIABLE = "DOCRELAY_CONFIG"
 TEST_PREFIX = "DOCRELAY_TEST_"
+FILE_SUFFIX = "_file"
+"""Ending of the name of a variable, in lower case, that holds the path of a file with the setting's value."""
 
 JSON_SETTINGS = ("workflow_options", "log_levels", "notify", "notify_templates")
 """Settings that the environment holds as JSON."""
@@ -64,10 +68,35 @@ def _environment() -> dict[str, Any]:
         if not variable.startswith(ENV_PREFIX) or variable.startswith(TEST_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         name = variable.removeprefix(ENV_PREFIX).lower()
+        setting = name.removesuffix(FILE_SUFFIX)
         # An empty variable is an unset one, as in a compose file; an unknown one is refused either way.
-        if value or name not in Settings.model_fields:
+        if name not in Settings.model_fields and setting in Settings.model_fields:
+            if value:
+                values[setting] = _content(setting, value)
+        elif value or name not in Settings.model_fields:
             values[name] = _read(name, value)
     return values
+
+
+def _content(name: str, path: str) -> Any:
+    """The value of a setting, from the file that its variable with the ending `_FILE` names.
+
+    Raises:
+        BadRequest: the setting has its plain variable too, or the file cannot be read or is empty.
+    """
+    plain = f"{ENV_PREFIX}{name.upper()}"
+    variable = f"{plain}{FILE_SUFFIX.upper()}"
+    if os.environ.get(plain):
+        raise BadRequest(f"{name} is set twice: by {plain} and by {variable}.", "Unset one.")
+    try:
+        value = Path(path).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(
+            f"The file {path} that {variable} names cannot be read: {error}", f"Fix or unset {variable}."
+        ) from error
+    if not value:
+        raise BadRequest(f"The file {path} that {variable} names is empty.", f"Write the value of {name} into it.")
+    return _read(name, value)
 
 
 def _read(name: str, value: str) -> Any:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import tomllib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import httpx
+import psutil
 import pytest
 import sqlalchemy as sa
-from distributed_rig import BACKING, PATIENCE_S, ROOT, SCALE, Cluster, cluster
+from distributed_rig import BACKING, PATIENCE_S, ROOT, SCALE, WORKERS, Cluster, cluster
 from flow_tools import eventually, write_documents
 from postgres_server import Postgres
 
@@ -40,7 +44,10 @@ PLANTED = {"Quicksilver Heron": ("annual_report.pdf", 3), "Löwenzahnblüte": ("
 def services(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Cluster]:
     with cluster(tmp_path_factory.mktemp("cluster"), postgres) as running_cluster:
         yield running_cluster
-        assert set(running_cluster.stop().values()) == {0}
+        codes = running_cluster.stop()
+        # uvicorn ends its work and then by the signal itself, as servers do.
+        assert codes.pop("api-1") == -signal.SIGTERM
+        assert set(codes.values()) == {0}
 
 
 def expected() -> dict[str, str]:
@@ -51,7 +58,7 @@ def expected() -> dict[str, str]:
 
 def test_every_service_is_healthy(services: Cluster) -> None:
     """Each becomes healthy after its start, as the health check of a container is repeated too."""
-    hosts = [*BACKING, *(f"{name}-1" for name in SCALE)]
+    hosts = [*BACKING, *(f"{name}-1" for name in WORKERS)]
     assert [host for host in hosts if not eventually(partial(services.is_healthy, host))] == []
     assert not services.is_healthy("embed-9")
 
@@ -59,6 +66,14 @@ def test_every_service_is_healthy(services: Cluster) -> None:
 def test_environment_names_no_service_host(services: Cluster) -> None:
     values = [value for name in SCALE for value in services.environment(name, "x").values()]
     assert not any(address in value for address in services.ports for value in values)
+
+
+def test_no_password_stands_in_the_environment_or_the_arguments(services: Cluster) -> None:
+    words = [services.secret(name) for name in ("redis_password", "postgres_password", "qdrant_api_key")]
+    for host in [f"{name}-1" for name in SCALE] + ["redis"]:
+        process = psutil.Process(services.running[host].pid)
+        shown = [*process.cmdline(), *process.environ().values()]
+        assert [text for text in shown if any(word in text for word in words)] == [], host
 
 
 def test_files_become_searchable_while_workers_are_killed(services: Cluster, tmp_path: Path) -> None:
@@ -106,3 +121,20 @@ def test_documents_complete_after_redis_lost_everything(services: Cluster, tmp_p
         assert report["completed"] == len(letters)
         rig.assert_at_rest(report["job"])
         rig.assert_exact()
+
+
+def test_a_file_in_the_folder_becomes_searchable_by_the_api(services: Cluster) -> None:
+    letter = "The harbour master keeps the Amber Narwhal in the northern dock. " * 8
+    (services.documents / "letter.txt").write_text(letter)
+    api = f"http://127.0.0.1:{services.api_port}"
+    with httpx.Client(base_url=api, headers={"Authorization": f"Bearer {services.key}"}, timeout=60) as client:
+
+        def hits() -> list[dict[str, Any]]:
+            answer = client.post("/v1/search", json={"query": "Amber Narwhal"}).raise_for_status()
+            return [hit for hit in answer.json()["hits"] if "Amber Narwhal" in hit["text"]]
+
+        assert eventually(hits)
+        assert {Path(hit["source"]).name for hit in hits()} == {"letter.txt"}
+        by_path = client.post("/v1/jobs", json={"paths": [str(services.documents)]}).raise_for_status()
+        assert eventually(lambda: client.get(f"/v1/jobs/{by_path.json()['job_id']}").json()["unchanged"] == 1)
+    assert httpx.get(f"{api}/v1/status").status_code == 401

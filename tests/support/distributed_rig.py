@@ -1,7 +1,7 @@
 """Runs docker-compose.yml without containers: each service a process with the command and environment of the file.
 
-What a container engine would give is put in its place: host names become ports of the loopback, volumes become
-folders, a container's host name becomes a worker's `--name`. Redis is the real one with the file's own options,
+What a container engine would give is put in its place: host names become ports of the loopback, volumes and secrets
+become folders, a container's host name becomes a worker's `--name`. Redis is the real one with the file's own options,
 PostgreSQL is the real one, and Qdrant is the stand-in under tests/support until a server can be had.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from postgres_server import PASSWORD, Postgres, find_binaries, free_port
 from pipeline.catalog.database.schema import tasks
 from pipeline.engine.liveness import node_of
 from pipeline.gates_for_tests import WORKED
-from pipeline.settings import ENV_PREFIX, Settings
+from pipeline.settings import ENV_PREFIX, FILE_SUFFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 MARK = "DOCRELAY_TEST_FLOW"
@@ -57,23 +56,33 @@ class Cluster:
         self.folder, self.postgres, self.extra = folder, postgres, extra
         self.mark = uuid4().hex
         self.gates = Gates(folder / "gates")
-        self.words = {name: secrets.token_hex(8) for name in ("REDIS_PASSWORD", "QDRANT_API_KEY")}
-        variables = {**CHOSEN, **self.words, "POSTGRES_PASSWORD": PASSWORD}
-        self.services: dict[str, Any] = load(ROOT / "docker-compose.yml", variables)["services"]
+        self.services: dict[str, Any] = load(ROOT / "docker-compose.yml", CHOSEN)["services"]
         self.ports = {"redis:6379": free_port(), "qdrant:6333": free_port(), "postgres:5432": postgres.port}
+        self.api_port, self.key = free_port(), ""
         self.database = postgres.create().rpartition("/")[2]
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.documents = folder / "documents"
+        self.documents.mkdir()
+        self._write_secrets()
+        self.places = {
+            "/run/secrets/": f"{folder}/secrets/",
+            "/documents": str(self.documents),
+            "/models": str(folder / "models"),
+            "/spool": str(folder / "spool"),
+        }
 
     # What a container engine would do
 
     def environment(self, service: str, host: str) -> dict[str, str]:
         """The environment of the file, on this machine."""
         programs = Path(sys.executable).parent
-        places = {"/spool": str(self.folder / "spool"), "/data": str(self.folder / host)}
-        said = {**self.services[service]["environment"], **(self.extra if service not in BACKING else {})}
+        own = {} if service in BACKING else {"DOCRELAY_API_PORT": str(self.api_port), **self.extra}
+        said = {**self.services[service].get("environment", {}), **own}
+        places = {**self.places, "/data": str(self.folder / host)}
         return {
-            **{name: self._here(places.get(value, value)) for name, value in said.items()},
+            **{name: self._here(_moved(value, places)) for name, value in said.items()},
             "PATH": f"{programs}:{find_binaries()}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
             "HOME": str(self.folder / host),
             MARK: self.mark,
             FOLDER: str(self.gates.folder),
@@ -83,9 +92,11 @@ class Cluster:
         """Redis by the file's own command, and the stand-in with the file's own key."""
         port, data = self.ports["redis:6379"], self.folder / "redis"
         data.mkdir()
-        line = [*self.services["redis"]["command"], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
+        places = {**self.places, "/tmp/": f"{data}/"}
+        line = [_moved(word, places) for word in self.services["redis"]["command"]]
+        line += ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(data)]
         self._spawn("redis", line, self.environment("redis", "redis"))
-        key = self.services["qdrant"]["environment"]["QDRANT__SERVICE__API_KEY"]
+        key = self.secret("qdrant_api_key")
         line = [sys.executable, str(STAND_IN), "--port", str(self.ports["qdrant:6333"]), "--api-key", key]
         self._spawn("qdrant", line, self.environment("qdrant", "qdrant"))
         stack.callback(self.kill_all)
@@ -95,7 +106,8 @@ class Cluster:
     def start(self, host: str) -> None:
         """Start a container of a service: `embed-2` is the second one of embed."""
         service = host.rpartition("-")[0]
-        line = [*self.services[service]["command"], "--name", host]
+        line = [_moved(word, self.places) for word in self.services[service]["command"]]
+        line += ["--name", host] if service in WORKERS else []
         self._spawn(host, line, self.environment(service, host))
 
     def stop(self) -> dict[str, int]:
@@ -146,13 +158,22 @@ class Cluster:
 
     # Values that the tests read
 
-    @contextmanager
-    def rig(self) -> Iterator[FlowRig]:
-        """The same settings as the services', for reading what they did."""
+    def secret(self, name: str) -> str:
+        """What is in a file of the folder of secrets."""
+        return (self.folder / "secrets" / name).read_text()
+
+    def settings(self) -> Settings:
+        """The settings of the services."""
         environment = self.environment("docrelay", "test")
         chosen = {name: value for name, value in environment.items() if name.startswith(ENV_PREFIX)}
         chosen = {name.removeprefix(ENV_PREFIX).lower(): chosen[name] for name in chosen.keys() - {MARK, FOLDER}}
-        rig = FlowRig(Settings(**chosen), self.gates)
+        named = {name: chosen.pop(name) for name in list(chosen) if name.endswith(FILE_SUFFIX)}
+        return Settings(**chosen, **{n.removesuffix(FILE_SUFFIX): Path(path).read_text() for n, path in named.items()})
+
+    @contextmanager
+    def rig(self) -> Iterator[FlowRig]:
+        """The same settings as the services', for reading what they did."""
+        rig = FlowRig(self.settings(), self.gates)
         try:
             yield rig
         finally:
@@ -180,6 +201,16 @@ class Cluster:
                 line, env=environment, cwd=home, stdout=out, stderr=out, start_new_session=True
             )
 
+    def _write_secrets(self) -> None:
+        """Those of a user, with addresses of this machine and the password of the server of the tests."""
+        folder = self.folder / "secrets"
+        subprocess.run([ROOT / "deploy/make-secrets", folder], check=True)
+        (folder / "postgres_password").write_text(PASSWORD)
+        (folder / "database_url").unlink()
+        subprocess.run([ROOT / "deploy/make-secrets", folder], check=True)
+        for url in (folder / "redis_url", folder / "database_url"):
+            url.write_text(self._here(url.read_text()))
+
     def _here(self, value: str) -> str:
         for address, port in self.ports.items():
             value = value.replace(address, f"127.0.0.1:{port}")
@@ -187,12 +218,20 @@ class Cluster:
 
     def _probe(self, word: str) -> str:
         """A probe inside a container knows its service's own port."""
-        word = word.replace("redis-cli", f"redis-cli -p {self.ports['redis:6379']}")
+        word = _moved(word, self.places).replace("redis-cli", f"redis-cli -p {self.ports['redis:6379']}")
+        word = word.replace("127.0.0.1:8372", f"127.0.0.1:{self.api_port}")
         return word.replace("127.0.0.1/6333", f"127.0.0.1/{self.ports['qdrant:6333']}")
 
 
+def _moved(value: str, places: Mapping[str, str]) -> str:
+    """A text with the folders of a container where they are here."""
+    pattern = rf"(?<![\w/.])({'|'.join(map(re.escape, places))})"
+    return re.sub(pattern, lambda match: places[match[1]], value)
+
+
 BACKING = ("redis", "qdrant", "postgres")
-SCALE = {"extract": 2, "embed": 2, "upsert": 2, "finalize": 1, "beat": 1}
+WORKERS = {"extract": 2, "embed": 2, "upsert": 2, "finalize": 1, "beat": 1}
+SCALE = {**WORKERS, "api": 1, "watch": 1}
 """`docker compose up --scale extract=2 --scale embed=2 --scale upsert=2`"""
 
 
@@ -209,13 +248,15 @@ def cluster(folder: Path, postgres: Postgres, **extra: str) -> Iterator[Cluster]
     started = Cluster(folder, postgres, {**QUICK, **extra})
     with ExitStack() as stack:
         started.start_backing(stack)
+        started.key = started.answer("keys", "create", "test", "--scope", "admin", "--scope", "read")["key"]
         for service, number in SCALE.items():
             for index in range(number):
                 started.start(f"{service}-{index + 1}")
-        client = redis.Redis.from_url(started.environment("beat", "test")["DOCRELAY_REDIS_URL"])
+        client = redis.Redis.from_url(started.secret("redis_url"))
         stack.callback(client.close)
-        working = sum(SCALE.values()) - 1
+        working = sum(WORKERS.values()) - 1
         assert eventually(lambda: len(list(client.scan_iter("docrelay:alive:*"))) == working, pause=0.1), (
             started.running
         )
+        assert eventually(lambda: client.exists("docrelay:ready:api"), pause=0.1)
         yield started

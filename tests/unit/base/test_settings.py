@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import BadRequest
 from pipeline.settings import Settings, load_settings, origins
+from pipeline.settings.printable import printable_settings
 from pipeline.stack import settings_environment
 
 TEXT = st.text(
@@ -64,6 +65,48 @@ def test_invalid_environment_values_are_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, value)
+    with pytest.raises(BadRequest, match=message):
+        load_settings()
+
+
+def test_a_variable_may_name_a_file_with_the_value(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "url").write_text("redis://:a=b c@redis:6379/0\n")
+    (folder / "words").write_text("one,two\r\n")
+    monkeypatch.setenv("DOCRELAY_REDIS_URL_FILE", str(folder / "url"))
+    monkeypatch.setenv("DOCRELAY_PASSWORDS_FILE", str(folder / "words"))
+    monkeypatch.setenv("DOCRELAY_QDRANT_API_KEY_FILE", "")
+    loaded = load_settings()
+    assert (loaded.redis_url, loaded.passwords) == ("redis://:a=b c@redis:6379/0", ("one", "two"))
+    assert loaded.qdrant_api_key is None
+    assert origins()["redis_url"] == "environment"
+    assert "a=b" not in str(printable_settings(loaded))
+    # The processes of a stack get the value, and not the file too.
+    for name in ("REDIS_URL_FILE", "PASSWORDS_FILE"):
+        monkeypatch.delenv(f"DOCRELAY_{name}")
+    for variable, value in settings_environment(loaded).items():
+        monkeypatch.setenv(variable, value)
+    assert load_settings() == loaded
+
+
+@pytest.mark.parametrize(
+    ("variable", "path", "message"),
+    [
+        ("DOCRELAY_REDIS_URL_FILE", "missing", "missing that DOCRELAY_REDIS_URL_FILE names cannot be read"),
+        ("DOCRELAY_REDIS_URL_FILE", "empty", "empty that DOCRELAY_REDIS_URL_FILE names is empty"),
+        ("DOCRELAY_REDIS_URL_FILE", "binary", "cannot be read"),
+        ("DOCRELAY_PRIORITY_FILE", "text", r"priority \(DOCRELAY_PRIORITY in the environment\)"),
+        ("DOCRELAY_COLOUR_FILE", "text", "colour_file .*: there is no such setting"),
+        ("DOCRELAY_QDRANT_URL_FILE", "text", "set twice: by DOCRELAY_QDRANT_URL and by DOCRELAY_QDRANT_URL_FILE"),
+    ],
+)
+def test_a_file_that_holds_no_value_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, path: str, message: str
+) -> None:
+    (folder / "empty").write_text("\n")
+    (folder / "binary").write_bytes(b"\xff\xfe")
+    (folder / "text").write_text("text")
+    monkeypatch.setenv("DOCRELAY_QDRANT_URL", "http://qdrant:6333")
+    monkeypatch.setenv(variable, str(folder / path))
     with pytest.raises(BadRequest, match=message):
         load_settings()
 

@@ -50,7 +50,7 @@ from pipeline.results import (
 )
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
-from pipeline.settings import Settings
+from pipeline.settings import FILE_SUFFIX, Settings
 from pipeline.task_manager import TaskManager
 
 ROOT = Path(__file__).parents[3]
@@ -265,7 +265,7 @@ def test_the_example_of_a_settings_file_is_valid() -> None:
 
     assert Settings(**tomllib.loads(example)).chunk_tokens == 384
     exported = re.findall(r"^export DOCRELAY_(\w+)=", "".join(fences(page, "sh")), flags=re.M)
-    assert {name.lower() for name in exported} <= Settings.model_fields.keys()
+    assert {name.lower().removesuffix(FILE_SUFFIX) for name in exported} <= Settings.model_fields.keys()
 
 
 @pytest.mark.parametrize("base", [ExtractError, PipelineError, EmbedError])
