@@ -18,13 +18,16 @@ __all__ = [
     "alive_key",
     "count_workers",
     "heartbeat_timeout_s",
+    "heartbeats",
     "intake_node",
     "is_alive",
     "living_nodes",
+    "registered_nodes",
     "served_capabilities",
     "start_heartbeat",
     "text",
     "unacked_key",
+    "worker_key",
 ]
 
 log = structlog.get_logger()
@@ -105,20 +108,25 @@ def is_alive(connection: redis.Redis, node: str) -> bool:
     return bool(connection.exists(alive_key(node)))
 
 
+def registered_nodes(connection: redis.Redis) -> set[str]:
+    """Return the nodes that hold messages, living or dead; a dead one until its messages are back in their queues."""
+    return {text(name) for name in connection.smembers(NODES)}
+
+
 def living_nodes(connection: redis.Redis) -> set[str]:
     """Return the nodes that have a heartbeat."""
-    return set(_heartbeats(connection))
+    return set(heartbeats(connection))
 
 
 def served_capabilities(connection: redis.Redis) -> set[str]:
     """Return the capabilities of all living workers, as `Step.capability` names them."""
-    lists = (value.split(",") for value in _heartbeats(connection).values())
+    lists = (value.split(",") for value in heartbeats(connection).values())
     return {capability for capabilities in lists for capability in capabilities if capability}
 
 
 def count_workers(connection: redis.Redis, capability: str) -> int:
     """Count the living workers that have a capability."""
-    return sum(capability in value.split(",") for value in _heartbeats(connection).values())
+    return sum(capability in value.split(",") for value in heartbeats(connection).values())
 
 
 def heartbeat_timeout_s(dead_after_s: float) -> float:
@@ -126,9 +134,9 @@ def heartbeat_timeout_s(dead_after_s: float) -> float:
     return max(dead_after_s, LEAST_SILENCE_S)
 
 
-def _heartbeats(connection: redis.Redis) -> dict[str, str]:
+def heartbeats(connection: redis.Redis) -> dict[str, str]:
     """Return the living nodes, each with its capabilities, joined by commas."""
-    nodes = sorted(text(name) for name in connection.smembers(NODES))
+    nodes = sorted(registered_nodes(connection))
     values = connection.mget([alive_key(node) for node in nodes]) if nodes else []
     return {node: text(value) for node, value in zip(nodes, values, strict=True) if value is not None}
 
@@ -155,6 +163,11 @@ def _hear(connection: redis.Redis, silence_s: float) -> None:
 def alive_key(node: str) -> str:
     """Redis key that stands as long as this node has a heartbeat."""
     return f"{PREFIX}alive:{node}"
+
+
+def worker_key(node: str) -> str:
+    """Redis key of what this worker has reported of itself last."""
+    return f"{PREFIX}worker:{node}"
 
 
 def unacked_key(node: str) -> str:
