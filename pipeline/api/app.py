@@ -14,7 +14,7 @@ from fastapi_offline import FastAPIOffline
 from pipeline.api.docs_page import STATIC_URL, add_docs_page
 from pipeline.api.middleware import Limits
 from pipeline.api.problems import ProblemDetails, install
-from pipeline.api.routes import documents, events, failures, jobs, metrics, reindex, search, submit
+from pipeline.api.routes import documents, events, failures, jobs, metrics, monitoring, reindex, search, submit
 from pipeline.api.state import open_state
 from pipeline.services import Services
 
@@ -58,7 +58,7 @@ def make_app(services: Services, *, embedded: bool, ready: Callable[[], None] = 
     add_docs_page(app)
     app.add_middleware(Limits, settings=services.settings)
     install(app)
-    for part in (submit, jobs, failures, events, documents, search, reindex, metrics):
+    for part in (submit, jobs, failures, events, documents, search, reindex, monitoring, metrics):
         app.include_router(part.router)
     _describe(app)
     return app

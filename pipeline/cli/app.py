@@ -18,10 +18,13 @@ from pipeline.cli.failures import failures_app
 from pipeline.cli.ingest import ingest
 from pipeline.cli.keys import keys_app
 from pipeline.cli.options import DataDir, Version
+from pipeline.cli.queues import queues
 from pipeline.cli.reindex import reindex_app
 from pipeline.cli.restore import restore
 from pipeline.cli.search import search
 from pipeline.cli.status import status
+from pipeline.cli.summary import summary
+from pipeline.cli.tasks import tasks_app
 from pipeline.cli.try_file import try_file
 from pipeline.cli.up import up
 from pipeline.cli.usage import Commands
@@ -29,6 +32,7 @@ from pipeline.cli.verify import verify
 from pipeline.cli.watch import watch
 from pipeline.cli.webhooks import webhooks_app
 from pipeline.cli.worker import worker
+from pipeline.cli.workers import workers
 from pipeline.cli.workflows import workflows_app
 
 __all__ = ["app"]
@@ -52,7 +56,23 @@ def root(
     context.obj = {"data_dir": data_dir}
 
 
-for function in (ingest, search, status, documents, cancel, delete, verify, watch, up, worker, beat, api):
+for function in (
+    ingest,
+    search,
+    status,
+    summary,
+    queues,
+    workers,
+    documents,
+    cancel,
+    delete,
+    verify,
+    watch,
+    up,
+    worker,
+    beat,
+    api,
+):
     app.command()(function)
 app.command("try")(try_file)
 app.command()(config)
@@ -60,6 +80,7 @@ app.command()(backup)
 app.command()(restore)
 
 app.add_typer(failures_app, name="failures")
+app.add_typer(tasks_app, name="tasks")
 app.add_typer(workflows_app, name="workflows")
 app.add_typer(keys_app, name="keys")
 app.add_typer(webhooks_app, name="webhooks")
