@@ -137,8 +137,10 @@ def count_published(connection: Connection, since: float) -> dict[str, int]:
 
 def count_ended(connection: Connection, since: float) -> dict[str, int]:
     """Count the tasks of each stage that have ended since this time."""
-    query = sa.select(tasks.c.stage, sa.func.count()).where(tasks.c.finished_at >= since)
-    return {row[0]: row[1] for row in connection.execute(query.group_by(tasks.c.stage))}
+    # Grouped by the stage itself, the index of the stages would be read from its beginning to its end.
+    stage = sa.func.coalesce(tasks.c.stage, "")
+    query = sa.select(stage, sa.func.count()).where(tasks.c.finished_at >= since).group_by(stage)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _of_state(

@@ -37,11 +37,16 @@ from pipeline.results import (
     FailureRecord,
     JobStatus,
     MessageList,
+    QueueList,
     RestoreReport,
     SearchResult,
+    Summary,
     SystemStatus,
+    TaskDetail,
+    TaskList,
     TaskStatus,
     VerifyReport,
+    WorkerList,
 )
 from pipeline.retries import TRANSIENT
 from pipeline.services import Services
@@ -168,6 +173,11 @@ SHAPES: list[tuple[str, list[type[BaseModel]]]] = [
     ("restore", [RestoreReport]),
     ("verify", [VerifyReport]),
     ("failures messages list", [MessageList]),
+    ("summary", [Summary]),
+    ("queues", [QueueList]),
+    ("workers", [WorkerList]),
+    ("tasks list", [TaskList]),
+    ("tasks show", [TaskDetail]),
 ]
 
 
