@@ -76,8 +76,10 @@ class MonitoringManager:
         position = position_of(after)
         if query.state == REGISTERED:
             return TaskList(tasks=[], registered=list_registered(self._heartbeats().values(), query.stage))
-        around = self._surroundings()
         with self._services.catalog.connect() as connection:
+            # The processes after the catalog: one that has claimed a task since then would not be known to live.
+            task_list.fix_moment(connection)
+            around = self._surroundings()
             if query.job_id is not None and not jobs.exists(connection, query.job_id):
                 raise UnknownId(f"There is no job {query.job_id}.")
             rows = list(islice(find_tasks(connection, query, around, position, limit + 1), limit + 1))

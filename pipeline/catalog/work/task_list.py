@@ -25,6 +25,7 @@ __all__ = [
     "count_published",
     "documents_of",
     "errors_of",
+    "fix_moment",
     "is_of_task",
     "iterate",
     "list_among",
@@ -50,6 +51,11 @@ class TaskFilter:
     stage: str | None = None
     job_id: str | None = None
     states: Sequence[str] = STATES
+
+
+def fix_moment(connection: Connection) -> None:
+    """Let all that is read through the connection from now on be of this moment."""
+    connection.execute(sa.select(tasks.c.id).limit(1))
 
 
 def iterate(
